@@ -1,0 +1,1 @@
+"""What runs inside a step: one flat folder per lifecycle stage, all built alike."""

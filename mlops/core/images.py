@@ -1,0 +1,16 @@
+"""The container images that steps run in, by the dependency group they hold.
+
+At compile time an image is only a name. The name carries no tag here: `mlops compile` and the image build put the
+content hash or the digest in its place, so that a moving tag can never change what a compiled pipeline runs.
+"""
+
+from typing import Literal
+
+Group = Literal["data", "tfx"]
+
+PREFIX = "ml-in-production/"
+
+
+def image(group: Group) -> str:
+    """Reference of the image that holds one dependency group: `data` has Arrow alone, `tfx` the TFX libraries too."""
+    return f"{PREFIX}{group}"

@@ -1,0 +1,1 @@
+"""How steps are wired: the use case's configuration and one short file per pipeline."""

@@ -1,0 +1,1 @@
+"""Bring your own: one folder per use case, no edit anywhere else."""
