@@ -1,0 +1,1 @@
+"""The roof: one file per verb, loaded when it is called."""

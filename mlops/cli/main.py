@@ -1,0 +1,74 @@
+"""`mlops`: the command line; every verb lives in a file of its own that is imported only when it is called."""
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from mlops.core.errors import MlopsError, did_you_mean
+from mlops.core.store import Store
+
+VERBS = {
+    "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
+    "doctor": ("mlops.cli.doctor:doctor", "Check this machine and say how to fix what is missing."),
+    "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
+    "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
+    "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
+    "runs": ("mlops.cli.runs:runs", "List, show and resume runs."),
+    "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
+    "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
+}
+"""Verb -> (module:command, the help line); the help line stands here so that `--help` imports nothing."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs in order."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module; a word that is no verb ends with the nearest one."""
+        if cmd_name not in VERBS:
+            ctx.fail(f"no verb {cmd_name!r}{did_you_mean(cmd_name, VERBS)}")
+        module, _, attribute = VERBS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the verbs with their help lines, without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in sorted(VERBS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """The road of a machine-learning model into production.
+
+    Returns 0 when done, 1 when something failed, 2 for wrong words or files, 3 when a gate said no.
+    """
+    ctx.obj = Store.of(os.environ)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object for a machine."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def main() -> None:
+    """Run the command line; an error that is the user's to fix is one message, not a traceback."""
+    try:
+        cli(prog_name="mlops")
+    except MlopsError as error:
+        click.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
