@@ -7,7 +7,7 @@ Every gate writes exactly one, as the output artifact named `decision`. Its JSON
 import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Verdict(StrEnum):
     """`undecided` is its own answer: the gate could not tell, and is therefore closed."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
     UNDECIDED = "undecided"
 
@@ -81,24 +81,31 @@ class Decision(BaseModel):
         return cls.model_validate_json(Path(path).read_bytes())
 
 
-def compare(name: str, observed: float | None, *, at_least: float | None = None, at_most: float | None = None, slice: str = "", next_step: str = "") -> Check:
+class Bound(NamedTuple):
+    """What a number must keep; exactly one side is given."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+def compare(name: str, observed: float | None, bound: Bound, slice: str = "", next_step: str = "") -> Check:
     """Hold one number against one bound; a missing or non-finite number is undecided, never a pass.
 
-    Exactly one of `at_least` and `at_most` is given, else ValueError.
+    Raises ValueError when the bound has both sides or none.
     """
-    if (at_least is None) == (at_most is None):
+    if (bound.at_least is None) == (bound.at_most is None):
         raise ValueError(f"{name}: give exactly one of at_least and at_most")
-    bound = at_least if at_least is not None else at_most
-    assert bound is not None
-    rule = f"{name} {'>=' if at_least is not None else '<='} {bound:g}"
+    limit = bound.at_least if bound.at_least is not None else bound.at_most
+    assert limit is not None
+    rule = f"{name} {'>=' if bound.at_least is not None else '<='} {limit:g}"
     if observed is None or not math.isfinite(observed):
         verdict = Verdict.UNDECIDED
         next_step = f"{name} could not be computed{f' on slice {slice}' if slice else ''}: look for empty data or NaN in the model's output."
         observed = None
     else:
-        passed = observed >= bound if at_least is not None else observed <= bound
+        passed = observed >= limit if bound.at_least is not None else observed <= limit
         verdict = Verdict.PASS if passed else Verdict.FAIL
-    return Check(rule=rule, threshold=bound, observed=observed, slice=slice, verdict=verdict, next_step="" if verdict is Verdict.PASS else next_step)
+    return Check(rule=rule, threshold=limit, observed=observed, slice=slice, verdict=verdict, next_step="" if verdict is Verdict.PASS else next_step)
 
 
 def _summarize(gate: str, checks: tuple[Check, ...], worst: Check | None) -> str:
