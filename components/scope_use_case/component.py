@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from mlops.core.images import image
+from mlops.core.images import BASE, image
 
 
-@dsl.component(target_image=image("data"))
+@dsl.component(base_image=BASE, target_image=image("data"))
 def scope_use_case(config: dict, decision: dsl.Output[dsl.Artifact]):
     """Check the scope of a use case before anything is spent; an incomplete one stops the run.
 

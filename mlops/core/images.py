@@ -9,6 +9,8 @@ from typing import Literal
 Group = Literal["data", "tfx"]
 
 PREFIX = "ml-in-production/"
+BASE = "python:3.11-slim"
+"""What every target image is built from; kfp asks for it, and only an image build uses it."""
 
 
 def image(group: Group) -> str:

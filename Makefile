@@ -1,0 +1,58 @@
+# Verbs only; the work is in the command line (`mlops --help`) and in the folders.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+usecase ?= flight_delay
+pipeline ?= level1
+args ?=
+
+# uv from the machine where there is one, else our own copy: the first thing `make` installs.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+
+.PHONY: help setup run serve report test lint bench compile doctor clean
+
+help: ## Show the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+	@echo "  Variables: usecase=$(usecase) pipeline=$(pipeline) args='$(args)'"
+
+.uv/bin/uv:
+	@echo "uv is not on this machine: installing it into .uv/"
+	python3 -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+
+setup: .venv/.complete ## Install everything into .venv
+
+.venv/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --frozen --all-groups
+	@touch $@
+
+run: setup ## Train, judge and push a use case on this machine
+	$(RUN) mlops run $(usecase) --pipeline $(pipeline) $(args)
+
+serve: setup ## Answer prediction requests with the model in production
+	$(RUN) mlops serve $(usecase) $(args)
+
+compile: setup ## Compile the pipeline to a KFP file
+	$(RUN) mlops compile $(usecase) --pipeline $(pipeline) $(args)
+
+test: setup ## Run all tests
+	$(RUN) coverage run -m pytest $(args)
+	$(RUN) coverage combine --quiet 2>/dev/null || true
+	$(RUN) coverage report
+
+lint: setup ## Check style, types and the architecture
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+bench: setup ## Measure this project beside TFX on the same rows
+	$(RUN) python -m benchmarks $(args)
+
+doctor: setup ## Check this machine and say how to fix what is missing
+	$(RUN) mlops doctor $(args)
+
+clean: ## Remove what the tools cached; the store (.mlops) and .venv stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*

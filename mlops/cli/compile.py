@@ -1,0 +1,27 @@
+"""`mlops compile`: the file that runs on the laptop, on kind and on Vertex AI."""
+
+from pathlib import Path
+
+import click
+
+from mlops.core.digest import of_file
+
+
+@click.command("compile")
+@click.argument("usecase")
+@click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; default: USECASE-PIPELINE.yaml here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compile_(usecase: str, pipeline: str, output: Path | None, as_json: bool) -> None:
+    """Compile a pipeline of USECASE to a KFP file."""
+    from mlops.cli.main import print_json
+    from pipelines.compiled import compile_pipeline
+    from pipelines.config import find, load
+
+    loaded = load(find(usecase))
+    target = output or Path(f"{loaded.name}-{pipeline}.yaml")
+    compile_pipeline(loaded, pipeline, target.absolute())
+    if as_json:
+        print_json({"usecase": loaded.name, "pipeline": pipeline, "path": str(target.absolute()), "digest": of_file(target)})
+    else:
+        click.echo(f"{target}  ({of_file(target)})")

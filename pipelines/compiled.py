@@ -1,0 +1,26 @@
+"""Compiles a pipeline of a use case to a KFP file, the contract between laptop, kind and Vertex AI."""
+
+import importlib
+import tempfile
+from pathlib import Path
+
+from mlops.core.errors import UsageError, did_you_mean
+from pipelines.config import UseCase
+
+PIPELINES = {"level0": "pipelines.level0:level0", "level1": "pipelines.level1:level1"}
+"""Name -> the function that wires it; imported on use, so that naming a pipeline does not import kfp."""
+
+
+def compile_pipeline(usecase: UseCase, pipeline: str, target: Path) -> None:
+    """Write the compiled pipeline, whole or not at all; UsageError for a name that is no pipeline."""
+    if pipeline not in PIPELINES:
+        raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
+    module, _, function = PIPELINES[pipeline].partition(":")
+    wired = getattr(importlib.import_module(module), function)(usecase)
+    from kfp import compiler  # noqa: PLC0415 - two seconds that only compiling should pay
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".staging-") as folder:
+        staged = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(wired, str(staged))
+        staged.replace(target)

@@ -1,0 +1,45 @@
+"""A gate is open only on an outright pass."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.core.decision import Bound, Check, Decision, Verdict, compare
+
+VERDICTS = st.lists(st.sampled_from(list(Verdict)), max_size=6)
+
+
+@given(VERDICTS)
+def test_only_all_passes_open_a_gate(verdicts: list[Verdict]) -> None:
+    checks = tuple(Check(rule=f"rule {index}", verdict=verdict) for index, verdict in enumerate(verdicts))
+    decision = Decision.of("gate", checks)
+    assert decision.is_open == (bool(verdicts) and set(verdicts) == {Verdict.PASS})
+    assert decision.summary
+
+
+@given(st.one_of(st.none(), st.floats()), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
+def test_a_number_that_is_no_number_never_passes(observed: float | None, limit: float, lower: bool) -> None:
+    bound = Bound(at_least=limit) if lower else Bound(at_most=limit)
+    check = compare("metric", observed, bound)
+    if observed is None or not math.isfinite(observed):
+        assert check.verdict is Verdict.UNDECIDED
+        assert "could not be computed" in check.next_step
+    else:
+        assert (check.verdict is Verdict.PASS) == (observed >= limit if lower else observed <= limit)
+
+
+@pytest.mark.parametrize("bound", [Bound(), Bound(at_least=0.0, at_most=1.0)])
+def test_a_bound_has_one_side(bound: Bound) -> None:
+    with pytest.raises(ValueError, match="exactly one"):
+        compare("metric", 0.5, bound)
+
+
+def test_a_decision_survives_its_file(tmp_path: Path) -> None:
+    decision = Decision.of("gate", (compare("auc", 0.5, Bound(at_least=0.6), "carrier=AA", "look at AA"),))
+    decision.write(tmp_path / "decision.json")
+    assert Decision.read(tmp_path / "decision.json") == decision
+    assert decision.next_step == "look at AA"
+    assert "carrier=AA" in decision.summary
