@@ -1,0 +1,1 @@
+"""One self-contained page per run: the verdict first, then why."""

@@ -1,0 +1,52 @@
+"""Renders an outcome as one HTML file that needs no network, no server and no script."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mlops.report.outcome import Outcome, TaskOutcome
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One task on the timeline; positions in percent of the run's length."""
+
+    name: str
+    left: float
+    width: float
+    style: str
+    label: str
+
+
+def write_report(outcome: Outcome, target: Path) -> Path:
+    """Write the report of a run, whole or not at all, and return its path."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    html = environment.get_template("report.html.j2").render(
+        outcome=outcome,
+        bars=timeline(outcome.tasks),
+        pictures=[(task.name, Markup(task.pictures.read_text(encoding="utf-8"))) for task in outcome.tasks if task.pictures],  # noqa: S704 - our own stages made them
+    )
+    staged = target.with_name(f".staging-{target.name}")
+    staged.write_text(html, encoding="utf-8")
+    staged.replace(target)
+    return target
+
+
+def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:
+    """Place every task that ran on a line as long as the run."""
+    ran = [task for task in tasks if task.state not in ("SKIPPED", "PENDING")]
+    end = max((task.offset + task.seconds for task in ran), default=0.0) or 1.0
+    return [
+        Bar(
+            name=task.name,
+            left=100 * task.offset / end,
+            width=max(100 * task.seconds / end, 0.4),
+            style="cached" if task.cached else task.state.lower(),
+            label="cached" if task.cached else f"{task.seconds:.1f} s",
+        )
+        for task in ran
+    ]
