@@ -1,0 +1,57 @@
+"""The compiled pipelines are the contract between the three worlds: they change on purpose or not at all."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.compiled import PIPELINES, compile_pipeline
+from pipelines.config import find, load
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def _compiled(pipeline: str, folder: Path) -> str:
+    compile_pipeline(load(find("flight_delay")), pipeline, folder / "pipeline.yaml")
+    text = (folder / "pipeline.yaml").read_text(encoding="utf-8")
+    return re.sub(r"@sha256:[0-9a-f]{64}", "@sha256:(digest)", text)
+
+
+@pytest.mark.parametrize("pipeline", sorted(PIPELINES))
+def test_the_compiled_pipeline_is_the_golden_one(pipeline: str, tmp_path: Path) -> None:
+    compiled = _compiled(pipeline, tmp_path)
+    golden = GOLDEN / f"flight_delay-{pipeline}.yaml"
+    if os.environ.get("REFRESH_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(compiled, encoding="utf-8")
+    assert compiled == golden.read_text(encoding="utf-8"), f"if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest {Path(__file__).relative_to(Path.cwd())}"
+
+
+def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert _compiled("level1", tmp_path / "a") == _compiled("level1", tmp_path / "b")
+
+
+def test_the_push_stands_behind_both_gates(tmp_path: Path) -> None:
+    """Read from the compiled file alone: no road to push_model but through two conditions."""
+    ir = yaml.safe_load(_compiled("level1", tmp_path))
+    root = ir["root"]["dag"]["tasks"]
+    assert "push-model" not in root
+    outer = [task for name, task in root.items() if name.startswith("condition")]
+    assert len(outer) == 1
+    assert "evaluate-model-Output'] == true" in outer[0]["triggerPolicy"]["condition"]
+    inner = ir["components"][outer[0]["componentRef"]["name"]]["dag"]["tasks"]
+    assert set(inner) == {"validate-infra", *(name for name in inner if name.startswith("condition"))}
+    guard = next(task for name, task in inner.items() if name.startswith("condition"))
+    assert "validate-infra-Output'] == true" in guard["triggerPolicy"]["condition"]
+    assert "push-model" in ir["components"][guard["componentRef"]["name"]]["dag"]["tasks"]
+
+
+def test_nothing_is_trained_before_the_data_has_passed_its_gate(tmp_path: Path) -> None:
+    for pipeline in PIPELINES:
+        tasks = yaml.safe_load(_compiled(pipeline, tmp_path))["root"]["dag"]["tasks"]
+        assert "validate-data" in tasks["transform-features"]["dependentTasks"]
+        assert "scope-use-case" in tasks["ingest-examples"]["dependentTasks"]

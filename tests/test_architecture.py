@@ -1,0 +1,101 @@
+"""The rules of the house that a machine can check; `lint-imports` holds the rooms apart, this holds their shape."""
+
+import ast
+import configparser
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("benchmarks", "components", "localrun", "mlops", "pipelines", "usecases")
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+STAGES = sorted(path.parent for path in (ROOT / "components").glob("*/component.py"))
+NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+
+
+def _id(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _depth(node: ast.AST, level: int = 0) -> int:
+    inner = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    below = []
+    for child in inner:
+        is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and child in node.orelse
+        below.append(_depth(child, level + (isinstance(child, NESTING) and not is_elif)))
+    return max([level, *below])
+
+
+@pytest.mark.parametrize("path", FILES, ids=_id)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300, f"{_id(path)}: over 300 lines; find the second noun in it"
+    for function in _functions(ast.parse(text)):
+        where = f"{_id(path)}:{function.lineno} {function.name}"
+        lines = (function.end_lineno or function.lineno) - function.lineno + 1
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        counted = [argument for argument in arguments if argument.arg not in ("self", "cls")]
+        assert lines <= 50, f"{where}: {lines} lines, over 50"
+        assert _depth(function) <= 3, f"{where}: nested {_depth(function)} deep, over 3"
+        is_interface = path.name == "component.py" or path.parent == ROOT / "mlops" / "cli"
+        assert len(counted) <= (10 if is_interface else 5), f"{where}: {len(counted)} parameters"
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda path: path.name)
+def test_every_stage_is_built_alike(stage: Path) -> None:
+    assert {"__init__.py", "component.py", "config.py", "logic.py"} <= {path.name for path in stage.iterdir()}
+    tree = ast.parse((stage / "component.py").read_text(encoding="utf-8"))
+    functions = list(_functions(tree))
+    assert [function.name for function in functions] == [stage.name], "folder, function and task have one name"
+    body = functions[0].body[1:]
+    assert ast.get_docstring(functions[0])
+    assert (body[-1].end_lineno or 0) - body[0].lineno + 1 <= 10, "the KFP interface ends at ten lines"
+    assert not any(isinstance(node, ast.If | ast.For | ast.While | ast.Try) for node in ast.walk(functions[0])), "no control flow in a component"
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body), "kfp cannot read deferred annotations"
+    assert (ROOT / "tests" / "component" / stage.name).is_dir(), "the test folder has the stage's name"
+
+
+def test_a_step_finds_every_component() -> None:
+    parser = configparser.ConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(ROOT / "kfp_config.ini")
+    assert dict(parser["Components"]) == {stage.name: f"components/{stage.name}/component.py" for stage in STAGES}
+
+
+def _imported(statement: str) -> set[str]:
+    script = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+HEAVY = {"tensorflow", "apache_beam", "pandas", "pyarrow", "numpy", "ml_metadata", "sklearn", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import mlops.cli.main", {*HEAVY, "kfp", "pydantic", "rich", "yaml", "sqlite3"}),
+        ("import localrun", {*HEAVY, "kfp", "google.protobuf", "rich"}),
+        ("import mlops.cli.laptop", {*HEAVY, "kfp"}),
+        ("import mlops.report.render", {*HEAVY, "kfp"}),
+        ("import pipelines.config", {*HEAVY, "kfp"}),
+        ("import pipelines.level0, pipelines.level1", HEAVY - {"numpy"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_nothing_heavy_is_imported_by_what_compiles_parses_or_prints(statement: str, forbidden: set[str]) -> None:
+    assert not (_imported(statement) & forbidden)
+
+
+def test_corrupt_records_are_never_skipped() -> None:
+    """`ignore_errors` drops the rest of a shard without a word."""
+    guilty = [_id(path) for path in FILES if "ignore_errors(" in path.read_text(encoding="utf-8")]
+    assert not guilty
