@@ -1,0 +1,79 @@
+"""The types that the curated schema gives features, and how text is read as one of them."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+Kind = Literal["INT", "FLOAT", "BYTES"]
+
+ARROW = {"INT": pa.int64(), "FLOAT": pa.float32(), "BYTES": pa.binary()}
+"""What a feature of each type is in Arrow."""
+
+_INT = re.compile(r"-?[0-9]{1,19}")
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+_FLOAT32_LIMIT = 3.4028235677973366e38
+"""The smallest double that rounds to an infinite float32."""
+
+
+@dataclass(frozen=True)
+class FeatureType:
+    """The type of one feature, and whether the schema lets a number be NaN or infinite."""
+
+    kind: Kind
+    nan: bool = False
+    inf: bool = False
+
+    def parse(self, text: str) -> int | float | bytes:
+        """Read text as a value of this type; ValueError says what was wanted."""
+        if self.kind == "INT":
+            return _integer(text)
+        if self.kind == "FLOAT":
+            return self._number(text)
+        return text.encode()
+
+    def _number(self, text: str) -> float:
+        if _NOT_FINITE.fullmatch(text):
+            allowed = self.nan if "nan" in text.lower() else self.inf
+            if not allowed:
+                raise ValueError(
+                    f"wanted a finite number, got {text!r}; the schema allows it only by float_domain {{ disallow_nan: false disallow_inf: false }}"
+                )
+            return float(text)
+        if not _FLOAT.fullmatch(text):
+            raise ValueError(f"wanted a FLOAT as the schema says, got {text!r}")
+        if abs(value := float(text)) >= _FLOAT32_LIMIT:
+            raise ValueError(f"wanted a number that fits 32 bits, got {text!r}")
+        return value
+
+
+def _integer(text: str) -> int:
+    if not _INT.fullmatch(text):
+        raise ValueError(f"wanted an INT as the schema says, got {text!r}")
+    value = int(text)
+    if not -(1 << 63) <= value < 1 << 63:
+        raise ValueError(f"wanted an INT of 64 bits, got {text!r}")
+    return value
+
+
+def feature_types(schema: schema_pb2.Schema) -> dict[str, FeatureType]:
+    """Return the type of each feature of a schema that is INT, FLOAT or BYTES."""
+    kinds: dict[int, Kind] = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
+    return {
+        feature.name: FeatureType(
+            kinds[feature.type],
+            nan=_allows(feature.float_domain, "disallow_nan"),
+            inf=_allows(feature.float_domain, "disallow_inf"),
+        )
+        for feature in schema.feature
+        if feature.type in kinds
+    }
+
+
+def _allows(domain: schema_pb2.FloatDomain, rule: str) -> bool:
+    """Tell whether a domain says outright that the rule is off; silence is not leave."""
+    return bool(domain.HasField(rule)) and not getattr(domain, rule)

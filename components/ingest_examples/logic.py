@@ -1,0 +1,129 @@
+"""Reads a window of spans and writes it as splits of examples, in record batches, with the manifest last."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+
+from components.ingest_examples.config import Config
+from components.ingest_examples.csv_rows import CsvOptions, Rejects, read_csv
+from components.ingest_examples.encoder import encode
+from components.ingest_examples.features import FeatureType, feature_types
+from components.ingest_examples.parquet_rows import read_parquet
+from components.ingest_examples.source import SourceFile, Window, resolve, window_digest
+from components.ingest_examples.tfrecord_rows import read_tfrecord
+from components.ingest_examples.writer import Shares, SpanWriter
+from mlops.core import user_code
+from mlops.core.errors import DataError, EmptyDataset
+from mlops.core.examples import Manifest, Shard, read_schema
+
+REJECTS = "rejects.jsonl"
+
+
+class Source(NamedTuple):
+    """What is read: the pattern of the files, the newest span, and the digest that its window must have (or nothing)."""
+
+    pattern: str
+    span: int
+    data: str
+
+
+def ingest(config: Config, source: Source, schema: str, examples: Path | str) -> Manifest:
+    """Write the examples of the window that ends with a span; the manifest comes last.
+
+    Raises DataError, with file and place, for a source that cannot be trusted, and EmptyDataset for a split without rows.
+    """
+    folder = Path(examples)
+    folder.mkdir(parents=True, exist_ok=True)
+    types = feature_types(read_schema(user_code.resolve(schema)))
+    window = resolve(source.pattern, source.span, config.spans)
+    shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
+    _check_window(config, window)
+    before, data = _stamps(window), _pinned(window, source.data)
+    rejects = Rejects(config.max_rejects, folder / REJECTS)
+    rejects.path.unlink(missing_ok=True)
+    shards = [shard for span in window.spans for shard in _write_span(folder, span, shares[span], _records(config, window, types, rejects, span))]
+    if _stamps(window) != before:
+        raise DataError(f"{source.pattern}: the files changed while they were read; run again when the source is complete")
+    _check_splits(shares, shards)
+    manifest = Manifest(
+        source=source.pattern,
+        data=data,
+        spans=window.spans,
+        wanted_spans=config.spans,
+        split_by=config.split.by,
+        rejected=rejects.count,
+        shards=tuple(shards),
+    )
+    manifest.write(folder)
+    return manifest
+
+
+def _shares(config: Config, is_newest: bool) -> Shares:
+    """Return the splits of a span and their percentages."""
+    split = config.split
+    if split.by == "hash":
+        return (("train", 100 - split.validation - split.eval), ("validation", split.validation), ("eval", split.eval))
+    if is_newest:
+        return (("eval", 100.0),)
+    return (("train", 100 - split.validation), ("validation", split.validation))
+
+
+def _check_window(config: Config, window: Window) -> None:
+    if config.split.by == "time" and len(window.spans) < 2:
+        raise DataError(
+            f"{window.pattern}: wanted at least one span before span {window.spans[-1]} to train on, got none; choose a later --span, or ingest_examples.split.by: hash"
+        )
+
+
+def _pinned(window: Window, pinned: str) -> str:
+    """Return the digest of the window's files; DataError when the run was pinned to others."""
+    data = window_digest(window)
+    if pinned and data != pinned:
+        raise DataError(f"{window.pattern}: the run is pinned to data {pinned}, but spans {window.spans[0]} to {window.spans[-1]} are {data}; start a new run")
+    return data
+
+
+def _stamps(window: Window) -> list[tuple[int, int, int]]:
+    """Return what changes when a file is written, for each file."""
+    stats = [file.path.lstat() for file in window.files]
+    return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
+
+
+def _records(config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int) -> Iterator[pa.Array]:
+    """Yield the serialized examples of a span, file by file."""
+    for file in window.files:
+        if file.span == span:
+            yield from _file_records(config, file, types, rejects)
+
+
+def _file_records(config: Config, file: SourceFile, types: dict[str, FeatureType], rejects: Rejects) -> Iterator[pa.Array]:
+    if config.format == "tfrecord":
+        yield from read_tfrecord(file, types, config.max_record_bytes, config.batch_rows)
+        return
+    if config.format == "csv":
+        batches = read_csv(file, types, CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows), rejects)
+    else:
+        batches = read_parquet(file, types, config.batch_rows)
+    for batch in batches:
+        if batch.num_rows:
+            yield encode(batch)
+
+
+def _write_span(folder: Path, span: int, shares: Shares, records: Iterator[pa.Array]) -> list[Shard]:
+    with SpanWriter(folder, span, shares) as writer:
+        for block in records:
+            writer.write(block)
+        return writer.finish()
+
+
+def _check_splits(shares: dict[int, Shares], shards: list[Shard]) -> None:
+    """A split without a row would be found out only by the stage that reads it; EmptyDataset names it here."""
+    wanted = dict.fromkeys(split for share in shares.values() for split, _ in share)
+    got = {shard.split for shard in shards}
+    empty = [split for split in wanted if split not in got]
+    if empty:
+        rows = sum(shard.records for shard in shards)
+        raise EmptyDataset(f"wanted rows in every split, got none in {', '.join(empty)} of {rows} rows; raise ingest_examples.window or the split's percentage")
