@@ -74,7 +74,8 @@ def _shares(config: Config, is_newest: bool) -> Shares:
 def _check_window(config: Config, window: Window) -> None:
     if config.split.by == "time" and len(window.spans) < 2:
         raise DataError(
-            f"{window.pattern}: wanted at least one span before span {window.spans[-1]} to train on, got none; choose a later --span, or ingest_examples.split.by: hash"
+            f"{window.pattern}: wanted at least one span before span {window.spans[-1]} to train on, got none; "
+            "choose a later --span, or ingest_examples.split.by: hash"
         )
 
 

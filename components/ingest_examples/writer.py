@@ -5,6 +5,7 @@ import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -106,7 +107,7 @@ class SpanWriter:
 def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:
     """CRC-32C of each record; it is the record's checksum and, because equal rows are equal bytes, its hash as well."""
     content, offsets = memoryview(_content(records)), _offsets(records)
-    return np.fromiter((google_crc32c.value(bytes(content[start:end])) for start, end in zip(offsets, offsets[1:], strict=False)), np.uint32, len(records))
+    return np.fromiter((google_crc32c.value(bytes(content[start:end])) for start, end in pairwise(offsets)), np.uint32, len(records))
 
 
 def _framed(records: pa.Array, crcs: npt.NDArray[np.uint32]) -> pa.Array:
