@@ -43,6 +43,12 @@ class TrainingError(MlopsError):
     """A training that must not produce a model: no rows, one class, a loss that is not finite."""
 
 
+class GateClosed(MlopsError):
+    """A gate said no, or said nothing: what lies behind it is not done."""
+
+    exit_code = 3
+
+
 class RegistryError(MlopsError):
     """A model registry that cannot do what was asked."""
 

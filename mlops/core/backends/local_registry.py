@@ -53,10 +53,7 @@ class LocalRegistry:
                 durable.sync(folder)
                 return existing
             version = self._next_version(folder)
-            staged = folder / f"{durable.STAGING}{version}"
-            manifest.copy(saved_model, staged, files)
-            Manifest(name, version, self._now(), files, about).write(staged)
-            durable.sync(staged)
+            staged = Manifest(name, version, self._now(), files, about).stage(saved_model, folder)
             # Nothing of this version can be seen before this line, and all of it is on the disk by then.
             staged.rename(folder / str(version))
             durable.sync(folder)
@@ -90,14 +87,21 @@ class LocalRegistry:
             raise RegistryError(f"{version.path}: wanted {pointer.digest}, but version {pointer.version} is {version.digest}; start a new run")
         return version
 
-    def promote(self, name: str, version: int) -> ModelVersion:
-        """Make a version the one in production."""
+    def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
+        """Make a version the one in production, in the place of the one named, or of any."""
         promoted = self.get(name, version)
         with self._writing(name) as folder:
             state = self._state(name)
-            if state.get("champion") != _entry(promoted.pointer):
-                previous = [*state.get("previous", []), *([state["champion"]] if "champion" in state else [])]
-                self._point(folder, state | {"champion": _entry(promoted.pointer), "previous": previous}, "promote")
+            current = _reference(state)
+            if current == promoted.reference:
+                return promoted
+            if replacing is not None and current != replacing:
+                raise RegistryError(
+                    f"{name}: wanted {replacing or 'no version'} in production, but {current or 'none'} is; "
+                    "the model was judged against another one: run the pipeline again"
+                )
+            previous = [*state.get("previous", []), *([state["champion"]] if current else [])]
+            self._point(folder, state | {"champion": _entry(promoted), "previous": previous}, {"action": "promote", "from": current})
         return promoted
 
     def rollback(self, name: str) -> ModelVersion:
@@ -108,8 +112,8 @@ class LocalRegistry:
             while previous:
                 entry = previous.pop()
                 version = self._get_whole(name, entry["version"])
-                if version is not None and _entry(version.pointer) == entry:
-                    self._point(folder, state | {"champion": entry, "previous": previous}, "rollback")
+                if version is not None and version.digest == entry["digest"]:
+                    self._point(folder, state | {"champion": entry, "previous": previous}, {"action": "rollback", "from": _reference(state)})
                     return version
         raise RegistryError(f"{name}: there is no earlier version in production to go back to; `mlops models list {name}` shows what there is")
 
@@ -126,6 +130,15 @@ class LocalRegistry:
     def history(self, name: str) -> list[Mapping[str, Any]]:
         """Return every move of the pointer, oldest first."""
         return list(self._state(name).get("history", []))
+
+    def withdrawn(self, name: str, digest: str) -> bool:
+        """Whether the last move of the pointer that this model had a part in was a rollback away from it."""
+        for move in reversed(self.history(name)):
+            if move["digest"] == digest:
+                return False
+            if move["action"] == "rollback" and move["from"].endswith(f"@{digest}"):
+                return True
+        return False
 
     def problems(self, name: str) -> list[str]:
         """Say everything that is wrong under a name."""
@@ -213,14 +226,18 @@ class LocalRegistry:
             raise CorruptArtifact(f"{path}: wanted a pointer to a version, got {error}; remove it and promote a version") from None
         return dict(state)
 
-    def _point(self, folder: Path, state: Mapping[str, Any], action: str) -> None:
-        move = {"action": action, **state["champion"], "at": self._now()}
+    def _point(self, folder: Path, state: Mapping[str, Any], action: Mapping[str, str]) -> None:
+        move = {**action, **state["champion"], "at": self._now()}
         content = {"champion": state["champion"], "previous": state["previous"], "history": [*state.get("history", []), move]}
         durable.replace(folder / CHAMPION, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def _entry(pointer: Pointer) -> dict[str, Any]:
-    return {"version": pointer.version, "digest": pointer.digest}
+def _entry(version: ModelVersion) -> dict[str, Any]:
+    return {"version": version.version, "digest": version.digest}
+
+
+def _reference(state: Mapping[str, Any]) -> str:
+    return "{version}@{digest}".format(**state["champion"]) if "champion" in state else ""
 
 
 def _sweep(folder: Path) -> None:

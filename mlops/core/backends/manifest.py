@@ -32,11 +32,15 @@ class Manifest:
         """Digest of the saved model as a whole, the same as `mlops.core.digest.of_folder` gives for it."""
         return total(self.files)
 
-    def write(self, folder: Path) -> None:
-        """Write the manifest into a staged folder."""
+    def stage(self, saved_model: Path, folder: Path) -> Path:
+        """Copy a saved model to a folder that nobody takes for a version, with the manifest, all of it on the disk."""
+        staged = folder / f"{durable.STAGING}{self.version}"
+        _copy(saved_model, staged, self.files)
         body = {"format": FORMAT, "name": self.name, "version": self.version, "created": self.created, "digest": self.digest}
         body |= {"files": dict(self.files), "about": dict(self.about)}
-        durable.write(folder / FILE, (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+        durable.write(staged / FILE, (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+        durable.sync(staged)
+        return staged
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -83,8 +87,7 @@ def scan(saved_model: Path) -> dict[str, str]:
     return {name: digest.of_file(path) for name, path in found.items()}
 
 
-def copy(saved_model: Path, staged: Path, files: Mapping[str, str]) -> None:
-    """Copy the scanned files into a new folder and wait until they are on the disk; RegistryError when one changed meanwhile."""
+def _copy(saved_model: Path, staged: Path, files: Mapping[str, str]) -> None:
     folders = {staged}
     staged.mkdir()
     for name, wanted in sorted(files.items()):

@@ -55,9 +55,9 @@ class ModelVersion:
     """Where it comes from: data spans, digests, decisions."""
 
     @property
-    def pointer(self) -> Pointer:
-        """The version by number and content, as `3@sha256:..` when printed."""
-        return Pointer(self.version, self.digest)
+    def reference(self) -> str:
+        """The version by number and content, as `3@sha256:..`."""
+        return str(Pointer(self.version, self.digest))
 
 
 class Registry(Protocol):
@@ -84,8 +84,11 @@ class Registry(Protocol):
     def resolve(self, name: str, reference: str) -> ModelVersion:
         """Return the version that `3@sha256:..` names; RegistryError when that number now holds another model."""
 
-    def promote(self, name: str, version: int) -> ModelVersion:
-        """Make a version the one in production; a version that already is changes nothing."""
+    def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
+        """Make a version the one in production; a version that already is changes nothing.
+
+        With `replacing` (a reference, or "" for none at all), RegistryError when another version is in production by now.
+        """
 
     def rollback(self, name: str) -> ModelVersion:
         """Make the previous version in production the one again; RegistryError when there is none."""
@@ -97,7 +100,10 @@ class Registry(Protocol):
         """Return the version in production after checking every byte, None when nothing was ever promoted."""
 
     def history(self, name: str) -> list[Mapping[str, Any]]:
-        """Return every move of the pointer, oldest first: action, version, digest, at."""
+        """Return every move of the pointer, oldest first: action, version, digest, at, and `from` (the reference before, or "")."""
+
+    def withdrawn(self, name: str, digest: str) -> bool:
+        """Whether a person took the model of this digest out of production, and nobody put it back since."""
 
     def problems(self, name: str) -> list[str]:
         """Say everything that is wrong under a name: versions that are not whole, a pointer to nothing, leftovers."""

@@ -142,7 +142,7 @@ def test_the_pointer_moves_and_moves_back(registry: LocalRegistry, tmp_path: Pat
     registry.promote("m", 3)
     assert registry.champion("m").version == 3
     assert [registry.rollback("m").version for _ in range(2)] == [2, 1]
-    assert registry.pointer("m") == registry.get("m", 1).pointer
+    assert str(registry.pointer("m")) == registry.get("m", 1).reference
     with pytest.raises(RegistryError, match="no earlier version"):
         registry.rollback("m")
     assert [(move["action"], move["version"]) for move in registry.history("m")] == [
@@ -150,9 +150,31 @@ def test_the_pointer_moves_and_moves_back(registry: LocalRegistry, tmp_path: Pat
     ]  # fmt: skip
 
 
+def test_the_pointer_moves_only_from_where_it_was_seen(registry: LocalRegistry, tmp_path: Path) -> None:
+    first, second, third = (registry.publish("m", model(tmp_path / text, text), {}) for text in "abc")
+    registry.promote("m", 1, replacing="")
+    registry.promote("m", 2, replacing=first.reference)
+    registry.promote("m", 2, replacing=first.reference)  # a repeat after a crash
+    for seen in ["", first.reference]:
+        with pytest.raises(RegistryError, match=rf"but {second.reference} is; .*run the pipeline again"):
+            registry.promote("m", 3, replacing=seen)
+    assert registry.champion("m") == second
+
+
+def test_what_was_rolled_back_stays_withdrawn_until_somebody_puts_it_back(registry: LocalRegistry, tmp_path: Path) -> None:
+    first, second = (registry.publish("m", model(tmp_path / text, text), {}) for text in "ab")
+    registry.promote("m", 1)
+    registry.promote("m", 2)
+    assert not registry.withdrawn("m", second.digest)
+    registry.rollback("m")
+    assert [registry.withdrawn("m", version.digest) for version in (first, second)] == [False, True]
+    registry.promote("m", 2)
+    assert not registry.withdrawn("m", second.digest)
+
+
 def test_a_reference_names_a_version_by_number_and_content(registry: LocalRegistry, tmp_path: Path) -> None:
     version = registry.publish("m", model(tmp_path / "a"), {})
-    assert registry.resolve("m", str(version.pointer)) == version
+    assert registry.resolve("m", version.reference) == version
     with pytest.raises(RegistryError, match="start a new run"):
         registry.resolve("m", f"1@sha256:{'0' * 64}")
     for text in ["1", "", "01@" + version.digest, "1@sha256:", "1@md5:0", f"1@{version.digest}x"]:

@@ -1,0 +1,1 @@
+"""Puts a model that has passed every gate into production, whole or not at all."""
