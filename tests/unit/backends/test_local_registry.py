@@ -151,7 +151,7 @@ def test_the_pointer_moves_and_moves_back(registry: LocalRegistry, tmp_path: Pat
 
 
 def test_the_pointer_moves_only_from_where_it_was_seen(registry: LocalRegistry, tmp_path: Path) -> None:
-    first, second, third = (registry.publish("m", model(tmp_path / text, text), {}) for text in "abc")
+    first, second, _third = (registry.publish("m", model(tmp_path / text, text), {}) for text in "abc")
     registry.promote("m", 1, replacing="")
     registry.promote("m", 2, replacing=first.reference)
     registry.promote("m", 2, replacing=first.reference)  # a repeat after a crash
