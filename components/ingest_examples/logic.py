@@ -14,7 +14,7 @@ from components.ingest_examples.features import FeatureType, feature_types
 from components.ingest_examples.parquet_rows import read_parquet
 from components.ingest_examples.source import SourceFile, Window, resolve, window_digest
 from components.ingest_examples.tfrecord_rows import read_tfrecord
-from components.ingest_examples.writer import Shares, SpanWriter
+from components.ingest_examples.writer import Block, Shares, SpanWriter
 from mlops.core import user_code
 from mlops.core.errors import DataError, EmptyDataset
 from mlops.core.examples import Manifest, Shard, read_schema
@@ -44,7 +44,7 @@ def ingest(config: Config, source: Source, schema: str, examples: Path | str) ->
     before, data = _stamps(window), _pinned(window, source.data)
     rejects = Rejects(config.max_rejects, folder / REJECTS)
     rejects.path.unlink(missing_ok=True)
-    shards = [shard for span in window.spans for shard in _write_span(folder, span, shares[span], _records(config, window, types, rejects, span))]
+    shards = [shard for span in window.spans for shard in _write_span(folder, span, shares[span], _blocks(config, window, types, rejects, span))]
     if _stamps(window) != before:
         raise DataError(f"{source.pattern}: the files changed while they were read; run again when the source is complete")
     _check_splits(shares, shards)
@@ -93,16 +93,17 @@ def _stamps(window: Window) -> list[tuple[int, int, int]]:
     return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 
-def _records(config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int) -> Iterator[pa.Array]:
-    """Yield the serialized examples of a span, file by file."""
+def _blocks(config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int) -> Iterator[Block]:
+    """Yield the rows of a span, file by file."""
     for file in window.files:
         if file.span == span:
-            yield from _file_records(config, file, types, rejects)
+            yield from _file_blocks(config, file, types, rejects)
 
 
-def _file_records(config: Config, file: SourceFile, types: dict[str, FeatureType], rejects: Rejects) -> Iterator[pa.Array]:
+def _file_blocks(config: Config, file: SourceFile, types: dict[str, FeatureType], rejects: Rejects) -> Iterator[Block]:
     if config.format == "tfrecord":
-        yield from read_tfrecord(file, types, config.max_record_bytes, config.batch_rows)
+        for records in read_tfrecord(file, types, config.max_record_bytes, config.batch_rows):
+            yield Block(records, None)
         return
     if config.format == "csv":
         batches = read_csv(file, types, CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows), rejects)
@@ -110,12 +111,12 @@ def _file_records(config: Config, file: SourceFile, types: dict[str, FeatureType
         batches = read_parquet(file, types, config.batch_rows)
     for batch in batches:
         if batch.num_rows:
-            yield encode(batch)
+            yield Block(encode(batch), None if any(pa.types.is_list(kind) for kind in batch.schema.types) else batch)
 
 
-def _write_span(folder: Path, span: int, shares: Shares, records: Iterator[pa.Array]) -> list[Shard]:
+def _write_span(folder: Path, span: int, shares: Shares, blocks: Iterator[Block]) -> list[Shard]:
     with SpanWriter(folder, span, shares) as writer:
-        for block in records:
+        for block in blocks:
             writer.write(block)
         return writer.finish()
 

@@ -4,11 +4,10 @@ import os
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import pyarrow_hotfix  # noqa: F401
 import google_crc32c
@@ -17,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops.core import digest, tfrecord
-from mlops.core.examples import Shard, split_folder
+from mlops.core import columns, digest, tfrecord
+from mlops.core.examples import Columns, Shard, split_folder
 
 _GZIP = 31
 """zlib's name for a gzip stream; its header has no time, so equal records are equal bytes."""
@@ -31,21 +30,11 @@ Shares = tuple[tuple[str, float], ...]
 """Splits and their percentages, adding up to 100."""
 
 
-@dataclass
-class _OpenShard:
-    name: str
-    stream: BinaryIO
-    compressor: "zlib._Compress" = field(default_factory=lambda: zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP))
-    records: int = 0
+class Block(NamedTuple):
+    """Some rows: as serialized examples and, where they came as columns of single values, as those too."""
 
-    def write(self, block: pa.Buffer) -> None:
-        self.stream.write(self.compressor.compress(block))
-
-    def close(self) -> None:
-        self.stream.write(self.compressor.flush())
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        self.stream.close()
+    records: pa.Array
+    columns: pa.RecordBatch | None
 
 
 class SpanWriter:
@@ -56,7 +45,7 @@ class SpanWriter:
         self._span = span
         self._splits = [split for split, _ in shares]
         self._bounds = np.cumsum([percent * _BUCKETS / 100 for _, percent in shares])[:-1]
-        self._open: dict[str, _OpenShard] = {}
+        self._open: dict[str, _ShardWriter] = {}
         self._compression = ThreadPoolExecutor(1)
         self._pending: deque[Future[None]] = deque()
 
@@ -66,42 +55,95 @@ class SpanWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._compression.shutdown(cancel_futures=True)
         for shard in self._open.values():
-            shard.stream.close()
+            shard.abandon()
 
-    def write(self, records: pa.Array) -> None:
-        """Write serialized examples, each to the split that its hash chooses."""
-        crcs = _crcs(records)
-        framed = _framed(records, crcs)
+    def write(self, block: Block) -> None:
+        """Write rows, each to the split that its hash chooses."""
+        crcs = _crcs(block.records)
+        framed = Block(_framed(block.records, crcs), block.columns)
         chosen = np.searchsorted(self._bounds, (crcs.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
         for index, split in enumerate(self._splits):
             mine = chosen == index
             if mine.any():
-                self._queue(split, framed if mine.all() else framed.filter(pa.array(mine)))
+                self._queue(split, framed if mine.all() else _filtered(framed, pa.array(mine)))
 
     def finish(self) -> list[Shard]:
         """Wait for the compression, close the files and describe them."""
         while self._pending:
             self._pending.popleft().result()
-        shards = []
-        for split, shard in self._open.items():
-            shard.close()
-            path = self._folder / shard.name
-            shards.append(Shard(name=shard.name, split=split, span=self._span, records=shard.records, sha256=digest.of_file(path)))
-        return shards
+        return [shard.finish(split, self._span) for split, shard in self._open.items()]
 
-    def _queue(self, split: str, framed: pa.Array) -> None:
-        shard = self._open.get(split) or self._start(split)
-        shard.records += len(framed)
+    def _queue(self, split: str, framed: Block) -> None:
+        shard = self._open.get(split) or self._open.setdefault(split, _ShardWriter(self._folder, f"{split_folder(split)}/span-{self._span:05d}"))
         while len(self._pending) >= _PENDING:
             self._pending.popleft().result()
-        self._pending.append(self._compression.submit(shard.write, _content(framed)))
+        self._pending.append(self._compression.submit(shard.write, framed))
 
-    def _start(self, split: str) -> _OpenShard:
-        name = f"{split_folder(split)}/span-{self._span:05d}-00000-of-00001.gz"
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._open[split] = _OpenShard(name, path.open("wb"))
-        return self._open[split]
+
+class _ShardWriter:
+    """Writes one shard's records and, as long as all of its rows have the same columns, those."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._records_name = f"{name}-00000-of-00001.gz"
+        self._columns_name = f"columns/{name}.arrow"
+        self._records = 0
+        self._stream = _create(folder / self._records_name)
+        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._columns_stream: BinaryIO | None = _create(folder / self._columns_name)
+        self._columns: pa.RecordBatchStreamWriter | None = None
+        self._columns_schema: pa.Schema | None = None
+
+    def write(self, framed: Block) -> None:
+        self._records += len(framed.records)
+        self._stream.write(self._compressor.compress(_content(framed.records)))
+        if self._columns_stream is None:
+            return
+        if framed.columns is None or self._columns_schema not in (None, framed.columns.schema):
+            self._drop_columns()
+            return
+        if self._columns is None:
+            self._columns_schema = framed.columns.schema
+            self._columns = pa.ipc.new_stream(self._columns_stream, self._columns_schema, options=columns.OPTIONS)
+        self._columns.write_batch(framed.columns)
+
+    def finish(self, split: str, span: int) -> Shard:
+        self._stream.write(self._compressor.flush())
+        _close(self._stream)
+        twin = None
+        if self._columns_stream is not None and self._columns is not None:
+            self._columns.close()
+            _close(self._columns_stream)
+            twin = Columns(name=self._columns_name, sha256=digest.of_file(self._folder / self._columns_name))
+        sha256 = digest.of_file(self._folder / self._records_name)
+        return Shard(name=self._records_name, split=split, span=span, records=self._records, sha256=sha256, columns=twin)
+
+    def abandon(self) -> None:
+        """Close what is still open; nothing after `finish`."""
+        self._stream.close()
+        if self._columns_stream is not None:
+            self._columns_stream.close()
+
+    def _drop_columns(self) -> None:
+        assert self._columns_stream is not None
+        self._columns_stream.close()
+        self._columns_stream = None
+        (self._folder / self._columns_name).unlink()
+
+
+def _create(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
+
+
+def _close(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+    stream.close()
+
+
+def _filtered(block: Block, mine: pa.Array) -> Block:
+    return Block(block.records.filter(mine), None if block.columns is None else block.columns.filter(mine))
 
 
 def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 
 
+class Columns(BaseModel):
+    """The same examples as Arrow columns (see `mlops.core.columns`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Path below the examples folder, such as `columns/Split-train/span-00004.arrow`."""
+    sha256: str
+
+
 class Shard(BaseModel):
     """One file of examples."""
 
@@ -34,6 +44,8 @@ class Shard(BaseModel):
     span: int
     records: int
     sha256: str
+    columns: Columns | None = None
+    """Absent where the rows did not come as plain columns."""
 
 
 class Manifest(BaseModel):
@@ -117,6 +129,14 @@ def verified(folder: Path, shard: Shard) -> Path:
     return path
 
 
+def _verified_columns(folder: Path, columns: Columns) -> Path:
+    path = folder / columns.name
+    got = digest.of_file(path) if path.is_file() else "no file"
+    if got != columns.sha256:
+        raise CorruptArtifact(f"{path}: wanted {columns.sha256}, got {got}; run ingest_examples again")
+    return path
+
+
 def record_batches(
     folder: Path | str,
     split: str,
@@ -127,25 +147,29 @@ def record_batches(
     """Yield the examples of a split as Arrow record batches of at most `batch_size` rows, every feature a list.
 
     With a schema, the batches have its features alone, in its order and types; without one, those that the records have.
+    Columns are read where the shard has them, else its records are decoded; the values are the same.
     Raises CorruptArtifact for files that are not what was written, SchemaError for a feature of another type.
     """
-    from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder  # noqa: PLC0415 - a manifest is read where there is no tfx_bsl
+    from mlops.core import columns  # noqa: PLC0415 - Arrow takes half a second to import, and a manifest is read without it
 
     folder = Path(folder)
-    decoder = ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
     for shard in Manifest.read(folder).of_split(split, span):
-        records = tfrecord.read_trusted(tfrecord.inflate(verified(folder, shard)))
+        path = verified(folder, shard)
+        if shard.columns is None:
+            batches = _decoded(path, schema, batch_size)
+        else:
+            batches = columns.read(_verified_columns(folder, shard.columns), None if schema is None else _arrow_types(schema), batch_size)
         seen = 0
-        while block := list(islice(records, batch_size)):
-            seen += len(block)
-            yield _decode(decoder, block, folder / shard.name)
+        for batch in batches:
+            seen += batch.num_rows
+            yield batch
         if seen != shard.records:
-            raise CorruptArtifact(f"{folder / shard.name}: wanted {shard.records} records, got {seen}; run ingest_examples again")
+            raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {seen}; run ingest_examples again")
 
 
 def read_schema(path: Path | str) -> "schema_pb2.Schema":
     """Read a schema in text form; SchemaError names the line that cannot be parsed."""
-    from google.protobuf import text_format  # noqa: PLC0415 - as above
+    from google.protobuf import text_format  # noqa: PLC0415
     from tensorflow_metadata.proto.v0 import schema_pb2  # noqa: PLC0415
 
     try:
@@ -156,11 +180,25 @@ def read_schema(path: Path | str) -> "schema_pb2.Schema":
         raise SchemaError(f"{path}:{error.GetLine() or 0}: wanted a schema in text form, got {error}") from error
 
 
-def _decode(decoder: Any, records: list[bytes], path: Path) -> "pa.RecordBatch":
-    try:
-        return decoder.DecodeBatch(records)
-    except (RuntimeError, ValueError) as error:
-        raise SchemaError(f"{path}: wanted features of the schema's types, got {error}; correct the source, or the feature's type in the schema") from error
+def _decoder(schema: "schema_pb2.Schema | None") -> Any:
+    from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder  # noqa: PLC0415
+
+    return ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+
+
+def _arrow_types(schema: "schema_pb2.Schema") -> "dict[str, pa.DataType]":
+    """Arrow types of a schema's features, in its order."""
+    return {field.name: field.type for field in _decoder(schema).ArrowSchema()}
+
+
+def _decoded(path: Path, schema: "schema_pb2.Schema | None", batch_size: int) -> "Iterator[pa.RecordBatch]":
+    decoder = _decoder(schema)
+    records = tfrecord.read_trusted(tfrecord.inflate(path))
+    while block := list(islice(records, batch_size)):
+        try:
+            yield decoder.DecodeBatch(block)
+        except (RuntimeError, ValueError) as error:
+            raise SchemaError(f"{path}: wanted features of the schema's types, got {error}; correct the source, or the type in the schema") from error
 
 
 def _first_fault(path: Path, shard: Shard) -> str:
