@@ -24,11 +24,21 @@ from pipelines.yaml_lines import Place, YamlFile
 USECASES = ROOT / "usecases"
 
 
+class Source(Settings):
+    """Where the data lies; known to whoever submits a run, and pinned there, so that no step has to look."""
+
+    pattern: str
+    """Files of a span, with `{SPAN}` in place of its number; relative to the store's `data/<name>/`, or absolute."""
+    span: int | None = None
+    """The span that is run when none is asked for; the newest where this is empty."""
+
+
 class UseCase(Settings):
     """Everything a pipeline is compiled from; one section per stage, named as the stage."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
     """Lower-case, digits and underscores; it names the model, the pipeline and the run."""
+    source: Source
     problem: Problem
     scope_use_case: ScopeUseCase
     ingest_examples: IngestExamples

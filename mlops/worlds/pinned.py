@@ -1,0 +1,86 @@
+"""What a run is pinned to before it starts: the compiled pipeline, the data, the champion (see docs/adr)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.ingest_examples import source
+from mlops.core import digest
+from mlops.core.backends.registry import open_registry
+from mlops.core.store import Store
+from mlops.core.user_code import ROOT, load, reference
+from mlops.worlds.record import summaries
+from pipelines.config import UseCase
+
+STEPS = ("components", "mlops/core", "mlops/serving")
+"""The folders whose code runs inside steps."""
+WIRING = ("pipelines", "components", "mlops/core")
+"""The folders that a compiled pipeline is made from, the use case's own aside."""
+
+
+def code_digest(folders: tuple[str, ...]) -> str:
+    """Digest over the code below some folders of the project, and the lock file."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return digest.of_files((path.relative_to(ROOT).as_posix(), path) for path in [*files, ROOT / "uv.lock"])
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The parameters that make a run a pure function, and the compiled pipeline that they go to."""
+
+    pipeline: Path
+    parameters: dict[str, Any]
+    code: str
+
+
+def source_pattern(usecase: UseCase, store: Store, say: Callable[[str], None]) -> str:
+    """Return the absolute source pattern; fetch the data first where it is not there and the use case knows how."""
+    pattern = usecase.source.pattern
+    if Path(pattern).is_absolute():
+        return pattern
+    folder = store.data / usecase.name
+    fetcher = usecase.folder / "data.py"
+    if not folder.exists() and fetcher.is_file():
+        say(f"fetching the data of {usecase.name} into {folder}")
+        load(reference(fetcher)).write_spans(folder)
+    return str(folder / pattern)
+
+
+def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store, say: Callable[[str], None]) -> Pinned:
+    """Fix what a run depends on: the compiled pipeline, the window of data and its digest, and the champion."""
+    pattern = source_pattern(usecase, store, say)
+    window = source.resolve(pattern, span if span is not None else usecase.source.span, usecase.ingest_examples.spans)
+    code = code_digest(STEPS)
+    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
+    compiled = compiled_pipeline(usecase, pipeline, store)
+    pinned = Pinned(compiled, parameters, code)
+    return Pinned(compiled, {**parameters, "champion": champion(usecase.name, pinned, store)}, code)
+
+
+def compiled_pipeline(usecase: UseCase, pipeline: str, store: Store) -> Path:
+    """Return the compiled pipeline, compiling only when something that it is made from has changed."""
+    made_from = (code_digest(WIRING), digest.of_folder(usecase.folder), str(usecase.folder))
+    key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
+    target = store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
+    if not target.exists():
+        from pipelines.compiled import compile_pipeline
+
+        compile_pipeline(usecase, pipeline, target)
+    return target
+
+
+def champion(name: str, pinned: Pinned, store: Store) -> str:
+    """Return whom a candidate is up against; a rerun of the run that made the champion repeats that run's own answer."""
+    current = open_registry(str(store.models)).champion(name)
+    if current is None:
+        return ""
+    for summary in summaries(store):
+        pushed = summary.get("pushed_model") or {}
+        if pushed.get("name") != name or pushed.get("version") != current.version or pushed.get("digest") != current.digest:
+            continue
+        before = dict(summary["parameters"])
+        against = before.pop("champion")
+        same = before == pinned.parameters and summary["code"] == pinned.code and summary["compiled"] == digest.of_file(pinned.pipeline)
+        return str(against) if same else current.reference
+    return current.reference
