@@ -2,10 +2,16 @@
 
 import sys
 from pathlib import Path
+from typing import Self
 
 import localrun
 from mlops.core.images import image
+from mlops.core.store import Store
 from mlops.core.user_code import ROOT
+from mlops.report.outcome import Outcome
+from mlops.worlds.pinned import pin
+from mlops.worlds.record import Submission, finish
+from pipelines.config import UseCase
 
 PRELOAD = {
     image("data"): ("kfp.dsl.executor_main", "pydantic", "pyarrow_hotfix", "pyarrow.parquet", "tfx_bsl.coders.example_coder"),
@@ -29,4 +35,44 @@ def environments() -> dict[str, localrun.Environment]:
     stages = {path.parent.name: (path.parent,) for path in (ROOT / "components").glob("*/component.py")}
     stages["validate_infra"] = (*stages.get("validate_infra", ()), ROOT / "mlops" / "serving")
     sources = {"*": shared, **stages}
-    return {name: localrun.Environment(python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock") for name, preload in PRELOAD.items()}
+    return {
+        name: localrun.Environment(python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock")
+        for name, preload in PRELOAD.items()
+    }
+
+
+class Laptop:
+    """Runs pinned pipelines on this machine; warm workers are kept until it is closed."""
+
+    def __init__(self, store: Store, *, quiet: bool = False) -> None:
+        """Use a store; `quiet` shows no progress."""
+        self._store = store
+        self._hosts = localrun.Hosts()
+        self._progress = localrun.Progress(quiet=quiet)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hosts.close()
+
+    def run(self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True) -> tuple[Outcome, Path]:
+        """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
+        pinned = pin(usecase, pipeline, span, self._store)
+        submission = Submission(usecase.name, pinned.code)
+        done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=environments(), options=self._options(submission, cache))
+        return finish(done, submission)
+
+    def resume(self, run_id: str) -> tuple[Outcome, Path]:
+        """Go on with a run that failed, was cancelled or whose process died; finished tasks do not run again."""
+        submission = Submission.read(self._store.runs / run_id)
+        done = localrun.resume(run_id, store=self._store.root, environments=environments(), options=self._options(submission, cache=True))
+        return finish(done, submission)
+
+    def _options(self, submission: Submission, cache: bool) -> localrun.Options:
+        def on_event(event: localrun.Event) -> None:
+            if isinstance(event, localrun.RunStarted):
+                submission.write(event.folder)
+            self._progress(event)
+
+        return localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)

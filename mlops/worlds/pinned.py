@@ -1,6 +1,5 @@
 """What a run is pinned to before it starts: the compiled pipeline, the data, the champion (see docs/adr)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from mlops.core.backends.registry import open_registry
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT, load, reference
 from mlops.worlds.record import summaries
+from pipelines.compiled import compile_pipeline
 from pipelines.config import UseCase
 
 STEPS = ("components", "mlops/core", "mlops/serving")
@@ -34,7 +34,7 @@ class Pinned:
     code: str
 
 
-def source_pattern(usecase: UseCase, store: Store, say: Callable[[str], None]) -> str:
+def source_pattern(usecase: UseCase, store: Store) -> str:
     """Return the absolute source pattern; fetch the data first where it is not there and the use case knows how."""
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute():
@@ -42,14 +42,13 @@ def source_pattern(usecase: UseCase, store: Store, say: Callable[[str], None]) -
     folder = store.data / usecase.name
     fetcher = usecase.folder / "data.py"
     if not folder.exists() and fetcher.is_file():
-        say(f"fetching the data of {usecase.name} into {folder}")
         load(reference(fetcher)).write_spans(folder)
     return str(folder / pattern)
 
 
-def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store, say: Callable[[str], None]) -> Pinned:
+def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store) -> Pinned:
     """Fix what a run depends on: the compiled pipeline, the window of data and its digest, and the champion."""
-    pattern = source_pattern(usecase, store, say)
+    pattern = source_pattern(usecase, store)
     window = source.resolve(pattern, span if span is not None else usecase.source.span, usecase.ingest_examples.spans)
     code = code_digest(STEPS)
     parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
@@ -64,8 +63,6 @@ def compiled_pipeline(usecase: UseCase, pipeline: str, store: Store) -> Path:
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
     target = store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
     if not target.exists():
-        from pipelines.compiled import compile_pipeline
-
         compile_pipeline(usecase, pipeline, target)
     return target
 

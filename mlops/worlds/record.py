@@ -1,6 +1,7 @@
 """What a finished run leaves for people and machines: its outcome, its report, its summary and its lineage."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,39 @@ from mlops.report.outcome import Outcome, Pushed, State, TaskOutcome
 from mlops.report.render import write_report
 
 
-def finish(run: localrun.Run, usecase: str, code: str) -> tuple[Outcome, Path]:
+@dataclass(frozen=True)
+class Submission:
+    """What the runner does not know of a run: whose it is, and the digest of the code that its steps ran."""
+
+    usecase: str
+    code: str
+
+    def write(self, folder: Path) -> None:
+        """Keep it beside the run, so that a resume knows it too."""
+        _write_json(folder / "submission.json", asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Submission":
+        """Read it back; MlopsError when there is no such run."""
+        try:
+            return cls(**json.loads((folder / "submission.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise MlopsError(f"no run {folder.name!r} in {folder.parent}; see: mlops runs list") from None
+
+
+def finish(run: localrun.Run, submission: Submission) -> tuple[Outcome, Path]:
     """Record a run that has come to its end, however it ended; return what came out and where the report is."""
-    outcome = outcome_of(run, usecase)
+    outcome = outcome_of(run, submission.usecase)
     report = write_report(outcome, run.folder / "report.html")
-    summary = outcome.as_json(report) | {"code": code, "compiled": digest.of_file(run.folder / "pipeline.yaml")}
-    staged = run.folder / ".staging-summary.json"
-    staged.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    staged.replace(run.folder / "summary.json")
+    compiled = digest.of_file(run.folder / "pipeline.yaml")
+    _write_json(run.folder / "summary.json", outcome.as_json(report) | {"code": submission.code, "compiled": compiled})
     return outcome, report
+
+
+def _write_json(target: Path, value: dict[str, Any]) -> None:
+    staged = target.with_name(f".staging-{target.name}")
+    staged.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    staged.replace(target)
 
 
 def outcome_of(run: localrun.Run, usecase: str) -> Outcome:
