@@ -1,0 +1,1 @@
+"""The online process: TensorFlow Serving's REST surface over the model registry. Only `savedmodel` imports TensorFlow."""

@@ -1,0 +1,124 @@
+"""Serves one exported SavedModel in a process of its own, so that a model that hangs or crashes takes nothing with it."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mlops.serving import process
+
+NAME = "candidate"
+_TAIL_BYTES = 4000
+
+
+class CandidateServer:
+    """A server process for one SavedModel on a free port of this machine; a context manager that always ends it."""
+
+    def __init__(self, saved_model: Path, log: Path) -> None:
+        self._saved_model = saved_model
+        self._log = log
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        self._pid = 0
+        self._status: int | None = None
+
+    def __enter__(self) -> Self:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.write_bytes(b"")
+        self._pid = self._fork() if _may_fork() else self._spawn()
+        # The child holds the socket now; when it dies a connection must be refused and not wait here.
+        self._listener.close()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.ending() is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+
+    def ending(self) -> str | None:
+        """Say how the process ended; None while it runs."""
+        if self._status is None:
+            ended, status = os.waitpid(self._pid, os.WNOHANG)
+            if not ended:
+                return None
+            self._status = status
+        code = os.waitstatus_to_exitcode(self._status)
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    def log_tail(self) -> str:
+        """Return the last lines that the process wrote."""
+        with self._log.open("rb") as stream:
+            stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
+            return stream.read().decode("utf-8", "replace").strip()
+
+    def _fork(self) -> int:
+        """Start in milliseconds, with the imports that this process has made already."""
+        parent = os.getpid()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            process.default_signals()
+            process.follow_parent(parent, signal.SIGKILL)
+            self._redirect()
+            serve_folder(self._saved_model, self._listener)
+            code = 0
+        except BaseException:
+            logging.getLogger("mlops.serving").exception("the server failed")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _redirect(self) -> None:
+        with self._log.open("ab", buffering=0) as stream:
+            for number in (1, 2):
+                os.dup2(stream.fileno(), number)
+
+    def _spawn(self) -> int:
+        """Start a fresh interpreter, where a fork would copy threads' locks or TensorFlow's."""
+        handle = self._listener.fileno()
+        words = [sys.executable, "-m", "mlops.serving.candidate", str(self._saved_model), str(handle), str(os.getpid())]
+        with self._log.open("ab") as stream:
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=[handle])  # noqa: S603 - our own module
+        # This class waits for the process by its id; the handle must not complain about it.
+        child.returncode = 0
+        return child.pid
+
+
+def serve_folder(saved_model: Path, listener: socket.socket) -> None:
+    """Serve a SavedModel as version 1 of the model `candidate` until the process is ended."""
+    from mlops.serving.manager import Watch  # noqa: PLC0415 - the parent needs none of it
+    from mlops.serving.server import Options, serve  # noqa: PLC0415
+    from mlops.serving.source import FolderSource  # noqa: PLC0415
+
+    process.log_to(sys.stderr, as_json=False)
+    serve(FolderSource(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
+
+
+def _may_fork() -> bool:
+    """Whether a fork is safe: no other thread, and TensorFlow not imported or not used yet."""
+    if threading.active_count() > 1:
+        return False
+    tensorflow = sys.modules.get("tensorflow.python.eager.context")
+    used = tensorflow is not None and tensorflow._context is not None and tensorflow._context._initialized
+    return not used
+
+
+def _main() -> None:
+    saved_model, handle, parent = sys.argv[1:]
+    process.follow_parent(int(parent), signal.SIGKILL)
+    serve_folder(Path(saved_model), socket.socket(fileno=int(handle)))
+
+
+if __name__ == "__main__":
+    _main()

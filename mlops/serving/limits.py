@@ -1,0 +1,33 @@
+"""How much one client may ask of the server, and for how long."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps of one serving process; each protects the other clients from one."""
+
+    body_bytes: int = 4 << 20
+    """Largest request body, also after inflating gzip."""
+    bodies_bytes: int = 64 << 20
+    """Bytes of all bodies held at one time; beyond it a request is answered 503."""
+    rows: int = 4096
+    """Most rows of one request."""
+    depth: int = 32
+    """Deepest nesting of JSON that is parsed; checked before parsing, because parsing is recursive."""
+    header_bytes: int = 32 << 10
+    """Largest request line and headers together."""
+    header_seconds: float = 10.0
+    """Time from the first byte of a request, or from connecting, to the end of its headers."""
+    body_seconds: float = 10.0
+    """Time to send the whole body; a client of one byte a second is let go then."""
+    write_seconds: float = 30.0
+    """Time for the client to take an answer."""
+    idle_seconds: float = 60.0
+    """How long an idle connection is kept open."""
+    connections: int = 1024
+    """Most connections at one time; one more is answered 503 and closed."""
+    pending: int = 256
+    """Most requests waiting for a thread; one more is answered 503."""
+    threads: int = 2
+    """Threads that predict; TensorFlow lets go of Python's lock while it computes."""

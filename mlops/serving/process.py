@@ -1,0 +1,56 @@
+"""What a child process does first: die with its parent, listen to signals again, log to where it is told."""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from typing import TextIO
+
+_PR_SET_PDEATHSIG = 1
+
+
+def follow_parent(parent: int, with_signal: signal.Signals) -> None:
+    """Ask the kernel to send this process a signal when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), with_signal)
+
+
+def default_signals() -> None:
+    """Undo what a parent has set up for itself."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record with its time, level, process and, where there is one, its traceback."""
+        entry = {"time": _iso(record.created), "level": record.levelname, "logger": record.name, "process": record.process, "message": record.getMessage()}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def log_to(stream: TextIO, *, as_json: bool) -> None:
+    """Send the server's log to a stream, as lines for people or for machines."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("mlops.serving")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    server = logging.getLogger("uvicorn.error")
+    server.handlers = [handler]
+    server.setLevel(logging.WARNING)
+    server.propagate = False
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"

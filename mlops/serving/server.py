@@ -1,0 +1,96 @@
+"""One serving process: the application on a listening socket, until it is told to go."""
+
+import logging
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+
+from mlops.core.errors import MlopsError, UsageError
+from mlops.serving.app import ServingApp
+from mlops.serving.limits import Limits
+from mlops.serving.manager import ModelManager, Watch, load_version
+from mlops.serving.metrics import Metrics
+from mlops.serving.protocol import bounded
+from mlops.serving.source import Source
+
+_LOG = logging.getLogger("mlops.serving")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a process serves."""
+
+    limits: Limits = field(default_factory=Limits)
+    watch: Watch = field(default_factory=Watch)
+    drain_seconds: float = 1.0
+    """After SIGTERM, how long requests are still taken while readiness is off, for a balancer to look away."""
+    finish_seconds: float = 20.0
+    """After that, how long running requests may take to finish."""
+
+
+def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
+    """Open the listening socket; UsageError when the port is taken or the address is not this machine's."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as error:
+        raise UsageError(f"--host {host}: {error.strerror}") from None
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; is another server running there? Choose another with --port") from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but SIGTERM first turns readiness off, and only then closes the door."""
+
+    def __init__(self, config: uvicorn.Config, app: ServingApp, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to drain; a second signal ends without waiting for the requests that run."""
+        if self._close_at is not None:
+            self.force_exit = self.should_exit = True
+            return
+        self._app.draining = True
+        self._close_at = time.monotonic() + (self._drain_seconds if sig == signal.SIGTERM else 0.0)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close the door when the time to drain is over."""
+        if self._close_at is not None and time.monotonic() >= self._close_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(source: Source, listener: socket.socket, options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+    metrics = Metrics()
+    app = ServingApp(ModelManager(source, load_version, metrics, options.watch), metrics, options.limits)
+    config = uvicorn.Config(
+        app.asgi,
+        http=bounded(options.limits, metrics),
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(options.limits.idle_seconds),
+        timeout_graceful_shutdown=int(options.finish_seconds),
+    )
+    server = Server(config, app, options.drain_seconds)
+    server.run([listener])
+    if not server.started:
+        raise MlopsError("the server did not start; its log says why")
+    _LOG.info("stopped")
