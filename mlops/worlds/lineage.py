@@ -1,0 +1,45 @@
+"""Translates what the runner saw into the facts that lineage keeps."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import localrun
+from mlops.core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, release
+
+PUSHED = "pushed"
+"""An output of this name says what was published."""
+
+
+def facts_of(run: localrun.Run, code: Mapping[str, str]) -> RunFacts:
+    """Describe a finished run; tasks that never started have nothing to trace."""
+    tasks = tuple(_task(task) for task in run.tasks if task.state in ("SUCCEEDED", "FAILED"))
+    return RunFacts(run.run_id, run.pipeline, str(run.state), run.started, dict(run.parameters), dict(code), tasks)
+
+
+def _task(task: localrun.TaskRun) -> TaskFacts:
+    outputs = _artifacts(task.outputs)
+    if PUSHED in outputs and task.state == "SUCCEEDED":
+        outputs["version"] = published(Path(outputs[PUSHED].uri))
+    return TaskFacts(
+        name=task.path,
+        component=task.function or task.component,
+        state=str(task.state),
+        cached=task.cached,
+        execution=task.execution,
+        started=task.started,
+        seconds=task.seconds,
+        parameters=dict(task.inputs.parameters),
+        inputs=_artifacts(task.inputs),
+        outputs=outputs,
+    )
+
+
+def published(path: Path) -> ArtifactFacts:
+    """Describe the version that a `pushed` file names."""
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return release(said["name"], int(said["version"]), said["digest"], said["path"])
+
+
+def _artifacts(values: localrun.Values) -> dict[str, ArtifactFacts]:
+    return {name: ArtifactFacts(one.type, one.uri, one.digest, dict(one.metadata)) for name, one in values.artifacts.items()}
