@@ -1,0 +1,20 @@
+from kfp import dsl
+
+from mlops.core.images import image
+
+
+@dsl.component(target_image=image("tfx"))
+def compute_statistics(config: dict, examples: dsl.Input[dsl.Dataset], schema: str, statistics: dsl.Output[dsl.Artifact], pictures: dsl.Output[dsl.HTML]):
+    """Compute the statistics of each split and of the newest two spans.
+
+    Args:
+        config: The `compute_statistics` section of the use case's configuration.
+        examples: The examples to describe.
+        schema: Reference of the curated schema, which says what is a category.
+        statistics: `Split-<split>/`, `Span-<n>/` and, where configured, `Serving/`, each with a FeatureStats.pb as TFX writes it.
+        pictures: A table of all features with small histograms.
+    """
+    from components.compute_statistics.config import Config
+    from components.compute_statistics.logic import compute
+
+    compute(Config.model_validate(config), examples.path, schema, statistics.path, pictures.path)
