@@ -1,0 +1,96 @@
+"""Judges how an attempt ended, and publishes or sets aside what it made."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from localrun.cachekey import cache_key
+from localrun.context import Context, Job
+from localrun.digests import ABSENT
+from localrun.environment import image_name
+from localrun.errors import LocalrunError, OutputError
+from localrun.graph import task_runtime
+from localrun.hosts import Message, signal_name
+from localrun.layout import set_aside, tail
+from localrun.parameters import plain
+from localrun.placeholders import fill_data
+from localrun.records import Artifact, State, Values
+from localrun.spec import Importer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt came to; `kept` is where a failed one's outputs lie."""
+
+    state: State
+    outputs: Values = Values()
+    error: str = ""
+    seconds: float = 0.0
+    max_rss_bytes: int = 0
+    kept: Path | None = None
+    key: str = ""
+
+
+def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Outcome:
+    """Publish the outputs of an attempt that ended well; keep those of any other for a person to look at."""
+    attempt = job.attempt
+    assert attempt is not None
+    seconds, peak = float(message.get("seconds", 0.0)), int(message.get("max_rss", 0))
+    reason = _how_it_ended(message)
+    if job.timed_out:
+        reason = f"took longer than {context.options.attempt_timeout:g} s; {reason or 'ended after that'}"
+    try:
+        if not reason:
+            key = _unchanged_key(context, job)
+            return Outcome(State.SUCCEEDED, attempt.commit(key, context.digests), "", seconds, peak, key=key)
+    except (LocalrunError, OSError, ValueError) as error:
+        reason = str(error)
+    kept = attempt.folder / "outputs"
+    try:
+        found = set_aside(attempt.staging, kept)
+    except LocalrunError:
+        found = False
+    state = State.CANCELLED if cancelled and not job.timed_out else State.FAILED
+    said = tail(attempt.log)
+    error_text = f"{cancelled}: {reason}" if state is State.CANCELLED else f"{reason}; last lines of {attempt.log}:\n{said}" if said else reason
+    return Outcome(state, Values(), error_text, seconds, peak, kept if found else None)
+
+
+def _unchanged_key(context: Context, job: Job) -> str:
+    """The cache key, unless the code changed while the task ran: then nobody can say which code made the result."""
+    if not job.key:
+        return ""
+    environment = context.environments[image_name(job.container.image)]
+    again = cache_key(job.node.component, job.inputs, environment, task_runtime(context.runtime, job.node), context.digests)
+    return job.key if again == job.key else ""
+
+
+def _how_it_ended(message: Message) -> str:
+    """Say in words why a process did not end well; empty when it did."""
+    if "error" in message:
+        return str(message["error"])
+    code = os.waitstatus_to_exitcode(message["status"])
+    if code == 0:
+        return ""
+    return f"ended with exit code {code}" if code > 0 else f"killed by {signal_name(-code)}"
+
+
+def import_artifact(context: Context, job: Job) -> Outcome:
+    """Take something that lies on this machine in as an artifact."""
+    importer = job.node.component.implementation
+    assert isinstance(importer, Importer)
+    uri = str(job.inputs.parameters.get("uri") or importer.uri)
+    message = {"inputs": {"parameterValues": job.inputs.parameters, "artifacts": {}}}
+    try:
+        if "://" in uri and not uri.startswith("file://"):
+            raise OutputError(f"cannot import {uri!r}: wanted a path or file:// on this machine")
+        place = Path(uri.removeprefix("file://")).absolute()
+        digest = context.digests.of(place)
+        if digest == ABSENT:
+            raise OutputError(f"cannot import {place}: nothing is there")
+        metadata = plain(fill_data(importer.metadata, message, task_runtime(context.runtime, job.node)), "metadata")
+    except (LocalrunError, OSError) as error:
+        return Outcome(State.FAILED, error=str(error))
+    (name, definition), *_ = job.node.component.output_artifacts.items()
+    artifact = Artifact(name, definition.schema_title, definition.schema_version, str(place), digest, metadata, job.record.execution)
+    return Outcome(State.SUCCEEDED, Values({}, {name: artifact}))

@@ -1,0 +1,177 @@
+"""Starts and resumes runs: gives a run its folder and its lock, then hands over to the scheduler."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from localrun.adoption import tidy
+from localrun.attempt import function_name
+from localrun.codec import Codec
+from localrun.context import Context
+from localrun.environment import Environment, check_images
+from localrun.errors import StoreError, nearest
+from localrun.events import RunFinished, RunStarted
+from localrun.graph import leaves
+from localrun.hosts import Hosts
+from localrun.journal import Journal, RunRow
+from localrun.layout import Layout, is_owned, locked, new_run_folder, write_durably
+from localrun.load import load
+from localrun.options import Options
+from localrun.parameters import given
+from localrun.records import Run, RunSummary, State, TaskRun, Values
+from localrun.scheduler import Scheduler
+from localrun.spec import Container, Pipeline
+
+
+def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
+    """Run a compiled pipeline and return how it ended; a failed task is in the result, not an exception.
+
+    Raises LocalrunError before anything has run: a pipeline that is invalid or not supported, a parameter that does
+    not fit, an image without environment, a store that cannot be used.
+    """
+    options = options or Options()
+    loaded = load(Path(pipeline))
+    check_images(loaded, environments)
+    values = given(parameters, loaded.root.input_parameters)
+    layout = Layout(Path(store).absolute())
+    started = options.clock()
+    run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
+    with contextlib.closing(Journal(layout.root)) as journal, locked(layout, run_id):
+        write_durably(layout.run(run_id) / "pipeline.yaml", loaded.text)
+        row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
+        return _execute(loaded, row, layout, journal, environments, options)
+
+
+def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
+    """Go on with a run that was interrupted, cancelled or failed; what has succeeded is not run again.
+
+    Raises StoreError for an unknown run, or one that another process executes.
+    """
+    options = options or Options()
+    layout = Layout(Path(store).absolute())
+    with contextlib.closing(Journal(layout.root)) as journal:
+        row = _known(journal, run_id)
+        with locked(layout, run_id):
+            loaded = load(layout.run(run_id) / "pipeline.yaml")
+            if loaded.digest != row.digest:
+                raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
+            check_images(loaded, environments)
+            return _execute(loaded, replace(row, state=State.RUNNING, error=""), layout, journal, environments, options)
+
+
+def runs(store: Path) -> list[RunSummary]:
+    """List the runs of a store, the newest first."""
+    layout = Layout(Path(store).absolute())
+    if not (layout.root / "localrun.sqlite").exists():
+        return []
+    with contextlib.closing(Journal(layout.root)) as journal:
+        return [RunSummary(row.run_id, row.pipeline, _state(layout, row), row.started, row.seconds) for row in journal.runs()]
+
+
+def show(store: Path, run_id: str) -> Run:
+    """Return a run as the journal has it; StoreError when there is no such run."""
+    layout = Layout(Path(store).absolute())
+    if not (layout.root / "localrun.sqlite").exists():
+        raise StoreError(f"{layout.root}: no store: no run has been started here")
+    with contextlib.closing(Journal(layout.root)) as journal:
+        row = _known(journal, run_id)
+        return _as_run(layout, replace(row, state=_state(layout, row)), tuple(journal.tasks(run_id)))
+
+
+def _known(journal: Journal, run_id: str) -> RunRow:
+    row = journal.run(run_id)
+    if row is None:
+        raise StoreError(f"no run {run_id!r}{nearest(run_id, [known.run_id for known in journal.runs()][:200])}")
+    return row
+
+
+def _state(layout: Layout, row: RunRow) -> State:
+    """A run that says RUNNING but that nobody owns was interrupted."""
+    return State.INTERRUPTED if row.state is State.RUNNING and not is_owned(layout, row.run_id) else row.state
+
+
+def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
+    return Run(row.run_id, row.pipeline, row.state, row.parameters, row.started, row.seconds, layout.run(row.run_id), row.error, tasks, row.outputs)
+
+
+def _execute(loaded: Pipeline, row: RunRow, layout: Layout, journal: Journal, environments: Mapping[str, Environment], options: Options) -> Run:
+    began = time.monotonic()
+    tasks = {path: _fresh(path, component) for path, _, component in leaves(loaded)}
+    known = {task.path: task for task in tidy(layout, journal, row.run_id)}
+    for position, path in enumerate(tasks):
+        tasks[path] = _again(known.get(path, tasks[path]))
+        journal.write_task(row.run_id, position, tasks[path])
+    journal.write_run(row)
+    journal.flush()
+    with ExitStack() as stack:
+        hosts = options.hosts or stack.enter_context(Hosts())
+        context = Context(loaded, row.run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, hosts)
+        scheduler = Scheduler(context, tasks)
+        stack.enter_context(_signals(scheduler))
+        options.on_event(RunStarted(row.run_id, row.pipeline, layout.run(row.run_id), tuple(tasks.values())))
+        scheduler.run()
+    state = State.CANCELLED if scheduler.graph.state is State.RUNNING else scheduler.graph.state
+    error = scheduler.graph.error or scheduler.cancelled if state is not State.SUCCEEDED else ""
+    row = replace(row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs)
+    result = _as_run(layout, row, tuple(scheduler.tasks.values()))
+    write_durably(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2))
+    journal.write_run(row)
+    journal.flush()
+    options.on_event(RunFinished(result))
+    return result
+
+
+def _fresh(path: str, component: Any) -> TaskRun:
+    name = path.rpartition("/")[2]
+    container = component.implementation
+    if isinstance(container, Container):
+        return TaskRun(path, name, component.name, function_name(container), container.image)
+    return TaskRun(path, name, component.name, "")
+
+
+def _again(task: TaskRun) -> TaskRun:
+    """A task that did not succeed starts anew, with its attempts counted on."""
+    if task.state is State.SUCCEEDED:
+        return task
+    return replace(TaskRun(task.path, task.name, task.component, task.function, task.image), attempts=task.attempts)
+
+
+def _runtime(layout: Layout, row: RunRow) -> dict[str, str]:
+    created = row.started.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "pipeline_job_name": row.run_id,
+        "pipeline_job_resource_name": row.run_id,
+        "pipeline_job_uuid": row.run_id,
+        "pipeline_root": str(layout.root / "artifacts" / row.pipeline),
+        "pipeline_job_create_time_utc": created,
+        "pipeline_job_schedule_time_utc": created,
+    }
+
+
+@contextlib.contextmanager
+def _signals(scheduler: Scheduler) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run in order; a second one does not wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        scheduler.cancel(kill=asked)
+        asked = True
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,247 @@
+"""The one scheduler of a run: takes what the graph says is ready, looks it up or starts it, and records how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from localrun.attempt import Attempt, verify
+from localrun.cachekey import cache_key
+from localrun.context import Context, Job
+from localrun.errors import LocalrunError
+from localrun.events import TaskChanged, TaskRetrying
+from localrun.fleet import Fleet
+from localrun.graph import Graph, Node, leaves, task_runtime
+from localrun.hosts import Message
+from localrun.journal import Execution
+from localrun.loop import Loop
+from localrun.outcome import Outcome, conclude, import_artifact
+from localrun.records import State, TaskRun, Values
+from localrun.spec import Container, Importer
+
+
+class Scheduler:
+    """Runs one pipeline to its end; everything but `cancel` belongs to the thread that calls `run`."""
+
+    def __init__(self, context: Context, tasks: Mapping[str, TaskRun]) -> None:
+        self.context = context
+        self.options = context.options
+        self.journal = context.journal
+        self.tasks = dict(tasks)
+        """The record of every task by path; those that have SUCCEEDED before are not run again."""
+        self.cancelled = ""
+        """Why the run was stopped; empty while it was not."""
+        self.graph = Graph(context.pipeline, context.parameters, context.runtime)
+        self._positions = {path: position for position, path in enumerate(tasks)}
+        self._containers = {path: c.implementation for path, _, c in leaves(context.pipeline) if isinstance(c.implementation, Container)}
+        self._loop = Loop()
+        self._fleet = Fleet(context, self._loop)
+        self._waiting: list[Job] = []
+        self._running: dict[str, Job] = {}
+        self._warmed = False
+
+    def run(self) -> None:
+        """Return when nothing more can be done; errors of tasks are in their records."""
+        if self.options.run_timeout is not None:
+            self._loop.after(self.options.run_timeout, partial(self._stop, f"the run took longer than {self.options.run_timeout:g} s", False))
+        try:
+            self.graph.advance()
+            self._settle()
+            while not self._is_over():
+                self._loop.receive()
+                self._settle()
+        finally:
+            self._stop("the runner stopped", True)
+            self._loop.close()
+            self._fleet.close()
+
+    def cancel(self, *, kill: bool = False) -> None:
+        """Stop the run; safe from a signal handler and from other threads."""
+        self._loop.post(partial(self._stop, "cancelled", kill))
+
+    def _stop(self, reason: str, kill: bool) -> None:
+        """Start nothing more and end what runs."""
+        if self._running or not self._is_over():
+            self.cancelled = self.cancelled or reason
+        for execution, job in self._running.items():
+            self._fleet.host(job.container).cancel(execution, kill=kill)
+
+    def _is_over(self) -> bool:
+        if self.cancelled:
+            return not self._running and not self._loop.busy
+        return self.graph.state is not State.RUNNING
+
+    def _settle(self) -> None:
+        """Act on the graph's news until there are none, make it all durable, then start tasks."""
+        while (self.graph.ready or self.graph.ended) and not self.cancelled:
+            while self.graph.ended:
+                ended = self.graph.ended.popleft()
+                self._record(replace(self.tasks[ended.path], state=ended.state, error=ended.error))
+            while self.graph.ready:
+                self._open(*self.graph.ready.popleft())
+        chosen = self._choose() if not self.cancelled else []
+        self.journal.flush()
+        for job in chosen:
+            self._start(job)
+
+    def _record(self, task: TaskRun) -> None:
+        """Journal a task's new state and tell whoever watches."""
+        self.tasks[task.path] = task
+        self.journal.write_task(self.context.run_id, self._positions[task.path], task)
+        self.options.on_event(TaskChanged(task))
+
+    # A job's way: open, looked up, then either finished by the cache or checked, chosen, started, concluded, finished.
+
+    def _open(self, node: Node, inputs: Values) -> None:
+        """A task has all its inputs."""
+        job = Job(node, inputs, replace(self.tasks[node.path], inputs=inputs))
+        if job.record.state is State.SUCCEEDED:
+            self._loop.work(partial(verify, job.record.outputs.artifacts, self.context.digests), partial(self._resumed, job))
+        elif isinstance(node.component.implementation, Importer):
+            execution = self.context.new_execution(node.task.name)
+            job.record = replace(job.record, state=State.RUNNING, execution=execution, started=self.options.clock())
+            self._loop.work(partial(import_artifact, self.context, job), partial(self._finish, job))
+        else:
+            self._look_up(job)
+
+    def _resumed(self, job: Job, problem: str) -> None:
+        """A task had succeeded before the run was interrupted: it counts if its outputs are still what they were."""
+        if problem:
+            job.record = replace(job.record, state=State.PENDING)
+            self._look_up(job)
+        else:
+            self.graph.finish(job.node, State.SUCCEEDED, job.record.outputs)
+
+    def _look_up(self, job: Job) -> None:
+        """Compute the key and search for an earlier result."""
+        context = self.context
+        runtime = task_runtime(context.runtime, job.node)
+        try:
+            job.key = cache_key(job.node.component, job.inputs, self._fleet.environment(job.container), runtime, context.digests)
+        except (LocalrunError, OSError) as error:
+            self._finish(job, Outcome(State.FAILED, error=str(error)))
+            return
+        found = self.journal.candidates(job.key) if job.key and job.node.cacheable and self.options.cache else []
+        self._loop.work(partial(self._first_intact, found), partial(self._looked_up, job))
+
+    def _first_intact(self, found: list[Execution]) -> tuple[Execution | None, list[Execution]]:
+        """Return the first earlier result whose bytes are what they were, and those before it that are not."""
+        spoilt: list[Execution] = []
+        for execution in found:
+            if not verify(execution.outputs.artifacts, self.context.digests):
+                return execution, spoilt
+            spoilt.append(execution)
+        return None, spoilt
+
+    def _looked_up(self, job: Job, result: tuple[Execution | None, list[Execution]]) -> None:
+        """Use the earlier result, or get ready to run."""
+        hit, spoilt = result
+        for execution in spoilt:
+            self.journal.write_execution(replace(execution, state=State.FAILED))
+        if hit is not None:
+            job.record = replace(job.record, cached=True, execution=hit.execution, started=self.options.clock())
+            self._finish(job, Outcome(State.SUCCEEDED, outputs=hit.outputs))
+            return
+        if not self._warmed:  # the first task that really runs: others will follow, and their imports take long
+            self._warmed = True
+            pending = [path for path, task in self.tasks.items() if task.state is State.PENDING]
+            self._fleet.warm([self._containers[path] for path in pending if path in self._containers])
+        self._loop.work(partial(verify, job.inputs.artifacts, self.context.digests), partial(self._checked, job))
+
+    def _checked(self, job: Job, problem: str) -> None:
+        """The inputs are what they were when they were made, or the task must not see them."""
+        if problem:
+            self._finish(job, Outcome(State.FAILED, error=problem))
+        else:
+            self._waiting.append(job)
+
+    def _choose(self) -> list[Job]:
+        """Take the jobs that can start now: there is a free slot, and a host that has finished its imports."""
+        chosen: list[Job] = []
+        for job in list(self._waiting):
+            host = self._fleet.host(job.container)
+            if host.error:
+                self._waiting.remove(job)
+                self._finish(job, Outcome(State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"))
+            elif host.is_ready and len(self._running) < self.options.workers:
+                self._waiting.remove(job)
+                chosen.append(self._claim(job))
+        return chosen
+
+    def _claim(self, job: Job) -> Job:
+        """Give a job its attempt and write it down before anything is started."""
+        context, path = self.context, job.record.path
+        execution, number = context.new_execution(job.node.task.name), job.record.attempts + 1
+        attempt = Attempt(context.layout, context.pipeline.name, context.run_id, path, number, execution, job.node.component, job.inputs)
+        started = self.options.clock()
+        job.attempt, job.timed_out = attempt, False
+        job.record = replace(job.record, state=State.RUNNING, attempts=number, execution=execution, started=started, log=attempt.log)
+        job.record = replace(job.record, error="", failed_outputs=None, cached=False)
+        self._running[execution] = job
+        self._write_execution(job, State.RUNNING, Values(), job.key)
+        self._record(job.record)
+        return job
+
+    def _start(self, job: Job) -> None:
+        """Start a claimed job's attempt."""
+        execution, ended = job.record.execution, partial(self._ended, job.record.execution)
+        assert job.attempt is not None
+        runtime = {**task_runtime(self.context.runtime, job.node), "pipeline_task_uuid": execution}
+        try:
+            launch = job.attempt.prepare(self._fleet.environment(job.container).cwd, runtime, self.options.grace)
+        except (LocalrunError, OSError) as error:
+            self._loop.post(partial(ended, {"event": "ended", "error": str(error)}))
+            return
+        self._fleet.submit(job.container, execution, launch, ended)
+        if self.options.attempt_timeout is not None:
+            self._loop.after(self.options.attempt_timeout, partial(self._time_out, execution))
+
+    def _time_out(self, execution: str) -> None:
+        """An attempt took too long, unless it has ended by now."""
+        job = self._running.get(execution)
+        if job is not None:
+            job.timed_out = True
+            self._fleet.host(job.container).cancel(execution)
+
+    def _ended(self, execution: str, message: Message) -> None:
+        """A task's process and all its descendants are gone."""
+        job = self._running.pop(execution)
+        self._loop.work(partial(conclude, self.context, job, message, self.cancelled), partial(self._concluded, job))
+
+    def _concluded(self, job: Job, outcome: Outcome) -> None:
+        """An attempt has been judged: done, to be tried again, or failed for good."""
+        retry = job.node.task.retry
+        job.failures += outcome.state is State.FAILED
+        if outcome.state is not State.FAILED or job.failures > retry.count or self.cancelled:
+            self._finish(job, outcome)
+            return
+        delay = retry.delay(job.failures)
+        self._write_execution(job, State.FAILED, Values(), "")
+        job.record = self._judged(job, outcome)
+        self._record(replace(job.record, state=State.PENDING))
+        self.options.on_event(TaskRetrying(job.record, delay))
+        self._loop.after(delay, partial(self._waiting.append, job))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        """Record a task's end and let the graph go on."""
+        if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
+            self._write_execution(job, outcome.state, outcome.outputs, outcome.key)
+        job.record = self._judged(job, outcome)
+        self._record(job.record)
+        if outcome.state is not State.CANCELLED:
+            self.graph.finish(job.node, outcome.state, outcome.outputs)
+
+    def _judged(self, job: Job, outcome: Outcome) -> TaskRun:
+        return replace(
+            job.record,
+            state=outcome.state,
+            outputs=outcome.outputs,
+            error=outcome.error,
+            seconds=outcome.seconds,
+            max_rss_bytes=outcome.max_rss_bytes,
+            failed_outputs=outcome.kept,
+            finished=self.options.clock(),
+        )
+
+    def _write_execution(self, job: Job, state: State, outputs: Values, key: str) -> None:
+        context, record = self.context, job.record
+        self.journal.write_execution(Execution(record.execution, context.run_id, record.path, context.pipeline.name, key, state, outputs))
