@@ -1,0 +1,133 @@
+"""Judge a candidate on the eval split and write down everything that the verdict rests on."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.evaluate_model import parity
+from components.evaluate_model.config import Config
+from components.evaluate_model.eval_config import CHAMPION, computations, eval_config
+from components.evaluate_model.gate import decide
+from components.evaluate_model.judged import Examples, Rivals, judge
+from components.evaluate_model.measured import Measured, Slice, measure, primary
+from components.evaluate_model.pictures import draw
+from components.evaluate_model.predictor import Predictor, saved_model
+from mlops.core import user_code
+from mlops.core.backends.registry import ModelVersion, open_registry
+from mlops.core.decision import Decision
+from mlops.core.errors import RegistryError
+from mlops.core.examples import read_schema
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is judged, as the stage gets it."""
+
+    schema: str
+    """Reference of the curated schema, `path@digest`."""
+    examples: Path | str
+    model: Path | str
+    champion: str = ""
+    """`<version>@<digest>`; empty when nothing is in production."""
+    registry: str = ""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the evaluation folder, the decision and the pictures go."""
+
+    evaluation: Path | str
+    decision: Path | str
+    pictures: Path | str
+    log_metric: Callable[[str, float], None]
+    """Takes each number that a dashboard shows."""
+
+
+def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
+    """Predict, measure, decide and write; a model that is not good enough is an outcome, not an error.
+
+    Raises DataError or CorruptArtifact for examples that cannot be trusted, RegistryError for a champion that is not there,
+    MlopsError for a model that does not take serialized tf.Examples.
+    """
+    computations(eval_config(config, with_champion=bool(inputs.champion), plots=True))  # a metric that TFMA cannot make is said before anything is predicted
+    folder = Path(outputs.evaluation)
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = Examples(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)), config.label)
+    champion = find_champion(inputs.registry, inputs.champion) if inputs.champion else None
+    rivals = Rivals(Predictor(saved_model(Path(inputs.model)), config.task), Predictor(champion.path, config.task) if champion else None)
+    judged = judge(config, examples, rivals)
+    measured = measure(config, judged, folder / "tfma")
+    decision = decide(config, measured, inputs.champion)
+    parity.write(folder / "parity.jsonl", judged.parity)
+    _write_json(folder / "metrics.json", report(config, measured, inputs.champion, len(judged.labels)))
+    draw(config, judged, measured, decision, outputs.pictures)
+    for name, value in _dashboard(measured, decision).items():
+        outputs.log_metric(name, value)
+    decision.write(outputs.decision)
+    return decision
+
+
+def find_champion(registry: str, reference: str) -> ModelVersion:
+    """Find the version that `<version>@<digest>` names under whichever name it has; the digest says it is that very model.
+
+    Raises RegistryError when no name of the registry holds it.
+    """
+    opened = open_registry(registry)
+    refusals = []
+    for name in opened.names():
+        try:
+            return opened.resolve(name, reference)
+        except RegistryError as error:
+            refusals.append(f"{name}: {error}")
+    raise RegistryError(f"{registry}: wanted the champion {reference}, got no such version; {'; '.join(refusals) or 'the registry is empty'}")
+
+
+def report(config: Config, measured: Measured, champion: str, examples: int) -> dict[str, Any]:
+    """Lay every number out for machines; a number that is not defined is null."""
+    overall = measured.overall
+    return {
+        "version": 1,
+        "task": config.task,
+        "label": config.label,
+        "examples": examples,
+        "skill": {"name": primary(config), "candidate": measured.candidate_skill},
+        "overall": {"candidate": overall.candidate if overall else {}, "champion": overall.champion if overall else None},
+        "champion": {"reference": champion, "fault": measured.champion_fault} if champion else None,
+        "rivals": [
+            {"name": "champion" if rival.name == CHAMPION else rival.name, "skill": rival.skill, "gain": rival.gain._asdict(), "confidence": config.confidence}
+            for rival in measured.rivals
+        ],
+        "slices": [_slice(item) for item in measured.slices if item.key],
+        "feature_skill": dict(measured.feature_skill),
+        "faults": list(measured.faults),
+    }
+
+
+def _slice(item: Slice) -> dict[str, Any]:
+    return {"slice": dict(item.key), "examples": item.examples, "candidate": item.candidate, "champion": item.champion}
+
+
+def _dashboard(measured: Measured, decision: Decision) -> dict[str, float]:
+    """Choose what a dashboard can show: finite numbers of the candidate as a whole, the champion's beside them."""
+    overall = measured.overall
+    numbers = dict(overall.candidate) if overall else {}
+    if overall and overall.champion:
+        numbers |= {f"champion_{name}": value for name, value in overall.champion.items() if name != "example_count"}
+    numbers |= {f"gain_over_{'champion' if rival.name == CHAMPION else rival.name}": rival.gain.value for rival in measured.rivals}
+    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)} | {"blessed": float(decision.is_open)}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Put null where a number is not one: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

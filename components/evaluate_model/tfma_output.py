@@ -1,0 +1,42 @@
+"""TFMA's own files, such as `tfma.load_eval_result` reads them, and plain numbers out of its results."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tensorflow_model_analysis import version
+from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+
+from components.evaluate_model.slices import SliceKey
+
+MetricsDict = dict[metric_types.MetricKey, Any]
+
+
+def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKey, MetricsDict]]) -> None:
+    """Write metrics, plots and the EvalConfig under the names that TFMA's own pipeline gives them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [str(folder / f"{kind}-00000-of-00001.tfrecord") for kind in ("metrics", "plots")]
+    with tf.io.TFRecordWriter(paths[0]) as metrics, tf.io.TFRecordWriter(paths[1]) as plots:
+        for key, values in results:
+            drawn = {name: value for name, value in values.items() if isinstance(name, metric_types.PlotKey)}
+            measured = {name: value for name, value in values.items() if name not in drawn}
+            metrics.write(writer.convert_slice_metrics_to_proto((key, measured), None).SerializeToString())
+            if drawn:
+                plots.write(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
+    run = tfma.proto.config_pb2.EvalRun(eval_config=config, version=version.VERSION, file_format="tfrecord", model_locations={"": ""})
+    (folder / "eval_config.json").write_text(json_format.MessageToJson(run), encoding="utf-8")
+
+
+def plain(values: MetricsDict, model: str) -> dict[str, float]:
+    """Pick one model's plain numbers out of a slice's results, by the metrics' names."""
+    numbers = ((key, _number(value)) for key, value in values.items() if key.model_name == model and not key.is_diff)
+    return {key.name: number for key, number in numbers if number is not None and not isinstance(key, metric_types.PlotKey)}
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | np.number) else None
