@@ -54,7 +54,7 @@ def push(config: Config, target: Target, candidate: Candidate, pushed: Path | st
     saved_model = candidate.model / SAVED_MODEL
     if config.promote:
         _check_place(registry, target, digest.of_folder(saved_model))
-    version = registry.publish(target.name, saved_model, about(target, candidate, decisions))
+    version = registry.publish(target.name, saved_model, about(target, candidate.examples, decisions))
     if config.promote:
         registry.promote(target.name, version.version, replacing=target.champion)
     write_pushed(version, Path(pushed))
@@ -75,9 +75,9 @@ def opened(path: Path, gate: str) -> Decision:
     return decision
 
 
-def about(target: Target, candidate: Candidate, decisions: Mapping[str, Decision]) -> dict[str, Any]:
+def about(target: Target, examples_folder: Path, decisions: Mapping[str, Decision]) -> dict[str, Any]:
     """Say where a model comes from, for the version's manifest."""
-    examples = Manifest.read(candidate.examples)
+    examples = Manifest.read(examples_folder)
     return {
         "model": target.name,
         "judged_against": target.champion,

@@ -1,20 +1,21 @@
 """Translates what the runner saw into the facts that lineage keeps."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import localrun
+from mlops.core import digest
 from mlops.core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, release
 
 PUSHED = "pushed"
 """An output of this name says what was published."""
 
 
-def facts_of(run: localrun.Run, code: Mapping[str, str]) -> RunFacts:
-    """Describe a finished run; tasks that never started have nothing to trace."""
+def facts_of(run: localrun.Run, code: str) -> RunFacts:
+    """Describe a finished run, given the digest of the code that its steps ran; tasks that never started have nothing to trace."""
+    digests = {"steps": code, "pipeline": digest.of_file(run.folder / "pipeline.yaml")}
     tasks = tuple(_task(task) for task in run.tasks if task.state in ("SUCCEEDED", "FAILED"))
-    return RunFacts(run.run_id, run.pipeline, str(run.state), run.started, dict(run.parameters), dict(code), tasks)
+    return RunFacts(run.run_id, run.pipeline, str(run.state), run.started, dict(run.parameters), digests, tasks)
 
 
 def _task(task: localrun.TaskRun) -> TaskFacts:

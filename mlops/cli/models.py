@@ -1,0 +1,185 @@
+"""`mlops models`: which versions there are, where they come from, and which one is in production."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlops.core.store import Store
+
+if TYPE_CHECKING:
+    from mlops.core.backends.metadata import Lineage
+    from mlops.core.backends.registry import ModelVersion, Registry
+
+
+@click.group()
+def models() -> None:
+    """List, show, push and roll back model versions."""
+
+
+@models.command("list")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def list_(store: Store, name: str | None, as_json: bool) -> None:
+    """List the versions of NAME, or of all models."""
+    from mlops.cli.main import print_json
+    from mlops.core.backends.registry import open_registry
+
+    registry = open_registry(str(store.models))
+    found = [_listed(registry, one) for one in ([_known(registry, name)] if name else registry.names())]
+    if as_json:
+        print_json({"models": found})
+        return
+    if not found:
+        click.echo("No model yet: mlops run flight_delay")
+    for model in found:
+        _print_list(model)
+
+
+@models.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
+    """Show where VERSION of NAME comes from; without VERSION, the one in production."""
+    from mlops.cli.main import print_json
+    from mlops.core.backends.metadata import LineageError, open_metadata
+    from mlops.core.backends.registry import open_registry
+    from mlops.core.errors import RegistryError
+
+    registry = open_registry(str(store.models))
+    found = registry.get(_known(registry, name), version) if version else registry.champion(_known(registry, name))
+    if found is None:
+        raise RegistryError(f"{name}: no version is in production; give one of those in `mlops models list {name}`")
+    lineage, missing = None, ""
+    try:
+        lineage = open_metadata(store.metadata).lineage(name, found.version, found.digest)
+    except LineageError as error:
+        missing = str(error)
+    if as_json:
+        print_json(_version(found) | {"about": dict(found.about), "lineage": _lineage(lineage), "history": list(registry.history(name))})
+        return
+    _print_version(found)
+    _print_lineage(lineage, missing)
+
+
+@models.command()
+@click.argument("run_id")
+@click.option("--override", default="", metavar="REASON", help="Push although a gate said no; the reason is kept with the version.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
+    """Put the model of RUN_ID into production by your own decision.
+
+    Returns 3 when a gate of the run said no.
+    """
+    from mlops.cli.main import print_json
+    from mlops.worlds.release import push_by_hand
+
+    released = push_by_hand(store, run_id, override.strip())
+    if as_json:
+        print_json(_version(released.version) | {"overridden": list(released.closed)})
+        return
+    for said in released.closed:
+        click.secho(f"overridden: {said}", fg="yellow", err=True)
+    _print_in_production(released.version)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def rollback(store: Store, name: str, as_json: bool) -> None:
+    """Put the version of NAME that was in production before back into it."""
+    from mlops.cli.main import print_json
+    from mlops.core.backends.registry import open_registry
+
+    registry = open_registry(str(store.models))
+    version = registry.rollback(_known(registry, name))
+    if as_json:
+        print_json(_version(version))
+        return
+    _print_in_production(version)
+
+
+def _known(registry: "Registry", name: str) -> str:
+    from mlops.core.errors import RegistryError, did_you_mean
+
+    if name not in registry.names():
+        raise RegistryError(f"no model {name!r} was ever pushed{did_you_mean(name, registry.names())}")
+    return name
+
+
+def _version(version: "ModelVersion") -> dict[str, Any]:
+    return {"name": version.name, "version": version.version, "digest": version.digest, "path": str(version.path), "created": version.created}
+
+
+def _listed(registry: "Registry", name: str) -> dict[str, Any]:
+    from mlops.core.errors import CorruptArtifact
+
+    try:
+        champion = registry.pointer(name)
+    except CorruptArtifact:
+        champion = None  # said by problems()
+    versions = [
+        _version(one) | {"champion": champion is not None and one.version == champion.version, "spans": one.about.get("spans", [])}
+        for one in registry.versions(name)
+    ]
+    return {"name": name, "champion": champion.version if champion else None, "versions": versions, "problems": registry.problems(name)}
+
+
+def _lineage(lineage: "Lineage | None") -> dict[str, Any] | None:
+    if lineage is None:
+        return None
+    from dataclasses import asdict
+    from json import dumps, loads
+
+    run: dict[str, Any] = loads(dumps(asdict(lineage.run), default=str))
+    return run
+
+
+def _print_list(model: dict[str, Any]) -> None:
+    click.secho(model["name"], bold=True)
+    for version in model["versions"]:
+        mark = click.style("in production", fg="green") if version["champion"] else " " * 13
+        spans = ", ".join(map(str, version["spans"]))
+        click.echo(f"  {version['version']:>4}  {mark}  {version['created'][:16].replace('T', ' ')}  {version['digest'][7:19]}  spans {spans or '-'}")
+    for problem in model["problems"]:
+        click.secho(f"  {problem}", fg="red")
+
+
+def _print_version(version: "ModelVersion") -> None:
+    about = version.about
+    click.secho(f"{version.name} version {version.version}", bold=True)
+    click.echo(f"path      {version.path}\ndigest    {version.digest}\ncreated   {version.created}")
+    if "spans" in about:
+        records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
+        click.echo(f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}")
+    if "judged_against" in about:
+        click.echo(f"against   {about['judged_against'][:24] or 'no champion'}")
+    for gate, decision in about.get("decisions", {}).items():
+        click.echo(f"{decision['verdict']:<9} {gate}: {decision['summary']}")
+    if "override" in about:
+        click.secho(f"override  {about['override']['reason']}", fg="yellow")
+        for said in about["override"]["closed"]:
+            click.secho(f"          {said}", fg="yellow")
+
+
+def _print_lineage(lineage: "Lineage | None", missing: str) -> None:
+    if lineage is None:
+        click.secho(f"lineage   {missing}", fg="yellow")
+        return
+    run = lineage.run
+    click.echo(f"run       {run.run_id} ({run.pipeline}, {run.started:%Y-%m-%d %H:%M})")
+    for key, value in {**run.parameters, **{f"code {name}": digest for name, digest in run.code.items()}}.items():
+        click.echo(f"            {key}: {value}")
+    for task in run.tasks:
+        click.echo(f"  {task.name} ({'cached' if task.cached else f'{task.seconds:.1f} s'})")
+        for name, artifact in task.outputs.items():
+            click.echo(f"    -> {name}: {artifact.digest[:19] or 'no digest'}  {artifact.uri}")
+
+
+def _print_in_production(version: "ModelVersion") -> None:
+    click.secho(f"Version {version.version} of {version.name} is in production.", fg="green", bold=True)
+    click.echo(f"model   {version.path}")

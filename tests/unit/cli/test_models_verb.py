@@ -1,0 +1,193 @@
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localrun
+from localrun.digests import Digests
+from mlops.cli import main as roof
+from mlops.core.backends.registry import open_registry
+from mlops.core.decision import Check, Decision, Verdict
+from mlops.core.examples import Manifest, Shard
+from mlops.core.store import Store
+from mlops.worlds.record import Submission
+
+Mlops = Callable[..., tuple[int, str]]
+
+STARTED = datetime(2013, 4, 1, tzinfo=UTC)
+
+
+class Runs:
+    """A store with finished runs, as the runner would show them."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.known: dict[str, localrun.Run] = {}
+
+    def show(self, store: Path, run_id: str) -> localrun.Run:
+        return self.known[run_id]
+
+    def add(self, run_id: str, weights: str, **verdicts: Verdict | None) -> localrun.Run:
+        folder = self.store.runs / run_id
+        folder.mkdir(parents=True)
+        (folder / "pipeline.yaml").write_text("compiled")
+        Submission(usecase="m", code="sha256:code").write(folder)
+        model = folder / "model" / "Format-Serving"
+        model.mkdir(parents=True)
+        (model / "saved_model.pb").write_text(weights)
+        examples = folder / "examples"
+        examples.mkdir()
+        shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
+        Manifest(source="/d/{SPAN}", data="sha256:da7a", spans=(2, 3), wanted_spans=3, split_by="time", rejected=0, shards=(shard,)).write(examples)
+        ingested, trained = self._artifact("examples", examples, "system.Dataset"), self._artifact("model", folder / "model", "system.Model")
+        tasks = [
+            self._task("ingest-examples", {}, {"examples": ingested}),
+            self._task("train-model", {"examples": ingested}, {"model": trained}),
+        ]
+        for gate, verdict in ({"evaluate_model": Verdict.PASS, "validate_infra": Verdict.PASS} | verdicts).items():
+            if verdict is not None:
+                Decision.of(gate, (Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer."),)).write(folder / f"{gate}.json")
+                decision = self._artifact("decision", folder / f"{gate}.json", "system.Artifact")
+                tasks.append(self._task(gate.replace("_", "-"), {"model": trained}, {"decision": decision}))
+        champion = open_registry(str(self.store.models)).pointer("m")
+        parameters = {"span": 3, "champion": str(champion or "")}
+        run = localrun.Run(run_id, "m-level0", localrun.State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks))
+        self.known[run_id] = run
+        return run
+
+    def _artifact(self, name: str, path: Path, kind: str) -> localrun.Artifact:
+        return localrun.Artifact(name, kind, "0.0.1", str(path), Digests().of(path))
+
+    def _task(self, name: str, inputs: dict[str, localrun.Artifact], outputs: dict[str, localrun.Artifact]) -> localrun.TaskRun:
+        sides = localrun.Values(artifacts=inputs), localrun.Values(artifacts=outputs)
+        function = name.replace("-", "_")
+        return localrun.TaskRun(name, name, f"comp-{name}", function, state=localrun.State.SUCCEEDED, started=STARTED, inputs=sides[0], outputs=sides[1])
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
+    runs = Runs(Store(tmp_path))
+    monkeypatch.setattr(localrun, "show", runs.show)
+    return runs
+
+
+@pytest.fixture
+def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mlops:
+    def call(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["mlops", *words])
+        code = 0
+        try:
+            roof.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return call
+
+
+def said(output: str) -> dict[str, Any]:
+    return json.loads(output)
+
+
+def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops: Mlops) -> None:
+    runs.add("run-1", "first")
+    code, output = mlops("models", "push", "run-1", "--json")
+    assert (code, said(output)["version"], said(output)["overridden"]) == (0, 1, [])
+    assert mlops("models", "push", "run-1", "--json") == (0, output)
+
+    code, output = mlops("models", "show", "m", "--json")
+    shown = said(output)
+    assert (code, shown["version"], shown["about"]["spans"], shown["about"]["run"]) == (0, 1, [2, 3], "run-1")
+    assert shown["lineage"]["run_id"] == "run-1"
+    assert shown["lineage"]["code"]["steps"] == "sha256:code"
+    assert [task["name"] for task in shown["lineage"]["tasks"]] == ["ingest-examples", "train-model", "models-push-1"]
+    code, output = mlops("models", "show", "m")
+    assert code == 0
+    assert all(words in output for words in ["m version 1", "spans 2, 3 of /d/{SPAN} (7 train)", "run-1 (m-level0", "-> model: sha256:"])
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "says"),
+    [
+        ({"evaluate_model": Verdict.FAIL}, "evaluate_model says fail"),
+        ({"validate_infra": Verdict.UNDECIDED}, "validate_infra says undecided"),
+        ({"evaluate_model": None}, "evaluate_model was never asked"),
+    ],
+)
+def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(runs: Runs, mlops: Mlops, verdicts: dict[str, Verdict | None], says: str) -> None:
+    runs.add("run-1", "first", **verdicts)
+    code, output = mlops("models", "push", "run-1")
+    assert code == 3
+    assert says in output
+    assert "--override" in output
+    assert open_registry(str(runs.store.models)).names() == []
+
+    code, output = mlops("models", "push", "run-1", "--override", "a holiday is coming", "--json")
+    assert code == 0
+    override = open_registry(str(runs.store.models)).get("m", 1).about["override"]
+    assert override["reason"] == "a holiday is coming"
+    assert says in override["closed"][0]
+
+
+def test_production_goes_back_and_forth(runs: Runs, mlops: Mlops) -> None:
+    for number, weights in enumerate(["first", "second"], start=1):
+        runs.add(f"run-{number}", weights)
+        assert mlops("models", "push", f"run-{number}")[0] == 0
+    code, output = mlops("models", "list")
+    assert code == 0
+    assert [line.split()[0] for line in output.splitlines()] == ["m", "1", "2"]
+    assert "in production" in output.splitlines()[2]
+
+    code, output = mlops("models", "rollback", "m")
+    assert (code, output.splitlines()[0]) == (0, "Version 1 of m is in production.")
+    code, output = mlops("models", "rollback", "m")
+    assert code == 1
+    assert "no earlier version" in output
+    models = said(mlops("models", "list", "--json")[1])["models"]
+    assert [(version["version"], version["champion"]) for version in models[0]["versions"]] == [(1, True), (2, False)]
+
+
+def test_a_model_that_was_judged_against_another_champion_is_refused(runs: Runs, mlops: Mlops) -> None:
+    runs.add("run-1", "first")
+    runs.add("run-2", "second")
+    assert mlops("models", "push", "run-1")[0] == 0
+    code, output = mlops("models", "push", "run-2")
+    assert code == 1
+    assert "run the pipeline again" in output
+
+
+def test_a_model_whose_bytes_changed_since_the_run_is_refused(runs: Runs, mlops: Mlops) -> None:
+    run = runs.add("run-1", "first")
+    (run.folder / "model" / "Format-Serving" / "saved_model.pb").write_text("other")
+    code, output = mlops("models", "push", "run-1")
+    assert code == 1
+    assert f"{run.folder}/model: wanted sha256:" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["show", "nn"], "no model 'nn' was ever pushed"),
+        (["rollback", "../x"], "no model '../x' was ever pushed"),
+        (["push", "nn"], "no run 'nn'"),
+    ],
+)
+def test_what_is_not_there_is_said(runs: Runs, mlops: Mlops, words: list[str], says: str) -> None:
+    code, output = mlops("models", *words)
+    assert code == 1
+    assert says in output
+
+
+def test_a_damaged_version_is_listed_as_a_problem(runs: Runs, mlops: Mlops) -> None:
+    runs.add("run-1", "first")
+    mlops("models", "push", "run-1")
+    (runs.store.models / "m" / "1" / "saved_model.pb").write_text("other")
+    code, output = mlops("models", "list", "m")
+    assert code == 0
+    assert "saved_model.pb: wanted sha256:" in output
