@@ -1,0 +1,247 @@
+"""`mlops doctor`: is this machine ready, is the store whole, and how to mend what is not."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from mlops.core.store import Store
+
+GIB = 2**30
+PINNED = (
+    "apache-beam",
+    "keras",
+    "kfp",
+    "ml-metadata",
+    "numpy",
+    "pandas",
+    "protobuf",
+    "pyarrow",
+    "pyarrow-hotfix",
+    "tensorflow",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
+    "tensorflow-transform",
+    "tf-keras",
+    "tfx",
+    "tfx-bsl",
+)
+"""Packages that only work together in the versions of the lock file."""
+TOOLS = {"docker": "containers", "kind": "make deploy-local", "kubectl": "make deploy-local"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+    """What to type or change; empty when it is well."""
+    required: bool = True
+    """Whether `mlops run` needs it."""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def doctor(store: Store, as_json: bool) -> None:
+    """Check this machine and the store; each problem comes with its fix.
+
+    Returns 1 when something is wrong that a run needs.
+    """
+    from mlops.cli.main import print_json
+
+    checks = list(examine(store))
+    broken = [check for check in checks if check.required and not check.ok]
+    if as_json:
+        print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            _print(check)
+        click.secho(f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.", fg="red" if broken else "green", bold=True)
+    sys.exit(1 if broken else 0)
+
+
+def examine(store: Store) -> Iterator[Check]:
+    """Make every check; none of them changes anything that stays."""
+    from mlops.core.user_code import ROOT
+
+    yield python(sys.version_info[:3])
+    yield libc(*platform.libc_ver())
+    yield processors(len(os.sched_getaffinity(0)))
+    yield memory(available_memory())
+    yield disk(store.root)
+    yield packages(ROOT / "uv.lock")
+    yield hotfix()
+    yield writable(store.root)
+    yield databases(store.root)
+    yield registry(store.models)
+    yield leftovers(store.root)
+    for tool, use in TOOLS.items():
+        yield optional_tool(tool, use)
+
+
+def python(version: tuple[int, ...]) -> Check:
+    """The interpreter: the TFX 1.16 family and this lock file are for 3.11."""
+    found = ".".join(map(str, version))
+    return Check(
+        "python", version[:2] == (3, 11), found, "" if version[:2] == (3, 11) else "make setup, which installs Python 3.11; then run mlops from .venv/bin"
+    )
+
+
+def libc(name: str, version: str) -> Check:
+    """The C library that the wheels are built for."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    ok = name == "glibc" and numbers >= (2, 17)
+    return Check(
+        "glibc",
+        ok,
+        f"{name or 'no glibc'} {version}".strip(),
+        "" if ok else "use Linux with glibc 2.17 or later: Debian, Ubuntu, Fedora, or a container of one",
+    )
+
+
+def processors(count: int) -> Check:
+    """CPUs that this process may use."""
+    return Check("cpus", count >= 2, str(count), "" if count >= 2 else "it works with one, in about twice the time", required=False)
+
+
+def memory(bytes_free: int) -> Check:
+    """Memory that a run of the whole year needs."""
+    ok = bytes_free >= 3 * GIB
+    return Check(
+        "memory",
+        ok,
+        f"{bytes_free / GIB:.1f} GiB free",
+        "" if ok else "close programs, or raise the container's limit, until 3 GiB are free",
+        required=bytes_free < 1.5 * GIB,
+    )
+
+
+def available_memory() -> int:
+    """Bytes that can be had before the kernel or the container's limit says no."""
+    facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    free = int(facts["MemAvailable"].split()[0]) * 1024
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (text := limit.read_text(encoding="ascii").strip()) != "max":
+        free = min(free, int(text) - int(used.read_text(encoding="ascii")))
+    return free
+
+
+def disk(root: Path, wanted: int = 2 * GIB) -> Check:
+    """Room where the store lies; a run of the whole year writes a few hundred megabytes."""
+    free = shutil.disk_usage(_nearest(root)).free
+    ok = free >= wanted
+    return Check(
+        "disk",
+        ok,
+        f"{free / GIB:.1f} GiB free at {root}",
+        "" if ok else f"free {(wanted - free) / GIB:.1f} GiB, or set MLOPS_HOME to a folder on a larger disk",
+    )
+
+
+def packages(lock: Path) -> Check:
+    """Installed versions against the lock file."""
+    import tomllib
+
+    fix = "make setup, or: uv sync --frozen"
+    try:
+        locked = {package["name"]: package["version"] for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]}
+    except (OSError, ValueError, KeyError) as error:
+        return Check("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
+    wrong = [said for name in PINNED if name in locked and (said := _differs(name, locked[name]))]
+    return Check("packages", not wrong, "; ".join(wrong) or f"{len(PINNED)} as locked", fix if wrong else "")
+
+
+def _differs(name: str, wanted: str) -> str:
+    try:
+        got = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"{name} is missing, wanted {wanted}"
+    return "" if got == wanted else f"{name} is {got}, wanted {wanted}"
+
+
+def hotfix(module: str = "pyarrow_hotfix") -> Check:
+    """The fix of CVE-2023-47248, which pyarrow 10 has."""
+    ok = importlib.util.find_spec(module) is not None
+    return Check("pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "make setup, or: uv sync --frozen")
+
+
+def writable(root: Path) -> Check:
+    """Whether the store can be written to, found out by writing."""
+    import tempfile
+
+    place = _nearest(root)
+    try:
+        with tempfile.TemporaryFile(dir=place) as stream:
+            stream.write(b"x")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        mode = f"{place.stat().st_mode & 0o7777:04o}"
+        return Check(
+            "store", False, f"{place}: {error.strerror} (mode {mode}, we are {os.geteuid()})", f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours"
+        )
+    return Check("store", True, f"{root} can be written")
+
+
+def databases(root: Path) -> Check:
+    """The SQLite files of the store, read from end to end."""
+    import sqlite3
+
+    bad = []
+    files = sorted(root.glob("*.sqlite"))
+    for path in files:
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+                said = connection.execute("pragma quick_check(1)").fetchone()[0]
+            if said != "ok":
+                bad.append(f"{path}: {said}")
+        except sqlite3.Error as error:
+            bad.append(f"{path}: {error}")
+    fix = "move the named file away; models and their manifests do not need it, the next run makes a new one"
+    return Check("databases", not bad, "; ".join(bad) or f"{len(files)} whole", fix if bad else "")
+
+
+def registry(root: Path) -> Check:
+    """Every version's bytes against its manifest, and the pointers."""
+    from mlops.core.backends.registry import open_registry
+
+    found = open_registry(str(root))
+    bad = [f"{name}: {problem}" for name in found.names() for problem in found.problems(name) if ".staging-" not in problem]
+    count = sum(len(found.versions(name)) for name in found.names())
+    fix = "mlops models rollback NAME where it is in production, then remove the version's folder and push the model again"
+    return Check("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
+
+
+def leftovers(root: Path) -> Check:
+    """Half-written files of processes that were killed."""
+    found = sorted(path for pattern in (".staging-*", "*/.staging-*", "*/*/.staging-*") for path in root.glob(pattern))
+    said = f"{len(found)}, such as {found[0]}" if found else "none"
+    return Check("leftovers", not found, said, "harmless; the next run or push in that place removes them" if found else "", required=False)
+
+
+def optional_tool(tool: str, use: str) -> Check:
+    """A program that only some verbs need."""
+    path = shutil.which(tool)
+    return Check(tool, path is not None, path or "not installed", "" if path else f"only {use} needs it; see its own install page", required=False)
+
+
+def _nearest(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _print(check: Check) -> None:
+    word, colour = ("ok", "green") if check.ok else ("fix", "red") if check.required else ("note", "yellow")
+    click.echo(f"{click.style(f'{word:>4}', fg=colour)}  {check.name:<15} {check.found}")
+    if check.fix:
+        click.echo(f"{'':21} -> {check.fix}")
