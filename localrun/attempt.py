@@ -9,7 +9,7 @@ from typing import Any
 from localrun.codec import Codec, text
 from localrun.digests import ABSENT, Digests
 from localrun.errors import OutputError, ParameterError
-from localrun.layout import Layout, explained, publish, write_durably
+from localrun.layout import Layout, discard, explained, publish
 from localrun.parameters import from_spec, plain
 from localrun.placeholders import command_line
 from localrun.records import Artifact, Values
@@ -124,8 +124,12 @@ class Attempt:
         """
         written = self._executor_output()
         values = Values(self._parameters(written), self._artifacts(written, digests))
+        if not values.artifacts:  # all there is stands in the journal
+            discard(self.staging)
+            return values
         manifest = {"execution": self.execution, "run": self.run_id, "task": self.path, "attempt": self.number, "key": key}
-        write_durably(self.staging / MANIFEST, text({**manifest, "outputs": Codec(self.layout.root).values(values)}))
+        with explained(self.staging):
+            (self.staging / MANIFEST).write_text(text({**manifest, "outputs": Codec(self.layout.root).values(values)}), encoding="utf-8")
         publish(self.staging, self.final)
         return values
 

@@ -11,7 +11,7 @@ from localrun.digests import Digests
 from localrun.environment import Environment, image_name
 from localrun.placeholders import runtime_names
 from localrun.records import Artifact, Values
-from localrun.spec import Component, Container
+from localrun.spec import ArtifactDef, Component, Container, ParameterDef
 
 _FORMAT = 1
 
@@ -50,13 +50,17 @@ def _code_is_outside(container: Container) -> bool:
 
 
 def _interface(component: Component) -> dict[str, Any]:
-    sides = {
+    sides: dict[str, Mapping[str, ParameterDef] | Mapping[str, ArtifactDef]] = {
         "input_parameters": component.input_parameters,
         "input_artifacts": component.input_artifacts,
         "output_parameters": component.output_parameters,
         "output_artifacts": component.output_artifacts,
     }
-    return {side: {name: asdict(d) for name, d in definitions.items()} for side, definitions in sides.items()}
+    return {side: {name: _definition(d) for name, d in definitions.items()} for side, definitions in sides.items()}
+
+
+def _definition(definition: ParameterDef | ArtifactDef) -> dict[str, Any]:
+    return asdict(definition)
 
 
 def _content(artifact: Artifact) -> list[Any]:

@@ -176,24 +176,25 @@ def _unescape(text: str) -> str:
 
 
 def _evaluate(tree: tuple[Any, ...], values: Mapping[str, Any]) -> Value:
-    kind = tree[0]
-    if kind == "value":
-        value: Value = tree[1]
-        return value
-    if kind == "parameter":
-        return _parameter(tree[1], values)
-    if kind == "cast":
-        return _cast(tree[1], _evaluate(tree[2], values))
-    if kind == "compare":
-        return _compare(tree[1], _evaluate(tree[2], values), _evaluate(tree[3], values))
-    if kind == "-":
-        return _negative(_evaluate(tree[1], values))
-    if kind == "!":
-        return not _truth(_evaluate(tree[1], values))
-    left = _truth(_evaluate(tree[1], values))
-    if left is (kind == "||"):
-        return left
-    return _truth(_evaluate(tree[2], values))
+    result: Value
+    match tree:
+        case ("value", result):
+            pass
+        case ("parameter", name):
+            result = _parameter(name, values)
+        case ("cast", name, inner):
+            result = _cast(name, _evaluate(inner, values))
+        case ("compare", sign, left, right):
+            result = _compare(sign, _evaluate(left, values), _evaluate(right, values))
+        case ("-", inner):
+            result = _negative(_evaluate(inner, values))
+        case ("!", inner):
+            result = not _truth(_evaluate(inner, values))
+        case ("&&", left, right):
+            result = _truth(_evaluate(left, values)) and _truth(_evaluate(right, values))
+        case (_, left, right):
+            result = _truth(_evaluate(left, values)) or _truth(_evaluate(right, values))
+    return result
 
 
 def _parameter(name: str, values: Mapping[str, Any]) -> Value:

@@ -29,7 +29,7 @@ class Context:
     journal: Journal
     environments: Mapping[str, Environment]
     options: Options
-    hosts: Hosts
+    hosts: Hosts | None = None
     digests: Digests = field(default_factory=Digests)
 
     def new_execution(self, task: str) -> str:

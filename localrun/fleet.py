@@ -32,6 +32,7 @@ class Fleet:
         key = (image_name(container.image), runs_executor(container))
         host = self._hosts.get(key)
         if host is None or (host.error and host.seconds is not None):
+            assert self.context.hosts is not None
             host = self._hosts[key] = self.context.hosts.get(self.environment(container), executes=key[1])
             if all(host is not known for known, _ in self._watching):
                 self._watch(host, key[0])

@@ -14,7 +14,7 @@ from localrun.placeholders import fill_data
 from localrun.records import Artifact, State, Values
 from localrun.spec import Component, Constant, Dag, FromInput, FromTask, ParameterSource, Pipeline, Task
 
-_BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED})
+_BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
 
 @dataclass(eq=False)
@@ -178,10 +178,7 @@ class Graph:
 
     def _close(self, group: Group) -> None:
         states = {node.state for node in group.nodes.values()}
-        if State.CANCELLED in states:
-            state = State.CANCELLED
-        else:
-            state = State.FAILED if states & _BAD else State.SUCCEEDED
+        state = State.FAILED if states & _BAD else State.SUCCEEDED
         outputs = self._outputs(group) if state is State.SUCCEEDED else Values()
         if group.parent is None:
             self.state, self.outputs = state, outputs

@@ -230,9 +230,6 @@ def _how_it_ended(code: int, said: str) -> str:
 def signal_name(number: int) -> str:
     """Name a signal with what usually sends it."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    hints = {
-        "SIGKILL": " (killed from outside; often the kernel, out of memory)",
-        "SIGSEGV": " (a crash in native code)",
-        "SIGABRT": " (a crash in native code)",
-    }
+    crash = " (a crash in native code)"
+    hints = {"SIGKILL": " (killed from outside; often by the kernel, out of memory)", "SIGSEGV": crash, "SIGABRT": crash, "SIGBUS": crash}
     return name + hints.get(name, "")

@@ -63,11 +63,12 @@ class Execution:
 
 
 class Journal:
-    """Writes go into one transaction that `flush` commits; belongs to the thread that opened it."""
+    """Writes are collected until `flush` commits them together; belongs to the thread that opened it."""
 
     def __init__(self, store: Path) -> None:
         self.file = store / "localrun.sqlite"
         self.codec = Codec(store)
+        self._pending: list[tuple[str, tuple[Any, ...]]] = []
         with self._explained():
             store.mkdir(parents=True, exist_ok=True)
             self._sql = sqlite3.connect(self.file, timeout=_BUSY_MS / 1000, isolation_level=None)
@@ -100,24 +101,34 @@ class Journal:
             raise StoreError(f"{self.file}: {error}") from error
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        with self._explained():
-            if not self._sql.in_transaction:
-                self._sql.execute("BEGIN IMMEDIATE")
-            self._sql.execute(statement, values)
+        self._pending.append((statement, values))
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         with self._explained():
             return self._sql.execute(query, values).fetchall()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is written that is not committed yet."""
+        return bool(self._pending)
+
     def flush(self) -> None:
-        """Commit everything written since the last time; durable when this returns."""
+        """Commit everything written since the last time, in one transaction; durable when this returns."""
+        if not self._pending:
+            return
         with self._explained():
-            if self._sql.in_transaction:
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, values in self._pending:
+                    self._sql.execute(statement, values)
                 self._sql.execute("COMMIT")
+            except BaseException:
+                self._sql.execute("ROLLBACK")
+                raise
+            self._pending.clear()
 
     def close(self) -> None:
-        """Commit and close."""
-        self.flush()
+        """Close; what was not flushed is lost, as when the process dies."""
         self._sql.close()
 
     def write_run(self, row: RunRow) -> None:
@@ -177,4 +188,4 @@ class Journal:
 
     def _executions(self, where: str, value: str) -> list[Execution]:
         rows = self._rows(f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}", (value,))  # noqa: S608 - `where` is ours
-        return [Execution(*row[:5], State(row[5]), self.codec.read_values(json.loads(row[6]))) for row in rows]
+        return [Execution(r[0], r[1], r[2], r[3], r[4], State(r[5]), self.codec.read_values(json.loads(r[6]))) for r in rows]

@@ -95,14 +95,16 @@ def explained(path: Path) -> Iterator[None]:
         raise StoreError(f"{where}: {error.strerror or error}{hint}") from error
 
 
-def write_durably(path: Path, content: str) -> None:
+def write_whole(path: Path, content: str, *, durably: bool) -> None:
     """Replace a file's content whole or not at all."""
     staged = path.with_name(f".staging-{path.name}")
     with explained(path):
         staged.write_text(content, encoding="utf-8")
-        _sync(staged)
+        if durably:
+            _sync(staged)
         staged.replace(path)
-        _sync(path.parent)
+        if durably:
+            _sync(path.parent)
 
 
 def publish(staging: Path, final: Path) -> None:

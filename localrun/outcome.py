@@ -1,7 +1,7 @@
 """Judges how an attempt ended, and publishes or sets aside what it made."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localrun.cachekey import cache_key
@@ -23,7 +23,7 @@ class Outcome:
     """What an attempt came to; `kept` is where a failed one's outputs lie."""
 
     state: State
-    outputs: Values = Values()
+    outputs: Values = field(default_factory=Values)
     error: str = ""
     seconds: float = 0.0
     max_rss_bytes: int = 0

@@ -59,14 +59,14 @@ def read(path: Path) -> tuple[bytes, list[Any]]:
 
 def _guard(path: Path, text: str) -> None:
     """Look at the parser's events, which are flat, before anything is built from them."""
-    depth = nodes = 0
-    for event in yaml.parse(text, Loader=_Base):
-        nodes += 1
+    depth = 0
+    for nodes, event in enumerate(yaml.parse(text, Loader=_Base)):
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise InvalidPipeline(f"{path}:{event.start_mark.line + 1}: uses a YAML alias; a compiled pipeline does not")
+            raise InvalidPipeline(f"{path}:{line}: uses a YAML alias; a compiled pipeline does not")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEPTH or nodes > _NODES:
-            raise InvalidPipeline(f"{path}:{event.start_mark.line + 1}: nested deeper than {_DEPTH} levels or more than {_NODES} nodes")
+            raise InvalidPipeline(f"{path}:{line}: nested deeper than {_DEPTH} levels or more than {_NODES} nodes")

@@ -22,13 +22,13 @@ from localrun.events import RunFinished, RunStarted
 from localrun.graph import leaves
 from localrun.hosts import Hosts
 from localrun.journal import Journal, RunRow
-from localrun.layout import Layout, is_owned, locked, new_run_folder, write_durably
+from localrun.layout import Layout, is_owned, locked, new_run_folder, write_whole
 from localrun.load import load
 from localrun.options import Options
 from localrun.parameters import given
 from localrun.records import Run, RunSummary, State, TaskRun, Values
 from localrun.scheduler import Scheduler
-from localrun.spec import Container, Pipeline
+from localrun.spec import Container
 
 
 def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
@@ -45,9 +45,9 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
     started = options.clock()
     run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
     with contextlib.closing(Journal(layout.root)) as journal, locked(layout, run_id):
-        write_durably(layout.run(run_id) / "pipeline.yaml", loaded.text)
+        write_whole(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
         row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
-        return _execute(loaded, row, layout, journal, environments, options)
+        return _execute(Context(loaded, row.run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts), row)
 
 
 def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
@@ -64,7 +64,8 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
             if loaded.digest != row.digest:
                 raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
             check_images(loaded, environments)
-            return _execute(loaded, replace(row, state=State.RUNNING, error=""), layout, journal, environments, options)
+            context = Context(loaded, run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, options.hosts)
+            return _execute(context, replace(row, state=State.RUNNING, error=""))
 
 
 def runs(store: Path) -> list[RunSummary]:
@@ -102,18 +103,17 @@ def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
     return Run(row.run_id, row.pipeline, row.state, row.parameters, row.started, row.seconds, layout.run(row.run_id), row.error, tasks, row.outputs)
 
 
-def _execute(loaded: Pipeline, row: RunRow, layout: Layout, journal: Journal, environments: Mapping[str, Environment], options: Options) -> Run:
+def _execute(context: Context, row: RunRow) -> Run:
     began = time.monotonic()
-    tasks = {path: _fresh(path, component) for path, _, component in leaves(loaded)}
-    known = {task.path: task for task in tidy(layout, journal, row.run_id)}
-    for position, path in enumerate(tasks):
-        tasks[path] = _again(known.get(path, tasks[path]))
-        journal.write_task(row.run_id, position, tasks[path])
+    layout, journal, options = context.layout, context.journal, context.options
+    tasks = _tasks(context)
+    for position, task in enumerate(tasks.values()):
+        journal.write_task(row.run_id, position, task)
     journal.write_run(row)
     journal.flush()
     with ExitStack() as stack:
-        hosts = options.hosts or stack.enter_context(Hosts())
-        context = Context(loaded, row.run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, hosts)
+        if context.hosts is None:
+            context = replace(context, hosts=stack.enter_context(Hosts()))
         scheduler = Scheduler(context, tasks)
         stack.enter_context(_signals(scheduler))
         options.on_event(RunStarted(row.run_id, row.pipeline, layout.run(row.run_id), tuple(tasks.values())))
@@ -122,11 +122,19 @@ def _execute(loaded: Pipeline, row: RunRow, layout: Layout, journal: Journal, en
     error = scheduler.graph.error or scheduler.cancelled if state is not State.SUCCEEDED else ""
     row = replace(row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs)
     result = _as_run(layout, row, tuple(scheduler.tasks.values()))
-    write_durably(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2))
+    write_whole(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False)
     journal.write_run(row)
     journal.flush()
     options.on_event(RunFinished(result))
     return result
+
+
+def _tasks(context: Context) -> dict[str, TaskRun]:
+    """All tasks of a run by path; those that have succeeded as they are, the others anew with their attempts counted on."""
+    tasks = {path: _fresh(path, component) for path, _, component in leaves(context.pipeline)}
+    for known in tidy(context.layout, context.journal, context.run_id):
+        tasks[known.path] = known if known.state is State.SUCCEEDED else replace(tasks[known.path], attempts=known.attempts)
+    return tasks
 
 
 def _fresh(path: str, component: Any) -> TaskRun:
@@ -135,13 +143,6 @@ def _fresh(path: str, component: Any) -> TaskRun:
     if isinstance(container, Container):
         return TaskRun(path, name, component.name, function_name(container), container.image)
     return TaskRun(path, name, component.name, "")
-
-
-def _again(task: TaskRun) -> TaskRun:
-    """A task that did not succeed starts anew, with its attempts counted on."""
-    if task.state is State.SUCCEEDED:
-        return task
-    return replace(TaskRun(task.path, task.name, task.component, task.function, task.image), attempts=task.attempts)
 
 
 def _runtime(layout: Layout, row: RunRow) -> dict[str, str]:

@@ -18,6 +18,9 @@ from localrun.outcome import Outcome, conclude, import_artifact
 from localrun.records import State, TaskRun, Values
 from localrun.spec import Container, Importer
 
+_FLUSH_SECONDS = 0.2
+"""Cache hits need not be durable at once: found again is as good. Everything that ran is."""
+
 
 class Scheduler:
     """Runs one pipeline to its end; everything but `cancel` belongs to the thread that calls `run`."""
@@ -38,6 +41,8 @@ class Scheduler:
         self._waiting: list[Job] = []
         self._running: dict[str, Job] = {}
         self._warmed = False
+        self._urgent = False
+        self._flush_planned = False
 
     def run(self) -> None:
         """Return when nothing more can be done; errors of tasks are in their records."""
@@ -79,9 +84,17 @@ class Scheduler:
             while self.graph.ready:
                 self._open(*self.graph.ready.popleft())
         chosen = self._choose() if not self.cancelled else []
-        self.journal.flush()
+        if chosen or self._urgent or self._is_over():
+            self._flush()
+        elif self.journal.is_behind and not self._flush_planned:
+            self._flush_planned = True
+            self._loop.after(_FLUSH_SECONDS, self._flush)
         for job in chosen:
             self._start(job)
+
+    def _flush(self) -> None:
+        self._urgent = self._flush_planned = False
+        self.journal.flush()
 
     def _record(self, task: TaskRun) -> None:
         """Journal a task's new state and tell whoever watches."""
@@ -244,4 +257,5 @@ class Scheduler:
 
     def _write_execution(self, job: Job, state: State, outputs: Values, key: str) -> None:
         context, record = self.context, job.record
+        self._urgent = True
         self.journal.write_execution(Execution(record.execution, context.run_id, record.path, context.pipeline.name, key, state, outputs))

@@ -74,12 +74,14 @@ class Host:
             time.sleep(0.01)
 
     def stop(self, identity: str, number: int) -> None:
+        """Signal the keeper of a task."""
         for pid, name in list(self.keepers.items()):
             if name == identity:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
 
     def fork(self, identity: str, launch: str) -> None:
+        """Fork the keeper of a new task."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _KEPT)
         try:
             pid = os.fork()
@@ -190,6 +192,7 @@ class Task:
         _finish(code)
 
     def prepare(self) -> None:
+        """Become a process like any other: own session, log, variables, default signals."""
         os.setsid()
         _die_with(self.parent, signal.SIGKILL)
         self.channel.close()
@@ -214,7 +217,7 @@ class Task:
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()
         sys.argv = [_EXECUTOR, *self.launch["argv"]]
-        _read_sources_afresh(os.getcwd())
+        _read_sources_afresh(self.launch["cwd"])
         if _EXECUTOR in sys.modules:
             sys.modules[_EXECUTOR].executor_main()
         else:
@@ -233,7 +236,7 @@ def _read_sources_afresh(folder: str) -> None:
             return self.source_to_code(self.get_data(path), path)
         return cached(self, fullname)
 
-    loader.get_code = get_code  # type: ignore[method-assign]
+    loader.get_code = get_code  # type: ignore[method-assign,assignment]
 
 
 def _finish(code: int) -> NoReturn:
