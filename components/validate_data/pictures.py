@@ -1,0 +1,37 @@
+"""The gate's findings as a picture: what does not hold, and how far every feature moved within its bound."""
+
+from collections.abc import Sequence
+
+from mlops.core import pictures
+from mlops.core.decision import Check, Verdict
+from mlops.core.pictures import Markup
+
+_WIDTH, _HEIGHT = 220, 14
+
+
+def draw(checks: Sequence[Check], moves: Sequence[Check]) -> Markup:
+    """Show the checks that do not hold with what to do, and each measured change as a bar against its bound."""
+    broken = [check for check in checks if check.verdict is not Verdict.PASS]
+    parts: list[str] = []
+    if broken:
+        rows = [[pictures.verdict(check.verdict), check.rule, check.observed, check.next_step] for check in broken]
+        parts.append(pictures.table(["", "rule", "seen", "what to do"], rows))
+    else:
+        parts.append(f"All {len(checks)} checks hold.")
+    measured = [check for check in moves if isinstance(check.observed, float) and isinstance(check.threshold, float)]
+    if measured:
+        headers = ["change", "seen", "bound", "share of the bound"]
+        parts.append(pictures.table(headers, [[check.rule.partition(" <= ")[0], check.observed, check.threshold, _bar(check)] for check in measured]))
+    return pictures.fragment("Data gate", *parts)
+
+
+def _bar(check: Check) -> Markup:
+    assert isinstance(check.observed, float)
+    assert isinstance(check.threshold, float)
+    share = check.observed / check.threshold if check.threshold else 0.0
+    color = pictures.COLORS[0] if share <= 1 else pictures.COLORS[5]
+    return Markup(
+        f'<svg role="img" aria-label="{share:.0%} of the bound" width="{_WIDTH}" height="{_HEIGHT}">'
+        f'<rect width="{_WIDTH - 20}" height="{_HEIGHT}" fill="#e3e5e8"/>'
+        f'<rect width="{min(share, 1.1) * (_WIDTH - 20):.1f}" height="{_HEIGHT}" fill="{color}"><title>{share:.0%}</title></rect></svg>'
+    )
