@@ -1,0 +1,86 @@
+"""Analyze the training split with the user's `preprocessing_fn` and write the transform graph in TFX's layout."""
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+
+from components.transform_features import in_process
+from components.transform_features.config import Config
+from components.transform_features.materialized import materialize
+from mlops.core import user_code
+from mlops.core.errors import EmptyDataset, MlopsError
+from mlops.core.examples import Manifest, read_schema, record_batches
+
+log = logging.getLogger(__name__)
+_SPLIT = "train"
+
+
+class Inputs(NamedTuple):
+    """What a transform graph is made from: references of the module and the schema, and the examples' folder."""
+
+    module: str
+    schema: str
+    examples: Path | str
+
+
+def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> None:
+    """Write the transform graph; only the `train` split is looked at.
+
+    Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there is no row; what the user's function raises passes through.
+    """
+    schema = read_schema(user_code.resolve(inputs.schema))
+    preprocessing_fn: Any = user_code.function(user_code.load(inputs.module), "preprocessing_fn")
+    if not callable(preprocessing_fn):
+        raise MlopsError(f"{inputs.module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(preprocessing_fn).__name__}")
+    if not Manifest.read(inputs.examples).records(_SPLIT):
+        raise EmptyDataset(f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window")
+    out = Path(transform_graph)
+    out.mkdir(parents=True, exist_ok=True)
+    _analyze(config, preprocessing_fn, schema, Path(inputs.examples), out)
+    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR))
+    if config.materialize:
+        materialize(Path(inputs.examples), schema, out, config.batch_size)
+
+
+def _analyze(config: Config, preprocessing_fn: in_process.Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path) -> None:
+    read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
+    adapter: TensorAdapterConfig = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema).TensorAdapterConfig()
+    with tempfile.TemporaryDirectory(dir=out, prefix=".analysis-") as temporary:
+        if config.engine == "in_process":
+            try:
+                _publish(in_process.analyze(preprocessing_fn, read, adapter, Path(temporary)), out)
+                return
+            except in_process.Unsupported as operation:
+                log.info("analyzing with Beam, because of %s", operation)
+        from components.transform_features import with_beam  # noqa: PLC0415 - Beam is only started where it is needed
+
+        with_beam.analyze(preprocessing_fn, read, adapter, config.beam_args, Path(temporary))
+        for name in (tft.TFTransformOutput.TRANSFORM_FN_DIR, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR):
+            shutil.move(Path(temporary) / name, out / name)
+
+
+def _read(examples: Path, schema: bytes, batch_size: int) -> Iterator[pa.RecordBatch]:
+    return record_batches(examples, _SPLIT, schema_pb2.Schema.FromString(schema), batch_size)
+
+
+def _publish(analyzed: in_process.Analyzed, out: Path) -> None:
+    """Lay an analysis out as TFX does, and as `tft.TFTransformOutput` reads it."""
+    metadata = metadata_io.read_metadata(str(analyzed.saved_model / in_process.METADATA))
+    folder = out / tft.TFTransformOutput.TRANSFORMED_METADATA_DIR
+    metadata_io.write_metadata(metadata, str(folder))
+    if analyzed.assets:
+        (folder / tft.TFTransformOutput.ASSET_MAP).write_text(json.dumps(analyzed.assets), encoding="utf-8")
+    shutil.move(analyzed.saved_model, out / tft.TFTransformOutput.TRANSFORM_FN_DIR)

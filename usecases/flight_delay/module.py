@@ -1,0 +1,109 @@
+"""What the model of flight_delay sees and how it is built: tf.Transform's `preprocessing_fn`, and `build_model`.
+
+`preprocessing_fn` is analyzed on the training data once and travels inside the exported model, so that a request and a
+training row are transformed by the same graph. Everything it returns is finite, whatever the row is missing.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+LABEL = "late"
+CATEGORIES = ("carrier", "origin", "dest")
+HOURS, WEEKDAYS = 24, 7
+REQUIRED_NUMBERS = ("distance",)
+OPTIONAL_NUMBERS = ("plane_age", "plane_seats", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+BUCKETED = ("humid", "pressure", "wind_speed")
+BUCKETS = 8
+CROSSES = (("carrier", "hour"), ("origin", "hour"), ("day_of_week", "hour"), ("dest", "origin"))
+EMBEDDINGS = {"carrier": 4, "origin": 2, "dest": 4, "hour": 4, "day_of_week": 2}
+LIMIT = 4.0
+"""Numbers are kept within this many standard deviations: one wild reading must not decide a prediction."""
+
+
+def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Transform raw features, each a column of one value per row or of none; all outputs are finite and have shape [rows, 1]."""
+    outputs = {name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name) for name in CATEGORIES}
+    outputs["hour"] = tf.clip_by_value(inputs["hour"], 0, HOURS - 1)
+    outputs["day_of_week"] = tf.clip_by_value(inputs["day_of_week"] - 1, 0, WEEKDAYS - 1)
+    for name in REQUIRED_NUMBERS + OPTIONAL_NUMBERS:
+        number = _dense(inputs[name])
+        known = tf.math.is_finite(number)
+        outputs[name] = _scaled(number, known)
+        if name in OPTIONAL_NUMBERS:
+            outputs[f"{name}_missing"] = tf.cast(~known, tf.float32)
+        if name in BUCKETED:
+            outputs[f"{name}_bucket"] = _bucketed(number, known)
+    # Serving requests carry no label; TFT leaves out what cannot be computed from the features that are there.
+    outputs[LABEL] = inputs[LABEL]
+    return outputs
+
+
+def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[str, Any]) -> keras.Model:
+    """Build and compile a wide and deep model over the transformed features.
+
+    The wide part is a logistic regression with crosses of two categories, the deep part a small network over embeddings
+    and numbers. Hyperparameters: hidden_units (list), dropout, learning_rate, cross_l2, decay_steps (0 for a constant rate).
+    """
+    sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES}
+    sizes |= {"hour": HOURS, "day_of_week": WEEKDAYS}
+    buckets = {f"{name}_bucket": BUCKETS + 1 for name in BUCKETED}
+    numbers = [*REQUIRED_NUMBERS, *OPTIONAL_NUMBERS, *(f"{name}_missing" for name in OPTIONAL_NUMBERS)]
+    inputs = {name: keras.Input((1,), name=name, dtype="int64") for name in (*sizes, *buckets)}
+    inputs |= {name: keras.Input((1,), name=name, dtype="float32") for name in numbers}
+    numeric = keras.layers.Concatenate(name="numbers")([inputs[name] for name in numbers])
+    wide = _wide(inputs, sizes, buckets, numeric, float(hyperparameters.get("cross_l2", 1e-5)))
+    deep = _deep(inputs, sizes, numeric, hyperparameters)
+    logit = keras.layers.Add(name="logit")([wide, deep])
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability")(logit))
+    rate: Any = float(hyperparameters.get("learning_rate", 2e-3))
+    if decay_steps := int(hyperparameters.get("decay_steps", 0)):
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps, alpha=0.05)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")], jit_compile=False)
+    return model
+
+
+def _dense(feature: Any) -> tf.Tensor:
+    """Return a float column with NaN where a row has no value."""
+    if isinstance(feature, tf.SparseTensor):
+        return tft.sparse_tensor_to_dense_with_shape(feature, [None, 1], default_value=float("nan"))
+    return feature
+
+
+def _scaled(number: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Return the z-score within LIMIT, and the mean, which is 0, for what is missing or when no row has a value."""
+    score = tft.scale_to_z_score(tf.where(known, number, float("nan")))
+    return tf.clip_by_value(tf.where(tf.math.is_finite(score), score, 0.0), -LIMIT, LIMIT)
+
+
+def _bucketed(number: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Return the quantile bucket from 1, and 0 for what is missing."""
+    bucket = tft.bucketize(tf.where(known, number, float("nan")), BUCKETS)
+    return tf.where(known, bucket + 1, tf.zeros_like(bucket))
+
+
+def _wide(inputs: dict[str, Any], sizes: dict[str, int], buckets: dict[str, int], numeric: Any, cross_l2: float) -> Any:
+    """Return the logit of a logistic regression on categories, buckets, numbers and crosses of two categories."""
+    weights = [_embedding(inputs[name], size, 1) for name, size in (sizes | buckets).items()]
+    for left, right in CROSSES:
+        crossed = keras.ops.add(inputs[left] * sizes[right], inputs[right])
+        weights.append(_embedding(crossed, sizes[left] * sizes[right], 1, keras.regularizers.L2(cross_l2)))
+    weights.append(keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(numeric))
+    return keras.layers.Add()(weights)
+
+
+def _deep(inputs: dict[str, Any], sizes: dict[str, int], numeric: Any, hyperparameters: dict[str, Any]) -> Any:
+    """Return the logit of a small network on embeddings and numbers."""
+    hidden = keras.layers.Concatenate()([*(_embedding(inputs[name], sizes[name], width) for name, width in EMBEDDINGS.items()), numeric])
+    for units in hyperparameters.get("hidden_units", (64, 32)):
+        hidden = keras.layers.Dense(int(units), activation="relu")(hidden)
+        hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.3)))(hidden)
+    return keras.layers.Dense(1)(hidden)
+
+
+def _embedding(index: Any, size: int, width: int, regularizer: Any = None) -> Any:
+    """Look indices of shape [rows, 1] up in a table; a table of width 1 holds weights and starts at zero."""
+    start = "zeros" if width == 1 else "uniform"
+    return keras.layers.Flatten()(keras.layers.Embedding(size, width, embeddings_initializer=start, embeddings_regularizer=regularizer)(index))
