@@ -1,0 +1,85 @@
+"""`python -m localrun pipeline.yaml -p name=value`: run a compiled pipeline, nothing else needed."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from localrun.codec import Codec
+from localrun.environment import Environment, image_name
+from localrun.errors import InvalidPipeline, LocalrunError, ParameterError, UnsupportedPipeline, nearest
+from localrun.load import load
+from localrun.options import Options
+from localrun.parameters import from_text
+from localrun.progress import shown
+from localrun.records import Run, State
+from localrun.runner import resume, run
+from localrun.spec import Pipeline
+
+_CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return 0 when the run succeeded, 1 when it failed, 2 for wrong words or files, 130 when it was cancelled."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with shown(quiet=arguments.json) as on_event:
+            options = Options(cache=not arguments.no_cache, max_workers=arguments.workers, on_event=on_event)
+            result = _run(arguments, options)
+    except (InvalidPipeline, UnsupportedPipeline, ParameterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except LocalrunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps(Codec(Path("/")).run(result), indent=2))
+    return _CODES.get(result.state, 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localrun", description="Run a compiled Kubeflow Pipelines v2 pipeline on this machine.")
+    parser.add_argument("pipeline", type=Path, help="what kfp's compiler wrote")
+    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="strings as they stand, everything else as JSON")
+    parser.add_argument("--image", action="append", default=[], metavar="IMAGE=FOLDER", help="the folder that stands for an image (default: . for all)")
+    parser.add_argument("--store", type=Path, default=Path(".localrun"), help="where runs, artifacts and the cache lie (default: %(default)s)")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="the interpreter for tasks (default: this one)")
+    parser.add_argument("--workers", type=int, default=0, help="tasks at the same time (default: one per processor)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run of this store instead of starting one")
+    parser.add_argument("--no-cache", action="store_true", help="run every task, whatever is known from earlier runs")
+    parser.add_argument("--json", action="store_true", help="print the run as one JSON object, and nothing else")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, options: Options) -> Run:
+    pipeline = load(arguments.pipeline)
+    environments = _environments(pipeline, arguments)
+    if arguments.resume:
+        return resume(arguments.resume, store=arguments.store, environments=environments, options=options)
+    parameters = dict(_parameter(text, pipeline) for text in arguments.parameter)
+    return run(arguments.pipeline, parameters, store=arguments.store, environments=environments, options=options)
+
+
+def _parameter(text: str, pipeline: Pipeline) -> tuple[str, object]:
+    name, sign, value = text.partition("=")
+    declared = pipeline.root.input_parameters
+    if not sign:
+        raise ParameterError(f"-p {text}: wanted NAME=VALUE")
+    if name not in declared:
+        raise ParameterError(f"-p {text}: the pipeline has no parameter {name!r}{nearest(name, declared)}")
+    return name, from_text(value, declared[name], f"-p {name}")
+
+
+def _environments(pipeline: Pipeline, arguments: argparse.Namespace) -> dict[str, Environment]:
+    """Every image is the current folder unless said otherwise; all of a folder counts as the code of its tasks."""
+    folders = {image_name(image): Path.cwd() for image in pipeline.images.values()}
+    for text in arguments.image:
+        image, sign, folder = text.rpartition("=")
+        if not sign or image_name(image) not in folders:
+            raise ParameterError(f"--image {text}: wanted IMAGE=FOLDER with an image of the pipeline{nearest(image, folders)}")
+        folders[image_name(image)] = Path(folder).absolute()
+    return {image: Environment(cwd=folder, python=arguments.python, sources={"*": (folder,)}) for image, folder in folders.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
