@@ -25,6 +25,7 @@ from mlops.serving.metrics import Metrics
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 VERSION = r"[1-9][0-9]{0,18}"
+_ROOT = "/v1/models/"
 _PATH = re.compile(rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|:[a-z]+)?", re.ASCII)
 _JSON_TYPES = frozenset({"application/json", "text/json"})
 _LOG = logging.getLogger("mlops.serving")
@@ -85,7 +86,7 @@ class ServingApp:
         """Answer and count; every refusal has TensorFlow Serving's form."""
         started, model, version, status = time.perf_counter(), "", "", 200
         try:
-            target = parse_path(request.path_params["rest"], request.method)
+            target = parse_path(request.scope["path"].removeprefix(_ROOT), request.method)
             verb = target.verb or verb
             model = target.model if self._manager.has(target.model) else ""
             version, body = await how(request, target)

@@ -158,7 +158,7 @@ def _from_columns(payload: Any, signature: Signature, max_rows: int) -> tuple[di
         if type(payload) is not dict:
             raise bad_request(f"inputs: wanted an object of columns, got {show(payload)}")
         _check_names(payload.keys(), signature, "inputs")
-        given, names = payload, {name: f"inputs.{name}" for name in payload}
+        given, names = payload, {name: f"inputs.{name}" for name in signature.fields}
     batched = {f.name: _batch(given[f.name], names[f.name], max_rows) for f in signature.inputs if f.name in given and f.shape != ()}
     rows = _same_length(batched, names)
     columns = {}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
+from tensorflow.core.protobuf import config_pb2
 
 from mlops.core.errors import did_you_mean
 from mlops.serving.columns import Column
@@ -29,7 +30,7 @@ class SavedModel:
         """Load the SavedModel at a path; ModelError when it cannot be."""
         self.features: Features | None = read_features(path)
         graph = tf.Graph()
-        config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=2, device_count={"GPU": 0})
+        config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0})
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
             with graph.as_default():
@@ -86,9 +87,13 @@ class SavedModel:
         with self._lock:
             if signature.name not in self._calls:
                 definition = self._definitions[signature.name]
-                fetches = [definition.outputs[field.name].name for field in signature.outputs]
-                feeds = [definition.inputs[field.name].name for field in signature.inputs]
-                self._calls[signature.name] = self._session.make_callable(fetches, feeds)
+                options = config_pb2.CallableOptions()
+                options.feed.extend(definition.inputs[field.name].name for field in signature.inputs)
+                options.fetch.extend(definition.outputs[field.name].name for field in signature.outputs)
+                # -1 computes in the calling thread. Handing one row to TensorFlow's pool and back takes ten times as
+                # long as computing it (measured: 13 against 200 microseconds), and no public call sets it once for all.
+                options.run_options.inter_op_thread_pool = -1
+                self._calls[signature.name] = self._session._make_callable_from_options(options)
             return self._calls[signature.name]
 
     def _signature(self, name: str, definition: Any) -> Signature:

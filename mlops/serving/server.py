@@ -73,8 +73,8 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def serve(source: Source, listener: socket.socket, options: Options) -> None:
-    """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+def make_server(source: Source, options: Options) -> Server:
+    """Put the parts of one process together; nothing is loaded and no port is touched yet."""
     metrics = Metrics()
     app = ServingApp(ModelManager(source, load_version, metrics, options.watch), metrics, options.limits)
     config = uvicorn.Config(
@@ -89,7 +89,12 @@ def serve(source: Source, listener: socket.socket, options: Options) -> None:
         timeout_keep_alive=int(options.limits.idle_seconds),
         timeout_graceful_shutdown=int(options.finish_seconds),
     )
-    server = Server(config, app, options.drain_seconds)
+    return Server(config, app, options.drain_seconds)
+
+
+def serve(source: Source, listener: socket.socket, options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+    server = make_server(source, options)
     server.run([listener])
     if not server.started:
         raise MlopsError("the server did not start; its log says why")

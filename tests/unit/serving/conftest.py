@@ -1,0 +1,83 @@
+"""One set of tiny models for the whole room: importing TensorFlow and exporting takes longer than all tests."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from mlops.core.backends.registry import ModelVersion, Registry, open_registry
+from mlops.serving.app import ServingApp
+from mlops.serving.limits import Limits
+from mlops.serving.manager import ModelManager, Watch, load_version
+from mlops.serving.metrics import Metrics
+from mlops.serving.source import RegistrySource
+
+LIMITS = Limits(body_bytes=200_000, rows=64, depth=20, body_seconds=0.5, header_seconds=0.5)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `a` and `b` (two versions of one model), `foreign` and `reader`."""
+    import tiny_models
+
+    folder = tmp_path_factory.mktemp("exported")
+    tiny_models.export_delay(folder / "a", bias=-1.0)
+    tiny_models.export_delay(folder / "b", bias=-0.5)
+    tiny_models.export_foreign(folder / "foreign")
+    tiny_models.export_reader(folder / "reader")
+    return folder
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A registry and the application over it, polled by the test and not by a clock."""
+
+    root: Path
+    registry: Registry
+    manager: ModelManager
+    client: TestClient
+
+    def push(self, name: str, saved_model: Path) -> ModelVersion:
+        version = self.registry.publish(name, saved_model, {})
+        self.registry.promote(name, version.version)
+        return version
+
+
+@pytest.fixture
+def open_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
+    """Open a registry, fill it with champions by name, and serve it."""
+    shops: list[Shop] = []
+
+    def open_(**champions: Path) -> Shop:
+        root = tmp_path / f"models{len(shops)}"
+        metrics = Metrics()
+        manager = ModelManager(RegistrySource(root), load_version, metrics, Watch(seconds=3600))
+        client = TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False)
+        shop = Shop(root, open_registry(str(root)), manager, client)
+        for name, saved_model in champions.items():
+            shop.push(name, saved_model)
+        manager.poll()
+        client.__enter__()
+        shops.append(shop)
+        return shop
+
+    yield open_
+    for shop in shops:
+        shop.client.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One shop for all tests that only ask: `delay` in two versions, the first in production, and `foreign`."""
+    root = tmp_path_factory.mktemp("served")
+    registry = open_registry(str(root))
+    registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
+    registry.publish("delay", exported / "b", {})
+    registry.promote("foreign", registry.publish("foreign", exported / "foreign", {}).version)
+    metrics = Metrics()
+    manager = ModelManager(RegistrySource(root), load_version, metrics, Watch(seconds=3600))
+    manager.poll()
+    with TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False) as client:
+        yield Shop(root, registry, manager, client)

@@ -1,0 +1,190 @@
+"""Over real sockets: slow and silent clients are let go, caps hold, swaps and pushes cost no request."""
+
+import http.client
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.core.backends.registry import Registry, open_registry
+from mlops.serving.limits import Limits
+from mlops.serving.manager import Watch
+from mlops.serving.server import Options, Server, listen, make_server
+from mlops.serving.source import RegistrySource
+
+ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+BODY = json.dumps({"instances": [ROW]})
+LIMITS = Limits(body_bytes=200_000, body_seconds=0.4, header_seconds=0.4, header_bytes=8192, connections=60, idle_seconds=5)
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server in a thread of this process."""
+
+    port: int
+    server: Server
+    registry: Registry
+    root: Path
+
+    def post(self, body: str = BODY) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection.request("POST", "/v1/models/delay:predict", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read())
+        connection.close()
+        return answer
+
+
+@pytest.fixture
+def live(exported: Path, tmp_path: Path) -> Iterator[Live]:
+    registry = open_registry(str(tmp_path / "models"))
+    registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
+    listener = listen("127.0.0.1", 0)
+    server = make_server(RegistrySource(tmp_path / "models"), Options(LIMITS, Watch(seconds=0.02, others=1)))
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    running = Live(port, server, registry, tmp_path / "models")
+    deadline = time.monotonic() + 20
+    while get_status(port, "/readyz") != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield running
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def get_status(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def answer_to(port: int, sent: bytes, *, then: bytes = b"", every: float = 0.0) -> bytes:
+    """Send bytes, drip more of them, and return what comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(sent)
+        client.settimeout(every or 5)
+        received = b""
+        while True:
+            try:
+                chunk = client.recv(65536)
+            except TimeoutError:
+                client.sendall(then)
+                continue
+            except ConnectionError:
+                return received
+            if not chunk:
+                return received
+            received += chunk
+
+
+HEAD = b"POST /v1/models/delay:predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+RUDE = [
+    ("says nothing", b"", b"", b"408 Request Timeout"),
+    ("drips its head", b"GET /healthz", b"z", b"408 Request Timeout"),
+    ("drips headers", b"GET /healthz HTTP/1.1\r\n", b"a: b\r\n", b"408 Request Timeout"),
+    ("drips its body", HEAD + b"Content-Length: 5000\r\n\r\n{", b" ", b"408 Request Timeout"),
+    ("never sends its body", HEAD + b"Content-Length: 5000\r\n\r\n", b"", b"408 Request Timeout"),
+    ("chunked", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n", b"", b"411 Length Required"),
+    ("endless head", b"GET /healthz HTTP/1.1\r\na: " + b"x" * 300_000, b"", b"431 Request Header Fields Too Large"),
+    ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"", b"400 Bad Request"),
+    ("two lengths", HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", b"", b"400 Bad Request"),
+    ("both framings", HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"", b"400 Bad Request"),
+]
+
+
+@pytest.mark.parametrize(("sent", "then", "status"), [row[1:] for row in RUDE], ids=[row[0] for row in RUDE])
+def test_a_client_that_is_slow_or_rude_is_answered_and_let_go(live: Live, sent: bytes, then: bytes, status: bytes) -> None:
+    started = time.monotonic()
+    received = answer_to(live.port, sent, then=then, every=0.05 if then else 0.0)
+    assert received.startswith(b"HTTP/1.1 " + status), received[:200]
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]
+    assert time.monotonic() - started < 2
+    assert live.post()[0] == 200
+
+
+def test_slow_clients_do_not_keep_others_waiting_and_the_cap_holds(live: Live) -> None:
+    slow = [socket.create_connection(("127.0.0.1", live.port)) for _ in range(LIMITS.connections - 5)]
+    for client in slow:
+        client.sendall(HEAD + b"Content-Length: 5000\r\n\r\n{")
+    assert live.post()[0] == 200
+    more = [socket.create_connection(("127.0.0.1", live.port)) for _ in range(10)]
+    last = more[-1]
+    last.settimeout(5)
+    assert last.recv(1000).startswith(b"HTTP/1.1 503 Service Unavailable")
+    deadline = time.monotonic() + 5
+    while len(live.server.server_state.connections) > 5:
+        assert time.monotonic() < deadline, "slow connections were never closed"
+        time.sleep(0.02)
+    for client in slow + more:
+        client.close()
+    assert live.post()[0] == 200
+
+
+def test_pipelined_and_kept_connections_work(live: Live) -> None:
+    one = HEAD + b"Content-Length: %d\r\n" % len(BODY)
+    received = answer_to(live.port, (one + b"\r\n" + BODY.encode()) * 2 + one + b"Connection: close\r\n\r\n" + BODY.encode())
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
+@dataclass
+class Load:
+    """Clients that ask without pause and remember what they got."""
+
+    port: int
+    answers: list[tuple[int, str]] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        while not self.stop.is_set():
+            try:
+                connection.request("POST", "/v1/models/delay:predict", BODY, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                self.answers.append((response.status, response.read().decode()))
+            except (OSError, http.client.HTTPException) as error:
+                self.errors.append(error)
+                return
+        connection.close()
+
+
+def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(live: Live, exported: Path, tmp_path: Path) -> None:
+    possible = set()
+    load = Load(live.port)
+    clients = [threading.Thread(target=load.run) for _ in range(3)]
+    for client in clients:
+        client.start()
+    for number in range(12):
+        folder = shutil.copytree(exported / "ab"[number % 2], tmp_path / f"push{number}")
+        (folder / "assets.extra" / "note.txt").write_text(str(number))
+        version = live.registry.publish("delay", folder, {})
+        if number % 4 == 3:
+            (version.path / "saved_model.pb").write_bytes(b"half")
+            (live.root / "delay" / "champion.json").write_text(json.dumps({"champion": {"version": version.version, "digest": version.digest}, "previous": []}))
+        else:
+            live.registry.promote("delay", version.version)
+        time.sleep(0.1)
+        possible.add(json.dumps(live.post()[1], separators=(",", ":")))
+    load.stop.set()
+    for client in clients:
+        client.join(10)
+    assert not load.errors
+    assert {status for status, _ in load.answers} == {200}
+    assert {body for _, body in load.answers} <= possible
+    assert len(possible) == 2, "an answer that no published version gives, or a swap that never happened"
+    assert len(load.answers) > 100

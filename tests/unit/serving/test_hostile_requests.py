@@ -1,0 +1,186 @@
+"""The server rows of the bad-input catalogue: each gets its status, names the place, and the next request is answered."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from conftest import LIMITS, Shop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+PREDICT = "/v1/models/delay:predict"
+
+
+def rows(*values: Any) -> str:
+    return json.dumps({"instances": list(values)})
+
+
+def row_with(field: str, text: str) -> str:
+    """A good row and then one whose field is the given JSON text."""
+    bad = json.dumps(ROW | {field: "@"}).replace('"@"', text)
+    return f'{{"instances": [{json.dumps(ROW)}, {bad}]}}'
+
+
+BAD_VALUES = [
+    ("temp", "NaN", "instances[1].temp: wanted a finite number, got NaN"),
+    ("temp", "-Infinity", "instances[1].temp: wanted a finite number, got -Infinity"),
+    ("temp", "1e999", "instances[1].temp: wanted a finite number, got 1e999"),
+    ("distance", "1e40", "instances[1].distance: wanted a number that float32 holds, got 1e+40"),
+    ("distance", "true", "instances[1].distance: wanted a number that float32 holds, got true"),
+    ("distance", '"1"', "instances[1].distance: wanted a number that float32 holds, got the string '1'"),
+    ("distance", "null", "instances[1].distance: wanted a number that float32 holds, got null; this feature is required"),
+    ("distance", "[1.0]", "instances[1].distance: wanted a number that float32 holds, got a list"),
+    ("distance", "9" * 5000, "instances[1].distance: wanted a number, got one of 5000 digits"),
+    ("distance", "0." + "9" * 5000, "instances[1].distance: wanted a number, got one of 5002 characters"),
+    ("hour", "1.5", "instances[1].hour: wanted an integer that int64 holds, got 1.5"),
+    ("hour", "1.0", "instances[1].hour: wanted an integer that int64 holds, got 1.0"),
+    ("hour", "true", "instances[1].hour: wanted an integer that int64 holds, got true"),
+    ("hour", '"17"', "instances[1].hour: wanted an integer that int64 holds, got the string '17'"),
+    ("hour", "9223372036854775808", "instances[1].hour: wanted an integer that int64 holds, got 9223372036854775808"),
+    ("hour", "null", "instances[1].hour: wanted an integer that int64 holds, got null"),
+    ("carrier", "5", "instances[1].carrier: wanted a string, got 5"),
+    ("carrier", "null", "instances[1].carrier: wanted a string, got null"),
+    ("carrier", r'"\ud800"', "instances[1].carrier: wanted text, got half a surrogate pair at character 0"),
+    ("carrier", '{"b64": "???"}', "instances[1].carrier: wanted base64 in b64"),
+    ("carrier", '{"b64": "QUE=", "c": 1}', "instances[1].carrier: wanted a string, got an object"),
+    ("carrier", '{"a": 1, "a": 2}', "instances[1].carrier: the key 'a' stands there twice"),
+]
+
+
+@pytest.mark.parametrize(("field", "text", "error"), BAD_VALUES, ids=[f"{field}={text:.20}" for field, text, _ in BAD_VALUES])
+def test_a_value_of_the_wrong_type_is_named(served: Shop, field: str, text: str, error: str) -> None:
+    response = served.client.post(PREDICT, content=row_with(field, text), headers={"content-type": "application/json"})
+    assert response.status_code == 400, response.text
+    assert response.json()["error"].startswith(error)
+    assert response.json()["code"] == "INVALID_ARGUMENT"
+    if field != "carrier" or text not in {"null"}:
+        column = {"inputs": {name: [value, value] for name, value in ROW.items()}}
+        body = json.dumps(column).replace(json.dumps([ROW[field]] * 2), f"[{json.dumps(ROW[field])}, {text}]")
+        response = served.client.post(PREDICT, content=body, headers={"content-type": "application/json"})
+        assert response.status_code == 400
+        assert response.json()["error"].startswith(error.replace(f"instances[1].{field}", f"inputs.{field}[1]"))
+
+
+BAD_BODIES = [
+    ("", "JSON Parse error: Expecting value at line 1 column 1"),
+    ("{", "JSON Parse error"),
+    ("[1, 2,]", "JSON Parse error"),
+    ("{} {}", "JSON Parse error: Extra data"),
+    (b'\xef\xbb\xbf{"instances": []}', "JSON Parse error"),
+    (b'{"instances": ["\xff"]}', "JSON Parse error: not UTF-8 at byte 16"),
+    ("[" * 100_000, "JSON Parse error: nested deeper than 20 levels"),
+    ('{"a":' * 50 + "1" + "}" * 50, "JSON Parse error: nested deeper than 20 levels"),
+    ("null", "the request: wanted an object, got None"),
+    ("[]", "the request: wanted an object, got a list"),
+    ("{}", "wanted exactly one of 'instances' (rows) and 'inputs' (columns), got neither"),
+    ('{"instances": [1], "inputs": [1]}', "wanted exactly one of 'instances' (rows) and 'inputs' (columns), got both"),
+    ('{"instance": []}', "the request: unknown key 'instance'; did you mean 'instances'?"),
+    ('{"instances": [], "instances": []}', "the request: the key 'instances' stands there twice"),
+    ('{"instances": []}', "instances: wanted at least one row, got none"),
+    ('{"instances": {}}', "instances: wanted a list, got an object"),
+    ('{"instances": [5]}', "instances[0]: wanted an object of features, got 5"),
+    ('{"instances": [{"hour": 1, "hour": 2}]}', "instances[0]: the key 'hour' stands there twice"),
+    ('{"signature_name": 5, "instances": [1]}', "signature_name: wanted a string, got 5"),
+    ('{"signature_name": "serving_defualt", "instances": [1]}', 'Serving signature name: "serving_defualt" not found in signature def; did you mean'),
+    (rows({"carrier": "AA", "distence": 1.0, "hour": 1}), "instances[0]: unknown feature 'distence'; did you mean 'distance'?; missing feature 'distance'"),
+    (rows(ROW, {}), "instances[1]: missing feature 'carrier'; missing feature 'distance'; missing feature 'hour'"),
+    (rows(ROW | {"\udcff": 1}), r"instances[0]: unknown feature '\udcff'"),
+    (rows(ROW | {f"x{at}": 1 for at in range(500)}), "instances[0]: unknown feature 'x0'"),
+    ('{"inputs": {"hour": [1]}}', "inputs: missing feature 'carrier'; missing feature 'distance'"),
+    ('{"inputs": 5}', "inputs: wanted an object of columns, got 5"),
+    ('{"inputs": {"carrier": ["AA"], "hour": [1, 2], "distance": [3.0]}}', "inputs.hour: wanted 1 values as in inputs.carrier, got 2"),
+    ('{"inputs": {"carrier": "AA", "hour": [1], "distance": [3.0]}}', "inputs.carrier: wanted a list, got the string 'AA'"),
+]
+
+
+@pytest.mark.parametrize(("body", "error"), BAD_BODIES, ids=[str(body)[:40] for body, _ in BAD_BODIES])
+def test_a_body_that_is_no_request_is_explained(served: Shop, body: str | bytes, error: str) -> None:
+    response = served.client.post(PREDICT, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400, response.text
+    assert response.json()["error"].startswith(error), response.json()["error"]
+    assert len(response.content) < 2000
+
+
+JSON = {"content-type": "application/json"}
+REFUSED = [
+    ("batch too large", rows(*[ROW] * 65), JSON, 413, "instances: wanted at most 64 rows, got 65"),
+    ("body too large", " " * (LIMITS.body_bytes + 1), JSON, 413, "the body has 200001 bytes"),
+    ("length lies", "{}", JSON | {"content-length": "999999999999"}, 413, "the body has 999999999999 bytes"),
+    ("gzip bomb", gzip.compress(b" " * 20_000_000), JSON | {"content-encoding": "gzip"}, 413, "the inflated body is larger than 200000 bytes"),
+    ("no gzip", b"{}", JSON | {"content-encoding": "gzip"}, 400, "Content-Encoding: wanted gzip"),
+    ("cut gzip", gzip.compress(b"{}")[:-4], JSON | {"content-encoding": "gzip"}, 400, "Content-Encoding: wanted one whole gzip stream"),
+    ("brotli", b"{}", JSON | {"content-encoding": "br"}, 415, "Content-Encoding: wanted gzip or none, got 'br'"),
+    ("text", "{}", {"content-type": "text/plain"}, 415, "Content-Type: wanted application/json, got 'text/plain'"),
+    ("no type", b"{}", {}, 415, "Content-Type: wanted application/json, got none"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "error"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_what_is_too_much_or_not_json_is_refused(served: Shop, body: str | bytes, headers: dict[str, str], status: int, error: str) -> None:
+    response = served.client.post(PREDICT, content=body, headers=headers)
+    assert response.status_code == status, response.text
+    assert response.json()["error"].startswith(error)
+
+
+def test_a_body_without_a_length_is_refused(served: Shop) -> None:
+    response = served.client.post(PREDICT, content=iter([b"{}"]), headers=JSON)
+    assert response.status_code == 411
+    assert "Content-Length" in response.json()["error"]
+
+
+def test_gzip_is_taken(served: Shop) -> None:
+    response = served.client.post(PREDICT, content=gzip.compress(rows(ROW).encode()), headers=JSON | {"content-encoding": "gzip"})
+    assert response.status_code == 200
+
+
+def test_an_unknown_category_is_answered(served: Shop) -> None:
+    assert served.client.post(PREDICT, content=rows(ROW | {"carrier": "never seen é😀"}), headers=JSON).status_code == 200
+
+
+def test_an_output_that_is_no_number_is_an_error_and_counted(served: Shop) -> None:
+    response = served.client.post(PREDICT, content=rows(ROW, ROW | {"distance": 3e30}), headers=JSON)
+    assert response.status_code == 500
+    assert response.json()["code"] == "NON_FINITE_OUTPUT"
+    assert "'predictions' has 1 values that are not finite" in response.json()["error"]
+    assert 'mlops_serving_non_finite_outputs_total{model="delay",version="1"}' in served.client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "error"),
+    [
+        ("regress", "{}", "wanted 'examples', a list of objects, got nothing"),
+        ("regress", '{"examples": []}', "examples: wanted at least one row, got none"),
+        ("regress", '{"examples": [5]}', "examples[0]: wanted an object of features, got 5"),
+        ("regress", '{"context": 5, "examples": [{}]}', "context: wanted an object, got 5"),
+        ("classify", '{"examples": [{"hour": 1.5, "carrier": "AA", "distance": 1}]}', "examples[0].hour: wanted an integer that int64 holds, got 1.5"),
+        ("classify", '{"examples": [{"hours": 1}]}', "examples[0]: unknown feature 'hours'; did you mean 'hour'?"),
+        ("classify", '{"signature_name": "serving_default", "examples": [{}]}', "signature 'serving_default' does not take tf.Example records"),
+        ("classify", '{"signature_name": "regress", "examples": [{"carrier": "AA", "hour": 1, "distance": 1}]}', "the signature gives outputs: classify needs"),
+    ],
+)
+def test_examples_are_held_to_the_same_rules(served: Shop, verb: str, body: str, error: str) -> None:
+    response = served.client.post(f"/v1/models/delay:{verb}", content=body, headers=JSON)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(error), response.json()["error"]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["AA", "hour", "b64"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*ROW, "b64", "x"]), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(st.builds(lambda inner: {"instances": inner}, JSON_VALUES), st.builds(lambda inner: {"inputs": inner}, JSON_VALUES), JSON_VALUES),
+    st.integers(0, 60),
+)
+def test_no_body_makes_the_server_fail(served: Shop, document: Any, cut: int) -> None:
+    text = json.dumps(document)
+    for body in (text, text[: len(text) - cut]):
+        response = served.client.post(PREDICT, content=body, headers=JSON)
+        assert response.status_code in {200, 400, 413} or response.json()["code"] == "NON_FINITE_OUTPUT"
+        json.loads(response.content, parse_constant=pytest.fail)

@@ -1,0 +1,220 @@
+"""What is in production answers; what is not whole never does, and leaves the one before it in place."""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Shop
+
+from mlops.core.errors import RegistryError
+from mlops.serving.manager import ModelManager, Watch
+from mlops.serving.metrics import Metrics
+from mlops.serving.source import Published, Verified
+
+ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+OpenShop = Callable[..., Shop]
+
+
+def ask(shop: Shop, path: str = "delay") -> float:
+    response = shop.client.post(f"/v1/models/{path}:predict", json={"instances": [ROW]})
+    assert response.status_code == 200, response.text
+    value = response.json()["predictions"][0][0]
+    assert isinstance(value, float)
+    return value
+
+
+def test_a_promotion_and_a_rollback_are_followed(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop(delay=exported / "a")
+    first = ask(shop)
+    version = shop.registry.publish("delay", exported / "b", {})
+    shop.manager.poll()
+    assert ask(shop) == first
+    second = ask(shop, "delay/versions/2")
+    assert second != first
+    shop.registry.promote("delay", version.version)
+    shop.manager.poll()
+    assert ask(shop) == second == ask(shop, "delay/labels/champion")
+    shop.registry.rollback("delay")
+    shop.manager.poll()
+    assert ask(shop) == first
+
+
+def test_only_the_champion_and_the_newest_stay_loaded(open_shop: OpenShop, exported: Path, tmp_path: Path) -> None:
+    shop = open_shop(delay=exported / "a")
+    for number in range(2, 6):
+        folder = shutil.copytree(exported / "b", tmp_path / f"b{number}")
+        (folder / "assets.extra" / "note.txt").write_text(str(number))
+        shop.registry.publish("delay", folder, {})
+    shop.manager.poll()
+    listed = shop.client.get("/v1/models/delay").json()["model_version_status"]
+    assert [entry["version"] for entry in listed] == ["5", "4", "1"]
+    text = shop.client.get("/metrics").text
+    assert 'mlops_serving_loaded{model="delay",version="1"} 1.0' in text
+    assert 'mlops_serving_loaded{model="delay",version="5"} 1.0' in text
+    assert 'mlops_serving_loaded{model="delay",version="3"}' not in text
+
+
+def break_weights(folder: Path) -> None:
+    data = next((folder / "variables").glob("*.data-*"))
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+
+
+DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
+    ("one bit of the weights", break_weights, "wanted sha256:"),
+    ("no variables", lambda folder: shutil.rmtree(folder / "variables"), "missing; roll back"),
+    ("half a graph", lambda folder: (folder / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:200]), "saved_model.pb: wanted sha256:"),
+    ("no manifest", lambda folder: (folder / "manifest.json").unlink(), "a version without a manifest was never published"),
+    ("half a manifest", lambda folder: (folder / "manifest.json").write_text('{"name":'), "wanted a manifest"),
+    ("a file too many", lambda folder: (folder / "assets.extra" / "extra.txt").write_text("x"), "not in the manifest"),
+]
+
+
+@pytest.mark.parametrize(("damage", "error"), [row[1:] for row in DAMAGE], ids=[row[0] for row in DAMAGE])
+def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
+    open_shop: OpenShop, exported: Path, damage: Callable[[Path], object], error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = open_shop(delay=exported / "a")
+    first = ask(shop)
+    version = shop.push("delay", exported / "b")
+    damage(version.path)
+    with caplog.at_level(logging.ERROR, "mlops.serving"):
+        shop.manager.poll()
+    assert ask(shop) == first
+    [broken, whole] = shop.client.get("/v1/models/delay").json()["model_version_status"]
+    assert (broken["version"], broken["state"], broken["status"]["error_code"]) == ("2", "END", "DATA_LOSS")
+    assert error in broken["status"]["error_message"]
+    assert whole["state"] == "AVAILABLE"
+    text = shop.client.get("/metrics").text
+    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in text
+    assert 'mlops_serving_champion_not_loaded{model="delay"} 1.0' in text
+    assert "version 2 is in production but cannot be loaded, version 1 answers" in caplog.text
+    shop.manager.poll()
+    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in shop.client.get("/metrics").text, "tried again with nothing changed"
+
+
+def test_a_folder_that_was_never_published_is_no_version(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop(delay=exported / "a")
+    shutil.copytree(exported / "b", shop.root / "delay" / "7")
+    shutil.copytree(exported / "b", shop.root / "delay" / "007")
+    shutil.copytree(exported / "b", shop.root / "delay" / ".staging-8")
+    shop.manager.poll()
+    states = {entry["version"]: entry["state"] for entry in shop.client.get("/v1/models/delay").json()["model_version_status"]}
+    assert states == {"7": "END", "1": "AVAILABLE"}
+    assert shop.client.post("/v1/models/delay/versions/7:predict", json={"instances": [ROW]}).status_code == 404
+
+
+def test_a_version_that_was_mended_is_loaded(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop(delay=exported / "a")
+    version = shop.push("delay", exported / "b")
+    graph = (version.path / "saved_model.pb").read_bytes()
+    (version.path / "saved_model.pb").write_bytes(graph[:100])
+    shop.manager.poll()
+    first = ask(shop)
+    (version.path / "saved_model.pb").write_bytes(graph)
+    shop.manager.poll()
+    assert ask(shop) != first
+    assert 'mlops_serving_champion_not_loaded{model="delay"} 0.0' in shop.client.get("/metrics").text
+
+
+def test_a_broken_pointer_leaves_everything_as_it_was(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop(delay=exported / "a")
+    first = ask(shop)
+    (shop.root / "delay" / "champion.json").write_text('{"champion": {"version": "../../etc"')
+    shop.manager.poll()
+    assert ask(shop) == first
+
+
+def test_a_model_that_reaches_for_files_is_not_loaded(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop(reader=exported / "reader")
+    response = shop.client.post("/v1/models/reader:predict", json={"instances": ["/etc/passwd"]})
+    assert response.status_code == 503
+    assert "its graph holds ReadFile" in response.json()["error"]
+    assert shop.client.get("/readyz").status_code == 503
+
+
+def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(open_shop: OpenShop, exported: Path, tmp_path: Path) -> None:
+    import tiny_models
+
+    shop = open_shop(delay=exported / "a")
+    first = ask(shop)
+    shop.push("delay", tiny_models.export_delay(tmp_path / "nan", bias=float("nan")))
+    shop.manager.poll()
+    assert ask(shop) == first
+    assert "not finite" in shop.client.get("/v1/models/delay/versions/2").json()["model_version_status"][0]["status"]["error_message"]
+
+
+def test_nothing_in_production_yet_is_said(open_shop: OpenShop, exported: Path) -> None:
+    shop = open_shop()
+    assert shop.client.get("/readyz").status_code == 503
+    shop.registry.publish("delay", exported / "a", {})
+    shop.manager.poll()
+    response = shop.client.post("/v1/models/delay:predict", json={"instances": [ROW]})
+    assert (response.status_code, response.json()["error"]) == (503, "delay: no version is in production yet")
+    assert ask(shop, "delay/versions/1") > 0
+
+
+class FakeModel:
+    """A model that knows only whether it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class FakeSource:
+    """A source whose champion the test moves."""
+
+    champion = 1
+
+    def names(self) -> tuple[str, ...]:
+        return ("m",)
+
+    def published(self, name: str) -> Published:
+        return Published(self.champion, (self.champion,))
+
+    def stamp(self, name: str, version: int) -> int:
+        return version
+
+    def verify(self, name: str, version: int) -> Verified:
+        if version == 13:
+            raise RegistryError("unlucky")
+        return Verified(Path(str(version)), None)
+
+
+def test_an_old_version_is_closed_when_its_last_request_is_done() -> None:
+    source, models = FakeSource(), {}
+    manager = ModelManager(source, lambda verified: models.setdefault(str(verified.path), FakeModel()), Metrics(), Watch(others=0))
+    manager.poll()
+    with manager.lease("m", None, None) as lease:
+        assert lease.version == 1
+        source.champion = 2
+        manager.poll()
+        with manager.lease("m", None, None) as newer:
+            assert newer.version == 2
+        assert not models["1"].closed.is_set()
+    assert models["1"].closed.is_set()
+    assert not models["2"].closed.is_set()
+    source.champion = 13
+    manager.poll()
+    with manager.lease("m", None, None) as lease:
+        assert lease.version == 2
+    manager.stop()
+    assert models["2"].closed.is_set()
+
+
+def test_the_parsing_code_does_not_import_tensorflow() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, json, mlops.serving.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout) == []
