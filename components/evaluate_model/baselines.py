@@ -174,7 +174,7 @@ class _Standardized:
     def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
         scaled = (numbers(batch, self._name) - self._mean) / self._deviation
         missing = ~np.isfinite(scaled)
-        return np.stack([np.where(missing, 0, np.clip(scaled, -10, 10)), missing], axis=1).astype(np.float32)
+        return np.asarray(np.stack([np.where(missing, 0, np.clip(scaled, -10, 10)), missing], axis=1), np.float32)
 
 
 class _OneHot:

@@ -1,6 +1,6 @@
 """What a person looks at: curves, slices, and the candidate beside its rivals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from mlops.core.pictures import COLORS, Markup
 POINTS = 200
 BINS = 20
 SLICES_SHOWN = 25
+WIDTH = 240
+"""Of a bar in a table, in pixels."""
+GREY = "#b9bec6"
 
 
 def draw(config: Config, judged: Judged, measured: Measured, decision: Decision, path: Path | str) -> None:
@@ -33,31 +36,29 @@ def draw(config: Config, judged: Judged, measured: Measured, decision: Decision,
 
 
 def _rivals(config: Config, measured: Measured) -> Markup:
-    """Draw candidate, champion and baselines as bars, with the interval of the gain as the whisker at the rival's place."""
-    names = [CANDIDATE, *("champion" if rival.name == CHAMPION else rival.name for rival in measured.rivals)]
-    values = [measured.candidate_skill, *(rival.skill for rival in measured.rivals)]
-    with pictures.figure(6.0, 0.5 + 0.35 * len(names)) as figure:
-        axes = figure.subplots()
-        axes.barh(names, values, color=[COLORS[0], *(COLORS[1] if rival.name == CHAMPION else "#b9bec6" for rival in measured.rivals)])
-        for place, (name, value) in enumerate(zip(names, values, strict=True)):
-            gain = "" if name == CANDIDATE else _gain_text(measured, place - 1)
-            axes.text(value, place, f" {value:.3f}{gain}", va="center", fontsize=8)
-        axes.invert_yaxis()
-        axes.margins(x=0.35)
-        axes.set_xlabel(primary(config))
-        axes.set_title(f"{primary(config)} of the candidate and its rivals; in brackets the candidate's gain ({config.confidence:.0%} interval)")
-        return pictures.svg(figure, "The candidate beside its rivals")
+    """Lay candidate, champion and baselines out as bars, with how much the candidate gains over each."""
+    scale = max([measured.candidate_skill, *(rival.skill for rival in measured.rivals)], default=1.0)
+    ours = measured.candidate_skill
+    rows: list[list[str | float | None]] = [[Markup("<b>candidate</b>"), ours, _bar(ours / scale, COLORS[0]), "", ""]]
+    for rival in measured.rivals:
+        name, color = ("champion", COLORS[1]) if rival.name == CHAMPION else (rival.name, GREY)
+        interval = f"{rival.gain.low:+.4f} to {rival.gain.high:+.4f}"
+        rows.append([name, rival.skill, _bar(rival.skill / scale, color), f"{rival.gain.value:+.4f}", interval])
+    return pictures.table(["", primary(config), "", "the candidate's gain", f"{config.confidence:.0%} interval"], rows)
 
 
-def _gain_text(measured: Measured, place: int) -> str:
-    gain = measured.rivals[place].gain
-    return f"  ({gain.value:+.3f}: {gain.low:+.3f} to {gain.high:+.3f})"
+def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> Markup:
+    """Draw one bar from 0 to 1, and lines of other colours across it."""
+    shapes = [(0.0, share, 10, color), *((place, 2 / WIDTH, 14, mark) for place, mark in marks)]
+    known = [(np.clip(x, 0, 1) * WIDTH, np.clip(wide, 0, 1) * WIDTH, tall, fill) for x, wide, tall, fill in shapes if np.isfinite(x + wide)]
+    parts = (f'<rect x="{x:.1f}" y="{(14 - tall) // 2}" width="{wide:.1f}" height="{tall}" fill="{fill}"/>' for x, wide, tall, fill in known)
+    return Markup(f'<svg aria-hidden="true" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>')
 
 
 def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Markup]:
     """Draw how the scores of a binary classification lie, and what a regression predicts."""
-    del measured
-    labels, shown = judged.labels, dict(judged.models)
+    labels = judged.labels
+    shown = {name: scores for name, scores in judged.models.items() if name == CANDIDATE or not measured.champion_fault}
     if config.task == "binary_classification":
         with pictures.figure(9.0, 3.2) as figure:
             roc, calibration, histogram = figure.subplots(1, 3)
@@ -69,7 +70,7 @@ def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Mark
                 (roc, "ROC", "false positive rate", "true positive rate"),
                 (calibration, "Calibration", "prediction", "rate of positives"),
             ):
-                axes.plot([0, 1], [0, 1], color="#b9bec6", linewidth=0.8, linestyle="--")
+                axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
                 axes.set(title=name, xlabel=x, ylabel=y)
             roc.legend()
             bins = np.linspace(0, 1, BINS + 1).tolist()
@@ -120,18 +121,15 @@ def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
 
 
 def _slice_chart(config: Config, metric: str, features: tuple[str, ...], items: list[Slice]) -> Markup:
-    bounds = [rule for rule in config.slice_thresholds if rule.metric == metric and set(features) in [set(f) for f in rule.slices]]
-    with pictures.figure(7.0, 0.7 + 0.2 * len(items)) as figure:
-        axes = figure.subplots()
-        places = np.arange(len(items))
-        axes.barh(places, [item.candidate[metric] for item in items], color=COLORS[0], height=0.7, label="candidate")
-        champions = [(place, item.champion[metric]) for place, item in enumerate(items) if item.champion]
-        if champions:
-            axes.plot([value for _, value in champions], [place for place, _ in champions], "D", color=COLORS[1], markersize=4, label="champion")
-        for rule in bounds:
-            axes.axvline(next(value for value in rule.bound if value is not None), color=COLORS[5], linewidth=1, linestyle="--", label="threshold")
-        axes.set_yticks(places, [f"{label(item.key)} ({item.examples:,})" for item in items], fontsize=7)
-        axes.invert_yaxis()
-        axes.set_title(f"{metric} by {' and '.join(features)}, worst first")
-        axes.legend(loc="lower right", fontsize=7)
-        return pictures.svg(figure, f"{metric} per slice of {', '.join(features)}")
+    rules = [rule for rule in config.slice_thresholds if rule.metric == metric and set(features) in [set(f) for f in rule.slices]]
+    bounds = [bound for rule in rules for bound in rule.bound if bound is not None]
+    champions = {item.key: (item.champion or {}).get(metric, np.nan) for item in items}
+    scale = float(np.nanmax([*bounds, *(item.candidate[metric] for item in items), *champions.values(), 1e-9]))
+    rows: list[list[str | float | None]] = []
+    for item in items:
+        value, theirs = item.candidate[metric], champions[item.key]
+        marks = [(bound / scale, COLORS[5]) for bound in bounds] + [(theirs / scale, COLORS[1])]
+        rows.append([label(item.key), item.examples, value, _bar(value / scale, COLORS[0], marks), theirs if np.isfinite(theirs) else None])
+    names = " ".join(f'<span style="color:{color}">{name}</span>' for name, color in (("threshold", COLORS[5]), ("champion", COLORS[1])))
+    legend = Markup(f"<p>{pictures.muted('worst first; lines across a bar:')} {names}</p>")
+    return Markup(legend + pictures.table([" and ".join(features), "rows", metric, "", "champion"], rows))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 
 from mlops.core import digest
 from mlops.core.examples import Manifest, Shard
@@ -54,10 +52,9 @@ class Rows:
             feature["wind"].float_list.value.append(float(self.wind[row]))
         for name, values in self.extra.items():
             feature[name].float_list.value.append(float(values[row]))
-        if self.late.dtype.kind == "f":
-            feature["late"].float_list.value.append(float(self.late[row]))
-        else:
-            feature["late"].int64_list.value.append(int(self.late[row]))
+        label = self.late[row].item()
+        kind = {bytes: "bytes_list", float: "float_list", int: "int64_list"}[type(label)]
+        getattr(feature["late"], kind).value.append(label)
         return example.SerializeToString()
 
 
@@ -85,7 +82,6 @@ def write_examples(folder: Path, train: Rows, judged: Rows, schema: str = SCHEMA
         shards.append(Shard(name=name, split=split, span=1, records=len(records), sha256=digest.of_file(folder / name)))
     (folder / "schema.pbtxt").write_text(schema)
     Manifest(source="test", data="sha256:0", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)).write(folder)
-    text_format.Parse(schema, schema_pb2.Schema())
     return folder
 
 

@@ -1,0 +1,220 @@
+"""TFMA's numbers are TFMA's, whoever sums them up; and every task and kind of model is judged by the same configuration."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from world import SCHEMA, SPEC, Model, Planted, Rows, read, rows, write_examples
+
+from components.evaluate_model.columns import MISSING
+from components.evaluate_model.config import Config
+from components.evaluate_model.judged import Judged
+from components.evaluate_model.logic import Inputs, Outputs, evaluate
+from components.evaluate_model.measured import Measured, measure
+from components.evaluate_model.slices import Column
+from mlops.core.decision import Decision
+from mlops.core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError
+
+WHY = "measured on this world"
+MORE = [
+    {"name": "SensitivityAtSpecificity", "config": {"specificity": 0.8}},
+    {"name": "ConfusionMatrixAtThresholds", "config": {"thresholds": [0.25, 0.5]}},
+    {"name": "BinaryCrossEntropy"},
+]
+TASKS: dict[str, dict[str, Any]] = {
+    "binary_classification": {"more_metrics": MORE},
+    "multiclass_classification": {},
+    "regression": {},
+}
+
+
+def _judged(task: str) -> Judged:
+    """Make 600 rows with two models; some rows have no carrier, and one airport has no late flight."""
+    random = np.random.default_rng(5)
+    count = 600
+    carrier, hour = random.integers(MISSING, 3, count).astype(np.int32), random.integers(0, 2, count).astype(np.int32)
+    if task == "multiclass_classification":
+        scores = random.dirichlet((1, 1, 1), (2, count)).astype(np.float32)
+        labels = np.array([random.choice(3, p=row / row.sum()) for row in scores[0].astype(np.float64)], np.float64)
+    elif task == "regression":
+        labels = random.normal(3, 2, count).astype(np.float32).astype(np.float64)
+        scores = (labels + random.normal(0, (0.5, 1.0), (count, 2)).T).astype(np.float32)
+    else:
+        scores = np.vstack([random.random((1, count)), random.random((1, count)) ** 2]).astype(np.float32)
+        scores[0, :4] = (0.0, 1.0, 0.5, 0.99995)  # the edges of the histogram and of the threshold
+        scores[1] = np.clip(scores[1], 0.01, 0.99)
+        labels = (random.random(count) < scores[0]).astype(np.float64)
+        labels[(carrier == 2) & (hour == 1)] = 0
+        scores[0] = np.where(np.isin(scores[0], (0.0, 1.0)), np.where(labels > 0, 0.999, 0.001), scores[0])
+    columns = {"carrier": Column(carrier, ["AA", "DL", "UA"]), "hour": Column(hour, [6, 18])}
+    return Judged(labels, {"candidate": scores[0], "baseline": scores[1]}, {}, columns, {}, ())
+
+
+def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
+    return {
+        (item.key, model, name): value
+        for item in measured.slices
+        for model, numbers in (("candidate", item.candidate), ("champion", item.champion or {}))
+        for name, value in numbers.items()
+    }
+
+
+@pytest.mark.parametrize(("task", "champion"), [*((task, True) for task in TASKS), ("binary_classification", False)])
+def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path: Path) -> None:
+    judged = _judged(task)
+    if not champion:
+        judged = dataclasses.replace(judged, models={"candidate": judged.models["candidate"]})
+    found = {}
+    for engine in ("in_process", "beam"):
+        config = Config(label="late", task=task, slices=(("carrier",), ("carrier", "hour")), engine=engine, batch_size=250, **TASKS[task])
+        found[engine] = _flat(measure(config, judged, tmp_path / engine))
+    ours, theirs = found["in_process"], found["beam"]
+    assert set(ours) == set(theirs)
+    assert len({key for key, _, _ in ours}) == 1 + 3 + 6
+    for name, value in theirs.items():
+        assert ours[name] == pytest.approx(value, rel=2e-6, abs=1e-9, nan_ok=True), name
+    files = {engine: tfma.load_eval_result(str(tmp_path / engine), model_name="candidate" if champion else None) for engine in found}
+    assert {key for key, _ in files["in_process"].slicing_metrics} == {key for key, _ in files["beam"].slicing_metrics}
+    assert files["in_process"].config == files["beam"].config
+    if task == "binary_classification":
+        plots = {engine: dict(result.plots)[()] for engine, result in files.items()}
+        assert json.dumps(plots["in_process"], sort_keys=True) == json.dumps(plots["beam"], sort_keys=True)
+
+
+CLASSES = (b"early", b"late", b"on time")
+
+
+class Three(tf.Module):
+    """A classifier of three classes with string labels, served as `classify`."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def classify(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        load = tf.io.parse_example(examples, SPEC)["load"]
+        scores = tf.nn.softmax(tf.stack([-2 * load, 2 * load, 0 * load], axis=1))
+        return {"classes": tf.tile(tf.constant([CLASSES]), [tf.shape(load)[0], 1]), "scores": scores}
+
+
+class Minutes(tf.Module):
+    """A regression as TFX's `run_fn` exports it: `serving_default`, an output of any name, [rows, 1]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="anything")])
+    def serve(self, anything: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(anything, SPEC)
+        return {"dense_3": (10 * parsed["load"] + 3 * parsed["wind"])[:, None]}
+
+
+def _run(root: Path, config: dict[str, Any], examples: Path, model: Path, champion: str = "") -> tuple[Decision, dict[str, Any]]:
+    outputs = Outputs(root / "out", root / "out" / "decision.json", root / "out" / "pictures.html", lambda *_: None)
+    inputs = Inputs(str(examples / "schema.pbtxt"), examples, model, champion, str(root / "registry"))
+    decision = evaluate(Config.model_validate(config), inputs, outputs)
+    return decision, read(root / "out" / "metrics.json")
+
+
+def _relabelled(part: Rows, labels: np.ndarray) -> Rows:
+    part.late = labels
+    return part
+
+
+def test_several_classes_with_names_are_judged(tmp_path: Path) -> None:
+    parts = [rows(1500, 1), rows(800, 2)]
+    schema = SCHEMA.replace('name: "late" type: INT int_domain { min: 0 max: 1 is_categorical: true }', 'name: "late" type: BYTES')
+    for part in parts:
+        drawn = part.load + np.random.default_rng(3).normal(0, 0.3, len(part.load))
+        part.late = np.array(CLASSES)[np.select([drawn < -0.5, drawn > 0.5], [0, 1], 2)]
+    examples = write_examples(tmp_path / "examples", *parts, schema)
+    model = Three()
+    tf.saved_model.save(model, str(tmp_path / "model"), signatures={"classify": model.classify})
+    config = {
+        "label": "late",
+        "task": "multiclass_classification",
+        "metrics": [{"name": "accuracy", "at_least": 0.6, "why": WHY}],
+        "slices": [["carrier"]],
+        "slice_thresholds": [{"metric": "log_loss", "at_most": 1.0, "slices": [["carrier"]]}],
+        "min_slice_examples": 50,
+        "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear", "must_beat": False}],
+        "leak": {"feature_above": 0.99},
+    }
+    decision, numbers = _run(tmp_path, config, examples, tmp_path / "model")
+    assert decision.is_open, decision.summary
+    assert numbers["overall"]["candidate"]["accuracy"] == pytest.approx(numbers["overall"]["candidate"]["sparse_categorical_accuracy"], abs=1e-6)
+    assert numbers["feature_skill"]["load"] > numbers["feature_skill"]["hour"]
+
+
+def test_a_regression_of_tfx_is_judged(tmp_path: Path) -> None:
+    parts = [rows(1500, 1), rows(800, 2)]
+    for part in parts:
+        part.late = (10 * part.load + 3 * np.nan_to_num(part.wind) + np.random.default_rng(3).normal(0, 2, len(part.load))).astype(np.float32)
+    schema = SCHEMA.replace("type: INT int_domain { min: 0 max: 1 is_categorical: true }", "type: FLOAT")
+    examples = write_examples(tmp_path / "examples", *parts, schema)
+    model = Minutes()
+    tf.saved_model.save(model, str(tmp_path / "model"), signatures={"serving_default": model.serve})
+    config = {
+        "label": "late",
+        "task": "regression",
+        "metrics": [{"name": "mean_squared_error", "at_most": 5, "why": WHY}, {"name": "r2", "at_least": 0.9, "why": WHY}],
+        "slices": [["carrier"]],
+        "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear", "must_beat": False}],
+        "leak": {"suspicious_above": 0.999, "feature_above": 0.99},
+    }
+    decision, numbers = _run(tmp_path, config, examples, tmp_path / "model")
+    assert decision.is_open, decision.summary
+    assert numbers["overall"]["candidate"]["mean_squared_error"] == pytest.approx(4, rel=0.2)
+    assert numbers["skill"] == {"name": "R2", "candidate": pytest.approx(numbers["overall"]["candidate"]["r2"])}
+    assert 0.7 < numbers["feature_skill"]["load"] < 0.99
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("small")
+    write_examples(root / "examples", rows(400, 1), rows(300, 2))
+    Model(Planted()).save(root / "model")
+    return root
+
+
+SMALL: dict[str, Any] = {"label": "late", "task": "binary_classification", "metrics": [{"name": "auc", "at_least": 0.6, "why": WHY}]}
+
+
+@pytest.mark.parametrize(
+    ("config", "champion", "error"),
+    [
+        ({"more_metrics": [{"name": "AUCC"}]}, "", ConfigError("'AUCC', which TFMA does not have")),
+        ({"more_metrics": [{"name": "AUC", "config": {"thresholdz": 3.0}}]}, "", ConfigError("cannot make a metric")),
+        ({"slices": [["carier"]]}, "", ConfigError("did you mean 'carrier'")),
+        ({"label": "lat"}, "", ConfigError("did you mean 'late'")),
+        ({"baselines": [{"kind": "rate_table", "keys": ["hours"]}]}, "", ConfigError("did you mean 'hour'")),
+        ({"task": "regression", "label": "wind"}, "", DataError("wanted a number in every row")),
+        ({"label": "hour"}, "", DataError("wanted a class from 0 to 1")),
+        ({}, "1@sha256:" + "0" * 64, RegistryError("the registry is empty")),
+        ({}, "latest", RegistryError("got no such version")),
+    ],
+)
+def test_what_cannot_be_judged_is_said(small: Path, tmp_path: Path, config: dict[str, Any], champion: str, error: MlopsError) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        _run(tmp_path, SMALL | config, small / "examples", small / "model", champion)
+
+
+def test_a_model_that_takes_no_examples_is_named(small: Path, tmp_path: Path) -> None:
+    module = tf.Module()
+    module.f = tf.function(lambda x: {"y": x}, input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.f})
+    with pytest.raises(MlopsError, match=r"one input of serialized tf\.Examples"):
+        _run(tmp_path, SMALL, small / "examples", tmp_path / "model")
+    with pytest.raises(MlopsError, match=r"no saved_model\.pb"):
+        _run(tmp_path, SMALL, small / "examples", tmp_path / "nothing")
+
+
+def test_examples_that_were_cut_short_are_not_judged_by(tmp_path: Path, small: Path) -> None:
+    examples = write_examples(tmp_path / "examples", rows(10, 1), rows(300, 2))
+    shard = next((examples / "Split-eval").glob("*.gz"))
+    shard.write_bytes(shard.read_bytes()[:-20])
+    with pytest.raises(CorruptArtifact, match="Split-eval"):
+        _run(tmp_path, SMALL, examples, small / "model")
