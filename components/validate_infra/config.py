@@ -1,0 +1,20 @@
+"""The `validate_infra` section: what the exported model must do as a server before it is pushed."""
+
+from pydantic import Field
+
+from mlops.core.settings import Settings
+
+
+class Config(Settings):
+    """Limits for the server process; they hold on the machine that runs the pipeline."""
+
+    rows: int = Field(default=32, ge=1, le=1000)
+    """Most rows of the evaluation that are sent, each in a request of its own and all in one."""
+    startup_seconds: float = Field(default=90.0, gt=0)
+    """Longest time from starting the process to the first answer; TensorFlow's import is in it."""
+    request_seconds: float = Field(default=10.0, gt=0)
+    """Longest wait for one answer; a model that takes longer hangs."""
+    median_latency_ms: float = Field(default=50.0, gt=0)
+    """Longest time of a request with one row at the median, in milliseconds, over loopback."""
+    max_abs_difference: float = Field(default=1e-5, ge=0)
+    """Largest difference between a served prediction and the same row's in the evaluation, in the prediction's unit."""

@@ -1,0 +1,94 @@
+"""The requests that the gate sends, over HTTP as any client would."""
+
+import base64
+import http.client
+import json
+import time
+from typing import Any, NamedTuple
+
+from mlops.serving.candidate import NAME, CandidateServer
+
+_PAUSE_SECONDS = 0.02
+
+
+class ServerGone(Exception):
+    """The server process ended, or never answered; the message says which."""
+
+
+class Reply(NamedTuple):
+    """What came back: predictions, or the error as text, and after how long."""
+
+    content: Any
+    milliseconds: float
+
+
+class Client:
+    """Asks one candidate server; keeps its connection, as a client in production would."""
+
+    def __init__(self, server: CandidateServer, request_seconds: float) -> None:
+        self._server = server
+        self._seconds = request_seconds
+        self._connection = self._connect()
+        self._takes_examples = False
+
+    def await_ready(self, seconds: float) -> float:
+        """Wait until the model is loaded and return how long that took, in seconds; ServerGone when it never is."""
+        started = time.monotonic()
+        while (waited := time.monotonic() - started) <= seconds:
+            if (ending := self._server.ending()) is not None:
+                raise ServerGone(f"the server process ended with {ending} before it answered")
+            status, content = self._exchange("GET", f"/v1/models/{NAME}")
+            states = content.get("model_version_status", [{}]) if isinstance(content, dict) else [{}]
+            if status == 200 and states[0].get("state") == "AVAILABLE":
+                self._takes_examples = self._has_one_input_for_examples()
+                return waited
+            if states[0].get("state") == "END":
+                raise ServerGone(f"the server could not load the model: {states[0]['status']['error_message']}")
+            time.sleep(_PAUSE_SECONDS)
+        raise ServerGone(f"the model was not loaded within {seconds:g} s")
+
+    def predict(self, instances: list[dict[str, Any]]) -> Reply:
+        """Send raw rows; ServerGone when the process ends or nothing comes back in time."""
+        sent = [{"b64": _example(instance)} for instance in instances] if self._takes_examples else instances
+        started = time.perf_counter()
+        status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": sent}))
+        taken = (time.perf_counter() - started) * 1000
+        if status == 0:
+            ending = self._server.ending()
+            raise ServerGone(f"the server process ended with {ending} on a request" if ending else f"no answer to {len(instances)} rows: {content}")
+        if status != 200 or not isinstance(content, dict) or "predictions" not in content:
+            return Reply(f"status {status}: {content.get('error', content) if isinstance(content, dict) else content}", taken)
+        return Reply(content["predictions"], taken)
+
+    def _has_one_input_for_examples(self) -> bool:
+        """Whether the model takes serialized tf.Example records, as one from a TFX module's `run_fn` does."""
+        _, content = self._exchange("GET", f"/v1/models/{NAME}/metadata")
+        signatures = content.get("metadata", {}).get("signature_def", {}).get("signature_def", {}) if isinstance(content, dict) else {}
+        inputs = list(signatures.get("serving_default", {}).get("inputs", {}).values())
+        return len(inputs) == 1 and inputs[0]["dtype"] == "DT_STRING"
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=self._seconds)
+
+    def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        """Return status and parsed body; status 0 and the reason when the connection gives nothing."""
+        try:
+            self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            self._connection = self._connect()
+            return 0, f"{type(error).__name__}: {error}"
+        try:
+            return response.status, json.loads(content)
+        except ValueError:
+            return response.status, content.decode("utf-8", "replace")[:500]
+
+
+def _example(instance: dict[str, Any]) -> str:
+    """Encode a raw row as a tf.Example by its JSON types, in base64."""
+    from mlops.serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
+
+    values = {name: [value.encode() if isinstance(value, str) else value] for name, value in instance.items() if value is not None}
+    return base64.b64encode(serialize([values])[0]).decode()
