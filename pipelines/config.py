@@ -53,10 +53,16 @@ class UseCase(Settings):
     """Where the use case lies; set by the loader, not written in the file."""
 
     def section(self, stage: str) -> dict[str, Any]:
-        """Return one stage's section as the `dict` parameter that its component takes."""
+        """Return one stage's section as the `dict` parameter that its component takes.
+
+        kfp refuses None inside a dict, so what is None is left out; ConfigError where that would read back as something else.
+        """
         config = getattr(self, stage)
         assert isinstance(config, BaseModel)
-        return config.model_dump(mode="json")
+        dumped = config.model_dump(mode="json", exclude_none=True)
+        if type(config).model_validate(dumped) != config:
+            raise ConfigError(f"{self.folder / 'config.yaml'}: {stage} sets a key to null whose default is not null; kfp cannot carry that")
+        return dumped
 
     @property
     def module(self) -> str:

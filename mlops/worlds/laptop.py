@@ -1,10 +1,14 @@
 """The laptop world: which local environment stands in for which image, and one run from words to verdict."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import localrun
+from localrun.events import Event, RunStarted
+from localrun.progress import shown
 from mlops.core.images import image
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT
@@ -47,8 +51,8 @@ class Laptop:
     def __init__(self, store: Store, *, quiet: bool = False) -> None:
         """Use a store; `quiet` shows no progress."""
         self._store = store
+        self._quiet = quiet
         self._hosts = localrun.Hosts()
-        self._progress = localrun.Progress(quiet=quiet)
 
     def __enter__(self) -> Self:
         return self
@@ -60,19 +64,24 @@ class Laptop:
         """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
         pinned = pin(usecase, pipeline, span, self._store)
         submission = Submission(usecase.name, pinned.code)
-        done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=environments(), options=self._options(submission, cache))
-        return finish(done, submission)
+        with self._options(submission, cache=cache) as options:
+            done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=environments(), options=options)
+        return finish(done, submission, self._store)
 
     def resume(self, run_id: str) -> tuple[Outcome, Path]:
         """Go on with a run that failed, was cancelled or whose process died; finished tasks do not run again."""
         submission = Submission.read(self._store.runs / run_id)
-        done = localrun.resume(run_id, store=self._store.root, environments=environments(), options=self._options(submission, cache=True))
-        return finish(done, submission)
+        with self._options(submission, cache=True) as options:
+            done = localrun.resume(run_id, store=self._store.root, environments=environments(), options=options)
+        return finish(done, submission, self._store)
 
-    def _options(self, submission: Submission, cache: bool) -> localrun.Options:
-        def on_event(event: localrun.Event) -> None:
-            if isinstance(event, localrun.RunStarted):
-                submission.write(event.folder)
-            self._progress(event)
+    @contextmanager
+    def _options(self, submission: Submission, *, cache: bool) -> Iterator[localrun.Options]:
+        with shown(quiet=self._quiet) as show:
 
-        return localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)
+            def on_event(event: Event) -> None:
+                if isinstance(event, RunStarted):
+                    submission.write(event.folder)
+                show(event)
+
+            yield localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)

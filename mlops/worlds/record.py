@@ -7,11 +7,13 @@ from typing import Any
 
 import localrun
 from mlops.core import digest
+from mlops.core.backends.metadata import open_metadata
 from mlops.core.decision import Decision
 from mlops.core.errors import MlopsError
 from mlops.core.store import Store
 from mlops.report.outcome import Outcome, Pushed, State, TaskOutcome
 from mlops.report.render import write_report
+from mlops.worlds.lineage import facts_of
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ class Submission:
             raise MlopsError(f"no run {folder.name!r} in {folder.parent}; see: mlops runs list") from None
 
 
-def finish(run: localrun.Run, submission: Submission) -> tuple[Outcome, Path]:
+def finish(run: localrun.Run, submission: Submission, store: Store) -> tuple[Outcome, Path]:
     """Record a run that has come to its end, however it ended; return what came out and where the report is."""
     outcome = outcome_of(run, submission.usecase)
     report = write_report(outcome, run.folder / "report.html")
     compiled = digest.of_file(run.folder / "pipeline.yaml")
     _write_json(run.folder / "summary.json", outcome.as_json(report) | {"code": submission.code, "compiled": compiled})
+    open_metadata(store.metadata).record(facts_of(run, submission.code))
     return outcome, report
 
 
