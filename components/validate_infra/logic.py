@@ -66,7 +66,7 @@ def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...
                 seen = _ask(config, server, rows, features)
             except ServerGone as error:
                 return (_failed("the exported model is served by a separate process", f"{error}; the server's log ends with:\n{server.log_tail()}"),)
-    return _judge(config, rows, seen)
+    return judge(config, rows, seen)
 
 
 def _read_rows(parity: Path, most: int) -> list[Row]:
@@ -90,7 +90,8 @@ def _ask(config: Config, server: CandidateServer, rows: list[Row], features: Fea
     )
 
 
-def _judge(config: Config, rows: list[Row], seen: Seen) -> tuple[Check, ...]:
+def judge(config: Config, rows: list[Row], seen: Seen) -> tuple[Check, ...]:
+    """Hold what the server did against the evaluation and the limits, one check each."""
     checks = [
         compare(
             "start-up in seconds", seen.startup_seconds, Bound(at_most=config.startup_seconds), next_step="Look at the size of the model and its vocabularies."
