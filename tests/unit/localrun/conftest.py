@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,7 +112,8 @@ def die(number: int):
 
 @dsl.component(target_image=IMAGE)
 def linger(folder: str):
-    script = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    script = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); "
+    script += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
     subprocess.Popen([sys.executable, "-c", script, folder + "/grandchild"])
     Path(folder, "task").write_text(str(os.getpid()))
     time.sleep(60)
@@ -146,25 +148,7 @@ def edit_source(file: str, data: dsl.Output[dsl.Dataset]):
 def lightweight(text: str) -> str:
     return text.upper()
 """
-NAMES = [
-    "add",
-    "echo",
-    "describe",
-    "write",
-    "read",
-    "by_path",
-    "pair",
-    "flaky",
-    "broken",
-    "meet",
-    "alone",
-    "die",
-    "linger",
-    "leave_behind",
-    "variable",
-    "link_out",
-    "edit_source",
-]
+NAMES = re.findall(r"^def (\w+)", STAGES, re.MULTILINE)
 
 
 def make_project(folder: Path) -> Path:

@@ -93,7 +93,7 @@ def test_exactly_one_branch_runs_and_its_output_comes_out(go: Go, stages: Module
 
 def test_a_branch_hands_out_the_artifact_of_whoever_ran(go: Go, stages: ModuleType) -> None:
     @dsl.pipeline(name="oneof-artifact")
-    def pipeline(left: bool):
+    def pipeline(left: bool) -> None:
         with dsl.If(left == True):  # noqa: E712 - kfp overloads ==
             one = stages.write(text="left")
         with dsl.Else():
@@ -128,7 +128,7 @@ def test_importer_lightweight_and_container_components(go: Go, stages: ModuleTyp
     (tmp_path / "given" / "part").write_text("from outside")
 
     @dsl.container_component
-    def shell(text: str, out: dsl.Output[dsl.Artifact], said: dsl.OutputPath(str), extra: str = None):  # type: ignore[valid-type,assignment]  # noqa: RUF013
+    def shell(text: str, out: dsl.Output[dsl.Artifact], said: dsl.OutputPath(str), extra: str = None) -> dsl.ContainerSpec:  # type: ignore[valid-type,assignment]  # noqa: RUF013
         return dsl.ContainerSpec(
             image="alpine:3.19@sha256:abc",
             command=["sh", "-c", 'printf "%s" "$*" > "$1"; cp "$1" "$2"'],
@@ -136,7 +136,7 @@ def test_importer_lightweight_and_container_components(go: Go, stages: ModuleTyp
         )
 
     @dsl.pipeline(name="kinds")
-    def pipeline(uri: str):
+    def pipeline(uri: str) -> None:
         imported = dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset, reimport=False, metadata={"rows": 7})
         stages.read(data=imported.output)
         stages.lightweight(text="quiet")
@@ -154,7 +154,7 @@ def test_importer_lightweight_and_container_components(go: Go, stages: ModuleTyp
 
 def test_ready_tasks_run_at_the_same_time(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="parallel")
-    def pipeline():
+    def pipeline() -> None:
         stages.meet(folder=str(tmp_path), me="a", other="b")
         stages.meet(folder=str(tmp_path), me="b", other="a")
 
@@ -163,7 +163,7 @@ def test_ready_tasks_run_at_the_same_time(go: Go, stages: ModuleType, tmp_path: 
 
 def test_no_more_tasks_run_than_there_are_workers(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="wide")
-    def pipeline():
+    def pipeline() -> None:
         for n in range(5):
             stages.alone(folder=str(tmp_path), number=n)
 
@@ -172,7 +172,7 @@ def test_no_more_tasks_run_than_there_are_workers(go: Go, stages: ModuleType, tm
 
 def test_a_flaky_task_is_tried_again_after_its_back_off(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="retries")
-    def pipeline():
+    def pipeline() -> None:
         stages.flaky(counter=str(tmp_path / "n"), failures=2).set_retry(2, backoff_duration="0s", backoff_factor=2.0)
 
     events: list[object] = []
@@ -187,7 +187,7 @@ def test_a_flaky_task_is_tried_again_after_its_back_off(go: Go, stages: ModuleTy
 
 def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="failure")
-    def pipeline():
+    def pipeline() -> None:
         stages.read(data=stages.write(text="x").after(stages.broken().set_retry(1)).outputs["data"])
         stages.echo(text="independent")
 
@@ -210,7 +210,7 @@ def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(go: G
 @pytest.mark.parametrize(("number", "words"), [(9, "killed by SIGKILL (killed from outside"), (11, "killed by SIGSEGV (a crash in native code)")])
 def test_a_death_by_signal_is_named(go: Go, stages: ModuleType, number: int, words: str) -> None:
     @dsl.pipeline(name="death")
-    def pipeline(number: int):
+    def pipeline(number: int) -> None:
         stages.die(number=number)
 
     assert words in go(pipeline, {"number": number}).task("die").error
@@ -218,7 +218,7 @@ def test_a_death_by_signal_is_named(go: Go, stages: ModuleType, number: int, wor
 
 def test_a_hung_task_is_ended_and_says_where_it_was(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="hung")
-    def pipeline():
+    def pipeline() -> None:
         stages.meet(folder=str(tmp_path), me="a", other="nobody")
 
     began = time.monotonic()
@@ -231,7 +231,7 @@ def test_a_hung_task_is_ended_and_says_where_it_was(go: Go, stages: ModuleType, 
 
 def test_a_run_that_takes_too_long_is_cancelled(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="slow")
-    def pipeline():
+    def pipeline() -> None:
         stages.echo(text=stages.meet(folder=str(tmp_path), me="a", other="nobody").output)
 
     run = go(pipeline, run_timeout=0.3)
@@ -241,7 +241,7 @@ def test_a_run_that_takes_too_long_is_cancelled(go: Go, stages: ModuleType, tmp_
 
 def test_an_output_that_leads_out_of_the_store_is_refused(go: Go, stages: ModuleType) -> None:
     @dsl.pipeline(name="links")
-    def pipeline():
+    def pipeline() -> None:
         stages.link_out()
 
     assert "leads out of the artifact" in go(pipeline).task("link-out").error
@@ -249,11 +249,11 @@ def test_an_output_that_leads_out_of_the_store_is_refused(go: Go, stages: Module
 
 def test_a_value_that_was_never_written_is_named(go: Go, stages: ModuleType) -> None:
     @dsl.container_component
-    def silent(said: dsl.OutputPath(str)):  # type: ignore[valid-type]
+    def silent(said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
         return dsl.ContainerSpec(image="alpine", command=["true"], args=[said])
 
     @dsl.pipeline(name="silence")
-    def pipeline():
+    def pipeline() -> None:
         stages.echo(text=silent().outputs["said"])
 
     run = go(pipeline)
@@ -265,7 +265,7 @@ def test_variables_of_the_environment_and_of_the_task_reach_it_and_others_do_not
     go: Go, stages: ModuleType, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @dsl.pipeline(name="variables")
-    def pipeline():
+    def pipeline() -> None:
         stages.variable(name="FROM_ENVIRONMENT")
         stages.variable(name="FROM_TASK").set_env_variable("FROM_TASK", "task")
         stages.variable(name="FROM_SHELL")
@@ -278,7 +278,7 @@ def test_variables_of_the_environment_and_of_the_task_reach_it_and_others_do_not
 
 def test_a_preload_that_fails_is_loud(go: Go, stages: ModuleType, environments: dict[str, Environment]) -> None:
     @dsl.pipeline(name="preload")
-    def pipeline():
+    def pipeline() -> None:
         stages.echo(text="a").set_retry(3)
 
     environment = Environment(**{**environments["test/data"].__dict__, "preload": ("no_such_module",)})
@@ -290,7 +290,7 @@ def test_a_preload_that_fails_is_loud(go: Go, stages: ModuleType, environments: 
 
 def test_a_run_can_be_started_outside_the_main_thread(go: Go, stages: ModuleType) -> None:
     @dsl.pipeline(name="threaded")
-    def pipeline():
+    def pipeline() -> None:
         stages.echo(text="a")
 
     found: list[Any] = []
@@ -302,9 +302,9 @@ def test_a_run_can_be_started_outside_the_main_thread(go: Go, stages: ModuleType
 
 def test_a_missing_working_directory_is_named_before_anything_runs(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="nowhere")
-    def pipeline():
+    def pipeline() -> None:
         stages.echo(text="a")
 
-    with pytest.raises(LocalrunError, match="working directory .* is not there"):
+    with pytest.raises(LocalrunError, match=r"working directory .* is not there"):
         go(pipeline, environments={"test/data": Environment(cwd=tmp_path / "nowhere")})
     assert not (tmp_path / "store").exists()

@@ -1,0 +1,280 @@
+"""What is not supported, not a pipeline or hostile is an error with a name and a place, before anything runs."""
+
+import json
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kfp import dsl
+
+import localrun
+from localrun import LocalrunError, UnsupportedPipeline
+from localrun.errors import InvalidPipeline
+
+SMALL: dict[str, Any] = {
+    "components": {
+        "comp-echo": {
+            "executorLabel": "exec-echo",
+            "inputDefinitions": {"parameters": {"text": {"parameterType": "STRING"}}},
+            "outputDefinitions": {"parameters": {"Output": {"parameterType": "STRING"}}},
+        }
+    },
+    "deploymentSpec": {
+        "executors": {
+            "exec-echo": {
+                "container": {
+                    "image": "test/data",
+                    "command": ["python3", "-m", "kfp.dsl.executor_main"],
+                    "args": ["--executor_input", "{{$}}", "--function_to_execute", "echo"],
+                }
+            }
+        }
+    },
+    "pipelineInfo": {"name": "small"},
+    "root": {
+        "dag": {
+            "tasks": {
+                "echo": {
+                    "cachingOptions": {"enableCache": True},
+                    "componentRef": {"name": "comp-echo"},
+                    "inputs": {"parameters": {"text": {"runtimeValue": {"constant": "a"}}}},
+                    "taskInfo": {"name": "echo"},
+                }
+            }
+        }
+    },
+    "schemaVersion": "2.1.0",
+    "sdkVersion": "kfp-2.13.0",
+}
+TASK = ("root", "dag", "tasks", "echo")
+CONTAINER = ("deploymentSpec", "executors", "exec-echo", "container")
+
+
+def changed(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    spec = deepcopy(SMALL)
+    place: Any = spec
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return spec
+
+
+def loaded(tmp_path: Path, spec: object) -> localrun.Pipeline:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(json.dumps(spec))  # as good as YAML, and without aliases
+    return localrun.load(path)
+
+
+def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
+    assert loaded(tmp_path, SMALL).images == {"comp-echo": "test/data"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ((*TASK, "parameterIterator"), {"items": {"raw": "[1]"}, "itemInput": "x"}, "tasks.echo: 'parameterIterator' is not supported; loops"),
+        ((*TASK, "artifactIterator"), {"items": {"inputArtifact": "x"}}, "'artifactIterator' is not supported"),
+        ((*TASK, "iteratorPolicy"), {"parallelismLimit": 2}, "'iteratorPolicy' is not supported"),
+        ((*TASK, "triggerPolicy"), {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}, "ALL_UPSTREAM_TASKS_COMPLETED (an exit handler"),
+        ((*TASK, "triggerPolicy"), {"condition": "size(inputs.parameter_values['text']) == 1"}, "'size' is not supported"),
+        ((*TASK, "inputs", "parameters", "text"), {"taskFinalStatus": {"producerTask": "x"}}, "taskFinalStatus"),
+        ((*TASK, "inputs", "parameters", "text", "parameterExpressionSelector"), "parseJson(string_value)", "'parameterExpressionSelector' is not supported"),
+        ((*TASK, "cachingOptions", "cacheKey"), "mine", "'cacheKey' is not supported"),
+        ((*TASK, "somethingNew"), {}, "tasks.echo: 'somethingNew' is not supported"),
+        (("somethingNew",), {}, "'somethingNew' is not supported"),
+        (("schemaVersion",), "3.0.0", "schemaVersion '3.0.0' is not supported"),
+        (("components", "comp-echo", "inputDefinitions", "parameters", "text", "parameterType"), "TASK_FINAL_STATUS", "parameter type 'TASK_FINAL_STATUS'"),
+        (
+            ("components", "comp-echo", "inputDefinitions", "artifacts"),
+            {"a": {"artifactType": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}, "isArtifactList": True}},
+            "artifacts.a: lists of artifacts are not supported",
+        ),
+        ((*CONTAINER, "resources"), {"accelerator": {"type": "T4", "count": 1}}, "accelerators are not supported"),
+        ((*CONTAINER, "lifecycle"), {"preCacheCheck": {"command": ["x"]}}, "'lifecycle' is not supported"),
+        ((*CONTAINER, "args"), ["{{$.inputs.parameters['text'].json_escape[1]}}"], "json_escape[1]}} is not supported"),
+        ((*TASK, "inputs", "parameters", "text"), {"runtimeValue": {"constant": "{{$.pipeline_weather}}"}}, "pipeline_weather}} is not supported"),
+        (("deploymentSpec", "executors", "exec-echo"), {"customJob": {}}, "exec-echo: wanted a container or an importer, got customJob"),
+        (
+            (*CONTAINER, "command"),
+            [
+                "sh",
+                "-c",
+                "python3 -m pip install --quiet 'kfp==2.13.0' '--no-deps' && python3 -m pip install 'pandas<3' && \"$0\"",
+                "-m",
+                "kfp.dsl.executor_main",
+            ],
+            "packages_to_install=['pandas<3'] is not supported",
+        ),
+        (
+            ("components", "comp-echo", "singlePlatformSpecs"),
+            [{"platform": "kubernetes", "deploymentSpec": {"executors": {"e": {"secretAsEnv": []}}}}],
+            "'secretAsEnv'",
+        ),
+    ],
+)
+def test_what_is_not_supported_is_named_with_its_place(tmp_path: Path, path: tuple[str, ...], value: object, words: str) -> None:
+    with pytest.raises(UnsupportedPipeline) as error:
+        loaded(tmp_path, changed(path, value))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("pipelineInfo",), None, "no compiled pipeline"),
+        (("root", "dag"), None, "root.executorLabel: no executor"),
+        (("pipelineInfo", "name"), "../up", "'../up' is no name"),
+        (("root", "dag", "tasks"), {"a/b": SMALL["root"]["dag"]["tasks"]["echo"]}, "'a/b' is no name"),
+        ((*TASK, "componentRef", "name"), "comp-ecko", "no component 'comp-ecko'; did you mean 'comp-echo'?"),
+        ((*TASK, "dependentTasks"), ["ecco"], "refers to 'ecco', which is not there; did you mean 'echo'?"),
+        ((*TASK, "dependentTasks"), ["echo"], "tasks wait for each other: echo -> echo"),
+        ((*TASK, "inputs", "parameters", "text"), {"componentInputParameter": "word"}, "refers to 'word', which is not there"),
+        ((*TASK, "triggerPolicy"), {"condition": "inputs.parameter_values['nope'] == 1"}, "refers to 'nope'"),
+        (("components", "comp-echo"), {"dag": {"tasks": {"again": {"componentRef": {"name": "comp-echo"}}}}}, "comp-echo: contains itself"),
+        (("components", "comp-echo", "executorLabel"), "exec-eco", "no executor 'exec-eco'; did you mean 'exec-echo'?"),
+        ((*CONTAINER, "image"), "", "image: wanted an image"),
+        ((*CONTAINER, "args"), [1], "args: wanted a list of strings"),
+        ((*TASK, "retryPolicy"), {"maxRetryCount": "2"}, "maxRetryCount: wanted int or float, got str"),
+        ((*TASK, "retryPolicy"), {"backoffDuration": "1 minute"}, "wanted a duration such as 10s"),
+        (("root", "dag", "tasks"), ["echo"], "root.dag.tasks: wanted dict, got list"),
+        (
+            ("root", "inputDefinitions"),
+            {"parameters": {"n": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1.5}}},
+            "defaultValue: wanted an integer, got 1.5",
+        ),
+        (("root", "outputDefinitions"), {"parameters": {"Output": {"parameterType": "STRING"}}}, "root.outputDefinitions: refers to 'Output'"),
+    ],
+)
+def test_what_contradicts_itself_is_named_with_its_place(tmp_path: Path, path: tuple[str, ...], value: object, words: str) -> None:
+    with pytest.raises(InvalidPipeline) as error:
+        loaded(tmp_path, changed(path, value))
+    assert words in str(error.value)
+
+
+def bomb() -> str:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (bomb(), "pipeline.yaml:2: uses a YAML alias"),
+        ("[" * 100_000, "nested deeper than 64 levels"),
+        ("a:\n" + "".join(" " * n + "a:\n" for n in range(1, 200)), "nested deeper than 64 levels"),
+        ("x" * (17 * 1024 * 1024), "larger than 16 MiB"),
+        ("a: 1\na: 2", "the key 'a' stands twice"),
+        ("!!python/object/apply:os.system ['true']", "no readable YAML"),
+        ("a: [", "no readable YAML"),
+        ("\x00", "no readable YAML"),
+        ("", "got 0 documents"),
+        ("--- 1\n--- 2\n--- 3\n", "got 3 documents"),
+        ("just a string", "wanted a mapping, got str"),
+        ("1: 2", "wanted a mapping"),
+    ],
+)
+def test_hostile_files_cost_nothing(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(text)
+    began = time.monotonic()
+    with pytest.raises(InvalidPipeline) as error:
+        localrun.load(path)
+    assert words in str(error.value)
+    assert time.monotonic() - began < 5
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPipeline, match=r"nothing\.yaml: No such file"):
+        localrun.load(tmp_path / "nothing.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidPipeline, match=r"binary\.yaml"):
+        localrun.load(tmp_path / "binary.yaml")
+
+
+def test_groups_that_multiply_are_counted_without_being_walked(tmp_path: Path) -> None:
+    spec = deepcopy(SMALL)
+    for level in range(8):
+        inner = f"comp-{level - 1}" if level else "comp-echo"
+        task = {"componentRef": {"name": inner}} if level else SMALL["root"]["dag"]["tasks"]["echo"]
+        spec["components"][f"comp-{level}"] = {"dag": {"tasks": {f"t{n}": task for n in range(10)}}}
+    spec["root"]["dag"]["tasks"] = {"all": {"componentRef": {"name": "comp-7"}}}
+    with pytest.raises(InvalidPipeline, match="comes to 1000000 tasks; wanted at most 100000"):
+        loaded(tmp_path, spec)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_random_change_loads_or_is_refused_by_name(tmp_path: Path, data: st.DataObject) -> None:
+    """No change of one place of a pipeline makes the loader fall over."""
+    places: list[tuple[str, ...]] = []
+
+    def collect(value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                places.append((*path, key))
+                collect(item, (*path, key))
+
+    collect(SMALL, ())
+    path = data.draw(st.sampled_from(places))
+    junk = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=5), x, max_size=3),
+        max_leaves=5,
+    )
+    try:
+        loaded(tmp_path, changed(path, data.draw(junk)))
+    except LocalrunError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("construct", ["loop", "handler", "ignore", "collected"])
+def test_constructs_that_are_not_supported_yet_are_refused_as_the_compiler_writes_them(
+    construct: str, stages: ModuleType, compiled: Callable[[Any], Path]
+) -> None:
+    @dsl.pipeline(name="loop")
+    def loop() -> None:
+        with dsl.ParallelFor([1, 2]) as item:
+            stages.add(a=item)
+
+    @dsl.pipeline(name="handler")
+    def handler() -> None:
+        with dsl.ExitHandler(stages.echo(text="end")):
+            stages.add(a=1)
+
+    @dsl.pipeline(name="ignore")
+    def ignore() -> None:
+        stages.add(a=1, b=stages.add(a=1).output).ignore_upstream_failure()
+
+    @dsl.component(target_image="test/data")
+    def total(numbers: list) -> int:
+        return sum(numbers)
+
+    @dsl.pipeline(name="collected")
+    def collected() -> None:
+        with dsl.ParallelFor([1, 2]) as item:
+            one = stages.add(a=item)
+        total(numbers=dsl.Collected(one.output))
+
+    with pytest.raises(UnsupportedPipeline):
+        localrun.load(compiled(locals()[construct]))
+
+
+def test_placement_of_pods_is_no_business_of_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"imagePullPolicy": "IfNotPresent"}}}}}}
+    path.write_text(yaml.safe_dump_all([SMALL, platform]))
+    assert localrun.load(path).name == "small"
+    platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-echo"] = {"pvcMount": [{}]}  # type: ignore[dict-item]
+    path.write_text(yaml.safe_dump_all([SMALL, platform]))
+    with pytest.raises(UnsupportedPipeline, match="'pvcMount' is not supported"):
+        localrun.load(path)
