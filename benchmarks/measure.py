@@ -1,5 +1,6 @@
 """Runs a whole process and says how long it took and how much memory its tree held."""
 
+import ctypes
 import os
 import subprocess
 import threading
@@ -7,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], log: Path, sa
     started = time.monotonic()
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **environment})
-        sampler = _Sampler(process.pid) if sample_memory else None
+        sampler = _Sampler() if sample_memory else None
         output, _ = process.communicate()
     seconds = time.monotonic() - started
     after = os.times()
@@ -41,11 +44,13 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], log: Path, sa
 
 
 class _Sampler:
-    """Adds up the memory of a process tree until it is told to stop; sampling costs time, so timings are taken without."""
+    """Adds up the memory of all descendants of this process until it is told to stop; sampling costs time, so timings are taken without."""
 
-    def __init__(self, root: int, every_seconds: float = 0.1) -> None:
-        self._root, self._every = root, every_seconds
+    def __init__(self, every_seconds: float = 0.1) -> None:
+        self._every = every_seconds
         self._peak_kib = 0
+        # A process whose parent died becomes ours, and so stays in the sum.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -57,15 +62,16 @@ class _Sampler:
 
     def _watch(self) -> None:
         while not self._done.wait(self._every):
-            self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, _tree(self._root))))
+            self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, _tree(os.getpid()))))
 
 
 def _tree(root: int) -> list[int]:
-    """Return a process and its living descendants."""
+    """Return the living descendants of a process."""
     found, waiting = [], [root]
     while waiting:
         process = waiting.pop()
-        found.append(process)
+        if process != root:
+            found.append(process)
         for task in Path(f"/proc/{process}/task").glob("*/children"):
             try:
                 waiting += map(int, task.read_text(encoding="ascii").split())

@@ -93,7 +93,9 @@ def _write_usecase(folder: Path, source: Path, spans: int) -> None:
     config["ingest_examples"] |= {"format": "csv", "window": spans - 1}
     config["problem"]["metrics"] = [{"name": "auc", "at_least": 0.5, "why": "a benchmark measures time, not quality"}]
     config["scope_use_case"]["reference"]["baseline_value"] = 0.5
-    config.get("validate_data", {}).update({"min_examples": 1000, "on_drift": "retrain"})
+    config.get("validate_data", {}).update({"min_examples": 1000, "on_drift": "continue"})
+    # Both programs train every epoch; where this project would stop early, the peer would not.
+    config["train_model"]["early_stopping"] = {"patience": config["train_model"].get("epochs", 5)}
     judged = config["evaluate_model"]
     judged["slice_thresholds"] = []
     judged["expected_slices"] = []
