@@ -121,7 +121,7 @@ class Config(Settings):
     first_model: Literal["absolute", "undecided"] = "absolute"
     """Without a champion: judge by all the other rules, or leave it to a person."""
     baselines: tuple[Baseline, ...] = ()
-    baseline_examples: int = Field(default=50_000, ge=100)
+    baseline_examples: int = Field(default=100_000, ge=100)
     """Most rows of the train split that the baselines are fitted on, drawn at random."""
     leak: LeakGuard = LeakGuard()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)

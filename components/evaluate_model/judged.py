@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.evaluate_model.baselines import Method, Sample, fit, one_feature
 from components.evaluate_model.columns import Values, Vocabulary, categories, numbers
@@ -54,7 +53,7 @@ class Examples:
 
     def __init__(self, folder: Path, schema: schema_pb2.Schema, label: str) -> None:
         self._folder = folder
-        self._decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
+        self._spec = {f.name: tf.io.RaggedFeature(_TYPES[f.type], row_splits_dtype=tf.int64) for f in schema.feature if f.type in _TYPES}
         features = [feature for feature in schema.feature if feature.name != label]
         symbols = {f.name for f in features if f.type == schema_pb2.BYTES or (f.type == schema_pb2.INT and f.int_domain.is_categorical)}
         self.numeric = tuple(f.name for f in features if f.name not in symbols)
@@ -67,12 +66,13 @@ class Examples:
             while block := list(islice(records, batch_size)):
                 yield block
 
-    def decode(self, serialized: list[bytes]) -> pa.RecordBatch:
-        """Decode records; SchemaError when one is not of the schema's types."""
+    def decode(self, serialized: tf.Tensor) -> pa.RecordBatch:
+        """Decode records as tfx_bsl's decoder does, on all cores; SchemaError when one is not of the schema's types."""
         try:
-            return self._decoder.DecodeBatch(serialized)
-        except (RuntimeError, ValueError) as error:
-            raise SchemaError(f"{self._folder}: wanted features of the schema's types, got {error}") from error
+            parsed = tf.io.parse_example(serialized, self._spec)
+        except tf.errors.InvalidArgumentError as error:
+            raise SchemaError(f"{self._folder}: wanted features of the schema's types, got {error.message}") from error
+        return pa.RecordBatch.from_arrays([_lists(parsed[name]) for name in self._spec], list(self._spec))
 
     def sample(self, split: str, size: int, seed: int) -> pa.RecordBatch:
         """Draw rows of a split uniformly, in one pass and in their order."""
@@ -84,7 +84,15 @@ class Examples:
             if len(kept) > size:
                 chosen = np.sort(np.argpartition(tickets, size)[:size])
                 kept, tickets = [kept[row] for row in chosen], tickets[chosen]
-        return self.decode(kept)
+        return self.decode(tf.constant(kept))
+
+
+_TYPES = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32, schema_pb2.BYTES: tf.string}
+
+
+def _lists(ragged: tf.RaggedTensor) -> pa.Array:
+    kind = pa.large_binary() if ragged.dtype == tf.string else None
+    return pa.LargeListArray.from_arrays(pa.array(ragged.row_splits.numpy()), pa.array(ragged.values.numpy(), type=kind))
 
 
 class Targets:
@@ -141,9 +149,8 @@ class _Judge:
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     champion_fault: str = ""
 
-    def add(self, serialized: list[bytes], batch: pa.RecordBatch) -> Values:
+    def add(self, rows: tf.Tensor, batch: pa.RecordBatch) -> Values:
         """Let everybody predict a batch; returns the candidate's predictions."""
-        rows = tf.constant(serialized)
         labels = self.targets.labels(batch)
         targets = self.targets.targets(labels)
         predictions = self.rivals.candidate(rows)
@@ -195,8 +202,9 @@ def judge(config: Config, examples: Examples, rivals: Rivals) -> Judged:
     judging = _Judge(config, rivals, targets, methods, skills)
     parity: tuple[dict[str, Any], ...] = ()
     for serialized in examples.serialized("eval", config.batch_size):
-        batch = examples.decode(serialized)
-        predictions = judging.add(serialized, batch)
+        rows = tf.constant(serialized)
+        batch = examples.decode(rows)
+        predictions = judging.add(rows, batch)
         parity = parity or parity_rows(batch, predictions, config)
     return judging.result(parity)
 
