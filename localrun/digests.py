@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localrun.errors import OutputError
@@ -22,6 +22,7 @@ class Digests:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[_Signature, str]] = {}
+        self._once: dict[str, str] = {}
 
     def of(self, path: Path) -> str:
         """Digest of a file or folder by content, names and the executable bit; `absent` when it is not there.
@@ -33,6 +34,12 @@ class Digests:
     def of_sources(self, path: Path) -> str:
         """Digest of source code: what Python and version control write beside it does not count."""
         return self._digest(path, _LEFT_OUT)
+
+    def once(self, name: str, compute: Callable[[], str]) -> str:
+        """Compute something once in a run: what is installed does not change while tasks run."""
+        if name not in self._once:
+            self._once[name] = compute()
+        return self._once[name]
 
     def _digest(self, path: Path, left_out: frozenset[str]) -> str:
         try:

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from localrun.digests import Digests
@@ -52,8 +51,8 @@ class Environment:
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe interpreter, installed distributions, lock file and variables for a cache key."""
         return {
-            "python": _interpreter(str(self.python)),
-            "installed": _installed(str(self.python)),
+            "python": digests.once(f"interpreter {self.python}", lambda: _interpreter(str(self.python))),
+            "installed": digests.once(f"installed {self.python}", lambda: _installed(str(self.python))),
             "lock": digests.of(Path(self.lock)) if self.lock else "",
             "variables": dict(sorted(self.variables.items())),
         }
@@ -91,7 +90,6 @@ def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) ->
             raise LocalrunError(f"environment {name!r}: {environment.python} is no program")
 
 
-@cache
 def _interpreter(python: str) -> str:
     """Say which interpreter it is without starting it: a cached rerun must not pay for that."""
     if python == sys.executable:
@@ -102,7 +100,6 @@ def _interpreter(python: str) -> str:
     return f"{real} {about.st_size} {about.st_mtime_ns} {config.read_text() if config.is_file() else ''}"
 
 
-@cache
 def _installed(python: str) -> str:
     """Digest of the names and versions of the installed distributions, from the names of their folders alone."""
     prefix = Path(python).absolute().parent.parent

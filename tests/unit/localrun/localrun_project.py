@@ -1,0 +1,158 @@
+"""A small project of containerized components, and what tests ask about processes."""
+
+import os
+import re
+from pathlib import Path
+
+STAGES = """
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from kfp import dsl
+
+IMAGE = "test/data"
+
+
+@dsl.component(target_image=IMAGE)
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@dsl.component(target_image=IMAGE)
+def echo(text: str) -> str:
+    print("echo", text)
+    return text
+
+
+@dsl.component(target_image=IMAGE)
+def describe(a: float, flag: bool, names: list, settings: dict, note: Optional[str] = None) -> str:
+    return json.dumps([a, flag, names, settings, note], sort_keys=True)
+
+
+@dsl.component(target_image=IMAGE)
+def write(text: str, data: dsl.Output[dsl.Dataset], log: str = ""):
+    if log:
+        with open(log, "a") as stream:
+            stream.write(f"write {text}\\n")
+    Path(data.path).mkdir()
+    (Path(data.path) / "part").write_text(text)
+    data.metadata["rows"] = len(text)
+
+
+@dsl.component(target_image=IMAGE)
+def read(data: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics], page: dsl.Output[dsl.HTML], log: str = "") -> str:
+    if log:
+        with open(log, "a") as stream:
+            stream.write("read\\n")
+    metrics.log_metric("rows", data.metadata["rows"])
+    Path(page.path).write_text("<p>fine</p>")
+    return (Path(data.path) / "part").read_text()
+
+
+@dsl.component(target_image=IMAGE)
+def by_path(text: str, number: dsl.OutputPath(int), copy: dsl.OutputPath("Dataset")):
+    Path(number).write_text(str(len(text)))
+    Path(copy).write_text(text)
+
+
+@dsl.component(target_image=IMAGE)
+def pair(n: int) -> NamedTuple("Pair", small=int, large=float):
+    return n, n * 10.5
+
+
+@dsl.component(target_image=IMAGE)
+def flaky(counter: str, failures: int) -> int:
+    tries = Path(counter).read_text().count("x") if Path(counter).exists() else 0
+    Path(counter).write_text("x" * (tries + 1))
+    if tries < failures:
+        raise ValueError(f"try {tries}")
+    return tries
+
+
+@dsl.component(target_image=IMAGE)
+def broken(decision: dsl.Output[dsl.Artifact]):
+    Path(decision.path).write_text("{\\"verdict\\": \\"fail\\"}")
+    print("about to fail")
+    raise ValueError("the schema does not fit")
+
+
+@dsl.component(target_image=IMAGE)
+def meet(folder: str, me: str, other: str) -> str:
+    (Path(folder) / me).touch()
+    deadline = time.monotonic() + 20
+    while not (Path(folder) / other).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{me} waited alone")
+        time.sleep(0.005)
+    return me
+
+
+@dsl.component(target_image=IMAGE)
+def alone(folder: str, number: int):
+    place = Path(folder, "taken")
+    place.mkdir()
+    time.sleep(0.02)
+    place.rmdir()
+
+
+@dsl.component(target_image=IMAGE)
+def die(number: int):
+    os.kill(os.getpid(), number)
+
+
+@dsl.component(target_image=IMAGE)
+def linger(folder: str):
+    script = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); "
+    script += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    subprocess.Popen([sys.executable, "-c", script, folder + "/grandchild"])
+    Path(folder, "task").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+@dsl.component(target_image=IMAGE)
+def leave_behind(folder: str):
+    script = "import os, sys, time; os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    subprocess.Popen([sys.executable, "-c", script, folder + "/grandchild"])
+    while not Path(folder, "grandchild").exists():
+        time.sleep(0.005)
+
+
+@dsl.component(target_image=IMAGE)
+def variable(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+@dsl.component(target_image=IMAGE)
+def link_out(data: dsl.Output[dsl.Dataset]):
+    os.symlink("/etc/hostname", data.path)
+
+
+@dsl.component(target_image=IMAGE)
+def edit_source(file: str, data: dsl.Output[dsl.Dataset]):
+    with open(file, "a") as stream:
+        stream.write("# changed while running\\n")
+    Path(data.path).write_text("x")
+
+
+@dsl.component
+def lightweight(text: str) -> str:
+    return text.upper()
+"""
+NAMES = re.findall(r"^def (\w+)", STAGES, re.MULTILINE)
+
+
+def make_project(folder: Path) -> Path:
+    """Write a small project of containerized components, as a container's working directory would hold it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "stages.py").write_text(STAGES)
+    (folder / "kfp_config.ini").write_text("[Components]\n" + "".join(f"{name} = stages.py\n" for name in NAMES))
+    return folder
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
