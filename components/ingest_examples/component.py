@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from mlops.core.images import image
+from mlops.core.images import BASE, image
 
 
-@dsl.component(target_image=image("data"))
+@dsl.component(base_image=BASE, target_image=image("data"))
 def ingest_examples(config: dict, source: str, span: int, data: str, schema: str, examples: dsl.Output[dsl.Dataset]):
     """Read the window of spans that ends with `span` and write it as splits of gzipped TFRecords of tf.Example.
 

@@ -88,6 +88,7 @@ class _Records:
         self._stream = stream
         self._limit = limit
         self._record_bytes = 0
+        self._start = 1
         self._reader = csv.reader(self._lines(), strict=True)
 
     def __iter__(self) -> Iterator[_Row]:
@@ -96,13 +97,13 @@ class _Records:
     def __next__(self) -> _Row:
         while True:
             self._record_bytes = 0
-            line = self._reader.line_num + 1
+            self._start = self._reader.line_num + 1
             try:
                 cells = next(self._reader)
             except csv.Error as error:
-                raise DataError(f"{self.path}:{line}: wanted a CSV record, got {error}; is a quote left open or not doubled?") from error
+                raise DataError(f"{self.path}:{self._start}: wanted a CSV record, got {error}; is a quote left open or not doubled?") from error
             if cells:
-                return _Row(line, cells)
+                return _Row(self._start, cells)
 
     def _lines(self) -> Iterator[str]:
         """Yield decoded lines; the one that breaks a rule is named by its number and its offset in the file."""
@@ -112,8 +113,8 @@ class _Records:
             self._record_bytes += len(raw)
             if self._record_bytes > self._limit:
                 raise DataError(
-                    f"{self.path}:{number}: wanted a record of at most {self._limit} bytes, got a longer one up to here; "
-                    "is a quote left open before it? else raise ingest_examples.max_record_bytes"
+                    f"{self.path}:{self._start}: wanted a record of at most {self._limit} bytes, got a longer one up to line {number}; "
+                    "is a quote left open? else raise ingest_examples.max_record_bytes"
                 )
             text = raw.removeprefix(_BOM) if offset == 0 else raw
             yield self._decode(text, number, offset + len(raw) - len(text))

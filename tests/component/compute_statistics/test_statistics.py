@@ -1,0 +1,115 @@
+"""Statistics of splits and spans are TensorFlow Data Validation's own numbers, computed while reading every example once."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.compute_statistics.config import Config
+from components.compute_statistics.logic import compute
+from components.ingest_examples.config import Config as IngestConfig
+from components.ingest_examples.logic import Source, ingest
+from mlops.core import digest
+from mlops.core.errors import CorruptArtifact, EmptyDataset, SchemaError
+from mlops.core.examples import Manifest
+
+SCHEMA = 'feature { name: "late" type: INT int_domain { is_categorical: true } } feature { name: "carrier" type: BYTES } feature { name: "temp" type: FLOAT }'
+ROWS = 600
+
+
+def table(seed: int) -> pa.Table:
+    random = np.random.default_rng(seed)
+    temp = pa.array([None if gone else value for value, gone in zip(random.normal(50, 10, ROWS), random.random(ROWS) < 0.05, strict=True)], pa.float32())
+    return pa.table(
+        {"late": random.integers(0, 2, ROWS), "carrier": random.choice(["AA", "UA", "DL"], ROWS), "temp": temp, "rush": random.integers(0, 24, ROWS)}
+    )
+
+
+def ingested(root: Path, *tables: pa.Table) -> Path:
+    for span, rows in enumerate(tables, 1):
+        (root / f"span-{span}").mkdir()
+        pq.write_table(rows, root / f"span-{span}" / "rows.parquet")
+    (root / "schema.pbtxt").write_text(SCHEMA)
+    config = IngestConfig.model_validate({"format": "parquet", "window": len(tables) - 1})
+    ingest(config, Source(str(root / "span-{SPAN}" / "rows.parquet"), len(tables), ""), str(root / "schema.pbtxt"), root / "examples")
+    return root / "examples"
+
+
+def statistics(root: Path, **settings: object) -> dict[str, Any]:
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    written = compute(Config.model_validate(settings), root / "examples", str(root / "schema.pbtxt"), root / "statistics", root / "data.html")
+    return {name: statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets[0] for name, path in written.items()}
+
+
+@pytest.mark.slow
+def test_statistics_are_those_of_tensorflow_data_validation(tmp_path: Path) -> None:
+    """Both engines on the same examples; the sketches see so few rows that they are exact."""
+    ingested(tmp_path, table(1), table(2))
+    ours, theirs = statistics(tmp_path, batch_rows=100), statistics(tmp_path, engine="beam")
+    assert set(ours) == {"Split-train", "Split-validation", "Split-eval", "Span-1", "Span-2"} == set(theirs)
+    for name, mine in ours.items():
+        others = {feature.path.step[0]: feature for feature in theirs[name].features}
+        assert mine.num_examples == theirs[name].num_examples
+        for feature in mine.features:
+            _assert_same(feature, others.pop(feature.path.step[0]))
+        assert not others
+
+
+def _assert_same(mine: Any, other: Any) -> None:
+    kind = mine.WhichOneof("stats")
+    assert (mine.type, kind) == (other.type, other.WhichOneof("stats"))
+    assert getattr(mine, kind).common_stats == getattr(other, kind).common_stats
+    if kind == "string_stats":
+        assert list(mine.string_stats.top_values) == list(other.string_stats.top_values)
+        assert mine.string_stats.unique == other.string_stats.unique
+        return
+    for name in ("mean", "std_dev", "min", "max", "median", "num_zeros"):
+        assert getattr(mine.num_stats, name) == pytest.approx(getattr(other.num_stats, name), rel=1e-6)
+
+
+def test_spans_and_splits_count_the_rows_of_the_manifest(tmp_path: Path) -> None:
+    manifest = Manifest.read(ingested(tmp_path, table(1), table(2), table(3)))
+    found = statistics(tmp_path)
+    assert {name: found[f"Split-{name}"].num_examples for name in manifest.splits()} == {name: manifest.records(name) for name in manifest.splits()}
+    assert set(found) == {"Split-train", "Split-validation", "Split-eval", "Span-2", "Span-3"}, "only the newest two spans are compared"
+    assert found["Span-2"].num_examples == found["Span-3"].num_examples == ROWS
+
+
+def test_the_picture_shows_every_feature_also_one_the_schema_does_not_know(tmp_path: Path) -> None:
+    ingested(tmp_path, table(1), table(2))
+    statistics(tmp_path)
+    picture = (tmp_path / "data.html").read_text()
+    assert all(f"<td>{name}</td>" in picture for name in ("late", "carrier", "temp", "rush"))
+    assert picture.count("<svg") == 4
+    assert "<script" not in picture
+
+
+def test_serving_data_is_pinned_and_not_empty(tmp_path: Path) -> None:
+    ingested(tmp_path, table(1), table(2))
+    log = tmp_path / "log.tfrecord"
+    log.write_bytes(b"")
+    with pytest.raises(EmptyDataset, match="as the server got them"):
+        statistics(tmp_path, serving=f"{log}@{digest.of_file(log)}")
+    with pytest.raises(ValueError, match="String should match pattern"):
+        statistics(tmp_path, serving=str(log))
+
+
+def test_a_feature_whose_type_changes_inside_a_split_is_named(tmp_path: Path) -> None:
+    warm = table(1).drop(["temp"]).append_column("temp", pa.array(["warm"] * ROWS))
+    ingested(tmp_path, warm, table(2), table(3))
+    with pytest.raises(SchemaError, match="temp"):
+        statistics(tmp_path)
+
+
+def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> None:
+    folder = ingested(tmp_path, table(1), table(2))
+    shard = folder / Manifest.read(folder).shards[0].name
+    shard.write_bytes(shard.read_bytes()[:-1])
+    for engine in ("in_process", "beam"):
+        with pytest.raises(CorruptArtifact, match=shard.name):
+            statistics(tmp_path, engine=engine)

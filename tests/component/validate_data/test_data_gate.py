@@ -1,0 +1,301 @@
+"""Planted faults of the data, each stopped by the data gate, which says what to change; statistics are TFDV's own numbers.
+
+One table of cases in one process: importing TensorFlow Data Validation takes longer than all of them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.compute_statistics.config import Config as StatisticsConfig
+from components.compute_statistics.logic import compute
+from components.ingest_examples.config import Config as IngestConfig
+from components.ingest_examples.logic import Source, ingest
+from components.validate_data.config import Config
+from components.validate_data.logic import Outputs, validate
+from components.validate_data.proposal import propose
+from components.validate_data.schema_file import SchemaFile
+from mlops.core import digest
+from mlops.core.decision import Decision, Verdict
+from mlops.core.errors import CorruptArtifact, DataError, SchemaError
+from mlops.core.examples import shards
+
+SCHEMA = """\
+feature {
+  name: "late"
+  type: INT
+  presence { min_fraction: 1.0 min_count: 1 }
+  shape {}
+  int_domain { min: 0 max: 1 is_categorical: true }
+  not_in_environment: "SERVING"
+  drift_comparator { infinity_norm { threshold: 0.3 } }
+}
+feature {
+  name: "carrier"
+  type: BYTES
+  presence { min_fraction: 1.0 min_count: 1 }
+  shape {}
+  domain: "carriers"
+  distribution_constraints { min_domain_mass: 0.99 }
+  drift_comparator { infinity_norm { threshold: 0.2 } }
+  skew_comparator { infinity_norm { threshold: 0.2 } }
+}
+feature {
+  name: "temp"
+  type: FLOAT
+  presence { min_fraction: 0.8 min_count: 1 }
+  value_count { min: 1 max: 1 }
+  float_domain { min: -40 max: 130 disallow_nan: true disallow_inf: true }
+  drift_comparator { jensen_shannon_divergence { threshold: 0.2 } }
+  skew_comparator { jensen_shannon_divergence { threshold: 0.2 } }
+}
+string_domain {
+  name: "carriers"
+  value: "AA" value: "UA"
+}
+default_environment: "TRAINING"
+default_environment: "SERVING"
+"""
+Columns = dict[str, Any]
+ROWS = 600
+
+
+def rows(seed: int, count: int = ROWS) -> Columns:
+    random = np.random.default_rng(seed)
+    temp = [None if gone else float(value) for value, gone in zip(random.normal(50, 10, count), random.random(count) < 0.05, strict=True)]
+    return {"late": random.integers(0, 2, count), "carrier": random.choice(["AA", "UA"], count), "temp": pa.array(temp, pa.float32())}
+
+
+class Gate:
+    """Two spans through ingest, statistics and the gate."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.schema = root / "schema.pbtxt"
+        self.schema.write_text(SCHEMA)
+        self.spans = {1: rows(1), 2: rows(2)}
+
+    def statistics(self, **settings: object) -> Path:
+        for span, columns in self.spans.items():
+            (self.root / f"span-{span}").mkdir(exist_ok=True)
+            pq.write_table(pa.table(columns), self.root / f"span-{span}" / "rows.parquet")
+        config = IngestConfig.model_validate(
+            {"format": "parquet", "window": len(self.spans) - 1 or 1, "split": {"by": "time" if len(self.spans) > 1 else "hash"}}
+        )
+        source = Source(str(self.root / "span-{SPAN}" / "rows.parquet"), max(self.spans), "")
+        ingest(config, source, str(self.schema), self.root / "examples")
+        compute(StatisticsConfig.model_validate(settings), self.root / "examples", str(self.schema), self.root / "statistics", self.root / "data.html")
+        return self.root / "statistics"
+
+    def decide(self, statistics: Path | None = None, **settings: object) -> Decision:
+        outputs = Outputs(str(self.root / "anomalies"), str(self.root / "decision.json"), str(self.root / "gate.html"))
+        config = Config.model_validate({"label": "late", "min_examples": 20, **settings})
+        return validate(config, statistics or self.statistics(), str(self.schema), outputs)
+
+    @property
+    def decision(self) -> Decision:
+        return Decision.read(self.root / "decision.json")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+def test_good_data_opens_the_gate_and_leaves_evidence(gate: Gate) -> None:
+    decision = gate.decide()
+    assert decision.is_open
+    assert gate.decision == decision
+    assert {path.parent.name for path in (gate.root / "anomalies").glob("*/SchemaDiff.pb")} == {"Split-train", "Split-validation", "Split-eval", "Span-2"}
+    assert "temp: drift from Span-1 to Span-2" in (gate.root / "gate.html").read_text()
+    assert 'role="img"' in (gate.root / "data.html").read_text()
+
+
+def _change(name: str, make: Callable[[Columns], Any]) -> Callable[[Gate], None]:
+    def plant(gate: Gate) -> None:
+        gate.spans[2][name] = make(gate.spans[2])
+
+    return plant
+
+
+def _drop(name: str) -> Callable[[Gate], None]:
+    return lambda gate: gate.spans[2].pop(name)
+
+
+def _temps(change: Callable[[float], float | None]) -> Callable[[Gate], None]:
+    return _change("temp", lambda columns: pa.array([None if value is None else change(value) for value in columns["temp"].to_pylist()], pa.float32()))
+
+
+def _schema(old: str, new: str) -> Callable[[Gate], None]:
+    def plant(gate: Gate) -> None:
+        assert old in SCHEMA
+        gate.schema.write_text(SCHEMA.replace(old, new, 1))
+
+    return plant
+
+
+FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
+    "missing column": (_drop("temp"), SchemaError, "completely missing", "bring temp back into the feed, or take the feature out at schema.pbtxt:21"),
+    "missing label": (_drop("late"), SchemaError, "the label late has more than one value: got 0", "bring late back"),
+    "new column": (_change("delay", lambda _: np.arange(ROWS)), SchemaError, "New column", "take delay out of the feed"),
+    "integers for decimals": (_change("temp", lambda _: np.arange(ROWS) % 60), SchemaError, "FLOAT but got INT", "change `type` at schema.pbtxt:22"),
+    "text for decimals": (_change("temp", lambda _: ["50.5"] * ROWS), SchemaError, "FLOAT but got STRING", "write temp as FLOAT again"),
+    "unseen category beyond tolerance": (
+        _change("carrier", lambda columns: np.where(np.arange(ROWS) % 20 == 0, "ZZ", columns["carrier"])),
+        SchemaError,
+        "ZZ (~5%)",
+        "add them at schema.pbtxt:30, or set how many may be unknown by `distribution_constraints { min_domain_mass }` at schema.pbtxt:16",
+    ),
+    "one NaN": (_change("temp", lambda _: pa.array([float("nan")] + [50.0] * (ROWS - 1), pa.float32())), SchemaError, "NaN", "schema.pbtxt:25 forbids"),
+    "one infinity": (_change("temp", lambda _: pa.array([float("inf")] + [50.0] * (ROWS - 1), pa.float32())), SchemaError, "Inf", "schema.pbtxt:25"),
+    "nearly all missing": (_temps(lambda value: value if value > 66 else None), SchemaError, "minimum fraction = 0.8", "lower presence at schema.pbtxt:23"),
+    "one gap in a required feature": (
+        _change("carrier", lambda _: ["AA", "UA"] * 299 + ["UA", None]),
+        SchemaError,
+        "not always present",
+        "fill the gaps of carrier",
+    ),
+    "out of range": (_change("late", lambda columns: np.where(np.arange(ROWS) == 0, 2, columns["late"])), SchemaError, "large value: 2", "widen min and max"),
+    "two values in one row": (_change("temp", lambda _: [[1.0, 2.0]] * ROWS), SchemaError, "more values", "schema.pbtxt:24"),
+    "drifted month": (_temps(lambda value: value + 40), DataError, "temp: drift from Span-1 to Span-2 <= 0.2", "raise the bound at schema.pbtxt:26"),
+    "drifted category": (_change("carrier", lambda _: ["AA"] * ROWS), DataError, "carrier: drift", "set validate_data.on_drift: continue"),
+    "labels all one class": (
+        _change("late", lambda _: np.ones(ROWS, int)),
+        DataError,
+        "Split-eval: the label late has more than one value: got 1",
+        "nothing to learn",
+    ),
+    "a schema blind to numeric drift": (
+        _schema("jensen_shannon_divergence", "infinity_norm"),
+        SchemaError,
+        "temp is a number whose drift_comparator has an infinity_norm",
+        "schema.pbtxt:26",
+    ),
+    "a schema without presence": (_schema("  presence { min_fraction: 0.8 min_count: 1 }\n", ""), SchemaError, "temp may be missing", "at schema.pbtxt:21"),
+    "a schema that allows NaN": (_schema("disallow_nan: true ", ""), SchemaError, "temp may be NaN", "schema.pbtxt:25"),
+    "a schema without drift": (
+        _schema("  drift_comparator { infinity_norm { threshold: 0.3 } }\n", ""),
+        SchemaError,
+        "late has no drift_comparator",
+        "schema.pbtxt:2",
+    ),
+    "a schema with a bound of nothing": (
+        _schema("infinity_norm { threshold: 0.2 }", "infinity_norm {}"),
+        SchemaError,
+        "carrier has no drift_comparator",
+        "schema.pbtxt:17",
+    ),
+    "a schema with nothing in it": (lambda gate: None, SchemaError, "the schema has no feature", "mlops schema propose"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_stops_the_run_and_names_the_fix(gate: Gate, fault: str) -> None:
+    plant, kind, what, fix = FAULTS[fault]
+    plant(gate)
+    statistics = gate.statistics()
+    if fault == "a schema with nothing in it":
+        gate.schema.write_text("")
+    with pytest.raises(kind) as error:
+        gate.decide(statistics)
+    assert type(error.value) is kind
+    assert what in str(error.value)
+    assert fix in str(error.value)
+    assert gate.decision.verdict is not Verdict.PASS, "the decision is written before the run stops"
+
+
+def test_every_anomaly_is_in_the_message_not_the_first_alone(gate: Gate) -> None:
+    gate.spans[2] |= {"delay": np.arange(ROWS), "carrier": ["ZZ"] * ROWS}
+    del gate.spans[2]["temp"]
+    with pytest.raises(SchemaError) as error:
+        gate.decide()
+    assert all(f"{name} fits the schema" in str(error.value) for name in ("delay", "carrier", "temp"))
+
+
+def test_drift_may_be_recorded_instead(gate: Gate) -> None:
+    _temps(lambda value: value + 40)(gate)
+    decision = gate.decide(on_drift="continue")
+    moved = next(check for check in decision.checks if check.rule.startswith("temp: drift"))
+    assert decision.is_open
+    assert "says to continue" in moved.rule
+    assert isinstance(moved.observed, float)
+    assert moved.observed > 0.2
+
+
+def test_a_rare_unseen_category_is_tolerated(gate: Gate) -> None:
+    gate.spans[2]["carrier"] = np.where(np.arange(ROWS) % 200 == 0, "ZZ", gate.spans[2]["carrier"])
+    assert gate.decide().is_open
+
+
+@pytest.mark.parametrize("empty", ["Split-eval", "Span-1", "Span-2"])
+def test_no_data_and_no_baseline_close_the_gate(gate: Gate, empty: str) -> None:
+    """TFDV finds no anomaly in nothing, and no drift from nothing."""
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    statistics = gate.statistics()
+    nothing = statistics_pb2.DatasetFeatureStatisticsList(datasets=[statistics_pb2.DatasetFeatureStatistics(num_examples=0)])
+    (statistics / empty / "FeatureStats.pb").write_bytes(nothing.SerializeToString())
+    with pytest.raises(DataError, match=rf"{empty} has at least 20 rows.*got 0"):
+        gate.decide(statistics)
+    assert gate.decision.verdict is not Verdict.PASS
+
+
+def test_a_single_span_has_no_baseline_unless_that_is_meant(gate: Gate) -> None:
+    del gate.spans[2]
+    statistics = gate.statistics()
+    with pytest.raises(DataError, match="there is a span before Span-1 to compare with"):
+        gate.decide(statistics)
+    assert gate.decision.verdict is Verdict.UNDECIDED
+    assert gate.decide(statistics, on_drift="off").is_open
+
+
+def test_too_few_rows_are_neither_drift_nor_none(gate: Gate) -> None:
+    with pytest.raises(DataError, match="at least 601 rows"):
+        gate.decide(min_examples=601)
+
+
+def test_statistics_that_are_none_are_corrupt(gate: Gate) -> None:
+    statistics = gate.statistics()
+    (statistics / "Split-eval" / "FeatureStats.pb").write_bytes(b"\xff\xff")
+    with pytest.raises(CorruptArtifact, match=r"Split-eval/FeatureStats\.pb"):
+        gate.decide(statistics)
+    with pytest.raises(CorruptArtifact, match="at least one split"):
+        gate.decide(gate.root / "nowhere")
+
+
+def _serving(gate: Gate, columns: Columns) -> str:
+    """Write rows as the server's log would have them, and refer to it."""
+    other = Gate(gate.root / "log")
+    other.spans = {1: columns, 2: columns}
+    other.statistics()
+    log = shards(other.root / "examples", "eval")[0]
+    return f"{log}@{digest.of_file(log)}"
+
+
+def test_serving_data_is_held_against_training_data(gate: Gate) -> None:
+    (gate.root / "log").mkdir()
+    asked = rows(3)
+    del asked["late"]
+    assert gate.decide(gate.statistics(serving=_serving(gate, asked))).is_open, "the label is not asked of the server's data"
+    asked["carrier"] = ["AA"] * ROWS
+    statistics = gate.statistics(serving=_serving(gate, asked))
+    with pytest.raises(DataError, match=r"carrier: skew from Serving to Split-train <= 0.2"):
+        gate.decide(statistics)
+    assert gate.decide(statistics, on_skew="continue").is_open
+
+
+def test_a_proposal_shows_what_data_would_change_and_keeps_the_rest(gate: Gate) -> None:
+    statistics = gate.statistics()
+    curated = SchemaFile(gate.schema).schema
+    assert propose(curated, statistics / "Span-2" / "FeatureStats.pb", "schema.pbtxt") == ""
+    gate.spans[2] |= {"delay": np.arange(ROWS), "carrier": ["ZZ"] * ROWS}
+    diff = propose(curated, gate.statistics() / "Span-2" / "FeatureStats.pb", "schema.pbtxt")
+    added = {line[1:].strip() for line in diff.splitlines() if line.startswith("+")}
+    assert {'name: "delay"', 'value: "ZZ"'} <= added
+    assert not [line for line in diff.splitlines() if line.startswith("-") and "threshold" in line]
