@@ -101,6 +101,7 @@ def serve_folder(saved_model: Path, listener: socket.socket) -> None:
     from mlops.serving.server import Options, serve  # noqa: PLC0415
     from mlops.serving.source import FolderSource  # noqa: PLC0415
 
+    process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=False)
     serve(FolderSource(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
 

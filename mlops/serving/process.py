@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from typing import TextIO
 
 _PR_SET_PDEATHSIG = 1
@@ -18,6 +19,12 @@ def follow_parent(parent: int, with_signal: signal.Signals) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
     if os.getppid() != parent:
         os.kill(os.getpid(), with_signal)
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's greetings, and its libraries' about Python versions, out of a user's terminal; before its import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\..*")
 
 
 def default_signals() -> None:

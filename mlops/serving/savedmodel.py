@@ -3,6 +3,7 @@
 This is the only file of the room that imports TensorFlow. Closing a version gives its memory back.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from mlops.core.errors import did_you_mean
 from mlops.serving.columns import Column
 from mlops.serving.errors import ModelError, RequestError, bad_request
 from mlops.serving.signature import DEFAULT_SIGNATURE, Features, Field, Signature, read_features
+
+# Its loader announces its deprecation at every load; what replaces it keeps a graph of Python objects per version.
+tf.get_logger().setLevel(logging.ERROR)
 
 DENIED_OPS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles"})
 """Operations that run code of the exporting process or touch any file: a model is a program, and ours need none of them."""

@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from mlops.core.errors import MlopsError, UsageError
+from mlops.core.errors import MlopsError
 from mlops.serving.app import ServingApp
 from mlops.serving.limits import Limits
 from mlops.serving.manager import ModelManager, Watch, load_version
@@ -30,23 +30,6 @@ class Options:
     """After SIGTERM, how long requests are still taken while readiness is off, for a balancer to look away."""
     finish_seconds: float = 20.0
     """After that, how long running requests may take to finish."""
-
-
-def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
-    """Open the listening socket; UsageError when the port is taken or the address is not this machine's."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except socket.gaierror as error:
-        raise UsageError(f"--host {host}: {error.strerror}") from None
-    listener = socket.socket(family, kind, proto)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; is another server running there? Choose another with --port") from None
-    return listener
 
 
 class Server(uvicorn.Server):

@@ -42,8 +42,19 @@ class _State:
     stopping: bool = False
 
 
-def supervise(work: Callable[[], None], crew: Crew, gone: Callable[[int], None] = lambda _: None) -> None:
-    """Run `work` in forked processes until SIGTERM or SIGINT; `gone` is told the id of each that ended.
+@dataclass(frozen=True)
+class Job:
+    """What the workers do, and what else there is to do when they come and go."""
+
+    work: Callable[[], None]
+    gone: Callable[[int], None] = lambda _: None
+    """Told the process id of each worker that ended."""
+    stopping: Callable[[], None] = lambda: None
+    """Called before the workers are told to stop."""
+
+
+def supervise(job: Job, crew: Crew) -> None:
+    """Run a job's work in forked processes until SIGTERM or SIGINT.
 
     Raises MlopsError when workers die again and again without having served.
     """
@@ -52,11 +63,11 @@ def supervise(work: Callable[[], None], crew: Crew, gone: Callable[[int], None] 
     try:
         while not state.stopping:
             while len(state.started) < crew.workers:
-                state.started[_fork(work)] = time.monotonic()
+                state.started[_fork(job.work)] = time.monotonic()
             _await_signal(state)
-            _reap(state, crew, gone)
+            _reap(state, crew, job)
     finally:
-        _stop(state, crew, gone)
+        _stop(state, crew, job)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -88,13 +99,13 @@ def _await_signal(state: _State) -> None:
         state.stopping = True
 
 
-def _reap(state: _State, crew: Crew, gone: Callable[[int], None]) -> None:
+def _reap(state: _State, crew: Crew, job: Job) -> None:
     for pid, started in list(state.started.items()):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
             continue
         del state.started[pid]
-        gone(pid)
+        job.gone(pid)
         if state.stopping:
             continue
         _LOG.error("worker %d ended with %s; another takes its place", pid, _ending(status))
@@ -103,18 +114,19 @@ def _reap(state: _State, crew: Crew, gone: Callable[[int], None]) -> None:
             raise MlopsError(f"{state.early} workers in a row ended within {crew.early_seconds:g} s of their start; the log above says why")
 
 
-def _stop(state: _State, crew: Crew, gone: Callable[[int], None]) -> None:
+def _stop(state: _State, crew: Crew, job: Job) -> None:
     state.stopping = True
+    job.stopping()
     for pid in state.started:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + crew.stop_seconds
     while state.started and time.monotonic() < deadline:
         signal.sigtimedwait([signal.SIGCHLD], 0.1)
-        _reap(state, crew, gone)
+        _reap(state, crew, job)
     for pid in list(state.started):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        gone(pid)
+        job.gone(pid)
 
 
 def _ending(status: int) -> str:
@@ -131,9 +143,10 @@ def serve_registry(listener: socket.socket, registry: Path, names: tuple[str, ..
 
     watched = source.RegistrySource(registry, names)
     try:
-        supervise(lambda: server.serve(watched, listener, server.Options()), crew, lambda pid: metrics.forget_worker(pid, shared))
+        # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
+        job = Job(lambda: server.serve(watched, listener, server.Options()), lambda pid: metrics.forget_worker(pid, shared), listener.close)
+        supervise(job, crew)
     finally:
-        listener.close()
         shutil.rmtree(shared, ignore_errors=True)
 
 

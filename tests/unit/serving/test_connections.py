@@ -15,8 +15,9 @@ import pytest
 
 from mlops.core.backends.registry import Registry, open_registry
 from mlops.serving.limits import Limits
+from mlops.serving.listener import listen
 from mlops.serving.manager import Watch
-from mlops.serving.server import Options, Server, listen, make_server
+from mlops.serving.server import Options, Server, make_server
 from mlops.serving.source import RegistrySource
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}

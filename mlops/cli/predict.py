@@ -1,0 +1,98 @@
+"""`mlops predict`: a file of raw rows through the model in production, in this process."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from mlops.core.store import Store
+
+if TYPE_CHECKING:
+    from mlops.core.backends.registry import ModelVersion
+
+
+@click.command()
+@click.argument("usecase")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--version", type=click.IntRange(min=1), help="Another version than the one in production.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write there (.csv or .jsonl), whole or not at all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def predict(store: Store, *, usecase: str, file: Path, version: int | None, output: Path | None, as_json: bool) -> None:
+    """Predict the raw rows of FILE (.csv, or .jsonl with one object a line) with the model of USECASE in production."""
+    from mlops.cli.main import print_json
+    from mlops.core.errors import UsageError
+    from mlops.serving.process import quiet_tensorflow
+    from pipelines.config import find, load
+
+    if file.suffix not in {".csv", ".jsonl"}:
+        raise UsageError(f"{file}: wanted a .csv or .jsonl file, got {file.suffix or 'no suffix'}")
+    if output is not None and output.suffix not in {".csv", ".jsonl"}:
+        raise UsageError(f"{output}: wanted a .csv or .jsonl file, got {output.suffix or 'no suffix'}")
+    loaded = load(find(usecase))
+    chosen = _choose(store, loaded.name, version)
+    # Only now: TensorFlow takes seconds, and the user's own mistakes should not.
+    quiet_tensorflow()
+    from mlops.worlds.rows import predictions
+
+    batches = predictions(loaded, chosen.path, file)
+    about: dict[str, Any] = {"model": chosen.name, "version": chosen.version, "digest": chosen.digest, "file": str(file)}
+    if output is not None:
+        about |= {"rows": _write(output, batches), "output": str(output)}
+        if as_json:
+            print_json(about)
+        else:
+            click.echo(f"{about['rows']} rows predicted by {chosen.name} version {chosen.version}: {output}")
+    elif as_json:
+        found = [one for batch in batches for one in batch]
+        print_json(about | {"rows": len(found), "predictions": found})
+    else:
+        _emit(sys.stdout, ".csv", batches)
+
+
+def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
+    from mlops.core.backends.registry import open_registry
+    from mlops.core.errors import RegistryError
+
+    registry = open_registry(str(store.models))
+    chosen = registry.get(name, version) if version else registry.champion(name)
+    if chosen is None:
+        raise RegistryError(f"{name} has no model in production yet: run `mlops run {name}` first, or give --version")
+    return chosen
+
+
+def _write(output: Path, batches: Iterator[list[Any]]) -> int:
+    """Write beside the target and rename, so that a row that stops it leaves nothing behind; return the number of rows."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    staged = output.with_name(f".{output.name}.staging")
+    try:
+        with staged.open("w", encoding="utf-8") as stream:
+            rows = _emit(stream, output.suffix, batches)
+        staged.replace(output)
+    finally:
+        staged.unlink(missing_ok=True)
+    return rows
+
+
+def _emit(stream: TextIO, suffix: str, batches: Iterator[list[Any]]) -> int:
+    """Write one line per row, in the order of the file: its number and its prediction."""
+    rows = 0
+    for batch in batches:
+        if rows == 0 and suffix == ".csv":
+            stream.write(",".join(["row", *_names(batch[0])]) + "\n")
+        for number, one in enumerate(batch, rows + 1):
+            if suffix == ".csv":
+                stream.write(f"{number},{','.join(map(str, one if isinstance(one, list) else [one]))}\n")
+            else:
+                stream.write(json.dumps({"row": number, "predictions": one}, allow_nan=False) + "\n")
+        rows += len(batch)
+    return rows
+
+
+def _names(one: Any) -> list[str]:
+    if not isinstance(one, list) or len(one) == 1:
+        return ["prediction"]
+    return [f"prediction_{at}" for at in range(len(one))]

@@ -1,0 +1,146 @@
+"""`mlops serve` as a process: a killed worker is replaced, and SIGTERM loses no request."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.core.backends.registry import open_registry
+
+ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+BODY = json.dumps({"instances": [ROW]})
+
+
+@dataclass
+class Served:
+    process: subprocess.Popen[str]
+    port: int
+
+    def workers(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def get(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
+@dataclass
+class Client:
+    """Asks whether the server is ready and then for a prediction, again and again, on one connection."""
+
+    port: int
+    answered: int = 0
+    broken: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        while not self.stop.is_set():
+            try:
+                connection.request("GET", "/readyz")
+                ready = connection.getresponse()
+                ready.read()
+                if ready.status == 503:
+                    return
+                connection.request("POST", "/v1/models/flight_delay:predict", BODY, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                content = response.read()
+                assert response.status == 200, content
+                self.answered += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.broken.append(type(error).__name__)
+                connection.close()
+
+
+@pytest.fixture(scope="module")
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("home")
+    registry = open_registry(str(home / "models"))
+    registry.promote("flight_delay", registry.publish("flight_delay", exported / "a", {}).version)
+    words = [sys.executable, "-m", "mlops.cli.main", "serve", "flight_delay", "--port", "0", "--workers", "2", "--json"]
+    environment = os.environ | {"MLOPS_HOME": str(home)}
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.match(r"http://127\.0\.0\.1:(\d+)/v1/models/flight_delay  \(version 1@sha256:", line)
+    assert found, line + (home / "log").read_text()
+    running = Served(process, int(found[1]))
+    deadline = time.monotonic() + 60
+    while len(running.workers()) < 2 or running.get("/readyz")[0] != 200:
+        assert time.monotonic() < deadline, (home / "log").read_text()
+        time.sleep(0.05)
+    yield running
+    process.kill()
+    process.wait()
+    for entry in (home / "log").read_text().splitlines():
+        assert {"time", "level", "message"} <= json.loads(entry).keys()
+
+
+def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Served) -> None:
+    clients = [Client(served.port) for _ in range(3)]
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = served.workers()
+        os.kill(before[0], signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while len(set(served.workers()) - {before[0]}) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.3)
+    for client in clients:
+        client.stop.set()
+    for thread in threads:
+        thread.join(20)
+    broken = [kind for client in clients for kind in client.broken]
+    assert len(broken) <= 3 * len(clients), broken
+    assert sum(client.answered for client in clients) > 50
+    assert served.get("/readyz")[0] == 200
+
+
+def test_metrics_are_those_of_all_workers_together(served: Served) -> None:
+    def predicted() -> float:
+        text = served.get("/metrics")[1]
+        return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(r'mlops_serving_requests_total{.*code="200".*verb="predict"', line))
+
+    before = predicted()
+    for _ in range(20):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+        connection.request("POST", "/v1/models/flight_delay:predict", BODY, {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert predicted() == before + 20
+    assert 'mlops_serving_champion_version{model="flight_delay"} 1.0' in served.get("/metrics")[1]
+
+
+def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(served: Served) -> None:
+    clients = [Client(served.port) for _ in range(3)]
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    workers = served.workers()
+    served.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert served.process.wait(15) == 0
+    assert [client.broken for client in clients] == [[], [], []]
+    assert all(client.answered > 10 for client in clients)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
