@@ -81,6 +81,17 @@ class UseCase(Settings):
         return path
 
 
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `config.yaml`, as a person writes it: without what the loader fills in."""
+    schema = UseCase.model_json_schema()
+    sections = [schema, *(section for section in schema["$defs"].values() if section.get("title") != Problem.__name__)]
+    for section in sections:
+        filled_in = {"folder"} if section is schema else set(Problem.model_fields) & set(section.get("properties", {}))
+        section["properties"] = {key: value for key, value in section.get("properties", {}).items() if key not in filled_in}
+        section["required"] = [key for key in section.get("required", []) if key not in filled_in]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A use case of ML in production"}
+
+
 def find(usecase: str) -> Path:
     """Return the folder of a use case given by its name, or by a path (with a separator in it); UsageError otherwise."""
     folder = Path(usecase).expanduser() if "/" in usecase else USECASES / usecase

@@ -13,7 +13,7 @@ from mlops.core.images import image
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT
 from mlops.report.outcome import Outcome
-from mlops.worlds.pinned import pin
+from mlops.worlds.pinned import compiled_file, pin
 from mlops.worlds.record import Submission, finish
 from pipelines.config import UseCase
 
@@ -62,6 +62,8 @@ class Laptop:
 
     def run(self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True) -> tuple[Outcome, Path]:
         """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
+        if not compiled_file(usecase, pipeline, self._store).exists():
+            self._warm_up()
         pinned = pin(usecase, pipeline, span, self._store)
         submission = Submission(usecase.name, pinned.code)
         with self._options(submission, cache=cache) as options:
@@ -74,6 +76,11 @@ class Laptop:
         with self._options(submission, cache=True) as options:
             done = localrun.resume(run_id, store=self._store.root, environments=environments(), options=options)
         return finish(done, submission, self._store)
+
+    def _warm_up(self) -> None:
+        """Start the workers' imports beside reading and compiling: a pipeline that was never compiled has no result in the cache."""
+        for environment in environments().values():
+            self._hosts.get(environment, executes=True)
 
     @contextmanager
     def _options(self, submission: Submission, *, cache: bool) -> Iterator[localrun.Options]:

@@ -35,13 +35,13 @@ class Pinned:
 
 
 def source_pattern(usecase: UseCase, store: Store) -> str:
-    """Return the absolute source pattern; fetch the data first where it is not there and the use case knows how."""
+    """Return the absolute source pattern; the use case's `data.py`, where there is one, first fetches what is missing."""
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute():
         return pattern
     folder = store.data / usecase.name
     fetcher = usecase.folder / "data.py"
-    if not folder.exists() and fetcher.is_file():
+    if fetcher.is_file():
         load(reference(fetcher)).write_spans(folder)
     return str(folder / pattern)
 
@@ -52,19 +52,18 @@ def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store) -> Pinn
     window = source.resolve(pattern, span if span is not None else usecase.source.span, usecase.ingest_examples.spans)
     code = code_digest(STEPS)
     parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
-    compiled = compiled_pipeline(usecase, pipeline, store)
+    compiled = compiled_file(usecase, pipeline, store)
+    if not compiled.exists():
+        compile_pipeline(usecase, pipeline, compiled)
     pinned = Pinned(compiled, parameters, code)
     return Pinned(compiled, {**parameters, "champion": champion(usecase.name, pinned, store)}, code)
 
 
-def compiled_pipeline(usecase: UseCase, pipeline: str, store: Store) -> Path:
-    """Return the compiled pipeline, compiling only when something that it is made from has changed."""
+def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
+    """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
     made_from = (code_digest(WIRING), digest.of_folder(usecase.folder), str(usecase.folder))
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
-    target = store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
-    if not target.exists():
-        compile_pipeline(usecase, pipeline, target)
-    return target
+    return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 
 
 def champion(name: str, pinned: Pinned, store: Store) -> str:

@@ -1,11 +1,15 @@
 """A wrong configuration is answered with file, line, key, what was wanted, what was got and the nearest valid name."""
 
+import json
+import os
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from mlops.core.errors import ConfigError, UsageError
-from pipelines.config import USECASES, find, load
+from pipelines.config import USECASES, find, json_schema, load
 
 FLIGHT_DELAY = (USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8")
 
@@ -57,3 +61,17 @@ def test_the_line_is_the_line_of_the_key(tmp_path: Path) -> None:
 def test_an_unknown_use_case_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'flight_delay'"):
         find("flight_delays")
+
+
+PUBLISHED = USECASES.parent / "docs" / "config.schema.json"
+
+
+def test_the_published_schema_is_the_models_own() -> None:
+    current = json.dumps(json_schema(), indent=2) + "\n"
+    if os.environ.get("REFRESH_GOLDEN"):
+        PUBLISHED.write_text(current, encoding="utf-8")
+    assert PUBLISHED.read_text(encoding="utf-8") == current, "if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest tests/unit/pipelines"
+
+
+def test_an_editor_accepts_what_the_loader_accepts() -> None:
+    jsonschema.validate(yaml.safe_load(FLIGHT_DELAY), json_schema())

@@ -1,0 +1,84 @@
+"""A road to production of its own, over real flights, small enough to be sabotaged a dozen times."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.core.store import Store
+from mlops.core.user_code import load, reference
+from mlops.report.outcome import Outcome
+from mlops.worlds.laptop import Laptop
+from pipelines.config import USECASES
+from pipelines.config import load as load_usecase
+
+ROWS = 6000
+Change = Callable[[Any], Any]
+
+
+@dataclass
+class Road:
+    """One store with warm workers, and use cases made from flight_delay."""
+
+    root: Path
+    laptop: Laptop
+    months: dict[int, Any]
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.root / "home")
+
+    def usecase(self, name: str, *, data: Change | None = None, config: Change | None = None, module: Change | None = None, span: int = 4) -> Path:
+        """Make a use case whose newest span, configuration or module is changed; everything else is flight_delay's."""
+        folder = self.root / "usecases" / name
+        folder.mkdir(parents=True)
+        for file in ("module.py", "schema.pbtxt"):
+            shutil.copy(USECASES / "flight_delay" / file, folder / file)
+        self._write_months(folder / "data", data, span)
+        settings = yaml.safe_load((USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8"))
+        settings["source"] = {"pattern": str(folder / "data" / "span-{SPAN}" / "flights.parquet"), "span": span}
+        settings["problem"]["metrics"][0]["at_least"] = 0.60
+        settings["train_model"] |= {"epochs": 3, "batch_size": 128}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config(settings) if config else settings), encoding="utf-8")
+        if module:
+            code = (folder / "module.py").read_text(encoding="utf-8")
+            (folder / "module.py").write_text(module(code), encoding="utf-8")
+        return folder
+
+    def run(self, folder: Path, pipeline: str = "level1", span: int | None = None) -> Outcome:
+        """Run a use case; returns what came out."""
+        outcome, report = self.laptop.run(load_usecase(folder), pipeline, span=span)
+        assert report.is_file()
+        return outcome
+
+    def _write_months(self, folder: Path, change: Change | None, newest: int) -> None:
+        for span, month in self.months.items():
+            target = folder / f"span-{span}" / "flights.parquet"
+            target.parent.mkdir(parents=True)
+            (change(month.copy()) if change and span == newest else month).to_parquet(target, index=False)
+
+
+@pytest.fixture(scope="session")
+def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+    """Real flights of January to May 2013, sampled."""
+    import pyarrow_hotfix  # noqa: F401 - before pyarrow
+    import pandas as pd
+
+    folder = tmp_path_factory.mktemp("flights")
+    load(reference(USECASES / "flight_delay" / "data.py")).write_spans(folder)
+    return {span: pd.read_parquet(folder / f"span-{span}" / "flights.parquet").sample(ROWS, random_state=span) for span in range(1, 6)}
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> Iterator[Road]:
+    """A road with a champion on it, trained on the flights up to March."""
+    root = tmp_path_factory.mktemp("road")
+    with Laptop(Store(root / "home"), quiet=True) as laptop:
+        road = Road(root, laptop, months)
+        first = road.run(road.usecase("champion"), span=3)
+        assert first.pushed is not None, first.headline
+        yield road

@@ -1,0 +1,154 @@
+"""Every planted fault is stopped by the gate that is named for it, and nothing is pushed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.core.backends.registry import open_registry
+
+from .conftest import Change, Road
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RNG = np.random.default_rng(2013)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is broken, the task that must stop it, and a word of its answer."""
+
+    name: str
+    stops_at: str
+    says: str
+    data: Change | None = None
+    config: Change | None = None
+    module: Change | None = None
+
+
+def _without_distance(month: Any) -> Any:
+    return month.drop(columns=["distance"])
+
+
+def _hour_as_words(month: Any) -> Any:
+    return month.assign(hour=month["hour"].map(lambda hour: f"{hour} o'clock"))
+
+
+def _hour_as_float(month: Any) -> Any:
+    return month.assign(hour=month["hour"].astype("float64"))
+
+
+def _new_carrier(month: Any) -> Any:
+    return month.assign(carrier=month["carrier"].where(RNG.random(len(month)) > 0.2, "ZZ"))
+
+
+def _nobody_is_late(month: Any) -> Any:
+    return month.assign(late=0)
+
+
+def _shuffled(month: Any) -> Any:
+    return month.assign(late=RNG.permutation(month["late"].to_numpy()))
+
+
+def _leak(month: Any) -> Any:
+    return month.assign(plane_age=month["late"] * 30.0 + RNG.random(len(month)))
+
+
+def _all_at_night(month: Any) -> Any:
+    return month.assign(hour=month["hour"].where(RNG.random(len(month)) > 0.5, 23))
+
+
+def _jfk_upside_down(month: Any) -> Any:
+    return month.assign(late=month["late"].where(month["origin"] != "JFK", 1 - month["late"]))
+
+
+def _untrained(settings: dict[str, Any]) -> dict[str, Any]:
+    """A candidate that passes every absolute bound but one: the champion."""
+    settings["problem"]["metrics"][0]["at_least"] = 0.30
+    settings["scope_use_case"]["reference"]["baseline_value"] = 0.30
+    settings["evaluate_model"]["baselines"] = []
+    settings["train_model"]["epochs"] = 1
+    settings["train_model"]["batch_size"] = 20_000
+    return settings
+
+
+def _nan_when_asked(code: str) -> str:
+    """Weights that are numbers while training and not afterwards."""
+    return code + NAN
+
+
+NAN = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+
+    trained = _build_model(transform_output, hyperparameters)
+
+    @keras.saving.register_keras_serializable("sabotage")
+    class NotANumber(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs if training else inputs * float("nan")
+
+    model = keras.Model(trained.inputs, NotANumber()(trained.output))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+
+SLOW = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+    import tensorflow as tf
+
+    trained = _build_model(transform_output, hyperparameters)
+
+    class Slow(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            if training:
+                return inputs
+            square = tf.random.stateless_uniform((700, 700), (1, 2))
+            wasted = tf.while_loop(lambda i, x: i < 40, lambda i, x: (i + 1, tf.linalg.l2_normalize(x @ square)), (0, square))[1]
+            return inputs + 0.0 * wasted[0, 0]
+
+    model = keras.Model(trained.inputs, Slow()(trained.output))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+
+
+FAULTS = [
+    Fault("missing column", "validate-data", "distance", data=_without_distance),
+    Fault("text where a number was", "validate-data", "hour", data=_hour_as_words),
+    Fault("type change", "validate-data", "hour", data=_hour_as_float),
+    Fault("unseen category beyond tolerance", "validate-data", "carrier", data=_new_carrier),
+    Fault("drifted month", "validate-data", "hour", data=_all_at_night),
+    Fault("labels of one class", "validate-data", "late", data=_nobody_is_late),
+    Fault("shuffled labels", "evaluate-model", "auc", data=_shuffled),
+    Fault("leaked label", "evaluate-model", "leak", data=_leak),
+    Fault("bad slice under a good average", "evaluate-model", "JFK", data=_jfk_upside_down),
+    Fault("worse than the champion", "evaluate-model", "champion", config=_untrained),
+    Fault("weights that are not numbers", "train-model", "finite", module=_nan_when_asked),
+    Fault("a model too slow to serve", "validate-infra", "latency", module=lambda code: code + SLOW),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault) -> None:
+    registry = open_registry(str(road.store.models))
+    before = registry.champion("flight_delay")
+    outcome = road.run(road.usecase(fault.name.replace(" ", "_"), data=fault.data, config=fault.config, module=fault.module))
+    stopped_by = outcome.failed.name if outcome.failed else outcome.closed.gate.replace("_", "-") if outcome.closed else "nothing"
+    said = (
+        f"{outcome.headline} {outcome.next_step} {outcome.failed.error if outcome.failed else ''} {outcome.closed.model_dump_json() if outcome.closed else ''}"
+    )
+    assert stopped_by == fault.stops_at, said
+    assert fault.says in said
+    assert outcome.exit_code in (1, 3)
+    assert outcome.pushed is None
+    assert registry.champion("flight_delay") == before
