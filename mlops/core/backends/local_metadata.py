@@ -1,7 +1,7 @@
 """Lineage in ML Metadata's SQLite file: the same tables that TFX and KFP write, so their tools read it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -108,18 +108,22 @@ class LocalMetadata:
         position: dict[str, int] = {}
         artifacts: list[Any] = []
         edges = []
-        for index, task in enumerate(tasks):
-            for kind, named in ((pb.Event.INPUT, task.inputs), (pb.Event.OUTPUT, task.outputs)):
-                for name, artifact in named.items():
-                    identity = _identity(artifact)
-                    if (task.name, kind, identity) in old:
-                        continue
-                    if identity not in position:
-                        position[identity] = len(artifacts)
-                        artifacts.append(self._artifact(artifact, types.artifact(artifact.type)))
-                    event = pb.Event(type=kind, path=pb.Event.Path(steps=[pb.Event.Path.Step(key=name)]))
-                    edges.append((index, position[identity], event))
+        for index, kind, name, artifact in self._uses(tasks):
+            identity = _identity(artifact)
+            if (tasks[index].name, kind, identity) in old:
+                continue
+            if identity not in position:
+                position[identity] = len(artifacts)
+                artifacts.append(self._artifact(artifact, types.artifact(artifact.type)))
+            event = pb.Event(type=kind, path=pb.Event.Path(steps=[pb.Event.Path.Step(key=name)]))
+            edges.append((index, position[identity], event))
         return artifacts, _once(edges)
+
+    def _uses(self, tasks: Sequence[TaskFacts]) -> Iterator[tuple[int, int, str, ArtifactFacts]]:
+        """Yield which task read or wrote which artifact under which name."""
+        for index, task in enumerate(tasks):
+            yield from ((index, self._pb.Event.INPUT, name, artifact) for name, artifact in task.inputs.items())
+            yield from ((index, self._pb.Event.OUTPUT, name, artifact) for name, artifact in task.outputs.items())
 
     def _events(self, executions: list[int]) -> set[tuple[str, int, str]]:
         events = self._store.get_events_by_execution_ids(executions)
