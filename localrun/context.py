@@ -48,6 +48,7 @@ class Job:
     attempt: Attempt | None = None
     failures: int = 0
     timed_out: bool = False
+    put_back: int = 0
 
     @property
     def container(self) -> Container:

@@ -47,13 +47,12 @@ class Fleet:
         """Have a task started; the message of its end arrives in the loop."""
 
         def arrived(message: Message) -> None:
-            if message["event"] == "ended":
-                self.loop.post(partial(deliver, message))
+            self.loop.post(partial(deliver, message))
 
         try:
             self.host(container).submit(execution, launch, arrived)
         except LocalrunError as error:
-            arrived({"event": "ended", "error": str(error)})
+            arrived({"event": "ended", "error": str(error), "begun": False})
 
     def close(self) -> None:
         """Stop listening; whoever owns the hosts ends them."""

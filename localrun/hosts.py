@@ -35,6 +35,7 @@ class Host:
         self._lock = threading.Lock()
         self._watchers: list[Deliver] = []
         self._waiting: dict[str, Deliver] = {}
+        self._begun: set[str] = set()
         self._stamps: dict[str, tuple[int, int]] = {}
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Started by the thread that reads from it: the kernel ties a process's life to the thread that started it.
@@ -60,7 +61,7 @@ class Host:
         return self.seconds is not None and not self.error
 
     def submit(self, identity: str, launch: Path, deliver: Deliver) -> None:
-        """Have a task forked from a launch file; `started` and `ended` are delivered. WorkerError when the host is gone."""
+        """Have a task forked from a launch file; its `ended` is delivered, also when the host dies. WorkerError when it is dead."""
         with self._lock:
             self._waiting[identity] = deliver
         try:
@@ -68,7 +69,8 @@ class Host:
         except OSError as error:
             with self._lock:
                 self._waiting.pop(identity, None)
-            raise WorkerError(self.error or f"the warm process is gone: {error.strerror}") from error
+            self.error = self.error or f"the warm process is gone: {error.strerror}"
+            raise WorkerError(self.error) from error
 
     def cancel(self, identity: str, *, kill: bool = False) -> None:
         """Have a task and all its descendants ended: asked first and killed after the launch file's grace, or killed at once."""
@@ -150,7 +152,11 @@ class Host:
             self._tell(list(self._watchers), self._state())
             return
         with self._lock:
-            deliver = self._waiting.pop(message["id"], None) if event == "ended" else self._waiting.get(message["id"])
+            if event == "started":
+                self._begun.add(message["id"])
+                return
+            self._begun.discard(message["id"])
+            deliver = self._waiting.pop(message["id"], None)
         if deliver is not None:
             deliver(message)
 
@@ -161,7 +167,7 @@ class Host:
             waiting, self._waiting = self._waiting, {}
             watchers = list(self._watchers)
         for identity, deliver in waiting.items():
-            deliver({"event": "ended", "id": identity, "error": reason})
+            deliver({"event": "ended", "id": identity, "error": reason, "begun": identity in self._begun})
         self._tell(watchers, self._state())
 
     @staticmethod

@@ -153,6 +153,10 @@ class Journal:
         rows = self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
         return self._run(rows[0]) if rows else None
 
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs."""
+        return {row[0] for row in self._rows("SELECT run_id FROM runs")}
+
     def runs(self) -> list[RunRow]:
         """Return all runs, the newest first."""
         return [self._run(row) for row in self._rows("SELECT * FROM runs ORDER BY started DESC, run_id DESC")]

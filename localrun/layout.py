@@ -13,6 +13,9 @@ from typing import IO
 
 from localrun.errors import StoreError
 
+_BEGINNINGS = frozenset({"lock", "pipeline.yaml", ".staging-pipeline.yaml"})
+"""All that a run's folder holds before the journal knows the run."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -53,13 +56,31 @@ def new_run_folder(layout: Layout, wanted: str) -> str:
 
 
 @contextlib.contextmanager
+def alone(layout: Layout) -> Iterator[None]:
+    """Be the only one who starts a run in this store, for the moment that takes."""
+    with explained(layout.root), (layout.root / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def sweep(layout: Layout, known: set[str]) -> None:
+    """Remove what is left of runs whose runner died before the journal knew them; only while `alone`."""
+    with contextlib.suppress(FileNotFoundError):
+        for folder in (layout.root / "runs").iterdir():
+            if folder.name not in known and all(path.name in _BEGINNINGS for path in folder.iterdir()):
+                discard(folder)
+
+
+@contextlib.contextmanager
 def locked(layout: Layout, run_id: str) -> Iterator[None]:
     """Own a run for as long as this process lives; the kernel gives the lock back however it ends.
 
     Raises StoreError when another process owns it.
     """
-    with explained(layout.run(run_id)), (layout.run(run_id) / "lock").open("w") as stream:
-        if not _lock(stream):
+    with explained(layout.run(run_id)):
+        stream = (layout.run(run_id) / "lock").open("w")
+    with stream:
+        if not _lock(stream, fcntl.LOCK_EX):
             raise StoreError(f"run {run_id} is being executed by another process")
         yield
 
@@ -68,14 +89,14 @@ def is_owned(layout: Layout, run_id: str) -> bool:
     """Whether a living process executes the run."""
     try:
         with (layout.run(run_id) / "lock").open("r") as stream:
-            return not _lock(stream)
+            return not _lock(stream, fcntl.LOCK_SH)
     except OSError:
         return False
 
 
-def _lock(stream: IO[str]) -> bool:
+def _lock(stream: IO[str], kind: int) -> bool:
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in {errno.EAGAIN, errno.EACCES}:
             return False

@@ -22,7 +22,7 @@ from localrun.events import RunFinished, RunStarted
 from localrun.graph import leaves
 from localrun.hosts import Hosts
 from localrun.journal import Journal, RunRow
-from localrun.layout import Layout, is_owned, locked, new_run_folder, write_whole
+from localrun.layout import Layout, alone, is_owned, locked, new_run_folder, sweep, write_whole
 from localrun.load import load
 from localrun.options import Options
 from localrun.parameters import given
@@ -42,12 +42,17 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
     check_images(loaded, environments)
     values = given(parameters, loaded.root.input_parameters)
     layout = Layout(Path(store).absolute())
-    started = options.clock()
-    run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
-    with contextlib.closing(Journal(layout.root)) as journal, locked(layout, run_id):
-        write_whole(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
-        row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
-        return _execute(Context(loaded, row.run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts), row)
+    with contextlib.closing(Journal(layout.root)) as journal, ExitStack() as stack:
+        with alone(layout):
+            sweep(layout, journal.run_ids())
+            started = options.clock()
+            run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
+            stack.enter_context(locked(layout, run_id))
+            write_whole(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
+            row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
+            journal.write_run(row)
+            journal.flush()
+        return _execute(Context(loaded, run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts), row)
 
 
 def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:

@@ -13,6 +13,7 @@ from localrun.fleet import Fleet
 from localrun.graph import Graph, Node, leaves, task_runtime
 from localrun.hosts import Message
 from localrun.journal import Execution
+from localrun.layout import discard
 from localrun.loop import Loop
 from localrun.outcome import Outcome, conclude, import_artifact
 from localrun.records import State, TaskRun, Values
@@ -20,6 +21,9 @@ from localrun.spec import Container, Importer
 
 _FLUSH_SECONDS = 0.2
 """Cache hits need not be durable at once: found again is as good. Everything that ran is."""
+
+_PUT_BACK = 3
+"""How often a task may lose its host before it has started; more often than that, something is wrong with it."""
 
 
 class Scheduler:
@@ -218,7 +222,19 @@ class Scheduler:
     def _ended(self, execution: str, message: Message) -> None:
         """A task's process and all its descendants are gone."""
         job = self._running.pop(execution)
+        if not message.get("begun", True) and job.put_back < _PUT_BACK and not self.cancelled:
+            self._put_back(job)
+            return
         self._loop.work(partial(conclude, self.context, job, message, self.cancelled), partial(self._concluded, job))
+
+    def _put_back(self, job: Job) -> None:
+        """The host died before it started the task: that was no attempt."""
+        assert job.attempt is not None
+        discard(job.attempt.staging)
+        self._write_execution(job, State.FAILED, Values(), "")
+        job.put_back += 1
+        job.record = replace(job.record, attempts=job.record.attempts - 1)
+        self._waiting.append(job)
 
     def _concluded(self, job: Job, outcome: Outcome) -> None:
         """An attempt has been judged: done, to be tried again, or failed for good."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from pathlib import Path
 
 STAGES = """
@@ -102,6 +103,17 @@ def die(number: int):
 
 
 @dsl.component(target_image=IMAGE)
+def kill_host_once(marker: str) -> str:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        keeper = os.getppid()
+        host = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(host, signal.SIGKILL)
+        time.sleep(60)
+    return "alive"
+
+
+@dsl.component(target_image=IMAGE)
 def linger(folder: str):
     script = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); "
     script += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
@@ -135,6 +147,13 @@ def edit_source(file: str, data: dsl.Output[dsl.Dataset]):
     Path(data.path).write_text("x")
 
 
+@dsl.component(target_image=IMAGE)
+def uses_helper() -> str:
+    import helper
+
+    return helper.VALUE
+
+
 @dsl.component
 def lightweight(text: str) -> str:
     return text.upper()
@@ -155,4 +174,24 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    """Wait until a process is gone."""
+    deadline = time.monotonic() + seconds
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_alive(pid)
+
+
+def appears(path: Path, seconds: float = 20.0) -> str:
+    """Wait until a file has content and return it."""
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+    return path.read_text()
