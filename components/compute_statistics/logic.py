@@ -1,12 +1,12 @@
 """Computes TFDV's statistics of splits and spans, reading every example once.
 
-TFDV's generators are combiners: each shard group gets an accumulator, and a split or a span is the merge of its groups. The
-numbers are those of `tfdv.generate_statistics_from_tfrecord`, up to the tolerance of its quantile sketches.
+TFDV's generators are combiners: a split accumulates batch by batch; the newest spans, which are part of a split as well,
+accumulate apart and are merged into it. What is held in memory does not grow with rows or spans, and the numbers are those
+of `tfdv.generate_statistics_from_tfrecord`, up to the tolerance of its sketches.
 """
 
 import pickle
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from mlops.core.errors import EmptyDataset, SchemaError
 from mlops.core.examples import Manifest, read_schema, record_batches, split_folder, verified
 
 FILE = "FeatureStats.pb"
-Groups = dict[tuple[str, int], list[Any]]
-"""The generators' accumulators of each split of each span."""
+Group = list[Any]
+"""What TFDV's generators have accumulated over some examples, one accumulator per generator."""
 
 
 def compute(config: Config, examples: Path | str, schema: str, statistics: Path | str, pictures_path: Path | str) -> dict[str, Path]:
@@ -61,30 +61,35 @@ class _InProcess:
 
     def of_examples(self, folder: Path, manifest: Manifest) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
         """Describe each split, and the newest spans over all splits."""
-        groups: Groups = {}
-        for shard in manifest.shards:
-            key = (shard.split, shard.span)
-            if key not in groups:
-                # Without the schema: a column that it does not know must show up, and so must one of another type.
-                groups[key] = self._add(record_batches(folder, shard.split, None, self._batch_rows, shard.span), f"split {shard.split} of span {shard.span}")
         newest = newest_spans(manifest)
-        # Merging changes the accumulators, and the newest spans are part of a split as well.
-        spans = {span: [_copy(group) for (_, number), group in groups.items() if number == span] for span in newest}
-        found = {split_folder(split): self._extract([group for (name, _), group in groups.items() if name == split]) for split in manifest.splits()}
-        return found | {f"Span-{span}": self._extract(parts) for span, parts in spans.items()}
+        splits: dict[str, Group] = {}
+        spans: dict[int, Group] = {}
+        for split, span in dict.fromkeys((shard.split, shard.span) for shard in manifest.shards):
+            # Without the schema: a column that it does not know must show up, and so must one of another type.
+            batches = record_batches(folder, split, None, self._batch_rows, span)
+            what = f"split {split} with span {span}"
+            if span not in newest:
+                splits[split] = self._add(splits.get(split), batches, what)
+                continue
+            group = self._add(None, batches, what)
+            spans[span] = self._merge(spans.get(span), _copy(group), f"span {span}")
+            splits[split] = self._merge(splits.get(split), group, what)
+        found = {split_folder(split): self._extract(group) for split, group in splits.items()}
+        return found | {f"Span-{span}": self._extract(group) for span, group in spans.items()}
 
     def of_serving(self, path: Path) -> statistics_pb2.DatasetFeatureStatisticsList:
         """Describe a TFRecord file of tf.Examples; EmptyDataset when it has none."""
         decoder = ExamplesToRecordBatchDecoder(None)
         with path.open("rb") as stream:
-            group = self._add((decoder.DecodeBatch(block) for block in _blocks(record for _, record in tfrecord.read(stream, path))), str(path))
-        result = self._extract([group])
+            blocks = _blocks(record for _, record in tfrecord.read(stream, path))
+            result = self._extract(self._add(None, (decoder.DecodeBatch(block) for block in blocks), str(path)))
         if not result.datasets[0].num_examples:
             raise EmptyDataset(f"{path}: wanted examples as the server got them, got none; leave compute_statistics.serving empty until there are some")
         return result
 
-    def _add(self, batches: Iterable[pa.RecordBatch], what: str) -> list[Any]:
-        group = [generator.create_accumulator() for generator in self._generators]
+    def _add(self, group: Group | None, batches: Iterable[pa.RecordBatch], what: str) -> Group:
+        if group is None:
+            group = [generator.create_accumulator() for generator in self._generators]
         try:
             for batch in batches:
                 group = [generator.add_input(one, batch) for generator, one in zip(self._generators, group, strict=True)]
@@ -92,15 +97,17 @@ class _InProcess:
             raise _changing_type(what, error) from error
         return group
 
-    def _extract(self, groups: list[list[Any]]) -> statistics_pb2.DatasetFeatureStatisticsList:
+    def _merge(self, group: Group | None, other: Group, what: str) -> Group:
+        """Merge two groups, which may change both."""
+        if group is None:
+            return other
         try:
-            merged = reduce(self._merge, groups)
+            return [generator.merge_accumulators(pair) for generator, *pair in zip(self._generators, group, other, strict=True)]
         except TypeError as error:
-            raise _changing_type("spans that belong together", error) from error
-        return stats_impl.extract_statistics_output(merged, self._generators)
+            raise _changing_type(what, error) from error
 
-    def _merge(self, left: list[Any], right: list[Any]) -> list[Any]:
-        return [generator.merge_accumulators([one, other]) for generator, one, other in zip(self._generators, left, right, strict=True)]
+    def _extract(self, group: Group) -> statistics_pb2.DatasetFeatureStatisticsList:
+        return stats_impl.extract_statistics_output(group, self._generators)
 
 
 class _Beam:
@@ -134,9 +141,9 @@ def _blocks(records: Iterable[bytes], size: int = 4096) -> Iterator[list[bytes]]
         yield block
 
 
-def _copy(group: list[Any]) -> list[Any]:
+def _copy(group: Group) -> Group:
     """Copy accumulators the way Beam moves them between workers; some are C++ objects."""
-    copied: list[Any] = pickle.loads(pickle.dumps(group))  # noqa: S301 - our own bytes, never stored
+    copied: Group = pickle.loads(pickle.dumps(group))  # noqa: S301 - our own bytes, never stored
     return copied
 
 
