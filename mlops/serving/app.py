@@ -58,7 +58,8 @@ class ServingApp:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._manager.start()
+        # The port is opened after this: a worker that takes another's place gets no request before it can answer.
+        await asyncio.to_thread(self._manager.start)
         yield
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._manager.stop)

@@ -89,7 +89,8 @@ class ModelManager:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch in a thread of its own; the first look loads what is there."""
+        """Load what is there, then go on watching in a thread of its own."""
+        self._look()
         self._thread = threading.Thread(target=self._run, name="model-manager", daemon=True)
         self._thread.start()
 
@@ -153,13 +154,15 @@ class ModelManager:
             self._measure(name, model, published)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.poll()
-            except Exception:
-                # The watcher must outlive anything that one look can meet; the loaded versions go on answering.
-                _LOG.exception("the look at the registry failed")
-            self._stop.wait(self._watch.seconds)
+        while not self._stop.wait(self._watch.seconds):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self.poll()
+        except Exception:
+            # The watcher must outlive anything that one look can meet; the loaded versions go on answering.
+            _LOG.exception("the look at the registry failed")
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int:
         """Find the version to answer with; the lock is held."""
