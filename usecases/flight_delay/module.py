@@ -14,7 +14,8 @@ LABEL = "late"
 CATEGORIES = ("carrier", "origin", "dest")
 HOURS, WEEKDAYS = 24, 7
 REQUIRED_NUMBERS = ("distance",)
-OPTIONAL_NUMBERS = ("plane_age", "plane_seats", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+OPTIONAL_NUMBERS = ("plane_age", "plane_seats", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+"""Temperature and dew point are left out: over three months they tell the season, and the next month has another one (README.md)."""
 BUCKETED = ("humid", "pressure", "wind_speed")
 BUCKETS = 8
 CROSSES = (("carrier", "hour"), ("origin", "hour"), ("day_of_week", "hour"), ("dest", "origin"))
@@ -45,22 +46,27 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
     """Build and compile a wide and deep model over the transformed features.
 
     The wide part is a logistic regression with crosses of two categories, the deep part a small network over embeddings
-    and numbers. Hyperparameters: hidden_units (list), dropout, learning_rate, cross_l2, decay_steps (0 for a constant rate).
+    and numbers. Hyperparameters: hidden_units (list), embedding, dropout, learning_rate and cross_l2; the learning rate
+    falls to nothing over `train_steps`.
     """
-    sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES}
-    sizes |= {"hour": HOURS, "day_of_week": WEEKDAYS}
+    sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES} | {"hour": HOURS, "day_of_week": WEEKDAYS}
     buckets = {f"{name}_bucket": BUCKETS + 1 for name in BUCKETED}
     numbers = [*REQUIRED_NUMBERS, *OPTIONAL_NUMBERS, *(f"{name}_missing" for name in OPTIONAL_NUMBERS)]
     inputs = {name: keras.Input((1,), name=name, dtype="int64") for name in (*sizes, *buckets)}
     inputs |= {name: keras.Input((1,), name=name, dtype="float32") for name in numbers}
     numeric = keras.layers.Concatenate(name="numbers")([inputs[name] for name in numbers])
-    wide = _wide(inputs, sizes, buckets, numeric, float(hyperparameters.get("cross_l2", 1e-5)))
-    deep = _deep(inputs, sizes, numeric, hyperparameters)
-    logit = keras.layers.Add(name="logit")([wide, deep])
-    model = keras.Model(inputs, keras.layers.Activation("sigmoid", name="probability")(logit))
-    rate: Any = float(hyperparameters.get("learning_rate", 2e-3))
-    if decay_steps := int(hyperparameters.get("decay_steps", 0)):
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps, alpha=0.05)
+    crosses = {pair: inputs[pair[0]] * sizes[pair[1]] + inputs[pair[1]] for pair in CROSSES}
+    cross_sizes = [sizes[left] * sizes[right] for left, right in CROSSES]
+    regularizer = keras.regularizers.L2(float(hyperparameters.get("cross_l2", 1e-5)))
+    logits = [
+        _lookup("categories", [inputs[name] for name in (*sizes, *buckets)], [*sizes.values(), *buckets.values()], 1),
+        _lookup("crosses", list(crosses.values()), cross_sizes, 1, regularizer),
+        keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="weights")(numeric),
+        _deep([inputs[name] for name in sizes], list(sizes.values()), numeric, hyperparameters),
+    ]
+    probability = keras.layers.Activation("sigmoid", name="probability")(keras.layers.Add(name="logit")(logits))
+    rate = keras.optimizers.schedules.CosineDecay(float(hyperparameters.get("learning_rate", 2e-3)), int(hyperparameters["train_steps"]))
+    model = keras.Model(inputs, probability)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")], jit_compile=False)
     return model
 
@@ -84,26 +90,20 @@ def _bucketed(number: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     return tf.where(known, bucket + 1, tf.zeros_like(bucket))
 
 
-def _wide(inputs: dict[str, Any], sizes: dict[str, int], buckets: dict[str, int], numeric: Any, cross_l2: float) -> Any:
-    """Return the logit of a logistic regression on categories, buckets, numbers and crosses of two categories."""
-    weights = [_embedding(inputs[name], size, 1) for name, size in (sizes | buckets).items()]
-    for left, right in CROSSES:
-        crossed = keras.ops.add(inputs[left] * sizes[right], inputs[right])
-        weights.append(_embedding(crossed, sizes[left] * sizes[right], 1, keras.regularizers.L2(cross_l2)))
-    weights.append(keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(numeric))
-    return keras.layers.Add()(weights)
-
-
-def _deep(inputs: dict[str, Any], sizes: dict[str, int], numeric: Any, hyperparameters: dict[str, Any]) -> Any:
+def _deep(categories: list[Any], sizes: list[int], numeric: Any, hyperparameters: dict[str, Any]) -> Any:
     """Return the logit of a small network on embeddings and numbers."""
-    hidden = keras.layers.Concatenate()([*(_embedding(inputs[name], sizes[name], width) for name, width in EMBEDDINGS.items()), numeric])
-    for units in hyperparameters.get("hidden_units", (64, 32)):
-        hidden = keras.layers.Dense(int(units), activation="relu")(hidden)
-        hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.3)))(hidden)
-    return keras.layers.Dense(1)(hidden)
+    embedded = _lookup("embeddings", categories, sizes, int(hyperparameters.get("embedding", 4)))
+    hidden = keras.layers.Concatenate(name="deep")([embedded, numeric])
+    for layer, units in enumerate(hyperparameters.get("hidden_units", (64, 32))):
+        hidden = keras.layers.Dense(int(units), activation="relu", name=f"hidden_{layer}")(hidden)
+        hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.3)), name=f"dropout_{layer}")(hidden)
+    return keras.layers.Dense(1, name="deep_logit")(hidden)
 
 
-def _embedding(index: Any, size: int, width: int, regularizer: Any = None) -> Any:
-    """Look indices of shape [rows, 1] up in a table; a table of width 1 holds weights and starts at zero."""
+def _lookup(name: str, indices: list[Any], sizes: list[int], width: int, regularizer: Any = None) -> Any:
+    """Look several features up in one table, each in its own range: weights to add up for width 1, embeddings side by side otherwise."""
+    offsets = [sum(sizes[:position]) for position in range(len(sizes))]
+    index = keras.layers.Concatenate(name=f"{name}_index")(indices) + tf.constant([offsets], tf.int64)
     start = "zeros" if width == 1 else "uniform"
-    return keras.layers.Flatten()(keras.layers.Embedding(size, width, embeddings_initializer=start, embeddings_regularizer=regularizer)(index))
+    table = keras.layers.Embedding(sum(sizes), width, embeddings_initializer=start, embeddings_regularizer=regularizer, name=name)
+    return keras.ops.sum(table(index), axis=1) if width == 1 else keras.layers.Flatten(name=f"{name}_flat")(table(index))

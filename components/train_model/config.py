@@ -1,0 +1,57 @@
+"""The `train_model` section: how long, from where and how reproducibly a model is trained."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mlops.core.problem import Task
+from mlops.core.settings import Settings
+
+
+class EarlyStopping(Settings):
+    """When more epochs would only fit the training rows better."""
+
+    patience: int = Field(default=2, ge=1)
+    """Epochs without a better loss on the `validation` split before training stops; the best epoch's weights are kept."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """Smallest fall of that loss that counts."""
+
+
+class RunFn(Settings):
+    """What a TFX module's `run_fn(fn_args)` is given; not read for a module with `build_model`."""
+
+    train_steps: int | None = Field(default=None, ge=1)
+    eval_steps: int | None = Field(default=None, ge=1)
+    custom_config: dict[str, Any] = Field(default_factory=dict)
+    examples: Literal["transformed", "raw"] = "transformed"
+    """What `train_files` and `eval_files` are; `transformed` needs transform_features.materialize."""
+    eval_split: str = "validation"
+    """The split that `eval_files` point at. The judged split stays unseen unless it is named here."""
+
+
+class Config(Settings):
+    """How a model is trained; `label` and `task` come from the `problem` section."""
+
+    label: str
+    task: Task
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    """Handed to `build_model` as they are, with `train_steps` (optimizer steps of the whole training) added; to `run_fn` as `fn_args.hyperparameters`."""
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=512, ge=1)
+    """Rows per optimizer step."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    seed: int = Field(default=20130101, ge=0, lt=1 << 32)
+    """Of initial weights, shuffling and dropout."""
+    deterministic: bool = True
+    """Whether two trainings on the same data give the same weights, bit by bit; TensorFlow then uses only operations that promise it."""
+    warm_start: bool = False
+    """Whether weights start as the champion's where path and shape agree; what they mean must agree too, so keep the vocabularies stable."""
+    checkpoints: bool = True
+    """Whether an interrupted training goes on after its last whole epoch when it is started again with the same output folder."""
+    read_rows: int = Field(default=32_768, ge=1)
+    """Rows that are read and transformed at once."""
+    shuffle_rows: int = Field(default=1 << 18, ge=1)
+    """Rows that are shuffled among each other and held in memory while they are trained on."""
+    memory_mib: int = Field(default=192, ge=0)
+    """Transformed rows beyond this many MiB wait on disk between epochs, so that memory does not grow with the rows."""
+    run_fn: RunFn = RunFn()

@@ -1,0 +1,35 @@
+"""The training's picture for the report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.train_model.fitting import Fitted
+from mlops.core import pictures
+
+
+def draw(path: Path | str, fitted: Fitted, facts: Mapping[str, str | float]) -> None:
+    """Write the curves of every metric over the epochs, training beside validation, and the training's facts."""
+    names = [name for name in fitted.history if not name.startswith("val_")]
+    parts = [pictures.table(("", ""), list(facts.items()))]
+    for name in names:
+        parts.append(_curve(name, fitted))
+    pictures.write(path, pictures.fragment("Training", *parts))
+
+
+def _curve(name: str, fitted: Fitted) -> pictures.Markup:
+    with pictures.figure(4.5, 2.4) as figure:
+        axes = figure.add_subplot()
+        for label, key in (("training", name), ("validation", f"val_{name}")):
+            values = fitted.history.get(key, [])
+            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=label)
+        axes.axvline(fitted.best_epoch, linestyle=":", color="#8a8f98", label="kept")
+        axes.set_title(name)
+        axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
+        axes.legend()
+        return pictures.svg(figure, f"{name} over the epochs, training and validation")
+
+
+def draw_without_history(path: Path | str, rows: int) -> None:
+    """Write what is known of a training that a module's own `run_fn` did."""
+    pictures.write(path, pictures.fragment("Training", f"The module's own run_fn trained on {rows:,} rows; its curves are in its logs under model_run/."))

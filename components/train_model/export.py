@@ -1,0 +1,84 @@
+"""Exports a trained model with its transform: one SavedModel that takes raw features, as a request or as tf.Examples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.train_model.raw_features import RawFeature
+from mlops.core.problem import Task
+
+Tensors = Mapping[str, Any]
+
+
+def export(model: keras.Model, transform: tft.TFTransformOutput, features: Sequence[RawFeature], task: Task, folder: Path) -> None:
+    """Write the SavedModel.
+
+    Signatures: `serving_default` (one tensor per raw feature -> `predictions`, [rows, K]), `classify` (classification) and
+    `regress` (all but several classes), which take serialized tf.Examples, and `transform_features`.
+    """
+    served = _Served(model, transform, features, task)
+    signatures = {"serving_default": served.predict_raw, "transform_features": served.transform_examples}
+    if task != "regression":
+        signatures["classify"] = served.classify
+    if task != "multiclass_classification":
+        signatures["regress"] = served.regress
+    tf.saved_model.save(served, str(folder), signatures=signatures)
+
+
+class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
+    """What is exported: the weights, the transform's tables, and the functions over them."""
+
+    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, features: Sequence[RawFeature], task: Task) -> None:
+        super().__init__()
+        self.transform = transform.transform_features_layer()
+        # The variables alone: a tracked Keras model would be traced again, for functions that nobody calls.
+        self.weights = [weight.value for weight in model.variables]
+        self._predict = tf.function(partial(_predict, model, self.transform), reduce_retracing=True)
+        self._features = tuple(features)
+        self._is_binary = task == "binary_classification"
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        request = {feature.name: feature.spec() for feature in features}
+        self.predict_raw = tf.function(self._predict_raw, input_signature=[request])
+        self.classify = tf.function(self._classify, input_signature=[examples])
+        self.regress = tf.function(self._regress, input_signature=[examples])
+        self.transform_examples = tf.function(self._transform_examples, input_signature=[examples])
+
+    def _predict_raw(self, request: Tensors) -> Tensors:
+        return {"predictions": self._predict({feature.name: feature.from_request(request[feature.name]) for feature in self._features})}
+
+    def _classify(self, examples: tf.Tensor) -> Tensors:
+        scores = self._predict(self._parsed(examples))
+        if self._is_binary:
+            scores = tf.concat([1 - scores, scores], axis=1)
+        classes = tf.strings.as_string(tf.range(tf.shape(scores)[1]))
+        return {"classes": tf.tile(classes[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
+
+    def _regress(self, examples: tf.Tensor) -> Tensors:
+        return {"outputs": self._predict(self._parsed(examples))[:, 0]}
+
+    def _transform_examples(self, examples: tf.Tensor) -> Tensors:
+        return dict(self.transform(self._parsed(examples)))
+
+    def _parsed(self, examples: tf.Tensor) -> Tensors:
+        return dict(tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features}))
+
+
+def _predict(model: keras.Model, transform: Callable[[Tensors], Tensors], raw: Tensors) -> tf.Tensor:
+    """Return the model's output for raw features as float32 of shape [rows, K]."""
+    known = transform(raw)
+    names = input_names(model) or tuple(known)
+    output = model({name: known[name] for name in names}, training=False)
+    return tf.cast(tf.reshape(output, [tf.shape(output)[0], -1]), tf.float32)
+
+
+def input_names(model: keras.Model) -> tuple[str, ...] | None:
+    """Return the names of a model's inputs when it takes a dictionary that says them; None for a subclassed model."""
+    inputs = getattr(model, "_inputs_struct", None)
+    if isinstance(inputs, dict):
+        return tuple(inputs)
+    return tuple(tensor.name for tensor in model.inputs) if getattr(model, "inputs", None) else None

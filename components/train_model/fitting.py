@@ -1,0 +1,118 @@
+"""Fits a compiled Keras model to rows: early stopping, checkpoints, and a stop at the first loss that is not a number."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.train_model.config import Config
+from components.train_model.rows import Block, Order, Rows
+from components.train_model.state import TrainingState
+from mlops.core.errors import TrainingError
+from mlops.core.problem import Task
+
+log = logging.getLogger(__name__)
+Step = Callable[[tuple[dict[str, tf.Tensor], tf.Tensor]], dict[str, Any]]
+"""Keras' `train_step` or `test_step`."""
+
+
+class Fitted(NamedTuple):
+    """How a training went."""
+
+    history: dict[str, list[float]]
+    """Per epoch, by Keras' names: `loss`, `val_loss` and the model's own metrics."""
+    best_epoch: int
+    """Counted from 1; the epoch whose weights were kept."""
+
+
+def seed_everything(config: Config) -> None:
+    """Seed Keras, NumPy and Python, and make TensorFlow deterministic where asked for; names of layers start anew."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def check_labels(rows: Rows, split: str, task: Task) -> None:
+    """Raise TrainingError for rows that nothing can be learned from: none at all, one class, labels that are no classes."""
+    if not len(rows):
+        raise TrainingError(f"wanted rows in the split {split!r}, got none; widen ingest_examples.window")
+    values = rows.labels
+    if not all(math.isfinite(value) for value in values):
+        raise TrainingError(f"{rows.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity; set disallow_nan in the schema")
+    if task == "regression" or split != "train":
+        return
+    if len(values) == 1:
+        (value,) = values
+        raise TrainingError(f"{rows.label}: wanted at least two classes in the split {split!r}, got {value:g} in all {len(rows)} rows; look at the source")
+    if task == "binary_classification" and set(values) != {0, 1}:
+        raise TrainingError(f"{rows.label}: wanted the labels 0 and 1 of a binary classification, got {', '.join(f'{value:g}' for value in sorted(values))}")
+
+
+def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, checkpoint: Path) -> Fitted:
+    """Train until the validation loss no longer falls; the model ends with the best epoch's weights.
+
+    Blocks of rows are given to TensorFlow whole and cut into batches there, by a function that is traced once. A
+    checkpoint, where there is one, is gone on from. Raises TrainingError at the first batch whose loss is not finite.
+    """
+    order = Order(config.seed, config.shuffle_rows)
+    _build(model, training)
+    train_block, test_block = (_traced(step, training.example()) for step in (model.train_step, model.test_step))
+    state = TrainingState.read(checkpoint, model) if config.checkpoints else TrainingState()
+    while len(state.losses) < config.epochs and not state.is_over(config.early_stopping):
+        epoch = len(state.losses)
+        numbers = _numbers(model, train_block, training.shuffled(order, epoch), config.batch_size, f"epoch {epoch + 1}")
+        tested = _numbers(model, test_block, validation.blocks(), config.read_rows, f"the validation after epoch {epoch + 1}")
+        numbers |= {f"val_{name}": value for name, value in tested.items()}
+        state.add(numbers, model)
+        log.info("epoch %d: %s", epoch + 1, ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
+        if config.checkpoints:
+            state.write(checkpoint, model)
+    state.restore_best(model)
+    if not all(np.isfinite(weight.numpy()).all() for weight in model.weights):
+        raise TrainingError("wanted finite weights after the last epoch, got NaN or infinity; lower the learning rate")
+    return Fitted(state.history, state.best_epoch)
+
+
+def _build(model: keras.Model, rows: Rows) -> None:
+    """Let the optimizer and the metrics make their variables, which a traced function must not."""
+    model.optimizer.build(model.trainable_variables)
+    features, label = rows.example()
+    model.test_step(({name: tf.constant(values) for name, values in features.items()}, tf.constant(label)))
+
+
+def _traced(step: Step, example: Block) -> Callable[..., tf.Tensor]:
+    """Make a function that runs a step over blocks of any number of rows, traced once."""
+    specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
+    traced: Callable[..., tf.Tensor] = tf.function(partial(_each_batch, step), input_signature=[*specs, tf.TensorSpec([], tf.int32)])
+    return traced
+
+
+def _each_batch(step: Step, features: dict[str, tf.Tensor], label: tf.Tensor, batch_size: tf.Tensor) -> tf.Tensor:
+    """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
+    count = tf.shape(label)[0]
+    start, is_finite = tf.constant(0), tf.constant(True)
+    while start < count and is_finite:
+        end = tf.minimum(start + batch_size, count)
+        logs = step(({name: values[start:end] for name, values in features.items()}, label[start:end]))
+        is_finite = tf.math.is_finite(logs["loss"])
+        start = end
+    return start
+
+
+def _numbers(model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str) -> dict[str, float]:
+    """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
+    model.reset_metrics()
+    rows = 0
+    for features, label in blocks:
+        rows += int(run(features, label, batch_size))
+        loss = float(model.get_metrics_result()["loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for wild values")
+    return {name: float(value) for name, value in model.get_metrics_result().items()}

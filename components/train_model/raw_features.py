@@ -1,0 +1,70 @@
+"""The raw features that a model is asked with: their types, whether they may be missing, and how a request says so."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from mlops.core.errors import SchemaError, did_you_mean
+from mlops.core.problem import Task
+
+_DTYPES = {schema_pb2.FLOAT: tf.float32, schema_pb2.INT: tf.int64, schema_pb2.BYTES: tf.string}
+_WORDS = {tf.float32: "float", tf.int64: "int", tf.string: "string"}
+MISSING_INT = -1
+"""A raw request gives every feature a number; in an optional one NaN, this and the empty string stand for no value."""
+
+
+class RawFeature(NamedTuple):
+    """One feature of a request."""
+
+    name: str
+    dtype: tf.DType
+    required: bool
+    shape: tuple[int, ...]
+    """Of one row's value: () for a single value."""
+
+    def spec(self) -> tf.TensorSpec:
+        """Return the tensor that a raw request holds."""
+        return tf.TensorSpec([None, *self.shape], self.dtype, name=self.name)
+
+    def parser(self) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
+        """Return how the feature is read from a tf.Example, as tf.Transform was given it."""
+        return tf.io.FixedLenFeature(self.shape or (1,), self.dtype) if self.required else tf.io.VarLenFeature(self.dtype)
+
+    def from_request(self, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
+        """Shape a request's tensor as tf.Transform was given it: a column, or a sparse one without the missing values."""
+        if self.required:
+            return values if self.shape else tf.expand_dims(values, 1)
+        if self.dtype.is_floating:
+            known = ~tf.math.is_nan(values)
+        else:
+            known = tf.not_equal(values, "" if self.dtype == tf.string else tf.constant(MISSING_INT, self.dtype))
+        rows = tf.where(known)
+        indices = tf.concat([rows, tf.zeros_like(rows)], axis=1)
+        shape = tf.stack([tf.size(values, tf.int64), tf.constant(1, tf.int64)])
+        return tf.SparseTensor(indices, tf.boolean_mask(values, known), shape)
+
+
+def raw_features(schema: schema_pb2.Schema, label: str) -> list[RawFeature]:
+    """Return the features of a request in the schema's order, the label left out; SchemaError when there is no such label."""
+    names = [feature.name for feature in schema.feature]
+    if label not in names:
+        raise SchemaError(f"the schema has no feature for problem.label {label!r}{did_you_mean(label, names)}")
+    skipped = (schema_pb2.DEPRECATED, schema_pb2.DISABLED)
+    return [_raw_feature(feature) for feature in schema.feature if feature.name != label and feature.lifecycle_stage not in skipped]
+
+
+def write_features(path: Path, features: list[RawFeature], label: str, task: Task) -> None:
+    """Write `features.json`, by which a server checks requests."""
+    listed = [{"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required} for feature in features]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"features": listed, "label": label, "task": task}, indent=2) + "\n", encoding="utf-8")
+
+
+def _raw_feature(feature: schema_pb2.Feature) -> RawFeature:
+    if feature.type not in _DTYPES:
+        raise SchemaError(f"feature {feature.name!r}: wanted the type INT, FLOAT or BYTES, got {schema_pb2.FeatureType.Name(feature.type)}")
+    shape = tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else ()
+    return RawFeature(feature.name, _DTYPES[feature.type], feature.HasField("shape"), () if shape == (1,) else shape)

@@ -1,0 +1,137 @@
+"""Transformed rows: made once from the examples, kept in memory or on disk, and shuffled anew for every epoch."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+
+from mlops.core.errors import TrainingError, did_you_mean
+from mlops.core.examples import record_batches
+
+Columns = dict[str, npt.NDArray[Any]]
+"""Arrays of equally many rows by feature, the label among them."""
+Block = tuple[Columns, npt.NDArray[Any]]
+"""The features of some rows, and their labels."""
+
+
+class Recipe(NamedTuple):
+    """How examples become the rows that a model is trained on."""
+
+    schema: schema_pb2.Schema
+    transform: tft.TFTransformOutput
+    label: str
+    features: Sequence[str]
+    """Transformed features that the model takes."""
+
+    def columns(self, examples: Path, split: str, read_rows: int) -> Iterator[Columns]:
+        """Yield a split's transformed rows in blocks; the label is the transformed one, or the raw one when the module drops it."""
+        layer = self.transform.transform_features_layer()
+        raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
+        adapter = TensorAdapter(raw.TensorAdapterConfig())
+        for batch in record_batches(examples, split, self.schema, read_rows):
+            tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
+            transformed = layer(tensors)
+            label = transformed.get(self.label, tensors.get(self.label))
+            yield {**{name: _dense(name, transformed) for name in self.features}, self.label: _dense(self.label, {self.label: label})}
+
+
+class Rows:
+    """The rows of one split, block by block; blocks beyond a number of bytes lie on disk."""
+
+    def __init__(self, blocks: Iterator[Columns], label: str, folder: Path, memory_bytes: int) -> None:
+        """Take the blocks in; the folder is there for those that do not fit."""
+        self.label = label
+        self._blocks: list[Columns | Path] = []
+        self._counts: list[int] = []
+        self.labels: dict[float, int] = {}
+        """How often each value of the label occurs, up to a few different values."""
+        held = 0
+        for block in blocks:
+            size = sum(values.nbytes for values in block.values())
+            held += size
+            self._add_labels(block[label])
+            self._counts.append(len(block[label]))
+            self._blocks.append(block if held <= memory_bytes else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz"))
+
+    def __len__(self) -> int:
+        return sum(self._counts)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in the order of the examples."""
+        for index in range(len(self._blocks)):
+            yield self._split(self._load(index))
+
+    def shuffled(self, order: "Order", epoch: int) -> Iterator[Block]:
+        """Yield the rows in an order of their own for every epoch, the same whenever it is asked for again."""
+        random = np.random.default_rng((order.seed, epoch))
+        group: list[int] = []
+        for index in random.permutation(len(self._blocks)).tolist():
+            group.append(index)
+            if sum(self._counts[member] for member in group) >= order.rows:
+                yield self._shuffled(group, random)
+                group = []
+        if group:
+            yield self._shuffled(group, random)
+
+    def example(self) -> Block:
+        """Return the first row, as a block of one."""
+        return self._split({name: values[:1] for name, values in self._load(0).items()})
+
+    def _shuffled(self, group: list[int], random: np.random.Generator) -> Block:
+        """Join blocks and shuffle their rows, feature by feature so that only one of them is held twice."""
+        blocks = [self._load(index) for index in group]
+        order = random.permutation(sum(self._counts[index] for index in group))
+        return self._split({name: np.concatenate([block[name] for block in blocks])[order] for name in blocks[0]})
+
+    def _split(self, columns: Columns) -> Block:
+        return {name: values for name, values in columns.items() if name != self.label}, columns[self.label]
+
+    def _load(self, index: int) -> Columns:
+        block = self._blocks[index]
+        if isinstance(block, dict):
+            return block
+        with np.load(block, allow_pickle=False) as file:
+            return dict(file)
+
+    def _add_labels(self, labels: npt.NDArray[Any]) -> None:
+        if len(self.labels) > _MANY:
+            return
+        values, counts = np.unique(labels, return_counts=True)
+        for value, count in zip(values[: _MANY + 1].tolist(), counts.tolist(), strict=False):
+            self.labels[value] = self.labels.get(value, 0) + count
+
+
+class Order(NamedTuple):
+    """How rows are shuffled: every group of so many rows within itself, from a seed and the epoch."""
+
+    seed: int
+    rows: int
+
+
+_MANY = 1000
+
+
+def _dense(name: str, tensors: dict[str, Any]) -> npt.NDArray[Any]:
+    value = tensors.get(name)
+    if value is None:
+        raise TrainingError(f"the model wants {name!r}, but preprocessing_fn does not return it{did_you_mean(name, tensors)}")
+    if not isinstance(value, tf.Tensor):
+        raise TrainingError(f"{name}: wanted a dense tensor from preprocessing_fn, got {type(value).__name__}; make it dense there")
+    array: npt.NDArray[Any] = value.numpy()
+    if array.dtype == object:
+        raise TrainingError(f"{name}: wanted numbers from preprocessing_fn, got strings; give them a vocabulary there")
+    return array
+
+
+def _to_disk(block: Columns, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **block)
+    return path

@@ -1,0 +1,84 @@
+"""Where a training stands after an epoch: its numbers, its best weights, and the checkpoint it can go on from."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from components.train_model.config import EarlyStopping
+
+Weights = list[npt.NDArray[Any]]
+_STATE, _BEST, _HISTORY = "state", "best", "history"
+
+
+class TrainingState:
+    """The epochs so far."""
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self._best: Weights = []
+
+    @property
+    def losses(self) -> list[float]:
+        """Loss on the validation split after each epoch."""
+        return self.history.get("val_loss", [])
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the lowest of these losses, counted from 1."""
+        return int(np.argmin(self.losses)) + 1
+
+    def is_over(self, stopping: EarlyStopping) -> bool:
+        """Whether the last epochs brought no better loss."""
+        patience = stopping.patience
+        return len(self.losses) > patience and min(self.losses[-patience:]) > min(self.losses[:-patience]) - stopping.min_delta
+
+    def add(self, numbers: dict[str, float], model: keras.Model) -> None:
+        """Take in an epoch, and its weights when it is the best so far."""
+        for name, value in numbers.items():
+            self.history.setdefault(name, []).append(value)
+        if self.best_epoch == len(self.losses):
+            self._best = [weight.numpy() for weight in model.weights]
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Give the model the best epoch's weights."""
+        for weight, value in zip(model.weights, self._best, strict=True):
+            weight.assign(value)
+
+    def write(self, checkpoint: Path, model: keras.Model) -> None:
+        """Write all variables of model and optimizer, the best weights and the numbers, whole or not at all."""
+        variables = [variable.numpy() for variable in _variables(model)]
+        staged = checkpoint.with_name(f".{checkpoint.name}.staging.npz")
+        history = np.frombuffer(json.dumps(self.history).encode(), np.uint8)
+        np.savez(staged, **_named(_STATE, variables), **_named(_BEST, self._best), **{_HISTORY: history})
+        staged.replace(checkpoint)
+
+    @classmethod
+    def read(cls, checkpoint: Path, model: keras.Model) -> Self:
+        """Set model and optimizer as a checkpoint says; a fresh state when there is none, or one of another model."""
+        state = cls()
+        if not checkpoint.is_file():
+            return state
+        with np.load(checkpoint, allow_pickle=False) as file:
+            saved = dict(file)
+        variables = _variables(model)
+        values = [saved[name] for name in _named(_STATE, variables) if name in saved]
+        if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+            return state
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        state.history = json.loads(saved[_HISTORY].tobytes())
+        state._best = [saved[name] for name in _named(_BEST, model.weights)]
+        return state
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{prefix}-{index}": value for index, value in enumerate(values)}

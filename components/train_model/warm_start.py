@@ -1,0 +1,48 @@
+"""Weights that travel beside a SavedModel, and a training that starts from the champion's."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mlops.core.backends.registry import ModelVersion, open_registry
+from mlops.core.errors import RegistryError
+
+log = logging.getLogger(__name__)
+WEIGHTS = Path("assets.extra") / "weights.npz"
+"""Below the SavedModel; every weight by its path in the Keras model."""
+
+
+def save_weights(model: keras.Model, saved_model: Path) -> None:
+    """Write the weights for a later warm start."""
+    path = saved_model / WEIGHTS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{weight.path: weight.numpy() for weight in model.weights})
+
+
+def warm_start(model: keras.Model, registry: str, champion: str) -> list[str]:
+    """Set those weights that the champion has under the same path with the same shape, and return their paths."""
+    path = find(registry, champion).path / WEIGHTS
+    if not path.is_file():
+        log.warning("no warm start: %s keeps no %s", champion, WEIGHTS)
+        return []
+    with np.load(path, allow_pickle=False) as file:
+        known = dict(file)
+    taken = [weight for weight in model.weights if weight.path in known and known[weight.path].shape == tuple(weight.shape)]
+    for weight in taken:
+        weight.assign(known[weight.path])
+    left = [weight.path for weight in model.weights if weight not in taken]
+    log.info("warm start from %s: %d of %d weights; new: %s", champion, len(taken), len(model.weights), ", ".join(left) or "none")
+    return [weight.path for weight in taken]
+
+
+def find(root: str, champion: str) -> ModelVersion:
+    """Return the version that `<version>@<digest>` names; the digest tells which of the registry's models it is."""
+    registry = open_registry(root)
+    for name in registry.names():
+        try:
+            return registry.resolve(name, champion)
+        except RegistryError:
+            continue
+    raise RegistryError(f"{root}: wanted the champion {champion}, got no model with a version of that digest; was it deleted?")
