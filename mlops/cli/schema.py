@@ -1,5 +1,7 @@
 """`mlops schema`: the curated schema in a table, and what data would change in it."""
 
+import os
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -73,6 +75,8 @@ def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None
 
 def _diff(usecase: "UseCase", window: "Window", path: Path) -> str:
     """Describe one span as the pipeline would, without keeping anything, and compare with the curated schema."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported, and says nothing of use here
+    warnings.simplefilter("ignore", FutureWarning)
     from google.protobuf import text_format
 
     from components.compute_statistics.config import Config as StatisticsConfig

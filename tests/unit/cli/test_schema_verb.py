@@ -1,0 +1,60 @@
+"""`mlops schema` shows what was curated, and only proposes what data would change."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mlops.cli.main import cli
+from mlops.core.user_code import ROOT
+
+USECASE = ROOT / "usecases" / "flight_delay"
+
+
+def call(*words: str, home: Path) -> str:
+    result = CliRunner().invoke(cli, ["schema", *words], env={"MLOPS_HOME": str(home)}, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_show_lists_every_feature_with_its_bounds(tmp_path: Path) -> None:
+    shown = json.loads(call("show", "flight_delay", "--json", home=tmp_path))
+    features = {feature["name"]: feature for feature in shown["features"]}
+    assert features["late"]["environments_without"] == ["SERVING"]
+    assert features["carrier"]["values"].startswith("16 values: 9E, AA")
+    assert all(feature["drift_at_most"] and feature["present_in"] for feature in features.values())
+    assert "wind_gust" in call("show", "flight_delay", home=tmp_path)
+
+
+@pytest.fixture
+def usecase(tmp_path: Path) -> Path:
+    """flight_delay on its own sample, as CSV, with a column that the schema does not know and a carrier it does not know either."""
+    folder = tmp_path / "flight_delay"
+    shutil.copytree(USECASE, folder, ignore=shutil.ignore_patterns("__pycache__", "data.py", "flights.py"))
+    text = (folder / "config.yaml").read_text()
+    source = tmp_path / "sample-{SPAN}.csv"
+    (folder / "config.yaml").write_text(text.replace("pattern: span-{SPAN}/flights.parquet", f'pattern: "{source}"').replace("format: parquet", "format: csv"))
+    header, *rows = (USECASE / "sample.csv").read_text().splitlines()
+    lines = [f"{header},gate", *(f"{row},{number % 40}" for number, row in enumerate(rows))]
+    (tmp_path / "sample-1.csv").write_text("\n".join(lines).replace(",UA,", ",ZZ,") + "\n")
+    return folder
+
+
+def test_propose_prints_a_diff_and_changes_nothing(tmp_path: Path, usecase: Path) -> None:
+    before = (usecase / "schema.pbtxt").read_bytes()
+    proposal = json.loads(call("propose", str(usecase), "--json", home=tmp_path / "home"))
+    added = {line[1:].strip() for line in proposal["diff"].splitlines() if line.startswith("+")}
+    assert proposal["span"] == 1
+    assert {'name: "gate"', "type: INT", 'value: "ZZ"'} <= added
+    assert (usecase / "schema.pbtxt").read_bytes() == before
+
+
+def test_propose_without_a_schema_describes_the_whole_span(tmp_path: Path, usecase: Path) -> None:
+    (usecase / "schema.pbtxt").write_text("")
+    diff = json.loads(call("propose", str(usecase), "--json", home=tmp_path / "home"))["diff"]
+    added = "\n".join(line[1:] for line in diff.splitlines() if line.startswith("+"))
+    for name, kind in (("late", "INT"), ("carrier", "BYTES"), ("temp", "FLOAT"), ("hour", "INT")):
+        block = next(block for block in added.split("feature {") if f'name: "{name}"' in block)
+        assert f"type: {kind}" in block
