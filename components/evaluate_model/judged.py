@@ -172,7 +172,9 @@ class _Judge:
         try:
             self._keep(CHAMPION, self.rivals.champion(rows))
         except tf.errors.OpError as error:
-            self.champion_fault = str(error.message).partition("\n")[0]
+            # TensorFlow puts what happened between where it happened and the name of the node.
+            lines = [line for line in str(error.message).split("\n\t [[")[0].splitlines() if line]
+            self.champion_fault = lines[-1] if lines else type(error).__name__
 
     def _keep(self, name: str, values: Values) -> None:
         self.parts.setdefault(name, []).append(values)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,8 +22,9 @@ from components.evaluate_model.judged import Judged
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from components.evaluate_model.measured import Measured, measure
 from components.evaluate_model.slices import Column
-from mlops.core.decision import Decision
-from mlops.core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError
+from mlops.core.backends.registry import open_registry
+from mlops.core.decision import Decision, Verdict
+from mlops.core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
 
 WHY = "measured on this world"
 MORE = [
@@ -38,9 +40,9 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 def _judged(task: str) -> Judged:
-    """Make 600 rows with two models; some rows have no carrier, and one airport has no late flight."""
+    """Make 300 rows with two models; some rows have no carrier, and one airport has no late flight."""
     random = np.random.default_rng(5)
-    count = 600
+    count = 300
     carrier, hour = random.integers(MISSING, 3, count).astype(np.int32), random.integers(0, 2, count).astype(np.int32)
     if task == "multiclass_classification":
         scores = random.dirichlet((1, 1, 1), (2, count)).astype(np.float32)
@@ -75,7 +77,7 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path:
         judged = dataclasses.replace(judged, models={"candidate": judged.models["candidate"]})
     found = {}
     for engine in ("in_process", "beam"):
-        config = Config(label="late", task=task, slices=(("carrier",), ("carrier", "hour")), engine=engine, batch_size=250, **TASKS[task])
+        config = Config(label="late", task=task, slices=(("carrier",), ("carrier", "hour")), engine=engine, batch_size=120, **TASKS[task])
         found[engine] = _flat(measure(config, judged, tmp_path / engine))
     ours, theirs = found["in_process"], found["beam"]
     assert set(ours) == set(theirs)
@@ -218,3 +220,75 @@ def test_examples_that_were_cut_short_are_not_judged_by(tmp_path: Path, small: P
     shard.write_bytes(shard.read_bytes()[:-20])
     with pytest.raises(CorruptArtifact, match="Split-eval"):
         _run(tmp_path, SMALL, examples, small / "model")
+
+
+class Demanding(tf.Module):
+    """A model that needs a feature which the rows do not have."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def regress(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"outputs": tf.io.parse_example(examples, {"gone": tf.io.FixedLenFeature([], tf.float32)})["gone"]}
+
+
+def test_a_champion_that_cannot_read_the_rows_leaves_the_gate_undecided(small: Path, tmp_path: Path) -> None:
+    model = Demanding()
+    tf.saved_model.save(model, str(tmp_path / "demanding"), signatures={"regress": model.regress})
+    registry = open_registry(str(tmp_path / "registry"))
+    registry.publish("another", small / "model" / "Format-Serving", {})
+    champion = registry.publish("this", tmp_path / "demanding", {})
+    decision, numbers = _run(tmp_path, SMALL, small / "examples", small / "model", champion.reference)
+    assert decision.verdict is Verdict.UNDECIDED
+    assert [check.rule for check in decision.checks if check.verdict is Verdict.UNDECIDED] == ["the champion 1 predicts the same rows"]
+    assert "Feature: gone" in numbers["champion"]["fault"]
+
+
+def test_records_of_another_type_than_the_schemas_are_named(small: Path, tmp_path: Path) -> None:
+    examples = write_examples(tmp_path / "examples", rows(10, 1), rows(300, 2), SCHEMA.replace('"load" type: FLOAT', '"load" type: INT'))
+    with pytest.raises(SchemaError, match="load"):
+        _run(tmp_path, SMALL, examples, small / "model")
+
+
+def test_scores_that_are_no_probabilities_are_not_measured(tmp_path: Path) -> None:
+    judged = _judged("binary_classification")
+    logits = dataclasses.replace(judged, models={"candidate": judged.models["candidate"] * 4 - 2})
+    measured = measure(Config(label="late", task="binary_classification"), logits, tmp_path)
+    assert "wanted probabilities" in measured.faults[0]
+    assert not measured.slices
+
+
+class Pair(tf.Module):
+    """Serves two columns, one per class, under a name of its own; and, if told so, a second numeric output."""
+
+    def __init__(self, several: bool) -> None:
+        super().__init__()
+        self.several = several
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        late = tf.sigmoid(tf.io.parse_example(examples, SPEC)["load"])
+        return {"pair": tf.stack([1 - late, late], axis=1)} | ({"other": late} if self.several else {})
+
+
+def test_two_columns_are_the_probability_of_the_second_class(small: Path, tmp_path: Path) -> None:
+    for several in (False, True):
+        model = Pair(several)
+        tf.saved_model.save(model, str(tmp_path / f"model{several}"), signatures={"serving_default": model.serve})
+    decision, _ = _run(tmp_path, SMALL, small / "examples", tmp_path / "modelFalse")
+    assert decision.is_open, decision.summary
+    with pytest.raises(MlopsError, match=r"one numeric output .* got \['other', 'pair'\]"):
+        _run(tmp_path, SMALL, small / "examples", tmp_path / "modelTrue")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"slice_thresholds": [{"metric": "auc", "slices": [["hour"]], "at_least": 0.5}]}, r"\['hour'\] is not among slices"),
+        ({"slice_thresholds": [{"metric": "auc", "slices": [[]]}]}, "exactly one of at_least and at_most, got none"),
+        ({"change": [{"metric": "auc", "at_least_change": 0.1, "at_most_change": 0.2}]}, "got at_least_change and at_most_change"),
+        ({"baselines": [{"kind": "rate_table"}]}, "wanted keys for a rate_table"),
+        ({"expected_slices": [{"origin": "JFK"}]}, r"\['origin'\] is not among slices"),
+    ],
+)
+def test_a_rule_that_could_not_be_checked_is_refused_at_compile(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Config.model_validate(SMALL | wrong)

@@ -4,16 +4,19 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
+from kfp import dsl
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from world import SCHEMA, Model, Planted, Rows, read, rows, write_examples
 
+from components.evaluate_model.component import evaluate_model
 from components.evaluate_model.config import Config
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from mlops.core.backends.registry import open_registry
@@ -220,3 +223,23 @@ def test_tfma_reads_the_output_as_its_own(world: World) -> None:
     assert len(result.plots) == 1
     champion = tfma.load_eval_result(str(run.folder / "tfma"), model_name="baseline")
     assert dict(champion.slicing_metrics)[()][""][""]["auc"]["doubleValue"] == pytest.approx(run.logged["champion_auc"], abs=1e-6)
+
+
+def test_the_component_returns_the_verdict_and_logs_the_numbers(world: World, tmp_path: Path) -> None:
+    examples = world.example_folder("plain")
+    artifacts = {name: SimpleNamespace(path=str(tmp_path / name)) for name in ("evaluation", "decision", "pictures")}
+    metrics = dsl.Metrics(uri=str(tmp_path / "metrics"))
+    blessed = evaluate_model.python_func(
+        config=CONFIG | {"batch_size": 700.0},  # kfp hands integers over as floats
+        schema=str(examples / "schema.pbtxt"),
+        examples=SimpleNamespace(path=str(examples)),
+        model=SimpleNamespace(path=str(world.model(GOOD))),
+        champion="",
+        registry=str(world.root / "registry"),
+        metrics=metrics,
+        **artifacts,
+    )
+    assert blessed is True
+    assert metrics.metadata["blessed"] == 1.0
+    assert metrics.metadata["auc"] > 0.7
+    assert Decision.read(tmp_path / "decision").is_open
