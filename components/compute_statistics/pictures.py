@@ -12,7 +12,6 @@ from mlops.core import pictures
 from mlops.core.pictures import Markup, Series
 
 BINS = 24
-TOP = 12
 _SHOWN = ("Split-train", "Split-eval", "Serving")
 """What histograms compare; validation is a sample of train's own spans."""
 
@@ -81,7 +80,10 @@ def _words(feature: Feature) -> str:
 def _numbers(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
     low = min(feature.num_stats.min for feature in features)
     high = max(feature.num_stats.max for feature in features)
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    if all(feature.type == statistics_pb2.FeatureNameStatistics.INT for feature in features) and high - low < BINS:
+        edges = np.arange(low - 0.5, high + 1.5)  # a bar a number
+    else:
+        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     labels = [f"{left:.4g} to {right:.4g}" for left, right in pairwise(edges)]
     return [_rebin(feature, edges) for feature in features], labels
 
@@ -101,12 +103,11 @@ def _rebin(feature: Feature, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 
 
 def _categories(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
-    """Compare the most frequent values of the first data set; the last bar is all others."""
+    """Compare the values that are most frequent in the first data set."""
     counts = [{bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets} for feature in features]
-    labels = list(counts[0])[:TOP]
+    labels = list(counts[0])[:BINS]
     shares = []
     for count in counts:
         total = max(sum(count.values()), 1)
-        top = [count.get(label, 0) / total for label in labels]
-        shares.append(np.array([*top, max(1 - sum(top), 0.0)]))
-    return shares, [*labels, "all others"]
+        shares.append(np.array([count.get(label, 0) / total for label in labels]))
+    return shares, labels
