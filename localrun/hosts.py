@@ -192,7 +192,7 @@ class Hosts:
 
     def get(self, environment: Environment, *, executes: bool) -> Host:
         """Return the host of an environment, started if need be; one for plain commands imports nothing."""
-        preload = (_EXECUTOR, *environment.preload) if executes else ()
+        preload = (_EXECUTOR, *(name for name in environment.preload if name != _EXECUTOR)) if executes else ()
         key = f"{environment.key()} {preload}"
         with self._lock:
             host = self._hosts.get(key)

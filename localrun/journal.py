@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from localrun.codec import Codec, text
 from localrun.errors import StoreError
+from localrun.layout import Layout
 from localrun.records import State, TaskRun, Values
 
 _VERSION = 1
@@ -65,12 +65,12 @@ class Execution:
 class Journal:
     """Writes are collected until `flush` commits them together; belongs to the thread that opened it."""
 
-    def __init__(self, store: Path) -> None:
-        self.file = store / "localrun.sqlite"
-        self.codec = Codec(store)
+    def __init__(self, layout: Layout) -> None:
+        self.file = layout.journal
+        self.codec = Codec(layout.root)
         self._pending: list[tuple[str, tuple[Any, ...]]] = []
         with self._explained():
-            store.mkdir(parents=True, exist_ok=True)
+            layout.root.mkdir(parents=True, exist_ok=True)
             self._sql = sqlite3.connect(self.file, timeout=_BUSY_MS / 1000, isolation_level=None)
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute("PRAGMA synchronous = FULL")

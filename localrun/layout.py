@@ -23,6 +23,11 @@ class Layout:
 
     root: Path
 
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.root / "localrun.sqlite"
+
     def run(self, run_id: str) -> Path:
         """Folder of a run."""
         return self.root / "runs" / run_id

@@ -42,7 +42,7 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
     check_images(loaded, environments)
     values = given(parameters, loaded.root.input_parameters)
     layout = Layout(Path(store).absolute())
-    with contextlib.closing(Journal(layout.root)) as journal, ExitStack() as stack:
+    with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
         with alone(layout):
             sweep(layout, journal.run_ids())
             started = options.clock()
@@ -61,8 +61,8 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
     Raises StoreError for an unknown run, or one that another process executes.
     """
     options = options or Options()
-    layout = Layout(Path(store).absolute())
-    with contextlib.closing(Journal(layout.root)) as journal:
+    layout = _existing(store)
+    with contextlib.closing(Journal(layout)) as journal:
         row = _known(journal, run_id)
         with locked(layout, run_id):
             loaded = load(layout.run(run_id) / "pipeline.yaml")
@@ -76,26 +76,31 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
 def runs(store: Path) -> list[RunSummary]:
     """List the runs of a store, the newest first."""
     layout = Layout(Path(store).absolute())
-    if not (layout.root / "localrun.sqlite").exists():
+    if not layout.journal.exists():
         return []
-    with contextlib.closing(Journal(layout.root)) as journal:
+    with contextlib.closing(Journal(layout)) as journal:
         return [RunSummary(row.run_id, row.pipeline, _state(layout, row), row.started, row.seconds) for row in journal.runs()]
 
 
 def show(store: Path, run_id: str) -> Run:
     """Return a run as the journal has it; StoreError when there is no such run."""
-    layout = Layout(Path(store).absolute())
-    if not (layout.root / "localrun.sqlite").exists():
-        raise StoreError(f"{layout.root}: no store: no run has been started here")
-    with contextlib.closing(Journal(layout.root)) as journal:
+    layout = _existing(store)
+    with contextlib.closing(Journal(layout)) as journal:
         row = _known(journal, run_id)
         return _as_run(layout, replace(row, state=_state(layout, row)), tuple(journal.tasks(run_id)))
+
+
+def _existing(store: Path) -> Layout:
+    layout = Layout(Path(store).absolute())
+    if not layout.journal.exists():
+        raise StoreError(f"{layout.root}: no store: no run has been started here")
+    return layout
 
 
 def _known(journal: Journal, run_id: str) -> RunRow:
     row = journal.run(run_id)
     if row is None:
-        raise StoreError(f"no run {run_id!r}{nearest(run_id, [known.run_id for known in journal.runs()][:200])}")
+        raise StoreError(f"no run {run_id!r}{nearest(run_id, sorted(journal.run_ids())[-200:])}")
     return row
 
 

@@ -20,7 +20,6 @@ import importlib
 import importlib.machinery
 import json
 import os
-import runpy
 import signal
 import socket
 import threading
@@ -151,7 +150,7 @@ class Keeper:
             if pid:
                 continue
             if kill_at is not None and time.monotonic() >= kill_at:
-                _signal_all(_descendants(), signal.SIGKILL)
+                _signal_descendants(signal.SIGKILL)
             told = signal.sigtimedwait(_KEPT, 3600.0 if kill_at is None else 0.05)
             if told is not None and told.si_signo != signal.SIGCHLD:
                 kill_at = self.stop(told.si_signo)
@@ -160,7 +159,7 @@ class Keeper:
         """Ask the descendants to end, or kill them when told to or when the host died; return when to kill them."""
         if number == _KILL or os.getppid() != self.parent:
             return 0.0
-        _signal_all(_descendants(), signal.SIGTERM)
+        _signal_descendants(signal.SIGTERM)
         return time.monotonic() + float(self.launch["grace"])
 
 
@@ -218,10 +217,7 @@ class Task:
             sys.modules["numpy.random"].seed()
         sys.argv = [_EXECUTOR, *self.launch["argv"]]
         _read_sources_afresh(self.launch["cwd"])
-        if _EXECUTOR in sys.modules:
-            sys.modules[_EXECUTOR].executor_main()
-        else:
-            runpy.run_module(_EXECUTOR, run_name="__main__")
+        sys.modules[_EXECUTOR].executor_main()
 
 
 def _read_sources_afresh(folder: str) -> None:
@@ -253,24 +249,16 @@ def _finish(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _descendants() -> list[int]:
-    parents: dict[int, list[int]] = {}
+def _signal_descendants(number: int) -> None:
+    children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
                 parent = int(stream.read().rpartition(")")[2].split()[1])
-                parents.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
-    waiting = [os.getpid()]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found += children
-        waiting += children
-    return found
-
-
-def _signal_all(pids: list[int], number: int) -> None:
-    for pid in pids:
+                children.setdefault(parent, []).append(int(entry.name))
+    found = children.get(os.getpid(), [])
+    for pid in found:  # grows while it is walked
+        found += children.get(pid, [])
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
