@@ -31,6 +31,14 @@ class Rival(NamedTuple):
     registry: str
 
 
+class Target(NamedTuple):
+    """Where a push goes, whom it replaces, and which submission asks for it."""
+
+    champion: str
+    registry: str
+    submission: str
+
+
 class Data(NamedTuple):
     """Examples, and the gate that they have passed."""
 
@@ -81,7 +89,7 @@ def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask:
     return validate_infra(config=usecase.section("validate_infra"), model=candidate.model, evaluation=candidate.evaluation)
 
 
-def pushed(usecase: UseCase, candidate: Candidate, infra: dsl.PipelineTask, rival: Rival) -> dsl.PipelineTask:
+def pushed(usecase: UseCase, candidate: Candidate, infra: dsl.PipelineTask, target: Target) -> dsl.PipelineTask:
     """Publish the candidate and make it the champion."""
     return push_model(
         config=usecase.section("push_model"),
@@ -90,5 +98,5 @@ def pushed(usecase: UseCase, candidate: Candidate, infra: dsl.PipelineTask, riva
         evaluated=candidate.decision,
         served=infra.outputs["decision"],
         examples=candidate.examples,
-        **rival._asdict(),
+        **target._asdict(),
     )

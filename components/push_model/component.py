@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from mlops.core.images import image
+from mlops.core.images import BASE, image
 
 
-@dsl.component(target_image=image("data"))
+@dsl.component(base_image=BASE, target_image=image("data"))
 def push_model(
     config: dict,
     name: str,
@@ -13,6 +13,7 @@ def push_model(
     examples: dsl.Input[dsl.Dataset],
     champion: str,
     registry: str,
+    submission: str,
     pushed: dsl.Output[dsl.Artifact],
 ) -> str:
     """Publish a model that has passed every gate as the next version, and make it the champion; return `<version>@<digest>`.
@@ -26,10 +27,11 @@ def push_model(
         examples: What the model was trained and judged on; its manifest goes into the version's.
         champion: The version that the model was judged against; when another is in production by now, nothing is pushed.
         registry: Where models are published.
+        submission: Id of the submission, so that no cache takes a push of another one for this one's.
         pushed: What was pushed: name, version, path and digest.
     """
     from components.push_model.config import Config
     from components.push_model.logic import Candidate, Target, push
 
     candidate = Candidate.of(model.path, evaluated.path, served.path, examples.path)
-    return push(Config.model_validate(config), Target(name, registry, champion), candidate, pushed.path)
+    return push(Config.model_validate(config), Target(name, registry, champion, submission), candidate, pushed.path)

@@ -36,11 +36,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the model goes, and the champion that it was judged against."""
+    """Where the model goes, the champion that it was judged against, and the submission that asks for it."""
 
     name: str
     registry: str
     champion: str
+    submission: str = ""
 
 
 def push(config: Config, target: Target, candidate: Candidate, pushed: Path | str) -> str:
@@ -81,6 +82,7 @@ def about(target: Target, examples_folder: Path, decisions: Mapping[str, Decisio
     return {
         "model": target.name,
         "judged_against": target.champion,
+        "submission": target.submission,
         "spans": list(examples.spans),
         "data": examples.data,
         "source": examples.source,

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mlops.core.decision import Check, Decision, Verdict
 from mlops.report.outcome import Outcome, TaskOutcome
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -28,12 +29,19 @@ def write_report(outcome: Outcome, target: Path) -> Path:
     html = environment.get_template("report.html.j2").render(
         outcome=outcome,
         bars=timeline(outcome.tasks),
+        worst_first=worst_first,
         pictures=[(task.name, Markup(task.pictures.read_text(encoding="utf-8"))) for task in outcome.tasks if task.pictures],  # noqa: S704 - our own stages made them
     )
     staged = target.with_name(f".staging-{target.name}")
     staged.write_text(html, encoding="utf-8")
     staged.replace(target)
     return target
+
+
+def worst_first(decision: Decision) -> list[Check]:
+    """Return the checks of a gate with those that closed it on top."""
+    order = [Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS]
+    return sorted(decision.checks, key=lambda check: order.index(check.verdict))
 
 
 def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:

@@ -1,9 +1,11 @@
 """What a run is pinned to before it starts: the compiled pipeline, the data, the champion (see docs/adr)."""
 
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import localrun
 from components.ingest_examples import source
 from mlops.core import digest
 from mlops.core.backends.registry import open_registry
@@ -50,13 +52,14 @@ def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store) -> Pinn
     """Fix what a run depends on: the compiled pipeline, the window of data and its digest, and the champion."""
     pattern = source_pattern(usecase, store)
     window = source.resolve(pattern, span if span is not None else usecase.source.span, usecase.ingest_examples.spans)
-    code = code_digest(STEPS)
-    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
     compiled = compiled_file(usecase, pipeline, store)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled)
-    pinned = Pinned(compiled, parameters, code)
-    return Pinned(compiled, {**parameters, "champion": champion(usecase.name, pinned, store)}, code)
+    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
+    pinned = Pinned(compiled, parameters, code_digest(STEPS))
+    parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
+    wanted = localrun.load(compiled).root.input_parameters
+    return Pinned(compiled, {name: value for name, value in parameters.items() if name in wanted}, pinned.code)
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
@@ -66,17 +69,24 @@ def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
     return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 
 
-def champion(name: str, pinned: Pinned, store: Store) -> str:
-    """Return whom a candidate is up against; a rerun of the run that made the champion repeats that run's own answer."""
-    current = open_registry(str(store.models)).champion(name)
-    if current is None:
-        return ""
-    for summary in summaries(store):
-        pushed = summary.get("pushed_model") or {}
-        if pushed.get("name") != name or pushed.get("version") != current.version or pushed.get("digest") != current.digest:
-            continue
-        before = dict(summary["parameters"])
-        against = before.pop("champion")
-        same = before == pinned.parameters and summary["code"] == pinned.code and summary["compiled"] == digest.of_file(pinned.pipeline)
-        return str(against) if same else current.reference
-    return current.reference
+def _fresh(name: str, store: Store) -> dict[str, Any]:
+    """A new submission, up against whoever is in production."""
+    current = open_registry(str(store.models)).pointer(name)
+    return {"champion": str(current or ""), "submission": uuid.uuid4().hex}
+
+
+def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
+    """The champion and submission of the run that made the model in production, when this is that very run once more.
+
+    Without this rule a rerun would compare a model with itself; with any other rule a push could come from a cache
+    although the registry has moved on since.
+    """
+    current = open_registry(str(store.models)).pointer(name)
+    made = (summary for summary in summaries(store) if (summary["pushed_model"] or {}).get("name") == name)
+    maker = next((summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None)
+    if maker is None or current is None or maker["pushed_model"]["digest"] != current.digest:
+        return None
+    parameters = dict(maker["parameters"])
+    own = {key: parameters.pop(key, "") for key in ("champion", "submission")}
+    same = parameters == pinned.parameters and maker["code"] == pinned.code and maker["compiled"] == digest.of_file(pinned.pipeline)
+    return own if same else None

@@ -53,7 +53,7 @@ class Place:
 
     @property
     def target(self) -> Target:
-        return Target("m", str(self.registry.root), self.champion.reference)
+        return Target("m", str(self.registry.root), self.champion.reference, "submission-1")
 
     def push(self, **config: Any) -> str:
         return push(Config(**config), self.target, self.candidate, self.pushed)
@@ -73,7 +73,7 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
     about = dict(champion.about)
     assert {gate: said["verdict"] for gate, said in about.pop("decisions").items()} == {"evaluate_model": "pass", "validate_infra": "pass"}
     assert about == {
-        "model": "m", "judged_against": place.champion.reference, "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
+        "model": "m", "judged_against": place.champion.reference, "submission": "submission-1", "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
     }  # fmt: skip
 
 
