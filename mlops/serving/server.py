@@ -1,6 +1,7 @@
 """One serving process: the application on a listening socket, until it is told to go."""
 
 import logging
+import resource
 import signal
 import socket
 import time
@@ -17,6 +18,8 @@ from mlops.serving.metrics import Metrics
 from mlops.serving.protocol import bounded
 from mlops.serving.source import Source
 
+_OTHER_FILES = 512
+"""Open files beside the connections: model files, logs, libraries, metrics."""
 _LOG = logging.getLogger("mlops.serving")
 
 
@@ -77,8 +80,16 @@ def make_server(source: Source, options: Options) -> Server:
 
 def serve(source: Source, listener: socket.socket, options: Options) -> None:
     """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+    _allow_files(options.limits.connections + _OTHER_FILES)
     server = make_server(source, options)
     server.run([listener])
     if not server.started:
         raise MlopsError("the server did not start; its log says why")
     _LOG.info("stopped")
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's own limit on open files, or connections would be refused by the kernel before our cap says why."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
