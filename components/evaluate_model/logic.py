@@ -16,9 +16,8 @@ from components.evaluate_model.measured import Measured, Slice, measure, primary
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.predictor import Predictor, saved_model
 from mlops.core import user_code
-from mlops.core.backends.registry import ModelVersion, open_registry
+from mlops.core.backends.registry import find
 from mlops.core.decision import Decision
-from mlops.core.errors import RegistryError
 from mlops.core.examples import read_schema
 
 
@@ -56,7 +55,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     examples = Examples(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)), config.label)
-    champion = find_champion(inputs.registry, inputs.champion) if inputs.champion else None
+    champion = find(inputs.registry, inputs.champion) if inputs.champion else None
     rivals = Rivals(Predictor(saved_model(Path(inputs.model)), config.task), Predictor(champion.path, config.task) if champion else None)
     judged = judge(config, examples, rivals)
     measured = measure(config, judged, folder / "tfma")
@@ -68,21 +67,6 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         outputs.log_metric(name, value)
     decision.write(outputs.decision)
     return decision
-
-
-def find_champion(registry: str, reference: str) -> ModelVersion:
-    """Find the version that `<version>@<digest>` names under whichever name it has; the digest says it is that very model.
-
-    Raises RegistryError when no name of the registry holds it.
-    """
-    opened = open_registry(registry)
-    refusals = []
-    for name in opened.names():
-        try:
-            return opened.resolve(name, reference)
-        except RegistryError as error:
-            refusals.append(f"{name}: {error}")
-    raise RegistryError(f"{registry}: wanted the champion {reference}, got no such version; {'; '.join(refusals) or 'the registry is empty'}")
 
 
 def report(config: Config, measured: Measured, champion: str, examples: int) -> dict[str, Any]:

@@ -124,3 +124,18 @@ def open_registry(root: str) -> Registry:
     module, _, name = BACKENDS[scheme].partition(":")
     registry: Registry = getattr(importlib.import_module(module), name)(Path(rest))
     return registry
+
+
+def find(root: str, reference: str) -> ModelVersion:
+    """Return the version that `3@sha256:..` names, under whichever name it lies: the digest tells that it is that very model.
+
+    A stage that trains or judges knows no name. Raises RegistryError when no name holds it, CorruptArtifact when it is not whole.
+    """
+    Pointer.parse(reference)
+    registry = open_registry(root)
+    for name in registry.names():
+        try:
+            return registry.resolve(name, reference)
+        except RegistryError:
+            continue  # another model has that number under this name
+    raise RegistryError(f"{root}: wanted the model version {reference}, got no such version under {', '.join(registry.names()) or 'any name'}; was it deleted?")

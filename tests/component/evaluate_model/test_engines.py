@@ -195,8 +195,8 @@ SMALL: dict[str, Any] = {"label": "late", "task": "binary_classification", "metr
         ({"baselines": [{"kind": "rate_table", "keys": ["hours"]}]}, "", ConfigError("did you mean 'hour'")),
         ({"task": "regression", "label": "wind"}, "", DataError("wanted a number in every row")),
         ({"label": "hour"}, "", DataError("wanted a class from 0 to 1")),
-        ({}, "1@sha256:" + "0" * 64, RegistryError("the registry is empty")),
-        ({}, "latest", RegistryError("got no such version")),
+        ({}, "1@sha256:" + "0" * 64, RegistryError("under any name; was it deleted")),
+        ({}, "latest", RegistryError("wanted a model version such as")),
     ],
 )
 def test_what_cannot_be_judged_is_said(small: Path, tmp_path: Path, config: dict[str, Any], champion: str, error: MlopsError) -> None:
