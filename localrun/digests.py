@@ -98,5 +98,5 @@ def _hash(root: Path, names: list[str]) -> str:
 def _target(root: Path, link: Path) -> str:
     target = link.readlink()
     if link == root or target.is_absolute() or not link.resolve().is_relative_to(root.resolve()):
-        raise OutputError(f"{link}: a link that leads out of the artifact, to {target}; its content could change unseen")
+        raise OutputError(f"{link}: a link that leads out of its folder, to {target}; its content could change unseen")
     return str(target)

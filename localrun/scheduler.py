@@ -138,7 +138,10 @@ class Scheduler:
             self._finish(job, Outcome(State.FAILED, error=str(error)))
             return
         found = self.journal.candidates(job.key) if job.key and job.node.cacheable and self.options.cache else []
-        self._loop.work(partial(self._first_intact, found), partial(self._looked_up, job))
+        if found:
+            self._loop.work(partial(self._first_intact, found), partial(self._looked_up, job))
+        else:
+            self._looked_up(job, (None, []))
 
     def _first_intact(self, found: list[Execution]) -> tuple[Execution | None, list[Execution]]:
         """Return the first earlier result whose bytes are what they were, and those before it that are not."""
@@ -162,7 +165,10 @@ class Scheduler:
             self._warmed = True
             pending = [path for path, task in self.tasks.items() if task.state is State.PENDING]
             self._fleet.warm([self._containers[path] for path in pending if path in self._containers])
-        self._loop.work(partial(verify, job.inputs.artifacts, self.context.digests), partial(self._checked, job))
+        if job.inputs.artifacts:
+            self._loop.work(partial(verify, job.inputs.artifacts, self.context.digests), partial(self._checked, job))
+        else:
+            self._checked(job, "")
 
     def _checked(self, job: Job, problem: str) -> None:
         """The inputs are what they were when they were made, or the task must not see them."""

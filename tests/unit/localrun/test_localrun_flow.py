@@ -244,7 +244,7 @@ def test_an_output_that_leads_out_of_the_store_is_refused(go: Go, stages: Module
     def pipeline() -> None:
         stages.link_out()
 
-    assert "leads out of the artifact" in go(pipeline).task("link-out").error
+    assert "leads out of its folder" in go(pipeline).task("link-out").error
 
 
 def test_a_value_that_was_never_written_is_named(go: Go, stages: ModuleType) -> None:
