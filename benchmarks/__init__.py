@@ -1,1 +1,1 @@
-"""This project beside its peers: the same rows, the same model, the same steps, whole processes, one after the other."""
+"""This program beside its peer: the same rows, the same model, the same steps, whole processes, in turns."""

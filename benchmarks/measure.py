@@ -1,7 +1,8 @@
-"""Runs a whole process and says how long it took and how much memory its tree held."""
+"""Runs a whole process and says how long it took and how much memory its tree held; leaves no process behind."""
 
 import ctypes
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+GRACE_SECONDS = 15.0
+"""How long a tree may take to end by itself before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -18,39 +21,113 @@ class Measured:
 
     seconds: float
     """Wall time from the start of the process to its end, imports included."""
+    cpu_seconds: float
     peak_pss_mib: float | None
     """Largest sum of proportional set sizes over the process and its descendants; None when it was not sampled."""
-    cpu_seconds: float
+    code: int
     output: str
 
 
-def run(command: Sequence[str], *, environment: Mapping[str, str], log: Path, sample_memory: bool = False) -> Measured:
-    """Run a command to its end; RuntimeError with the end of its log when it fails."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Where:
+    """What surrounds a program: variables on top of ours, and the file that takes what it says on the way."""
+
+    environment: Mapping[str, str]
+    log: Path
+
+
+def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), sample_memory: bool = False) -> Measured:
+    """Run a command to its end; RuntimeError with the end of its log for an exit code that is not accepted."""
+    _adopt_orphans()
+    spare = tree()
+    where.log.parent.mkdir(parents=True, exist_ok=True)
     before = os.times()
     started = time.monotonic()
-    with log.open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **environment})
-        sampler = _Sampler() if sample_memory else None
-        output, _ = process.communicate()
-    seconds = time.monotonic() - started
+    said = where.log.with_suffix(".out")
+    # Files, because a pipe is only at its end when everybody who inherited it is gone. A session of its own: Ctrl-C reaches
+    # this process alone, which then ends the whole tree and not only a part of it.
+    with where.log.open("wb") as errors, said.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment(where.environment), start_new_session=True)
+        sampler = _Sampler(spare) if sample_memory else None
+        try:
+            code = process.wait()
+            seconds = time.monotonic() - started
+        finally:
+            peak = sampler.stop() if sampler else None
+            end(spare)
     after = os.times()
-    peak = sampler.stop() if sampler else None
-    if process.returncode:
-        tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{tail}\n{output.decode(errors='replace')[-2000:]}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Measured(round(seconds, 2), peak, round(cpu, 2), output.decode())
+    words = said.read_text(encoding="utf-8", errors="replace")
+    if code not in accept:
+        tail = where.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{tail}\n{words[-2000:]}")
+    return Measured(round(seconds, 2), round(cpu, 2), peak, code, words)
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return our own variables with some more, as on a user's machine: Python keeps the bytecode that it has compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
+
+
+def end(spare: frozenset[int], grace_seconds: float = GRACE_SECONDS) -> None:
+    """End all our descendants but some, politely at first, and collect them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in tree() - spare:
+            _signal(process, number)
+        deadline = time.monotonic() + grace_seconds
+        while (left := tree() - spare) and time.monotonic() < deadline:
+            for process in left:
+                _reap(process)
+            time.sleep(0.02)
+
+
+def tree() -> frozenset[int]:
+    """Return our descendants, dead ones that nobody has collected included."""
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        children = _children(waiting.pop())
+        found.update(children)
+        waiting += children
+    return frozenset(found)
+
+
+def _children(process: int) -> list[int]:
+    numbers: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            numbers += map(int, path.read_text(encoding="ascii").split())
+        except OSError:
+            continue  # gone in the meantime
+    return numbers
+
+
+def _adopt_orphans() -> None:
+    """Make a process whose parent died ours, so that it stays in the sum, and ends with us."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _signal(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return
+
+
+def _reap(process: int) -> None:
+    try:
+        os.waitpid(process, os.WNOHANG)
+    except ChildProcessError:
+        return  # its own parent collects it
 
 
 class _Sampler:
-    """Adds up the memory of all descendants of this process until it is told to stop; sampling costs time, so timings are taken without."""
+    """Adds up the memory of a process and its descendants until it is told to stop; that costs time, so timings are taken without."""
 
-    def __init__(self, every_seconds: float = 0.1) -> None:
+    def __init__(self, spare: frozenset[int], every_seconds: float = 0.25) -> None:
+        self._spare = spare
         self._every = every_seconds
         self._peak_kib = 0
-        # A process whose parent died becomes ours, and so stays in the sum.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -61,26 +138,13 @@ class _Sampler:
         return round(self._peak_kib / 1024, 1)
 
     def _watch(self) -> None:
+        # All that descends from us, and not from the program alone: what it orphans is still its own.
         while not self._done.wait(self._every):
-            self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, _tree(os.getpid()))))
-
-
-def _tree(root: int) -> list[int]:
-    """Return the living descendants of a process."""
-    found, waiting = [], [root]
-    while waiting:
-        process = waiting.pop()
-        if process != root:
-            found.append(process)
-        for task in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                waiting += map(int, task.read_text(encoding="ascii").split())
-            except OSError:
-                continue
-    return found
+            self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, tree() - self._spare)))
 
 
 def _pss_kib(process: int) -> int:
+    """Return the proportional set size, 0 for a process that is gone."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:
