@@ -24,6 +24,8 @@ class RawFeature(NamedTuple):
     required: bool
     shape: tuple[int, ...]
     """Of one row's value: () for a single value."""
+    values: tuple[str, ...] = ()
+    """The categories of the schema's domain; a server counts the others."""
 
     def spec(self) -> tf.TensorSpec:
         """Return the tensor that a raw request holds."""
@@ -53,18 +55,20 @@ def raw_features(schema: schema_pb2.Schema, label: str) -> list[RawFeature]:
     if label not in names:
         raise SchemaError(f"the schema has no feature for problem.label {label!r}{did_you_mean(label, names)}")
     skipped = (schema_pb2.DEPRECATED, schema_pb2.DISABLED)
-    return [_raw_feature(feature) for feature in schema.feature if feature.name != label and feature.lifecycle_stage not in skipped]
+    domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
+    return [_raw_feature(feature, domains) for feature in schema.feature if feature.name != label and feature.lifecycle_stage not in skipped]
 
 
 def write_features(path: Path, features: list[RawFeature], label: str, task: Task) -> None:
     """Write `features.json`, by which a server checks requests."""
-    listed = [{"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required} for feature in features]
+    listed = [{"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required, "values": feature.values} for feature in features]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"features": listed, "label": label, "task": task}, indent=2) + "\n", encoding="utf-8")
 
 
-def _raw_feature(feature: schema_pb2.Feature) -> RawFeature:
+def _raw_feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]]) -> RawFeature:
     if feature.type not in _DTYPES:
         raise SchemaError(f"feature {feature.name!r}: wanted the type INT, FLOAT or BYTES, got {schema_pb2.FeatureType.Name(feature.type)}")
+    values = domains.get(feature.domain, tuple(feature.string_domain.value))
     shape = tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else ()
-    return RawFeature(feature.name, _DTYPES[feature.type], feature.HasField("shape"), () if shape == (1,) else shape)
+    return RawFeature(feature.name, _DTYPES[feature.type], feature.HasField("shape"), () if shape == (1,) else shape, values)

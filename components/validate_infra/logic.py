@@ -19,6 +19,8 @@ GATE = "validate_infra"
 SAVED_MODEL = "Format-Serving"
 PARITY_FILE = "parity.jsonl"
 _REFUSED_LIST = 3
+_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "output_0")
+"""Names of the output that is the prediction, where a model has several."""
 
 
 class Row(NamedTuple):
@@ -145,15 +147,29 @@ def _difference(wanted: list[float], answer: Any) -> float:
     """Largest absolute difference between one row's predictions; NaN when there is nothing to compare."""
     if not (isinstance(answer, list) and len(answer) == 1):
         return math.nan
-    got = answer[0] if isinstance(answer[0], list) else [answer[0]]
+    got = _numbers(answer[0])
+    if len(wanted) == 1 and len(got) == 2:
+        # Both classes of a binary model that was made elsewhere; the evaluation keeps the positive one.
+        got = got[1:]
     if len(got) != len(wanted) or not _is_finite(got):
         return math.nan
     return max(abs(float(a) - b) for a, b in zip(got, wanted, strict=True))
 
 
+def _numbers(answer: Any) -> list[Any]:
+    """The predictions of one row; of several outputs the one that the evaluation would take."""
+    if isinstance(answer, dict):
+        named = next((answer[name] for name in _OUTPUTS if name in answer), None)
+        numeric = [value for value in answer.values() if _is_finite(value)]
+        answer = named if named is not None else numeric[0] if len(numeric) == 1 else []
+    return answer if isinstance(answer, list) else [answer]
+
+
 def _is_finite(answer: Any) -> bool:
     if isinstance(answer, list):
         return bool(answer) and all(_is_finite(value) for value in answer)
+    if isinstance(answer, dict):
+        return _is_finite(_numbers(answer))
     return isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer)
 
 

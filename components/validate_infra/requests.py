@@ -32,16 +32,15 @@ class Client:
         self._takes_examples = False
 
     def await_ready(self, seconds: float) -> float:
-        """Wait until the model is loaded and return how long that took, in seconds; ServerGone when it never is."""
-        started = time.monotonic()
-        while (waited := time.monotonic() - started) <= seconds:
+        """Wait until the model is loaded and return the seconds since the process was started; ServerGone when it never is."""
+        while self._server.seconds() <= seconds:
             if (ending := self._server.ending()) is not None:
                 raise ServerGone(f"the server process ended with {ending} before it answered")
             status, content = self._exchange("GET", f"/v1/models/{NAME}")
             states = content.get("model_version_status", [{}]) if isinstance(content, dict) else [{}]
             if status == 200 and states[0].get("state") == "AVAILABLE":
                 self._takes_examples = self._has_one_input_for_examples()
-                return waited
+                return self._server.seconds()
             if states[0].get("state") == "END":
                 raise ServerGone(f"the server could not load the model: {states[0]['status']['error_message']}")
             time.sleep(_PAUSE_SECONDS)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,11 +27,13 @@ class CandidateServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._pid = 0
+        self._started = time.monotonic()
         self._status: int | None = None
 
     def __enter__(self) -> Self:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
+        self._started = time.monotonic()
         self._pid = self._fork() if _may_fork() else self._spawn()
         # The child holds the socket now; when it dies a connection must be refused and not wait here.
         self._listener.close()
@@ -50,6 +53,10 @@ class CandidateServer:
             self._status = status
         code = os.waitstatus_to_exitcode(self._status)
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    def seconds(self) -> float:
+        """Return the time since the process was started, in seconds."""
+        return time.monotonic() - self._started
 
     def log_tail(self) -> str:
         """Return the last lines that the process wrote."""

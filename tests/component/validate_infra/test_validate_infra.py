@@ -86,9 +86,15 @@ ODD: list[tuple[str, dict[str, Any], str, Verdict, str]] = [
     ("batch too short", {"batch": good().batch[:1]}, "largest difference", Verdict.UNDECIDED, ""),
     ("no number", {"singles": ([[math.nan]], *good().singles[1:])}, "real rows", Verdict.FAIL, "row 0"),
     ("true is no number", {"singles": ([[True]], *good().singles[1:])}, "real rows", Verdict.FAIL, "row 0"),
-    ("two numbers for one", {"singles": ([[0.1, 0.9]], *good().singles[1:])}, "largest difference", Verdict.UNDECIDED, ""),
+    ("two numbers for one", {"singles": ([[0.1, 0.2, 0.7]], *good().singles[1:])}, "largest difference", Verdict.UNDECIDED, ""),
     ("missing features refused", {"bare": "status 400: instances[0]: missing feature 'temp'"}, "without its optional", Verdict.FAIL, "filled in by its graph"),
 ]
+
+
+@pytest.mark.parametrize("answer", [[[0.25, 0.75]], [0.75], [{"scores": [0.25, 0.75], "classes": ["0", "1"]}], [{"p": [0.75], "name": "x"}]])
+def test_the_prediction_is_found_among_what_a_model_made_elsewhere_answers(answer: Any) -> None:
+    seen = Seen(startup_seconds=1.0, singles=(answer,), batch=answer, bare=None, latencies_ms=(1.0,))
+    assert Decision.of("validate_infra", judge(CONFIG, [Row({"x": 1.0}, [0.75])], seen)).is_open
 
 
 @pytest.mark.parametrize(("change", "words", "verdict", "next_step"), [row[1:] for row in ODD], ids=[row[0] for row in ODD])
@@ -183,6 +189,9 @@ def test_a_warm_process_serves_in_a_fork(forked: tuple[dict[str, Decision], dict
     decisions, seconds = forked
     assert decisions["good"].is_open, decisions["good"]
     assert seconds["good"] < 10
+    started = decisions["good"].checks[0].observed
+    assert isinstance(started, float)
+    assert 0.05 < started < seconds["good"]
 
 
 def test_a_model_of_a_tfx_module_is_sent_tf_examples(forked: tuple[dict[str, Decision], dict[str, float]]) -> None:
