@@ -1,0 +1,153 @@
+"""The README, word for word: run, run again, a new month, a death in the middle, serving, and one step back."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.core.store import Store
+from mlops.worlds.laptop import Laptop
+
+from .conftest import Road
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+class Desk:
+    """A terminal with `mlops` in it, and a store of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {**os.environ, "MLOPS_HOME": str(home)}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "mlops.cli.main", *words]
+        return subprocess.Popen(command, env=self.environment, cwd=self.home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def say(self, *words: str, exits: int = 0) -> Any:
+        process = self.start(*words, "--json")
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == exits, f"{words}: {out[-3000:]} {err[-3000:]}"
+        return json.loads(out)
+
+    def model(self) -> Any:
+        (model,) = self.say("models", "list", "flight_delay")["models"]
+        return model
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    home = tmp_path_factory.mktemp("desk") / "home"
+    home.mkdir()
+    return Desk(home)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> str:
+    """flight_delay over sampled months, as a folder from anywhere."""
+    with Laptop(Store(tmp_path_factory.mktemp("unused")), quiet=True) as laptop:
+        return str(Road(tmp_path_factory.mktemp("usecases"), laptop, months).usecase("sampled"))
+
+
+@contextmanager
+def _serving(desk: Desk, usecase: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = desk.start("serve", usecase, "--port", str(port))
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/readyz", server)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0
+
+
+def _wait_for(url: str, server: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert server.poll() is None, server.communicate()[1]
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{url} did not answer within 90 s")
+
+
+def _answer(url: str, body: dict[str, Any] | None = None) -> Any:
+    request = urllib.request.Request(url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+FLIGHT = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "day_of_week": 5, "hour": 18, "distance": 719.0, "temp": 39.0, "precip": 0.02}
+
+
+def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(desk: Desk, folder: str) -> None:
+    first = desk.say("run", folder, "--span", "3")
+    assert {task["state"] for task in first["tasks"]} == {"SUCCEEDED"}
+    assert [decision["gate"] for decision in first["decisions"]] == ["scope_use_case", "validate_data", "evaluate_model", "validate_infra"]
+    assert first["pushed_model"]["version"] == 1
+    assert Path(first["report"]).read_text(encoding="utf-8").count("<svg") > 3
+    again = desk.say("run", folder, "--span", "3")
+    assert all(task["cached"] for task in again["tasks"])
+    assert again["pushed_model"] == first["pushed_model"]
+
+
+def test_level_0_ends_in_a_verdict_and_pushes_nothing(desk: Desk, folder: str) -> None:
+    experiment = desk.say("run", folder, "--span", "3", "--pipeline", "level0")
+    assert experiment["pushed_model"] is None
+    assert "models push" in experiment["next_step"]
+    assert [version["version"] for version in desk.model()["versions"]] == [1]
+
+
+def test_a_run_that_dies_leaves_the_champion_and_is_resumed(desk: Desk, folder: str) -> None:
+    process = desk.start("run", folder, "--span", "4")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("train-model: RUNNING"):
+            process.kill()
+            break
+    process.wait(timeout=30)
+    run_id = next(run["run_id"] for run in desk.say("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
+    assert desk.model()["champion"] == 1
+    resumed = desk.say("runs", "resume", run_id)
+    assert resumed["run_id"] == run_id
+    assert resumed["pushed_model"]["version"] == 2
+    assert resumed["parameters"]["champion"].startswith("1@sha256:")
+    assert not list(desk.home.rglob(".staging-*"))
+
+
+def test_the_model_in_production_answers_over_rest(desk: Desk, folder: str) -> None:
+    with _serving(desk, folder) as address:
+        model = f"{address}/v1/models/flight_delay"
+        (row,) = _answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"]
+        (same,) = _answer(f"{model}/versions/2:predict", {"instances": [FLIGHT]})["predictions"]
+        assert row == same
+        assert 0 < row[0] < 1
+        desk.say("models", "rollback", "flight_delay")
+        deadline = time.monotonic() + 60
+        while (before := _answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"][0]) == row:
+            assert time.monotonic() < deadline, "the server did not follow the rollback"
+            time.sleep(0.2)
+        assert before == _answer(f"{model}/versions/1:predict", {"instances": [FLIGHT]})["predictions"][0]
+
+
+def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(desk: Desk, folder: str) -> None:
+    process = desk.start("run", folder, "--span", "4", "--json")
+    out, err = process.communicate(timeout=600)
+    assert process.returncode in (1, 3), err
+    assert json.loads(out)["pushed_model"] is None
+    assert desk.model()["champion"] == 1
