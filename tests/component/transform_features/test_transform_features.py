@@ -1,0 +1,155 @@
+"""The analysis in this process and the one on Beam give the same graph, only the training split is looked at, and errors say whose they are."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+from written_examples import write_examples
+
+from components.transform_features.config import Config
+from components.transform_features.logic import Inputs, transform
+from components.transform_features.materialized import FOLDER
+from mlops.core.errors import EmptyDataset, MlopsError
+from mlops.core.examples import Manifest, read_schema, record_batches, shards
+
+SCHEMA = """
+feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
+feature { name: "carrier" type: BYTES presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
+feature { name: "distance" type: FLOAT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
+feature { name: "hour" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
+feature { name: "gust" type: FLOAT value_count { min: 0 max: 1 } }
+"""
+
+MANY_ANALYZERS = """
+import tensorflow as tf
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    gust = tft.sparse_tensor_to_dense_with_shape(inputs["gust"], [None, 1], default_value=float("nan"))
+    centered = inputs["distance"] - tft.mean(inputs["distance"])
+    return {
+        "late": inputs["late"],
+        "carrier": tft.compute_and_apply_vocabulary(inputs["carrier"], num_oov_buckets=2),
+        "top": tft.compute_and_apply_vocabulary(inputs["carrier"], top_k=2, num_oov_buckets=1, vocab_filename="top"),
+        "frequent": tft.compute_and_apply_vocabulary(inputs["carrier"], frequency_threshold=100, vocab_filename="frequent", fingerprint_shuffle=True),
+        "hour": tft.compute_and_apply_vocabulary(inputs["hour"], default_value=-1, store_frequency=True, vocab_filename="hours"),
+        "weighted": tft.compute_and_apply_vocabulary(inputs["carrier"], weights=inputs["distance"], vocab_filename="weighted"),
+        "distance": tft.scale_to_0_1(inputs["distance"]),
+        "again": centered / tft.max(tf.abs(centered)),      # a second pass over the data
+        "gust": tft.scale_to_z_score(gust),
+        "bucket": tft.bucketize(inputs["distance"], 5),
+        "quantile": tft.apply_buckets(gust, tft.quantiles(gust, 4, epsilon=0.01)),
+        "total": tf.zeros_like(inputs["distance"]) + tft.sum(inputs["distance"]) + tf.cast(tft.size(inputs["hour"]), tf.float32),
+    }
+"""
+
+
+def _flights(rows: int, carriers: str = "ABCD", seed: int = 0) -> pa.Table:
+    random = np.random.default_rng(seed)
+    gust = random.normal(10, 3, rows).astype("float32")
+    return pa.table(
+        {
+            "late": random.integers(0, 2, rows),
+            "carrier": random.choice(list(carriers), rows, p=np.arange(1, len(carriers) + 1) / sum(range(len(carriers) + 1))),
+            "distance": random.gamma(2, 300, rows).astype("float32"),
+            "hour": random.integers(5, 24, rows),
+            "gust": pa.array(gust, mask=random.random(rows) < 0.4),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_examples(tmp_path_factory.mktemp("examples"), {"train": _flights(600), "eval": _flights(100, "AE", seed=1)})
+
+
+def _inputs(folder: Path, examples: Path, module: str) -> Inputs:
+    (folder / "schema.pbtxt").write_text(SCHEMA)
+    (folder / "module.py").write_text(module)
+    return Inputs(str(folder / "module.py"), str(folder / "schema.pbtxt"), examples)
+
+
+def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
+    schema = read_schema(inputs.schema)
+    adapter = TensorAdapter(TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["test"], schema=schema).TensorAdapterConfig())
+    (batch,) = record_batches(inputs.examples, split, schema)
+    layer = tft.TFTransformOutput(str(graph)).transform_features_layer()
+    return {name: value.numpy() for name, value in layer(adapter.ToBatchTensors(batch)).items()}
+
+
+@pytest.mark.slow
+def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> None:
+    inputs = _inputs(tmp_path, examples, MANY_ANALYZERS)
+    for engine in ("in_process", "beam"):
+        transform(Config(engine=engine, batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
+    ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
+    assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
+    assert ours.raw_metadata.schema == beams.raw_metadata.schema
+    assert sorted(path.name for path in (tmp_path / "in_process").iterdir()) == ["metadata", "transform_fn", "transformed_metadata"]
+    for name in ("top", "frequent", "hours", "weighted"):
+        assert Path(ours.vocabulary_file_by_name(name)).read_bytes() == Path(beams.vocabulary_file_by_name(name)).read_bytes(), name
+    for split in ("train", "eval"):
+        here, there = _transformed(tmp_path / "in_process", inputs, split), _transformed(tmp_path / "beam", inputs, split)
+        assert here.keys() == there.keys()
+        for name in here:
+            np.testing.assert_allclose(here[name], there[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_an_analyzer_that_only_beam_can_run_goes_to_beam(tmp_path: Path, examples: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = """
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    return {"scaled": tft.scale_to_z_score_per_key(inputs["distance"][:, 0], inputs["carrier"][:, 0])}
+"""
+    inputs = _inputs(tmp_path, examples, module)
+    with caplog.at_level(logging.INFO):
+        transform(Config(), inputs, tmp_path / "graph")
+    assert "analyzing with Beam" in caplog.text
+    assert np.isfinite(_transformed(tmp_path / "graph", inputs, "train")["scaled"]).all()
+
+
+def test_only_the_training_split_is_analyzed_and_materializing_keeps_every_row(tmp_path: Path, examples: Path) -> None:
+    module = """
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    return {"carrier": tft.compute_and_apply_vocabulary(inputs["carrier"], num_oov_buckets=1, vocab_filename="carrier"), "late": inputs["late"]}
+"""
+    inputs = _inputs(tmp_path, examples, module)
+    transform(Config(materialize=True), inputs, tmp_path / "graph")
+    output = tft.TFTransformOutput(str(tmp_path / "graph"))
+    assert sorted(output.vocabulary_by_name("carrier")) == [b"A", b"B", b"C", b"D"]
+    folder = tmp_path / "graph" / FOLDER
+    assert [(shard.split, shard.records) for shard in Manifest.read(folder).shards] == [("train", 600), ("eval", 100)]
+    records = tf.data.TFRecordDataset([str(path) for path in shards(folder, "eval")], "GZIP").batch(100)
+    parsed = tf.io.parse_example(next(iter(records)), output.transformed_feature_spec())
+    np.testing.assert_array_equal(parsed["carrier"], _transformed(tmp_path / "graph", inputs, "eval")["carrier"])
+
+
+def test_no_rows_to_analyze_is_an_error(tmp_path: Path) -> None:
+    empty = write_examples(tmp_path / "examples", {"train": _flights(0), "eval": _flights(5)})
+    with pytest.raises(EmptyDataset, match="rows to analyze"):
+        transform(Config(), _inputs(tmp_path, empty, MANY_ANALYZERS), tmp_path / "graph")
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "named"),
+    [
+        ("def preprocess_fn(inputs):\n    return inputs\n", MlopsError, "did you mean 'preprocess_fn'"),
+        ("preprocessing_fn = 3\n", MlopsError, "to be a function, got int"),
+        ("def preprocessing_fn(inputs):\n    return {'x': inputs['no_such_feature']}\n", KeyError, "no_such_feature"),
+        ("import no_such_package\n", ModuleNotFoundError, "no_such_package"),
+    ],
+)
+def test_errors_name_the_nearest_function_or_are_the_users_own(tmp_path: Path, examples: Path, module: str, error: type[Exception], named: str) -> None:
+    with pytest.raises(error, match=named):
+        transform(Config(), _inputs(tmp_path, examples, module), tmp_path / "graph")
