@@ -34,10 +34,7 @@ _KEPT = {signal.SIGCHLD, signal.SIGTERM, _KILL}
 
 
 def _prctl(option: int, value: int) -> None:
-    """Ask the kernel; where it has no such call, the control socket's end still stops everything."""
-    call = getattr(ctypes.CDLL(None), "prctl", None)
-    if call is not None:
-        call(option, value, 0, 0, 0)
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _die_with(parent: int, number: int) -> None:
@@ -177,9 +174,7 @@ class Task:
         try:
             self.prepare()
             if self.launch["mode"] == "command":
-                argv = self.launch["argv"]
-                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-                os.execvp(argv[0], argv)  # noqa: S606 - a task is a command
+                self.replace(self.launch["argv"])
             self.execute()
             code = 0
         except SystemExit as stop:
@@ -205,6 +200,15 @@ class Task:
         os.environ.update(self.launch["variables"])
         os.chdir(self.launch["cwd"])
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+    @staticmethod
+    def replace(argv: list[str]) -> None:
+        """Become the task's program."""
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        try:
+            os.execvp(argv[0], argv)  # noqa: S606 - a task is a command
+        except OSError as error:
+            sys.exit(f"{argv[0]}: cannot be started: {error.strerror}")
 
     def execute(self) -> None:
         """Run the component in this process, as `python -m kfp.dsl.executor_main` would in a new one."""
@@ -281,12 +285,12 @@ def main() -> None:
     sys.path.insert(0, settings["cwd"])
     host = Host(channel)
     started = time.monotonic()
-    for name in settings["preload"]:
-        try:
+    try:
+        for name in settings["preload"]:
             importlib.import_module(name)
-        except BaseException:
-            host.send(event="broken", error=f"importing {name} failed:\n{traceback.format_exc()[-20000:]}")
-            sys.exit(1)
+    except BaseException:
+        host.send(event="broken", error=f"importing {name} failed:\n{traceback.format_exc()[-20000:]}")
+        sys.exit(1)
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, memory that tasks share
     host.send(event="ready", seconds=time.monotonic() - started, files=_own_files(settings["cwd"]))
