@@ -1,9 +1,9 @@
 from kfp import dsl
 
-from mlops.core.images import image
+from mlops.core.images import BASE, image
 
 
-@dsl.component(target_image=image("tfx"))
+@dsl.component(base_image=BASE, target_image=image("tfx"))
 def validate_data(
     config: dict,
     statistics: dsl.Input[dsl.Artifact],
