@@ -85,7 +85,7 @@ class ServingApp:
 
     async def _answer(self, request: Request, verb: str, how: Callable[[Request, Target], Awaitable[tuple[str, bytes]]]) -> Response:
         """Answer and count; every refusal has TensorFlow Serving's form."""
-        started, model, version, status = time.perf_counter(), "", "", 200
+        model, version, status = "", "", 200
         try:
             target = parse_path(request.scope["path"].removeprefix(_ROOT), request.method)
             verb = target.verb or verb
@@ -101,8 +101,6 @@ class ServingApp:
             status = 500
             response = self._send(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
         self._metrics.requests.labels(model, version, verb, str(status)).inc()
-        if request.method == "POST":
-            self._metrics.seconds.labels(model, verb).observe(time.perf_counter() - started)
         return response
 
     async def _describe(self, _: Request, target: Target) -> tuple[str, bytes]:
@@ -124,10 +122,13 @@ class ServingApp:
         if self._pending >= self._limits.pending:
             raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
         self._pending += 1
+        started = time.perf_counter()
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._inference.answer, target, body)
         finally:
             self._pending -= 1
+            # A client's own slowness is not in it: the body was read before.
+            self._metrics.seconds.labels(target.model, target.verb).observe(time.perf_counter() - started)
         return str(answer.version), answer.body
 
     async def _read(self, request: Request) -> bytes:
