@@ -25,7 +25,7 @@ help: ## Show the verbs
 setup: .venv/.complete ## Install everything into .venv
 
 .venv/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-groups
+	$(UV) sync --frozen --all-groups --compile-bytecode
 	@touch $@
 
 run: setup ## Train, judge and push a use case on this machine

@@ -20,6 +20,24 @@ ROWS = 6000
 Change = Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is broken, the task that must stop it, and a word of its answer."""
+
+    name: str
+    stops_at: str = ""
+    says: str = ""
+    data: Change = lambda month: month
+    spans: tuple[int, ...] = (4,)
+    """The months whose data is changed."""
+    config: Change = lambda settings: settings
+    module: str = ""
+    """Code that is appended to the module."""
+
+
+HEALTHY = Fault("healthy")
+
+
 @dataclass
 class Road:
     """One store with warm workers, and use cases made from flight_delay."""
@@ -32,13 +50,13 @@ class Road:
     def __post_init__(self) -> None:
         self.store = Store(self.root / "home")
 
-    def usecase(self, name: str, *, data: Change | None = None, config: Change | None = None, module: Change | None = None, span: int = 4) -> Path:
-        """Make a use case whose newest span, configuration or module is changed; everything else is flight_delay's."""
+    def usecase(self, name: str, fault: Fault = HEALTHY, *, span: int = 4) -> Path:
+        """Make a use case whose data, configuration or module has a fault; everything else is flight_delay's."""
         folder = self.root / "usecases" / name
         folder.mkdir(parents=True)
         for file in ("module.py", "schema.pbtxt"):
             shutil.copy(USECASES / "flight_delay" / file, folder / file)
-        self._write_months(folder / "data", data, span)
+        self._write_months(folder / "data", fault)
         settings = yaml.safe_load((USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8"))
         settings["source"] = {"pattern": str(folder / "data" / "span-{SPAN}" / "flights.parquet"), "span": span}
         settings["problem"]["metrics"][0]["at_least"] = 0.60
@@ -46,10 +64,9 @@ class Road:
         # A tenth of the flights is too few to beat a linear model for certain, or to judge a carrier from one airport.
         settings["evaluate_model"]["baselines"] = [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier", "hour"]}]
         settings["evaluate_model"]["slice_thresholds"] = [{"metric": "auc", "slices": [["origin"]], "at_least": 0.52}]
-        (folder / "config.yaml").write_text(yaml.safe_dump(config(settings) if config else settings), encoding="utf-8")
-        if module:
-            code = (folder / "module.py").read_text(encoding="utf-8")
-            (folder / "module.py").write_text(module(code), encoding="utf-8")
+        (folder / "config.yaml").write_text(yaml.safe_dump(fault.config(settings)), encoding="utf-8")
+        code = (folder / "module.py").read_text(encoding="utf-8")
+        (folder / "module.py").write_text(code + fault.module, encoding="utf-8")
         return folder
 
     def run(self, folder: Path, pipeline: str = "level1", span: int | None = None) -> Outcome:
@@ -58,11 +75,11 @@ class Road:
         assert report.is_file()
         return outcome
 
-    def _write_months(self, folder: Path, change: Change | None, newest: int) -> None:
+    def _write_months(self, folder: Path, fault: Fault) -> None:
         for span, month in self.months.items():
             target = folder / f"span-{span}" / "flights.parquet"
             target.parent.mkdir(parents=True)
-            (change(month.copy()) if change and span == newest else month).to_parquet(target, index=False)
+            (fault.data(month.copy()) if span in fault.spans else month).to_parquet(target, index=False)
 
 
 @pytest.fixture(scope="session")
