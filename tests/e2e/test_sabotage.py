@@ -1,6 +1,5 @@
 """Every planted fault is stopped by the gate that is named for it, and nothing is pushed."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,22 +7,10 @@ import pytest
 
 from mlops.core.backends.registry import open_registry
 
-from .conftest import Change, Road
+from .conftest import Fault, Road
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RNG = np.random.default_rng(2013)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is broken, the task that must stop it, and a word of its answer."""
-
-    name: str
-    stops_at: str
-    says: str
-    data: Change | None = None
-    config: Change | None = None
-    module: Change | None = None
 
 
 def _without_distance(month: Any) -> Any:
@@ -70,11 +57,6 @@ def _untrained(settings: dict[str, Any]) -> dict[str, Any]:
     settings["train_model"]["epochs"] = 1
     settings["train_model"]["batch_size"] = 20_000
     return settings
-
-
-def _nan_when_asked(code: str) -> str:
-    """Weights that are numbers while training and not afterwards."""
-    return code + NAN
 
 
 NAN = """
@@ -130,11 +112,11 @@ FAULTS = [
     Fault("drifted month", "validate-data", "hour", data=_all_at_night),
     Fault("labels of one class", "validate-data", "late", data=_nobody_is_late),
     Fault("shuffled labels", "evaluate-model", "auc", data=_shuffled),
-    Fault("leaked label", "evaluate-model", "leak", data=_leak),
+    Fault("leaked label", "evaluate-model", "leak", data=_leak, spans=(1, 2, 3, 4)),
     Fault("bad slice under a good average", "evaluate-model", "JFK", data=_jfk_upside_down),
     Fault("worse than the champion", "evaluate-model", "champion", config=_untrained),
-    Fault("weights that are not numbers", "train-model", "finite", module=_nan_when_asked),
-    Fault("a model too slow to serve", "validate-infra", "latency", module=lambda code: code + SLOW),
+    Fault("weights that are not numbers", "train-model", "finite", module=NAN),
+    Fault("a model too slow to serve", "validate-infra", "latency", module=SLOW),
 ]
 
 
@@ -142,7 +124,7 @@ FAULTS = [
 def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault) -> None:
     registry = open_registry(str(road.store.models))
     before = registry.champion("flight_delay")
-    outcome = road.run(road.usecase(fault.name.replace(" ", "_"), data=fault.data, config=fault.config, module=fault.module))
+    outcome = road.run(road.usecase(fault.name.replace(" ", "_"), fault))
     stopped_by = outcome.failed.name if outcome.failed else outcome.closed.gate.replace("_", "-") if outcome.closed else "nothing"
     said = (
         f"{outcome.headline} {outcome.next_step} {outcome.failed.error if outcome.failed else ''} {outcome.closed.model_dump_json() if outcome.closed else ''}"
