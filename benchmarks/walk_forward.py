@@ -134,7 +134,8 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
 
     regress = tf.saved_model.load(str(saved_model)).signatures["regress"]
     files = [str(path) for path in shards(examples, "eval")]
-    return np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in tf.data.TFRecordDataset(files, "GZIP").batch(8192)]).astype(float)
+    batches = tf.data.TFRecordDataset(files, "GZIP").batch(8192)
+    return np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in batches]).astype(np.float64)
 
 
 def _linear(training: Split, judged: Split) -> Numbers:
@@ -159,7 +160,7 @@ def _rate_table(training: Split, judged: Split) -> Numbers:
     cells, index = np.unique(training.cell, return_inverse=True)
     late, rows = np.bincount(index, training.label), np.bincount(index)
     rates = dict(zip(cells.tolist(), ((late + SMOOTHING * overall) / (rows + SMOOTHING)).tolist(), strict=True))
-    return np.array([rates.get(cell, overall) for cell in judged.cell.tolist()])
+    return np.array([rates.get(cell, overall) for cell in judged.cell.tolist()], np.float64)
 
 
 def _judge(label: Numbers, scores: Numbers) -> Judged:

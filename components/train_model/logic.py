@@ -72,7 +72,8 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
     fitting.seed_everything(config)
     model = _built(build_model, transform, config, inputs)
-    taken = warm_start(model, inputs.registry, inputs.champion) if config.warm_start and inputs.champion else []
+    vocabularies = Path(transform.transform_savedmodel_dir) / "assets"
+    taken = warm_start(model, vocabularies, inputs.registry, inputs.champion) if config.warm_start and inputs.champion else []
     folder = Path(outputs.model)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
         training, validation = _rows(config, inputs, Recipe(schema, transform, config.label, _features(model, transform, config.label)), Path(temporary))

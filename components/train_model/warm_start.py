@@ -21,9 +21,17 @@ def save_weights(model: keras.Model, saved_model: Path) -> None:
     np.savez(path, **{weight.path: weight.numpy() for weight in model.weights})
 
 
-def warm_start(model: keras.Model, registry: str, champion: str) -> list[str]:
-    """Set those weights that the champion has under the same path with the same shape, and return their paths."""
-    path = find(registry, champion).path / WEIGHTS
+def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: str) -> list[str]:
+    """Set those weights that the champion has under the same path with the same shape, and return their paths.
+
+    Vocabularies that differ from the champion's are said in the log: a row of an embedding then stands for another token.
+    """
+    folder = find(registry, champion).path
+    path = folder / WEIGHTS
+    for vocabulary in sorted(vocabularies.glob("*")):
+        theirs = folder / "assets" / vocabulary.name
+        if not theirs.is_file() or theirs.read_bytes() != vocabulary.read_bytes():
+            log.warning("the vocabulary %s is not the champion's: its embeddings start from other tokens", vocabulary.name)
     if not path.is_file():
         log.warning("no warm start: %s keeps no %s", champion, WEIGHTS)
         return []
@@ -32,9 +40,10 @@ def warm_start(model: keras.Model, registry: str, champion: str) -> list[str]:
     taken = [weight for weight in model.weights if weight.path in known and known[weight.path].shape == tuple(weight.shape)]
     for weight in taken:
         weight.assign(known[weight.path])
-    left = [weight.path for weight in model.weights if weight not in taken]
-    log.info("warm start from %s: %d of %d weights; new: %s", champion, len(taken), len(model.weights), ", ".join(left) or "none")
-    return [weight.path for weight in taken]
+    paths = [weight.path for weight in taken]
+    new = [weight.path for weight in model.weights if weight.path not in paths]
+    log.info("warm start from %s: %d of %d weights; new: %s", champion, len(paths), len(model.weights), ", ".join(new) or "none")
+    return paths
 
 
 def find(root: str, champion: str) -> ModelVersion:

@@ -65,7 +65,7 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
         _deep([inputs[name] for name in sizes], list(sizes.values()), numeric, hyperparameters),
     ]
     probability = keras.layers.Activation("sigmoid", name="probability")(keras.layers.Add(name="logit")(logits))
-    rate = keras.optimizers.schedules.CosineDecay(float(hyperparameters.get("learning_rate", 2e-3)), int(hyperparameters["train_steps"]))
+    rate = keras.optimizers.schedules.CosineDecay(float(hyperparameters.get("learning_rate", 3e-3)), int(hyperparameters["train_steps"]))
     model = keras.Model(inputs, probability)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")], jit_compile=False)
     return model
@@ -96,7 +96,7 @@ def _deep(categories: list[Any], sizes: list[int], numeric: Any, hyperparameters
     hidden = keras.layers.Concatenate(name="deep")([embedded, numeric])
     for layer, units in enumerate(hyperparameters.get("hidden_units", (64, 32))):
         hidden = keras.layers.Dense(int(units), activation="relu", name=f"hidden_{layer}")(hidden)
-        hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.3)), name=f"dropout_{layer}")(hidden)
+        hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.5)), name=f"dropout_{layer}")(hidden)
     return keras.layers.Dense(1, name="deep_logit")(hidden)
 
 

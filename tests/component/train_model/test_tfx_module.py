@@ -1,0 +1,65 @@
+"""A module file of TFX's own examples goes through transform_features and train_model as it is."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.train_model.config import Config, RunFn
+from components.train_model.logic import Inputs, Outputs, train
+from components.transform_features.config import Config as TransformConfig
+from components.transform_features.logic import Inputs as TransformInputs
+from components.transform_features.logic import transform
+from mlops.core import digest
+from mlops.core.errors import TrainingError
+from mlops.core.examples import Manifest, Shard
+
+TFX = Path((find_spec("tfx") or pytest.skip("tfx is not installed", allow_module_level=True)).submodule_search_locations[0])  # type: ignore[index]
+DATA = TFX / "components" / "testdata" / "penguin"
+MODULE = TFX / "examples" / "penguin" / "penguin_utils_keras.py"
+
+
+def _examples(folder: Path) -> Path:
+    """TFX's own examples of penguins, its eval split for validation."""
+    shards = []
+    for split, source in (("train", "train"), ("validation", "eval")):
+        (file,) = (DATA / "data" / f"Split-{source}").glob("*.gz")
+        target = folder / f"Split-{split}" / "span-00001-00000-of-00001.gz"
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(file, target)
+        records = sum(1 for _ in tf.data.TFRecordDataset(str(target), "GZIP"))
+        shards.append(Shard(name=str(target.relative_to(folder)), split=split, span=1, records=records, sha256=digest.of_file(target)))
+    Manifest(source="tfx", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)).write(folder)
+    return folder
+
+
+def _run(examples: Path, folder: Path, *, materialize: bool = True) -> Path:
+    schema = str(DATA / "schema" / "schema.pbtxt")
+    transform(TransformConfig(materialize=materialize), TransformInputs(str(MODULE), schema, examples), folder / "graph")
+    config = Config(label="species", task="multiclass_classification", run_fn=RunFn(train_steps=60, eval_steps=5))
+    train(config, Inputs(str(MODULE), schema, examples, folder / "graph"), Outputs(folder / "model", lambda *_: None, folder / "pictures.html"))
+    return folder / "model"
+
+
+@pytest.mark.slow
+def test_an_unmodified_tfx_module_trains_and_serves(tmp_path: Path) -> None:
+    examples = _examples(tmp_path / "examples")
+    model = _run(examples, tmp_path)
+    assert (model / "model_run").is_dir()
+    assert (model / "Format-Serving" / "assets.extra" / "features.json").is_file()
+    serve = tf.saved_model.load(str(model / "Format-Serving")).signatures["serving_default"]
+    (shard,) = (examples / "Split-validation").glob("*.gz")
+    rows = next(iter(tf.data.TFRecordDataset(str(shard), "GZIP").batch(1000)))
+    label = tf.io.parse_example(rows, {"species": tf.io.FixedLenFeature([], tf.int64)})["species"].numpy()
+    (scores,) = serve(examples=rows).values()
+    assert scores.shape == (len(label), 3)
+    assert (np.argmax(scores.numpy(), axis=1) == label).mean() > 0.8
+
+
+@pytest.mark.slow
+def test_transformed_examples_that_were_not_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"transform_features\.materialize: true"):
+        _run(_examples(tmp_path / "examples"), tmp_path, materialize=False)
