@@ -135,7 +135,8 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
     regress = tf.saved_model.load(str(saved_model)).signatures["regress"]
     files = [str(path) for path in shards(examples, "eval")]
     batches = tf.data.TFRecordDataset(files, "GZIP").batch(8192)
-    return np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in batches]).astype(np.float64)
+    scores: Numbers = np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in batches]).astype(np.float64)
+    return scores
 
 
 def _linear(training: Split, judged: Split) -> Numbers:
