@@ -1,6 +1,6 @@
 """Writes transformed examples, for modules that read them instead of transforming raw ones themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow_hotfix  # noqa: F401
@@ -31,12 +31,15 @@ def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path
     for shard in manifest.shards:
         path = folder / shard.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-            for batch in record_batches(examples, shard.split, schema, batch_size, span=shard.span):
-                for record in converter.records(batch):
-                    writer.write(record)
+        _write(path, (record for batch in record_batches(examples, shard.split, schema, batch_size, span=shard.span) for record in converter.records(batch)))
         shards.append(Shard(name=shard.name, split=shard.split, span=shard.span, records=shard.records, sha256=digest.of_file(path)))
     manifest.model_copy(update={"shards": tuple(shards)}).write(folder)
+
+
+def _write(path: Path, records: Iterable[bytes]) -> None:
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for record in records:
+            writer.write(record)
 
 
 class _Converter:
