@@ -52,7 +52,7 @@ def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> M
     shapes = [(0.0, share, 10, color), *((place, 2 / WIDTH, 14, mark) for place, mark in marks)]
     known = [(np.clip(x, 0, 1) * WIDTH, np.clip(wide, 0, 1) * WIDTH, tall, fill) for x, wide, tall, fill in shapes if np.isfinite(x + wide)]
     parts = (f'<rect x="{x:.1f}" y="{(14 - tall) // 2}" width="{wide:.1f}" height="{tall}" fill="{fill}"/>' for x, wide, tall, fill in known)
-    return Markup(f'<svg aria-hidden="true" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>')
+    return Markup(f'<svg aria-hidden="true" viewBox="0 0 {WIDTH + 2} 14" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>')
 
 
 def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Markup]:

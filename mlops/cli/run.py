@@ -48,6 +48,8 @@ def tell(outcome: "Outcome", report: Path, *, as_json: bool) -> None:
         if outcome.failed is not None and outcome.closed is None:
             click.echo(f"\n{outcome.failed.error}", err=True)
         click.secho(f"\n{outcome.headline}", fg=colour, bold=True)
+        if outcome.reason:
+            click.echo(f"why     {outcome.reason}")
         click.echo(f"next    {outcome.next_step}")
         if outcome.pushed is not None:
             click.echo(f"model   {outcome.pushed.path}")

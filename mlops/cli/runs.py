@@ -49,6 +49,7 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
         print_json(summary)
         return
     click.secho(summary["headline"], bold=True)
+    click.echo(f"why     {summary['reason']}" if summary["reason"] else "")
     click.echo(f"next    {summary['next_step']}\nreport  {summary['report']}\n")
     for decision in summary["decisions"]:
         click.echo(f"{decision['verdict']:>9}  {decision['gate']}: {decision['summary']}")

@@ -119,7 +119,7 @@ def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180,
                 f'fill="{COLORS[index % len(COLORS)]}"><title>{html.escape(f"{one.name} {label}{share:.1%}")}</title></rect>'
             )
     names = ", ".join(one.name for one in series)
-    return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" width="{width}" height="{height}">{"".join(parts)}</svg>')
+    return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(parts)}</svg>')
 
 
 def legend(names: Sequence[str]) -> Markup:

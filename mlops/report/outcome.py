@@ -78,12 +78,17 @@ class Outcome:
             return f"Version {self.pushed.version} of {self.pushed.name} is in production."
         if self.closed is not None:
             said = "could not decide" if self.closed.verdict.value == "undecided" else "said no"
-            return f"Nothing was pushed: {self.closed.gate} {said}. {self.closed.summary}"
+            return f"Nothing was pushed: {self.closed.gate} {said}."
         if self.failed is not None:
             return f"Nothing was pushed: {self.failed.name} failed."
         if self.state != "SUCCEEDED":
             return f"Nothing was pushed: the run was {self.state.lower()}."
         return "The experiment is done; every gate is open, and pushing is a person's decision."
+
+    @property
+    def reason(self) -> str:
+        """Why, in one more sentence; empty when there is nothing to add."""
+        return self.closed.summary if self.closed is not None else ""
 
     @property
     def next_step(self) -> str:
@@ -113,6 +118,7 @@ class Outcome:
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "headline": self.headline,
+            "reason": self.reason,
             "next_step": self.next_step,
             "parameters": self.parameters,
             "tasks": [

@@ -29,7 +29,7 @@ def write_report(outcome: Outcome, target: Path) -> Path:
     html = environment.get_template("report.html.j2").render(
         outcome=outcome,
         bars=timeline(outcome.tasks),
-        worst_first=worst_first,
+        split=split,
         pictures=[(task.name, Markup(task.pictures.read_text(encoding="utf-8"))) for task in outcome.tasks if task.pictures],  # noqa: S704 - our own stages made them
     )
     staged = target.with_name(f".staging-{target.name}")
@@ -38,10 +38,11 @@ def write_report(outcome: Outcome, target: Path) -> Path:
     return target
 
 
-def worst_first(decision: Decision) -> list[Check]:
-    """Return the checks of a gate with those that closed it on top."""
-    order = [Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS]
-    return sorted(decision.checks, key=lambda check: order.index(check.verdict))
+def split(decision: Decision) -> tuple[list[Check], list[Check]]:
+    """Return the checks that closed a gate, failures first, and those that hold."""
+    order = [Verdict.FAIL, Verdict.UNDECIDED]
+    closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
+    return sorted(closed, key=lambda check: order.index(check.verdict)), [check for check in decision.checks if check.verdict is Verdict.PASS]
 
 
 def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:
