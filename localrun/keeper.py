@@ -1,0 +1,269 @@
+"""What the warm process forks for a task: a keeper, and under it the task itself.
+
+Loaded by `worker.py` under the environment's own interpreter; imports nothing of localrun.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import importlib.machinery
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from typing import Any, NoReturn
+
+PDEATHSIG, SUBREAPER = 1, 36
+EXECUTOR = "kfp.dsl.executor_main"
+KILL = signal.SIGUSR1
+"""What a keeper is told when there is no time to ask."""
+KEPT = {signal.SIGCHLD, signal.SIGTERM, KILL}
+
+
+def prctl(option: int, value: int) -> None:
+    """Set an attribute of this process."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def die_with(parent: int, number: int) -> None:
+    """Have the kernel signal this process when its parent dies."""
+    prctl(PDEATHSIG, number)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(0)
+
+
+class Orders:
+    """A pipe over which one process is told, once, what to do."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+
+    def read(self) -> str:
+        """Wait for the order; empty when whoever would give it is gone."""
+        os.close(self.writing)
+        with open(self.reading, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not needed here
+            return stream.read()
+
+    def write(self, order: str) -> None:
+        """Give the order."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.writing, order.encode())
+        self.close()
+
+    def close(self) -> None:
+        """Give no order any more."""
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+class Keeper:
+    """Stands between host and task: starts the task, waits, reports, and leaves no descendant behind.
+
+    Both are forked ahead of time and wait for their orders, because forking takes longer than most other things here.
+    """
+
+    def __init__(self, channel: socket.socket, orders: Orders) -> None:
+        self.channel = channel
+        self.orders = orders
+        self.identity = ""
+        self.parent = os.getppid()
+        self.launch: dict[str, Any] = {}
+
+    def run(self) -> NoReturn:
+        """Never returns: this process ends with its task."""
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            die_with(self.parent, signal.SIGTERM)
+            prctl(SUBREAPER, 1)
+            inner = Orders()
+            child = os.fork()
+            if child == 0:
+                self.orders.close()
+                Task(inner, self.channel, os.getppid()).run()
+            self.serve(child, inner)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+
+    def serve(self, child: int, inner: Orders) -> None:
+        """Wait for the one task, pass it on, and report its end."""
+        order = self.orders.read()
+        if not order:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return
+        self.identity, launch = json.loads(order)
+        with open(launch, encoding="utf-8") as stream:  # noqa: PTH123
+            self.launch = json.load(stream)
+        started, killed = time.monotonic(), oom_kills()
+        inner.write(json.dumps(self.launch))
+        self.send(event="started", id=self.identity, pid=child)
+        status, peak = self.wait(child)
+        out_of_memory = os.waitstatus_to_exitcode(status) in {-9, 137} and oom_kills() > killed
+        seconds = time.monotonic() - started
+        self.send(event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory)
+
+    def send(self, **message: Any) -> None:
+        """Tell the runner; if it is gone, nobody wants to know."""
+        with contextlib.suppress(OSError):
+            self.channel.send(json.dumps(message).encode())
+
+    def wait(self, child: int) -> tuple[int, int]:
+        """Return the task's wait status and peak memory in bytes when it and all its descendants are gone."""
+        result: tuple[int, int] | None = None
+        kill_at: float | None = None
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                assert result is not None
+                return result
+            if pid == child:
+                result = (status, usage.ru_maxrss * 1024)
+                kill_at = 0.0
+                continue
+            if pid:
+                continue
+            if kill_at is not None and time.monotonic() >= kill_at:
+                _signal_descendants(signal.SIGKILL)
+            told = signal.sigtimedwait(KEPT, 3600.0 if kill_at is None else 0.05)
+            if told is not None and told.si_signo != signal.SIGCHLD:
+                kill_at = self.stop(told.si_signo)
+
+    def stop(self, number: int) -> float:
+        """Ask the descendants to end, or kill them when told to or when the host died; return when to kill them."""
+        if number == KILL or os.getppid() != self.parent:
+            return 0.0
+        _signal_descendants(signal.SIGTERM)
+        return time.monotonic() + float(self.launch["grace"])
+
+
+class Task:
+    """The process that runs the component's code."""
+
+    def __init__(self, orders: Orders, channel: socket.socket, parent: int) -> None:
+        self.orders = orders
+        self.channel = channel
+        self.parent = parent
+        self.launch: dict[str, Any] = {}
+
+    def run(self) -> NoReturn:
+        """Never returns: replaces this process, or ends it as Python would."""
+        code = 1
+        try:
+            self.prepare()
+            order = self.orders.read()
+            if not order:
+                os._exit(0)
+            self.launch = json.loads(order)
+            self.enter()
+            if self.launch["mode"] == "command":
+                self.replace(self.launch["argv"])
+            self.execute()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+        except BaseException:
+            traceback.print_exc()
+        _finish(code)
+
+    def prepare(self) -> None:
+        """Become a process like any other, as far as that goes without knowing the task."""
+        os.setsid()
+        die_with(self.parent, signal.SIGKILL)
+        self.channel.close()
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def enter(self) -> None:
+        """Take over the task's log, variables and folder."""
+        log = os.open(self.launch["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.environ.update(self.launch["variables"])
+        os.chdir(self.launch["cwd"])
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+    @staticmethod
+    def replace(argv: list[str]) -> None:
+        """Become the task's program."""
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        try:
+            os.execvp(argv[0], argv)  # noqa: S606 - a task is a command
+        except OSError as error:
+            sys.exit(f"{argv[0]}: cannot be started: {error.strerror}")
+
+    def execute(self) -> None:
+        """Run the component in this process, as `python -m kfp.dsl.executor_main` would in a new one."""
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        faulthandler.enable()
+        faulthandler.register(signal.SIGTERM, chain=True)  # a cancelled or hung task says where it was
+        atexit._clear()
+        gc.enable()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()
+        sys.argv = [EXECUTOR, *self.launch["argv"]]
+        _read_sources_afresh(self.launch["cwd"])
+        sys.modules[EXECUTOR].executor_main()
+
+
+def _read_sources_afresh(folder: str) -> None:
+    """Compile the project's own code from its text: bytecode files go by whole seconds and size, and could be of older code."""
+    loader = importlib.machinery.SourceFileLoader
+    cached = loader.get_code
+    own, installed = folder + os.sep, sys.prefix + os.sep
+
+    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        if os.path.abspath(path).startswith(own) and not path.startswith(installed):  # noqa: PTH100
+            return self.source_to_code(self.get_data(path), path)
+        return cached(self, fullname)
+
+    loader.get_code = get_code  # type: ignore[method-assign,assignment]
+
+
+def _finish(code: int) -> NoReturn:
+    """End as the interpreter does: join threads, run what this task registered, flush; never what the host registered."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+        code = code or 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _signal_descendants(number: int) -> None:
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+                parent = int(stream.read().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = children.get(os.getpid(), [])
+    for pid in found:  # grows while it is walked
+        found += children.get(pid, [])
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed on this machine because memory ran out; 0 where it does not say."""
+    with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as stream:  # noqa: PTH123
+        for line in stream:
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
