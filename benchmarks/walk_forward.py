@@ -116,7 +116,7 @@ def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     output = tft.TFTransformOutput(str(graph))
     label = usecase.problem.label
     names = [name for name in output.transformed_feature_spec() if name != label]
-    blocks = list(Recipe(schema, output, label, names).columns(examples, split, 32_768))
+    blocks = list(Recipe(schema, output.transform_features_layer(), label, names).columns(examples, split, 32_768))
     columns = {name: np.concatenate([block[name][:, 0] for block in blocks]) for name in blocks[0]}
     cells = [
         carrier.decode() + str(hour)

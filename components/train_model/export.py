@@ -7,15 +7,16 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from components.train_model.raw_features import RawFeature
 from mlops.core.problem import Task
 
 Tensors = Mapping[str, Any]
+Transform = Callable[[Tensors], Tensors]
+"""tf.Transform's layer: raw features to transformed ones."""
 
 
-def export(model: keras.Model, transform: tft.TFTransformOutput, features: Sequence[RawFeature], task: Task, folder: Path) -> None:
+def export(model: keras.Model, transform: Transform, features: Sequence[RawFeature], task: Task, folder: Path) -> None:
     """Write the SavedModel.
 
     Signatures: `serving_default` (one tensor per raw feature -> `predictions`, [rows, K]), `classify` (classification) and
@@ -33,12 +34,14 @@ def export(model: keras.Model, transform: tft.TFTransformOutput, features: Seque
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """What is exported: the weights, the transform's tables, and the functions over them."""
 
-    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, features: Sequence[RawFeature], task: Task) -> None:
+    def __init__(self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], task: Task) -> None:
         super().__init__()
-        self.transform = transform.transform_features_layer()
+        self.transform = transform
         # The variables alone: a tracked Keras model would be traced again, for functions that nobody calls.
         self.weights = [weight.value for weight in model.variables]
-        self._predict = tf.function(partial(_predict, model, self.transform), reduce_retracing=True)
+        columns = {feature.name: feature.column_spec() for feature in features}
+        self._transformed = tf.function(lambda raw: dict(transform(raw)), input_signature=[columns])
+        self._predict = tf.function(partial(_predict, model, self._transformed), input_signature=[columns])
         self._features = tuple(features)
         self._is_binary = task == "binary_classification"
         examples = tf.TensorSpec([None], tf.string, name="examples")
@@ -62,13 +65,13 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         return {"outputs": self._predict(self._parsed(examples))[:, 0]}
 
     def _transform_examples(self, examples: tf.Tensor) -> Tensors:
-        return dict(self.transform(self._parsed(examples)))
+        return self._transformed(self._parsed(examples))  # type: ignore[no-any-return]
 
     def _parsed(self, examples: tf.Tensor) -> Tensors:
         return dict(tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features}))
 
 
-def _predict(model: keras.Model, transform: Callable[[Tensors], Tensors], raw: Tensors) -> tf.Tensor:
+def _predict(model: keras.Model, transform: Transform, raw: Tensors) -> tf.Tensor:
     """Return the model's output for raw features as float32 of shape [rows, K]."""
     known = transform(raw)
     names = input_names(model) or tuple(known)

@@ -74,11 +74,13 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
     model = _built(build_model, transform, config, inputs)
     vocabularies = Path(transform.transform_savedmodel_dir) / "assets"
     taken = warm_start(model, vocabularies, inputs.registry, inputs.champion) if config.warm_start and inputs.champion else []
+    layer = transform.transform_features_layer()
     folder = Path(outputs.model)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
-        training, validation = _rows(config, inputs, Recipe(schema, transform, config.label, _features(model, transform, config.label)), Path(temporary))
+        recipe = Recipe(schema, layer, config.label, _features(model, transform, config.label))
+        training, validation = _rows(config, inputs, recipe, Path(temporary))
         fitted = fitting.fit(model, training, validation, config, folder / CHECKPOINT)
-    export.export(model, transform, raw, config.task, folder / SERVING)
+    export.export(model, layer, raw, config.task, folder / SERVING)
     save_weights(model, folder / SERVING)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     _report(fitted, model, {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)}, outputs)

@@ -31,6 +31,10 @@ class RawFeature(NamedTuple):
         """Return the tensor that a raw request holds."""
         return tf.TensorSpec([None, *self.shape], self.dtype, name=self.name)
 
+    def column_spec(self) -> tf.TensorSpec | tf.SparseTensorSpec:
+        """Return the tensor that tf.Transform was given."""
+        return tf.TensorSpec([None, *(self.shape or (1,))], self.dtype) if self.required else tf.SparseTensorSpec([None, None], self.dtype)
+
     def parser(self) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
         """Return how the feature is read from a tf.Example, as tf.Transform was given it."""
         return tf.io.FixedLenFeature(self.shape or (1,), self.dtype) if self.required else tf.io.VarLenFeature(self.dtype)

@@ -1,6 +1,6 @@
 """Transformed rows: made once from the examples, kept in memory or on disk, and shuffled anew for every epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +8,6 @@ import pyarrow_hotfix  # noqa: F401
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
@@ -26,19 +25,19 @@ class Recipe(NamedTuple):
     """How examples become the rows that a model is trained on."""
 
     schema: schema_pb2.Schema
-    transform: tft.TFTransformOutput
+    transform: Callable[[dict[str, Any]], dict[str, Any]]
+    """tf.Transform's layer."""
     label: str
     features: Sequence[str]
     """Transformed features that the model takes."""
 
     def columns(self, examples: Path, split: str, read_rows: int) -> Iterator[Columns]:
         """Yield a split's transformed rows in blocks; the label is the transformed one, or the raw one when the module drops it."""
-        layer = self.transform.transform_features_layer()
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
         for batch in record_batches(examples, split, self.schema, read_rows):
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
-            transformed = layer(tensors)
+            transformed = self.transform(tensors)
             label = transformed.get(self.label, tensors.get(self.label))
             yield {**{name: _dense(name, transformed) for name in self.features}, self.label: _dense(self.label, {self.label: label})}
 

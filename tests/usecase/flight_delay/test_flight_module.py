@@ -65,7 +65,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     schema = str(FOLDER / "schema.pbtxt")
     transform(Config(), Inputs(str(FOLDER / "module.py"), schema, examples), folder / "graph")
     output = tft.TFTransformOutput(str(folder / "graph"))
-    recipe = Recipe(read_schema(schema), output, module.LABEL, list(output.transformed_feature_spec()))
+    recipe = Recipe(read_schema(schema), output.transform_features_layer(), module.LABEL, list(output.transformed_feature_spec()))
     return Transformed(folder / "graph", {name: next(recipe.columns(examples, name, 1000)) for name in splits})
 
 
