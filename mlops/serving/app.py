@@ -27,7 +27,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 VERSION = r"[1-9][0-9]{0,18}"
 _ROOT = "/v1/models/"
 _PATH = re.compile(rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|:[a-z]+)?", re.ASCII)
-_JSON_TYPES = frozenset({"application/json", "text/json"})
+_JSON_TYPES = frozenset({"application/json", "text/json", "application/x-www-form-urlencoded", ""})
+"""What a body may call itself: JSON, or what curl's `-d` says of it and many clients leave out; TensorFlow Serving takes both."""
 _LOG = logging.getLogger("mlops.serving")
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -168,7 +169,7 @@ class ServingApp:
             raise too_large(f"the body has {length} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in _JSON_TYPES:
-            raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {ascii(kind[:60]) if kind else 'none'}")
+            raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}")
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}")

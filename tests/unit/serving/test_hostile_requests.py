@@ -113,7 +113,7 @@ REFUSED = [
     ("cut gzip", gzip.compress(b"{}")[:-4], JSON | {"content-encoding": "gzip"}, 400, "Content-Encoding: wanted one whole gzip stream"),
     ("brotli", b"{}", JSON | {"content-encoding": "br"}, 415, "Content-Encoding: wanted gzip or none, got 'br'"),
     ("text", "{}", {"content-type": "text/plain"}, 415, "Content-Type: wanted application/json, got 'text/plain'"),
-    ("no type", b"{}", {}, 415, "Content-Type: wanted application/json, got none"),
+    ("form", b"{}", {"content-type": "multipart/form-data; boundary=x"}, 415, "Content-Type: wanted application/json, got 'multipart/form-data'"),
 ]
 
 
@@ -128,6 +128,11 @@ def test_a_body_without_a_length_is_refused(served: Shop) -> None:
     response = served.client.post(PREDICT, content=iter([b"{}"]), headers=JSON)
     assert response.status_code == 411
     assert "Content-Length" in response.json()["error"]
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
+def test_what_curl_and_careless_clients_say_of_json_is_taken(served: Shop, kind: str) -> None:
+    assert served.client.post(PREDICT, content=rows(ROW), headers={"content-type": kind} if kind else {}).status_code == 200
 
 
 def test_gzip_is_taken(served: Shop) -> None:
