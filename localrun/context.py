@@ -49,6 +49,10 @@ class Job:
     failures: int = 0
     timed_out: bool = False
     put_back: int = 0
+    flying: bool = False
+    """Whether this run is the one that computes the key."""
+    alone: bool = False
+    """Whether it must not run beside others: with them it ran out of memory."""
 
     @property
     def container(self) -> Container:

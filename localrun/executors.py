@@ -50,7 +50,7 @@ def _container(section: Section) -> Container:
         raise UnsupportedPipeline(f"{resources.where}: accelerators are not supported")
     if section.section("lifecycle").values:
         raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
-    found = Container(section.text("image"), section.texts("command"), section.texts("args"), variables)
+    found = Container(section.text("image"), section.texts("command"), section.texts("args"), variables, _memory(resources))
     section.end()
     if not found.image:
         raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
@@ -58,6 +58,12 @@ def _container(section: Section) -> Container:
         _check_argument(text, section.where)
     _check_installs(found, section.where)
     return found
+
+
+def _memory(resources: Section) -> int:
+    """Bytes of memory that a task asks for or is limited to; the spec has them as a number of gigabytes."""
+    said = (resources.values.get(name) for name in ("memoryRequest", "memoryLimit"))
+    return next((int(value * 1e9) for value in said if isinstance(value, int | float) and value > 0), 0)
 
 
 def _check_argument(text: str, where: str) -> None:

@@ -54,6 +54,10 @@ class Fleet:
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
 
+    def memory(self, container: Container, execution: str) -> int:
+        """Bytes that a task uses now."""
+        return self.host(container).memory(execution)
+
     def close(self) -> None:
         """Stop listening; whoever owns the hosts ends them."""
         for host, deliver in self._watching:

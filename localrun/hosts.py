@@ -35,7 +35,8 @@ class Host:
         self._lock = threading.Lock()
         self._watchers: list[Deliver] = []
         self._waiting: dict[str, Deliver] = {}
-        self._begun: set[str] = set()
+        self._begun: dict[str, int] = {}
+        """Tasks that run, with their process."""
         self._stamps: dict[str, tuple[int, int]] = {}
         self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Started by the thread that reads from it: the kernel ties a process's life to the thread that started it.
@@ -76,6 +77,12 @@ class Host:
         """Have a task and all its descendants ended: asked first and killed after the launch file's grace, or killed at once."""
         with contextlib.suppress(OSError):
             self._ours.send(json.dumps({"cancel": identity, "kill": kill}).encode())
+
+    def memory(self, identity: str) -> int:
+        """Bytes that a task's process uses now; 0 when it has not started or has ended."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self._begun.get(identity, '')}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return 0
 
     @property
     def is_busy(self) -> bool:
@@ -153,9 +160,9 @@ class Host:
             return
         with self._lock:
             if event == "started":
-                self._begun.add(message["id"])
+                self._begun[message["id"]] = message["pid"]
                 return
-            self._begun.discard(message["id"])
+            self._begun.pop(message["id"], None)
             deliver = self._waiting.pop(message["id"], None)
         if deliver is not None:
             deliver(message)

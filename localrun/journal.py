@@ -174,6 +174,12 @@ class Journal:
         rows = self._rows("SELECT record FROM tasks WHERE run_id = ? ORDER BY position", (run_id,))
         return [self.codec.read_task(json.loads(row[0])) for row in rows]
 
+    def peaks(self, pipeline: str) -> dict[str, int]:
+        """Return how many bytes tasks of each component used at most in the latest runs of a pipeline."""
+        latest = "SELECT run_id FROM runs WHERE pipeline = ? ORDER BY started DESC LIMIT 5"
+        fields = "json_extract(record, '$.component'), max(json_extract(record, '$.max_rss_bytes'))"
+        return dict(self._rows(f"SELECT {fields} FROM tasks WHERE run_id IN ({latest}) GROUP BY 1", (pipeline,)))  # noqa: S608 - both are ours
+
     def write_execution(self, row: Execution) -> None:
         """Insert an execution, or change its state and outputs."""
         self._write(

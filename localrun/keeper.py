@@ -213,11 +213,10 @@ class Task:
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()
         sys.argv = [EXECUTOR, *self.launch["argv"]]
-        _read_sources_afresh(self.launch["cwd"])
         sys.modules[EXECUTOR].executor_main()
 
 
-def _read_sources_afresh(folder: str) -> None:
+def read_sources_afresh(folder: str) -> None:
     """Compile the project's own code from its text: bytecode files go by whole seconds and size, and could be of older code."""
     loader = importlib.machinery.SourceFileLoader
     cached = loader.get_code

@@ -28,6 +28,11 @@ class Layout:
         """The journal's file."""
         return self.root / "localrun.sqlite"
 
+    @property
+    def flights(self) -> Path:
+        """The file whose bytes are locked for cache keys that are being computed."""
+        return self.root / "flights"
+
     def run(self, run_id: str) -> Path:
         """Folder of a run."""
         return self.root / "runs" / run_id

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from localrun.admission import available
 from localrun.events import Event
 from localrun.hosts import Hosts
 
@@ -40,6 +41,8 @@ class Options:
     """Seconds that the run may take before it is cancelled; None is for ever."""
     grace: float = 5.0
     """Seconds between asking a task to end and killing it."""
+    available_memory: Callable[[], int] = available
+    """Bytes that tasks may still use; asked before a task is started beside others."""
     clock: Callable[[], datetime] = _now
     new_id: Callable[[], str] = _new_id
 

@@ -1,9 +1,10 @@
 """The one scheduler of a run: takes what the graph says is ready, looks it up or starts it, and records how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from localrun.admission import Admission
 from localrun.attempt import Attempt, verify
 from localrun.cachekey import cache_key
 from localrun.context import Context, Job
@@ -14,6 +15,7 @@ from localrun.graph import Graph, Node, leaves, task_runtime
 from localrun.hosts import Message
 from localrun.journal import Execution
 from localrun.layout import discard
+from localrun.lookup import Lookup, Result
 from localrun.loop import Loop
 from localrun.outcome import Outcome, conclude, import_artifact
 from localrun.records import State, TaskRun, Values
@@ -42,7 +44,9 @@ class Scheduler:
         self._containers = {path: c.implementation for path, _, c in leaves(context.pipeline) if isinstance(c.implementation, Container)}
         self._loop = Loop()
         self._fleet = Fleet(context, self._loop)
+        self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
         self._waiting: list[Job] = []
+        self._lookup = Lookup(context, self._loop, self._looked_up, self._waiting.append)
         self._running: dict[str, Job] = {}
         self._warmed = False
         self._urgent = False
@@ -61,6 +65,7 @@ class Scheduler:
         finally:
             self._stop("the runner stopped", True)
             self._loop.close()
+            self._lookup.close()
             self._fleet.close()
 
     def cancel(self, *, kill: bool = False) -> None:
@@ -88,7 +93,7 @@ class Scheduler:
             while self.graph.ready:
                 self._open(*self.graph.ready.popleft())
         chosen = self._choose() if not self.cancelled else []
-        if chosen or self._urgent or self._is_over():
+        if chosen or self._urgent or self._lookup.is_behind or self._is_over():
             self._flush()
         elif self.journal.is_behind and not self._flush_planned:
             self._flush_planned = True
@@ -99,6 +104,7 @@ class Scheduler:
     def _flush(self) -> None:
         self._urgent = self._flush_planned = False
         self.journal.flush()
+        self._lookup.committed()
 
     def _record(self, task: TaskRun) -> None:
         """Journal a task's new state and tell whoever watches."""
@@ -137,22 +143,10 @@ class Scheduler:
         except (LocalrunError, OSError) as error:
             self._finish(job, Outcome(State.FAILED, error=str(error)))
             return
-        found = self.journal.candidates(job.key) if job.key and job.node.cacheable and self.options.cache else []
-        if found:
-            self._loop.work(partial(self._first_intact, found), partial(self._looked_up, job))
-        else:
+        if not self._lookup.search(job):
             self._looked_up(job, (None, []))
 
-    def _first_intact(self, found: list[Execution]) -> tuple[Execution | None, list[Execution]]:
-        """Return the first earlier result whose bytes are what they were, and those before it that are not."""
-        spoilt: list[Execution] = []
-        for execution in found:
-            if not verify(execution.outputs.artifacts, self.context.digests):
-                return execution, spoilt
-            spoilt.append(execution)
-        return None, spoilt
-
-    def _looked_up(self, job: Job, result: tuple[Execution | None, list[Execution]]) -> None:
+    def _looked_up(self, job: Job, result: Result) -> None:
         """Use the earlier result, or get ready to run."""
         hit, spoilt = result
         for execution in spoilt:
@@ -181,14 +175,21 @@ class Scheduler:
         """Take the jobs that can start now: there is a free slot, and a host that has finished its imports."""
         chosen: list[Job] = []
         for job in list(self._waiting):
+            if len(self._running) >= self.options.workers:
+                break
             host = self._fleet.host(job.container)
             if host.error:
                 self._waiting.remove(job)
                 self._finish(job, Outcome(State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"))
-            elif host.is_ready and len(self._running) < self.options.workers:
+            elif host.is_ready and self._admission.fits(job, self._used()):
                 self._waiting.remove(job)
-                chosen.append(self._claim(job))
+                if self._lookup.takes_off(job):
+                    chosen.append(self._claim(job))
         return chosen
+
+    def _used(self) -> Iterator[tuple[Job, int]]:
+        for execution, job in self._running.items():
+            yield job, self._fleet.memory(job.container, execution)
 
     def _claim(self, job: Job) -> Job:
         """Give a job its attempt and write it down before anything is started."""
@@ -258,6 +259,7 @@ class Scheduler:
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         """Record a task's end and let the graph go on."""
+        self._lookup.land(job)
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
             self._write_execution(job, outcome.state, outcome.outputs, outcome.key)
         job.record = self._judged(job, outcome)

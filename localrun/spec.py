@@ -108,6 +108,8 @@ class Container:
     command: tuple[str, ...]
     args: tuple[str, ...]
     variables: Mapping[str, str]
+    memory: int = 0
+    """Bytes that the task is said to need; 0 where nothing is said."""
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(settings["cwd"])
     sys.path.insert(0, settings["cwd"])
+    keeper.read_sources_afresh(settings["cwd"])
     host = Host(channel)
     started = time.monotonic()
     try:

@@ -1,0 +1,143 @@
+"""Equal work is done once at a time, and tasks run beside each other while their memory fits."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from kfp import dsl
+from localrun_project import appears
+
+from localrun import Run, State
+from localrun.admission import Admission, available
+from localrun.flight import Flights
+from localrun.layout import Layout
+from localrun.loop import Loop
+
+Go = Callable[..., Run]
+ROOT = Path(__file__).parents[3]
+KEY = f"sha256:{'ab' * 32}"
+HOLD = """
+import sys, time; from pathlib import Path
+from localrun.flight import Flights; from localrun.layout import Layout; from localrun.loop import Loop
+assert Flights(Layout(Path(sys.argv[1])), Loop()).enter(sys.argv[2], print)
+Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
+"""
+
+
+def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), KEY], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    appears(tmp_path / "held")
+    loop, landed = Loop(), threading.Event()
+    flights = Flights(Layout(tmp_path), loop)
+    assert not flights.enter(KEY, landed.set)
+    assert flights.enter(f"sha256:{'cd' * 32}", landed.set)
+    holder.kill()
+    holder.wait()
+    loop.receive()
+    assert landed.is_set()
+    flights.close()
+    again = Flights(Layout(tmp_path), loop)
+    assert again.enter(KEY, landed.set)
+    again.close()
+    loop.close()
+
+
+def test_a_run_that_ends_while_it_waits_gives_the_key_back(tmp_path: Path) -> None:
+    loop = Loop()
+    first, second, third = (Flights(Layout(tmp_path), loop) for _ in range(3))
+    assert first.enter(KEY, list)
+    assert not second.enter(KEY, list)
+    second.close()
+    first.close()
+    landed = threading.Event()
+    if not third.enter(KEY, landed.set):  # the thread of the second may hold it for a moment
+        loop.receive()
+        assert landed.is_set()
+    third.close()
+    loop.close()
+
+
+def test_equal_tasks_of_one_run_are_computed_once(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    @dsl.pipeline(name="equal")
+    def pipeline() -> None:
+        for _ in range(4):
+            stages.write(text="a", log=str(log))
+        stages.write(text="b", log=str(log))
+
+    run = go(pipeline, max_workers=4)
+    assert run.state is State.SUCCEEDED
+    assert sorted(log.read_text().splitlines()) == ["write a", "write b"]
+    assert sum(task.cached for task in run.tasks) == 3
+    go(pipeline, cache=False)
+    assert len(log.read_text().splitlines()) == 7
+
+
+def test_where_the_first_of_equal_tasks_fails_the_next_one_tries(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+    @dsl.pipeline(name="tries")
+    def pipeline(counter: str) -> None:
+        for _ in range(3):
+            stages.flaky(counter=counter, failures=1)
+
+    run = go(pipeline, {"counter": str(tmp_path / "n")})
+    assert sorted((str(task.state), task.cached) for task in run.tasks) == [("FAILED", False), ("SUCCEEDED", False), ("SUCCEEDED", True)]
+
+
+@pytest.fixture
+def beside(compiled: Callable[[Any], Path]) -> Callable[[str], Path]:
+    """Three tasks that write down how many of them run."""
+
+    def make(memory: str) -> Path:
+        @dsl.container_component
+        def step(folder: str, number: int) -> dsl.ContainerSpec:
+            script = 'touch "$0/run-$1"; sleep 0.2; ls "$0" | grep -c run- >> "$0/seen"; sleep 0.1; rm "$0/run-$1"'
+            return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[folder, number])
+
+        @dsl.pipeline(name="beside")
+        def pipeline(folder: str) -> None:
+            for number in range(3):
+                task = step(folder=folder, number=number)
+                if memory:
+                    task.set_memory_request(memory)
+
+        return compiled(pipeline)
+
+    return make
+
+
+@pytest.mark.parametrize("case", [("2G", 3 * 10**9, 1), ("2G", 10**9, 1), ("1G", 10**10, 3), ("", 0, 3)])
+def test_tasks_run_beside_each_other_while_their_memory_fits(go: Go, beside: Callable[[str], Path], tmp_path: Path, case: tuple[str, int, int]) -> None:
+    memory, free, most = case
+    run = go(beside(memory), {"folder": str(tmp_path)}, max_workers=3, available_memory=lambda: free)
+    assert run.state is State.SUCCEEDED
+    assert max(int(line) for line in (tmp_path / "seen").read_text().split()) == most
+
+
+def test_what_a_task_used_the_last_time_is_what_it_needs(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+    asked = []
+
+    def free() -> int:
+        asked.append(1)
+        return 0
+
+    @dsl.pipeline(name="learns")
+    def pipeline() -> None:
+        for number in range(2):
+            stages.add(a=number)
+
+    assert go(pipeline, available_memory=free, max_workers=2, cache=False).state is State.SUCCEEDED
+    assert not asked
+    assert go(pipeline, available_memory=free, max_workers=2, cache=False).state is State.SUCCEEDED
+    assert asked
+
+
+def test_the_machine_says_what_is_left() -> None:
+    assert 2**20 < available() <= 2**62
+    assert Admission({}, available).fits(object(), [])  # type: ignore[arg-type]
