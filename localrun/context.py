@@ -49,6 +49,8 @@ class Job:
     failures: int = 0
     timed_out: bool = False
     put_back: int = 0
+    resting: bool = False
+    """Whether it waits for the next attempt, or for another task that computes the same."""
     flying: bool = False
     """Whether this run is the one that computes the key."""
     alone: bool = False

@@ -16,11 +16,11 @@ Result = tuple[Execution | None, list[Execution]]
 class Lookup:
     """One run's view of what the store knows; belongs to the scheduler's thread."""
 
-    def __init__(self, context: Context, loop: Loop, looked_up: Callable[[Job, Result], None], wait: Callable[[Job], None]) -> None:
+    def __init__(self, context: Context, loop: Loop, waiting: list[Job], looked_up: Callable[[Job, Result], None]) -> None:
         self._context = context
         self._loop = loop
         self._looked_up = looked_up
-        self._wait = wait
+        self._waiting = waiting
         self._flights = Flights(context.layout, loop)
         self._landed: list[str] = []
         """Keys whose results must be committed before others may look for them."""
@@ -37,6 +37,9 @@ class Lookup:
         if job.flying or not self._may_use_cache(job):
             return True
         job.flying = self._flights.enter(job.key, partial(self._other_landed, job))
+        if not job.flying:
+            job.resting = True
+            self._waiting.append(job)
         return job.flying and not self.search(job)
 
     def land(self, job: Job) -> None:
@@ -63,9 +66,12 @@ class Lookup:
         return bool(job.key) and job.node.cacheable and self._context.options.cache
 
     def _other_landed(self, job: Job) -> None:
-        job.flying = True
-        if not self.search(job):
-            self._wait(job)
+        job.flying, job.resting = True, False
+        if job not in self._waiting:  # it was stopped meanwhile
+            self.land(job)
+        elif self._context.journal.candidates(job.key):
+            self._waiting.remove(job)
+            self.search(job)
 
     def _first_intact(self, found: list[Execution]) -> Result:
         spoilt: list[Execution] = []

@@ -46,7 +46,7 @@ class Scheduler:
         self._fleet = Fleet(context, self._loop)
         self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
         self._waiting: list[Job] = []
-        self._lookup = Lookup(context, self._loop, self._looked_up, self._waiting.append)
+        self._lookup = Lookup(context, self._loop, self._waiting, self._looked_up)
         self._running: dict[str, Job] = {}
         self._warmed = False
         self._urgent = False
@@ -174,7 +174,7 @@ class Scheduler:
     def _choose(self) -> list[Job]:
         """Take the jobs that can start now: there is a free slot, and a host that has finished its imports."""
         chosen: list[Job] = []
-        for job in list(self._waiting):
+        for job in [job for job in self._waiting if not job.resting]:
             if len(self._running) >= self.options.workers:
                 break
             host = self._fleet.host(job.container)
