@@ -15,8 +15,9 @@ from components.train_model import curves, export, fitting, run_fn
 from components.train_model.config import Config
 from components.train_model.raw_features import raw_features, write_features
 from components.train_model.rows import Recipe, Rows
-from components.train_model.warm_start import find, save_weights, warm_start
+from components.train_model.warm_start import save_weights, warm_start
 from mlops.core import user_code
+from mlops.core.backends.registry import find
 from mlops.core.errors import TrainingError
 from mlops.core.examples import Manifest, read_schema
 

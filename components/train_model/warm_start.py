@@ -6,8 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mlops.core.backends.registry import ModelVersion, open_registry
-from mlops.core.errors import RegistryError
+from mlops.core.backends.registry import find
 
 log = logging.getLogger(__name__)
 WEIGHTS = Path("assets.extra") / "weights.npz"
@@ -44,14 +43,3 @@ def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: 
     new = [weight.path for weight in model.weights if weight.path not in paths]
     log.info("warm start from %s: %d of %d weights; new: %s", champion, len(paths), len(model.weights), ", ".join(new) or "none")
     return paths
-
-
-def find(root: str, champion: str) -> ModelVersion:
-    """Return the version that `<version>@<digest>` names; the digest tells which of the registry's models it is."""
-    registry = open_registry(root)
-    for name in registry.names():
-        try:
-            return registry.resolve(name, champion)
-        except RegistryError:
-            continue
-    raise RegistryError(f"{root}: wanted the champion {champion}, got no model with a version of that digest; was it deleted?")
