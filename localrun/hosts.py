@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,10 @@ Message = dict[str, Any]
 Deliver = Callable[[Message], None]
 _WORKER = Path(__file__).with_name("worker.py")
 _EXECUTOR = "kfp.dsl.executor_main"
+_QUIET = 10.0
+"""Seconds without a message after which a warm process is asked whether it lives."""
+_SILENT = 60.0
+"""Seconds without an answer after which it counts as stuck."""
 
 
 class Host:
@@ -114,7 +119,7 @@ class Host:
                 self._theirs.close()
             self._read()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.2 if self.seconds is None else 20)
+                process.wait(timeout=0.2 if self.seconds is None or self.error else 20)
             if process.poll() is None:
                 process.kill()
                 process.wait()
@@ -139,17 +144,35 @@ class Host:
         )
 
     def _read(self) -> None:
-        while True:
+        asked: float | None = None
+        self._ours.settimeout(_QUIET)
+        while not self.error:
             try:
                 data = self._ours.recv(262144)
+                asked = None
+            except TimeoutError:
+                asked = self._ask(asked)
+                continue
             except OSError:
                 return
             if not data:
                 return
             self._dispatch(json.loads(data))
 
+    def _ask(self, asked: float | None) -> float | None:
+        """It has said nothing for a while: see to it that it can; return when it was first asked."""
+        if self.seconds is None:  # imports may take as long as they like
+            return None
+        if asked is not None and time.monotonic() - asked > _SILENT:
+            self.error = f"the warm process has not answered for {time.monotonic() - asked:.0f} s: it is stuck"
+        with contextlib.suppress(OSError):
+            self._ours.send(json.dumps({"alive": True}).encode())
+        return asked or time.monotonic()
+
     def _dispatch(self, message: Message) -> None:
         event = message["event"]
+        if event == "alive":
+            return
         if event in {"ready", "broken"}:
             if event == "ready":
                 self._stamps = {path: _stamp(path) for path in message["files"]}

@@ -1,6 +1,7 @@
 """Judges how an attempt ended, and publishes or sets aside what it made."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from localrun.hosts import Message, signal_name
 from localrun.layout import set_aside, tail
 from localrun.parameters import plain
 from localrun.placeholders import fill_data
+from localrun.progress import memory
 from localrun.records import Artifact, State, Values
 from localrun.spec import Importer
+
+_NO_MEMORY = re.compile(r"^MemoryError\b|\bstd::bad_alloc\b|Cannot allocate memory|OOM when allocating|ArrayMemoryError", re.MULTILINE)
+"""What programs say last when they are refused more memory."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Outcome:
     max_rss_bytes: int = 0
     kept: Path | None = None
     key: str = ""
+    out_of_memory: bool = False
+    is_final: bool = False
+    """Whether another attempt would come to the same end."""
 
 
 def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Outcome:
@@ -52,8 +60,12 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
         found = False
     state = State.CANCELLED if cancelled and not job.timed_out else State.FAILED
     said = tail(attempt.log)
+    killed, refused = bool(message.get("out_of_memory")), bool(_NO_MEMORY.search("\n".join(said.splitlines()[-5:])))
+    if refused and state is State.FAILED and not job.timed_out:
+        reason = f"out of memory: {reason}"
     error_text = f"{cancelled}: {reason}" if state is State.CANCELLED else f"{reason}; last lines of {attempt.log}:\n{said}" if said else reason
-    return Outcome(state, Values(), error_text, seconds, peak, kept if found else None)
+    final = refused or (killed and not message.get("beside"))  # alone it may fit where it did not beside others
+    return Outcome(state, Values(), error_text, seconds, peak, kept if found else None, out_of_memory=killed or refused, is_final=final)
 
 
 def _unchanged_key(context: Context, job: Job) -> str:
@@ -72,6 +84,8 @@ def _how_it_ended(message: Message) -> str:
     code = os.waitstatus_to_exitcode(message["status"])
     if code == 0:
         return ""
+    if message.get("out_of_memory"):
+        return f"out of memory: killed by the kernel (SIGKILL) at {memory(message['max_rss'])}"
     return f"ended with exit code {code}" if code > 0 else f"killed by {signal_name(-code)}"
 
 

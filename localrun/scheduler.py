@@ -229,6 +229,7 @@ class Scheduler:
     def _ended(self, execution: str, message: Message) -> None:
         """A task's process and all its descendants are gone."""
         job = self._running.pop(execution)
+        message["beside"] = bool(self._running)
         if not message.get("begun", True) and job.put_back < _PUT_BACK and not self.cancelled:
             self._put_back(job)
             return
@@ -247,9 +248,10 @@ class Scheduler:
         """An attempt has been judged: done, to be tried again, or failed for good."""
         retry = job.node.task.retry
         job.failures += outcome.state is State.FAILED
-        if outcome.state is not State.FAILED or job.failures > retry.count or self.cancelled:
+        if outcome.state is not State.FAILED or job.failures > retry.count or outcome.is_final or self.cancelled:
             self._finish(job, outcome)
             return
+        job.alone = outcome.out_of_memory
         delay = retry.delay(job.failures)
         self._write_execution(job, State.FAILED, Values(), "")
         job.record = self._judged(job, outcome)

@@ -131,6 +131,35 @@ def leave_behind(folder: str):
 
 
 @dsl.component(target_image=IMAGE)
+def hoard(megabytes: int) -> int:
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**25, used + 2**25))
+    return len(bytearray(megabytes * 2**20))
+
+
+@dsl.component(target_image=IMAGE)
+def stop_host():
+    keeper = os.getppid()
+    host = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(host, signal.SIGSTOP)
+    time.sleep(60)
+
+
+@dsl.component(target_image=IMAGE)
+def fork_twice(folder: str):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            Path(folder, "grandchild").write_text(str(os.getpid()))
+            time.sleep(60)
+        os._exit(0)
+    time.sleep(60)
+
+
+@dsl.component(target_image=IMAGE)
 def variable(name: str) -> str:
     return os.environ.get(name, "")
 
