@@ -8,6 +8,8 @@ from typing import Any
 
 from localrun.codec import Codec, text
 from localrun.digests import ABSENT, Digests
+from localrun.docker import DockerEnvironment
+from localrun.environment import Environment
 from localrun.errors import OutputError, ParameterError
 from localrun.layout import Layout, discard, explained, publish
 from localrun.parameters import from_spec, plain
@@ -22,6 +24,11 @@ _EXECUTOR = ("-m", "kfp.dsl.executor_main")
 def runs_executor(container: Container) -> bool:
     """Whether a command is a Python component, which a warm process can run, and not a program."""
     return container.command[1:] == _EXECUTOR or is_lightweight(container)
+
+
+def is_warm(container: Container, environment: Environment) -> bool:
+    """Whether the task is forked from a process that has imported what it needs."""
+    return runs_executor(container) and not isinstance(environment, DockerEnvironment)
 
 
 def is_lightweight(container: Container) -> bool:
@@ -75,11 +82,13 @@ class Attempt:
             name: [{"name": name, "type": _type(d.schema_title, d.schema_version), "uri": str(self.staging / name), "metadata": dict(d.metadata)}]
             for name, d in self.component.output_artifacts.items()
         }
+        listed = {**{name: (artifact,) for name, artifact in self.inputs.artifacts.items()}, **self.inputs.lists}
         inputs = {
-            name: [{"name": a.name, "type": _type(a.type, a.version), "uri": a.uri, "metadata": dict(a.metadata)}] for name, a in self.inputs.artifacts.items()
+            name: [{"name": a.name, "type": _type(a.type, a.version), "uri": a.uri, "metadata": dict(a.metadata)} for a in artifacts]
+            for name, artifacts in listed.items()
         }
         return {
-            "inputs": {"parameterValues": dict(self.inputs.parameters), "artifacts": {name: {"artifacts": listed} for name, listed in inputs.items()}},
+            "inputs": {"parameterValues": dict(self.inputs.parameters), "artifacts": {name: {"artifacts": many} for name, many in inputs.items()}},
             "outputs": {
                 "parameters": {name: {"outputFile": str(self.folder / "parameters" / name)} for name in self.component.output_parameters},
                 "artifacts": {name: {"artifacts": listed} for name, listed in outputs.items()},
@@ -87,7 +96,7 @@ class Attempt:
             },
         }
 
-    def prepare(self, cwd: Path, runtime: Mapping[str, str], grace: float) -> Path:
+    def prepare(self, environment: Environment, runtime: Mapping[str, str], grace: float) -> Path:
         """Make the folders and the launch file that the warm process reads; returns the file."""
         container = self.component.implementation
         assert isinstance(container, Container)
@@ -100,11 +109,14 @@ class Attempt:
             argv = args
         else:
             argv = [*command_line(container.command, message, runtime), *args]
+        if isinstance(environment, DockerEnvironment):
+            elsewhere = [a.path for a in self.inputs.every_artifact().values() if not a.path.is_relative_to(self.layout.root)]
+            argv = environment.command(self.execution, [*command_line(container.command, message, runtime), *args], container.variables, elsewhere)
         launch = {
-            "mode": "executor" if runs_executor(container) else "command",
+            "mode": "executor" if is_warm(container, environment) else "command",
             "argv": argv,
             "variables": dict(container.variables),
-            "cwd": str(cwd.absolute()),
+            "cwd": str(Path(environment.cwd).absolute()),
             "log": str(self.log),
             "grace": grace,
         }

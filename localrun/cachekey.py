@@ -26,7 +26,7 @@ def cache_key(component: Component, inputs: Values, environment: Environment, ru
     assert isinstance(container, Container)
     function = function_name(container)
     source = environment.source_fingerprint(function, digests)
-    content_known = all(artifact.digest for artifact in inputs.artifacts.values())
+    content_known = all(artifact.digest for artifact in inputs.every_artifact().values())
     if not content_known or (source is None and _code_is_outside(container)):
         return ""
     facts = {
@@ -38,6 +38,7 @@ def cache_key(component: Component, inputs: Values, environment: Environment, ru
         "interface": _interface(component),
         "parameters": dict(inputs.parameters),
         "artifacts": {name: _content(artifact) for name, artifact in inputs.artifacts.items()},
+        "lists": {name: [_content(artifact) for artifact in listed] for name, listed in inputs.lists.items()},
         "environment": environment.fingerprint(digests),
         "source": source,
     }

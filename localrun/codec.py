@@ -26,11 +26,15 @@ class Codec:
 
     def values(self, values: Values) -> dict[str, Any]:
         """Return parameters and artifacts as JSON data."""
-        return {"parameters": dict(values.parameters), "artifacts": {name: self._artifact(a) for name, a in values.artifacts.items()}}
+        data = {"parameters": dict(values.parameters), "artifacts": {name: self._artifact(a) for name, a in values.artifacts.items()}}
+        lists = {name: [self._artifact(a) for a in listed] for name, listed in values.lists.items()}
+        return {**data, "lists": lists} if lists else data
 
     def read_values(self, data: Mapping[str, Any]) -> Values:
         """Undo `values`."""
-        return Values(data["parameters"], {name: self._read_artifact(a) for name, a in data["artifacts"].items()})
+        artifacts = {name: self._read_artifact(a) for name, a in data["artifacts"].items()}
+        lists = {name: tuple(self._read_artifact(a) for a in listed) for name, listed in data.get("lists", {}).items()}
+        return Values(data["parameters"], artifacts, lists)
 
     def _artifact(self, artifact: Artifact) -> dict[str, Any]:
         return {**artifact.__dict__, "uri": self.shorten(artifact.uri), "metadata": dict(artifact.metadata)}

@@ -7,10 +7,10 @@ from typing import Any
 from localrun.attempt import Attempt
 from localrun.digests import Digests
 from localrun.environment import Environment
-from localrun.graph import Node
 from localrun.hosts import Hosts
 from localrun.journal import Journal
 from localrun.layout import Layout
+from localrun.nodes import Node
 from localrun.options import Options
 from localrun.records import TaskRun, Values
 from localrun.spec import Container, Pipeline

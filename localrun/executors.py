@@ -9,6 +9,8 @@ from localrun.spec import Container, Importer
 
 _INSTALL = re.compile(r"pip install\b[^&\n]*")
 _OPTION = re.compile(r"'([^']+)'|\"([^\"]+)\"")
+_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|[KMGTPE]i?|k|)")
+_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {f"{u}{i}": base**n for n, u in enumerate("KMGTPE", 1) for i, base in (("", 1000.0), ("i", 1024.0))}
 _PLACEHOLDER = re.compile(r"\{\{\$\.?(.*?)\}\}", re.DOTALL)
 _KNOWN = re.compile(
     r"""|inputs\.parameters\[['"]+[\w-]+['"]+\]
@@ -45,25 +47,17 @@ def _container(section: Section) -> Container:
     for variable in section.list_of_sections("env"):
         variables[variable.text("name")] = variable.text("value")
         variable.end()
-    resources = section.section("resources")
-    if resources.values.get("accelerator"):
-        raise UnsupportedPipeline(f"{resources.where}: accelerators are not supported")
     if section.section("lifecycle").values:
         raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
-    found = Container(section.text("image"), section.texts("command"), section.texts("args"), variables, _memory(resources))
+    command = section.texts("command")
+    cpus, memory = _resources(section.section("resources"))
+    found = Container(section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory)
     section.end()
     if not found.image:
         raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
     for text in (*found.command, *found.args):
         _check_argument(text, section.where)
-    _check_installs(found, section.where)
     return found
-
-
-def _memory(resources: Section) -> int:
-    """Bytes of memory that a task asks for or is limited to; the spec has them as a number of gigabytes."""
-    said = (resources.values.get(name) for name in ("memoryRequest", "memoryLimit"))
-    return next((int(value * 1e9) for value in said if isinstance(value, int | float) and value > 0), 0)
 
 
 def _check_argument(text: str, where: str) -> None:
@@ -77,24 +71,44 @@ def _check_argument(text: str, where: str) -> None:
     check_placeholders(text.replace('\\"', '"'), where)
 
 
-def _check_installs(container: Container, where: str) -> None:
-    """A lightweight component installs kfp, which every environment has; anything else would change the environment."""
-    if not any("kfp.dsl.executor_main" in part for part in container.command):
-        return
-    for line in _INSTALL.findall("\n".join(container.command[:4])):
-        options = [one or other for one, other in _OPTION.findall(line)]
-        wanted = [name for name in options if not name.startswith("-") and not re.match(r"(kfp|typing-extensions)\b(?!-)", name)]
-        if wanted:
-            raise UnsupportedPipeline(f"{where}: packages_to_install={wanted} is not supported; install them into the environment of {container.image!r}")
+def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a Python component wants to be installed before it runs, beyond kfp, which every environment has."""
+    if not any("kfp.dsl.executor_main" in part for part in command):
+        return ()
+    lines = _INSTALL.findall("\n".join(command[:4]))
+    options = [one or other for line in lines for one, other in _OPTION.findall(line)]
+    return tuple(name for name in options if not name.startswith("-") and not re.match(r"(kfp|typing-extensions)\b(?!-)", name))
+
+
+def _resources(section: Section) -> tuple[float, int]:
+    """Return the processors and bytes of memory that a task asks for, as far as they are known before the run."""
+    if section.values.get("accelerator"):
+        raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
+    section.ignore("accelerator")
+    cpus = [section.number(key) for key in ("cpuRequest", "cpuLimit")]
+    memory = [section.number(key) * 1e9 for key in ("memoryRequest", "memoryLimit")]
+    cpus += [_quantity(section.text(key)) for key in ("resourceCpuRequest", "resourceCpuLimit")]
+    memory += [_quantity(section.text(key)) for key in ("resourceMemoryRequest", "resourceMemoryLimit")]
+    section.end()
+    return max(cpus), int(max(memory))
+
+
+def _quantity(text: str) -> float:
+    """Read an amount as Kubernetes writes it, such as 500m or 1Gi; one that only the run will tell counts as none."""
+    match = _QUANTITY.fullmatch(text)
+    return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 
 def _importer(section: Section) -> Importer:
     uri = section.section("artifactUri")
+    constant = uri.text("constant")
+    uri.ignore("runtimeParameter")
+    if "://" in constant and not constant.startswith("file://"):
+        raise UnsupportedPipeline(f"{uri.where}: importing {constant!r} is not supported; wanted a path or file:// on this machine")
     kind = section.section("typeSchema")
     kind.ignore("schemaTitle", "schemaVersion")
-    section.ignore("reimport")
-    found = Importer(str(uri.raw("constant") or ""), section.data("metadata", {}))
-    uri.ignore("runtimeParameter")
+    section.flag("reimport")  # what lies there is looked at each time, so there is nothing to choose
+    found = Importer(constant, section.data("metadata", {}))
     for inner in (uri, kind, section):
         inner.end()
     return found

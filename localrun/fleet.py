@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from localrun.attempt import runs_executor
+from localrun.attempt import is_warm
 from localrun.context import Context
 from localrun.environment import Environment, image_name
 from localrun.errors import LocalrunError
@@ -29,11 +29,12 @@ class Fleet:
 
     def host(self, container: Container) -> Host:
         """The warm process for a container, started when it is first asked for, and again when it died at work."""
-        key = (image_name(container.image), runs_executor(container))
+        environment = self.environment(container)
+        key = (image_name(container.image), is_warm(container, environment))
         host = self._hosts.get(key)
         if host is None or (host.error and host.seconds is not None):
             assert self.context.hosts is not None
-            host = self._hosts[key] = self.context.hosts.get(self.environment(container), executes=key[1])
+            host = self._hosts[key] = self.context.hosts.get(environment, executes=key[1])
             if all(host is not known for known, _ in self._watching):
                 self._watch(host, key[0])
         return host

@@ -4,29 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from localrun import cel, reader
-from localrun.errors import ConditionError, InvalidPipeline, ParameterError, UnsupportedPipeline, nearest
+from localrun import reader
+from localrun.errors import InvalidPipeline, ParameterError, UnsupportedPipeline, nearest
 from localrun.executors import executor
 from localrun.parameters import from_spec
 from localrun.platforms import check_platforms
 from localrun.section import Section, check_name
-from localrun.spec import (
-    ArtifactDef,
-    ArtifactSource,
-    Component,
-    Constant,
-    Container,
-    Dag,
-    FromInput,
-    FromTask,
-    Importer,
-    ParameterDef,
-    ParameterSource,
-    ParameterType,
-    Pipeline,
-    Retry,
-    Task,
-)
+from localrun.spec import ArtifactDef, Component, Container, Dag, FromTask, Importer, ParameterDef, ParameterType, Pipeline
+from localrun.tasks import task
 from localrun.wiring import check_wiring
 
 
@@ -76,6 +61,7 @@ def _component(name: str, section: Section, executors: Mapping[str, Container | 
         implementation = executors[label]
     check_platforms(section)
     section.end()
+    _check_lists(outputs, implementation)
     component = Component(
         name=name,
         input_parameters={key: _parameter(value) for key, value in inputs.named("parameters")},
@@ -87,6 +73,13 @@ def _component(name: str, section: Section, executors: Mapping[str, Container | 
     inputs.end()
     outputs.end()
     return component
+
+
+def _check_lists(outputs: Section, implementation: Container | Importer | Dag) -> None:
+    """A group may hand out many artifacts under one name; the protocol of a single task has room for one only."""
+    for name, output in outputs.named("artifacts"):
+        if not isinstance(implementation, Dag) and output.flag("isArtifactList"):
+            raise UnsupportedPipeline(f"{output.where}: a task cannot make a list of artifacts ({name!r}); only groups can")
 
 
 def _parameter(section: Section) -> ParameterDef:
@@ -113,15 +106,13 @@ def _artifact(section: Section) -> ArtifactDef:
     title, version = kind.text("schemaTitle"), kind.text("schemaVersion")
     kind.end()
     section.ignore("description")
-    if section.flag("isArtifactList"):
-        raise UnsupportedPipeline(f"{section.where}: lists of artifacts are not supported")
-    definition = ArtifactDef(title, version, section.flag("isOptional"), section.data("metadata", {}))
+    definition = ArtifactDef(title, version, section.flag("isOptional"), section.data("metadata", {}), section.flag("isArtifactList"))
     section.end()
     return definition
 
 
 def _dag(section: Section) -> Dag:
-    tasks = {name: _task(name, value) for name, value in section.named("tasks")}
+    tasks = {name: task(name, value) for name, value in section.named("tasks")}
     outputs = section.section("outputs")
     parameters = {key: _parameter_selectors(value) for key, value in outputs.named("parameters")}
     artifacts = {key: _artifact_selectors(value) for key, value in outputs.named("artifacts")}
@@ -151,86 +142,3 @@ def _selector(section: Section, key: str) -> FromTask:
     found = FromTask(section.text("producerSubtask"), section.text(key))
     section.end()
     return found
-
-
-def _task(name: str, section: Section) -> Task:
-    info, reference = section.section("taskInfo"), section.section("componentRef")
-    info.ignore("name")
-    inputs = section.section("inputs")
-    task = Task(
-        name=name,
-        component=reference.text("name"),
-        parameters={key: _parameter_source(value) for key, value in inputs.named("parameters")},
-        artifacts={key: _artifact_source(value) for key, value in inputs.named("artifacts")},
-        after=section.texts("dependentTasks"),
-        cache=_cache(section),
-        condition=_condition(section),
-        retry=_retry(section.section("retryPolicy")),
-    )
-    for inner in (info, reference, inputs):
-        inner.end()
-    section.end("; loops and exit handlers are not yet" if "Iterator" in " ".join(section.values) else "")
-    return task
-
-
-def _parameter_source(section: Section) -> ParameterSource:
-    source: ParameterSource
-    if "runtimeValue" in section:
-        inner = section.section("runtimeValue")
-        source = Constant(inner.data("constant"))
-        inner.end()
-    elif "componentInputParameter" in section:
-        source = FromInput(section.text("componentInputParameter"))
-    elif "taskOutputParameter" in section:
-        inner = section.section("taskOutputParameter")
-        source = FromTask(inner.text("producerTask"), inner.text("outputParameterKey"))
-        inner.end()
-    else:
-        raise UnsupportedPipeline(f"{section.where}: an input from {', '.join(section.values) or 'nowhere'} is not supported")
-    section.end()
-    return source
-
-
-def _artifact_source(section: Section) -> ArtifactSource:
-    source: ArtifactSource
-    if "componentInputArtifact" in section:
-        source = FromInput(section.text("componentInputArtifact"))
-    else:
-        inner = section.section("taskOutputArtifact")
-        source = FromTask(inner.text("producerTask"), inner.text("outputArtifactKey"))
-        inner.end()
-    section.end()
-    return source
-
-
-def _cache(section: Section) -> bool | None:
-    """Return the task's own word on caching; a task that says nothing (a group) leaves it to others."""
-    if "cachingOptions" not in section:
-        return None
-    options = section.section("cachingOptions")
-    enabled = options.flag("enableCache")
-    options.end()
-    return enabled
-
-
-def _condition(section: Section) -> cel.Expression | None:
-    policy = section.section("triggerPolicy")
-    text, strategy = policy.text("condition"), policy.text("strategy")
-    policy.end()
-    if strategy not in {"", "TRIGGER_STRATEGY_UNSPECIFIED", "ALL_UPSTREAM_TASKS_SUCCEEDED"}:
-        raise UnsupportedPipeline(f"{policy.where}.strategy: {strategy} (an exit handler or an ignored failure) is not supported")
-    try:
-        return cel.parse(text) if text else None
-    except ConditionError as error:
-        raise UnsupportedPipeline(f"{policy.where}: {error}") from error
-
-
-def _retry(section: Section) -> Retry:
-    retry = Retry(
-        count=int(section.number("maxRetryCount")),
-        backoff=section.duration("backoffDuration"),
-        factor=section.number("backoffFactor", 2.0) or 2.0,
-        longest=section.duration("backoffMaxDuration", 3600.0),
-    )
-    section.end()
-    return retry

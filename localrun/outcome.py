@@ -8,11 +8,12 @@ from pathlib import Path
 from localrun.cachekey import cache_key
 from localrun.context import Context, Job
 from localrun.digests import ABSENT
+from localrun.docker import DockerEnvironment, remove
 from localrun.environment import image_name
 from localrun.errors import LocalrunError, OutputError
-from localrun.graph import task_runtime
 from localrun.hosts import Message, signal_name
 from localrun.layout import set_aside, tail
+from localrun.nodes import task_runtime
 from localrun.parameters import plain
 from localrun.placeholders import fill_data
 from localrun.progress import memory
@@ -53,6 +54,8 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
             return Outcome(State.SUCCEEDED, attempt.commit(key, context.digests), "", seconds, peak, key=key)
     except (LocalrunError, OSError, ValueError) as error:
         reason = str(error)
+    if isinstance(context.environments[image_name(job.container.image)], DockerEnvironment):
+        remove(attempt.execution)
     kept = attempt.folder / "outputs"
     try:
         found = set_aside(attempt.staging, kept)

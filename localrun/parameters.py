@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localrun.errors import ParameterError, nearest
@@ -15,6 +15,7 @@ _WORDS = {
     ParameterType.BOOLEAN: "true or false",
     ParameterType.LIST: "a list",
     ParameterType.STRUCT: "a mapping",
+    ParameterType.FINAL_STATUS: "a task's final status",
 }
 _EXACT = 2**53
 
@@ -27,6 +28,36 @@ def from_spec(value: Any, wanted: ParameterType, where: str) -> Any:
     if wanted is ParameterType.INTEGER and isinstance(value, float) and value.is_integer():
         value = int(value)
     return check(value, wanted, where)
+
+
+def from_item(value: Any, wanted: ParameterType, where: str) -> Any:
+    """Give an item of a list, or a field of a mapping, the type it is declared with: the compiler calls what it cannot know a string.
+
+    Raises ParameterError when it does not fit.
+    """
+    if wanted is ParameterType.STRING and not isinstance(value, str):
+        return json.dumps(value)
+    if wanted in {ParameterType.LIST, ParameterType.STRUCT} and isinstance(value, str):
+        value = read_json(value, where)
+    return from_spec(value, wanted, where)
+
+
+def select(value: Any, fields: Sequence[str], where: str) -> Any:
+    """Return the part of a mapping, or of one as JSON text, that the fields lead to; ParameterError when there is none."""
+    for name in fields:
+        value = read_json(value, where) if isinstance(value, str) else value
+        if not isinstance(value, Mapping) or name not in value:
+            raise ParameterError(f"{where}: wanted a mapping with the field {name!r}, got {_shown(value)}")
+        value = value[name]
+    return value
+
+
+def read_json(text: str, where: str) -> Any:
+    """Read JSON that a task handed on as a string."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ParameterError(f"{where}: wanted JSON, got {_shown(text)}") from None
 
 
 def check(value: Any, wanted: ParameterType, where: str) -> Any:
@@ -43,12 +74,13 @@ def check(value: Any, wanted: ParameterType, where: str) -> Any:
         ParameterType.BOOLEAN: isinstance(value, bool),
         ParameterType.LIST: isinstance(value, list | tuple),
         ParameterType.STRUCT: isinstance(value, Mapping),
+        ParameterType.FINAL_STATUS: isinstance(value, Mapping),
     }[wanted]
     if not fits:
         raise ParameterError(f"{where}: wanted {_WORDS[wanted]}, got {_shown(value)}")
     if wanted is ParameterType.DOUBLE:
         return float(value)
-    return plain(value, where) if wanted in {ParameterType.LIST, ParameterType.STRUCT} else value
+    return plain(value, where) if isinstance(value, Mapping | list | tuple) else value
 
 
 def plain(value: Any, where: str) -> Any:

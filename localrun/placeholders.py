@@ -45,6 +45,14 @@ def fill_data(value: Any, executor_input: Mapping[str, Any], runtime: Mapping[st
     return [fill_data(item, executor_input, runtime) for item in value] if isinstance(value, list) else value
 
 
+def texts(value: Any) -> list[str]:
+    """Return all strings of nested JSON data."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [text for item in inner for text in texts(item)]
+
+
 def runtime_names(parts: Sequence[str]) -> set[str]:
     """Names of the placeholders in a command that differ from run to run."""
     return {inner for part in parts for inner in _PLACEHOLDER.findall(part) if inner.startswith("pipeline_")}

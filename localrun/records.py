@@ -50,6 +50,13 @@ class Values:
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    lists: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+    """Artifacts that come many under one name, such as those collected from a loop."""
+
+    def every_artifact(self) -> dict[str, Artifact]:
+        """Return all artifacts, those of lists as `name[0]`, `name[1]`..."""
+        inside = {f"{name}[{index}]": artifact for name, listed in self.lists.items() for index, artifact in enumerate(listed)}
+        return {**self.artifacts, **inside}
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TaskRun:
     """One task of one run."""
 
     path: str
-    """Full name with the groups it stands in, such as `condition-1/push-model`."""
+    """Full name with the groups it stands in, such as `condition-1/push-model` or, in the fourth iteration of a loop, `for-loop-1[3]/train`."""
     name: str
     """Short name, such as `push-model`."""
     component: str

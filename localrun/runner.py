@@ -13,22 +13,24 @@ from types import FrameType
 from typing import Any
 
 from localrun.adoption import tidy
-from localrun.attempt import function_name
 from localrun.codec import Codec
 from localrun.context import Context
+from localrun.docker import with_containers
 from localrun.environment import Environment, check_images
 from localrun.errors import StoreError, nearest
 from localrun.events import RunFinished, RunStarted
-from localrun.graph import leaves
 from localrun.hosts import Hosts
 from localrun.journal import Journal, RunRow
 from localrun.layout import Layout, alone, is_owned, locked, new_run_folder, sweep, write_whole
 from localrun.load import load
+from localrun.nodes import leaves
 from localrun.options import Options
 from localrun.parameters import given
 from localrun.records import Run, RunSummary, State, TaskRun, Values
+from localrun.requirements import check_requirements
+from localrun.roster import fresh
 from localrun.scheduler import Scheduler
-from localrun.spec import Container
+from localrun.spec import Pipeline
 
 
 def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
@@ -39,9 +41,9 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
     """
     options = options or Options()
     loaded = load(Path(pipeline))
-    check_images(loaded, environments)
-    values = given(parameters, loaded.root.input_parameters)
     layout = Layout(Path(store).absolute())
+    environments = _checked(loaded, environments, layout)
+    values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
         with alone(layout):
             sweep(layout, journal.run_ids())
@@ -68,7 +70,7 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
             loaded = load(layout.run(run_id) / "pipeline.yaml")
             if loaded.digest != row.digest:
                 raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
-            check_images(loaded, environments)
+            environments = _checked(loaded, environments, layout)
             context = Context(loaded, run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, options.hosts)
             return _execute(context, replace(row, state=State.RUNNING, error=""))
 
@@ -113,6 +115,14 @@ def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
     return Run(row.run_id, row.pipeline, row.state, row.parameters, row.started, row.seconds, layout.run(row.run_id), row.error, tasks, row.outputs)
 
 
+def _checked(pipeline: Pipeline, environments: Mapping[str, Environment], layout: Layout) -> Mapping[str, Environment]:
+    """Return an environment for every image of the pipeline, or say which one is missing what."""
+    known = with_containers(pipeline, environments, layout.root)
+    check_images(pipeline, known)
+    check_requirements(pipeline, known)
+    return known
+
+
 def _execute(context: Context, row: RunRow) -> Run:
     began = time.monotonic()
     layout, journal, options = context.layout, context.journal, context.options
@@ -128,10 +138,10 @@ def _execute(context: Context, row: RunRow) -> Run:
         stack.enter_context(_signals(scheduler))
         options.on_event(RunStarted(row.run_id, row.pipeline, layout.run(row.run_id), tuple(tasks.values())))
         scheduler.run()
-    state = State.CANCELLED if scheduler.graph.state is State.RUNNING else scheduler.graph.state
-    error = scheduler.graph.error or scheduler.cancelled if state is not State.SUCCEEDED else ""
+    state = scheduler.graph.state
+    error = {State.SUCCEEDED: "", State.CANCELLED: scheduler.cancelled}.get(state, scheduler.graph.error)
     row = replace(row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs)
-    result = _as_run(layout, row, tuple(scheduler.tasks.values()))
+    result = _as_run(layout, row, tuple(scheduler.roster.tasks.values()))
     write_whole(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False)
     journal.write_run(row)
     journal.flush()
@@ -140,19 +150,12 @@ def _execute(context: Context, row: RunRow) -> Run:
 
 
 def _tasks(context: Context) -> dict[str, TaskRun]:
-    """All tasks of a run by path; those that have succeeded as they are, the others anew with their attempts counted on."""
-    tasks = {path: _fresh(path, component) for path, _, component in leaves(context.pipeline)}
+    """All known tasks of a run by path; those that have succeeded as they are, the others anew with their attempts counted on."""
+    tasks = {path: fresh(path, component) for path, _, component in leaves(context.pipeline)}
     for known in tidy(context.layout, context.journal, context.run_id):
-        tasks[known.path] = known if known.state is State.SUCCEEDED else replace(tasks[known.path], attempts=known.attempts)
+        anew = TaskRun(known.path, known.name, known.component, known.function, known.image, attempts=known.attempts)
+        tasks[known.path] = known if known.state is State.SUCCEEDED else anew
     return tasks
-
-
-def _fresh(path: str, component: Any) -> TaskRun:
-    name = path.rpartition("/")[2]
-    container = component.implementation
-    if isinstance(container, Container):
-        return TaskRun(path, name, component.name, function_name(container), container.image)
-    return TaskRun(path, name, component.name, "")
 
 
 def _runtime(layout: Layout, row: RunRow) -> dict[str, str]:

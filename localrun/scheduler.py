@@ -9,17 +9,19 @@ from localrun.attempt import Attempt, verify
 from localrun.cachekey import cache_key
 from localrun.context import Context, Job
 from localrun.errors import LocalrunError
-from localrun.events import TaskChanged, TaskRetrying
+from localrun.events import TaskRetrying
 from localrun.fleet import Fleet
-from localrun.graph import Graph, Node, leaves, task_runtime
+from localrun.graph import Graph
 from localrun.hosts import Message
 from localrun.journal import Execution
 from localrun.layout import discard
 from localrun.lookup import Lookup, Result
 from localrun.loop import Loop
+from localrun.nodes import Delayed, Ended, News, Node, task_runtime
 from localrun.outcome import Outcome, conclude, import_artifact
 from localrun.records import State, TaskRun, Values
-from localrun.spec import Container, Importer
+from localrun.roster import Roster
+from localrun.spec import Importer
 
 _FLUSH_SECONDS = 0.2
 """Cache hits need not be durable at once: found again is as good. Everything that ran is."""
@@ -35,13 +37,10 @@ class Scheduler:
         self.context = context
         self.options = context.options
         self.journal = context.journal
-        self.tasks = dict(tasks)
-        """The record of every task by path; those that have SUCCEEDED before are not run again."""
+        self.roster = Roster(context, tasks)
         self.cancelled = ""
         """Why the run was stopped; empty while it was not."""
         self.graph = Graph(context.pipeline, context.parameters, context.runtime)
-        self._positions = {path: position for position, path in enumerate(tasks)}
-        self._containers = {path: c.implementation for path, _, c in leaves(context.pipeline) if isinstance(c.implementation, Container)}
         self._loop = Loop()
         self._fleet = Fleet(context, self._loop)
         self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
@@ -54,12 +53,15 @@ class Scheduler:
 
     def run(self) -> None:
         """Return when nothing more can be done; errors of tasks are in their records."""
-        if self.options.run_timeout is not None:
-            self._loop.after(self.options.run_timeout, partial(self._stop, f"the run took longer than {self.options.run_timeout:g} s", False))
+        timeout = self.options.run_timeout
+        if timeout is not None:
+            reason = f"the run took longer than {timeout:g} s"
+            self._loop.after(timeout, partial(self._stop, reason, False))
+            self._loop.after(2 * timeout, partial(self._stop, reason, True))  # exit tasks have as long again
         try:
             self.graph.advance()
             self._settle()
-            while not self._is_over():
+            while self.graph.state is State.RUNNING:
                 self._loop.receive()
                 self._settle()
         finally:
@@ -73,27 +75,35 @@ class Scheduler:
         self._loop.post(partial(self._stop, "cancelled", kill))
 
     def _stop(self, reason: str, kill: bool) -> None:
-        """Start nothing more and end what runs."""
-        if self._running or not self._is_over():
-            self.cancelled = self.cancelled or reason
+        """Start nothing more but exit tasks, and end what runs; with `kill` those too, and at once."""
+        if self.graph.state is not State.RUNNING:
+            return
+        self.cancelled = self.cancelled or reason
+        self.graph.cancel(kill=kill)
         for execution, job in self._running.items():
-            self._fleet.host(job.container).cancel(execution, kill=kill)
+            if self.graph.is_stopped(job.node):
+                self._fleet.host(job.container).cancel(execution, kill=kill)
+        for job in [job for job in self._waiting if self.graph.is_stopped(job.node)]:
+            self._waiting.remove(job)
+            self._drop(job)
 
-    def _is_over(self) -> bool:
-        if self.cancelled:
-            return not self._running and not self._loop.busy
-        return self.graph.state is not State.RUNNING
+    def _drop(self, job: Job) -> None:
+        """A job that has not been started never will be."""
+        self.graph.finish(job.node, State.CANCELLED, Values(), ran=False)
 
     def _settle(self) -> None:
         """Act on the graph's news until there are none, make it all durable, then start tasks."""
-        while (self.graph.ready or self.graph.ended) and not self.cancelled:
-            while self.graph.ended:
-                ended = self.graph.ended.popleft()
-                self._record(replace(self.tasks[ended.path], state=ended.state, error=ended.error))
-            while self.graph.ready:
+        chosen: list[Job] = []
+        while True:
+            while self.graph.news:
+                self._hear(self.graph.news.popleft())
+            while self.graph.ready and not self.graph.news:
                 self._open(*self.graph.ready.popleft())
-        chosen = self._choose() if not self.cancelled else []
-        if chosen or self._urgent or self._lookup.is_behind or self._is_over():
+            if not self.graph.news:
+                chosen += self._choose()
+                if not self.graph.news and not self.graph.ready:
+                    break
+        if chosen or self._urgent or self._lookup.is_behind or self.graph.state is not State.RUNNING:
             self._flush()
         elif self.journal.is_behind and not self._flush_planned:
             self._flush_planned = True
@@ -101,24 +111,36 @@ class Scheduler:
         for job in chosen:
             self._start(job)
 
+    def _hear(self, news: News) -> None:
+        """A task came up, ended without having been started, or is to be opened again."""
+        if isinstance(news, Delayed):
+            self._loop.after(news.seconds, partial(self._reopen, news.node))
+        elif isinstance(news, Ended):
+            self.roster.record(replace(self.roster[news.path], state=news.state, error=news.error, finished=self.options.clock()))
+        else:
+            self.roster.add(news.path, news.component)
+            if news.task.loop is not None and news.is_begun:
+                self.roster.record(replace(self.roster[news.path], state=State.RUNNING, started=self.options.clock()))
+
+    def _reopen(self, node: Node) -> None:
+        """A failed group is tried again."""
+        self.roster.reset(f"{node.path}/")
+        self.graph.reopen(node)
+
     def _flush(self) -> None:
         self._urgent = self._flush_planned = False
         self.journal.flush()
         self._lookup.committed()
 
-    def _record(self, task: TaskRun) -> None:
-        """Journal a task's new state and tell whoever watches."""
-        self.tasks[task.path] = task
-        self.journal.write_task(self.context.run_id, self._positions[task.path], task)
-        self.options.on_event(TaskChanged(task))
-
     # A job's way: open, looked up, then either finished by the cache or checked, chosen, started, concluded, finished.
 
     def _open(self, node: Node, inputs: Values) -> None:
         """A task has all its inputs."""
-        job = Job(node, inputs, replace(self.tasks[node.path], inputs=inputs))
-        if job.record.state is State.SUCCEEDED:
-            self._loop.work(partial(verify, job.record.outputs.artifacts, self.context.digests), partial(self._resumed, job))
+        job = Job(node, inputs, replace(self.roster[node.path], inputs=inputs))
+        if self.graph.is_stopped(node):
+            self._drop(job)
+        elif job.record.state is State.SUCCEEDED and not node.must_run_again:
+            self._loop.work(partial(verify, job.record.outputs.every_artifact(), self.context.digests), partial(self._resumed, job))
         elif isinstance(node.component.implementation, Importer):
             execution = self.context.new_execution(node.task.name)
             job.record = replace(job.record, state=State.RUNNING, execution=execution, started=self.options.clock())
@@ -132,7 +154,7 @@ class Scheduler:
             job.record = replace(job.record, state=State.PENDING)
             self._look_up(job)
         else:
-            self.graph.finish(job.node, State.SUCCEEDED, job.record.outputs)
+            self.graph.finish(job.node, State.SUCCEEDED, job.record.outputs, ran=False)
 
     def _look_up(self, job: Job) -> None:
         """Compute the key and search for an earlier result."""
@@ -157,10 +179,10 @@ class Scheduler:
             return
         if not self._warmed:  # the first task that really runs: others will follow, and their imports take long
             self._warmed = True
-            pending = [path for path, task in self.tasks.items() if task.state is State.PENDING]
-            self._fleet.warm([self._containers[path] for path in pending if path in self._containers])
-        if job.inputs.artifacts:
-            self._loop.work(partial(verify, job.inputs.artifacts, self.context.digests), partial(self._checked, job))
+            self._fleet.warm(self.roster.pending())
+        artifacts = job.inputs.every_artifact()
+        if artifacts:
+            self._loop.work(partial(verify, artifacts, self.context.digests), partial(self._checked, job))
         else:
             self._checked(job, "")
 
@@ -168,6 +190,8 @@ class Scheduler:
         """The inputs are what they were when they were made, or the task must not see them."""
         if problem:
             self._finish(job, Outcome(State.FAILED, error=problem))
+        elif self.graph.is_stopped(job.node):
+            self._drop(job)
         else:
             self._waiting.append(job)
 
@@ -202,7 +226,7 @@ class Scheduler:
         job.record = replace(job.record, error="", failed_outputs=None, cached=False)
         self._running[execution] = job
         self._write_execution(job, State.RUNNING, Values(), job.key)
-        self._record(job.record)
+        self.roster.record(job.record)
         return job
 
     def _start(self, job: Job) -> None:
@@ -211,7 +235,7 @@ class Scheduler:
         assert job.attempt is not None
         runtime = {**task_runtime(self.context.runtime, job.node), "pipeline_task_uuid": execution}
         try:
-            launch = job.attempt.prepare(self._fleet.environment(job.container).cwd, runtime, self.options.grace)
+            launch = job.attempt.prepare(self._fleet.environment(job.container), runtime, self.options.grace)
         except (LocalrunError, OSError) as error:
             self._loop.post(partial(ended, {"event": "ended", "error": str(error)}))
             return
@@ -230,10 +254,11 @@ class Scheduler:
         """A task's process and all its descendants are gone."""
         job = self._running.pop(execution)
         message["beside"] = bool(self._running)
-        if not message.get("begun", True) and job.put_back < _PUT_BACK and not self.cancelled:
+        stopped = self.graph.is_stopped(job.node)
+        if not message.get("begun", True) and job.put_back < _PUT_BACK and not stopped:
             self._put_back(job)
             return
-        self._loop.work(partial(conclude, self.context, job, message, self.cancelled), partial(self._concluded, job))
+        self._loop.work(partial(conclude, self.context, job, message, self.cancelled if stopped else ""), partial(self._concluded, job))
 
     def _put_back(self, job: Job) -> None:
         """The host died before it started the task: that was no attempt."""
@@ -248,16 +273,23 @@ class Scheduler:
         """An attempt has been judged: done, to be tried again, or failed for good."""
         retry = job.node.task.retry
         job.failures += outcome.state is State.FAILED
-        if outcome.state is not State.FAILED or job.failures > retry.count or outcome.is_final or self.cancelled:
+        if outcome.state is not State.FAILED or job.failures > retry.count or outcome.is_final or self.graph.is_stopped(job.node):
             self._finish(job, outcome)
             return
         job.alone = outcome.out_of_memory
         delay = retry.delay(job.failures)
         self._write_execution(job, State.FAILED, Values(), "")
         job.record = self._judged(job, outcome)
-        self._record(replace(job.record, state=State.PENDING))
+        self.roster.record(replace(job.record, state=State.PENDING))
         self.options.on_event(TaskRetrying(job.record, delay))
-        self._loop.after(delay, partial(self._waiting.append, job))
+        job.resting = True
+        self._waiting.append(job)
+        self._loop.after(delay, partial(self._rested, job))
+
+    @staticmethod
+    def _rested(job: Job) -> None:
+        """A failed job has waited long enough."""
+        job.resting = False
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         """Record a task's end and let the graph go on."""
@@ -265,9 +297,8 @@ class Scheduler:
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
             self._write_execution(job, outcome.state, outcome.outputs, outcome.key)
         job.record = self._judged(job, outcome)
-        self._record(job.record)
-        if outcome.state is not State.CANCELLED:
-            self.graph.finish(job.node, outcome.state, outcome.outputs)
+        self.roster.record(job.record)
+        self.graph.finish(job.node, outcome.state, outcome.outputs, error=outcome.error)
 
     def _judged(self, job: Job, outcome: Outcome) -> TaskRun:
         return replace(

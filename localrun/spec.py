@@ -17,6 +17,8 @@ class ParameterType(StrEnum):
     BOOLEAN = "BOOLEAN"
     LIST = "LIST"
     STRUCT = "STRUCT"
+    FINAL_STATUS = "TASK_FINAL_STATUS"
+    """How an earlier task ended, as a mapping; kfp's executor makes a PipelineTaskFinalStatus of it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class ArtifactDef:
     schema_version: str
     optional: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class FromInput:
-    """An input of the surrounding group."""
+    """An input of the surrounding group; `fields` lead to a part of its value."""
 
     name: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,17 @@ class FromTask:
 
     task: str
     key: str
+    fields: tuple[str, ...] = ()
 
 
-ParameterSource = Constant | FromInput | FromTask
+@dataclass(frozen=True)
+class FinalStatus:
+    """How a task of the same group ended."""
+
+    task: str
+
+
+ParameterSource = Constant | FromInput | FromTask | FinalStatus
 ArtifactSource = FromInput | FromTask
 
 
@@ -81,6 +93,19 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """Runs a group once per item, each time with the item as the input `item`."""
+
+    item: str
+    constants: tuple[Any, ...]
+    source: str
+    """The input of the task that holds the items; empty where they are constants."""
+    of_artifacts: bool
+    limit: int
+    """How many iterations may be under way at the same time; 0 is any number."""
+
+
+@dataclass(frozen=True)
 class Task:
     """One node of a group."""
 
@@ -92,12 +117,15 @@ class Task:
     cache: bool | None
     condition: Expression | None
     retry: Retry
+    always: bool = False
+    """Whether it runs however the tasks before it ended."""
+    loop: Loop | None = None
 
     @property
     def upstream(self) -> frozenset[str]:
         """Names of the tasks of the same group that must have ended before this one can start."""
         sources = [*self.parameters.values(), *self.artifacts.values()]
-        return frozenset(self.after) | {source.task for source in sources if isinstance(source, FromTask)}
+        return frozenset(self.after) | {source.task for source in sources if isinstance(source, FromTask | FinalStatus)}
 
 
 @dataclass(frozen=True)
@@ -108,8 +136,12 @@ class Container:
     command: tuple[str, ...]
     args: tuple[str, ...]
     variables: Mapping[str, str]
+    requires: tuple[str, ...] = ()
+    """Packages that the component wants to be installed, as pip writes them."""
+    cpus: float = 0.0
+    """Processors that the task asks for; 0 where it does not say."""
     memory: int = 0
-    """Bytes that the task is said to need; 0 where nothing is said."""
+    """Bytes of memory that the task asks for; 0 where it does not say."""
 
 
 @dataclass(frozen=True)

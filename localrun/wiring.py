@@ -5,7 +5,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from localrun.errors import InvalidPipeline, UnsupportedPipeline, nearest
 from localrun.executors import check_placeholders
-from localrun.spec import Component, Dag, FromInput, FromTask, Pipeline, Task
+from localrun.placeholders import texts
+from localrun.spec import Component, Dag, FinalStatus, FromInput, FromTask, Pipeline, Task
 
 _DEPTH = 32
 _TASKS = 100_000
@@ -49,8 +50,8 @@ def _check_task(pipeline: Pipeline, parent: Component, dag: Dag, task: Task) -> 
         raise InvalidPipeline(f"{where}.componentRef: no component {task.component!r}{nearest(task.component, pipeline.components)}")
     _known(task.upstream, dag.tasks, f"{where}: waits for a task of its group")
     component = pipeline.components[task.component]
-    if isinstance(component.implementation, Dag) and task.retry.count:
-        raise UnsupportedPipeline(f"{where}.retryPolicy: retries of a whole group are not supported; set them on its tasks")
+    if task.loop is not None:
+        _check_loop(task, component, where)
     if task.condition is not None:
         _known(task.condition.parameters, task.parameters, f"{where}.triggerPolicy")
     _check_parameters(pipeline, parent, task, f"{where}.inputs.parameters")
@@ -63,6 +64,18 @@ def _check_task(pipeline: Pipeline, parent: Component, dag: Dag, task: Task) -> 
             _known([source.key], _producer(pipeline, dag, source).output_artifacts, place)
 
 
+def _check_loop(task: Task, component: Component, where: str) -> None:
+    assert task.loop is not None
+    if not isinstance(component.implementation, Dag):
+        raise UnsupportedPipeline(f"{where}: a loop over {component.name!r}, which is no group, is not supported")
+    if not component.implementation.tasks:
+        raise InvalidPipeline(f"{where}: a loop over {component.name!r}, which has no tasks")
+    loop = task.loop
+    _known([loop.item], component.input_artifacts if loop.of_artifacts else component.input_parameters, f"{where}: the loop's itemInput")
+    if loop.source or loop.of_artifacts:
+        _known([loop.source], task.artifacts if loop.of_artifacts else task.parameters, f"{where}: the loop's items")
+
+
 def _check_parameters(pipeline: Pipeline, parent: Component, task: Task, where: str) -> None:
     assert isinstance(parent.implementation, Dag)
     for key, source in task.parameters.items():
@@ -71,8 +84,11 @@ def _check_parameters(pipeline: Pipeline, parent: Component, task: Task, where: 
             _known([source.name], parent.input_parameters, place)
         elif isinstance(source, FromTask):
             _known([source.key], _producer(pipeline, parent.implementation, source).output_parameters, place)
-        elif isinstance(source.value, str):
-            check_placeholders(source.value, place)
+        elif isinstance(source, FinalStatus):
+            _known([source.task], parent.implementation.tasks, place)
+        else:
+            for text in texts(source.value):
+                check_placeholders(text, place)
 
 
 def _check_outputs(pipeline: Pipeline, component: Component, dag: Dag) -> None:
