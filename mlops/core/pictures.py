@@ -119,7 +119,8 @@ def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180,
                 f'fill="{COLORS[index % len(COLORS)]}"><title>{html.escape(f"{one.name} {label}{share:.1%}")}</title></rect>'
             )
     names = ", ".join(one.name for one in series)
-    return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(parts)}</svg>')
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" {size}>{"".join(parts)}</svg>')
 
 
 def legend(names: Sequence[str]) -> Markup:

@@ -73,7 +73,8 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
     about = dict(champion.about)
     assert {gate: said["verdict"] for gate, said in about.pop("decisions").items()} == {"evaluate_model": "pass", "validate_infra": "pass"}
     assert about == {
-        "model": "m", "judged_against": place.champion.reference, "submission": "submission-1", "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
+        "model": "m", "judged_against": place.champion.reference, "submission": "submission-1",
+        "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
     }  # fmt: skip
 
 
