@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from localrun.clean_command import clean_up
 from localrun.codec import Codec
 from localrun.environment import Environment, image_name
 from localrun.errors import InvalidPipeline, LocalrunError, ParameterError, UnsupportedPipeline, nearest
@@ -16,14 +17,18 @@ from localrun.records import Run, State
 from localrun.runner import resume, run
 from localrun.spec import Pipeline
 
+_ABOUT = "Run a compiled Kubeflow Pipelines v2 pipeline on this machine. `python -m localrun clean --help` says how to remove old runs."
 _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return 0 when the run succeeded, 1 when it failed, 2 for wrong words or files, 130 when it was cancelled."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["clean"]:
+        return clean_up(words[1:])
+    arguments = _parser().parse_args(words)
     try:
-        with shown(quiet=arguments.json) as on_event:
+        with shown(quiet=arguments.json, as_json=arguments.json_events) as on_event:
             options = Options(cache=not arguments.no_cache, max_workers=arguments.workers, on_event=on_event)
             result = _run(arguments, options)
     except (InvalidPipeline, UnsupportedPipeline, ParameterError) as error:
@@ -38,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localrun", description="Run a compiled Kubeflow Pipelines v2 pipeline on this machine.")
+    parser = argparse.ArgumentParser(prog="python -m localrun", description=_ABOUT)
     parser.add_argument("pipeline", type=Path, help="what kfp's compiler wrote")
     parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="strings as they stand, everything else as JSON")
     parser.add_argument("--image", action="append", default=[], metavar="IMAGE=FOLDER", help="the folder that stands for an image (default: . for all)")
@@ -47,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=0, help="tasks at the same time (default: one per processor)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run of this store instead of starting one")
     parser.add_argument("--no-cache", action="store_true", help="run every task, whatever is known from earlier runs")
-    parser.add_argument("--json", action="store_true", help="print the run as one JSON object, and nothing else")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the run as one JSON object, and nothing else")
+    form.add_argument("--json-events", action="store_true", help="print everything that happens as one JSON object per line, and nothing else")
     return parser
 
 

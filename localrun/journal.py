@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -195,6 +195,19 @@ class Journal:
     def unfinished(self, run_id: str) -> list[Execution]:
         """Return the executions of a run that never came to an end."""
         return self._executions("run_id = ? AND state = 'RUNNING'", run_id)
+
+    def executions(self) -> list[Execution]:
+        """Return all executions of all runs, also of those that are forgotten."""
+        return self._executions("number > ?", "0")
+
+    def forget(self, runs: Iterable[str], executions: Iterable[str]) -> None:
+        """Remove runs and cache entries, durably and together."""
+        for run_id in runs:
+            self._write("DELETE FROM tasks WHERE run_id = ?", (run_id,))
+            self._write("DELETE FROM runs WHERE run_id = ?", (run_id,))
+        for execution in executions:
+            self._write("DELETE FROM executions WHERE execution = ?", (execution,))
+        self.flush()
 
     def _executions(self, where: str, value: str) -> list[Execution]:
         rows = self._rows(f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}", (value,))  # noqa: S608 - `where` is ours

@@ -1,11 +1,16 @@
 """Shows a run while it goes: a live table on a terminal, plain lines elsewhere, nothing when asked to be quiet."""
 
+import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Self, TextIO
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from localrun.codec import Codec
 from localrun.events import Event, HostReady, HostStarting, RunFinished, RunStarted, TaskChanged, TaskRetrying
 from localrun.records import State, TaskRun
 
@@ -26,16 +31,21 @@ _ROWS_BESIDE = 6
 
 
 @contextmanager
-def shown(*, quiet: bool = False, stream: TextIO | None = None) -> Iterator[Callable[[Event], None]]:
-    """Give the `on_event` of a run's options; what it shows goes to `stream` (standard error), which may break without harm."""
-    stream = stream or sys.stderr
+def shown(*, quiet: bool = False, as_json: bool = False, stream: TextIO | None = None) -> Iterator[Callable[[Event], None]]:
+    """Give the `on_event` of a run's options; what it shows goes to `stream` (standard error), which may break without harm.
+
+    With `as_json` that is one JSON object per line, on standard output.
+    """
+    stream = stream or (sys.stdout if as_json else sys.stderr)
     if quiet:
         yield lambda _: None
+    elif as_json:
+        yield _Lines(stream, _as_json).on_event
     elif stream.isatty():
         with _Live(stream) as live:
             yield live.on_event
     else:
-        yield _Lines(stream).on_event
+        yield _Lines(stream, _lines).on_event
 
 
 def describe(task: TaskRun) -> str:
@@ -60,11 +70,12 @@ def memory(size: int) -> str:
 class _Lines:
     """One line per event, for logs and pipes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, lines: Callable[[Event], list[str]]) -> None:
         self.stream = stream
+        self.lines = lines
 
     def on_event(self, event: Event) -> None:
-        for line in _lines(event):
+        for line in self.lines(event):
             with suppress(OSError, ValueError):  # a closed pipe is no reason to fail a run
                 print(line, file=self.stream, flush=True)
 
@@ -85,6 +96,24 @@ def _lines(event: Event) -> list[str]:
         case RunFinished(run):
             lines = [f"run {run.run_id}: {run.state} in {run.seconds:.1f} s{f': {run.error}' if run.error else ''}"]
     return lines
+
+
+def _as_json(event: Event) -> list[str]:
+    codec = Codec(Path("/"))
+    facts: dict[str, Any] = {}
+    match event:
+        case RunStarted():
+            facts = {"run": event.run_id, "pipeline": event.pipeline, "folder": str(event.folder), "tasks": [task.path for task in event.tasks]}
+        case HostStarting() | HostReady():
+            facts = dict(event.__dict__)
+        case TaskChanged(task):
+            facts = {"task": codec.task(task)}
+        case TaskRetrying(task, delay):
+            facts = {"task": codec.task(task), "delay": delay}
+        case RunFinished(run):
+            facts = {"run": codec.run(run)}
+    name = re.sub(r"(?<=.)([A-Z])", r"_\1", type(event).__name__).lower()
+    return [json.dumps({"event": name, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts})]
 
 
 class _Live:

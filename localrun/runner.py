@@ -25,6 +25,7 @@ from localrun.layout import Layout, alone, is_owned, locked, new_run_folder, swe
 from localrun.load import load
 from localrun.nodes import leaves
 from localrun.options import Options
+from localrun.page import write_pages
 from localrun.parameters import given
 from localrun.records import Run, RunSummary, State, TaskRun, Values
 from localrun.requirements import check_requirements
@@ -66,7 +67,9 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
     layout = _existing(store)
     with contextlib.closing(Journal(layout)) as journal:
         row = _known(journal, run_id)
-        with locked(layout, run_id):
+        with ExitStack() as stack:
+            with alone(layout):
+                stack.enter_context(locked(layout, run_id))
             loaded = load(layout.run(run_id) / "pipeline.yaml")
             if loaded.digest != row.digest:
                 raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
@@ -143,6 +146,7 @@ def _execute(context: Context, row: RunRow) -> Run:
     row = replace(row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs)
     result = _as_run(layout, row, tuple(scheduler.roster.tasks.values()))
     write_whole(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False)
+    write_pages(context.pipeline, result)
     journal.write_run(row)
     journal.flush()
     options.on_event(RunFinished(result))

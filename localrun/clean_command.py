@@ -1,0 +1,49 @@
+"""`python -m localrun clean --older-than 30d`: says what would go, and with `--yes` removes it."""
+
+import argparse
+import contextlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from localrun.clean import Plan, age, clean, plan
+from localrun.errors import LocalrunError, ParameterError, StoreError
+from localrun.journal import Journal
+from localrun.layout import Layout, alone
+from localrun.progress import memory
+
+
+def clean_up(words: list[str]) -> int:
+    """Return 0 when done or when only asked, 1 for a store that cannot be used, 2 for wrong words."""
+    parser = argparse.ArgumentParser(prog="python -m localrun clean", description="Remove old runs with their artifacts and cache entries.")
+    parser.add_argument("--older-than", required=True, metavar="AGE", help="such as 30d, 12h, 90m or 2w; counted from when the run was started")
+    parser.add_argument("--store", type=Path, default=Path(".localrun"), help="default: %(default)s")
+    parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
+    arguments = parser.parse_args(words)
+    try:
+        before = datetime.now(UTC) - age(arguments.older_than)
+        layout = Layout(arguments.store.absolute())
+        if not layout.journal.exists():
+            raise StoreError(f"{layout.root}: no store: no run has been started here")
+        with contextlib.closing(Journal(layout)) as journal:
+            if arguments.yes:
+                _say(clean(layout, journal, before), "removed")
+            else:
+                with alone(layout):
+                    _say(plan(layout, journal, before), "would remove")
+                print("nothing was changed; --yes removes it")
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except LocalrunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say(found: Plan, what: str) -> None:
+    for run_id in found.runs:
+        print(run_id)
+    for run_id, reason in found.kept.items():
+        print(f"{run_id} {reason}", file=sys.stderr)
+    print(f"{what} {len(found.runs)} runs, {len(found.executions)} cache entries, {len(found.folders)} folders, {memory(found.size)}")
