@@ -1,11 +1,11 @@
 """One run's view of the warm processes: which one serves which image, and when they are started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from localrun.attempt import is_warm
-from localrun.context import Context
+from localrun.context import Context, Job
 from localrun.environment import Environment, image_name
 from localrun.errors import LocalrunError
 from localrun.events import HostReady, HostStarting
@@ -54,6 +54,11 @@ class Fleet:
             self.host(container).submit(execution, launch, arrived)
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
+
+    def used(self, running: Mapping[str, Job]) -> Iterator[tuple[Job, int]]:
+        """Yield running jobs with the bytes that they use."""
+        for execution, job in running.items():
+            yield job, self.memory(job.container, execution)
 
     def memory(self, container: Container, execution: str) -> int:
         """Bytes that a task uses now."""

@@ -2,7 +2,8 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from localrun.cachekey import cache_key
@@ -17,7 +18,7 @@ from localrun.nodes import task_runtime
 from localrun.parameters import plain
 from localrun.placeholders import fill_data
 from localrun.progress import memory
-from localrun.records import Artifact, State, Values
+from localrun.records import Artifact, State, TaskRun, Values
 from localrun.spec import Importer
 
 _NO_MEMORY = re.compile(r"^MemoryError\b|\bstd::bad_alloc\b|Cannot allocate memory|OOM when allocating|ArrayMemoryError", re.MULTILINE)
@@ -38,6 +39,19 @@ class Outcome:
     out_of_memory: bool = False
     is_final: bool = False
     """Whether another attempt would come to the same end."""
+
+    def judge(self, task: TaskRun, finished: datetime) -> TaskRun:
+        """Return a task's record with how its last attempt went."""
+        return replace(
+            task,
+            state=self.state,
+            outputs=self.outputs,
+            error=self.error,
+            seconds=self.seconds,
+            max_rss_bytes=self.max_rss_bytes,
+            failed_outputs=self.kept,
+            finished=finished,
+        )
 
 
 def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Outcome:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from localrun.attempt import function_name
 from localrun.context import Context
 from localrun.events import TaskChanged
+from localrun.journal import Execution
 from localrun.nodes import containers, leaves
-from localrun.records import State, TaskRun
+from localrun.records import State, TaskRun, Values
 from localrun.spec import Component, Container
 
 
@@ -45,6 +46,11 @@ class Roster:
         self.tasks[task.path] = task
         self.context.journal.write_task(self.context.run_id, self._positions[task.path], task)
         self.context.options.on_event(TaskChanged(task))
+
+    def write_execution(self, task: TaskRun, state: State, outputs: Values, key: str) -> None:
+        """Journal an attempt of a task."""
+        context = self.context
+        context.journal.write_execution(Execution(task.execution, context.run_id, task.path, context.pipeline.name, key, state, outputs))
 
     def reset(self, prefix: str) -> None:
         """Everything under a prefix that has not succeeded will be tried again."""

@@ -1,6 +1,6 @@
 """The one scheduler of a run: takes what the graph says is ready, looks it up or starts it, and records how it ended."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +13,6 @@ from localrun.events import TaskRetrying
 from localrun.fleet import Fleet
 from localrun.graph import Graph
 from localrun.hosts import Message
-from localrun.journal import Execution
 from localrun.layout import discard
 from localrun.lookup import Lookup, Result
 from localrun.loop import Loop
@@ -205,15 +204,11 @@ class Scheduler:
             if host.error:
                 self._waiting.remove(job)
                 self._finish(job, Outcome(State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"))
-            elif host.is_ready and self._admission.fits(job, self._used()):
+            elif host.is_ready and self._admission.fits(job, self._fleet.used(self._running)):
                 self._waiting.remove(job)
                 if self._lookup.takes_off(job):
                     chosen.append(self._claim(job))
         return chosen
-
-    def _used(self) -> Iterator[tuple[Job, int]]:
-        for execution, job in self._running.items():
-            yield job, self._fleet.memory(job.container, execution)
 
     def _claim(self, job: Job) -> Job:
         """Give a job its attempt and write it down before anything is started."""
@@ -225,7 +220,7 @@ class Scheduler:
         job.record = replace(job.record, state=State.RUNNING, attempts=number, execution=execution, started=started, log=attempt.log)
         job.record = replace(job.record, error="", failed_outputs=None, cached=False)
         self._running[execution] = job
-        self._write_execution(job, State.RUNNING, Values(), job.key)
+        self._write_down(job, State.RUNNING, Values(), job.key)
         self.roster.record(job.record)
         return job
 
@@ -264,7 +259,7 @@ class Scheduler:
         """The host died before it started the task: that was no attempt."""
         assert job.attempt is not None
         discard(job.attempt.staging)
-        self._write_execution(job, State.FAILED, Values(), "")
+        self._write_down(job, State.FAILED, Values(), "")
         job.put_back += 1
         job.record = replace(job.record, attempts=job.record.attempts - 1)
         self._waiting.append(job)
@@ -278,8 +273,8 @@ class Scheduler:
             return
         job.alone = outcome.out_of_memory
         delay = retry.delay(job.failures)
-        self._write_execution(job, State.FAILED, Values(), "")
-        job.record = self._judged(job, outcome)
+        self._write_down(job, State.FAILED, Values(), "")
+        job.record = outcome.judge(job.record, self.options.clock())
         self.roster.record(replace(job.record, state=State.PENDING))
         self.options.on_event(TaskRetrying(job.record, delay))
         job.resting = True
@@ -295,24 +290,11 @@ class Scheduler:
         """Record a task's end and let the graph go on."""
         self._lookup.land(job)
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
-            self._write_execution(job, outcome.state, outcome.outputs, outcome.key)
-        job.record = self._judged(job, outcome)
+            self._write_down(job, outcome.state, outcome.outputs, outcome.key)
+        job.record = outcome.judge(job.record, self.options.clock())
         self.roster.record(job.record)
         self.graph.finish(job.node, outcome.state, outcome.outputs, error=outcome.error)
 
-    def _judged(self, job: Job, outcome: Outcome) -> TaskRun:
-        return replace(
-            job.record,
-            state=outcome.state,
-            outputs=outcome.outputs,
-            error=outcome.error,
-            seconds=outcome.seconds,
-            max_rss_bytes=outcome.max_rss_bytes,
-            failed_outputs=outcome.kept,
-            finished=self.options.clock(),
-        )
-
-    def _write_execution(self, job: Job, state: State, outputs: Values, key: str) -> None:
-        context, record = self.context, job.record
+    def _write_down(self, job: Job, state: State, outputs: Values, key: str) -> None:
         self._urgent = True
-        self.journal.write_execution(Execution(record.execution, context.run_id, record.path, context.pipeline.name, key, state, outputs))
+        self.roster.write_execution(job.record, state, outputs, key)
