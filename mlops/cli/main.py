@@ -68,6 +68,11 @@ def main() -> None:
     except MlopsError as error:
         click.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.secho(f"error: {error.filename}: {error.strerror}; the store is {Store.of(os.environ).root} (MLOPS_HOME)", fg="red", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Self
 import localrun
 from localrun.events import Event, RunStarted
 from localrun.progress import shown
+from mlops.core.errors import MlopsError
 from mlops.core.images import image
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT
@@ -91,4 +92,7 @@ class Laptop:
                     submission.write(event.folder)
                 show(event)
 
-            yield localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)
+            try:
+                yield localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)
+            except localrun.LocalrunError as error:
+                raise MlopsError(str(error)) from error
