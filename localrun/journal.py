@@ -122,8 +122,11 @@ class Journal:
                 for statement, values in self._pending:
                     self._sql.execute(statement, values)
                 self._sql.execute("COMMIT")
-            except BaseException:
-                self._sql.execute("ROLLBACK")
+            except BaseException as error:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                elif not isinstance(error, sqlite3.Error):
+                    self._pending.clear()  # interrupted behind the commit: written, not to be written again
                 raise
             self._pending.clear()
 
