@@ -61,7 +61,7 @@ def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None
 
     loaded = load(find(usecase))
     pattern = source_pattern(loaded, store)
-    window = resolve(pattern, span if span is not None else loaded.source.span, 1)
+    window = resolve(pattern, span, 1)
     path = loaded.folder / "schema.pbtxt"
     diff = _diff(loaded, window, path)
     if as_json:
