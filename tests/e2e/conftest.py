@@ -60,6 +60,7 @@ class Road:
         settings = yaml.safe_load((USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8"))
         settings["source"] = {"pattern": str(folder / "data" / "span-{SPAN}" / "flights.parquet"), "span": span}
         settings["problem"]["metrics"][0]["at_least"] = 0.60
+        settings["scope_use_case"]["reference"]["baseline_value"] = 0.60
         settings["train_model"] |= {"epochs": 4, "batch_size": 128}
         # A tenth of the flights is too few to beat a linear model for certain, or to judge a carrier from one airport.
         settings["evaluate_model"]["baselines"] = [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier", "hour"]}]
