@@ -52,6 +52,6 @@ class Config(Settings):
     """Rows that are read and transformed at once."""
     shuffle_rows: int = Field(default=1 << 18, ge=1)
     """Rows that are shuffled among each other and held in memory while they are trained on."""
-    memory_mib: int = Field(default=192, ge=0)
+    memory_mib: int = Field(default=96, ge=0)
     """Transformed rows beyond this many MiB wait on disk between epochs, so that memory does not grow with the rows."""
     run_fn: RunFn = RunFn()
