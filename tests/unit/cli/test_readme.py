@@ -1,0 +1,42 @@
+"""Every command that a page shows is one that the program takes; tests/e2e runs the road they describe."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from mlops.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "usecases").rglob("README.md")), ROOT / "CONTRIBUTING.md"]
+SHOWN = sorted(
+    {(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in re.findall(r"(?m)^(?:mlops|make) [^#\n|`]+", page.read_text(encoding="utf-8"))}
+)
+
+
+@pytest.mark.parametrize(("page", "line"), SHOWN)
+def test_a_shown_command_is_understood(page: str, line: str) -> None:
+    program, *words = shlex.split(line)
+    if program == "make":
+        targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
+        assert all(word in targets for word in words if "=" not in word), page
+        return
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, page
+        command = found
+    command.make_context(command.name, words)
+
+
+def test_the_first_two_commands_are_the_promise() -> None:
+    block = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    assert [line.split("#")[0].strip() for line in block.strip().splitlines()] == ["make run", "make test"]
+
+
+def test_every_link_of_the_front_page_leads_somewhere() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
