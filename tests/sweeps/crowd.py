@@ -1,0 +1,129 @@
+"""Many runs at once on one store, some of them killed: `python -m tests.sweeps.crowd`.
+
+Runs with the same salt have the same cache keys. Nobody sees a locked journal, no run sees another's values, no key is computed twice unless
+its computing run was killed, and in the end every run has succeeded.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import localrun
+from localrun import Environment, Hosts, Options, Run, State
+from tests.sweeps import small_run
+
+_TASKS = 8
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How many, of how many kinds, and how many die."""
+
+    runs: int = 50
+    kinds: int = 10
+    kills: int = 10
+    seed: int = 0
+
+
+def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
+    """Let them run; returns what is wrong, and a summary."""
+    pipeline, store, project = small_run.compiled(folder), folder / "store", folder / "project"
+    project.mkdir()
+    began, chance = time.monotonic(), random.Random(asked.seed)
+    processes = [_start(pipeline, store, project, number % asked.kinds) for number in range(asked.runs)]
+    while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 2 and any(process.poll() is None for process in processes):
+        time.sleep(0.01)
+    killed = _kill(processes, asked.kills, chance)
+    said = [process.communicate(timeout=600) for process in processes]
+    found = [f"a run that nobody killed ended with {p.returncode}: {words[1]}" for p, words in zip(processes, said, strict=True) if p.returncode not in {0, -9}]
+    found += [f"the journal was locked: {err}" for _, err in said if "locked" in err]
+    resumed = _resume(store, project)
+    found += [problem for run in _runs(store) for problem in _wrong(run)]
+    computed = collections.Counter((folder / "ran").read_text().splitlines())
+    again = sum(count - 1 for count in computed.values())
+    if again > 2 * killed:  # a run has two tasks under way, and both may be computed by nobody else's fault
+        found.append(f"{again} tasks were computed again, after {killed} kills: {[key for key, count in computed.items() if count > 1]}")
+    if len(computed) != asked.kinds * _TASKS:
+        found.append(f"{len(computed)} keys were computed, wanted {asked.kinds * _TASKS}")
+    if list(store.rglob(".staging-*")):
+        found.append("staging is left")
+    seconds = time.monotonic() - began
+    return found, (
+        f"{asked.runs} runs, {killed} killed, {resumed} resumed, {len(computed)} keys computed, {again} of them again after a kill, "
+        f"{len(found)} problems, {seconds:.0f} s"
+    )
+
+
+def _start(pipeline: Path, store: Path, project: Path, kind: int) -> "subprocess.Popen[str]":
+    words = small_run.command(pipeline, store, project, "-p", f"salt={kind}")
+    return subprocess.Popen(words, env=small_run.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _kill(processes: list["subprocess.Popen[str]"], kills: int, chance: random.Random) -> int:
+    """Kill so many of those that still run, at random moments; returns how many there were."""
+    killed = 0
+    while killed < kills:
+        alive = [process for process in processes if process.poll() is None]
+        if not alive:
+            break
+        time.sleep(chance.uniform(0.0, 0.3))
+        chosen = chance.choice(alive)
+        killed += chosen.poll() is None
+        chosen.kill()
+    return killed
+
+
+def _resume(store: Path, project: Path) -> int:
+    environments = {"alpine": Environment(cwd=project, sources={"*": (project,)})}
+    interrupted = [run.run_id for run in localrun.runs(store) if run.state is not State.SUCCEEDED]
+    with Hosts() as hosts:
+        for run_id in interrupted:
+            localrun.resume(run_id, store=store, environments=environments, options=Options(hosts=hosts))
+    return len(interrupted)
+
+
+def _runs(store: Path) -> Iterator[Run]:
+    for known in localrun.runs(store):
+        yield localrun.show(store, known.run_id)
+
+
+def _wrong(run: Run) -> Iterator[str]:
+    salt = run.parameters["salt"]
+    if run.state is not State.SUCCEEDED:
+        yield f"{run.run_id}: {run.state} {[task.error for task in run.tasks if task.error]}"
+    for task in run.tasks:
+        for artifact in task.outputs.artifacts.values():
+            with contextlib.suppress(FileNotFoundError):
+                if (artifact.path / "part").read_text().startswith(f"{salt}+"):
+                    continue
+            yield f"{run.run_id}: {task.path}: an artifact of another run, or none"
+    if run.outputs.parameters != {"Output": f"{salt}+1+2+3+7+8"}:
+        yield f"{run.run_id}: {json.dumps(dict(run.outputs.parameters))}"
+
+
+def main() -> None:
+    """Return 1 when anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sweeps.crowd", description=__doc__)
+    for name, about in (("runs", "at once"), ("kinds", "of runs, by their cache keys"), ("kills", "of runners"), ("seed", "of chance")):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Crowd, name), help=about)
+    asked = Crowd(**vars(parser.parse_args()))
+    folder = Path(tempfile.mkdtemp(prefix="crowd-"))
+    found, summary = crowd(asked, folder)
+    print("\n".join([*found, summary]))
+    if found:
+        sys.exit(1)
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
