@@ -148,7 +148,11 @@ def publish(staging: Path, final: Path) -> None:
                     _sync(path)
             _sync(Path(folder))
         staging.rename(final)
-        _sync(final.parent)
+        try:
+            _sync(final.parent)
+        except OSError:
+            final.rename(staging)  # what may be gone after a power failure must not be seen
+            raise
 
 
 def set_aside(staging: Path, target: Path) -> bool:

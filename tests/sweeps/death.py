@@ -122,6 +122,8 @@ def main() -> None:
     """Return 1 when a point is wrong, 77 when the sweep cannot be done here."""
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps.death", description=__doc__)
     parser.add_argument("--sample", type=int, help="this many points, chosen by --seed, instead of all")
+    parser.add_argument("--fault", choices=FAULTS, help="only this fault")
+    parser.add_argument("--call", choices=CALLS, help="only at this system call")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     asked = parser.parse_args()
@@ -131,7 +133,7 @@ def main() -> None:
         sys.exit(77)
     folder = Path(tempfile.mkdtemp(prefix="sweep-"))
     setting = setting_in(folder)
-    chosen = points(setting)
+    chosen = [p for p in points(setting) if asked.fault in {None, p.fault} and asked.call in {None, p.call}]
     if asked.sample:
         chosen = random.Random(asked.seed).sample(chosen, min(asked.sample, len(chosen)))
     wrong = sweep(setting, chosen, asked.workers)
