@@ -82,24 +82,26 @@ def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("fault", [(errno.ENOSPC, "part"), (errno.EIO, "part"), (errno.ENOSPC, "pair")])
 def test_a_disk_that_fails_is_named_and_the_run_goes_on_later(
-    go: Go, pair: Path, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch, number: int
+    go: Go, pair: Path, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch, fault: tuple[int, str]
 ) -> None:
+    number, place = fault
     sync = layout._sync
 
     def failing(path: Path) -> None:
-        if path.name == "part":
+        if path.name == place:  # a file, or the folder that a finished execution has just been moved to
             raise OSError(number, "no luck", str(path))
         sync(path)
 
     monkeypatch.setattr(layout, "_sync", failing)
     run = go(pair)
     assert run.state is State.FAILED
-    assert "part: no luck" in run.task("write").error
+    assert f"{place}: no luck" in run.task("write").error
     assert ("free some space" in run.task("write").error) == (number == errno.ENOSPC)
     monkeypatch.undo()
     store = run.folder.parents[1]
+    assert not list((store / "artifacts" / "pair").iterdir())
     done = localrun.resume(run.run_id, store=store, environments=environments)
     assert done.state is State.SUCCEEDED
     assert not list(store.rglob(".staging-*"))
