@@ -58,7 +58,7 @@ class Bench:
             self.say(f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, {ran.measured.cpu_seconds:7.2f} s CPU")
             found["seconds"].setdefault(key, []).append(ran.measured.seconds)
             found["cpu_seconds"].setdefault(key, []).append(ran.measured.cpu_seconds)
-            found["steps"].setdefault(key, []).append(ran.steps | ({"run": ran.details["run_seconds"]} if ran.details else {}))
+            found["steps"].setdefault(key, []).append(ran.steps)
             if what == "cached" and (again := ran.details.get("computed_again")):
                 raise RuntimeError(f"a rerun on the same store computed again: {', '.join(again)}")
         shutil.rmtree(store)

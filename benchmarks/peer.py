@@ -13,7 +13,6 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
 from tfx import v1 as tfx
 
-MODULE = Path(__file__).with_name("peer_module.py")
 METADATA = "metadata.sqlite"
 
 
@@ -28,12 +27,12 @@ def pipeline(settings: dict[str, Any], store: Path) -> Any:
     transformed = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        module_file=str(MODULE),
+        module_file=settings["module_file"],
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
         custom_config=settings["training"],
     )
     trained = tfx.components.Trainer(
-        module_file=str(MODULE),
+        module_file=settings["module_file"],
         examples=transformed.outputs["transformed_examples"],
         transform_graph=transformed.outputs["transform_graph"],
         schema=schema.outputs["schema"],

@@ -6,6 +6,7 @@ whose pages a measured process would share with it.
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.config import UseCase
 
 FILE = "prepared.json"
+MODULE = Path(__file__).with_name("peer_module.py")
 
 
 class Prepared(NamedTuple):
@@ -42,7 +44,9 @@ def prepare(name: str, folder: Path) -> None:
     settings = folder / "peer.json"
     if name != "x10":
         write_splits(folder, folder / "peer")
-        settings.write_text(json.dumps(_settings(load(usecase), rows, folder / "peer"), indent=2), encoding="utf-8")
+        # In a folder of its own: TFX packs every module beside the one it is given, and its cache key covers them all.
+        module = shutil.copy(MODULE, folder / "peer")
+        settings.write_text(json.dumps({"module_file": str(module)} | _settings(load(usecase), rows, folder / "peer"), indent=2), encoding="utf-8")
     prepared = Prepared(str(usecase), str(settings) if settings.exists() else "", SIZES[name].spans, rows)
     (folder / FILE).write_text(json.dumps(prepared._asdict()), encoding="utf-8")
 

@@ -33,7 +33,6 @@ def ours(prepared: Prepared, store: Path, *, memory: bool = False) -> Ran:
     tasks = said["tasks"]
     steps = {_stage(task): float(task["seconds"]) for task in tasks}
     details = {
-        "run_seconds": said["seconds"],
         "computed_again": [_stage(task) for task in tasks if not task["cached"] and task["state"] != "SKIPPED"],
         "task_memory_mib": {_stage(task): task["memory_mib"] for task in tasks},
     }

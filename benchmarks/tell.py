@@ -39,10 +39,9 @@ def _without_infra(seconds: Mapping[str, Sequence[float]], steps: Mapping[str, A
 def _steps(key: str, whole: Sequence[float], runs: Sequence[Mapping[str, float]]) -> Iterable[str]:
     """Name where the time of the middle run went, longest first, and what is outside of every step."""
     middle = sorted(range(len(whole)), key=whole.__getitem__)[len(whole) // 2]
-    steps = {name: value for name, value in runs[middle].items() if name != "run"}
-    inside = runs[middle].get("run", sum(steps.values()))
+    steps = runs[middle]
     yield f"  where the time of {key} goes ({whole[middle]:.2f} s)"
-    yield f"    {'imports, start, end':<24} {whole[middle] - inside:7.2f} s"
+    yield f"    {'imports, start, end':<24} {whole[middle] - sum(steps.values()):7.2f} s"
     for name, value in sorted(steps.items(), key=lambda item: -item[1]):
         yield f"    {name:<24} {value:7.2f} s"
 
