@@ -21,17 +21,7 @@ def clean_up(words: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
     arguments = parser.parse_args(words)
     try:
-        before = datetime.now(UTC) - age(arguments.older_than)
-        layout = Layout(arguments.store.absolute())
-        if not layout.journal.exists():
-            raise StoreError(f"{layout.root}: no store: no run has been started here")
-        with contextlib.closing(Journal(layout)) as journal:
-            if arguments.yes:
-                _say(clean(layout, journal, before), "removed")
-            else:
-                with alone(layout):
-                    _say(plan(layout, journal, before), "would remove")
-                print("nothing was changed; --yes removes it")
+        _clean(Layout(arguments.store.absolute()), datetime.now(UTC) - age(arguments.older_than), really=arguments.yes)
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -39,6 +29,18 @@ def clean_up(words: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _clean(layout: Layout, before: datetime, *, really: bool) -> None:
+    if not layout.journal.exists():
+        raise StoreError(f"{layout.root}: no store: no run has been started here")
+    with contextlib.closing(Journal(layout)) as journal:
+        if really:
+            _say(clean(layout, journal, before), "removed")
+            return
+        with alone(layout):
+            _say(plan(layout, journal, before), "would remove")
+    print("nothing was changed; --yes removes it")
 
 
 def _say(found: Plan, what: str) -> None:

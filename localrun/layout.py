@@ -147,12 +147,16 @@ def publish(staging: Path, final: Path) -> None:
                 if not path.is_symlink():
                     _sync(path)
             _sync(Path(folder))
-        staging.rename(final)
-        try:
-            _sync(final.parent)
-        except OSError:
-            final.rename(staging)  # what may be gone after a power failure must not be seen
-            raise
+        _rename(staging, final)
+
+
+def _rename(staging: Path, final: Path) -> None:
+    staging.rename(final)
+    try:
+        _sync(final.parent)
+    except OSError:
+        final.rename(staging)  # what may be gone after a power failure must not be seen
+        raise
 
 
 def set_aside(staging: Path, target: Path) -> bool:
