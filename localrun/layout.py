@@ -142,10 +142,8 @@ def publish(staging: Path, final: Path) -> None:
     """Make a staged folder visible under its final name, durably."""
     with explained(staging):
         for folder, _, files in os.walk(staging):
-            for name in files:
-                path = Path(folder, name)
-                if not path.is_symlink():
-                    _sync(path)
+            for path in (Path(folder, name) for name in files):
+                _sync(path)
             _sync(Path(folder))
         _rename(staging, final)
 
@@ -183,6 +181,8 @@ def tail(path: Path, lines: int = 20) -> str:
 
 
 def _sync(path: Path) -> None:
+    if path.is_symlink():  # its folder holds all of it
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
