@@ -11,7 +11,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve report test lint bench compile doctor clean
+.PHONY: help setup run serve report test conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: setup ## Run all tests
 	$(RUN) coverage run -m pytest $(args)
 	$(RUN) coverage combine --quiet 2>/dev/null || true
 	$(RUN) coverage report
+
+conformance: setup ## Run every KFP construct on localrun, kfp.local and, given KFP_ENDPOINT, a cluster
+	$(RUN) pytest tests/conformance -rs $(args)
 
 lint: setup ## Check style, types and the architecture
 	$(RUN) ruff check .

@@ -33,7 +33,7 @@ def is_warm(container: Container, environment: Environment) -> bool:
 
 def is_lightweight(container: Container) -> bool:
     """Whether the component's source stands in the command itself, as its last part."""
-    return len(container.command) > 4 and "ephemeral_component.py" in container.command[-2] and " ".join(_EXECUTOR) in container.command[-2]
+    return len(container.command) >= 4 and "ephemeral_component.py" in container.command[-2] and " ".join(_EXECUTOR) in container.command[-2]
 
 
 def function_name(container: Container) -> str:

@@ -27,7 +27,7 @@ def inputs(node: Node, runtime: Mapping[str, str]) -> Values:
     for key, definition in declared.items():
         where = f"{node.path}: input {key!r}"
         if key in known:
-            convert = from_item if getattr(task.parameters[key], "fields", ()) else from_spec
+            convert = from_item if _is_part(task.parameters[key], known[key]) else from_spec
             known[key] = convert(known[key], definition.type, where)
         elif definition.has_default:
             known[key] = definition.default
@@ -35,6 +35,11 @@ def inputs(node: Node, runtime: Mapping[str, str]) -> Values:
             raise ParameterError(f"{node.path}: no value for the input {key!r}")
     artifacts, lists = _artifacts(node)
     return Values(known, artifacts, lists)
+
+
+def _is_part(source: ParameterSource, value: Any) -> bool:
+    """Whether a value may be a field or an item of something, whose type the compiler could not know."""
+    return isinstance(source, FromInput) and (bool(source.fields) or isinstance(value, str))
 
 
 def items(node: Node, loop: Loop, values: Values) -> tuple[Values, ...]:

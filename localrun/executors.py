@@ -12,6 +12,7 @@ _OPTION = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 _QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|[KMGTPE]i?|k|)")
 _UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {f"{u}{i}": base**n for n, u in enumerate("KMGTPE", 1) for i, base in (("", 1000.0), ("i", 1024.0))}
 _PLACEHOLDER = re.compile(r"\{\{\$\.?(.*?)\}\}", re.DOTALL)
+_UNRESOLVED = "{{channel:"
 _KNOWN = re.compile(
     r"""|inputs\.parameters\[['"]+[\w-]+['"]+\]
     |inputs\.artifacts\[['"]+[\w-]+['"]+\](\.(uri|path|name|metadata(\[['"]+[^'"]+['"]+\])?))?
@@ -37,6 +38,8 @@ def executor(section: Section) -> Container | Importer:
 
 def check_placeholders(text: str, where: str) -> None:
     """UnsupportedPipeline names the first placeholder that this runner would not fill in."""
+    if _UNRESOLVED in text:
+        raise UnsupportedPipeline(f"{where}: kfp's compiler left {text[:80]!r} unresolved; it does not support an f-string inside a list or mapping")
     for inner in _PLACEHOLDER.findall(text):
         if not _KNOWN.fullmatch(inner):
             raise UnsupportedPipeline(f"{where}: the placeholder {{{{$.{inner}}}}} is not supported")

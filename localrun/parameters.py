@@ -37,7 +37,7 @@ def from_item(value: Any, wanted: ParameterType, where: str) -> Any:
     """
     if wanted is ParameterType.STRING and not isinstance(value, str):
         return json.dumps(value)
-    if wanted in {ParameterType.LIST, ParameterType.STRUCT} and isinstance(value, str):
+    if wanted is not ParameterType.STRING and isinstance(value, str):
         value = read_json(value, where)
     return from_spec(value, wanted, where)
 

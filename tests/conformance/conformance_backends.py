@@ -1,0 +1,161 @@
+"""The three places where a compiled pipeline can run, behind one small interface."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, Case
+
+import localrun
+from localrun import Environment, Hosts, Options
+
+_SECONDS = 1800
+_NO_EXIT = "runs no exit task after a failure, and does not say so"
+_NO_RETRY = "does not retry, and does not say so"
+_DOUBLES = "hands whole numbers to tasks as doubles"
+DIFFERS = {
+    "exit-after-failure": _NO_EXIT,
+    "two-exit-handlers": _NO_EXIT,
+    "exit-handler-that-never-began": _NO_EXIT,
+    "ignored-failure": _NO_EXIT,
+    "ignored-failure-with-status": _NO_EXIT,
+    "retries-in-loops-and-handlers": _NO_RETRY,
+    "retried-pipeline": _NO_RETRY,
+    "several-outputs": _DOUBLES,
+    "importers": _DOUBLES,
+    "pipelines-in-pipelines": "lets tasks of the same name in different groups overwrite each other's outputs",
+    "variables-and-resources": "does not set environment variables, and does not say so",
+}
+"""Cases that kfp.local 2.13 runs without complaint, but gets wrong."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a backend can tell about a run; None where it keeps nothing of the kind."""
+
+    state: str
+    outputs: Mapping[str, Any] | None = None
+    tasks: Mapping[str, str] | None = None
+    attempts: Mapping[str, int] | None = None
+    values: Mapping[str, Any] | None = None
+    is_flat: bool = False
+    """Whether `values` are only of tasks outside of groups."""
+    counts: Mapping[tuple[str, str], int] | None = None
+    """(short name, state) -> number of tasks, from a backend whose names do not tell iterations apart."""
+
+
+class Backend(Protocol):
+    """Runs a compiled pipeline to its end; skips the test, with the reason, where it says that it cannot."""
+
+    def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result: ...
+
+
+class Localrun:
+    """This project's runner; every image stands for the environment that the tests run in."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts = hosts
+
+    def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
+        environments = dict.fromkeys(("python", "alpine"), Environment(cwd=folder, sources={"*": ()}))
+        run = localrun.run(pipeline, parameters, store=folder / "store", environments=environments, options=Options(hosts=self.hosts, max_workers=4))
+        values: dict[str, Any] = {}
+        for task in run.tasks:
+            values |= {f"{task.path}:{name}": value for name, value in task.outputs.parameters.items()}
+            values |= {f"{task.path}:{name}": a.path.read_text() for name, a in task.outputs.artifacts.items() if a.path.is_file()}
+        assert localrun.show(folder / "store", run.run_id) == run
+        tasks = {task.path: str(task.state) for task in run.tasks}
+        return Result(str(run.state), dict(run.outputs.parameters), tasks, {task.path: task.attempts for task in run.tasks}, values)
+
+
+class KfpLocal:
+    """kfp's own runner in processes of this machine: one task at a time, and without most of the control flow."""
+
+    def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
+        from kfp import local
+        from kfp.local import pipeline_orchestrator
+
+        if shutil.which("pip") is None:
+            pytest.skip("kfp.local: its tasks call pip, which is not on this machine")
+        if case.name in DIFFERS:
+            pytest.skip(f"kfp.local: {DIFFERS[case.name]}")
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
+        state, outputs = SUCCEEDED, None
+        try:
+            outputs = pipeline_orchestrator.run_local_pipeline(case.pipeline.pipeline_spec, self._arguments(case, parameters))
+        except Exception as error:
+            if "finished with status" not in str(error):
+                pytest.skip(f"kfp.local: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
+            state = FAILED
+        return Result(state, outputs, values=dict(self._values(folder / "kfp")), is_flat=True)
+
+    @staticmethod
+    def _values(root: Path) -> Iterator[tuple[str, Any]]:
+        """Yield what the tasks left behind, by the names of their folders."""
+        for file in root.glob("*/*/executor_output.json"):
+            for name, value in json.loads(file.read_text()).get("parameterValues", {}).items():
+                yield f"{file.parent.name}:{name}", value
+        for file in root.glob("*/*/*"):
+            if file.name != "executor_output.json" and file.is_file():
+                yield f"{file.parent.name}:{file.name}", file.read_text()
+
+    @staticmethod
+    def _arguments(case: Case, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        from google.protobuf import json_format
+
+        declared = case.pipeline.pipeline_spec.root.input_definitions.parameters
+        defaults = {name: json_format.MessageToDict(d.default_value) for name, d in declared.items() if d.HasField("default_value")}
+        return {**defaults, **parameters}
+
+
+class Cluster:
+    """A KFP endpoint. Written against kfp.Client's interface and not yet run against a cluster."""
+
+    def __init__(self, endpoint: str) -> None:
+        import kfp
+
+        self.client = kfp.Client(host=endpoint)
+
+    def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
+        if case.shares_disk:
+            pytest.skip("a cluster: tasks of this case meet on the runner's disk")
+        submitted = self.client.create_run_from_pipeline_package(str(pipeline), arguments=dict(parameters), run_name=case.name, enable_caching=False)
+        run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS)
+        run = self.client.get_run(run.run_id)
+        counts = Counter((detail.display_name, str(detail.state)) for detail in run.run_details.task_details)
+        return Result(str(run.state), counts=counts)
+
+
+def check(case: Case, got: Result) -> None:
+    """Hold a result to everything that the case expects and the backend can tell."""
+    assert got.state == case.state
+    if got.outputs is not None:
+        assert got.outputs | case.outputs == got.outputs
+    if got.tasks is not None:
+        assert got.tasks == case.tasks
+    if got.attempts is not None:
+        assert {path: got.attempts[path] for path in case.attempts} == case.attempts
+        assert all(got.attempts[path] <= 1 for path in case.tasks if path not in case.attempts)  # none where an equal task of the run had the result
+        assert all(not got.attempts[path] for path, state in case.tasks.items() if state in {SKIPPED, NEVER})
+    if got.values is not None:
+        wanted_values = {name: value for name, value in case.values.items() if not (got.is_flat and "/" in name)}
+        assert {name: got.values.get(name) for name in wanted_values} == wanted_values
+    if got.counts is not None:
+        wanted = Counter((path.rpartition("/")[2], state) for path, state in case.tasks.items() if state in {SUCCEEDED, FAILED} and _runs(path))
+        assert {key: got.counts[key] for key in wanted} == wanted
+
+
+def _runs(path: str) -> bool:
+    """Whether a path is of a task that has attempts: a loop or an importer has none."""
+    return not path.rpartition("/")[2].startswith(("for-loop-", "importer"))
+
+
+def endpoint() -> str:
+    """The cluster to test, from the environment."""
+    return os.environ.get("KFP_ENDPOINT", "")

@@ -1,0 +1,27 @@
+"""One compiled pipeline, one meaning: each construct of KFP and the awkward combinations, on every backend that can run them."""
+
+from pathlib import Path
+from typing import Any
+
+import cases_branches
+import cases_exits
+import cases_loops
+import cases_values
+import pytest
+from conformance_backends import Backend, check
+from conformance_case import CASES, Case
+from kfp import compiler
+
+MODULES = (cases_branches, cases_exits, cases_loops, cases_values)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_pipeline_means_the_same_everywhere(case: Case, backend: Backend, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    compiler.Compiler().compile(case.pipeline, str(path))
+    (tmp_path / "given").write_text("from outside")
+    check(case, backend.run(case, path, {name: _placed(value, tmp_path) for name, value in case.parameters.items()}, tmp_path))
+
+
+def _placed(value: Any, folder: Path) -> Any:
+    return value.replace("{folder}", str(folder)) if isinstance(value, str) else value
