@@ -1,16 +1,18 @@
 """What all parts of one run share."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from localrun.attempt import Attempt
+from localrun.cachekey import cache_key
 from localrun.digests import Digests
-from localrun.environment import Environment
+from localrun.environment import Environment, image_name
 from localrun.hosts import Hosts
 from localrun.journal import Journal
 from localrun.layout import Layout
-from localrun.nodes import Node
+from localrun.nodes import Node, task_runtime
 from localrun.options import Options
 from localrun.records import TaskRun, Values
 from localrun.spec import Container, Pipeline
@@ -35,6 +37,16 @@ class Context:
     def new_execution(self, task: str) -> str:
         """Return an id for a new attempt, short enough for a file name."""
         return f"{task[:100]}-{self.options.new_id()}"
+
+    def cache_key(self, job: "Job") -> str:
+        """Return the key of a job's result, or nothing where it cannot be told in advance.
+
+        A key that the pipeline's author gives is added to ours: it can keep results apart, but not make different inputs equal.
+        """
+        environment = self.environments[image_name(job.container.image)]
+        key = cache_key(job.node.component, job.inputs, environment, task_runtime(self.runtime, job.node), self.digests)
+        own = job.node.task.cache_key
+        return f"sha256:{hashlib.sha256(f'{key} {own}'.encode()).hexdigest()}" if key and own else key
 
 
 @dataclass(eq=False)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from localrun.cachekey import cache_key
 from localrun.context import Context, Job
 from localrun.digests import ABSENT
 from localrun.docker import DockerEnvironment, remove
@@ -89,9 +88,7 @@ def _unchanged_key(context: Context, job: Job) -> str:
     """The cache key, unless the code changed while the task ran: then nobody can say which code made the result."""
     if not job.key:
         return ""
-    environment = context.environments[image_name(job.container.image)]
-    again = cache_key(job.node.component, job.inputs, environment, task_runtime(context.runtime, job.node), context.digests)
-    return job.key if again == job.key else ""
+    return job.key if context.cache_key(job) == job.key else ""
 
 
 def _how_it_ended(message: Message) -> str:

@@ -6,7 +6,6 @@ from functools import partial
 
 from localrun.admission import Admission
 from localrun.attempt import Attempt, verify
-from localrun.cachekey import cache_key
 from localrun.context import Context, Job
 from localrun.errors import LocalrunError
 from localrun.events import TaskRetrying
@@ -157,10 +156,8 @@ class Scheduler:
 
     def _look_up(self, job: Job) -> None:
         """Compute the key and search for an earlier result."""
-        context = self.context
-        runtime = task_runtime(context.runtime, job.node)
         try:
-            job.key = cache_key(job.node.component, job.inputs, self._fleet.environment(job.container), runtime, context.digests)
+            job.key = self.context.cache_key(job)
         except (LocalrunError, OSError) as error:
             self._finish(job, Outcome(State.FAILED, error=str(error)))
             return

@@ -117,6 +117,8 @@ class Task:
     cache: bool | None
     condition: Expression | None
     retry: Retry
+    cache_key: str = ""
+    """What the pipeline's author adds to the key of its result: another word, another result."""
     always: bool = False
     """Whether it runs however the tasks before it ended."""
     loop: Loop | None = None

@@ -24,6 +24,7 @@ def task(name: str, section: Section) -> Task:
     info, reference = section.section("taskInfo"), section.section("componentRef")
     info.ignore("name")
     inputs = section.section("inputs")
+    cache, cache_key = _cache(section)
     condition, always = _trigger(section.section("triggerPolicy"))
     found = Task(
         name=name,
@@ -31,7 +32,8 @@ def task(name: str, section: Section) -> Task:
         parameters={key: _parameter_source(value) for key, value in inputs.named("parameters")},
         artifacts={key: _artifact_source(value) for key, value in inputs.named("artifacts")},
         after=section.texts("dependentTasks"),
-        cache=_cache(section),
+        cache=cache,
+        cache_key=cache_key,
         condition=condition,
         retry=_retry(section.section("retryPolicy")),
         always=always,
@@ -87,14 +89,14 @@ def _artifact_source(section: Section) -> ArtifactSource:
     return source
 
 
-def _cache(section: Section) -> bool | None:
-    """Return the task's own word on caching; a task that says nothing (a group) leaves it to others."""
+def _cache(section: Section) -> tuple[bool | None, str]:
+    """Return the task's own word on caching, and its addition to the key; a task that says nothing (a group) leaves it to others."""
     if "cachingOptions" not in section:
-        return None
+        return None, ""
     options = section.section("cachingOptions")
-    enabled = options.flag("enableCache")
+    enabled, key = options.flag("enableCache"), options.text("cacheKey")
     options.end()
-    return enabled
+    return enabled, key
 
 
 def _trigger(policy: Section) -> tuple[cel.Expression | None, bool]:

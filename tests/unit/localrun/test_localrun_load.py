@@ -85,7 +85,8 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
         ((*TASK, "inputs", "parameters", "text"), {"somewhereElse": {}}, "an input from somewhereElse is not supported"),
         ((*TASK, "inputs", "parameters", "text"), {"componentInputParameter": "x", "parameterExpressionSelector": "size(x)"}, "'size(x)' is not supported"),
         ((*TASK, "inputs", "parameters", "text", "parameterExpressionSelector"), "x", "'parameterExpressionSelector' is not supported"),
-        ((*TASK, "cachingOptions", "cacheKey"), "mine", "'cacheKey' is not supported"),
+        ((*TASK, "cachingOptions", "cacheAge"), "1d", "'cacheAge' is not supported"),
+        ((*TASK, "inputs", "parameters", "text"), {"runtimeValue": {"constant": {"a": ["{{channel:task=;name=i;type=Integer;}}"]}}}, "compiler left"),
         ((*TASK, "somethingNew"), {}, "tasks.echo: 'somethingNew' is not supported"),
         (("somethingNew",), {}, "'somethingNew' is not supported"),
         (("schemaVersion",), "3.0.0", "schemaVersion '3.0.0' is not supported"),
@@ -185,6 +186,28 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidPipeline, match=r"binary\.yaml"):
         localrun.load(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parameterIterator": {"items": {"raw": "{}"}, "itemInput": "text"}}, "wanted the name of an input, or raw: a list as JSON text"),
+        ({"parameterIterator": {"items": {"inputParameter": "texd"}, "itemInput": "text"}}, "the loop's items: refers to 'texd', which is not there"),
+        ({"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "texd"}}, "the loop's itemInput: refers to 'texd'"),
+        ({"iteratorPolicy": {"parallelismLimit": 2}}, "iteratorPolicy: limits a loop, but there is none"),
+        ({"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "text"}, "iteratorPolicy": {"parallelismLimit": -1}}, "got -1"),
+        ({"parameterIterator": {}, "artifactIterator": {}}, "wanted one iterator, got parameterIterator and artifactIterator"),
+        ({"inputs": {"parameters": {"text": {"taskFinalStatus": {"producerTask": "ecco"}}}}}, "'ecco', which is not there"),
+    ],
+)
+def test_a_loop_or_a_status_that_leads_nowhere_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    spec = deepcopy(SMALL)
+    task = {**spec["root"]["dag"]["tasks"]["echo"]}
+    spec["components"]["comp-group"] = {"dag": {"tasks": {"echo": task}}, "inputDefinitions": {"parameters": {"text": {"parameterType": "STRING"}}}}
+    spec["root"]["dag"]["tasks"] = {"group": {**task, "componentRef": {"name": "comp-group"}, **change}}
+    with pytest.raises(InvalidPipeline) as error:
+        loaded(tmp_path, spec)
+    assert words in str(error.value)
 
 
 def test_groups_that_multiply_are_counted_without_being_walked(tmp_path: Path) -> None:
