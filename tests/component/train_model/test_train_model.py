@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-from written_examples import write_examples
 
 from components.train_model import fitting
 from components.train_model.config import Config
@@ -20,6 +19,7 @@ from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
 from mlops.core.backends.registry import open_registry
 from mlops.core.errors import EmptyDataset, MlopsError, TrainingError
+from tests.written_examples import write_examples
 
 SCHEMA = """
 feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }

@@ -12,13 +12,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
-from written_examples import write_examples
 
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from components.transform_features.materialized import FOLDER
 from mlops.core.errors import EmptyDataset, MlopsError
 from mlops.core.examples import Manifest, read_schema, record_batches, shards
+from tests.written_examples import write_examples
 
 SCHEMA = """
 feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }

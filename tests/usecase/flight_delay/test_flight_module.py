@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 import tensorflow_transform as tft
-from written_examples import write_examples
 
 from components.train_model.rows import Recipe
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from mlops.core.examples import read_schema
+from tests.written_examples import write_examples
 from usecases.flight_delay import module
 
 FOLDER = Path(module.__file__).parent
