@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from localrun.admission import available
 from localrun.events import Event
 from localrun.hosts import Hosts
+from localrun.memory import available
 
 
 def _now() -> datetime:

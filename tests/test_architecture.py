@@ -2,12 +2,14 @@
 
 import ast
 import configparser
+import graphlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +95,12 @@ HEAVY = {"tensorflow", "apache_beam", "pandas", "pyarrow", "numpy", "ml_metadata
 )
 def test_nothing_heavy_is_imported_by_what_compiles_parses_or_prints(statement: str, forbidden: set[str]) -> None:
     assert not (_imported(statement) & forbidden)
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = grimp.build_graph(*ROOMS)
+    order = graphlib.TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})
+    order.prepare()  # CycleError names the modules of a circle
 
 
 def test_corrupt_records_are_never_skipped() -> None:

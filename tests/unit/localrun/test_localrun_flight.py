@@ -14,10 +14,11 @@ from kfp import dsl
 from localrun_project import appears
 
 from localrun import Run, State
-from localrun.admission import Admission, available
+from localrun.admission import Admission
 from localrun.flight import Flights
 from localrun.layout import Layout
 from localrun.loop import Loop
+from localrun.memory import available
 
 Go = Callable[..., Run]
 ROOT = Path(__file__).parents[3]
