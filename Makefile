@@ -51,8 +51,9 @@ lint: setup ## Check style, types and the architecture
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-bench: setup ## Measure this project beside TFX on the same rows
+bench: setup ## Measure this project beside TFX, and its runner beside kfp.local
 	$(RUN) python -m benchmarks $(args)
+	$(RUN) python -m benchmarks.scheduling
 
 doctor: setup ## Check this machine and say how to fix what is missing
 	$(RUN) mlops doctor $(args)
