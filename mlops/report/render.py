@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mlops.core.backends.durable import replace
 from mlops.core.decision import Check, Decision, Verdict
 from mlops.report.outcome import Outcome, TaskOutcome
 
@@ -32,9 +33,7 @@ def write_report(outcome: Outcome, target: Path) -> Path:
         split=split,
         pictures=[(task.name, Markup(task.pictures.read_text(encoding="utf-8"))) for task in outcome.tasks if task.pictures],  # noqa: S704 - our own stages made them
     )
-    staged = target.with_name(f".staging-{target.name}")
-    staged.write_text(html, encoding="utf-8")
-    staged.replace(target)
+    replace(target, html.encode())
     return target
 
 

@@ -1,6 +1,5 @@
 """Serves one exported SavedModel in a process of its own, so that a model that hangs or crashes takes nothing with it."""
 
-import logging
 import os
 import signal
 import socket
@@ -34,7 +33,8 @@ class CandidateServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
         self._started = time.monotonic()
-        self._pid = self._fork() if _may_fork() else self._spawn()
+        # A fork starts in milliseconds, with the imports that this process has made already.
+        self._pid = process.fork(self._serve, signal.SIGKILL) if _may_fork() else self._spawn()
         # The child holds the socket now; when it dies a connection must be refused and not wait here.
         self._listener.close()
         return self
@@ -64,27 +64,9 @@ class CandidateServer:
             stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
             return stream.read().decode("utf-8", "replace").strip()
 
-    def _fork(self) -> int:
-        """Start in milliseconds, with the imports that this process has made already."""
-        parent = os.getpid()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            process.default_signals()
-            process.follow_parent(parent, signal.SIGKILL)
-            self._redirect()
-            serve_folder(self._saved_model, self._listener)
-            code = 0
-        except BaseException:
-            logging.getLogger("mlops.serving").exception("the server failed")
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+    def _serve(self) -> None:
+        self._redirect()
+        serve_folder(self._saved_model, self._listener)
 
     def _redirect(self) -> None:
         with self._log.open("ab", buffering=0) as stream:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import TextIO
 
 _PR_SET_PDEATHSIG = 1
@@ -32,6 +33,29 @@ def default_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
+    """Run work in a child that never outlives its parent and never returns to the caller's code; returns the child's id."""
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        default_signals()
+        follow_parent(parent, dies_with)
+        work()
+        code = 0
+    except BaseException:
+        # Whatever it is, it must end here: the code after the fork is the parent's.
+        logging.getLogger("mlops.serving").exception("process %d failed", os.getpid())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 class JsonLines(logging.Formatter):

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,34 +62,12 @@ def supervise(job: Job, crew: Crew) -> None:
     try:
         while not state.stopping:
             while len(state.started) < crew.workers:
-                state.started[_fork(job.work)] = time.monotonic()
+                state.started[process.fork(job.work, signal.SIGTERM)] = time.monotonic()
             _await_signal(state)
             _reap(state, crew, job)
     finally:
         _stop(state, crew, job)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _fork(work: Callable[[], None]) -> int:
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        process.default_signals()
-        process.follow_parent(parent, signal.SIGTERM)
-        work()
-        code = 0
-    except BaseException:
-        # Whatever it is, it must end here: the code after the fork is the supervisor's.
-        _LOG.exception("worker %d failed", os.getpid())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 def _await_signal(state: _State) -> None:

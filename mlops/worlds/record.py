@@ -7,6 +7,7 @@ from typing import Any
 
 import localrun
 from mlops.core import digest
+from mlops.core.backends.durable import replace
 from mlops.core.backends.metadata import open_metadata
 from mlops.core.decision import Decision
 from mlops.core.errors import MlopsError
@@ -47,9 +48,7 @@ def finish(run: localrun.Run, submission: Submission, store: Store) -> tuple[Out
 
 
 def _write_json(target: Path, value: dict[str, Any]) -> None:
-    staged = target.with_name(f".staging-{target.name}")
-    staged.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    staged.replace(target)
+    replace(target, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def outcome_of(run: localrun.Run, usecase: str) -> Outcome:
