@@ -25,7 +25,12 @@ help: ## Show the verbs
 setup: .venv/.complete ## Install everything into .venv
 
 .venv/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-groups --compile-bytecode
+	$(UV) sync --frozen --all-groups --no-group checks --compile-bytecode
+	@touch $@
+
+# Programs with dependencies of their own; only the tests use them.
+.venv-checks/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	UV_PROJECT_ENVIRONMENT=.venv-checks $(UV) sync --frozen --only-group checks
 	@touch $@
 
 run: setup ## Train, judge and push a use case on this machine
@@ -37,7 +42,7 @@ serve: setup ## Answer prediction requests with the model in production
 compile: setup ## Compile the pipeline to a KFP file
 	$(RUN) mlops compile $(usecase) --pipeline $(pipeline) $(args)
 
-test: setup ## Run all tests
+test: setup .venv-checks/.complete ## Run all tests
 	$(RUN) coverage run -m pytest $(args)
 	$(RUN) coverage combine --quiet 2>/dev/null || true
 	$(RUN) coverage report
