@@ -24,12 +24,12 @@ _KNOWN = re.compile(
 )
 
 
-def executor(section: Section) -> Container | Importer:
-    """Load one executor; UnsupportedPipeline names what it asks for beyond a command or an importer."""
+def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
+    """Load one executor, with the seconds that an attempt may take; UnsupportedPipeline names what it asks for beyond a command or an importer."""
     if "importer" in section:
         found: Container | Importer = _importer(section.section("importer"))
     elif "container" in section:
-        found = _container(section.section("container"))
+        found = _container(section.section("container"), seconds)
     else:
         raise UnsupportedPipeline(f"{section.where}: wanted a container or an importer, got {', '.join(section.values) or 'nothing'}")
     section.end()
@@ -45,7 +45,7 @@ def check_placeholders(text: str, where: str) -> None:
             raise UnsupportedPipeline(f"{where}: the placeholder {{{{$.{inner}}}}} is not supported")
 
 
-def _container(section: Section) -> Container:
+def _container(section: Section, seconds: float) -> Container:
     variables = {}
     for variable in section.list_of_sections("env"):
         variables[variable.text("name")] = variable.text("value")
@@ -54,7 +54,7 @@ def _container(section: Section) -> Container:
         raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
     command = section.texts("command")
     cpus, memory = _resources(section.section("resources"))
-    found = Container(section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory)
+    found = Container(section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory, seconds)
     section.end()
     if not found.image:
         raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
@@ -84,16 +84,21 @@ def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _resources(section: Section) -> tuple[float, int]:
-    """Return the processors and bytes of memory that a task asks for, as far as they are known before the run."""
+    """Return the processors and bytes of memory that a task asks for: its request, else its limit, as far as they are known before the run."""
     if section.values.get("accelerator"):
         raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
     section.ignore("accelerator")
-    cpus = [section.number(key) for key in ("cpuRequest", "cpuLimit")]
-    memory = [section.number(key) * 1e9 for key in ("memoryRequest", "memoryLimit")]
-    cpus += [_quantity(section.text(key)) for key in ("resourceCpuRequest", "resourceCpuLimit")]
-    memory += [_quantity(section.text(key)) for key in ("resourceMemoryRequest", "resourceMemoryLimit")]
+    # A limit is what a task must not exceed; what is set aside for it is the request, as on a cluster.
+    cpus = [_asked(section, "resourceCpu", "cpu", 1.0, kind) for kind in ("Request", "Limit")]
+    memory = [_asked(section, "resourceMemory", "memory", 1e9, kind) for kind in ("Request", "Limit")]
     section.end()
-    return max(cpus), int(max(memory))
+    return cpus[0] or cpus[1], int(memory[0] or memory[1])
+
+
+def _asked(section: Section, key: str, old_key: str, unit: float, kind: str) -> float:
+    """Read one amount: as text, or as older compilers wrote it, as a number."""
+    text, number = section.text(f"{key}{kind}"), section.number(f"{old_key}{kind}")
+    return _quantity(text) or number * unit
 
 
 def _quantity(text: str) -> float:

@@ -8,7 +8,7 @@ from localrun import reader
 from localrun.errors import InvalidPipeline, ParameterError, UnsupportedPipeline, nearest
 from localrun.executors import executor
 from localrun.parameters import from_spec
-from localrun.platforms import check_platforms
+from localrun.platforms import time_limits
 from localrun.section import Section, check_name
 from localrun.spec import ArtifactDef, Component, Container, Dag, FromTask, Importer, ParameterDef, ParameterType, Pipeline
 from localrun.tasks import task
@@ -26,14 +26,13 @@ def load(path: Path) -> Pipeline:
     spec = Section(documents[0], path.name)
     if "pipelineInfo" not in spec or "root" not in spec:
         raise InvalidPipeline(f"{path}: no compiled pipeline: wanted the keys pipelineInfo and root, as kfp's compiler writes them")
-    if len(documents) == 2:
-        check_platforms(Section(documents[1], f"{path.name} (platform document)"))
+    limits = time_limits(Section(documents[1], f"{path.name} (platform document)")) if len(documents) == 2 else {}
     version = spec.text("schemaVersion")
     if not version.startswith("2."):
         raise UnsupportedPipeline(f"{path.name}: schemaVersion {version!r} is not supported; wanted 2.x")
     spec.ignore("sdkVersion", "defaultPipelineRoot")
     info = spec.section("pipelineInfo")
-    executors = dict(_executors(spec.section("deploymentSpec")))
+    executors = dict(_executors(spec.section("deploymentSpec"), limits))
     components = {name: _component(name, section, executors) for name, section in spec.named("components")}
     root = _component("root", spec.section("root"), executors)
     spec.end()
@@ -43,8 +42,8 @@ def load(path: Path) -> Pipeline:
     return pipeline
 
 
-def _executors(deployment: Section) -> list[tuple[str, Container | Importer]]:
-    found = [(name, executor(section)) for name, section in deployment.named("executors")]
+def _executors(deployment: Section, limits: Mapping[str, float]) -> list[tuple[str, Container | Importer]]:
+    found = [(name, executor(section, limits.get(name, 0.0))) for name, section in deployment.named("executors")]
     deployment.end()
     return found
 
@@ -59,7 +58,7 @@ def _component(name: str, section: Section, executors: Mapping[str, Container | 
         if label not in executors:
             raise InvalidPipeline(f"{section.where}.executorLabel: no executor {label!r}{nearest(label, executors)}")
         implementation = executors[label]
-    check_platforms(section)
+    time_limits(section)
     section.end()
     _check_lists(outputs, implementation)
     component = Component(

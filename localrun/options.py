@@ -36,7 +36,7 @@ class Options:
     hosts: Hosts | None = None
     """Warm processes to share with other runs; without it the run starts and ends its own."""
     attempt_timeout: float | None = None
-    """Seconds that one attempt of a task may take; None is for ever."""
+    """Seconds that one attempt of a task may take, unless the pipeline sets a shorter limit for it; None is for ever."""
     run_timeout: float | None = None
     """Seconds that the run may take before it is cancelled; None is for ever."""
     grace: float = 5.0
@@ -45,6 +45,11 @@ class Options:
     """Bytes that tasks may still use; asked before a task is started beside others."""
     clock: Callable[[], datetime] = _now
     new_id: Callable[[], str] = _new_id
+
+    def limit(self, of_task: float) -> float | None:
+        """Seconds that an attempt may take: the shorter of the pipeline's own limit for the task (0 is none) and this run's."""
+        limits = [seconds for seconds in (of_task or None, self.attempt_timeout) if seconds is not None]
+        return min(limits, default=None)
 
     @property
     def workers(self) -> int:

@@ -60,7 +60,7 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
     seconds, peak = float(message.get("seconds", 0.0)), int(message.get("max_rss", 0))
     reason = _how_it_ended(message)
     if job.timed_out:
-        reason = f"took longer than {context.options.attempt_timeout:g} s; {reason or 'ended after that'}"
+        reason = f"took longer than {context.options.limit(job.container.seconds):g} s; {reason or 'ended after that'}"
     try:
         if not reason:
             key = _unchanged_key(context, job)

@@ -1,11 +1,12 @@
-"""Platform sections: where and how a pod is placed is no business of this runner; what changes a task's result is."""
+"""Platform sections: where and how a pod is placed is no business of this runner; its time limit, and what changes a task's result, is."""
+
+from collections.abc import Iterator
 
 from localrun.errors import UnsupportedPipeline
 from localrun.section import Section
 
 PLACEMENT = frozenset(
     {
-        "activeDeadlineSeconds",
         "imagePullPolicy",
         "imagePullSecret",
         "nodeAffinity",
@@ -18,23 +19,23 @@ PLACEMENT = frozenset(
 )
 
 
-def check_platforms(section: Section) -> None:
-    """Accept Kubernetes settings that only place a pod; UnsupportedPipeline names any other."""
-    if "singlePlatformSpecs" in section:
-        for single in section.list_of_sections("singlePlatformSpecs"):
-            single.ignore("platform")
-            _check_single(single)
-    if "platforms" in section:
-        for _, single in section.named("platforms"):
-            _check_single(single)
+def time_limits(section: Section) -> dict[str, float]:
+    """Return the seconds that one attempt of each executor may take, where a platform says so.
+
+    Settings that only place a pod are accepted; UnsupportedPipeline names any other.
+    """
+    singles = [*(single for _, single in section.named("platforms")), *section.list_of_sections("singlePlatformSpecs")]
+    return dict(limit for single in singles for limit in _limits(single))
 
 
-def _check_single(single: Section) -> None:
+def _limits(single: Section) -> Iterator[tuple[str, float]]:
     deployment = single.section("deploymentSpec")
-    for _, executor in deployment.named("executors"):
-        for key in executor.values:
-            if key not in PLACEMENT:
-                raise UnsupportedPipeline(f"{executor.where}: {key!r} is not supported; a task on this machine has no pod to set it on")
+    for label, executor in deployment.named("executors"):
+        seconds = executor.whole("activeDeadlineSeconds")
+        if seconds > 0:
+            yield label, float(seconds)
+        executor.ignore(*PLACEMENT)
+        executor.end("; a task on this machine has no pod to set it on")
     deployment.end()
     single.ignore("platform", "pipelineConfig")
     if single.raw("pipelineConfig"):

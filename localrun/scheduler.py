@@ -232,8 +232,9 @@ class Scheduler:
             self._loop.post(partial(ended, {"event": "ended", "error": str(error)}))
             return
         self._fleet.submit(job.container, execution, launch, ended)
-        if self.options.attempt_timeout is not None:
-            self._loop.after(self.options.attempt_timeout, partial(self._time_out, execution))
+        limit = self.options.limit(job.container.seconds)
+        if limit is not None:
+            self._loop.after(limit, partial(self._time_out, execution))
 
     def _time_out(self, execution: str) -> None:
         """An attempt took too long, unless it has ended by now."""

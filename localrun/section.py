@@ -46,6 +46,13 @@ class Section:
         """Take a number."""
         return float(self._take(key, (int, float), default))
 
+    def whole(self, key: str) -> int:
+        """Take a whole number, which the spec's JSON writes as text when it has 64 bits; absent is 0."""
+        value = self._take(key, (int, str), 0)
+        if not re.fullmatch(r"\d{1,18}", str(value)):
+            raise InvalidPipeline(f"{self.where}.{key}: wanted a whole number, got {str(value)[:40]!r}")
+        return int(value)
+
     def duration(self, key: str, default: float = 0.0) -> float:
         """Take a duration as the spec's JSON writes it, such as `1.5s`, in seconds."""
         text = self.text(key)

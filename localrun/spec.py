@@ -144,6 +144,8 @@ class Container:
     """Processors that the task asks for; 0 where it does not say."""
     memory: int = 0
     """Bytes of memory that the task asks for; 0 where it does not say."""
+    seconds: float = 0.0
+    """How long an attempt may take; 0 where the pipeline does not say."""
 
 
 @dataclass(frozen=True)

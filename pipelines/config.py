@@ -19,6 +19,8 @@ from mlops.core.errors import ConfigError, UsageError, did_you_mean
 from mlops.core.problem import Problem
 from mlops.core.settings import Settings
 from mlops.core.user_code import ROOT, reference
+from pipelines.schedule import Schedule
+from pipelines.steps import Steps
 from pipelines.yaml_lines import Place, YamlFile
 
 USECASES = ROOT / "usecases"
@@ -49,6 +51,8 @@ class UseCase(Settings):
     evaluate_model: EvaluateModel
     validate_infra: ValidateInfra = ValidateInfra()
     push_model: PushModel = PushModel()
+    steps: Steps = Steps()
+    schedule: Schedule | None = None
     folder: Path = Field(exclude=True)
     """Where the use case lies; set by the loader, not written in the file."""
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from kfp import dsl
+from kfp.dsl.python_component import PythonComponent
 
 from components.compute_statistics.component import compute_statistics
 from components.evaluate_model.component import evaluate_model
@@ -56,23 +57,30 @@ class Candidate(NamedTuple):
     blessed: bool
 
 
+def run(usecase: UseCase, stage: PythonComponent, **inputs: object) -> dsl.PipelineTask:
+    """Trace one stage with its section of the configuration, and give it what `steps` says of it."""
+    name = stage.python_func.__name__
+    return usecase.steps.apply(name, stage(config=usecase.section(name), **inputs))
+
+
 def validated_data(usecase: UseCase, window: Window) -> Data:
     """Scope the use case, read the window, and hold it against the curated schema."""
     schema = usecase.schema_file
-    scoped = scope_use_case(config=usecase.section("scope_use_case"))
-    ingested = ingest_examples(config=usecase.section("ingest_examples"), schema=schema, **window._asdict()).after(scoped)
+    scoped = run(usecase, scope_use_case)
+    ingested = run(usecase, ingest_examples, schema=schema, **window._asdict()).after(scoped)
     examples = ingested.outputs["examples"]
-    described = compute_statistics(config=usecase.section("compute_statistics"), examples=examples, schema=schema)
-    validated = validate_data(config=usecase.section("validate_data"), statistics=described.outputs["statistics"], schema=schema)
+    described = run(usecase, compute_statistics, examples=examples, schema=schema)
+    validated = run(usecase, validate_data, statistics=described.outputs["statistics"], schema=schema)
     return Data(examples, validated)
 
 
 def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
     """Transform, train and evaluate; nothing starts before the data has passed its gate."""
     schema, module, examples = usecase.schema_file, usecase.module, data.examples
-    transformed = transform_features(config=usecase.section("transform_features"), module=module, schema=schema, examples=examples).after(data.validated)
-    trained = train_model(
-        config=usecase.section("train_model"),
+    transformed = run(usecase, transform_features, module=module, schema=schema, examples=examples).after(data.validated)
+    trained = run(
+        usecase,
+        train_model,
         module=module,
         schema=schema,
         examples=examples,
@@ -80,19 +88,20 @@ def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
         **rival._asdict(),
     )
     model = trained.outputs["model"]
-    evaluated = evaluate_model(config=usecase.section("evaluate_model"), schema=schema, examples=examples, model=model, **rival._asdict())
+    evaluated = run(usecase, evaluate_model, schema=schema, examples=examples, model=model, **rival._asdict())
     return Candidate(examples, model, evaluated.outputs["evaluation"], evaluated.outputs["decision"], evaluated.outputs["Output"])
 
 
 def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask:
     """Let a real server answer real requests with the candidate."""
-    return validate_infra(config=usecase.section("validate_infra"), model=candidate.model, evaluation=candidate.evaluation)
+    return run(usecase, validate_infra, model=candidate.model, evaluation=candidate.evaluation)
 
 
 def pushed(usecase: UseCase, candidate: Candidate, infra: dsl.PipelineTask, target: Target) -> dsl.PipelineTask:
     """Publish the candidate and make it the champion."""
-    return push_model(
-        config=usecase.section("push_model"),
+    return run(
+        usecase,
+        push_model,
         name=usecase.name,
         model=candidate.model,
         evaluated=candidate.decision,

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from kfp import dsl
+from kfp import dsl, kubernetes
 from localrun_project import appears, gone
 
 from localrun import Hosts, Run, State, hosts
@@ -44,6 +44,20 @@ def test_a_stuck_warm_process_is_named(go: Go, stages: ModuleType, monkeypatch: 
         run = go(pipeline, hosts=own)
     assert run.state is State.FAILED
     assert "the warm process has not answered" in run.task("stop-host").error
+
+
+def test_a_pipelines_own_time_limit_ends_that_task_alone_and_each_attempt_has_it(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+    @dsl.pipeline(name="limited")
+    def pipeline(folder: str) -> None:
+        late = stages.fork_twice(folder=folder).set_retry(1, backoff_duration="0s")
+        kubernetes.set_timeout(late, 1)
+        stages.echo(text="other")
+
+    run = go(pipeline, {"folder": str(tmp_path)}, grace=0.1)
+    task = run.task("fork-twice")
+    assert (task.state, task.attempts) == (State.FAILED, 2)
+    assert "longer than 1 s" in task.error
+    assert run.task("echo").state is State.SUCCEEDED
 
 
 @pytest.mark.parametrize("limit", ["attempt_timeout", "run_timeout"])

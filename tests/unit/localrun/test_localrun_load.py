@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import localrun
 from localrun import LocalrunError, UnsupportedPipeline
 from localrun.errors import InvalidPipeline
+from localrun.spec import Container
 
 SMALL: dict[str, Any] = {
     "components": {
@@ -244,6 +245,27 @@ def test_a_random_change_loads_or_is_refused_by_name(tmp_path: Path, data: st.Da
         loaded(tmp_path, changed(path, data.draw(junk)))
     except LocalrunError as error:
         assert str(error)
+
+
+def test_a_request_is_set_aside_and_a_limit_only_where_there_is_none(tmp_path: Path) -> None:
+    def asks(resources: dict[str, Any]) -> tuple[float, int]:
+        container = loaded(tmp_path, changed((*CONTAINER, "resources"), resources)).components["comp-echo"].implementation
+        assert isinstance(container, Container)
+        return container.cpus, container.memory
+
+    both = {"resourceCpuRequest": "100m", "resourceCpuLimit": "2", "resourceMemoryRequest": "1Ki", "resourceMemoryLimit": "1Gi"}
+    assert asks(both) == (0.1, 1024)
+    assert asks({"resourceCpuLimit": "2", "memoryLimit": 1.5}) == (2.0, 1_500_000_000)
+
+
+@pytest.mark.parametrize("seconds", ["60", 60])
+def test_a_time_limit_of_the_platform_is_kept(tmp_path: Path, seconds: object) -> None:
+    path = tmp_path / "pipeline.yaml"
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"activeDeadlineSeconds": seconds}}}}}}
+    path.write_text(yaml.safe_dump_all([SMALL, platform]))
+    container = localrun.load(path).components["comp-echo"].implementation
+    assert isinstance(container, Container)
+    assert container.seconds == 60.0
 
 
 def test_placement_of_pods_is_no_business_of_this_machine(tmp_path: Path) -> None:

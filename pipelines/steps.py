@@ -1,0 +1,74 @@
+"""The `steps` section: what a stage may use of the machine it runs on, how often it is tried again, and how long it may take.
+
+None of it changes what a stage computes, so none of it is part of a stage's own section or of its cache key.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from mlops.core.settings import Settings
+
+if TYPE_CHECKING:
+    from kfp.dsl import PipelineTask
+
+Cpu = Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?|[0-9]+m)$")]
+"""Processors as Kubernetes writes them: `2`, `0.5` or `500m`."""
+Memory = Annotated[str, Field(pattern=r"^[0-9]+(K|Ki|M|Mi|G|Gi)$")]
+"""Bytes as Kubernetes writes them, such as `512Mi` or `4G`."""
+
+
+class Resources(Settings):
+    """Processors and memory of one stage; what is set aside for it, and what it must not exceed."""
+
+    cpu: Cpu = "100m"
+    """Set aside: a step that asks for more than a node has left waits for ever, so this is small and the limit is not."""
+    cpu_limit: Cpu = "2"
+    memory: Memory = "512Mi"
+    """Set aside."""
+    memory_limit: Memory = "4Gi"
+    """A step that takes more is killed."""
+
+
+class Retry(Settings):
+    """What happens when an attempt fails."""
+
+    times: int = Field(default=0, ge=0, le=10)
+    """Further attempts; a gate that says no is an answer and no failure."""
+    wait_seconds: int = Field(default=10, ge=0, le=3600)
+    """Before the second attempt; twice as long before each further one."""
+
+
+class Step(Settings):
+    """How one stage runs, wherever that is."""
+
+    resources: Resources = Resources()
+    retry: Retry = Retry()
+    timeout_minutes: float = Field(default=60.0, gt=0, le=7 * 24 * 60)
+    """How long one attempt may take."""
+
+
+class Steps(Settings):
+    """One key per stage; a stage that is not named runs with the defaults."""
+
+    scope_use_case: Step = Step()
+    ingest_examples: Step = Step()
+    compute_statistics: Step = Step()
+    validate_data: Step = Step()
+    transform_features: Step = Step()
+    train_model: Step = Step()
+    evaluate_model: Step = Step()
+    validate_infra: Step = Step()
+    push_model: Step = Step()
+
+    def apply(self, stage: str, task: "PipelineTask") -> "PipelineTask":
+        """Give a task of a stage what its key says; returns the task."""
+        from kfp import kubernetes  # noqa: PLC0415 - only compiling has kfp
+
+        step = getattr(self, stage)
+        assert isinstance(step, Step)
+        task.set_cpu_request(step.resources.cpu).set_cpu_limit(step.resources.cpu_limit)
+        task.set_memory_request(step.resources.memory).set_memory_limit(step.resources.memory_limit)
+        if step.retry.times:
+            task.set_retry(step.retry.times, backoff_duration=f"{step.retry.wait_seconds}s", backoff_factor=2.0, backoff_max_duration="3600s")
+        return kubernetes.set_timeout(task, max(1, round(step.timeout_minutes * 60)))
