@@ -3,6 +3,7 @@
 import importlib
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from mlops.core.errors import UsageError, did_you_mean
 from pipelines.config import UseCase
@@ -16,7 +17,11 @@ def compile_pipeline(usecase: UseCase, pipeline: str, target: Path) -> None:
     if pipeline not in PIPELINES:
         raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
     module, _, function = PIPELINES[pipeline].partition(":")
-    wired = getattr(importlib.import_module(module), function)(usecase)
+    write_compiled(getattr(importlib.import_module(module), function)(usecase), target)
+
+
+def write_compiled(wired: Any, target: Path) -> None:
+    """Compile a pipeline that is wired, and write it whole or not at all."""
     from kfp import compiler  # noqa: PLC0415 - two seconds that only compiling should pay
 
     target.parent.mkdir(parents=True, exist_ok=True)
