@@ -6,12 +6,13 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
+from mlops.core.check import Check
 from mlops.core.store import Store
 
 GIB = 2**30
@@ -34,20 +35,6 @@ PINNED = (
     "tfx-bsl",
 )
 """Packages that only work together in the versions of the lock file."""
-TOOLS = {"docker": "containers", "kind": "make deploy-local", "kubectl": "make deploy-local"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    found: str
-    fix: str = ""
-    """What to type or change; empty when it is well."""
-    required: bool = True
-    """Whether `mlops run` needs it."""
 
 
 @click.command()
@@ -66,7 +53,7 @@ def doctor(store: Store, as_json: bool) -> None:
         print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
-            _print(check)
+            print_check(check)
         click.secho(f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.", fg="red" if broken else "green", bold=True)
     sys.exit(1 if broken else 0)
 
@@ -86,8 +73,7 @@ def examine(store: Store) -> Iterator[Check]:
     yield databases(store.root)
     yield registry(store.models)
     yield leftovers(store.root)
-    for tool, use in TOOLS.items():
-        yield optional_tool(tool, use)
+    yield from cluster_tools(os.environ)
 
 
 def python(version: tuple[int, ...]) -> Check:
@@ -230,17 +216,21 @@ def leftovers(root: Path) -> Check:
     return Check("leftovers", not found, said, "harmless; the next run or push in that place removes them" if found else "", required=False)
 
 
-def optional_tool(tool: str, use: str) -> Check:
-    """A program that only some verbs need."""
-    path = shutil.which(tool)
-    return Check(tool, path is not None, path or "not installed", "" if path else f"only {use} needs it; see its own install page", required=False)
+def cluster_tools(environment: Mapping[str, str]) -> Iterator[Check]:
+    """Docker, kind and kubectl, as `mlops cluster up` checks them; a run on this machine needs none."""
+    from mlops.cluster.commands import Commands
+    from mlops.cluster.tools import examine
+
+    for check in examine(Commands(environment)):
+        yield replace(check, required=False, fix=check.fix and f"only make deploy-local needs it: {check.fix}")
 
 
 def _nearest(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _print(check: Check) -> None:
+def print_check(check: Check) -> None:
+    """Write a check, and below it the fix."""
     word, colour = ("ok", "green") if check.ok else ("fix", "red") if check.required else ("note", "yellow")
     click.echo(f"{click.style(f'{word:>4}', fg=colour)}  {check.name:<15} {check.found}")
     if check.fix:

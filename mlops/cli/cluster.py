@@ -1,0 +1,161 @@
+"""`mlops cluster`: Kubernetes with Kubeflow Pipelines on this machine, up and down."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from mlops.cluster.progress import Progress
+    from mlops.cluster.site import Site
+    from mlops.core.check import Check
+
+
+@click.group()
+def cluster() -> None:
+    """Bring the local cluster up and down: kind, Kubeflow Pipelines, this project's images and the model server.
+
+    Everything that can be set is an environment variable: `mlops cluster config` lists them with their values.
+    """
+
+
+@cluster.command()
+@click.option("--check", "only_check", is_flag=True, help="Only check this machine; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+def up(*, only_check: bool, as_json: bool) -> None:
+    """Bring the cluster up, or what is missing of it; a second call changes nothing, one that was stopped goes on.
+
+    Returns 1 when the machine is not ready for it or a step fails; what can be seen then lies below MLOPS_HOME in cluster/.
+    """
+    from mlops.cli.main import print_json
+    from mlops.cluster import preflight
+    from mlops.cluster.progress import Progress
+    from mlops.cluster.up import NotReady
+    from mlops.cluster.up import up as bring_up
+
+    with Progress() as progress:
+        site = _site(progress)
+        if only_check:
+            _tell_checks(preflight.examine(site), as_json=as_json)
+        try:
+            summary = bring_up(site)
+        except NotReady as error:
+            if as_json:
+                print_json({"ok": False, "checks": [asdict(check) for check in error.checks]})
+            raise
+    if as_json:
+        print_json({"ok": True, **asdict(summary)})
+        return
+    click.secho(f"\n{summary.cluster} is up.", fg="green", bold=True)
+    _tell_urls(site, summary.urls)
+    click.echo("next       mlops data push flight_delay\n           mlops submit flight_delay --to kfp --wait")
+
+
+@cluster.command()
+@click.option("--images", is_flag=True, help="Remove this project's images from the local Docker, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def down(*, images: bool, as_json: bool) -> None:
+    """Delete the cluster and everything that bringing it up left; say what was removed.
+
+    A cluster that was there before is emptied of what was put into it, and stays.
+    """
+    from mlops.cli.main import print_json
+    from mlops.cluster.down import down as take_down
+    from mlops.cluster.progress import Progress
+
+    with Progress() as progress:
+        removed = take_down(_site(progress), images=images)
+    if as_json:
+        print_json({"removed": removed})
+        return
+    for one in removed:
+        click.echo(f"removed  {one}")
+    if not removed:
+        click.echo("There was nothing to remove.")
+
+
+@cluster.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(*, as_json: bool) -> None:
+    """Show what runs in the cluster and where it can be reached; returns 1 when Kubeflow Pipelines is not ready."""
+    from mlops.cli.main import print_json
+    from mlops.cluster.progress import Progress
+    from mlops.cluster.status import status as look
+
+    site = _site(Progress())
+    found = look(site)
+    if as_json:
+        print_json({"ready": found.ready, **asdict(found)})
+    elif not found.exists:
+        click.echo(f"There is no cluster {found.cluster}: mlops cluster up")
+    elif not found.answers:
+        click.echo(f"Cluster {found.cluster} is there and does not answer: mlops cluster up starts it")
+    else:
+        for one in found.workloads:
+            word, colour = ("ready", "green") if one.ready else ("waits", "yellow")
+            click.echo("\n".join([f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}", *(f"       {why}" for why in one.why if not one.ready)]))
+        _tell_urls(site, found.urls)
+    sys.exit(0 if found.ready else 1)
+
+
+@cluster.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def config(*, as_json: bool) -> None:
+    """List every environment variable that is read, with its value; UsageError for one that cannot be used."""
+    from mlops.cli.main import print_json
+    from mlops.cluster.settings import VARIABLES, read, shown
+
+    read(os.environ)
+    values = shown(os.environ)
+    if as_json:
+        print_json(values)
+        return
+    for variable in VARIABLES:
+        click.echo(f"{click.style(variable.name, bold=True)}={values[variable.name]}\n    {variable.meaning}")
+    click.echo("DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach docker, kind and kubectl as they are.")
+
+
+def _site(progress: "Progress") -> "Site":
+    from mlops.cluster.site import Site
+
+    return Site.of(os.environ, _Images(), progress)
+
+
+class _Images:
+    """This project's images, built by the verb that builds them."""
+
+    def references(self) -> Mapping[str, str]:
+        return {}
+
+    def build(self, names: Sequence[str], say: Callable[[str], None]) -> None:
+        pass
+
+
+def _tell_checks(checks: Sequence["Check"], *, as_json: bool) -> None:
+    """Print what was found and leave."""
+    from mlops.cli.doctor import print_check
+    from mlops.cli.main import print_json
+
+    broken = [check for check in checks if check.required and not check.ok]
+    if as_json:
+        print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            print_check(check)
+    sys.exit(1 if broken else 0)
+
+
+def _tell_urls(site: "Site", urls: Mapping[str, str]) -> None:
+    """Say where the two services are, or how to reach one that has no port on this machine."""
+    from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE
+
+    kubectl = f"kubectl --context {site.settings.context}"
+    ways = {
+        "ml-pipeline-ui": ("pipelines", f"{kubectl} -n {KFP_NAMESPACE} port-forward svc/ml-pipeline-ui 18080:80"),
+        "model-server": ("server", f"{kubectl} -n {NAMESPACE} port-forward svc/model-server 18501:8501"),
+    }
+    for service, (word, command) in ways.items():
+        click.echo(f"{word:<10} {urls.get(service) or command}")

@@ -1,0 +1,40 @@
+"""The time that a step may take, and pausing within it."""
+
+import time
+from collections.abc import Iterator
+
+from mlops.cluster.errors import ClusterError
+from mlops.cluster.settings import spoken
+
+
+class Deadline:
+    """Counts from now; `variable` is what a person sets to have more time."""
+
+    def __init__(self, seconds: float, variable: str) -> None:
+        self.seconds = seconds
+        self.variable = variable
+        self._end = time.monotonic() + seconds
+
+    def __str__(self) -> str:
+        return f"{spoken(self.seconds)} ({self.variable})"
+
+    def left(self) -> float:
+        """Return the seconds that are left, at least one, for a program that is given them."""
+        return max(1.0, self._end - time.monotonic())
+
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._end
+
+    def rounds(self, longest: float = 2.0) -> Iterator[int]:
+        """Yield until the time is over, with pauses that grow to `longest`.
+
+        Raises ClusterError at the end: whoever looks for something breaks out when it is found.
+        """
+        pause, count = 0.1, 0
+        while True:
+            yield count
+            if self.passed():
+                raise ClusterError(f"not done within {self}")
+            time.sleep(min(pause, self.left()))
+            pause, count = min(pause * 1.5, longest), count + 1

@@ -1,0 +1,115 @@
+"""What is left behind when the cluster does not come up: states, events and logs, in a folder and in short on the screen."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlops.cluster import pods
+from mlops.cluster.errors import CommandFailed
+from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
+
+PREFIX = "diagnosis-"
+_SECONDS = 15.0
+_SHORTEST_SECRET = 8
+"""A shorter value is a word such as `minio`, part of many names, and protects nothing."""
+_LISTS = {
+    "nodes.txt": ("describe", "nodes"),
+    "pods.txt": ("get", "pods", "--all-namespaces", "--output=wide"),
+    "pods.yaml": ("get", "pods", "--all-namespaces", "--output=yaml"),
+    "workloads.txt": ("get", "deployments,statefulsets,services,persistentvolumeclaims", "--all-namespaces", "--output=wide"),
+    "events.txt": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
+}
+
+
+def collect(site: Site, node_containers: list[str], now: datetime | None = None) -> Path:
+    """Write all that can be had into a new folder of the store, and the most telling lines to the screen; never fails for what cannot be had."""
+    folder = site.folder / f"{PREFIX}{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%S')}"
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    writer = _Writer(folder, tuple(_secret_values(site)))
+    writer.write("docker.txt", _said(site, ["docker", "ps", "--all"]))
+    for container in node_containers:
+        writer.write(f"{container}.txt", _said(site, ["docker", "logs", "--tail=300", container]))
+        writer.write(f"{container}-images.txt", _said(site, ["docker", "exec", container, "crictl", "images"]))
+    if site.kubectl.is_ready():
+        for name, words in _LISTS.items():
+            writer.write(name, _said(site, site.kubectl.argv(*words)))
+        _logs(site, writer)
+        _events(site, writer)
+    return folder
+
+
+class _Writer:
+    """Writes files without the value of any Secret of the cluster."""
+
+    def __init__(self, folder: Path, secrets: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.secrets = secrets
+
+    def clean(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(self.clean(text), encoding="utf-8")
+
+
+def _logs(site: Site, writer: _Writer) -> None:
+    """Describe what is not well in the two namespaces and keep its logs."""
+    described = []
+    for namespace in (KFP_NAMESPACE, NAMESPACE):
+        for pod in site.kubectl.items("pods", "--namespace", namespace):
+            said = pods.trouble(pod)
+            if said is None:
+                continue
+            site.progress.say(f"  {namespace}/{said}")
+            described.append(_said(site, site.kubectl.argv("describe", "pod", said.pod, "--namespace", namespace)))
+            for container in _started(pod):
+                log = _log(site, namespace, said.pod, container)
+                writer.write(f"logs/{namespace}.{said.pod}.{container}.txt", log)
+                for line in log.strip().splitlines()[-4:]:
+                    site.progress.say(f"    {container} | {writer.clean(line)}")
+    writer.write("describe.txt", "\n".join(described))
+
+
+def _log(site: Site, namespace: str, pod: str, container: str) -> str:
+    words = ("logs", pod, "--namespace", namespace, "--container", container, "--tail=200")
+    before = _said(site, site.kubectl.argv(*words, "--previous"))
+    return f"{before}\n{_said(site, site.kubectl.argv(*words))}" if "not found" not in before else _said(site, site.kubectl.argv(*words))
+
+
+def _started(pod: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the containers that have a log."""
+    status = pod.get("status", {})
+    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        if "waiting" not in container.get("state", {}) or container.get("restartCount"):
+            yield container["name"]
+
+
+def _events(site: Site, writer: _Writer) -> None:
+    for event in site.kubectl.items("events", "--all-namespaces", "--field-selector=type=Warning", "--sort-by=.lastTimestamp")[-8:]:
+        about = event.get("involvedObject", {})
+        site.progress.say(writer.clean(f"  {about.get('namespace', '')}/{about.get('name', '')}: {event.get('reason', '')}: {event.get('message', '')}"))
+
+
+def _secret_values(site: Site) -> Iterator[str]:
+    import base64  # noqa: PLC0415
+
+    if not site.kubectl.is_ready():
+        return
+    for namespace in (KFP_NAMESPACE, NAMESPACE):
+        for secret in site.kubectl.items("secrets", "--namespace", namespace):
+            for value in (secret.get("data") or {}).values():
+                text = base64.b64decode(value).decode("utf-8", "replace")
+                if len(text) >= _SHORTEST_SECRET:
+                    yield text
+
+
+def _said(site: Site, argv: list[str]) -> str:
+    """Return what a program wrote, or why it wrote nothing."""
+    try:
+        done = site.commands.run(argv, seconds=_SECONDS, check=False)
+    except CommandFailed as error:
+        return str(error)
+    return done.stdout + done.stderr

@@ -1,0 +1,77 @@
+"""Takes the local cluster away, and everything else that bringing it up left; nothing that was there before."""
+
+import shutil
+from collections.abc import Sequence
+
+from mlops.cluster import kind, up
+from mlops.cluster.errors import ClusterError, CommandFailed
+from mlops.cluster.kubectl import Object, as_list
+from mlops.cluster.site import NAMESPACE, Site
+from mlops.core.backends.durable import locked
+from mlops.core.errors import RegistryError
+from mlops.core.images import PREFIX
+
+NETWORK = "kind"
+
+
+def down(site: Site, *, images: bool = False) -> list[str]:
+    """Remove what `up` made; returns what was removed, in words. A second call finds nothing.
+
+    Raises ClusterError when something is there and cannot be removed.
+    """
+    site.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(site.folder / f"{site.settings.name}.lock", wait_seconds=0):
+            removed = _cluster(site)
+            removed += _project_images(site) if images else []
+            removed += _folder(site)
+    except RegistryError as error:
+        raise ClusterError(f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end, or end it") from error
+    return removed
+
+
+def _cluster(site: Site) -> list[str]:
+    name = site.settings.name
+    if name not in kind.clusters(site.commands):
+        return []
+    if not kind.making(site).exists() and (found := site.kubectl.items("nodes")) and not kind.is_ours(found):
+        return _contents(site)
+    site.progress.waiting(f"deleting cluster {name}")
+    site.commands.run(["kind", "delete", "cluster", "--name", name], seconds=180)
+    removed = [f"kind cluster {name} and its context {site.settings.context} in the kubeconfig"]
+    if not kind.clusters(site.commands) and site.commands.run(["docker", "network", "rm", NETWORK], check=False).code == 0:
+        removed.append(f"Docker network {NETWORK}, which no cluster uses any more")
+    return removed
+
+
+def _contents(site: Site) -> list[str]:
+    """Empty a cluster that was there before us of what we put into it."""
+    scoped, others = site.manifests.halves()
+    mine = up.overlay(site) if (site.overlay / "kustomization.yaml").is_file() else []
+    for objects in (mine, others, scoped):
+        _delete(site, objects)
+    return [f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {site.settings.name}, which was there before and stays"]
+
+
+def _delete(site: Site, objects: Sequence[Object]) -> None:
+    site.progress.waiting(f"deleting {len(objects)} objects")
+    words = ("delete", "--ignore-not-found", "--wait=true", "--timeout=180s", "--filename=-")
+    if objects:
+        site.kubectl.run(*words, stdin=as_list(objects), seconds=240)
+
+
+def _project_images(site: Site) -> list[str]:
+    said = site.commands.run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{PREFIX}*"]).stdout.split()
+    if said:
+        site.commands.run(["docker", "image", "rm", *said], seconds=120)
+    return [f"image {name}" for name in said]
+
+
+def _folder(site: Site) -> list[str]:
+    """Remove our folder of the store; the lock in it is held until the end, and whoever waits for it makes a new one."""
+    left = sorted(path.name for path in site.folder.iterdir() if not path.name.endswith(".lock"))
+    try:
+        shutil.rmtree(site.folder)
+    except OSError as error:
+        raise CommandFailed(f"{site.folder} cannot be removed: {error.strerror}") from error
+    return [f"{site.folder} ({', '.join(left)})"] if left else []

@@ -1,0 +1,160 @@
+"""The kind cluster itself: made, used as it is, started again, or taken away."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlops.cluster.commands import Commands, parsed
+from mlops.cluster.deadline import Deadline
+from mlops.cluster.errors import ClusterError, CommandFailed
+from mlops.cluster.settings import ClusterSettings
+from mlops.cluster.site import Site
+from mlops.cluster.workloads import NODE_PORTS, amount
+
+LABEL = "ml-in-production/made-by"
+"""Label of the nodes of a cluster that we made: only such a cluster is taken away whole."""
+REPOSITORY = "kindest/node"
+
+
+def clusters(commands: Commands) -> list[str]:
+    """Return the names of all kind clusters; CommandFailed when kind cannot tell."""
+    return commands.run(["kind", "get", "clusters"]).stdout.split()
+
+
+def nodes(commands: Commands, name: str) -> list[str]:
+    """Return the containers that are a cluster's nodes."""
+    return commands.run(["kind", "get", "nodes", "--name", name]).stdout.split()
+
+
+def ensure(site: Site, deadline: Deadline) -> None:
+    """Have the cluster there with every node ready: made, used as it is, or started again.
+
+    One that we were making when we were stopped is made anew. Raises ClusterError for one that is broken and not ours to mend.
+    """
+    name, marker = site.settings.name, making(site)
+    if name in clusters(site.commands) and marker.exists() and not _is_whole(site):
+        site.progress.say(f"      {name} was left half made: it is made anew")
+        _delete(site)
+    if name not in clusters(site.commands):
+        _create(site, deadline)
+    else:
+        _start(site)
+        _introduce(site)
+        site.progress.say(f"      {name} is there: used as it is")
+    _wait(site, deadline)
+    marker.unlink(missing_ok=True)
+
+
+def making(site: Site) -> Path:
+    """Return the file that is there while the cluster is being made, and stays when that is interrupted."""
+    return site.folder / f"{site.settings.name}.making"
+
+
+def node_image(settings: ClusterSettings, commands: Commands) -> str:
+    """Return the node's image: the one that is set, else the newest of the local Docker, else nothing, for kind's own default."""
+    if settings.node_image:
+        return settings.node_image
+    said = commands.answers(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
+    versions = {version_numbers(line.rpartition(":")[2]): line for line in said.split() if line.startswith(f"{REPOSITORY}:v")}
+    return versions[max(versions)] if versions else ""
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Read the numbers of a version such as v1.33.1-rc.0; what is no number ends it."""
+    numbers = []
+    for part in text.removeprefix("v").split("-")[0].split("+")[0].split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+def configuration(settings: ClusterSettings) -> dict[str, Any]:
+    """Return kind's configuration: one node, its service ports on this machine's loopback alone."""
+    ports = {settings.ui_port: NODE_PORTS["ml-pipeline-ui"], settings.server_port: NODE_PORTS["model-server"]}
+    mappings = [{"hostPort": host, "containerPort": node, "listenAddress": "127.0.0.1", "protocol": "TCP"} for host, node in ports.items() if host]
+    node = {"role": "control-plane", "labels": {LABEL: "mlops"}, "extraPortMappings": mappings}
+    return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [node]}
+
+
+def cpus(node_list: Sequence[Mapping[str, Any]]) -> float:
+    """Return the CPUs that nodes have for pods."""
+    return sum(amount(node["status"]["allocatable"]["cpu"]) for node in node_list)
+
+
+def is_ours(node_list: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether we made the cluster of these nodes."""
+    return any(LABEL in node["metadata"].get("labels", {}) for node in node_list)
+
+
+def published(commands: Commands, name: str) -> dict[str, str]:
+    """Return by service the address on this machine that leads to it, for those that have one."""
+    found = {}
+    for container in nodes(commands, name):
+        said = parsed(commands.answers(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", container]))
+        for service, port in NODE_PORTS.items():
+            bindings = (said or {}).get(f"{port}/tcp") or []
+            if bindings:
+                found[service] = f"http://{bindings[0]['HostIp']}:{bindings[0]['HostPort']}"
+    return found
+
+
+def _create(site: Site, deadline: Deadline) -> None:
+    marker, settings = making(site), site.settings
+    image = node_image(settings, site.commands)
+    site.progress.say(f"      making {settings.name} from {image or 'the default node image of kind, pulled if it is not here'}")
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text("", encoding="utf-8")
+    words = ["kind", "create", "cluster", "--name", settings.name, "--config=-", *(["--image", image] if image else [])]
+    site.commands.run(words, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting)
+
+
+def _delete(site: Site) -> None:
+    site.commands.run(["kind", "delete", "cluster", "--name", site.settings.name], seconds=120)
+
+
+def _is_whole(site: Site) -> bool:
+    """Whether a cluster that was being made was done when we were stopped."""
+    return site.kubectl.is_ready() and bool(site.kubectl.items("nodes"))
+
+
+def _start(site: Site) -> None:
+    """Start node containers that were stopped, by a reboot for example."""
+    for container in nodes(site.commands, site.settings.name):
+        state = site.commands.answers(["docker", "inspect", "--format", "{{.State.Status}}", container])
+        if state in {"exited", "created"}:
+            site.progress.say(f"      node {container} is {state}: it is started")
+            site.commands.run(["docker", "start", container], seconds=60)
+        elif state == "paused":
+            site.progress.say(f"      node {container} is paused: it goes on")
+            site.commands.run(["docker", "unpause", container], seconds=60)
+
+
+def _introduce(site: Site) -> None:
+    """Write the cluster into the kubeconfig when it is not there, as with another KUBECONFIG than the one it was made with."""
+    known = site.commands.answers(["kubectl", "config", "get-contexts", "--output=name"]).split()
+    if site.settings.context not in known:
+        site.commands.run(["kind", "export", "kubeconfig", "--name", site.settings.name])
+
+
+def _wait(site: Site, deadline: Deadline) -> None:
+    name = site.settings.name
+    try:
+        for _ in deadline.rounds():
+            found = site.kubectl.items("nodes")
+            waiting = [node["metadata"]["name"] for node in found if not _is_node_ready(node)]
+            if found and not waiting:
+                return
+            site.progress.waiting(f"waiting for {', '.join(waiting) or 'the API server'}")
+    except CommandFailed:
+        raise
+    except ClusterError as error:
+        raise ClusterError(
+            f"cluster {name} does not become ready: {error}; see `docker logs {name}-control-plane`. "
+            f"When nothing in it is worth keeping: kind delete cluster --name {name}, then again"
+        ) from error
+
+
+def _is_node_ready(node: Mapping[str, Any]) -> bool:
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in node["status"].get("conditions", []))

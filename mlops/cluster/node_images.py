@@ -1,0 +1,81 @@
+"""Images on the cluster's nodes: which are there, and loading those of the local Docker; nothing is ever pulled into it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlops.cluster import kind
+from mlops.cluster.commands import Commands, parsed
+from mlops.cluster.deadline import Deadline
+from mlops.cluster.errors import CommandFailed
+from mlops.cluster.references import full
+from mlops.cluster.site import Site
+
+_BATCH_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Local:
+    """An image of the local Docker."""
+
+    name: str
+    size: int
+
+
+def load(site: Site, names: Sequence[str], deadline: Deadline) -> list[str]:
+    """Load onto every node what it lacks and the local Docker has; returns those that the cluster has to pull itself.
+
+    Raises CommandFailed, with what to do, when kind cannot load one.
+    """
+    there = on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
+    lacking = [name for name in names if full(name) not in there]
+    local = in_docker(site.commands, [name for name in lacking if "@" not in name])
+    site.progress.say(f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load, {len(lacking) - len(local)} to be pulled")
+    for batch in _batches(local):
+        said = ", ".join(f"{image.name} ({image.size / 1e6:.0f} MB)" for image in batch)
+        site.progress.say(f"      loading {said}")
+        _load(site, [image.name for image in batch], deadline)
+    return [name for name in lacking if name not in {image.name for image in local}]
+
+
+def on_nodes(commands: Commands, containers: Sequence[str]) -> set[str]:
+    """Return the full names of the images that all nodes have; nothing where they cannot be asked, so that they are loaded again."""
+    each = [_on_node(commands, container) for container in containers]
+    return set.intersection(*each) if each else set()
+
+
+def in_docker(commands: Commands, names: Sequence[str]) -> list[Local]:
+    """Return those of the images that the local Docker has, with their sizes."""
+    if not names:
+        return []
+    said = parsed(commands.run(["docker", "image", "inspect", *names], check=False).stdout) or []
+    sizes = {full(tag): int(image.get("Size") or 0) for image in said for tag in image.get("RepoTags") or ()}
+    return [Local(name, sizes[full(name)]) for name in names if full(name) in sizes]
+
+
+def _on_node(commands: Commands, container: str) -> set[str]:
+    said = parsed(commands.answers(["docker", "exec", container, "crictl", "images", "--output=json"])) or {}
+    images = said.get("images") or []
+    return {name for image in images for kind_of_name in ("repoTags", "repoDigests") for name in image.get(kind_of_name) or ()}
+
+
+def _batches(images: Sequence[Local]) -> Iterator[list[Local]]:
+    """Cut into loads of about a gibibyte: each is an archive on the disk for a while, and what is loaded stays when we are stopped."""
+    batch: list[Local] = []
+    for image in images:
+        if batch and sum(one.size for one in batch) + image.size > _BATCH_BYTES:
+            yield batch
+            batch = []
+        batch.append(image)
+    if batch:
+        yield batch
+
+
+def _load(site: Site, names: Sequence[str], deadline: Deadline) -> None:
+    try:
+        site.commands.run(["kind", "load", "docker-image", "--name", site.settings.name, *names], seconds=deadline.left(), on_line=site.progress.waiting)
+    except CommandFailed as error:
+        raise CommandFailed(
+            f"{error}\nWhere the local Docker holds only a part of an image (`content digest ... not found`), "
+            f"`docker image rm {' '.join(names)}` lets the cluster pull it",
+            error.said,
+        ) from error

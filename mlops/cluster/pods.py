@@ -1,0 +1,97 @@
+"""Why a pod is not ready, in words, and what to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlops.cluster.workloads import amount
+
+_PULLING = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps a pod from being ready; `is_final` when waiting does not help, as far as one can tell."""
+
+    pod: str
+    why: str
+    fix: str = ""
+    is_final: bool = False
+    container: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.pod}: {self.why}{f' -> {self.fix}' if self.fix else ''}"
+
+
+def trouble(pod: Mapping[str, Any], all_pods: Sequence[Mapping[str, Any]] = (), cpus: float = 0.0) -> Trouble | None:
+    """Say what keeps a pod from being ready; None when it is ready or has done its work.
+
+    All pods and the CPUs of the node are for the sums when there is no room for it.
+    """
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
+    if status.get("phase") == "Succeeded" or conditions.get("Ready", {}).get("status") == "True":
+        return None
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False":
+        return _unscheduled(name, scheduled.get("message", "no node takes it"), all_pods, cpus)
+    for container in _containers(status):
+        if found := _container_trouble(name, container):
+            return found
+    return Trouble(name, "starts" if is_running(pod) else f"{status.get('phase', 'not there yet')}".lower())
+
+
+def is_running(pod: Mapping[str, Any]) -> bool:
+    """Whether every container of a pod runs, ready or not."""
+    containers = pod.get("status", {}).get("containerStatuses", [])
+    return bool(containers) and all("running" in container.get("state", {}) for container in containers)
+
+
+def belongs(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a pod carries these labels and is not on its way out."""
+    metadata = pod["metadata"]
+    return labels.items() <= metadata.get("labels", {}).items() and "deletionTimestamp" not in metadata
+
+
+def requested(pods: Sequence[Mapping[str, Any]], resource: str) -> float:
+    """Return the sum of what pods that are on a node reserve of a resource."""
+    placed = [pod for pod in pods if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") in {"Pending", "Running"}]
+    return sum(_request(pod, resource) for pod in placed)
+
+
+def _request(pod: Mapping[str, Any], resource: str) -> float:
+    def of(group: str) -> list[float]:
+        return [amount((container.get("resources") or {}).get("requests", {}).get(resource, 0)) for container in pod["spec"].get(group) or ()]
+
+    return max(sum(of("containers")), *of("initContainers"), 0.0)
+
+
+def _unscheduled(name: str, message: str, all_pods: Sequence[Mapping[str, Any]], cpus: float) -> Trouble:
+    if "Insufficient cpu" in message:
+        pod = next((one for one in all_pods if one["metadata"]["name"] == name), None)
+        wanted = f"it asks for {_request(pod, 'cpu'):g} CPU, " if pod else ""
+        said = f"no node has room: {wanted}{requested(all_pods, 'cpu'):.2f} of {cpus:g} CPUs are reserved"
+        return Trouble(name, said, "MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs", is_final=True)
+    if "Insufficient memory" in message:
+        return Trouble(name, f"no node has room: {message}", "give Docker more memory, or end other pods", is_final=True)
+    return Trouble(name, f"no node takes it: {message}")
+
+
+def _containers(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from status.get("initContainerStatuses", [])
+    yield from status.get("containerStatuses", [])
+
+
+def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None:
+    state, name = container.get("state", {}), container["name"]
+    reason = state.get("waiting", {}).get("reason", "")
+    if reason in _PULLING:
+        image = container.get("image", "")
+        fix = f"docker pull {image} (or docker load) and again, so that it is loaded; or MLOPS_IMAGE_OVERRIDES={image}=OTHER"
+        return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=reason != "ErrImagePull", container=name)
+    if reason == "CrashLoopBackOff":
+        code = container.get("lastState", {}).get("terminated", {}).get("exitCode", "?")
+        return Trouble(pod, f"{name} ends again and again (exit code {code}, {container.get('restartCount', 0)} restarts)", container=name)
+    if reason not in ("", "PodInitializing", "ContainerCreating"):
+        return Trouble(pod, f"{name}: {reason}: {state['waiting'].get('message', '')}".rstrip(": "), container=name)
+    return None

@@ -1,0 +1,163 @@
+"""Everything that is checked before anything is changed; each check that fails says how to mend it."""
+
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mlops.cluster import kind, node_images, tools
+from mlops.cluster.commands import parsed
+from mlops.cluster.manifests import locate
+from mlops.cluster.references import full, registry, replaced
+from mlops.cluster.site import Site
+from mlops.core.check import Check
+from mlops.core.errors import MlopsError
+from mlops.core.images import BASE
+
+GIB = 2**30
+MEMORY = 3.8 * GIB
+"""Kubeflow Pipelines idles at 1.3 GiB, and a training step takes 2.5 GiB more."""
+DISK_AT_FIRST, DISK_LATER = 20 * GIB, 2 * GIB
+"""Images are on the disk twice, in the local Docker and on the node, and as an archive while they are loaded."""
+_HUB = "registry-1.docker.io"
+
+
+def examine(site: Site) -> list[Check]:
+    """Make every check that what was found so far allows; none of them changes anything."""
+    checks = tools.examine(site.commands)
+    settled = {check.name: check.ok for check in checks}
+    exists = settled["kind"] and site.settings.name in site.commands.answers(["kind", "get", "clusters"]).split()
+    if settled.get("docker engine"):
+        checks += _host(site, exists=exists)
+    if settled["kubectl"]:
+        checks += _versions(site, checks, exists=exists)
+        checks += _manifests(site)
+    checks.append(_overlay(site))
+    if settled.get("docker engine") and all(check.ok for check in checks if check.name == "manifests"):
+        checks += _images(site, exists=exists)
+    return checks
+
+
+def _host(site: Site, *, exists: bool) -> Iterator[Check]:
+    """The machine that Docker runs on, which need not be this one."""
+    info: dict[str, Any] = parsed(site.commands.answers(["docker", "info", "--format", "{{json .}}"])) or {}
+    far = remote_engine(site)
+    if far:
+        yield Check(
+            "docker host",
+            False,
+            f"the engine is on {far}; kind opens its ports on that machine's 127.0.0.1 alone",
+            "run this there, or forward the ports of `docker ps` with ssh -L before the second call",
+            required=False,
+        )
+    if count := info.get("NCPU"):
+        yield Check("cpus", count >= 2, f"{count} for Docker", "" if count >= 2 else "give Docker at least 2 CPUs; a cluster alone takes one")
+    if size := info.get("MemTotal"):
+        ok = size >= MEMORY
+        yield Check("memory", ok, f"{size / GIB:.1f} GiB for Docker", "" if ok else f"give Docker {MEMORY / GIB:.1f} GiB: pipelines take 1.3, a step 2.5")
+    folders = {Path(str(info.get("DockerRootDir", ""))), Path(site.commands.environment.get("TMPDIR") or "/tmp")}  # noqa: S108 - where kind packs images
+    if not far:
+        yield from (disk(folder, DISK_LATER if exists else DISK_AT_FIRST) for folder in sorted(folders) if folder.is_absolute() and folder.is_dir())
+        yield from () if exists else _ports(site)
+
+
+def disk(folder: Path, wanted: int) -> Check:
+    """Room where Docker keeps its data, or where archives lie for a while."""
+    free = shutil.disk_usage(folder).free
+    fix = "" if free >= wanted else f"free {(wanted - free) / GIB:.1f} GiB there, by `docker system prune` for example"
+    return Check("disk", free >= wanted, f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}", fix)
+
+
+def remote_engine(site: Site) -> str:
+    """Return the address of Docker's engine when it is another machine's, else nothing."""
+    host = site.commands.environment.get("DOCKER_HOST") or site.commands.answers(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    scheme, _, rest = host.partition("://")
+    machine = rest.rpartition("@")[2].split("/")[0].rsplit(":", 1)[0]
+    return host if scheme in {"tcp", "ssh", "https"} and machine not in {"localhost", "127.0.0.1", "[::1]"} else ""
+
+
+def _ports(site: Site) -> Iterator[Check]:
+    for variable, port in (("MLOPS_PORT_UI", site.settings.ui_port), ("MLOPS_PORT_SERVER", site.settings.server_port)):
+        if port:
+            ok = is_free(port)
+            yield Check("port", ok, f"{port} is {'free' if ok else 'taken'}", "" if ok else f"{variable}=another port, or 0 for none")
+
+
+def is_free(port: int) -> bool:
+    """Whether a port of this machine's loopback can be listened on."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _versions(site: Site, checks: list[Check], *, exists: bool) -> Iterator[Check]:
+    client = next(check.found for check in checks if check.name == "kubectl")
+    running = site.kubectl.items("nodes") if exists else []
+    if running:
+        yield tools.skew(client, running[0]["status"]["nodeInfo"]["kubeletVersion"])
+    else:
+        yield tools.skew(client, kind.node_image(site.settings, site.commands).split("@")[0].rpartition(":")[2])
+
+
+def _manifests(site: Site) -> Iterator[Check]:
+    try:
+        is_remote = locate(site.settings).is_remote
+        site.progress.waiting(f"rendering {site.settings.manifests}")
+        count = sum(map(len, site.manifests.halves()))
+    except MlopsError as error:
+        fix = "MLOPS_KFP_MANIFESTS=a local folder or checkout of Kubeflow Pipelines; an address needs git and the network"
+        yield Check("manifests", False, str(error), fix)
+        return
+    yield Check("manifests", True, f"{count} objects from {'' if is_remote else 'the folder '}{site.settings.manifests}")
+
+
+def _overlay(site: Site) -> Check:
+    ok = (site.overlay / "kustomization.yaml").is_file()
+    return Check("overlay", ok, str(site.overlay), "" if ok else "git checkout kustomize: the project's own manifests are missing")
+
+
+def _images(site: Site, *, exists: bool) -> Iterator[Check]:
+    """Images that are not in the local Docker must be within reach; those that a node image of one's own holds cannot be seen before it runs."""
+    base = replaced(BASE, site.settings.overrides)
+    names = [*site.manifests.images(), base]
+    here = {image.name for image in node_images.in_docker(site.commands, names)}
+    if exists:
+        containers = site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split()
+        on_node = node_images.on_nodes(site.commands, containers)
+        here |= {name for name in names if full(name) in on_node}
+    lacking = [name for name in names if name not in here]
+    hosts = sorted({registry(name) for name in lacking})
+    with ThreadPoolExecutor() as threads:
+        silent = {host for host, answered in zip(hosts, threads.map(answers, hosts), strict=True) if not answered}
+    unreachable = [name for name in lacking if registry(name) in silent]
+    found = f"{len(here)} of {len(names)} are here, {len(lacking)} to be pulled"
+    if not unreachable:
+        yield Check("images", True, found)
+        return
+    yield Check(
+        "images",
+        False,
+        f"{found}, of which {len(unreachable)} from registries that do not answer: {', '.join(unreachable)}",
+        "docker load or docker tag them, or MLOPS_IMAGE_OVERRIDES=OLD=NEW,... (OLD/=MIRROR/ for a whole registry)",
+        required=not (exists or site.settings.node_image),
+    )
+
+
+def answers(host: str) -> bool:
+    """Whether a registry can be reached, through a proxy where one is set; that it asks who we are is an answer."""
+    request = urllib.request.Request(f"https://{_HUB if host == 'docker.io' else host}/v2/", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=4):  # noqa: S310 - https
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,90 @@
+"""Waits until workloads are ready, says for what, and stops early where waiting cannot help."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops.cluster import kind, pods
+from mlops.cluster.deadline import Deadline
+from mlops.cluster.errors import ClusterError
+from mlops.cluster.kubectl import Object
+from mlops.cluster.pods import Trouble
+from mlops.cluster.site import Site
+
+WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+PATIENCE = 30.0
+"""Seconds that a trouble must last before it counts as final: a pull may succeed the second time."""
+_LAST_LINES = 5
+
+
+def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *, enough: str = "ready") -> None:
+    """Wait until every Deployment and StatefulSet among objects is `ready`, or has pods that are `running`.
+
+    Raises ClusterError, which says for each pod why and what to do, when the time is over or waiting cannot help.
+    """
+    expected = [item for item in objects if item["kind"] in WORKLOADS]
+    since: dict[str, float] = {}
+    troubles: list[Trouble] = []
+    try:
+        for _ in deadline.rounds():
+            waiting, troubles = look(site, expected, enough)
+            if not waiting:
+                return
+            site.progress.waiting(f"{len(expected) - len(waiting)} of {len(expected)} {enough}; {'; '.join(map(str, troubles)) or ', '.join(waiting)}"[:400])
+            _stop_early(troubles, since)
+    except ClusterError as error:
+        raise ClusterError("\n".join([str(error), *(_explained(site, expected, one) for one in troubles)])) from error
+
+
+def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str = "ready") -> tuple[list[str], list[Trouble]]:
+    """Return the workloads that are not ready (or running), and what keeps their pods from it."""
+    waiting, troubles = [], []
+    everywhere = site.kubectl.items("pods", "--all-namespaces")
+    cpus = kind.cpus(site.kubectl.items("nodes"))
+    live = _live(site, expected)
+    for item in expected:
+        metadata = item["metadata"]
+        found = live.get((item["kind"], metadata["namespace"], metadata["name"]), {})
+        labels = item["spec"]["selector"]["matchLabels"]
+        own = [pod for pod in everywhere if pod["metadata"]["namespace"] == metadata["namespace"] and pods.belongs(pod, labels)]
+        if is_ready(found) or (enough == "running" and own and all(map(pods.is_running, own))):
+            continue
+        waiting.append(str(metadata["name"]))
+        troubles += [said for pod in own if (said := pods.trouble(pod, everywhere, cpus))]
+    return waiting, troubles
+
+
+def is_ready(workload: Mapping[str, Any]) -> bool:
+    """Whether a Deployment or StatefulSet runs as last asked for, with every pod ready."""
+    if not workload:
+        return False
+    status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
+    is_seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    return bool(is_seen and status.get("updatedReplicas", 0) >= wanted and status.get("readyReplicas", 0) >= wanted == status.get("replicas", 0))
+
+
+def _live(site: Site, expected: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Object]:
+    found = {}
+    for namespace in {item["metadata"]["namespace"] for item in expected}:
+        for item in site.kubectl.items(",".join(WORKLOADS.values()), "--namespace", namespace):
+            found[item["kind"], namespace, item["metadata"]["name"]] = item
+    return found
+
+
+def _stop_early(troubles: Sequence[Trouble], since: dict[str, float]) -> None:
+    final = [one for one in troubles if one.is_final]
+    for pod in set(since) - {one.pod for one in final}:
+        del since[pod]
+    now = time.monotonic()
+    if any(now - since.setdefault(one.pod, now) >= PATIENCE for one in final):
+        raise ClusterError("waiting longer does not help")
+
+
+def _explained(site: Site, expected: Sequence[Mapping[str, Any]], one: Trouble) -> str:
+    """Add to a container that crashes the last lines of its log."""
+    if not one.container or one.fix:
+        return f"  {one}"
+    namespace = expected[0]["metadata"]["namespace"]
+    words = ("logs", one.pod, "--namespace", namespace, "--container", one.container, f"--tail={_LAST_LINES}")
+    said = site.kubectl.run(*words, "--previous", check=False).stdout.strip() or site.kubectl.run(*words, check=False).stdout.strip()
+    return "\n".join([f"  {one}", *(f"    | {line}" for line in said.splitlines())])

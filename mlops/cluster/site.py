@@ -1,0 +1,56 @@
+"""Everything that a step needs: where it works, with what, and whom it tells."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mlops.cluster.commands import Commands
+from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.manifests import Manifests
+from mlops.cluster.progress import Progress
+from mlops.cluster.settings import ClusterSettings, read
+from mlops.core.store import Store
+from mlops.core.user_code import ROOT
+
+NAMESPACE = "ml-in-production"
+"""Where the model server runs."""
+KFP_NAMESPACE = "kubeflow"
+"""Where Kubeflow Pipelines and all steps run."""
+
+
+class ProjectImages(Protocol):
+    """This project's own images, as the cluster sees them."""
+
+    def references(self) -> Mapping[str, str]:
+        """Return bare name -> the reference that holds the sources as they are now."""
+
+    def build(self, names: Sequence[str], say: Callable[[str], None]) -> None:
+        """Build those of these bare names that the local Docker lacks, telling what is done; MlopsError when one cannot be built."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cluster, and the tools to work on it."""
+
+    settings: ClusterSettings
+    folder: Path
+    commands: Commands
+    kubectl: Kubectl
+    manifests: Manifests
+    progress: Progress
+    images: ProjectImages
+    overlay: Path = ROOT / "kustomize" / "overlays" / "kind"
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], images: ProjectImages, progress: Progress) -> "Site":
+        """Read the settings of an environment; UsageError, which names the variable, for a value that cannot be used."""
+        settings = read(environment)
+        commands = Commands(environment)
+        folder = cluster_folder(Store.of(environment))
+        return cls(settings, folder, commands, Kubectl(commands, settings.context), Manifests(commands, settings, folder), progress, images)
+
+
+def cluster_folder(store: Store) -> Path:
+    """Return the folder of a store in which everything about the local cluster lies."""
+    return store.root / "cluster"

@@ -1,0 +1,53 @@
+"""How the local cluster is: its nodes, what runs in it, and where it can be reached."""
+
+from dataclasses import dataclass, field
+
+from mlops.cluster import kind, pods, rollout
+from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One Deployment or StatefulSet, and what keeps it from being ready."""
+
+    namespace: str
+    name: str
+    ready: bool
+    why: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole picture; `ready` when a pipeline can be submitted."""
+
+    cluster: str
+    exists: bool
+    answers: bool = False
+    nodes: dict[str, str] = field(default_factory=dict)
+    workloads: list[Workload] = field(default_factory=list)
+    urls: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether Kubeflow Pipelines is there and all of it is ready."""
+        found = [one.ready for one in self.workloads if one.namespace == KFP_NAMESPACE]
+        return bool(found) and all(found)
+
+
+def status(site: Site) -> Status:
+    """Look at the cluster; changes nothing. CommandFailed when kind cannot tell which clusters there are."""
+    name = site.settings.name
+    if name not in kind.clusters(site.commands):
+        return Status(name, exists=False)
+    if not site.kubectl.is_ready():
+        return Status(name, exists=True)
+    found = site.kubectl.items("nodes")
+    versions = {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in found}
+    everywhere = site.kubectl.items("pods", "--all-namespaces")
+    workloads = []
+    for namespace in (KFP_NAMESPACE, NAMESPACE):
+        for item in site.kubectl.items(",".join(rollout.WORKLOADS.values()), "--namespace", namespace):
+            own = [pod for pod in everywhere if pod["metadata"]["namespace"] == namespace and pods.belongs(pod, item["spec"]["selector"]["matchLabels"])]
+            why = [str(said) for pod in own if (said := pods.trouble(pod, everywhere, kind.cpus(found)))]
+            workloads.append(Workload(namespace, item["metadata"]["name"], rollout.is_ready(item), why))
+    return Status(name, exists=True, answers=True, nodes=versions, workloads=workloads, urls=kind.published(site.commands, name))

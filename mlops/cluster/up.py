@@ -1,0 +1,179 @@
+"""Brings the local cluster up, step by step; called again it changes nothing, or goes on where it was stopped."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops.cluster import credentials, diagnosis, kind, manifests, node_images, preflight, references, rollout, workloads
+from mlops.cluster.deadline import Deadline
+from mlops.cluster.errors import ClusterError
+from mlops.cluster.kubectl import Object
+from mlops.cluster.settings import spoken
+from mlops.cluster.site import KFP_NAMESPACE, Site
+from mlops.core.backends.durable import locked
+from mlops.core.check import Check
+from mlops.core.errors import MlopsError, RegistryError
+
+AGAIN = "call `mlops cluster up` again: what is done stays done"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what it is called, what it does, the name of its deadline, and what a person does when it fails."""
+
+    name: str
+    do: Callable[[Site, Deadline], None]
+    deadline: str
+    mend: str
+
+
+@dataclass
+class Summary:
+    """What came out: seconds by step, and where things can be reached."""
+
+    cluster: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+
+
+class NotReady(ClusterError):
+    """A machine on which the cluster cannot be brought up; `checks` holds what was found."""
+
+    def __init__(self, message: str, checks: Sequence[Check]) -> None:
+        super().__init__(message)
+        self.checks = checks
+
+
+def up(site: Site) -> Summary:
+    """Check the machine, then take every step.
+
+    Raises NotReady before anything is changed, ClusterError with the step, its deadline and the next step when one fails.
+    """
+    site.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(site.folder / f"{site.settings.name}.lock", wait_seconds=0):
+            require(preflight.examine(site), site)
+            return _steps(site)
+    except RegistryError as error:
+        raise ClusterError(f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end") from error
+
+
+def require(checks: Sequence[Check], site: Site) -> None:
+    """Go on only when every check that is required is well; the others are notes."""
+    for check in checks:
+        if not check.ok and not check.required:
+            site.progress.say(f"note: {check.name}: {check.found} -> {check.fix}")
+    broken = [check for check in checks if check.required and not check.ok]
+    if broken:
+        said = "\n".join(f"  {check.name}: {check.found}\n    -> {check.fix}" for check in broken)
+        raise NotReady(f"{len(broken)} of {len(checks)} checks need a fix; nothing was changed\n{said}", checks)
+
+
+def _steps(site: Site) -> Summary:
+    summary = Summary(site.settings.name)
+    for number, step in enumerate(STEPS, 1):
+        site.progress.rest()
+        site.progress.say(f"[{number}/{len(STEPS)}] {step.name}")
+        began = time.monotonic()
+        _take(site, step)
+        summary.seconds[step.name] = round(time.monotonic() - began, 1)
+        site.progress.say(f"      done in {summary.seconds[step.name]} s")
+    summary.urls = kind.published(site.commands, site.settings.name)
+    return summary
+
+
+def _take(site: Site, step: Step) -> None:
+    deadline = Deadline(getattr(site.settings.deadlines, step.deadline), f"MLOPS_DEADLINE_{step.deadline.upper()}")
+    try:
+        step.do(site, deadline)
+    except KeyboardInterrupt:
+        site.progress.say(f"stopped at the step '{step.name}'; {AGAIN}")
+        raise
+    except MlopsError as error:
+        site.progress.say(f"the step '{step.name}' failed; what can be seen:")
+        left = diagnosis.collect(site, site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split())
+        raise ClusterError(
+            f"the step '{step.name}' failed (its deadline is {spoken(deadline.seconds)}, {deadline.variable}): {error}\n"
+            f"states, events and logs are in {left}\nnext: {step.mend}; then {AGAIN}"
+        ) from error
+
+
+def _cluster(site: Site, deadline: Deadline) -> None:
+    kind.ensure(site, deadline)
+
+
+def _kfp_images(site: Site, deadline: Deadline) -> None:
+    _tell_pulls(site, node_images.load(site, site.manifests.images(), deadline))
+
+
+def _kfp(site: Site, deadline: Deadline) -> None:
+    """Apply Kubeflow Pipelines: first what stands above namespaces, and once its kinds are known, the rest."""
+    scoped = site.manifests.halves()[0]
+    is_new = site.kubectl.apply(scoped, deadline.left())
+    definitions = [f"crd/{item['metadata']['name']}" for item in scoped if item["kind"] == "CustomResourceDefinition"]
+    if definitions:
+        site.kubectl.run("wait", "--for=condition=Established", f"--timeout={round(deadline.left())}s", *definitions, seconds=deadline.left() + 5)
+    objects = _kfp_objects(site)
+    is_new |= site.kubectl.apply(objects, deadline.left())
+    site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
+    rollout.wait(site, objects, deadline)
+
+
+def _kfp_objects(site: Site) -> list[Object]:
+    there = [secret["metadata"]["name"] for secret in site.kubectl.items("secrets", "--namespace", KFP_NAMESPACE)]
+    objects = site.manifests.without_secrets(there)
+    cpus = kind.cpus(site.kubectl.items("nodes"))
+    if most := site.manifests.request(cpus):
+        site.progress.say(f"      the node has {cpus:g} CPUs: no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)")
+        workloads.cap_cpu_requests(objects, most)
+    workloads.expose(objects)
+    return objects
+
+
+def _project_images(site: Site, deadline: Deadline) -> None:
+    """Build and load what the node lacks; one for which another image is named is not built."""
+    wanted = {name: references.replaced(name, site.settings.overrides) for name in site.images.references()}
+    own = {name: reference for name, reference in site.images.references().items() if wanted[name] == name}
+    there = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
+    lacking = [name for name, reference in own.items() if references.full(reference) not in there]
+    if lacking:
+        site.images.build(lacking, site.progress.say)
+    _tell_pulls(site, node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline))
+
+
+def _server(site: Site, deadline: Deadline) -> None:
+    """Apply this project's own manifests, with the object store's keys beside them."""
+    objects = overlay(site)
+    spaces = [item for item in objects if item["kind"] == "Namespace"]
+    is_new = bool(spaces) and site.kubectl.apply(spaces, deadline.left())
+    is_new |= credentials.copy(site.kubectl)
+    is_new |= site.kubectl.apply(objects, deadline.left())
+    site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
+    rollout.wait(site, objects, deadline, enough="running")
+    if rollout.look(site, [item for item in objects if item["kind"] in rollout.WORKLOADS])[0]:
+        site.progress.say("      the model server runs, and is ready once a first model is in production")
+
+
+def overlay(site: Site) -> list[Object]:
+    """Render this project's manifests with the images, ports and sizes of this cluster."""
+    objects = manifests.render(site.commands, str(site.overlay), 60)
+    references.replace(objects, {**site.images.references(), **site.settings.overrides})
+    workloads.set_pull_policy(objects, site.settings.pull_policy)
+    workloads.set_resources(objects, "model-server", site.settings.server_cpu, site.settings.server_memory)
+    workloads.expose(objects)
+    return objects
+
+
+def _tell_pulls(site: Site, names: Sequence[Any]) -> None:
+    if names:
+        site.progress.say(f"      the cluster pulls {', '.join(names)}")
+
+
+STEPS = (
+    Step("kind cluster", _cluster, "kind", "look at `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE"),
+    Step("images of Kubeflow Pipelines", _kfp_images, "load", "free disk where Docker keeps its data, or name other images with MLOPS_IMAGE_OVERRIDES"),
+    Step("Kubeflow Pipelines", _kfp, "kfp", "mend what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"),
+    Step("images of this project", _project_images, "images", "`mlops images build` shows the build alone"),
+    Step("model server", _server, "server", "mend what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied"),
+)

@@ -1,0 +1,74 @@
+"""Changes to rendered manifests: pull policy, CPU that is reserved, ports on the node."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+PODS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
+NODE_PORTS = {"ml-pipeline-ui": 30080, "model-server": 30501}
+"""Service -> the port of the node at which it can be reached; the kind cluster maps them to ports of this machine."""
+_SIZES = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+
+
+def pod_spec(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the specification of an object's pods; empty when it has none."""
+    if item.get("kind") not in PODS:
+        return {}
+    spec: dict[str, Any] = item.get("spec") or {}
+    if item["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return spec if item["kind"] == "Pod" else spec["template"]["spec"]
+
+
+def containers(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the containers of an object's pods, those that only prepare included."""
+    spec = pod_spec(item)
+    for group in ("initContainers", "containers"):
+        yield from spec.get(group) or ()
+
+
+def set_pull_policy(objects: Sequence[Mapping[str, Any]], policy: str) -> None:
+    """Give every container one pull policy: an image that was loaded must not be asked for elsewhere."""
+    for item in objects:
+        for container in containers(item):
+            container["imagePullPolicy"] = policy
+
+
+def cap_cpu_requests(objects: Sequence[Mapping[str, Any]], most: str) -> None:
+    """Let no container reserve more CPU than that; what it may use stays as it is."""
+    for item in objects:
+        for container in containers(item):
+            requests = (container.get("resources") or {}).get("requests") or {}
+            if "cpu" in requests and amount(requests["cpu"]) > amount(most):
+                requests["cpu"] = most
+
+
+def set_resources(objects: Sequence[Mapping[str, Any]], deployment: str, cpu: str, memory: str) -> None:
+    """Give the containers of one Deployment other reservations; memory is its limit, too. Empty leaves as it is."""
+    for item in objects:
+        if item.get("kind") != "Deployment" or item["metadata"]["name"] != deployment:
+            continue
+        for container in pod_spec(item)["containers"]:
+            resources = container.setdefault("resources", {})
+            requests, limits = resources.setdefault("requests", {}), resources.setdefault("limits", {})
+            if cpu:
+                requests["cpu"] = cpu
+                if "cpu" in limits and amount(limits["cpu"]) < amount(cpu):
+                    limits["cpu"] = cpu
+            if memory:
+                requests["memory"] = limits["memory"] = memory
+
+
+def expose(objects: Sequence[Mapping[str, Any]]) -> None:
+    """Give the services that people ask a port on the node."""
+    for item in objects:
+        port = NODE_PORTS.get(item["metadata"]["name"]) if item.get("kind") == "Service" else None
+        if port:
+            item["spec"]["type"] = "NodePort"
+            item["spec"]["ports"][0]["nodePort"] = port
+
+
+def amount(quantity: object) -> float:
+    """Read one of Kubernetes' quantities, such as 250m or 1Gi."""
+    number, unit = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", str(quantity)).groups()  # type: ignore[union-attr]  # Kubernetes checked it
+    return float(number) * _SIZES.get(unit, 1.0)
