@@ -11,7 +11,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve report test conformance lint bench compile doctor clean
+.PHONY: help setup run serve test test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ test: setup .venv-checks/.complete ## Run all tests
 
 conformance: setup ## Run every KFP construct on localrun, kfp.local and, given KFP_ENDPOINT, a cluster
 	$(RUN) pytest tests/conformance -rs $(args)
+
+test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster, beside this machine (after deploy-local)
+	MLOPS_TEST_KIND=1 $(RUN) pytest tests/kind -v $(args)
+	MLOPS_TEST_KIND=1 $(RUN) pytest tests/conformance/test_conformance.py -k cluster -n 4 -v $(args)
 
 lint: setup ## Check style, types and the architecture
 	$(RUN) ruff check .

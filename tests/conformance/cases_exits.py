@@ -1,7 +1,7 @@
 """Exit handlers, ignored failures and retries: what still happens when something went wrong."""
 
 from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, case
-from conformance_components import fail, fail_if, flaky, number, report, text, total
+from conformance_components import component, fail, fail_if, flaky, number, report, text, total
 from kfp import dsl
 from kfp.dsl import PipelineTaskFinalStatus
 
@@ -64,7 +64,7 @@ def two_exit_handlers() -> None:
         text(words="fine")
 
 
-@dsl.component(base_image="python:3.11")
+@component
 def state_of(status: dict) -> str:
     return status["state"]
 
@@ -115,7 +115,7 @@ def exit_handler_that_never_began() -> None:
         text(words=broken.output)
 
 
-@dsl.component(base_image="python:3.11")
+@component
 def text_or(words: str = "default") -> str:
     return words
 

@@ -1,7 +1,7 @@
 """The three places where a compiled pipeline can run, behind one small interface."""
 
 import json
-import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, Case
 
 import localrun
 from localrun import Environment, Hosts, Options
+from mlops.worlds.kfp_platform import PodSettings, for_cluster
 
 _SECONDS = 1800
 _NO_EXIT = "runs no exit task after a failure, and does not say so"
@@ -115,18 +116,22 @@ class KfpLocal:
 
 
 class Cluster:
-    """A KFP endpoint. Written against kfp.Client's interface and not yet run against a cluster."""
+    """A KFP endpoint; every image is replaced by one that has Python and kfp and is on the cluster's nodes."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, image: str) -> None:
         import kfp
 
         self.client = kfp.Client(host=endpoint)
+        self.image = image
 
     def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
         if case.shares_disk:
             pytest.skip("a cluster: tasks of this case meet on the runner's disk")
+        here = re.sub(r"(?m)^(\s+image: ).*$", rf"\g<1>{self.image}", pipeline.read_text(encoding="utf-8"))
+        pipeline.write_text(here, encoding="utf-8")
+        pipeline.write_text(for_cluster(pipeline, PodSettings()), encoding="utf-8")
         submitted = self.client.create_run_from_pipeline_package(str(pipeline), arguments=dict(parameters), run_name=case.name, enable_caching=False)
-        run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS)
+        run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS, sleep_duration=1)
         run = self.client.get_run(run.run_id)
         counts = Counter((detail.display_name, str(detail.state)) for detail in run.run_details.task_details)
         return Result(str(run.state), counts=counts)
@@ -154,8 +159,3 @@ def check(case: Case, got: Result) -> None:
 def _runs(path: str) -> bool:
     """Whether a path is of a task that has attempts: a loop or an importer has none."""
     return not path.rpartition("/")[2].startswith(("for-loop-", "importer"))
-
-
-def endpoint() -> str:
-    """The cluster to test, from the environment."""
-    return os.environ.get("KFP_ENDPOINT", "")

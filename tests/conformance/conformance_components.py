@@ -5,7 +5,8 @@ from typing import List, NamedTuple, Optional
 from kfp import dsl
 from kfp.dsl import Dataset, Input, Metrics, Model, Output, PipelineTaskFinalStatus
 
-component = dsl.component(base_image="python:3.11")
+# The environment has kfp, wherever it is: a task that first installs it would need a package index in the cluster.
+component = dsl.component(base_image="python:3.11", install_kfp_package=False)
 
 
 @component

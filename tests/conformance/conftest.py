@@ -1,9 +1,13 @@
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from localrun import Hosts
+from mlops.cluster.reach import forwarded
+from mlops.cluster.site import KFP_NAMESPACE
+from mlops.core.images import reference
 
 if TYPE_CHECKING:
     from conformance_backends import Backend
@@ -17,14 +21,24 @@ def hosts() -> Iterator[Hosts]:
         yield shared
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[tuple[str, str]]:
+    """The endpoint of a cluster, and the image that tasks run in: a given one, or the local cluster when `make test-kind` asks for it."""
+    if os.environ.get("KFP_ENDPOINT"):
+        yield os.environ["KFP_ENDPOINT"], os.environ.get("CONFORMANCE_IMAGE", "python:3.11")
+    elif os.environ.get("MLOPS_TEST_KIND"):
+        with forwarded("ml-pipeline", KFP_NAMESPACE, 8888) as address:
+            yield address, reference("data")
+    else:
+        pytest.skip("a cluster: KFP_ENDPOINT is not set, and make test-kind was not asked for")
+
+
 @pytest.fixture(params=["localrun", pytest.param("kfp.local", marks=pytest.mark.slow), "cluster"])
 def backend(request: pytest.FixtureRequest) -> "Backend":
-    from conformance_backends import Cluster, KfpLocal, Localrun, endpoint
+    from conformance_backends import Cluster, KfpLocal, Localrun
 
     if request.param == "localrun":
         return Localrun(request.getfixturevalue("hosts"))
     if request.param == "kfp.local":
         return KfpLocal()
-    if not endpoint():
-        pytest.skip("a cluster: KFP_ENDPOINT is not set")
-    return Cluster(endpoint())
+    return Cluster(*request.getfixturevalue("cluster"))
