@@ -1,0 +1,200 @@
+"""What kustomize/ renders: valid for Kubernetes, restricted, closed by default, and with no secret in it."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.infra.pod_security import containers, violations
+from tests.infra.rendered import COMPONENTS, KUSTOMIZE, OVERLAYS, Object, named, needs_kubectl, of_kind, overlay, with_component
+
+pytestmark = needs_kubectl
+
+KUBERNETES = ("1.31", "1.33", "1.37")
+"""The oldest that Kubeflow Pipelines 2.17 runs on here, kind's, and the newest that the checker knows."""
+RENDERED: dict[str, Callable[[], list[Object]]] = {
+    **{name: lambda name=name: overlay(name) for name in OVERLAYS},  # type: ignore[misc]
+    **{f"kind with {name}": lambda name=name: with_component(name) for name in COMPONENTS if name not in ("cluster-store", "pipelines")},  # type: ignore[misc]
+}
+FOREIGN_PODS = [
+    {"app": "seaweedfs", "application-crd-id": "kubeflow-pipelines"},
+    {"pipelines.kubeflow.org/v2_component": "true", "workflows.argoproj.io/workflow": "any"},
+]
+"""Pods of Kubeflow Pipelines 2.17 that policies of ours select: its object store, and what Argo starts for a step."""
+
+
+@pytest.fixture(params=RENDERED)
+def objects(request: pytest.FixtureRequest) -> list[Object]:
+    return RENDERED[request.param]()
+
+
+def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    for item in objects:
+        if "template" in (item.get("spec") or {}):
+            yield item["metadata"]["name"], item["spec"]["template"]
+
+
+def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    assert set(selector) <= {"matchLabels"}
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {"kind", "gke"} <= set(OVERLAYS)
+    assert COMPONENTS == ["cluster-store", "pipelines", "tensorflow-serving", "workload-identity"]
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_every_object_is_what_kubernetes_takes(objects: list[Object], version: str) -> None:
+    for item in objects:
+        kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_every_pod_keeps_the_restricted_standard_which_its_namespace_enforces(objects: list[Object]) -> None:
+    seen = {name: violations(template["spec"]) for name, template in pod_templates(objects)}
+    assert seen == {"model-server": []}
+    [namespace] = of_kind(objects, "Namespace")
+    assert {namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
+
+
+def test_every_container_is_limited_and_probed_and_writes_only_where_it_may(objects: list[Object]) -> None:
+    for _, template in pod_templates(objects):
+        spec = template["spec"]
+        sizes = {volume["name"]: volume.get("emptyDir", {}).get("sizeLimit") for volume in spec["volumes"]}
+        assert all(sizes.values()), sizes
+        assert spec["automountServiceAccountToken"] is False
+        for container in containers(spec):
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+            assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+            ports = {port["name"] for port in container["ports"]}
+            assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} <= ports
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert {mount["name"] for mount in container["volumeMounts"]} == set(sizes)
+
+
+def test_a_pod_that_goes_has_more_time_than_it_takes_to_drain_and_finish(objects: list[Object]) -> None:
+    from mlops.serving.launch import Plan
+
+    for _, template in pod_templates(objects):
+        [drain] = [float(word.partition("=")[2]) for word in containers(template["spec"])[0]["args"] if word.startswith("--drain=")]
+        crew = Plan("", Path(), drain_seconds=drain).crew(1)
+        assert drain >= 5
+        assert template["spec"]["terminationGracePeriodSeconds"] > crew.stop_seconds + 5
+
+
+def test_no_rollout_takes_a_pod_away_before_another_is_ready(objects: list[Object]) -> None:
+    for deployment in of_kind(objects, "Deployment"):
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_the_arguments_are_what_the_command_takes(objects: list[Object]) -> None:
+    import click
+
+    from mlops.cli.main import cli
+
+    for _, template in pod_templates(objects):
+        container = containers(template["spec"])[0]
+        program, verb = container["command"]
+        command = cli.get_command(click.Context(cli), verb)
+        assert (program, command is not None) == ("mlops", True)
+        command.make_context(verb, list(container["args"]))  # type: ignore[union-attr]
+
+
+def test_no_secret_lies_in_the_repository(objects: list[Object]) -> None:
+    assert not of_kind(objects, "Secret")
+    for item in of_kind(objects, "ConfigMap"):
+        assert not [key for key in item["data"] if re.search(r"SECRET|PASSWORD|TOKEN|ACCESS_KEY", key)]
+    for _, template in pod_templates(objects):
+        for variable in containers(template["spec"])[0].get("env", []):
+            assert "value" not in variable or not re.search(r"SECRET|PASSWORD|TOKEN|KEY", variable["name"]), variable
+
+
+def test_no_role_is_wild(objects: list[Object]) -> None:
+    for kind in ("Role", "ClusterRole"):
+        for role in of_kind(objects, kind):
+            assert not [rule for rule in role["rules"] if "*" in (*rule.get("verbs", ()), *rule.get("resources", ()), *rule.get("apiGroups", ()))]
+
+
+def test_every_image_is_a_bare_name_of_ours_or_named_by_its_content(objects: list[Object]) -> None:
+    for _, template in pod_templates(objects):
+        for container in containers(template["spec"]):
+            assert re.fullmatch(r"ml-in-production/[a-z]+|[\w./-]+@sha256:[0-9a-f]{64}", container["image"]), container["image"]
+
+
+def test_nothing_goes_in_or_out_that_no_policy_names(objects: list[Object]) -> None:
+    policies = of_kind(objects, "NetworkPolicy")
+    deny = named(objects, "NetworkPolicy", "default-deny")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    pods = [template["metadata"]["labels"] for _, template in pod_templates(objects)]
+    for policy in policies:
+        there = pods if policy["metadata"]["namespace"] == "ml-in-production" else FOREIGN_PODS
+        name = policy["metadata"]["name"]
+        assert [labels for labels in there if matches(policy["spec"]["podSelector"], labels)], f"{name} selects no pod"
+        for direction in ("ingress", "egress"):
+            for rule in policy["spec"].get(direction) or ():
+                assert rule, f"{name}: a rule without anything in it allows everything"
+                assert rule.get("ports") or all("podSelector" in peer or "namespaceSelector" in peer for peer in rule["to"]), name
+
+
+def test_no_pod_reaches_the_internet(objects: list[Object]) -> None:
+    for policy in of_kind(objects, "NetworkPolicy"):
+        for rule in policy["spec"].get("egress") or ():
+            blocks = [peer["ipBlock"]["cidr"] for peer in rule["to"] if "ipBlock" in peer]
+            assert all(re.match(r"10\.|172\.16\.|192\.168\.|199\.36\.153\.|169\.254\.", block) for block in blocks), blocks
+
+
+def test_the_server_reaches_the_store_in_the_cluster_from_both_ends() -> None:
+    objects = overlay("kind")
+    [egress] = named(objects, "NetworkPolicy", "store")["spec"]["egress"]
+    [ingress] = named(objects, "NetworkPolicy", "seaweedfs-model-server", "kubeflow")["spec"]["ingress"]
+    assert egress["ports"] == ingress["ports"] == [{"port": 8333, "protocol": "TCP"}]
+    server = named(objects, "Deployment", "model-server")["spec"]["template"]["metadata"]["labels"]
+    assert matches(ingress["from"][0]["podSelector"], server)
+    assert matches(egress["to"][0]["podSelector"], FOREIGN_PODS[0])
+
+
+def test_steps_and_server_have_one_store(objects: list[Object]) -> None:
+    ours, theirs = (named(objects, "ConfigMap", "mlops-store", namespace)["data"] for namespace in ("ml-in-production", "kubeflow"))
+    assert ours == theirs
+    assert set(ours) == {"AWS_ENDPOINT_URL", "AWS_REGION", "MLOPS_STORE"}
+    assert all(ours.values())
+
+
+def test_everything_is_labelled_and_has_a_namespace(objects: list[Object]) -> None:
+    for item in objects:
+        assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "ml-in-production", item["metadata"]["name"]
+        assert item["kind"] == "Namespace" or item["metadata"]["namespace"] in ("ml-in-production", "kubeflow")
+
+
+def test_the_service_leads_to_the_server(objects: list[Object]) -> None:
+    service = named(objects, "Service", "model-server")["spec"]
+    template = named(objects, "Deployment", "model-server")["spec"]["template"]
+    assert matches({"matchLabels": service["selector"]}, template["metadata"]["labels"])
+    assert service["ports"][0]["targetPort"] in {port["name"] for port in containers(template["spec"])[0]["ports"]}
+
+
+def test_only_kind_opens_a_port_of_the_node() -> None:
+    assert named(overlay("kind"), "Service", "model-server")["spec"]["ports"][0]["nodePort"] == 30501
+    assert "type" not in named(overlay("gke"), "Service", "model-server")["spec"]
+
+
+def test_the_engine_is_a_component() -> None:
+    [container] = named(with_component("tensorflow-serving"), "Deployment", "model-server")["spec"]["template"]["spec"]["containers"]
+    assert "--engine=tensorflow_serving" in container["args"]
+    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"health"}
+
+
+def test_with_an_identity_there_are_no_keys() -> None:
+    [container] = named(with_component("workload-identity"), "Deployment", "model-server")["spec"]["template"]["spec"]["containers"]
+    assert [variable["name"] for variable in container["env"]] == ["MLOPS_HOME"]
+
+
+def test_no_kustomization_uses_what_kustomize_has_given_up() -> None:
+    given_up = {"commonLabels", "bases", "patchesStrategicMerge", "patchesJson6902", "vars", "imageTags"}
+    for path in KUSTOMIZE.rglob("kustomization.yaml"):
+        assert not given_up & yaml.safe_load(path.read_text()).keys(), path
