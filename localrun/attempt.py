@@ -8,7 +8,7 @@ from typing import Any
 
 from localrun.codec import Codec, text
 from localrun.digests import ABSENT, Digests
-from localrun.docker import DockerEnvironment
+from localrun.docker import DockerEnvironment, removal
 from localrun.environment import Environment
 from localrun.errors import OutputError, ParameterError
 from localrun.layout import Layout, discard, explained, publish
@@ -110,8 +110,9 @@ class Attempt:
         else:
             argv = [*command_line(container.command, message, runtime), *args]
         if isinstance(environment, DockerEnvironment):
-            elsewhere = [a.path for a in self.inputs.every_artifact().values() if not a.path.is_relative_to(self.layout.root)]
-            argv = environment.command(self.execution, [*command_line(container.command, message, runtime), *args], container.variables, elsewhere)
+            readable = [artifact.path for artifact in self.inputs.every_artifact().values() if artifact.path.exists()]
+            writable = [self.folder / "parameters", self.staging]
+            argv = environment.command(self.execution, [*command_line(container.command, message, runtime), *args], container.variables, readable, writable)
         launch = {
             "mode": "executor" if is_warm(container, environment) else "command",
             "argv": argv,
@@ -119,6 +120,7 @@ class Attempt:
             "cwd": str(Path(environment.cwd).absolute()),
             "log": str(self.log),
             "grace": grace,
+            "cleanup": removal(self.execution) if isinstance(environment, DockerEnvironment) else [],
         }
         with explained(self.folder):
             (self.folder / "parameters").mkdir(parents=True, exist_ok=True)

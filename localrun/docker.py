@@ -3,7 +3,9 @@
 The command line is built here and started like that of any other program.
 """
 
+import csv
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -21,19 +23,24 @@ _SECONDS = 10
 
 @dataclass(frozen=True)
 class DockerEnvironment(Environment):
-    """An image itself instead of its local counterpart; outputs are written through mounts at the same paths."""
+    """An image itself instead of its local counterpart; a task sees its own inputs and outputs at the same paths, and nothing else."""
 
     image: str = ""
-    mounts: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    """What every task may write to beside its outputs."""
+    readable: tuple[Path, ...] = ()
+    """What every task may read beside its inputs."""
+    options: tuple[str, ...] = ()
+    """Further words of `docker run`."""
 
-    def command(self, name: str, argv: Sequence[str], variables: Mapping[str, str], readable: Sequence[Path] = ()) -> list[str]:
+    def command(self, name: str, argv: Sequence[str], variables: Mapping[str, str], readable: Sequence[Path], writable: Sequence[Path]) -> list[str]:
         """Return the command line that runs `argv` in a new container `name`, which is removed when it ends."""
-        mounts = [part for path in self.mounts for part in ("--volume", f"{path}:{path}")]
-        mounts += [part for path in readable for part in ("--volume", f"{path}:{path}:ro")]
-        settings = [part for key, value in {"HOME": "/tmp", **variables}.items() for part in ("--env", f"{key}={value}")]  # noqa: S108 - the container's own
-        user = f"{os.getuid()}:{os.getgid()}"
-        entry, *rest = argv
-        return ["docker", "run", "--rm", "--init", "--name", name, "--user", user, *mounts, *settings, "--entrypoint", entry, self.image, *rest]
+        mounts = [_mount(path, "readonly") for path in (*self.readable, *readable)] + [_mount(path) for path in (*self.writable, *writable)]
+        settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **variables}.items()]  # noqa: S108 - the container's own
+        words = ["docker", "run", "--rm", "--init", "--name", name, "--user", f"{os.getuid()}:{os.getgid()}", *self.options]
+        words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
+        words += [word for setting in settings for word in ("--env", setting)]
+        return [*words, "--entrypoint", argv[0], self.image, *argv[1:]]
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe the image by the digest of its content: a tag can move."""
@@ -45,7 +52,7 @@ class DockerEnvironment(Environment):
         return hashlib.sha256(f"{known} {function}".encode()).hexdigest() if known else None
 
 
-def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment], store: Path) -> dict[str, Environment]:
+def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
     """Return the environments with the image itself for every image that has none, if there is an engine to run it.
 
     Raises UnsupportedPipeline for two versions of one image.
@@ -57,7 +64,7 @@ def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment],
     for image in sorted(missing):
         if image_name(image) in found:
             raise UnsupportedPipeline(f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; map the image to an environment")
-        found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image, mounts=(store,))
+        found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image)
     return found
 
 
@@ -71,9 +78,16 @@ def image_id(image: str) -> str:
     return _ask("image", "inspect", "--format", "{{.Id}}", image)
 
 
-def remove(name: str) -> None:
-    """End a container whose command line was killed before it could do so itself."""
-    _ask("rm", "--force", name)
+def removal(name: str) -> list[str]:
+    """Return the command line that ends a container: one that is asked to end in vain outlives the command that started it."""
+    return ["docker", "rm", "--force", name]
+
+
+def _mount(path: Path, *settings: str) -> str:
+    """Write a bind mount as docker reads it; unlike `--volume` it makes no folder where there is none."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(["type=bind", f"source={path}", f"target={path}", *settings])
+    return line.getvalue()
 
 
 def _ask(*words: str) -> str:

@@ -19,6 +19,7 @@ _PASSED = re.compile(
 )
 # What a container has, too: a task's result must not depend on where the runner stands.
 _FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
+_REGISTRY = re.compile(r"([^/]*[.:][^/]*|localhost)/")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,16 @@ def image_name(reference: str) -> str:
     name = reference.partition("@")[0]
     head, slash, tail = name.rpartition("/")
     return f"{head}{slash}{tail.partition(':')[0]}"
+
+
+def in_any_registry(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
+    """Return the environments under the names that the pipeline gives them, too: `a/b` stands for `registry.example/x/a/b` where nothing else does."""
+    found = dict(environments)
+    for name in {image_name(image) for image in pipeline.images.values()} - set(found):
+        ends = [known for known in environments if _REGISTRY.match(name) and name.endswith(f"/{known}")]
+        if ends:
+            found[name] = environments[max(ends, key=len)]
+    return found
 
 
 def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) -> None:

@@ -106,9 +106,19 @@ class Keeper:
         inner.write(json.dumps(self.launch))
         self.send(event="started", id=self.identity, pid=child)
         status, peak = self.wait(child)
+        if status:
+            self.clean()
         out_of_memory = os.waitstatus_to_exitcode(status) in {-9, 137} and oom_kills() > killed
         seconds = time.monotonic() - started
         self.send(event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory)
+
+    def clean(self) -> None:
+        """End what ending the task's processes did not end, such as a container; also when nobody is left to be told."""
+        if self.launch["cleanup"]:
+            import subprocess  # noqa: PLC0415 - only a container needs it
+
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(self.launch["cleanup"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)  # noqa: S603 - the runner's own words
 
     def send(self, **message: Any) -> None:
         """Tell the runner; if it is gone, nobody wants to know."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localrun.context import Context, Job
 from localrun.digests import ABSENT
-from localrun.docker import DockerEnvironment, remove
+from localrun.docker import DockerEnvironment
 from localrun.environment import image_name
 from localrun.errors import LocalrunError, OutputError
 from localrun.hosts import Message, signal_name
@@ -57,7 +57,9 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
     """Publish the outputs of an attempt that ended well; keep those of any other for a person to look at."""
     attempt = job.attempt
     assert attempt is not None
-    seconds, peak = float(message.get("seconds", 0.0)), int(message.get("max_rss", 0))
+    is_contained = isinstance(context.environments[image_name(job.container.image)], DockerEnvironment)
+    # What was measured of a container is the memory of docker's own command.
+    seconds, peak = float(message.get("seconds", 0.0)), 0 if is_contained else int(message.get("max_rss", 0))
     reason = _how_it_ended(message)
     if job.timed_out:
         reason = f"took longer than {context.options.limit(job.container.seconds):g} s; {reason or 'ended after that'}"
@@ -67,8 +69,6 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
             return Outcome(State.SUCCEEDED, attempt.commit(key, context.digests), "", seconds, peak, key=key)
     except (LocalrunError, OSError, ValueError) as error:
         reason = str(error)
-    if isinstance(context.environments[image_name(job.container.image)], DockerEnvironment):
-        remove(attempt.execution)
     kept = attempt.folder / "outputs"
     try:
         found = set_aside(attempt.staging, kept)

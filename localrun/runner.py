@@ -16,7 +16,7 @@ from localrun.adoption import tidy
 from localrun.codec import Codec
 from localrun.context import Context
 from localrun.docker import with_containers
-from localrun.environment import Environment, check_images
+from localrun.environment import Environment, check_images, in_any_registry
 from localrun.errors import StoreError, nearest
 from localrun.events import RunFinished, RunStarted
 from localrun.hosts import Hosts
@@ -43,7 +43,7 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
     options = options or Options()
     loaded = load(Path(pipeline))
     layout = Layout(Path(store).absolute())
-    environments = _checked(loaded, environments, layout)
+    environments = _checked(loaded, environments)
     values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
         with alone(layout):
@@ -73,7 +73,7 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
             loaded = load(layout.run(run_id) / "pipeline.yaml")
             if loaded.digest != row.digest:
                 raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
-            environments = _checked(loaded, environments, layout)
+            environments = _checked(loaded, environments)
             context = Context(loaded, run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, options.hosts)
             return _execute(context, replace(row, state=State.RUNNING, error=""))
 
@@ -118,9 +118,9 @@ def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
     return Run(row.run_id, row.pipeline, row.state, row.parameters, row.started, row.seconds, layout.run(row.run_id), row.error, tasks, row.outputs)
 
 
-def _checked(pipeline: Pipeline, environments: Mapping[str, Environment], layout: Layout) -> Mapping[str, Environment]:
+def _checked(pipeline: Pipeline, environments: Mapping[str, Environment]) -> Mapping[str, Environment]:
     """Return an environment for every image of the pipeline, or say which one is missing what."""
-    known = with_containers(pipeline, environments, layout.root)
+    known = with_containers(pipeline, in_any_registry(pipeline, environments))
     check_images(pipeline, known)
     check_requirements(pipeline, known)
     return known

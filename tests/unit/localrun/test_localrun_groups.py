@@ -232,15 +232,23 @@ shift; exec sh "$@"
     assert run.task("shell").outputs.artifacts["out"].path.read_text() == "hello"
     said = appears(tmp_path / "said").splitlines()
     assert said[:5] == ["run", "--rm", "--init", "--name", run.task("shell").execution]
-    assert said[said.index("--volume") + 1] == f"{tmp_path}/store:{tmp_path}/store"
+    written = [said[at + 1].split(",")[1] for at, word in enumerate(said) if word == "--mount" and not said[at + 1].endswith("readonly")]
+    attempt = f"{tmp_path}/store/runs/{run.run_id}/tasks/shell/attempt-1"
+    assert written == [f"source={attempt}/parameters", f"source={tmp_path}/store/artifacts/contained/.staging-{run.task('shell').execution}"]
     assert "LEVEL=1" in said
 
 
 def test_the_command_line_of_a_container() -> None:
-    environment = DockerEnvironment(cwd=Path("/"), image="a/b:1", mounts=(Path("/store"),))
-    line = environment.command("x-1", ["python3", "-m", "a b"], {"K": "v w"}, [Path("/given")])
+    environment = DockerEnvironment(cwd=Path("/"), image="a/b:1", writable=(Path("/store"),), readable=(Path("/data"),), options=("--read-only",))
+    line = environment.command("x-1", ["python3", "-m", "a b"], {"K": "v w"}, [Path("/given, too")], [Path("/out")])
     assert line[:2] == ["docker", "run"]
     assert line[line.index("--entrypoint") :] == ["--entrypoint", "python3", "a/b:1", "-m", "a b"]
-    assert [line[i + 1] for i, word in enumerate(line) if word == "--volume"] == ["/store:/store", "/given:/given:ro"]
+    assert [line[i + 1] for i, word in enumerate(line) if word == "--mount"] == [
+        "type=bind,source=/data,target=/data,readonly",
+        'type=bind,"source=/given, too","target=/given, too",readonly',
+        "type=bind,source=/store,target=/store",
+        "type=bind,source=/out,target=/out",
+    ]
+    assert line.index("--read-only") < line.index("a/b:1")
     assert [line[i + 1] for i, word in enumerate(line) if word == "--env"] == ["HOME=/tmp", "K=v w"]
-    assert replace(environment, image="c").command("y", ["true"], {})[-1] == "c"
+    assert replace(environment, image="c").command("y", ["true"], {}, [], [])[-1] == "c"
