@@ -1,31 +1,42 @@
 """Compiles a pipeline of a use case to a KFP file, the contract between laptop, kind and Vertex AI."""
 
 import importlib
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlops.core.errors import UsageError, did_you_mean
+from mlops.core.images import local_references
 from pipelines.config import UseCase
 
 PIPELINES = {"level0": "pipelines.level0:level0", "level1": "pipelines.level1:level1"}
 """Name -> the function that wires it; imported on use, so that naming a pipeline does not import kfp."""
 
 
-def compile_pipeline(usecase: UseCase, pipeline: str, target: Path) -> None:
+def compile_pipeline(usecase: UseCase, pipeline: str, target: Path, references: Mapping[str, str] | None = None) -> None:
     """Write the compiled pipeline, whole or not at all; UsageError for a name that is no pipeline."""
     if pipeline not in PIPELINES:
         raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
     module, _, function = PIPELINES[pipeline].partition(":")
-    write_compiled(getattr(importlib.import_module(module), function)(usecase), target)
+    write_compiled(getattr(importlib.import_module(module), function)(usecase), target, references)
 
 
-def write_compiled(wired: Any, target: Path) -> None:
-    """Compile a pipeline that is wired, and write it whole or not at all."""
+def write_compiled(wired: Any, target: Path, references: Mapping[str, str] | None = None) -> None:
+    """Compile a pipeline that is wired, with the image references given (the local ones otherwise), and write it whole or not at all."""
     from kfp import compiler  # noqa: PLC0415 - two seconds that only compiling should pay
 
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".staging-") as folder:
         staged = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(wired, str(staged))
+        text = staged.read_text(encoding="utf-8")
+        staged.write_text(_pinned(text, references or local_references()), encoding="utf-8")
         staged.replace(target)
+
+
+def _pinned(text: str, references: Mapping[str, str]) -> str:
+    """Put a reference that cannot move in the place of each name of an image of ours."""
+    names = "|".join(map(re.escape, references))
+    return re.sub(rf"^( +image: )({names})$", lambda line: f"{line[1]}{references[line[2]]}", text, flags=re.MULTILINE)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
 @click.option("--span", type=click.IntRange(min=0), help="The newest span to use; default: as the use case says.")
 @click.option("--no-cache", is_flag=True, help="Compute everything again.")
+@click.option("--containers", is_flag=True, help="Run every step in a container of its image; needs Docker and `mlops images build`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def run(store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache: bool, as_json: bool) -> None:
+def run(store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache: bool, containers: bool, as_json: bool) -> None:
     """Run a pipeline of USECASE (a name under usecases/, or a path to a folder) on this machine.
 
     Returns 3 when a gate said no; the report says why.
@@ -28,7 +29,7 @@ def run(store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    with Laptop(store, quiet=as_json) as laptop:
+    with Laptop(store, quiet=as_json, contained=containers) as laptop:
         outcome, report = laptop.run(loaded, pipeline, span=span, cache=not no_cache)
     tell(outcome, report, as_json=as_json)
 

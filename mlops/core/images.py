@@ -1,18 +1,53 @@
 """The container images that steps run in, by the dependency group they hold.
 
-At compile time an image is only a name. The name carries no tag here: `mlops compile` and the image build put the
-content hash or the digest in its place, so that a moving tag can never change what a compiled pipeline runs.
+In a component an image is only a name. Compiling puts a reference in its place that cannot move: the name with the content
+tag, or the digest that a registry gave to what was pushed under that tag.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
-Group = Literal["data", "tfx"]
+from mlops.core.build_context import content_digest
+from mlops.core.errors import MlopsError
+from mlops.core.image_record import ImageRecord
 
+Group = Literal["data", "serving", "tfx"]
+
+GROUPS: tuple[Group, ...] = get_args(Group)
 PREFIX = "ml-in-production/"
 BASE = "python:3.11-slim"
 """What every target image is built from; kfp asks for it, and only an image build uses it."""
 
 
 def image(group: Group) -> str:
-    """Reference of the image that holds one dependency group: `data` has Arrow alone, `tfx` the TFX libraries too."""
+    """Name of the image that holds one dependency group: `data` has Arrow alone, `tfx` the TFX libraries too, `serving` the model server."""
     return f"{PREFIX}{group}"
+
+
+def tag() -> str:
+    """Return the tag of all images: a hash of everything that is copied into them."""
+    return content_digest().removeprefix("sha256:")[:16]
+
+
+def reference(group: Group) -> str:
+    """Return the local reference of an image that holds the sources as they are now."""
+    return f"{image(group)}:{tag()}"
+
+
+def local_references() -> dict[str, str]:
+    """Return the local reference of every image by its name."""
+    now = tag()
+    return {image(group): f"{image(group)}:{now}" for group in GROUPS}
+
+
+def pushed_references(registry: str, record: Path) -> dict[str, str]:
+    """Return the references, by digest, of what was pushed to a registry; MlopsError when the sources as they are now were not."""
+    registry, now = registry.rstrip("/"), tag()
+    digests = ImageRecord(record).pushed(registry, now)
+    missing = [group for group in GROUPS if group not in digests]
+    if missing:
+        raise MlopsError(
+            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {now}: these sources were not pushed there; "
+            f"run `mlops images build`, then `mlops images push {registry}`"
+        )
+    return {image(group): f"{registry}/{image(group)}@{digests[group]}" for group in GROUPS}

@@ -35,3 +35,8 @@ class Store:
     def metadata(self) -> Path:
         """ML Metadata's SQLite file."""
         return self.root / "metadata.sqlite"
+
+    @property
+    def images(self) -> Path:
+        """What was built and pushed of the container images, and their bills of materials beside it in `images/`."""
+        return self.root / "images.json"

@@ -14,22 +14,26 @@ from mlops.core.images import image
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT
 from mlops.report.outcome import Outcome
+from mlops.worlds.containers import containers
 from mlops.worlds.pinned import compiled_file, pin
 from mlops.worlds.record import Submission, finish
 from pipelines.config import UseCase
 
+_TENSORFLOW = (
+    "kfp.dsl.executor_main",
+    "pydantic",
+    "pyarrow_hotfix",
+    "tensorflow",
+    "tensorflow_data_validation",
+    "tensorflow_transform.beam",
+    "tensorflow_model_analysis",
+    "matplotlib.figure",
+)
 PRELOAD = {
     image("data"): ("kfp.dsl.executor_main", "pydantic", "pyarrow_hotfix", "pyarrow.parquet", "tfx_bsl.coders.example_coder"),
-    image("tfx"): (
-        "kfp.dsl.executor_main",
-        "pydantic",
-        "pyarrow_hotfix",
-        "tensorflow",
-        "tensorflow_data_validation",
-        "tensorflow_transform.beam",
-        "tensorflow_model_analysis",
-        "matplotlib.figure",
-    ),
+    # The same for both, so that one process serves them.
+    image("serving"): _TENSORFLOW,
+    image("tfx"): _TENSORFLOW,
 }
 """What a warm worker imports once, by image; see benchmarks/ for what it saves."""
 
@@ -49,10 +53,11 @@ def environments() -> dict[str, localrun.Environment]:
 class Laptop:
     """Runs pinned pipelines on this machine; warm workers are kept until it is closed."""
 
-    def __init__(self, store: Store, *, quiet: bool = False) -> None:
-        """Use a store; `quiet` shows no progress."""
+    def __init__(self, store: Store, *, quiet: bool = False, contained: bool = False) -> None:
+        """Use a store; `quiet` shows no progress; `contained` runs every step in a container of its image."""
         self._store = store
         self._quiet = quiet
+        self._contained = contained
         self._hosts = localrun.Hosts()
 
     def __enter__(self) -> Self:
@@ -63,12 +68,13 @@ class Laptop:
 
     def run(self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True) -> tuple[Outcome, Path]:
         """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
-        if not compiled_file(usecase, pipeline, self._store).exists():
+        if not self._contained and not compiled_file(usecase, pipeline, self._store).exists():
             self._warm_up()
         pinned = pin(usecase, pipeline, span, self._store)
+        where = containers(usecase, pinned.parameters["source"], self._store) if self._contained else environments()
         submission = Submission(usecase.name, pinned.code)
         with self._options(submission, cache=cache) as options:
-            done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=environments(), options=options)
+            done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options)
         return finish(done, submission, self._store)
 
     def resume(self, run_id: str) -> tuple[Outcome, Path]:

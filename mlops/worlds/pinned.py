@@ -3,11 +3,11 @@
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import localrun
 from components.ingest_examples import source
-from mlops.core import digest
+from mlops.core import digest, images
 from mlops.core.backends.registry import open_registry
 from mlops.core.store import Store
 from mlops.core.user_code import ROOT, load, reference
@@ -17,14 +17,16 @@ from pipelines.config import UseCase
 
 STEPS = ("components", "mlops/core", "mlops/serving")
 """The folders whose code runs inside steps."""
-WIRING = ("pipelines", "components", "mlops/core")
-"""The folders that a compiled pipeline is made from, the use case's own aside."""
 
 
 def code_digest(folders: tuple[str, ...]) -> str:
     """Digest over the code below some folders of the project, and the lock file."""
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     return digest.of_files((path.relative_to(ROOT).as_posix(), path) for path in [*files, ROOT / "uv.lock"])
+
+
+Span = int | Literal["newest"] | None
+"""Which data a run is about: that span, the newest there is, or (None) what the use case says."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,24 @@ def source_pattern(usecase: UseCase, store: Store) -> str:
     return str(folder / pattern)
 
 
-def pin(usecase: UseCase, pipeline: str, span: int | None, store: Store) -> Pinned:
+def pin(usecase: UseCase, pipeline: str, span: Span, store: Store) -> Pinned:
     """Fix what a run depends on: the compiled pipeline, the window of data and its digest, and the champion."""
     pattern = source_pattern(usecase, store)
-    window = source.resolve(pattern, span if span is not None else usecase.source.span, usecase.ingest_examples.spans)
+    wanted = None if span == "newest" else usecase.source.span if span is None else span
+    window = source.resolve(pattern, wanted, usecase.ingest_examples.spans)
     compiled = compiled_file(usecase, pipeline, store)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled)
     parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
     pinned = Pinned(compiled, parameters, code_digest(STEPS))
     parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
-    wanted = localrun.load(compiled).root.input_parameters
-    return Pinned(compiled, {name: value for name, value in parameters.items() if name in wanted}, pinned.code)
+    declared = localrun.load(compiled).root.input_parameters
+    return Pinned(compiled, {name: value for name, value in parameters.items() if name in declared}, pinned.code)
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
     """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
-    made_from = (code_digest(WIRING), digest.of_folder(usecase.folder), str(usecase.folder))
+    made_from = (images.tag(), digest.of_folder(usecase.folder), str(usecase.folder))
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
     return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 

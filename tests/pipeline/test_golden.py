@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mlops.core.images import GROUPS, image, local_references
 from pipelines.compiled import PIPELINES, compile_pipeline
 from pipelines.config import find, load
 
@@ -16,6 +17,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def _compiled(pipeline: str, folder: Path) -> str:
     compile_pipeline(load(find("flight_delay")), pipeline, folder / "pipeline.yaml")
     text = (folder / "pipeline.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"(ml-in-production/[a-z]+):[0-9a-f]{16}", r"\1:(content)", text)
     return re.sub(r"@sha256:[0-9a-f]{64}", "@sha256:(digest)", text)
 
 
@@ -35,9 +37,24 @@ def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert _compiled("level1", tmp_path / "a") == _compiled("level1", tmp_path / "b")
 
 
+@pytest.mark.parametrize("pipeline", sorted(PIPELINES))
+def test_no_compiled_pipeline_names_an_image_that_can_move(pipeline: str, tmp_path: Path) -> None:
+    usecase = load(find("flight_delay"))
+    compile_pipeline(usecase, pipeline, tmp_path / "local.yaml")
+    assert set(_images(tmp_path / "local.yaml")) <= set(local_references().values())
+    digests = {image(group): f"registry.example:5000/team/{image(group)}@sha256:{'0' * 64}" for group in GROUPS}
+    compile_pipeline(usecase, pipeline, tmp_path / "pushed.yaml", digests)
+    assert set(_images(tmp_path / "pushed.yaml")) <= set(digests.values())
+
+
+def _images(path: Path) -> list[str]:
+    executors = next(yaml.safe_load_all(path.read_text(encoding="utf-8")))["deploymentSpec"]["executors"]
+    return [executor["container"]["image"] for executor in executors.values()]
+
+
 def test_the_push_stands_behind_both_gates(tmp_path: Path) -> None:
     """Read from the compiled file alone: no road to push_model but through two conditions."""
-    ir = yaml.safe_load(_compiled("level1", tmp_path))
+    ir = next(yaml.safe_load_all(_compiled("level1", tmp_path)))
     root = ir["root"]["dag"]["tasks"]
     assert "push-model" not in root
     outer = [task for name, task in root.items() if name.startswith("condition")]
@@ -52,6 +69,6 @@ def test_the_push_stands_behind_both_gates(tmp_path: Path) -> None:
 
 def test_nothing_is_trained_before_the_data_has_passed_its_gate(tmp_path: Path) -> None:
     for pipeline in PIPELINES:
-        tasks = yaml.safe_load(_compiled(pipeline, tmp_path))["root"]["dag"]["tasks"]
+        tasks = next(yaml.safe_load_all(_compiled(pipeline, tmp_path)))["root"]["dag"]["tasks"]
         assert "validate-data" in tasks["transform-features"]["dependentTasks"]
         assert "scope-use-case" in tasks["ingest-examples"]["dependentTasks"]

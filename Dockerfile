@@ -1,0 +1,83 @@
+# The images that steps and the model server run in, a target each: data, serving, tfx.
+# `mlops images build` builds them; `docker build --target tfx .` does too. All that comes from outside is an argument;
+# behind a proxy with certificates of its own, put them into `ca-bundle.crt` in this folder.
+ARG BASE_IMAGE=python:3.11-slim
+
+FROM ${BASE_IMAGE} AS tools
+ARG UV_VERSION=0.13.9
+ARG PACKAGE_INDEX=https://pypi.org/simple
+ENV PIP_INDEX_URL=${PACKAGE_INDEX} PIP_CERT=/build/ca-bundle.crt PIP_ROOT_USER_ACTION=ignore \
+    UV_DEFAULT_INDEX=${PACKAGE_INDEX} SSL_CERT_FILE=/build/ca-bundle.crt UV_HTTP_TIMEOUT=300 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    VIRTUAL_ENV=/opt/venv PATH=/build/uv/bin:$PATH
+WORKDIR /build
+# The star makes the certificates optional.
+COPY infra/images/install.sh ca-bundle*.crt ./
+RUN if [ ! -e ca-bundle.crt ]; then cp /etc/ssl/certs/ca-certificates.crt ca-bundle.crt; fi \
+    && python3 -m pip install --no-cache-dir --disable-pip-version-check --target uv "uv==${UV_VERSION}"
+
+# What each group installs, and its bill of materials without serial number and time: the same packages, the same bytes.
+# By way of requirements, because `uv sync` reads from the addresses in uv.lock and passes every mirror by.
+FROM tools AS locked
+COPY pyproject.toml uv.lock ./
+RUN for group in data serving tensorflow tfx; do \
+      set -e; export="uv export --frozen --quiet --no-default-groups --no-emit-project --group ${group}"; \
+      ${export} --no-header --output-file "${group}.txt" >/dev/null; \
+      ${export} --preview-features sbom-export --format cyclonedx1.5 >"${group}.json"; \
+      sed -i '/^  "serialNumber"/d; /^    "timestamp"/d' "${group}.json"; \
+    done
+
+FROM tools AS installed-data
+COPY --from=locked /build/data.txt .
+RUN sh install.sh data.txt
+
+# TensorFlow is most of two images: they share its layer.
+FROM tools AS installed-tensorflow
+COPY --from=locked /build/tensorflow.txt .
+RUN sh install.sh tensorflow.txt
+
+FROM installed-tensorflow AS installed-serving
+COPY --from=locked /build/serving.txt .
+RUN sh install.sh serving.txt
+
+# Some packages of TFX come as sources; the compiler stays in this stage, so its version is of no account.
+FROM installed-tensorflow AS installed-tfx
+ARG DEBIAN_MIRROR=http://deb.debian.org
+# hadolint ignore=DL3008
+RUN find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec sed -i "s|http://deb.debian.org|${DEBIAN_MIRROR}|" {} + \
+    && apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
+COPY --from=locked /build/tfx.txt .
+RUN sh install.sh tfx.txt
+
+# The sources, readable for every user whatever the checkout's umask was, with bytecode that needs no check of times.
+FROM ${BASE_IMAGE} AS sources
+WORKDIR /app
+COPY . .
+RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash components localrun mlops pipelines usecases
+
+# Nothing in an image belongs to its user, whose number a platform may change; a read-only root with a writable /tmp is enough.
+FROM ${BASE_IMAGE} AS runtime
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC \
+    HOME=/tmp TMPDIR=/tmp USER=mlops MLOPS_HOME=/tmp/mlops MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=2
+LABEL org.opencontainers.image.title="ML in production" org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /app
+USER 10001:10001
+
+FROM runtime AS data
+COPY --from=installed-data /opt/new /
+COPY --from=locked /build/data.json /sbom.json
+COPY --from=sources /app /app
+
+FROM runtime AS runtime-tensorflow
+COPY --from=installed-tensorflow /opt/new /
+
+FROM runtime-tensorflow AS serving
+COPY --from=installed-serving /opt/new /
+COPY --from=locked /build/serving.json /sbom.json
+COPY --from=sources /app /app
+EXPOSE 8501
+
+FROM runtime-tensorflow AS tfx
+COPY --from=installed-tfx /opt/new /
+COPY --from=locked /build/tfx.json /sbom.json
+COPY --from=sources /app /app

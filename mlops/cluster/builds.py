@@ -1,0 +1,106 @@
+"""One build of an image: the context that is sent, the command line, and what a failure means."""
+
+import io
+import re
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mlops.cluster.commands import Commands, die_with_parent, said
+from mlops.cluster.errors import CommandFailed
+from mlops.cluster.settings import Variable
+from mlops.core.build_context import CERTIFICATES, files
+from mlops.core.errors import UsageError
+from mlops.core.images import BASE
+from mlops.core.user_code import ROOT
+
+VARIABLES = (
+    Variable("MLOPS_IMAGE_INDEX", "", "the package index that builds install from; not set: https://pypi.org/simple"),
+    Variable("MLOPS_IMAGE_DEBIAN", "", "the Debian mirror that the tfx image's build takes its compiler from; not set: http://deb.debian.org"),
+    Variable("MLOPS_IMAGE_UV", "", "the version of uv that installs; not set: as in the Dockerfile"),
+    Variable("MLOPS_IMAGE_CA_BUNDLE", "", "a file of certificates that builds trust, for a proxy that has its own; no image keeps it"),
+    Variable("MLOPS_IMAGE_NETWORK", "", "the network that builds run in, such as host; not set: Docker's default"),
+    Variable("MLOPS_IMAGE_REGISTRY", "", "the registry whose digests `mlops compile` and `mlops submit` put into pipelines; not set: local content tags"),
+)
+"""Every variable about images that is read; another base image is named by MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
+
+_ARGUMENTS = {"PACKAGE_INDEX": "MLOPS_IMAGE_INDEX", "DEBIAN_MIRROR": "MLOPS_IMAGE_DEBIAN", "UV_VERSION": "MLOPS_IMAGE_UV"}
+_PROXIES = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
+_LAST_LINES = 12
+_HINTS = (
+    (r"no space left on device", "free disk where Docker keeps its data (docker system df; docker builder prune; docker image prune), then build again: what is done stays done"),
+    (r"certificate|UnknownIssuer|SSLError", "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE"),
+    (
+        r"resolve|resolution|Network is unreachable|Connection refused|timed out|Could not fetch|dns error|Failed to fetch",
+        "the build reaches no package index: MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy may be what is missing",
+    ),
+)  # fmt: skip
+
+
+def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
+    """Pack what images are built from, and the certificates; equal files give equal bytes, whatever their times, owners and modes.
+
+    Raises UsageError where MLOPS_IMAGE_CA_BUNDLE names no file.
+    """
+    packed = io.BytesIO()
+    contents = {name: root / name for name in files(root)}
+    if bundle := environment.get("MLOPS_IMAGE_CA_BUNDLE"):
+        contents[CERTIFICATES] = Path(bundle).expanduser()
+        if not contents[CERTIFICATES].is_file():
+            raise UsageError(f"MLOPS_IMAGE_CA_BUNDLE: wanted a file of certificates, got {bundle}, where there is none")
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, path in sorted(contents.items()):
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def command(target: str, reference: str, base: str, labels: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """Return the command line that builds one target from a context on its standard input."""
+    arguments = {argument: environment.get(variable, "") for argument, variable in _ARGUMENTS.items()} | {"BASE_IMAGE": "" if base == BASE else base}
+    words = ["docker", "build", "--target", target, "--tag", reference]
+    words += [word for argument, value in arguments.items() if value for word in ("--build-arg", f"{argument}={value}")]
+    # By name alone: docker reads the value, which may hold a password, from its environment.
+    words += [word for name in _PROXIES if environment.get(name) for word in ("--build-arg", name)]
+    words += [word for label, value in labels.items() if value for word in ("--label", f"{label}={value}")]
+    if network := environment.get("MLOPS_IMAGE_NETWORK"):
+        words += ["--network", network]
+    return [*words, "-"]
+
+
+def run(commands: Commands, words: Sequence[str], packed: bytes, hear: Callable[[str], None]) -> None:
+    """Run a build to its end; `hear` is told every line. CommandFailed, with the last lines and what may help, when it fails."""
+    last: list[str] = []
+    with tempfile.TemporaryFile() as sent:
+        sent.write(packed)
+        sent.seek(0)
+        with subprocess.Popen(  # noqa: S603 - words, never a shell line
+            list(words),
+            stdin=sent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**commands.environment, "BUILDKIT_PROGRESS": "plain"},
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl, no lock is touched
+        ) as process:
+            assert process.stdout is not None
+            for line in map(_plain, process.stdout):
+                last = [*last, line][-_LAST_LINES:] if line else last
+                hear(line)
+    if process.returncode:
+        text = "\n".join(last)
+        raise CommandFailed(f"`{said(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text)
+
+
+def _plain(line: str) -> str:
+    """Take out the colours that builds write."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
+
+
+def _hint(text: str) -> str:
+    return next((f"\n{hint}" for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), "")

@@ -1,0 +1,55 @@
+"""The laptop world with every step in its own image: what a container sees of this machine, and what it may do."""
+
+from pathlib import Path
+
+import localrun
+from localrun.docker import DockerEnvironment, has_engine, image_id
+from mlops.core.errors import MlopsError
+from mlops.core.images import local_references
+from mlops.core.store import Store
+from mlops.core.user_code import ROOT
+from pipelines.config import UseCase
+
+HARDENED = (
+    "--read-only",
+    "--tmpfs=/tmp:rw,nosuid,nodev,mode=1777",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--network=none",
+)
+"""What every step must be able to live with: no capability, no network, and nothing to write to but its outputs and /tmp."""
+
+
+def containers(usecase: UseCase, source: str, store: Store) -> dict[str, localrun.Environment]:
+    """Map every image to a hardened container of it, which sees the files of `source`, the registry and its inputs.
+
+    Raises MlopsError where there is no engine, or an image was not built.
+    """
+    references = local_references()
+    _check(list(references.values()))
+    store.models.mkdir(parents=True, exist_ok=True)
+    elsewhere = () if usecase.folder.is_relative_to(ROOT) else (usecase.folder,)
+    readable = (_root_of(source), *elsewhere)
+    # One image at a time may write to the registry: the one that pushes.
+    return {
+        name: DockerEnvironment(
+            cwd=store.root,
+            image=reference,
+            readable=readable if name.endswith("/data") else (*readable, store.models),
+            writable=(store.models,) if name.endswith("/data") else (),
+            options=HARDENED,
+        )
+        for name, reference in references.items()
+    }
+
+
+def _check(references: list[str]) -> None:
+    if not has_engine():
+        raise MlopsError("containers: no Docker engine answers; start one, set DOCKER_HOST, or run without --containers")
+    if missing := [reference for reference in references if not image_id(reference)]:
+        raise MlopsError(f"{', '.join(missing)}: not in the local Docker; run `mlops images build` first")
+
+
+def _root_of(source: str) -> Path:
+    """Return the folder that holds all files of a pattern."""
+    return next(folder for folder in Path(source).parents if "{" not in str(folder) and "*" not in str(folder))
