@@ -1,5 +1,7 @@
 """The `validate_infra` section: what the exported model must do as a server before it is pushed."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from mlops.core.settings import Settings
@@ -8,6 +10,8 @@ from mlops.core.settings import Settings
 class Config(Settings):
     """Limits for the server process; they hold on the machine that runs the pipeline."""
 
+    engine: Literal["mlops", "tensorflow_serving"] = "mlops"
+    """The server that is tried; the one that production runs. `tensorflow_serving` needs its binary in the image."""
     rows: int = Field(default=32, ge=1, le=1000)
     """Most rows of the evaluation that are sent, each in a request of its own and all in one."""
     startup_seconds: float = Field(default=90.0, gt=0)

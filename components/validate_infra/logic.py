@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from components.validate_infra.config import Config
 from components.validate_infra.requests import Client, ServerGone
 from mlops.core.decision import Bound, Check, Decision, Verdict, compare
+from mlops.core.errors import UsageError
 from mlops.serving.candidate import CandidateServer
 from mlops.serving.errors import ModelError
 from mlops.serving.signature import Features, read_features
@@ -62,12 +63,14 @@ def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...
     if not rows:
         return (_undecided("there are evaluated rows to send", f"{parity} holds none: look at what evaluate_model was given"),)
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:
-        server = CandidateServer(saved_model, Path(scratch) / "server.log")
-        with server:
-            try:
+        server = CandidateServer(saved_model, Path(scratch) / "server.log", config.engine)
+        try:
+            with server:
                 seen = _ask(config, server, rows, features)
-            except ServerGone as error:
-                return (_failed("the exported model is served by a separate process", f"{error}; the server's log ends with:\n{server.log_tail()}"),)
+        except UsageError as error:
+            return (_undecided("there is a server to try", str(error)),)
+        except ServerGone as error:
+            return (_failed("the exported model is served by a separate process", f"{error}; the server's log ends with:\n{server.log_tail()}"),)
     return judge(config, rows, seen)
 
 
@@ -80,14 +83,17 @@ def _read_rows(parity: Path, most: int) -> list[Row]:
 def _ask(config: Config, server: CandidateServer, rows: list[Row], features: Features | None) -> Seen:
     client = Client(server, config.request_seconds)
     startup = client.await_ready(config.startup_seconds)
-    answers = [client.predict([row.instance]) for row in rows]
-    optional = {field.name for field in features.fields if not field.required} if features else set()
-    bare = {name: value for name, value in rows[0].instance.items() if name not in optional}
+    absent = {field.name: field.absent for field in features.fields if not field.required} if features else {}
+    # TensorFlow Serving refuses a row without an input: its clients send what the exported graph takes for missing.
+    filled = absent if config.engine == "tensorflow_serving" else {}
+    instances = [{**filled, **row.instance} for row in rows]
+    bare = {**{name: value for name, value in rows[0].instance.items() if name not in absent}, **filled}
+    answers = [client.predict([instance]) for instance in instances]
     return Seen(
         startup_seconds=startup,
         singles=tuple(answer.content for answer in answers),
-        batch=client.predict([row.instance for row in rows]).content,
-        bare=client.predict([bare]).content if optional else None,
+        batch=client.predict(instances).content,
+        bare=client.predict([bare]).content if absent else None,
         latencies_ms=tuple(answer.milliseconds for answer in answers),
     )
 

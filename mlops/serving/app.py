@@ -71,8 +71,8 @@ class ServingApp:
     async def _readiness(self, _: Request) -> Response:
         if self.draining:
             return self._send(503, responses.error_body("draining: this process is going away", "UNAVAILABLE"))
-        if not self._manager.ready:
-            return self._send(503, responses.error_body("no model answers yet", "UNAVAILABLE"))
+        if missing := self._manager.waiting_for():
+            return self._send(503, responses.error_body(missing, "UNAVAILABLE"))
         return self._send(200, responses.encode({"status": "ready"}))
 
     async def _text(self, _: Request) -> Response:

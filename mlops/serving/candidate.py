@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlops.serving import process
+from mlops.serving import process, tensorflow_serving
+from mlops.serving.tensorflow_serving import Engine
 
 NAME = "candidate"
 _TAIL_BYTES = 4000
@@ -20,7 +21,8 @@ _TAIL_BYTES = 4000
 class CandidateServer:
     """A server process for one SavedModel on a free port of this machine; a context manager that always ends it."""
 
-    def __init__(self, saved_model: Path, log: Path) -> None:
+    def __init__(self, saved_model: Path, log: Path, engine: Engine = "mlops") -> None:
+        self._engine = engine
         self._saved_model = saved_model
         self._log = log
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -33,6 +35,9 @@ class CandidateServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
         self._started = time.monotonic()
+        if self._engine == "tensorflow_serving":
+            self._pid = self._spawn_tensorflow_serving()
+            return self
         # A fork starts in milliseconds, with the imports that this process has made already.
         self._pid = process.fork(self._serve, signal.SIGKILL) if _may_fork() else self._spawn()
         # The child holds the socket now; when it dies a connection must be refused and not wait here.
@@ -51,8 +56,7 @@ class CandidateServer:
             if not ended:
                 return None
             self._status = status
-        code = os.waitstatus_to_exitcode(self._status)
-        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        return process.ending(self._status)
 
     def seconds(self) -> float:
         """Return the time since the process was started, in seconds."""
@@ -76,9 +80,21 @@ class CandidateServer:
     def _spawn(self) -> int:
         """Start a fresh interpreter, where a fork would copy threads' locks or TensorFlow's."""
         handle = self._listener.fileno()
-        words = [sys.executable, "-m", "mlops.serving.candidate", str(self._saved_model), str(handle), str(os.getpid())]
+        return self._start([sys.executable, "-m", "mlops.serving.candidate", str(self._saved_model), str(handle), str(os.getpid())], handle)
+
+    def _spawn_tensorflow_serving(self) -> int:
+        """Start TensorFlow Serving over a folder in which the model is version 1; it opens the port that this class has found free."""
+        versions = self._log.with_name(NAME)
+        versions.mkdir()
+        (versions / "1").symlink_to(self._saved_model.absolute())
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            command = tensorflow_serving.words(self.port, other.getsockname()[1], f"--model_name={NAME}", f"--model_base_path={versions.absolute()}")
+        self._listener.close()
+        return self._start(command)
+
+    def _start(self, command: list[str], *handles: int) -> int:
         with self._log.open("ab") as stream:
-            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=[handle])  # noqa: S603 - our own module
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=handles)  # noqa: S603 - our own words
         # This class waits for the process by its id; the handle must not complain about it.
         child.returncode = 0
         return child.pid

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -72,9 +71,8 @@ def missing_count(field: Field, column: Column) -> int:
 
 def _absent(field: Field) -> Any:
     """How a missing value is told to the exported graph."""
-    if field.dtype == "string":
-        return b""
-    return math.nan if field.dtype.startswith("float") else -1
+    absent = field.absent
+    return absent.encode() if isinstance(absent, str) else absent
 
 
 def _fast(field: Field, values: Sequence[Any]) -> Column | None:

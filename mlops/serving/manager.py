@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LABELS = frozenset({"champion", "stable"})
 """Both name the version in production; `stable` is the word in TensorFlow Serving's own examples."""
+_NOTHING_YET = "no version is in production yet"
 Load = Callable[[Verified], "SavedModel"]
 _LOG = logging.getLogger("mlops.serving")
 
@@ -87,6 +88,7 @@ class ModelManager:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._was_ready = False
 
     def start(self) -> None:
         """Load what is there, then go on watching in a thread of its own."""
@@ -102,11 +104,23 @@ class ModelManager:
         for name in list(self._models):
             self._retire(name, keep=frozenset())
 
-    @property
-    def ready(self) -> bool:
-        """Whether every model that has a champion answers with one."""
+    def waiting_for(self) -> str:
+        """Say what is missing before this process can take requests: "" once all that is in production, and so at least one model, answers.
+
+        A model that joins later does not take the others' readiness away: what answers goes on answering.
+        """
+        if self._was_ready:
+            return ""
         with self._lock:
-            return bool(self._models) and all(model.champion is not None for model in self._models.values())
+            silent = {name: model.trouble for name, model in sorted(self._models.items()) if model.champion is None}
+            if len(silent) < len(self._models):
+                silent = {name: trouble for name, trouble in silent.items() if trouble}
+            missing = [f"{name}: {trouble or _NOTHING_YET}" for name, trouble in silent.items()]
+            if not self._models:
+                missing = ["no model is in production yet"]
+        missing += filter(None, [self._source.missing()])
+        self._was_ready = not missing
+        return "; ".join(missing)
 
     def has(self, name: str) -> bool:
         """Whether a model of this name is known."""
@@ -173,7 +187,7 @@ class ModelManager:
             raise bad_request(f"Unrecognized servable version label: {label}; known: {', '.join(sorted(LABELS))}")
         if version is None:
             if model.champion is None:
-                why = model.trouble or "no version is in production yet"
+                why = model.trouble or _NOTHING_YET
                 raise RequestError(503, "UNAVAILABLE", f"{name}: {why}")
             return model.champion
         if version not in model.loaded:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where several workers share their numbers; the library reads it when it is imported and when numbers are made."""
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_Mode = Literal["livemostrecent", "livemin", "livesum"]
+_Mode = Literal["livemostrecent", "livemin", "livesum", "mostrecent"]
 
 
 class Metrics:
@@ -28,7 +28,11 @@ class Metrics:
         self.refused_connections = self._counter("refused_connections", "Connections closed for a cap or a deadline.", "reason")
         self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
         self.champion = self._gauge("champion_version", "The version that the unversioned path answers with.", "livemin", "model")
-        self.behind = self._gauge("champion_not_loaded", "1 while the version in production could not be loaded .", "livemostrecent", "model")
+        self.behind = self._gauge("champion_not_loaded", "1 while the version in production could not be loaded.", "livemostrecent", "model")
+        self.mirrored = self._counter("mirrored_versions", "Versions brought from the store, or found here whole.", "model")
+        self.mirror_refused = self._counter("mirror_refused_versions", "Versions of the store that are not whole, and were not brought.", "model", "version")
+        self.mirror_failures = self._counter("mirror_failures", "Looks at the store that failed.", "store")
+        self.mirror_seen = self._gauge("mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store")
         self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -58,6 +58,12 @@ def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
         os._exit(code)
 
 
+def ending(status: int) -> str:
+    """Say how a process ended, by what waiting for it returned."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line."""
 

@@ -1,6 +1,7 @@
 """What a model takes and gives, without TensorFlow: the signatures of a SavedModel and the features behind them."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,13 @@ class Field:
     required: bool = True
     values: frozenset[str] = frozenset()
     """The categories that training has seen, where the model says them."""
+
+    @property
+    def absent(self) -> str | float | int:
+        """How a missing value is told to the exported graph."""
+        if self.dtype == "string":
+            return ""
+        return math.nan if self.dtype.startswith("float") else -1
 
 
 @dataclass(frozen=True)

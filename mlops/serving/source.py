@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from mlops.core.backends.registry import is_version, open_registry
 from mlops.core.errors import CorruptArtifact, RegistryError
+from mlops.serving import mirror_progress
 
 
 class Published(NamedTuple):
@@ -31,6 +32,9 @@ class Source(Protocol):
     def names(self) -> tuple[str, ...]:
         """Return the models there are."""
 
+    def missing(self) -> str:
+        """Say why models may be missing that are in production; "" when all are here."""
+
     def published(self, name: str) -> Published:
         """Return the versions of a model, cheaply; RegistryError or OSError when it cannot be told."""
 
@@ -52,6 +56,11 @@ class RegistrySource:
     def names(self) -> tuple[str, ...]:
         """Return the models there are."""
         return self._names or tuple(self._registry.names())
+
+    def missing(self) -> str:
+        """Ask the mirror that fills the folder, where there is one."""
+        progress = mirror_progress.read(self._root)
+        return "" if progress.whole else progress.trouble
 
     def published(self, name: str) -> Published:
         """Read the pointer and list the folder; what looks like no version is not one."""
@@ -84,6 +93,10 @@ class FolderSource:
     def names(self) -> tuple[str, ...]:
         """Return the one model."""
         return (self._name,)
+
+    def missing(self) -> str:
+        """Return nothing: the folder is there, or `verify` says so."""
+        return ""
 
     def published(self, name: str) -> Published:  # noqa: ARG002 - the protocol's signature
         """Return the one version, in production."""

@@ -1,18 +1,16 @@
-"""Keeps worker processes alive behind one listening socket.
+"""Keeps worker processes alive, and those beside them that do something for all.
 
-The socket stays open here while a worker is replaced, so a connection waits for the next worker and is not refused.
-The supervisor imports TensorFlow and never runs it: a worker is a fork, and starts in a fraction of a second.
+A listening socket stays open here while a worker is replaced, so a connection waits for the next worker and is not refused.
+The supervisor imports what the workers need and never runs it: a worker is a fork, and starts in a fraction of a second.
 """
 
 import logging
 import os
-import shutil
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
 from mlops.core.errors import MlopsError
 from mlops.serving import process
@@ -23,46 +21,55 @@ _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 @dataclass(frozen=True)
 class Crew:
-    """How many workers, and how patient the supervisor is with them."""
+    """How many workers, and how patient the supervisor is with its processes."""
 
     workers: int = 2
     early_seconds: float = 5.0
-    """A worker that dies sooner than this after its start has not served."""
+    """A process that dies sooner than this after its start has not served."""
     early_deaths: int = 5
     """So many of them in a row end the server: another start would not help."""
     stop_seconds: float = 30.0
-    """How long workers may take to finish their requests before they are killed."""
+    """How long processes may take to finish their requests before they are killed."""
+
+
+class _Hand(NamedTuple):
+    post: int
+    started: float
 
 
 @dataclass
 class _State:
-    started: dict[int, float] = field(default_factory=dict)
+    hands: dict[int, _Hand] = field(default_factory=dict)
+    """The processes there are, by their id."""
     early: int = 0
     stopping: bool = False
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the workers do, and what else there is to do when they come and go."""
+    """What the processes do, and what else there is to do when they come and go."""
 
     work: Callable[[], None]
+    beside: tuple[Callable[[], None], ...] = ()
+    """What one more process each does; it is replaced as a worker is."""
     gone: Callable[[int], None] = lambda _: None
-    """Told the process id of each worker that ended."""
+    """Told the id of each process that ended."""
     stopping: Callable[[], None] = lambda: None
-    """Called before the workers are told to stop."""
+    """Called before the processes are told to stop."""
 
 
 def supervise(job: Job, crew: Crew) -> None:
     """Run a job's work in forked processes until SIGTERM or SIGINT.
 
-    Raises MlopsError when workers die again and again without having served.
+    Raises MlopsError when processes die again and again without having served.
     """
+    posts = [*job.beside, *[job.work] * crew.workers]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     state = _State()
     try:
         while not state.stopping:
-            while len(state.started) < crew.workers:
-                state.started[process.fork(job.work, signal.SIGTERM)] = time.monotonic()
+            for post in set(range(len(posts))) - {hand.post for hand in state.hands.values()}:
+                state.hands[process.fork(posts[post], signal.SIGTERM)] = _Hand(post, time.monotonic())
             _await_signal(state)
             _reap(state, crew, job)
     finally:
@@ -77,63 +84,30 @@ def _await_signal(state: _State) -> None:
 
 
 def _reap(state: _State, crew: Crew, job: Job) -> None:
-    for pid, started in list(state.started.items()):
+    for pid, hand in list(state.hands.items()):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
             continue
-        del state.started[pid]
+        del state.hands[pid]
         job.gone(pid)
         if state.stopping:
             continue
-        _LOG.error("worker %d ended with %s; another takes its place", pid, _ending(status))
-        state.early = state.early + 1 if time.monotonic() - started < crew.early_seconds else 0
+        _LOG.error("process %d ended with %s; another takes its place", pid, process.ending(status))
+        state.early = state.early + 1 if time.monotonic() - hand.started < crew.early_seconds else 0
         if state.early >= crew.early_deaths:
-            raise MlopsError(f"{state.early} workers in a row ended within {crew.early_seconds:g} s of their start; the log above says why")
+            raise MlopsError(f"{state.early} processes in a row ended within {crew.early_seconds:g} s of their start; the log above says why")
 
 
 def _stop(state: _State, crew: Crew, job: Job) -> None:
     state.stopping = True
     job.stopping()
-    for pid in state.started:
+    for pid in state.hands:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + crew.stop_seconds
-    while state.started and time.monotonic() < deadline:
+    while state.hands and time.monotonic() < deadline:
         signal.sigtimedwait([signal.SIGCHLD], 0.1)
         _reap(state, crew, job)
-    for pid in list(state.started):
+    for pid in list(state.hands):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         job.gone(pid)
-
-
-def _ending(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-
-
-def serve_registry(listener: socket.socket, registry: Path, names: tuple[str, ...], crew: Crew, scratch: Path) -> None:
-    """Serve models of a registry with a crew of workers that share their metrics in a folder below `scratch`."""
-    shared = _metrics_folder(scratch)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
-    # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
-    from mlops.serving import metrics, savedmodel, server, source  # noqa: F401, PLC0415
-
-    watched = source.RegistrySource(registry, names)
-    try:
-        # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
-        job = Job(lambda: server.serve(watched, listener, server.Options()), lambda pid: metrics.forget_worker(pid, shared), listener.close)
-        supervise(job, crew)
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
-
-
-def _metrics_folder(scratch: Path) -> Path:
-    """Make this server's folder and remove those of servers that were killed."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    for folder in scratch.iterdir():
-        if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    shared = scratch / str(os.getpid())
-    shutil.rmtree(shared, ignore_errors=True)
-    shared.mkdir()
-    return shared

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,37 @@ def test_without_evaluated_rows_it_cannot_decide(model: Path, tmp_path: Path, co
     assert "evaluate_model" in decision.next_step
 
 
+STAND_IN = Path(__file__).parents[2] / "unit" / "serving" / "stand_in_model_server.py"
+
+
+def test_the_binary_that_production_runs_is_tried(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in takes its place: it answers every row with the number of the version, 1."""
+    binary = tmp_path / "bin" / "tensorflow_model_server"
+    binary.parent.mkdir()
+    binary.write_text(f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(STAND_IN)!r}, run_name='__main__')\n")
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{binary.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN_RECORD", str(tmp_path / "record"))
+    lines = [json.dumps({"instance": row, "predictions": [1.0]}) for row in ROWS]
+    evaluation(tmp_path / "evaluation", []).joinpath("parity.jsonl").write_text("\n".join(lines) + "\n")
+    config = CONFIG.model_copy(update={"engine": "tensorflow_serving"})
+    decision = validate(config, model, tmp_path / "evaluation", tmp_path / "decision.json")
+    assert decision.is_open, decision
+    arguments = json.loads((tmp_path / "record" / "arguments.json").read_text())
+    assert "--model_name=candidate" in arguments
+    [bare] = json.loads((tmp_path / "record" / "last_request.json").read_text())["instances"]
+    assert math.isnan(bare["temp"]), "the binary refuses a row that lacks an input"
+    assert not children_left()
+
+
+def test_without_the_binary_it_cannot_decide(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    config = CONFIG.model_copy(update={"engine": "tensorflow_serving"})
+    decision = validate(config, model, evaluation(tmp_path / "evaluation", ROWS), tmp_path / "decision.json")
+    assert decision.verdict is Verdict.UNDECIDED
+    assert "tensorflow_model_server" in decision.next_step
+
+
 FORKED = """
 import json, sys, time, tensorflow
 from pathlib import Path
@@ -155,7 +187,7 @@ candidate.CandidateServer._spawn = None
 for case, seconds in json.loads(sys.argv[1]).items():
     started = time.monotonic()
     validate(Config(startup_seconds=seconds, request_seconds=2, median_latency_ms=2000), case, case, Path(case, "decision.json"))
-    print(time.monotonic() - started)
+    print("seconds", time.monotonic() - started)
     assert not Path("/proc/self/task", str(candidate.os.getpid()), "children").read_text()
 """
 """As in a warm task: TensorFlow is imported and was never used, so the server is a fork."""
@@ -181,7 +213,7 @@ def forked(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[
     limits = {str(folder / case): 2 if case == "hangs" else 60 for case in cases}
     ran = subprocess.run([sys.executable, "-c", FORKED, json.dumps(limits)], capture_output=True, text=True, timeout=180, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    seconds = dict(zip(cases, map(float, ran.stdout.split()), strict=True))
+    seconds = dict(zip(cases, map(float, re.findall(r"(?m)^seconds (.*)$", ran.stdout)), strict=True))
     return {case: Decision.read(folder / case / "decision.json") for case in cases}, seconds
 
 

@@ -5,37 +5,16 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from server_process import BODY, PREDICT, Served, serving
 
 from mlops.core.backends.registry import open_registry
-
-ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
-BODY = json.dumps({"instances": [ROW]})
-
-
-@dataclass
-class Served:
-    process: subprocess.Popen[str]
-    port: int
-
-    def workers(self) -> list[int]:
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
-
-    def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
 
 
 @dataclass
@@ -56,7 +35,7 @@ class Client:
                 ready.read()
                 if ready.status == 503:
                     return
-                connection.request("POST", "/v1/models/flight_delay:predict", BODY, {"Content-Type": "application/json"})
+                connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
                 response = connection.getresponse()
                 content = response.read()
                 assert response.status == 200, content
@@ -71,23 +50,14 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("home")
     registry = open_registry(str(home / "models"))
     registry.promote("flight_delay", registry.publish("flight_delay", exported / "a", {}).version)
-    words = [sys.executable, "-m", "mlops.cli.main", "serve", "flight_delay", "--port", "0", "--workers", "2", "--json"]
-    environment = os.environ | {"MLOPS_HOME": str(home)}
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    found = re.match(r"http://127\.0\.0\.1:(\d+)/v1/models/flight_delay  \(version 1@sha256:", line)
-    assert found, line + (home / "log").read_text()
-    running = Served(process, int(found[1]))
-    deadline = time.monotonic() + 60
-    while len(running.workers()) < 2 or running.get("/readyz")[0] != 200:
-        assert time.monotonic() < deadline, (home / "log").read_text()
-        time.sleep(0.05)
-    yield running
-    process.kill()
-    process.wait()
-    for entry in (home / "log").read_text().splitlines():
+    with serving(home, "flight_delay", "--workers", "2") as running:
+        assert running.process.stdout is not None
+        line = running.process.stdout.readline()
+        address = rf"http://127\.0\.0\.1:{running.port}/v1/models/flight_delay"
+        assert re.match(rf"{address}  \(version 1@sha256:", line), line + running.log.read_text()
+        running.until(lambda: len(running.children()) == 2 and running.ask("/readyz")[0] == 200)
+        yield running
+    for entry in running.log.read_text().splitlines():
         assert {"time", "level", "message"} <= json.loads(entry).keys()
 
 
@@ -97,10 +67,10 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     for thread in threads:
         thread.start()
     for _ in range(3):
-        before = served.workers()
+        before = served.children()
         os.kill(before[0], signal.SIGKILL)
         deadline = time.monotonic() + 10
-        while len(set(served.workers()) - {before[0]}) < 2:
+        while len(set(served.children()) - {before[0]}) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         time.sleep(0.3)
@@ -111,22 +81,19 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     broken = [kind for client in clients for kind in client.broken]
     assert len(broken) <= 3 * len(clients), broken
     assert sum(client.answered for client in clients) > 50
-    assert served.get("/readyz")[0] == 200
+    assert served.ask("/readyz")[0] == 200
 
 
 def test_metrics_are_those_of_all_workers_together(served: Served) -> None:
     def predicted() -> float:
-        text = served.get("/metrics")[1]
+        text = served.ask("/metrics")[1]
         return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(r'mlops_serving_requests_total{.*code="200".*verb="predict"', line))
 
     before = predicted()
     for _ in range(20):
-        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
-        connection.request("POST", "/v1/models/flight_delay:predict", BODY, {"Content-Type": "application/json"})
-        assert connection.getresponse().status == 200
-        connection.close()
+        assert served.ask(PREDICT, BODY)[0] == 200
     assert predicted() == before + 20
-    assert 'mlops_serving_champion_version{model="flight_delay"} 1.0' in served.get("/metrics")[1]
+    assert 'mlops_serving_champion_version{model="flight_delay"} 1.0' in served.ask("/metrics")[1]
 
 
 def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(served: Served) -> None:
@@ -135,7 +102,7 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
     for thread in threads:
         thread.start()
     time.sleep(0.3)
-    workers = served.workers()
+    workers = served.children()
     served.process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join(10)

@@ -1,0 +1,74 @@
+"""`mlops serve` as a process of its own, started and asked by tests."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+BODY = json.dumps({"instances": [ROW]})
+PREDICT = "/v1/models/flight_delay:predict"
+
+
+@dataclass
+class Served:
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+
+    def children(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def ask(self, path: str, body: str | None = None, *, port: int | None = None) -> tuple[int, str]:
+        """Ask once, on a connection of its own; status 0 when there was no answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        try:
+            connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except OSError as error:
+            return 0, str(error)
+        finally:
+            connection.close()
+
+    def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self, seconds: float = 20) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(home: Path, *words: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Start the verb on a free port; whatever it left is ended with the test."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlops.cli.main", "serve", *words, "--port", str(port), "--json"]
+    log = home / f"log-{port}"
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, env=os.environ | {"MLOPS_HOME": str(home)} | (environment or {}), stdout=subprocess.PIPE, stderr=stream, text=True)
+    try:
+        yield Served(process, port, log)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,164 @@
+"""`mlops serve` as a pod runs it: from an object store, without a model at first, and replaced while clients ask."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from server_process import BODY, PREDICT, Served, serving
+
+from mlops.core.backends.object_registry import ObjectRegistry
+
+POD = ("--all", "--wait", "--workers", "1", "--drain", "1.5", "--poll", "0.1")
+LAPTOP = ("flight_delay", "--workers", "1", "--drain", "1.5")
+
+
+def value(served: Served) -> float | None:
+    status, body = served.ask(PREDICT, BODY)
+    return json.loads(body)["predictions"][0][0] if status == 200 else None
+
+
+def why(served: Served) -> tuple[int, str]:
+    status, body = served.ask("/readyz")
+    return status, json.loads(body).get("error", "") if status else body
+
+
+@pytest.fixture
+def registry(bucket: str, tmp_path: Path) -> ObjectRegistry:
+    return ObjectRegistry(f"{bucket}/models", tmp_path / "elsewhere")
+
+
+def push(registry: ObjectRegistry, saved_model: Path, name: str = "flight_delay") -> None:
+    registry.promote(name, registry.publish(name, saved_model, {}).version)
+
+
+@pytest.fixture
+def pods(bucket: str, tmp_path: Path) -> Iterator[Callable[[str], Served]]:
+    """Start a server in a store of its own, as a pod has it."""
+    from contextlib import ExitStack
+
+    with ExitStack() as running:
+
+        def start(name: str, *words: str) -> Served:
+            (tmp_path / name).mkdir(exist_ok=True)
+            return running.enter_context(serving(tmp_path / name, *(words or POD), environment={"MLOPS_STORE": bucket}))
+
+        yield start
+
+
+@pytest.mark.slow
+def test_a_pod_waits_follows_and_is_mended(pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path) -> None:
+    """One server for a whole life, because a start takes seconds."""
+    pod = pods("pod")
+    pod.until(lambda: pod.ask("/healthz")[0] == 200)
+    pod.until(lambda: "no model is in production yet" in why(pod)[1])
+    assert why(pod)[0] == 503
+    push(registry, exported / "a")
+    pod.until(lambda: pod.ask("/readyz")[0] == 200)
+    first = value(pod)
+    push(registry, exported / "b")
+    pod.until(lambda: value(pod) not in (None, first))
+    registry.rollback("flight_delay")
+    pod.until(lambda: value(pod) == first)
+    mirror, worker = sorted(pod.children())
+    os.kill(mirror, signal.SIGKILL)
+    pod.until(lambda: len(set(pod.children()) - {mirror}) == 2)
+    assert worker in pod.children()
+    push(registry, exported / "foreign", "foreign")
+    pod.until(lambda: pod.ask("/v1/models/foreign")[0] == 200)
+    text = pod.ask("/metrics")[1]
+    assert f'mlops_serving_mirror_seen_seconds{{store="{registry.root}"}}' in text
+    assert 'mlops_serving_mirrored_versions_total{model="flight_delay"}' in text
+    assert pod.stop() == 0
+
+
+@dataclass
+class Service:
+    """What stands between clients and pods: the addresses that a node knows, some time behind the truth."""
+
+    ports: list[int]
+
+
+@dataclass
+class Client:
+    """Asks again and again, as a client with kept connections does; a connection that the server closed is opened anew."""
+
+    service: Service
+    answers: dict[int, int] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+    turn: int = 0
+
+    def run(self) -> None:
+        connection: http.client.HTTPConnection | None = None
+        while not self.stop.is_set():
+            if connection is None:
+                self.turn += 1
+                connection = http.client.HTTPConnection("127.0.0.1", self.service.ports[self.turn % len(self.service.ports)], timeout=10)
+            try:
+                connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                response.read()
+                status = response.status
+                if response.will_close:
+                    connection.close()
+                    connection = None
+            except (OSError, http.client.HTTPException):
+                status, connection = 0, None
+            self.answers[status] = self.answers.get(status, 0) + 1
+
+
+@pytest.mark.slow
+def test_a_rolling_update_loses_no_request(pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path) -> None:
+    """The service learns of a pod that comes once it is ready, and of one that goes half a second after the pod itself."""
+    push(registry, exported / "a")
+    old, new = pods("old", *LAPTOP), pods("new")
+    for pod in (old, new):
+        pod.until(lambda pod=pod: pod.ask("/readyz")[0] == 200)  # type: ignore[misc]
+    service = Service([old.port])
+    clients = [Client(service) for _ in range(4)]
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    service.ports = [old.port, new.port]
+    time.sleep(0.3)
+    old.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    service.ports = [new.port]
+    assert old.process.wait(20) == 0
+    for client in clients:
+        client.stop.set()
+    for thread in threads:
+        thread.join(20)
+    answers: dict[int, int] = {}
+    for client in clients:
+        for status, count in client.answers.items():
+            answers[status] = answers.get(status, 0) + count
+    assert set(answers) == {200}, answers
+    assert answers[200] > 500
+
+
+def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mlops.cli.main", "serve", "--port", "0"]
+    environment = os.environ | {"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": bucket}
+
+    def said(*more: str) -> tuple[int, str]:
+        ran = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return ran.returncode, ran.stderr
+
+    code, error = said("--all")
+    assert (code, "no model in production yet" in error, "--wait" in error) == (1, True, True)
+    code, error = said("flight_delay")
+    assert (code, "mlops run flight_delay" in error) == (1, True)
+    assert said()[0] == said("flight_delay", "--all")[0] == 2
+    code, error = said("--all", "--engine", "tensorflow_serving")
+    assert (code, "--host 0.0.0.0" in error) == (2, True)
+    assert not (tmp_path / "models").exists()
