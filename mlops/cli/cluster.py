@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from mlops.core.store import Store
 
 if TYPE_CHECKING:
     from mlops.cluster.progress import Progress
@@ -119,19 +121,11 @@ def config(*, as_json: bool) -> None:
 
 
 def _site(progress: "Progress") -> "Site":
+    from mlops.cluster.commands import Commands
+    from mlops.cluster.images import Images
     from mlops.cluster.site import Site
 
-    return Site.of(os.environ, _Images(), progress)
-
-
-class _Images:
-    """This project's images, built by the verb that builds them."""
-
-    def references(self) -> Mapping[str, str]:
-        return {}
-
-    def build(self, names: Sequence[str], say: Callable[[str], None]) -> None:
-        pass
+    return Site.of(os.environ, Images(Commands(os.environ), Store.of(os.environ), progress.waiting), progress)
 
 
 def _tell_checks(checks: Sequence["Check"], *, as_json: bool) -> None:

@@ -47,7 +47,8 @@ class Commands:
         try:
             stdout = process.communicate(stdin, timeout=seconds)[0]
         except subprocess.TimeoutExpired as error:
-            raise CommandFailed(f"`{said(argv)}` was not done after {spoken(seconds)}", "\n".join(lines[-_LAST_LINES:])) from error
+            last = "\n".join(lines[-_LAST_LINES:])
+            raise CommandFailed(f"`{said(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last) from error
         finally:
             _end(process)
             listener.join(timeout=2)
@@ -108,12 +109,10 @@ def parsed(text: str) -> Any:
 
 def _listen(stream: IO[str], lines: list[str], on_line: Callable[[str], None] | None) -> None:
     with stream:
-        for raw in stream:
-            line = raw.rstrip()
-            if line:
-                lines.append(line)
-                if on_line:
-                    on_line(line)
+        for line in filter(None, map(str.rstrip, stream)):
+            lines.append(line)
+            if on_line:
+                on_line(line)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -1,5 +1,6 @@
 """What is left behind when the cluster does not come up: states, events and logs, in a folder and in short on the screen."""
 
+import base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,18 +59,16 @@ class _Writer:
 def _logs(site: Site, writer: _Writer) -> None:
     """Describe what is not well in the two namespaces and keep its logs."""
     described = []
-    for namespace in (KFP_NAMESPACE, NAMESPACE):
-        for pod in site.kubectl.items("pods", "--namespace", namespace):
-            said = pods.trouble(pod)
-            if said is None:
-                continue
-            site.progress.say(f"  {namespace}/{said}")
-            described.append(_said(site, site.kubectl.argv("describe", "pod", said.pod, "--namespace", namespace)))
-            for container in _started(pod):
-                log = _log(site, namespace, said.pod, container)
-                writer.write(f"logs/{namespace}.{said.pod}.{container}.txt", log)
-                for line in log.strip().splitlines()[-4:]:
-                    site.progress.say(f"    {container} | {writer.clean(line)}")
+    for pod in site.kubectl.items("pods", "--all-namespaces"):
+        namespace, said = pod["metadata"]["namespace"], pods.trouble(pod)
+        if said is None or namespace not in {KFP_NAMESPACE, NAMESPACE}:
+            continue
+        site.progress.say(f"  {namespace}/{said}")
+        described.append(_said(site, site.kubectl.argv("describe", "pod", said.pod, "--namespace", namespace)))
+        logs = {container: writer.clean(_log(site, namespace, said.pod, container)) for container in _started(pod)}
+        for container, log in logs.items():
+            writer.write(f"logs/{namespace}.{said.pod}.{container}.txt", log)
+            site.progress.say("\n".join(f"    {container} | {line}" for line in log.strip().splitlines()[-4:]))
     writer.write("describe.txt", "\n".join(described))
 
 
@@ -94,16 +93,12 @@ def _events(site: Site, writer: _Writer) -> None:
 
 
 def _secret_values(site: Site) -> Iterator[str]:
-    import base64  # noqa: PLC0415
-
-    if not site.kubectl.is_ready():
-        return
-    for namespace in (KFP_NAMESPACE, NAMESPACE):
-        for secret in site.kubectl.items("secrets", "--namespace", namespace):
-            for value in (secret.get("data") or {}).values():
-                text = base64.b64decode(value).decode("utf-8", "replace")
-                if len(text) >= _SHORTEST_SECRET:
-                    yield text
+    """Yield the values of all Secrets of the two namespaces, as they are and as they are written."""
+    secrets = [item for namespace in (KFP_NAMESPACE, NAMESPACE) for item in site.kubectl.items("secrets", "--namespace", namespace)]
+    for written in (value for secret in secrets for value in (secret.get("data") or {}).values()):
+        plain = base64.b64decode(written).decode("utf-8", "replace")
+        if len(plain) >= _SHORTEST_SECRET:
+            yield from (plain, written)
 
 
 def _said(site: Site, argv: list[str]) -> str:

@@ -33,10 +33,12 @@ def ensure(site: Site, deadline: Deadline) -> None:
     One that we were making when we were stopped is made anew. Raises ClusterError for one that is broken and not ours to mend.
     """
     name, marker = site.settings.name, making(site)
-    if name in clusters(site.commands) and marker.exists() and not _is_whole(site):
+    is_there = name in clusters(site.commands)
+    if is_there and marker.exists() and not _is_whole(site):
         site.progress.say(f"      {name} was left half made: it is made anew")
-        _delete(site)
-    if name not in clusters(site.commands):
+        site.commands.run(["kind", "delete", "cluster", "--name", name], seconds=120)
+        is_there = False
+    if not is_there:
         _create(site, deadline)
     else:
         _start(site)
@@ -108,10 +110,6 @@ def _create(site: Site, deadline: Deadline) -> None:
     marker.write_text("", encoding="utf-8")
     words = ["kind", "create", "cluster", "--name", settings.name, "--config=-", *(["--image", image] if image else [])]
     site.commands.run(words, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting)
-
-
-def _delete(site: Site) -> None:
-    site.commands.run(["kind", "delete", "cluster", "--name", site.settings.name], seconds=120)
 
 
 def _is_whole(site: Site) -> bool:

@@ -88,8 +88,12 @@ class Manifests:
         return self._halves
 
     def images(self) -> list[str]:
-        """Return every image that Kubeflow Pipelines needs, those that its steps start with included."""
+        """Return every image that Kubeflow Pipelines names, those that its steps start with included."""
         return references.named([item for half in self.halves() for item in half])
+
+    def needed_images(self) -> list[str]:
+        """Return the images without which it does not work; configuration names one more, for pipelines of its first version."""
+        return references.named([item for half in self.halves() for item in half if item["kind"] != "ConfigMap"])
 
     def without_secrets(self, there: Sequence[str]) -> list[Object]:
         """Return the second half without the Secrets that the cluster has already: keys that were changed stay changed.

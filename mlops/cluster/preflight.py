@@ -12,7 +12,7 @@ from typing import Any
 from mlops.cluster import kind, node_images, tools
 from mlops.cluster.commands import parsed
 from mlops.cluster.manifests import locate
-from mlops.cluster.references import full, registry, replaced
+from mlops.cluster.references import registry, replaced
 from mlops.cluster.site import Site
 from mlops.core.check import Check
 from mlops.core.errors import MlopsError
@@ -37,8 +37,8 @@ def examine(site: Site) -> list[Check]:
         checks += _versions(site, checks, exists=exists)
         checks += _manifests(site)
     checks.append(_overlay(site))
-    if settled.get("docker engine") and all(check.ok for check in checks if check.name == "manifests"):
-        checks += _images(site, exists=exists)
+    if settled.get("docker engine") and not exists and any(check.ok for check in checks if check.name == "manifests"):
+        checks += [_node_image(site), _images(site)]
     return checks
 
 
@@ -124,15 +124,26 @@ def _overlay(site: Site) -> Check:
     return Check("overlay", ok, str(site.overlay), "" if ok else "git checkout kustomize: the project's own manifests are missing")
 
 
-def _images(site: Site, *, exists: bool) -> Iterator[Check]:
+def _node_image(site: Site) -> Check:
+    """The image of the node itself: here, or its registry answers."""
+    image = kind.node_image(site.settings, site.commands)
+    if image and site.commands.run(["docker", "image", "inspect", image], check=False).code == 0:
+        return Check("node image", True, f"{image} is here")
+    if not image and site.commands.answers(["docker", "image", "ls", "--quiet", kind.REPOSITORY]):
+        return Check("node image", True, "the default of kind; one without a tag is here")
+    host = registry(image or kind.REPOSITORY)
+    found = f"{image or 'the default of kind'} is to be pulled from {host}"
+    if answers(host):
+        return Check("node image", True, found)
+    fix = f"MLOPS_KIND_NODE_IMAGE=an image of the local Docker, or docker load one that is named {kind.REPOSITORY}:v..."
+    return Check("node image", False, f"{found}, which does not answer", fix)
+
+
+def _images(site: Site) -> Check:
     """Images that are not in the local Docker must be within reach; those that a node image of one's own holds cannot be seen before it runs."""
     base = replaced(BASE, site.settings.overrides)
-    names = [*site.manifests.images(), base]
+    names = [*site.manifests.needed_images(), base]
     here = {image.name for image in node_images.in_docker(site.commands, names)}
-    if exists:
-        containers = site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split()
-        on_node = node_images.on_nodes(site.commands, containers)
-        here |= {name for name in names if full(name) in on_node}
     lacking = [name for name in names if name not in here]
     hosts = sorted({registry(name) for name in lacking})
     with ThreadPoolExecutor() as threads:
@@ -140,14 +151,13 @@ def _images(site: Site, *, exists: bool) -> Iterator[Check]:
     unreachable = [name for name in lacking if registry(name) in silent]
     found = f"{len(here)} of {len(names)} are here, {len(lacking)} to be pulled"
     if not unreachable:
-        yield Check("images", True, found)
-        return
-    yield Check(
+        return Check("images", True, found)
+    return Check(
         "images",
         False,
         f"{found}, of which {len(unreachable)} from registries that do not answer: {', '.join(unreachable)}",
         "docker load or docker tag them, or MLOPS_IMAGE_OVERRIDES=OLD=NEW,... (OLD/=MIRROR/ for a whole registry)",
-        required=not (exists or site.settings.node_image),
+        required=not site.settings.node_image,
     )
 
 

@@ -14,31 +14,32 @@ from mlops.cluster.site import Site
 WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 PATIENCE = 30.0
 """Seconds that a trouble must last before it counts as final: a pull may succeed the second time."""
-_LAST_LINES = 5
 
 
-def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *, enough: str = "ready") -> None:
-    """Wait until every Deployment and StatefulSet among objects is `ready`, or has pods that are `running`.
+def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *, enough: str = "ready") -> bool:
+    """Wait until every Deployment and StatefulSet among objects is `ready`, or has pods that are `running`; returns whether all are ready.
 
     Raises ClusterError, which says for each pod why and what to do, when the time is over or waiting cannot help.
     """
     expected = [item for item in objects if item["kind"] in WORKLOADS]
     since: dict[str, float] = {}
+    unready: list[str] = []
     troubles: list[Trouble] = []
     try:
         for _ in deadline.rounds():
-            waiting, troubles = look(site, expected, enough)
+            unready, waiting, troubles = look(site, expected, enough)
             if not waiting:
-                return
+                break
             site.progress.waiting(f"{len(expected) - len(waiting)} of {len(expected)} {enough}; {'; '.join(map(str, troubles)) or ', '.join(waiting)}"[:400])
             _stop_early(troubles, since)
     except ClusterError as error:
-        raise ClusterError("\n".join([str(error), *(_explained(site, expected, one) for one in troubles)])) from error
+        raise ClusterError("\n".join([str(error), *(f"  {one}" for one in troubles)])) from error
+    return not unready
 
 
-def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str = "ready") -> tuple[list[str], list[Trouble]]:
-    """Return the workloads that are not ready (or running), and what keeps their pods from it."""
-    waiting, troubles = [], []
+def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tuple[list[str], list[str], list[Trouble]]:
+    """Return the workloads that are not ready, those of them to wait for, and what keeps their pods."""
+    unready, waiting, troubles = [], [], []
     everywhere = site.kubectl.items("pods", "--all-namespaces")
     cpus = kind.cpus(site.kubectl.items("nodes"))
     live = _live(site, expected)
@@ -47,11 +48,14 @@ def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str = "ready
         found = live.get((item["kind"], metadata["namespace"], metadata["name"]), {})
         labels = item["spec"]["selector"]["matchLabels"]
         own = [pod for pod in everywhere if pod["metadata"]["namespace"] == metadata["namespace"] and pods.belongs(pod, labels)]
-        if is_ready(found) or (enough == "running" and own and all(map(pods.is_running, own))):
+        if is_ready(found):
+            continue
+        unready.append(str(metadata["name"]))
+        if enough == "running" and own and all(map(pods.is_running, own)):
             continue
         waiting.append(str(metadata["name"]))
         troubles += [said for pod in own if (said := pods.trouble(pod, everywhere, cpus))]
-    return waiting, troubles
+    return unready, waiting, troubles
 
 
 def is_ready(workload: Mapping[str, Any]) -> bool:
@@ -78,13 +82,3 @@ def _stop_early(troubles: Sequence[Trouble], since: dict[str, float]) -> None:
     now = time.monotonic()
     if any(now - since.setdefault(one.pod, now) >= PATIENCE for one in final):
         raise ClusterError("waiting longer does not help")
-
-
-def _explained(site: Site, expected: Sequence[Mapping[str, Any]], one: Trouble) -> str:
-    """Add to a container that crashes the last lines of its log."""
-    if not one.container or one.fix:
-        return f"  {one}"
-    namespace = expected[0]["metadata"]["namespace"]
-    words = ("logs", one.pod, "--namespace", namespace, "--container", one.container, f"--tail={_LAST_LINES}")
-    said = site.kubectl.run(*words, "--previous", check=False).stdout.strip() or site.kubectl.run(*words, check=False).stdout.strip()
-    return "\n".join([f"  {one}", *(f"    | {line}" for line in said.splitlines())])

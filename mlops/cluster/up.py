@@ -127,7 +127,7 @@ def _kfp_objects(site: Site) -> list[Object]:
     if most := site.manifests.request(cpus):
         site.progress.say(f"      the node has {cpus:g} CPUs: no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)")
         workloads.cap_cpu_requests(objects, most)
-    workloads.expose(objects)
+    workloads.expose(objects, "ml-pipeline-ui")
     return objects
 
 
@@ -139,7 +139,10 @@ def _project_images(site: Site, deadline: Deadline) -> None:
     lacking = [name for name, reference in own.items() if references.full(reference) not in there]
     if lacking:
         site.images.build(lacking, site.progress.say)
-    _tell_pulls(site, node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline))
+    left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
+    if lost := set(left) & set(own.values()):
+        raise ClusterError(f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?")
+    _tell_pulls(site, left)
 
 
 def _server(site: Site, deadline: Deadline) -> None:
@@ -150,18 +153,16 @@ def _server(site: Site, deadline: Deadline) -> None:
     is_new |= credentials.copy(site.kubectl)
     is_new |= site.kubectl.apply(objects, deadline.left())
     site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
-    rollout.wait(site, objects, deadline, enough="running")
-    if rollout.look(site, [item for item in objects if item["kind"] in rollout.WORKLOADS])[0]:
+    if not rollout.wait(site, objects, deadline, enough="running"):
         site.progress.say("      the model server runs, and is ready once a first model is in production")
 
 
 def overlay(site: Site) -> list[Object]:
-    """Render this project's manifests with the images, ports and sizes of this cluster."""
+    """Render this project's manifests with the images and sizes of this cluster."""
     objects = manifests.render(site.commands, str(site.overlay), 60)
     references.replace(objects, {**site.images.references(), **site.settings.overrides})
     workloads.set_pull_policy(objects, site.settings.pull_policy)
     workloads.set_resources(objects, "model-server", site.settings.server_cpu, site.settings.server_memory)
-    workloads.expose(objects)
     return objects
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 PODS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
 NODE_PORTS = {"ml-pipeline-ui": 30080, "model-server": 30501}
-"""Service -> the port of the node at which it can be reached; the kind cluster maps them to ports of this machine."""
+"""Service -> the port of the node that leads to it; kind maps it to one of this machine. The model server's is set in kustomize/, too."""
 _SIZES = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
@@ -45,27 +45,23 @@ def cap_cpu_requests(objects: Sequence[Mapping[str, Any]], most: str) -> None:
 
 def set_resources(objects: Sequence[Mapping[str, Any]], deployment: str, cpu: str, memory: str) -> None:
     """Give the containers of one Deployment other reservations; memory is its limit, too. Empty leaves as it is."""
-    for item in objects:
-        if item.get("kind") != "Deployment" or item["metadata"]["name"] != deployment:
-            continue
-        for container in pod_spec(item)["containers"]:
-            resources = container.setdefault("resources", {})
-            requests, limits = resources.setdefault("requests", {}), resources.setdefault("limits", {})
-            if cpu:
-                requests["cpu"] = cpu
-                if "cpu" in limits and amount(limits["cpu"]) < amount(cpu):
-                    limits["cpu"] = cpu
-            if memory:
-                requests["memory"] = limits["memory"] = memory
+    found = [item for item in objects if item.get("kind") == "Deployment" and item["metadata"]["name"] == deployment]
+    for container in (container for item in found for container in pod_spec(item)["containers"]):
+        resources = container.setdefault("resources", {})
+        requests, limits = resources.setdefault("requests", {}), resources.setdefault("limits", {})
+        if cpu:
+            requests["cpu"] = cpu
+            limits["cpu"] = max(cpu, limits.get("cpu", cpu), key=amount)
+        if memory:
+            requests["memory"] = limits["memory"] = memory
 
 
-def expose(objects: Sequence[Mapping[str, Any]]) -> None:
-    """Give the services that people ask a port on the node."""
+def expose(objects: Sequence[Mapping[str, Any]], service: str) -> None:
+    """Give a service its port on the node."""
     for item in objects:
-        port = NODE_PORTS.get(item["metadata"]["name"]) if item.get("kind") == "Service" else None
-        if port:
+        if item.get("kind") == "Service" and item["metadata"]["name"] == service:
             item["spec"]["type"] = "NodePort"
-            item["spec"]["ports"][0]["nodePort"] = port
+            item["spec"]["ports"][0]["nodePort"] = NODE_PORTS[service]
 
 
 def amount(quantity: object) -> float:

@@ -1,0 +1,46 @@
+import copy
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops.cluster import preflight, rollout
+from mlops.cluster.up import up
+from tests.unit.cluster.standin import serving
+from tests.unit.cluster.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A machine on which everything is well; no registry answers, and nothing final is waited out."""
+    _quicken(monkeypatch)
+    world = World(tmp_path)
+    with serving(world.machine, world.bin):
+        yield world
+    assert not [line for line in world.lines() if line.startswith("docker pull")], "an image of the local Docker is never pulled again"
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A machine on which the cluster was brought up once; to be copied, never used."""
+    world = World(tmp_path_factory.mktemp("first"))
+    with pytest.MonkeyPatch.context() as monkeypatch, serving(world.machine, world.bin):
+        _quicken(monkeypatch)
+        up(world.site())
+    return world
+
+
+@pytest.fixture
+def risen(world: World, first: World) -> World:
+    """A machine on which the cluster is up, and no call was made since."""
+    shutil.copytree(first.home, world.home)
+    world.machine.state = copy.deepcopy(first.state)
+    return world
+
+
+def _quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "answers", lambda _: False)
+    monkeypatch.setattr(preflight, "DISK_AT_FIRST", 0)
+    monkeypatch.setattr(preflight, "DISK_LATER", 0)
+    monkeypatch.setattr(rollout, "PATIENCE", 0.0)
