@@ -1,7 +1,8 @@
 """A gate's decision: one JSON file that says what was asked, what was seen and what to do next.
 
 Every gate writes exactly one, as the output artifact named `decision`. Its JSON Schema is published as
-`docs/decision.schema.json`.
+`docs/decision.schema.json`. A gate that is closed also says it in one line of its log, because Kubeflow Pipelines keeps no
+output of a task that failed, and a gate that stops a run is such a task.
 """
 
 import math
@@ -9,7 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+LOG_MARK = "decision: "
+"""What a closed gate's line in the log begins with."""
 
 
 class Verdict(StrEnum):
@@ -74,6 +78,20 @@ class Decision(BaseModel):
         staged = target.with_name(f".{target.name}.staging")
         staged.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         staged.replace(target)
+        if not self.is_open:
+            print(f"{LOG_MARK}{self.model_dump_json()}", flush=True)
+
+    @classmethod
+    def in_log(cls, log: str) -> Self | None:
+        """Return the last decision that a log holds; None where there is none, or only a line that was cut."""
+        for line in reversed(log.splitlines()):
+            _, mark, said = line.partition(LOG_MARK)
+            if mark:
+                try:
+                    return cls.model_validate_json(said)
+                except ValidationError:
+                    return None
+        return None
 
     @classmethod
     def read(cls, path: Path | str) -> Self:

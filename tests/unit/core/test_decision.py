@@ -43,3 +43,17 @@ def test_a_decision_survives_its_file(tmp_path: Path) -> None:
     assert Decision.read(tmp_path / "decision.json") == decision
     assert decision.next_step == "look at AA"
     assert "carrier=AA" in decision.summary
+
+
+def test_a_closed_gate_is_heard_from_its_log_where_its_output_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = Decision.of("gate", (Check(rule="a rule", verdict=Verdict.FAIL, next_step="mend it\nlike this"),))
+    refused.write(tmp_path / "decision")
+    log = f"before\n{capsys.readouterr().out}Traceback: whatever\n"
+    assert Decision.in_log(log) == refused
+    assert Decision.in_log(log[: log.index("mend")]) is None
+    assert Decision.in_log("no decision here") is None
+
+
+def test_an_open_gate_says_nothing_in_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Decision.of("gate", (Check(rule="a rule", verdict=Verdict.PASS),)).write(tmp_path / "decision")
+    assert not capsys.readouterr().out
