@@ -5,12 +5,13 @@ import re
 import subprocess
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlops.cluster.commands import Commands, die_with_parent, said
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.settings import Variable
+from mlops.cluster.settings import Variable, spoken
 from mlops.core.build_context import CERTIFICATES, files
 from mlops.core.errors import UsageError
 from mlops.core.images import BASE
@@ -72,9 +73,13 @@ def command(target: str, reference: str, base: str, labels: Mapping[str, str], e
     return [*words, "-"]
 
 
-def run(commands: Commands, words: Sequence[str], packed: bytes, hear: Callable[[str], None]) -> None:
-    """Run a build to its end; `hear` is told every line. CommandFailed, with the last lines and what may help, when it fails."""
+def run(commands: Commands, words: Sequence[str], packed: bytes, seconds: float, hear: Callable[[str], None]) -> None:
+    """Run a build to its end; `hear` is told every line.
+
+    Raises CommandFailed, with the last lines and what may help, when it fails or is not done in time.
+    """
     last: list[str] = []
+    late = threading.Event()
     with tempfile.TemporaryFile() as sent:
         sent.write(packed)
         sent.seek(0)
@@ -89,12 +94,22 @@ def run(commands: Commands, words: Sequence[str], packed: bytes, hear: Callable[
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl, no lock is touched
         ) as process:
             assert process.stdout is not None
+            alarm = threading.Timer(seconds, _stop, (process, late))
+            alarm.start()
             for line in map(_plain, process.stdout):
                 last = [*last, line][-_LAST_LINES:] if line else last
                 hear(line)
+            alarm.cancel()
+    if late.is_set():
+        raise CommandFailed(f"`{said(words)}` was not done after {spoken(seconds)}; what is built stays built, so that a second call goes on")
     if process.returncode:
         text = "\n".join(last)
         raise CommandFailed(f"`{said(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text)
+
+
+def _stop(process: "subprocess.Popen[str]", late: threading.Event) -> None:
+    late.set()
+    process.terminate()
 
 
 def _plain(line: str) -> str:

@@ -63,7 +63,7 @@ def _logs(site: Site, writer: _Writer) -> None:
         namespace, said = pod["metadata"]["namespace"], pods.trouble(pod)
         if said is None or namespace not in {KFP_NAMESPACE, NAMESPACE}:
             continue
-        site.progress.say(f"  {namespace}/{said}")
+        site.progress.say(f"  {namespace}/{said.pod}: {said.why}")
         described.append(_said(site, site.kubectl.argv("describe", "pod", said.pod, "--namespace", namespace)))
         logs = {container: writer.clean(_log(site, namespace, said.pod, container)) for container in _started(pod)}
         for container, log in logs.items():

@@ -23,6 +23,7 @@ BUDGETS = {"data": 600, "serving": 2000, "tfx": 3300}
 """Most megabytes (10^6 bytes) that each image may take; TensorFlow alone is 1,280. `serving` and `tfx` share 1,800 on a disk."""
 _BASE_LABEL = "org.opencontainers.image.base.name"
 _PULL_SECONDS = 900.0
+_BUILD_SECONDS = 3600.0
 _PUSH_SECONDS = 3600.0
 
 Say = Callable[[str], None]
@@ -65,11 +66,12 @@ class Images:
         self._need_engine()
         return [self._image(group) for group in GROUPS]
 
-    def build(self, names: Sequence[str], say: Say, *, anew: bool = False) -> None:
-        """Build those of these bare names that the local Docker lacks, or, `anew`, all of them.
+    def build(self, names: Sequence[str], say: Say, *, seconds: float = _BUILD_SECONDS, anew: bool = False) -> None:
+        """Build those of these bare names that the local Docker lacks, or, `anew`, all of them, in that time together.
 
-        Raises ClusterError when there is no engine or base image, a build fails, or an image is over its budget.
+        Raises ClusterError when there is no engine or base image, a build fails or is late, or an image is over its budget.
         """
+        end = time.monotonic() + seconds
         self._need_engine()
         groups = [group for group in GROUPS if image(group) in names]
         missing = [group for group in groups if anew or not self._inspect(group)]
@@ -82,7 +84,7 @@ class Images:
         if tag() != self._tag:
             raise ClusterError("the sources were changed while they were being packed; build again")
         for group in missing:
-            self._build(group, packed, say)
+            self._build(group, packed, end - time.monotonic(), say)
         if too_big := [one for one in map(self._image, groups) if one.is_too_big]:
             raise ClusterError(
                 f"{', '.join(f'{one.reference} takes {_room(one)}' for one in too_big)}: over the budget; "
@@ -130,15 +132,15 @@ class Images:
                 f"docker load or docker tag it, or name another one with MLOPS_IMAGE_OVERRIDES={BASE}=OTHER"
             ) from error
 
-    def _build(self, group: Group, packed: bytes, say: Say) -> None:
+    def _build(self, group: Group, packed: bytes, seconds: float, say: Say) -> None:
         say(f"building {self._reference(group)}")
         began = time.monotonic()
         words = builds.command(group, self._reference(group), self._base, self._labels(), self._commands.environment)
-        builds.run(self._commands, words, packed, self._hear)
+        builds.run(self._commands, words, packed, max(1.0, seconds), self._hear)
         found = self._inspect(group)
-        seconds = round(time.monotonic() - began, 1)
-        self._record.add_built(self._tag, group, Built(found["Id"], found["Size"], seconds, self._save_sbom(group)))
-        say(f"built {self._reference(group)} in {seconds:.0f} s: {_room(self._image(group))}")
+        took = round(time.monotonic() - began, 1)
+        self._record.add_built(self._tag, group, Built(found["Id"], found["Size"], took, self._save_sbom(group)))
+        say(f"built {self._reference(group)} in {took:.0f} s: {_room(self._image(group))}")
 
     def _labels(self) -> dict[str, str]:
         """Say where an image comes from; what cannot be told is left out."""

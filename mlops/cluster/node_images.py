@@ -29,7 +29,7 @@ def load(site: Site, names: Sequence[str], deadline: Deadline) -> list[str]:
     there = on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name in names if full(name) not in there]
     local = in_docker(site.commands, [name for name in lacking if "@" not in name])
-    site.progress.say(f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load, {len(lacking) - len(local)} to be pulled")
+    site.progress.say(f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load from the local Docker")
     for batch in _batches(local):
         said = ", ".join(f"{image.name} ({image.size / 1e6:.0f} MB)" for image in batch)
         site.progress.say(f"      loading {said}")

@@ -88,7 +88,7 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None
     if reason in _PULLING:
         image = container.get("image", "")
         fix = f"docker pull {image} (or docker load) and again, so that it is loaded; or MLOPS_IMAGE_OVERRIDES={image}=OTHER"
-        return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=reason != "ErrImagePull", container=name)
+        return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=True, container=name)
     if reason == "CrashLoopBackOff":
         code = container.get("lastState", {}).get("terminated", {}).get("exitCode", "?")
         return Trouble(pod, f"{name} ends again and again (exit code {code}, {container.get('restartCount', 0)} restarts)", container=name)

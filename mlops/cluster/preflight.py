@@ -21,7 +21,7 @@ from mlops.core.images import BASE
 GIB = 2**30
 MEMORY = 3.8 * GIB
 """Kubeflow Pipelines idles at 1.3 GiB, and a training step takes 2.5 GiB more."""
-DISK_AT_FIRST, DISK_LATER = 20 * GIB, 2 * GIB
+DISK_AT_FIRST, DISK_LATER = 12 * GIB, 2 * GIB
 """Images are on the disk twice, in the local Docker and on the node, and as an archive while they are loaded."""
 _HUB = "registry-1.docker.io"
 

@@ -30,7 +30,8 @@ def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *
             unready, waiting, troubles = look(site, expected, enough)
             if not waiting:
                 break
-            site.progress.waiting(f"{len(expected) - len(waiting)} of {len(expected)} {enough}; {'; '.join(map(str, troubles)) or ', '.join(waiting)}"[:400])
+            serious = next((f"; {one.pod}: {one.why}" for one in troubles if one.container), "")
+            site.progress.waiting(f"{len(expected) - len(waiting)} of {len(expected)} {enough}, waiting for {', '.join(waiting)}{serious}")
             _stop_early(troubles, since)
     except ClusterError as error:
         raise ClusterError("\n".join([str(error), *(f"  {one}" for one in troubles)])) from error

@@ -25,8 +25,8 @@ class ProjectImages(Protocol):
     def references(self) -> Mapping[str, str]:
         """Return bare name -> the reference that holds the sources as they are now."""
 
-    def build(self, names: Sequence[str], say: Callable[[str], None]) -> None:
-        """Build those of these bare names that the local Docker lacks, telling what is done; MlopsError when one cannot be built."""
+    def build(self, names: Sequence[str], say: Callable[[str], None], *, seconds: float) -> None:
+        """Build those of these bare names that the local Docker lacks, telling what is done; MlopsError when one cannot be, or not in time."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,8 @@ def _cluster(site: Site, deadline: Deadline) -> None:
 
 
 def _kfp_images(site: Site, deadline: Deadline) -> None:
-    _tell_pulls(site, node_images.load(site, site.manifests.images(), deadline))
+    left = node_images.load(site, site.manifests.images(), deadline)
+    _tell_pulls(site, [name for name in left if name in site.manifests.needed_images()])
 
 
 def _kfp(site: Site, deadline: Deadline) -> None:
@@ -138,7 +139,7 @@ def _project_images(site: Site, deadline: Deadline) -> None:
     there = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name, reference in own.items() if references.full(reference) not in there]
     if lacking:
-        site.images.build(lacking, site.progress.say)
+        site.images.build(lacking, site.progress.say, seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
         raise ClusterError(f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?")

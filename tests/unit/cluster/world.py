@@ -42,7 +42,7 @@ class World:
     def references(self) -> Mapping[str, str]:
         return OWN
 
-    def build(self, names: Sequence[str], say: Any) -> None:
+    def build(self, names: Sequence[str], say: Any, *, seconds: float) -> None:
         self.state["docker"] |= {OWN[name]: 10**9 for name in names}
         self.built += names
 
