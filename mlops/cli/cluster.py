@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from mlops.core.check import Check
 
 
+class _WithVariables(click.Command):
+    """A verb whose help ends with the environment variables that it reads."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        from mlops.cluster.settings import VARIABLES
+
+        with formatter.section("Variables"):
+            formatter.write_dl([(f"{one.name}={one.default}" if len(one.default) < 20 else one.name, one.meaning) for one in VARIABLES], col_max=40)
+
+
 @click.group()
 def cluster() -> None:
     """Bring the local cluster up and down: kind, Kubeflow Pipelines, this project's images and the model server.
@@ -24,7 +34,7 @@ def cluster() -> None:
     """
 
 
-@cluster.command()
+@cluster.command(cls=_WithVariables)
 @click.option("--check", "only_check", is_flag=True, help="Only check this machine; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 def up(*, only_check: bool, as_json: bool) -> None:
@@ -53,7 +63,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
         return
     click.secho(f"\n{summary.cluster} is up.", fg="green", bold=True)
     _tell_urls(site, summary.urls)
-    click.echo("next       mlops data push flight_delay\n           mlops submit flight_delay --to kfp --wait")
+    click.echo("next       mlops data push flight_delay --to kfp\n           mlops submit flight_delay --to kfp --wait")
 
 
 @cluster.command()
