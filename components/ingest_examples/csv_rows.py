@@ -15,7 +15,7 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
 from components.ingest_examples.features import ARROW, FeatureType
-from components.ingest_examples.source import SourceFile, open_regular
+from components.ingest_examples.source import Place, SourceFile, open_regular
 from mlops.core.errors import DataError, EmptyDataset
 
 _BOM = b"\xef\xbb\xbf"
@@ -29,7 +29,7 @@ class Rejects:
     path: Path
     count: int = field(default=0, init=False)
 
-    def add(self, fault: "Fault", path: Path) -> None:
+    def add(self, fault: "Fault", path: Place) -> None:
         """Leave a row out; DataError when the cap is reached."""
         where = f"{path}:{fault.line}:{fault.column}" if fault.column else f"{path}:{fault.line}"
         if self.count >= self.cap:
@@ -83,7 +83,7 @@ class _Row(NamedTuple):
 class _Records:
     """Iterates over a file's records and knows the line that each starts on."""
 
-    def __init__(self, stream: BinaryIO, path: Path, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, path: Place, limit: int) -> None:
         self.path = path
         self._stream = stream
         self._limit = limit
@@ -130,7 +130,7 @@ class _Records:
             raise DataError(f"{self.path}:{number}: offset {offset + error.start}: wanted UTF-8, got byte {raw[error.start]:#x}; convert the file") from error
 
 
-def _header(records: _Records, path: Path) -> list[str]:
+def _header(records: _Records, path: Place) -> list[str]:
     first = next(iter(records), None)
     if first is None:
         raise EmptyDataset(f"{path}: wanted a CSV file with a header, got no row at all; write the span again, or leave it out")
@@ -162,7 +162,7 @@ class _Columns:
     types: dict[str, FeatureType]
     missing: frozenset[str]
 
-    def convert(self, rows: list[_Row], path: Path, rejects: Rejects) -> pa.RecordBatch:
+    def convert(self, rows: list[_Row], path: Place, rejects: Rejects) -> pa.RecordBatch:
         """Return typed columns without the rows that hold a fault; those are rejected in the order of the file."""
         faults: dict[int, Fault] = {}
         columns = []

@@ -1,6 +1,7 @@
 """Guesses the types of CSV columns that no schema knows yet, so that a schema can be proposed for them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from components.ingest_examples.csv_rows import CsvOptions, Rejects, read_csv
 from components.ingest_examples.features import FeatureType, Kind
@@ -12,7 +13,7 @@ _NARROWEST_FIRST: tuple[Kind, ...] = ("INT", "FLOAT")
 
 def guess_types(file: SourceFile, options: CsvOptions) -> dict[str, Kind]:
     """Return for each column the narrowest type that all texts among the first 10,000 rows are of; raises as `read_csv` does."""
-    batch = next(read_csv(file, {}, CsvOptions(options.missing, options.max_record_bytes, ROWS), Rejects(0, file.path)))
+    batch = next(read_csv(file, {}, CsvOptions(options.missing, options.max_record_bytes, ROWS), Rejects(0, Path(file.name))))
     return {
         name: _kind(text.decode() for text in column.unique().drop_null().to_pylist()) for name, column in zip(batch.schema.names, batch.columns, strict=True)
     }

@@ -1,6 +1,6 @@
 """Reads a window of spans and writes it as splits of examples, in record batches, with the manifest last."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from components.ingest_examples.csv_rows import CsvOptions, Rejects, read_csv
 from components.ingest_examples.encoder import encode
 from components.ingest_examples.features import FeatureType, feature_types
 from components.ingest_examples.parquet_rows import read_parquet
-from components.ingest_examples.source import SourceFile, Window, resolve, window_digest
+from components.ingest_examples.source import SourceFile, Window, resolve, stamp, window_digest
 from components.ingest_examples.tfrecord_rows import read_tfrecord
 from components.ingest_examples.writer import Block, Shares, SpanWriter
 from mlops.core import user_code
@@ -87,10 +87,9 @@ def _pinned(window: Window, pinned: str) -> str:
     return data
 
 
-def _stamps(window: Window) -> list[tuple[int, int, int]]:
+def _stamps(window: Window) -> list[Hashable]:
     """Return what changes when a file is written, for each file."""
-    stats = [file.path.lstat() for file in window.files]
-    return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats]
+    return [stamp(file.path) for file in window.files]
 
 
 def _blocks(config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int) -> Iterator[Block]:

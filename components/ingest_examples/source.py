@@ -1,21 +1,24 @@
 """Finds the files of a window of spans and pins them by digest; light enough for the command line.
 
-A pattern is an absolute path with `{SPAN}` in it once (or `{SPAN:3}`, zero-padded to three digits) and `*` or `?` anywhere
-in a name. Below the first name with a wildcard only plain folders and regular files count: a symbolic link, a pipe or a
-device there is an error, because it could lead out of the source or never end.
+A pattern is an absolute path, or an address in an object store, with `{SPAN}` in it once (or `{SPAN:3}`, zero-padded to three
+digits) and `*` or `?` anywhere in a name. Below the first name with a wildcard only plain folders and regular files count: a
+symbolic link, a pipe or a device there is an error, because it could lead out of the source or never end.
 """
 
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from mlops.core import digest
+from mlops.core import digest, objects
 from mlops.core.errors import DataError, UsageError
 
+Place = Path | str
+"""Where a file lies: a path on this machine, or an address in an object store."""
+_FILE, _FOLDER = "a file", "a folder"
 _TOKEN = re.compile(r"\{SPAN(?::([1-9]))?\}|([*?])")
 
 
@@ -24,7 +27,7 @@ class SourceFile:
     """One file of a span."""
 
     span: int
-    path: Path
+    path: Place
     name: str
     """Path below the pattern's fixed part; what the digest knows of where the file lies."""
 
@@ -63,11 +66,21 @@ def latest_span(pattern: str) -> int:
 
 def window_digest(window: Window) -> str:
     """Digest over the content and relative names of the window's files."""
-    return digest.of_files((file.name, file.path) for file in window.files)
+    return digest.of_named({file.name: _digest(file.path) for file in window.files})
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, never following a link in its last name; DataError for anything else."""
+def stamp(place: Place) -> Hashable:
+    """Return something that changes when a file is written, without reading it."""
+    if isinstance(place, str):
+        return objects.look(place).stamp
+    status = place.lstat()
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def open_regular(path: Place) -> BinaryIO:
+    """Open a regular file or an object for reading, never following a link in its last name; DataError for anything else."""
+    if isinstance(path, str):
+        return objects.open_object(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -76,6 +89,10 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise DataError(f"{path}: wanted a regular file, got a folder, pipe or device")
     return os.fdopen(descriptor, "rb")
+
+
+def _digest(place: Place) -> str:
+    return objects.digest_of(place) if isinstance(place, str) else digest.of_file(place)
 
 
 def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:
@@ -94,22 +111,25 @@ def _spans(pattern: str) -> dict[int, list[SourceFile]]:
     root, names = _parse(pattern)
     found: dict[int, list[SourceFile]] = {}
     for span, path in _walk(root, names, None):
-        found.setdefault(span, []).append(SourceFile(span, path, path.relative_to(root).as_posix()))
+        found.setdefault(span, []).append(SourceFile(span, path, str(path).removeprefix(f"{root}/")))
     return found
 
 
-def _parse(pattern: str) -> tuple[Path, list[str]]:
+def _parse(pattern: str) -> tuple[Place, list[str]]:
     """Split a pattern into its fixed folder and the names below it."""
-    path = Path(pattern)
+    scheme, path = "", Path(pattern)
+    if objects.is_address(pattern):
+        scheme, path = "s3:/", Path(pattern.removeprefix("s3:/"))
     if pattern.count("{SPAN") != 1 or len([match for match in _TOKEN.finditer(pattern) if not match[2]]) != 1:
         raise UsageError(f"{pattern}: wanted {{SPAN}} (or {{SPAN:3}}, zero-padded) exactly once in the source's pattern")
     if not path.is_absolute() or ".." in path.parts:
-        raise UsageError(f"{pattern}: wanted an absolute path without '..' as the source's pattern")
+        raise UsageError(f"{pattern}: wanted an absolute path or an s3:// address without '..' as the source's pattern")
     wild = next(index for index, part in enumerate(path.parts) if _TOKEN.search(part))
-    return Path(*path.parts[:wild]), list(path.parts[wild:])
+    fixed = Path(*path.parts[:wild])
+    return objects.checked(f"{scheme}{fixed}") if scheme else fixed, list(path.parts[wild:])
 
 
-def _walk(folder: Path, names: list[str], span: int | None) -> Iterator[tuple[int, Path]]:
+def _walk(folder: Place, names: list[str], span: int | None) -> Iterator[tuple[int, Place]]:
     """Yield the regular files that match the names below a folder, each with its span."""
     name, rest = names[0], names[1:]
     matches = _matcher(name)
@@ -118,19 +138,29 @@ def _walk(folder: Path, names: list[str], span: int | None) -> Iterator[tuple[in
         if match is None:
             continue
         number = int(match["span"]) if "span" in matches.groupindex else span
-        if rest and entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), rest, number)
-        elif not rest and entry.is_file(follow_symlinks=False):
+        if rest and entry.kind == _FOLDER:
+            yield from _walk(entry.place, rest, number)
+        elif not rest and entry.kind == _FILE:
             assert number is not None
-            yield number, Path(entry.path)
-        elif not entry.is_file(follow_symlinks=False):
-            raise DataError(f"{entry.path}: wanted a {'folder' if rest else 'regular file'} of the source, got {_kind(entry)}; copy the data there")
+            yield number, entry.place
+        elif entry.kind != _FILE and not (entry.kind == _FOLDER and isinstance(folder, str)):
+            raise DataError(f"{entry.place}: wanted a {'folder' if rest else 'regular file'} of the source, got {entry.kind}; copy the data there")
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+class _Entry(NamedTuple):
+    """What a folder holds under one name."""
+
+    name: str
+    place: Place
+    kind: str
+
+
+def _entries(folder: Place) -> list[_Entry]:
+    if isinstance(folder, str):
+        return [_Entry(entry.name, entry.address, _FOLDER if entry.is_folder else _FILE) for entry in objects.entries(folder)]
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            return sorted(_Entry(entry.name, Path(entry.path), _kind(entry)) for entry in entries)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -155,4 +185,6 @@ def _matcher(name: str) -> re.Pattern[str]:
 def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink():
         return "a symbolic link"
-    return "a folder" if entry.is_dir(follow_symlinks=False) else "a pipe, socket or device"
+    if entry.is_file(follow_symlinks=False):
+        return _FILE
+    return _FOLDER if entry.is_dir(follow_symlinks=False) else "a pipe, socket or device"

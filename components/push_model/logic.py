@@ -93,7 +93,7 @@ def about(target: Target, examples_folder: Path, decisions: Mapping[str, Decisio
 
 def write_pushed(version: ModelVersion, path: Path) -> None:
     """Write what was pushed, for the report and the command line."""
-    said = {"name": version.name, "version": version.version, "path": str(version.path), "digest": version.digest}
+    said = {"name": version.name, "version": version.version, "path": version.address, "digest": version.digest}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 

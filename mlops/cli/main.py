@@ -12,14 +12,18 @@ from mlops.core.errors import MlopsError, did_you_mean
 from mlops.core.store import Store
 
 VERBS = {
+    "cluster": ("mlops.cli.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
     "doctor": ("mlops.cli.doctor:doctor", "Check this machine and say how to fix what is missing."),
+    "images": ("mlops.cli.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
     "runs": ("mlops.cli.runs:runs", "List, show and resume runs."),
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
+    "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster again and again."),
     "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
+    "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
 }
 """Verb -> (module:command, the help line); the help line stands here so that `--help` imports nothing."""
 

@@ -25,7 +25,7 @@ def list_(store: Store, name: str | None, as_json: bool) -> None:
     from mlops.cli.main import print_json
     from mlops.core.backends.registry import open_registry
 
-    registry = open_registry(str(store.models))
+    registry = open_registry(store.registry)
     found = [_listed(registry, one) for one in ([_known(registry, name)] if name else registry.names())]
     if as_json:
         print_json({"models": found})
@@ -48,7 +48,7 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     from mlops.core.backends.registry import open_registry
     from mlops.core.errors import RegistryError
 
-    registry = open_registry(str(store.models))
+    registry = open_registry(store.registry)
     found = registry.get(_known(registry, name), version) if version else registry.champion(_known(registry, name))
     if found is None:
         raise RegistryError(f"{name}: no version is in production; give one of those in `mlops models list {name}`")
@@ -95,7 +95,7 @@ def rollback(store: Store, name: str, as_json: bool) -> None:
     from mlops.cli.main import print_json
     from mlops.core.backends.registry import open_registry
 
-    registry = open_registry(str(store.models))
+    registry = open_registry(store.registry)
     version = registry.rollback(_known(registry, name))
     if as_json:
         print_json(_version(version))
@@ -112,7 +112,7 @@ def _known(registry: "Registry", name: str) -> str:
 
 
 def _version(version: "ModelVersion") -> dict[str, Any]:
-    return {"name": version.name, "version": version.version, "digest": version.digest, "path": str(version.path), "created": version.created}
+    return {"name": version.name, "version": version.version, "digest": version.digest, "path": version.address, "created": version.created}
 
 
 def _listed(registry: "Registry", name: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _print_list(model: dict[str, Any]) -> None:
 def _print_version(version: "ModelVersion") -> None:
     about = version.about
     click.secho(f"{version.name} version {version.version}", bold=True)
-    click.echo(f"path      {version.path}\ndigest    {version.digest}\ncreated   {version.created}")
+    click.echo(f"path      {version.address}\ndigest    {version.digest}\ncreated   {version.created}")
     if "spans" in about:
         records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
         click.echo(f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}")
@@ -182,4 +182,4 @@ def _print_lineage(lineage: "Lineage | None", missing: str) -> None:
 
 def _print_in_production(version: "ModelVersion") -> None:
     click.secho(f"Version {version.version} of {version.name} is in production.", fg="green", bold=True)
-    click.echo(f"model   {version.path}")
+    click.echo(f"model   {version.address}")

@@ -57,7 +57,7 @@ def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
     from mlops.core.backends.registry import open_registry
     from mlops.core.errors import RegistryError
 
-    registry = open_registry(str(store.models))
+    registry = open_registry(store.registry)
     chosen = registry.get(name, version) if version else registry.champion(name)
     if chosen is None:
         raise RegistryError(f"{name} has no model in production yet: run `mlops run {name}` first, or give --version")

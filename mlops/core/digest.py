@@ -1,7 +1,8 @@
 """Content digests of files and folders, as `sha256:<hex>`."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -10,18 +11,25 @@ def of_bytes(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+def of_stream(stream: BufferedReader) -> str:
+    """Digest of all that is left in an open file."""
+    return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
 def of_file(path: Path) -> str:
     """Digest of one file's content; OSError where it cannot be read."""
     with path.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        return of_stream(stream)
+
+
+def of_named(digests: Mapping[str, str]) -> str:
+    """Digest over named contents whose own digests are known: independent of order, times and places, but not of the names."""
+    return of_bytes("".join(f"{name}\0{of}\n" for name, of in sorted(digests.items())).encode())
 
 
 def of_files(files: Iterable[tuple[str, Path]]) -> str:
-    """Digest over named files: independent of their order, of times and of where they lie, but not of their names."""
-    total = hashlib.sha256()
-    for name, path in sorted(files):
-        total.update(f"{name}\0{of_file(path)}\n".encode())
-    return f"sha256:{total.hexdigest()}"
+    """Digest over named files."""
+    return of_named({name: of_file(path) for name, path in files})
 
 
 def of_folder(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str:

@@ -53,6 +53,14 @@ class RegistryError(MlopsError):
     """A model registry that cannot do what was asked."""
 
 
+class StoreError(MlopsError):
+    """An object store that cannot be reached, refuses, or does not keep what it promises."""
+
+
+class NoSuchObject(StoreError):
+    """An address with nothing there."""
+
+
 def did_you_mean(got: str, known: Iterable[str]) -> str:
     """Return a `, did you mean 'x'?` for the nearest of the known names, or the list of them when none is near."""
     names = sorted(known)

@@ -1,8 +1,13 @@
-"""Where everything that is written lies: one folder, `MLOPS_HOME` or `.mlops/` in the working directory."""
+"""Where everything that is written lies: one folder, `MLOPS_HOME` or `.mlops/` in the working directory.
+
+Data and models may lie in an object store instead, `MLOPS_STORE`, where other machines find them too.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from mlops.core.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -10,11 +15,25 @@ class Store:
     """The folders of a store; none of them need exist yet."""
 
     root: Path
+    objects: str = ""
+    """Address in an object store, such as `s3://bucket/folder`, where data and models lie; empty when they lie below `root`."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Store":
-        """Find the store that an environment names; an empty `MLOPS_HOME` counts as not set."""
-        return cls(Path(environment.get("MLOPS_HOME") or ".mlops").expanduser().absolute())
+        """Find the store that an environment names; an empty variable counts as not set, UsageError for what is no address."""
+        objects = environment.get("MLOPS_STORE", "").rstrip("/")
+        if objects and not objects.startswith("s3://"):
+            raise UsageError(f"MLOPS_STORE={objects!r}: wanted an address in an object store, such as s3://bucket/folder")
+        return cls(Path(environment.get("MLOPS_HOME") or ".mlops").expanduser().absolute(), objects)
+
+    @property
+    def registry(self) -> str:
+        """Root of the model registry: a path, or an address in the object store."""
+        return f"{self.objects}/models" if self.objects else str(self.models)
+
+    def source(self, usecase: str) -> str:
+        """Return where a use case's spans lie: a path, or an address in the object store."""
+        return f"{self.objects}/data/{usecase}" if self.objects else str(self.data / usecase)
 
     @property
     def data(self) -> Path:

@@ -27,7 +27,7 @@ def masked_crc(content: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
 
-def read(stream: BinaryIO, path: Path, max_record_bytes: int = 1 << 28) -> Iterator[tuple[int, bytes]]:
+def read(stream: BinaryIO, path: Path | str, max_record_bytes: int = 1 << 28) -> Iterator[tuple[int, bytes]]:
     """Yield each record and its offset in the (inflated) file; whether it is gzipped is seen from its first bytes.
 
     Raises CorruptArtifact with the path and offset for anything that is not whole and sound records.
@@ -82,12 +82,12 @@ def _inflated(stream: BinaryIO) -> BinaryIO:
     return stream
 
 
-def _take(stream: BinaryIO, size: int, path: Path, offset: int) -> bytes:
+def _take(stream: BinaryIO, size: int, path: Path | str, offset: int) -> bytes:
     try:
         return stream.read(size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _corrupt(path, offset, f"the gzip stream is broken: {error}") from error
 
 
-def _corrupt(path: Path, offset: int, what: str) -> CorruptArtifact:
+def _corrupt(path: Path | str, offset: int, what: str) -> CorruptArtifact:
     return CorruptArtifact(f"{path}: offset {offset}: {what}; write the file again from its source")

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,45 +71,37 @@ def locate(plan: Plan) -> Place:
 
 def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
     """Serve with this project's own server: workers that share one listening socket and their metrics."""
-    shared = _prepare(plan)
     place = locate(plan)
-    # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
-    from mlops.serving import metrics, savedmodel, server, source  # noqa: F401, PLC0415
+    with _shared_folder(plan) as shared:
+        # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
+        from mlops.serving import metrics, savedmodel, server, source  # noqa: F401, PLC0415
 
-    watched = source.RegistrySource(place.folder, plan.names)
-    options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
-    job = supervisor.Job(
-        work=lambda: server.serve(watched, listener, options),
-        beside=_mirrors(plan, place),
-        gone=lambda pid: metrics.forget_worker(pid, shared),
-        # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
-        stopping=listener.close,
-    )
-    _supervise(job, plan.crew(plan.workers), shared)
+        watched = source.RegistrySource(place.folder, plan.names)
+        options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
+        job = supervisor.Job(
+            work=lambda: server.serve(watched, listener, options),
+            beside=_mirrors(plan, place),
+            gone=lambda pid: metrics.forget_worker(pid, shared),
+            # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
+            stopping=listener.close,
+        )
+        supervisor.supervise(job, plan.crew(plan.workers))
 
 
 def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
     """Serve with TensorFlow Serving's binary; our processes fill its folder and answer for its health."""
-    shared = _prepare(plan)
     place = locate(plan)
-    from mlops.serving import metrics, tensorflow_serving  # noqa: PLC0415 - as above
+    with _shared_folder(plan) as shared:
+        from mlops.serving import metrics, tensorflow_serving  # noqa: PLC0415 - as above
 
-    tensorflow_serving.find_binary()
-    config = shared / "models.config"
-    launch = tensorflow_serving.Launch(config, port, port - 1, plan.drain_seconds, plan.finish_seconds)
-    job = supervisor.Job(
-        work=partial(tensorflow_serving.run, launch),
-        beside=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
-        gone=lambda pid: metrics.forget_worker(pid, shared),
-    )
-    _supervise(job, plan.crew(1), shared)
-
-
-def _supervise(job: supervisor.Job, crew: supervisor.Crew, shared: Path) -> None:
-    try:
-        supervisor.supervise(job, crew)
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
+        tensorflow_serving.find_binary()
+        launch = tensorflow_serving.Launch(shared / "models.config", port, port - 1, plan.drain_seconds, plan.finish_seconds)
+        job = supervisor.Job(
+            work=partial(tensorflow_serving.run, launch),
+            beside=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
+            gone=lambda pid: metrics.forget_worker(pid, shared),
+        )
+        supervisor.supervise(job, plan.crew(1))
 
 
 def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
@@ -116,8 +109,7 @@ def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
     if not place.mirrored:
         return ()
     place.folder.mkdir(parents=True, exist_ok=True)
-    before = mirror_progress.read(place.folder)
-    if before == Progress() and not (place.folder / mirror_progress.FILE).exists():
+    if not (place.folder / mirror_progress.FILE).exists():
         mirror_progress.write(place.folder, Progress(whole=False, trouble=f"{plan.registry} is being read for the first time"))
     return (partial(_follow, plan, place),)
 
@@ -146,8 +138,9 @@ def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
         time.sleep(1.0)
 
 
-def _prepare(plan: Plan) -> Path:
-    """Make this server's folder for metrics, and remove those of servers that were killed."""
+@contextmanager
+def _shared_folder(plan: Plan) -> Iterator[Path]:
+    """Make the folder in which this server's processes share their numbers; those of servers that were killed go, too."""
     plan.scratch.mkdir(parents=True, exist_ok=True)
     for folder in plan.scratch.iterdir():
         if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists():
@@ -156,4 +149,7 @@ def _prepare(plan: Plan) -> Path:
     shutil.rmtree(shared, ignore_errors=True)
     shared.mkdir()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
-    return shared
+    try:
+        yield shared
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)

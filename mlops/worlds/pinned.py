@@ -39,15 +39,20 @@ class Pinned:
 
 
 def source_pattern(usecase: UseCase, store: Store) -> str:
-    """Return the absolute source pattern; the use case's `data.py`, where there is one, first fetches what is missing."""
+    """Return the absolute source pattern; the use case's `data.py`, where there is one, first fetches what this machine's store lacks."""
     pattern = usecase.source.pattern
-    if Path(pattern).is_absolute():
+    if Path(pattern).is_absolute() or "://" in pattern:
         return pattern
-    folder = store.data / usecase.name
+    if not store.objects:
+        fetch(usecase, store)
+    return f"{store.source(usecase.name)}/{pattern}"
+
+
+def fetch(usecase: UseCase, store: Store) -> None:
+    """Let the use case's `data.py`, where there is one, write what is missing below this machine's `data/<usecase>/`."""
     fetcher = usecase.folder / "data.py"
     if fetcher.is_file():
-        load(reference(fetcher)).write_spans(folder)
-    return str(folder / pattern)
+        load(reference(fetcher)).write_spans(store.data / usecase.name)
 
 
 def pin(usecase: UseCase, pipeline: str, span: Span, store: Store) -> Pinned:
@@ -58,7 +63,7 @@ def pin(usecase: UseCase, pipeline: str, span: Span, store: Store) -> Pinned:
     compiled = compiled_file(usecase, pipeline, store)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled)
-    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": str(store.models)}
+    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": store.registry}
     pinned = Pinned(compiled, parameters, code_digest(STEPS))
     parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
     declared = localrun.load(compiled).root.input_parameters
@@ -74,7 +79,7 @@ def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
 
 def _fresh(name: str, store: Store) -> dict[str, Any]:
     """A new submission, up against whoever is in production."""
-    current = open_registry(str(store.models)).pointer(name)
+    current = open_registry(store.registry).pointer(name)
     return {"champion": str(current or ""), "submission": uuid.uuid4().hex}
 
 
@@ -84,7 +89,7 @@ def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
     Without this rule a rerun would compare a model with itself; with any other rule a push could come from a cache
     although the registry has moved on since.
     """
-    current = open_registry(str(store.models)).pointer(name)
+    current = open_registry(store.registry).pointer(name)
     made = (summary for summary in summaries(store) if (summary["pushed_model"] or {}).get("name") == name)
     maker = next((summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None)
     if maker is None or current is None or maker["pushed_model"]["digest"] != current.digest:

@@ -42,7 +42,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> Release:
     decisions, closed = _decisions(run)
     if closed and not override:
         raise GateClosed("; ".join(closed) + '; to push all the same, say why with --override "..."')
-    target = Target(submission.usecase, str(store.models), str(run.parameters.get("champion", "")))
+    target = Target(submission.usecase, store.registry, str(run.parameters.get("champion", "")))
     said = about(target, examples.path, decisions) | {"run": run_id, "by_hand": True}
     if override:
         said |= {"override": {"reason": override, "closed": list(closed)}}
@@ -86,6 +86,6 @@ def _record(store: Store, facts: RunFacts, version: ModelVersion, model: localru
         state="SUCCEEDED",
         started=datetime.now(UTC),
         inputs={"model": ArtifactFacts(model.type, model.uri, model.digest)},
-        outputs={"version": release(version.name, version.version, version.digest, str(version.path))},
+        outputs={"version": release(version.name, version.version, version.digest, version.address)},
     )
     open_metadata(store.metadata).record(replace(facts, tasks=(*facts.tasks, task)))

@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.ingest_examples.csv_rows import CsvOptions, Fault, Rejects, read_csv
 from components.ingest_examples.features import FeatureType, Kind
-from components.ingest_examples.source import SourceFile
+from components.ingest_examples.source import Place, SourceFile
 from mlops.core.errors import DataError
 from mlops.core.user_code import resolve
 from mlops.serving.bulk import BATCH_ROWS, Bulk, read_json_lines
@@ -44,7 +44,7 @@ class _Cell(FeatureType):
 class _NoRejects(Rejects):
     """Lets no row be left out: every row of the file gets a prediction."""
 
-    def add(self, fault: Fault, path: Path) -> None:
+    def add(self, fault: Fault, path: Place) -> None:
         """Stop at the row; DataError names its file, line and column."""
         place = f"{path}:{fault.line}:{fault.column}" if fault.column else f"{path}:{fault.line}"
         raise DataError(f"{place}: {fault.reason}; correct the row")

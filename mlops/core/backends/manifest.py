@@ -30,15 +30,19 @@ class Manifest:
     @property
     def digest(self) -> str:
         """Digest of the saved model as a whole, the same as `mlops.core.digest.of_folder` gives for it."""
-        return total(self.files)
+        return digest.of_named(self.files)
+
+    def content(self) -> bytes:
+        """Write it out under its seal."""
+        body = {"format": FORMAT, "name": self.name, "version": self.version, "created": self.created, "digest": self.digest}
+        body |= {"files": dict(self.files), "about": dict(self.about)}
+        return (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
     def stage(self, saved_model: Path, folder: Path) -> Path:
         """Copy a saved model to a folder that nobody takes for a version, with the manifest, all of it on the disk."""
         staged = folder / f"{durable.STAGING}{self.version}"
         _copy(saved_model, staged, self.files)
-        body = {"format": FORMAT, "name": self.name, "version": self.version, "created": self.created, "digest": self.digest}
-        body |= {"files": dict(self.files), "about": dict(self.about)}
-        durable.write(staged / FILE, (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+        durable.write(staged / FILE, self.content())
         durable.sync(staged)
         return staged
 
@@ -47,16 +51,23 @@ class Manifest:
         """Read the manifest of a version's folder; CorruptArtifact when it is missing, half-written or changed."""
         path = folder / FILE
         try:
-            body = json.loads(path.read_bytes())
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise CorruptArtifact(f"{path}: a version without a manifest was never published; remove the folder") from None
+        return cls.parse(content, str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> "Manifest":
+        """Read a manifest's content; CorruptArtifact, which says where it lies, when it is half-written or changed."""
+        try:
+            body = json.loads(content)
             seal = body.pop("seal")
             manifest = cls(body["name"], body["version"], body["created"], body["files"], body["about"])
             sealed = seal == _seal(body) and body["format"] == FORMAT and body["digest"] == manifest.digest
-        except FileNotFoundError:
-            raise CorruptArtifact(f"{path}: a version without a manifest was never published; remove the folder") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptArtifact(f"{path}: wanted a manifest, got {type(error).__name__}: {error}; roll back, then publish the model again") from None
-        if not sealed:
-            raise CorruptArtifact(f"{path}: the manifest was changed after it was written; roll back, then publish the model again")
+            raise CorruptArtifact(f"{where}: wanted a manifest, got {type(error).__name__}: {error}; roll back, then publish the model again") from None
+        if not sealed or not all(map(_is_inside, manifest.files)):
+            raise CorruptArtifact(f"{where}: the manifest was changed after it was written; roll back, then publish the model again")
         return manifest
 
     def verify(self, folder: Path) -> None:
@@ -72,9 +83,9 @@ class Manifest:
                 raise CorruptArtifact(f"{folder / name}: wanted {wanted}, got {got}; roll back, then publish the model again")
 
 
-def total(files: Mapping[str, str]) -> str:
-    """Digest over files whose own digests are known."""
-    return digest.of_bytes("".join(f"{name}\0{of}\n" for name, of in sorted(files.items())).encode())
+def _is_inside(name: str) -> bool:
+    """Whether a file's name can only lie below the version's folder."""
+    return not {"", ".", ".."} & set(name.split("/")) and "\0" not in name
 
 
 def scan(saved_model: Path) -> dict[str, str]:

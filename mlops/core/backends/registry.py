@@ -9,7 +9,11 @@ from typing import Any, Protocol
 
 from mlops.core.errors import RegistryError
 
-BACKENDS = {"": "mlops.core.backends.local_registry:LocalRegistry", "file": "mlops.core.backends.local_registry:LocalRegistry"}
+BACKENDS = {
+    "": "mlops.core.backends.local_registry:LocalRegistry",
+    "file": "mlops.core.backends.local_registry:LocalRegistry",
+    "s3": "mlops.core.backends.object_registry:ObjectRegistry",
+}
 """Scheme of a registry's root -> module:class, imported when it is opened."""
 
 VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -46,13 +50,15 @@ class ModelVersion:
     name: str
     version: int
     path: Path
-    """The folder that TensorFlow Serving would load."""
+    """The folder on this machine that TensorFlow Serving would load; of a registry elsewhere, the copy that `get` brings."""
     digest: str
     """Over all files of the saved model; the same model has the same digest wherever it lies."""
     created: str
     """When it was published, ISO 8601 in UTC; for people, never for order."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from: data spans, digests, decisions."""
+    address: str = ""
+    """Where it lies for everybody: a path, or an address in an object store."""
 
     @property
     def reference(self) -> str:
@@ -76,7 +82,10 @@ class Registry(Protocol):
         """Return a version after checking every byte; RegistryError when there is none, CorruptArtifact when it is not whole."""
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """Return the versions that are whole, oldest first."""
+        """Return the versions that are whole, oldest first; those of a registry elsewhere by their manifests alone."""
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of the versions in order without reading them."""
 
     def verify(self, version: ModelVersion) -> None:
         """Check every byte of a version again; CorruptArtifact names the file that differs."""
@@ -114,15 +123,18 @@ def is_version(text: str) -> bool:
     return VERSION.fullmatch(text) is not None and int(text) <= LAST_VERSION
 
 
-def open_registry(root: str) -> Registry:
-    """Open the registry at a root (a path, or an address whose scheme names the backend); RegistryError when no backend knows it."""
+def open_registry(root: str, cache: Path | None = None) -> Registry:
+    """Open the registry at a root, a path or an address whose scheme names the backend; RegistryError when no backend knows it.
+
+    `cache` is the folder for versions of a registry elsewhere, laid out as a local one; without it, one below the temporary folder.
+    """
     scheme, separator, rest = root.partition("://")
     if not separator:
         scheme, rest = "", root
     if scheme not in BACKENDS or not rest:
-        raise RegistryError(f"wanted a registry as a path or file:// address, got {root!r}")
+        raise RegistryError(f"wanted a registry as a path, an s3:// or a file:// address, got {root!r}")
     module, _, name = BACKENDS[scheme].partition(":")
-    registry: Registry = getattr(importlib.import_module(module), name)(Path(rest))
+    registry: Registry = getattr(importlib.import_module(module), name).opened(root, cache)
     return registry
 
 

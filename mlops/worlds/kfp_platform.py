@@ -1,0 +1,107 @@
+"""What a cluster is told of the steps' pods beyond the compiled file: settings of a deployment, never of a use case.
+
+The compiled pipeline goes to every world as it is. What differs between clusters (where the store's keys are, who runs the
+containers, how images are pulled) is written into the platform document beside it when a run is submitted.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlops.core.errors import UsageError
+from pipelines.steps import Resources
+
+STORE_INPUTS = frozenset({"source", "registry"})
+"""A step with one of these parameters reads or writes the store, and only such a step is given its keys."""
+STORE_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_REGION", "MLOPS_STORE")
+STORE_KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """How the pods of steps run on one cluster."""
+
+    config_map: str = "mlops-store"
+    """Holds where the store is; one key per environment variable."""
+    secret: str = "mlpipeline-minio-artifact"  # noqa: S105 - the name of a Secret
+    """Holds the store's keys; empty where a workload identity takes their place."""
+    pull_policy: str = "IfNotPresent"
+    user: int = 10001
+    """Numeric, so that Kubernetes can see that it is not root."""
+    cpu: str = ""
+    """Processors set aside for every step, in the place of what the use case says; empty keeps that."""
+    memory: str = ""
+    """The same for memory."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "PodSettings":
+        """Read what an environment overrides: MLOPS_STEP_CPU, MLOPS_STEP_MEMORY, MLOPS_PULL_POLICY, MLOPS_STORE_SECRET."""
+        cpu, memory = environment.get("MLOPS_STEP_CPU", ""), environment.get("MLOPS_STEP_MEMORY", "")
+        try:
+            Resources.model_validate({key: value for key, value in (("cpu", cpu), ("memory", memory)) if value})
+        except ValueError as error:
+            raise UsageError(f"MLOPS_STEP_CPU={cpu!r}, MLOPS_STEP_MEMORY={memory!r}: wanted amounts such as 250m and 512Mi") from error
+        policy = environment.get("MLOPS_PULL_POLICY") or cls.pull_policy
+        if policy not in ("Always", "IfNotPresent", "Never"):
+            raise UsageError(f"MLOPS_PULL_POLICY={policy!r}: wanted Always, IfNotPresent or Never")
+        return cls(secret=environment.get("MLOPS_STORE_SECRET", cls.secret), pull_policy=policy, cpu=cpu, memory=memory)
+
+
+def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) -> str:
+    """Return a compiled pipeline as it is submitted: the same pipeline, with a platform document for this cluster.
+
+    Only what a person asked for by name changes the pipeline itself: no cache, or another amount set aside for steps.
+    """
+    documents = list(yaml.load_all(compiled.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    spec = documents[0]
+    platform = documents[1] if len(documents) > 1 else {}
+    pods = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {}).setdefault("executors", {})
+    for label, executor in spec["deploymentSpec"]["executors"].items():
+        if "container" not in executor:
+            continue
+        pods[label] = {**pods.get(label, {}), **_pod(settings, uses_store=label in _store_users(spec))}
+        _set_aside(executor["container"], settings)
+    if not cache:
+        for task in _tasks(spec):
+            task["cachingOptions"] = {}
+    return yaml.safe_dump_all([spec, platform], sort_keys=True)
+
+
+def _pod(settings: PodSettings, *, uses_store: bool) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "imagePullPolicy": settings.pull_policy,
+        "securityContext": {"runAsUser": settings.user, "runAsGroup": settings.user, "runAsNonRoot": True},
+    }
+    if uses_store:
+        settings_keys = [{"configMapKey": name, "envVar": name} for name in STORE_SETTINGS]
+        pod["configMapAsEnv"] = [{"configMapName": settings.config_map, "keyToEnv": settings_keys}]
+    if uses_store and settings.secret:
+        keys = [{"secretKey": key, "envVar": name} for key, name in STORE_KEYS.items()]
+        pod["secretAsEnv"] = [{"secretName": settings.secret, "keyToEnv": keys}]
+    return pod
+
+
+def _store_users(spec: Mapping[str, Any]) -> set[str]:
+    """Labels of the executors whose component takes an address of the store."""
+    return {
+        component["executorLabel"]
+        for component in spec["components"].values()
+        if "executorLabel" in component and STORE_INPUTS & component.get("inputDefinitions", {}).get("parameters", {}).keys()
+    }
+
+
+def _set_aside(container: dict[str, Any], settings: PodSettings) -> None:
+    """Put the deployment's own requests in the place of the use case's, in both spellings that kfp's compiler writes."""
+    resources = container.setdefault("resources", {})
+    for kind, amount in (("Cpu", settings.cpu), ("Memory", settings.memory)):
+        if amount:
+            resources[f"resource{kind}Request"] = amount
+            resources.pop(f"{kind.lower()}Request", None)
+
+
+def _tasks(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for component in (spec["root"], *spec["components"].values()):
+        yield from component.get("dag", {}).get("tasks", {}).values()

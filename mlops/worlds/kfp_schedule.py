@@ -1,0 +1,167 @@
+"""Recurring runs on Kubeflow Pipelines: each slot starts a small pipeline that pins and submits the real one.
+
+A bare recurring run knows no new span and no champion, so it cannot pin (see docs/adr): what recurs is `mlops submit` itself, in
+the cluster, in the image whose code the schedule was applied from.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlops.core.errors import UsageError
+from mlops.core.images import image
+from mlops.core.user_code import ROOT
+from mlops.worlds.kfp import EXPERIMENT, explained, open_client
+from mlops.worlds.kfp_connection import NAMESPACE
+from mlops.worlds.kfp_platform import PodSettings, for_cluster
+from pipelines.compiled import write_compiled
+from pipelines.config import UseCase
+from pipelines.schedule import Schedule
+
+API = f"http://ml-pipeline.{NAMESPACE}:8888"
+"""The pipelines' API as a pod in the cluster reaches it."""
+PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_STORE_SECRET")
+"""Settings of the deployment that the submissions of a schedule keep."""
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Recurring:
+    """A recurring run that the deployment keeps."""
+
+    id: str
+    name: str
+    cron: str
+    """Five fields, UTC."""
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `apply` found and did."""
+
+    current: Recurring
+    created: bool
+    removed: tuple[Recurring, ...] = field(default=())
+
+
+class Schedules:
+    """The recurring runs of one deployment that belong to this project."""
+
+    def __init__(self, api: str, environment: Mapping[str, str]) -> None:
+        self._api = api
+        self._environment = {name: environment[name] for name in PASSED_ON if environment.get(name)}
+        self._settings = PodSettings.of(environment)
+        self._client = open_client(api)
+
+    def apply(self, usecase: UseCase) -> Applied:
+        """Make the deployment's schedule of a use case what its configuration says; a second call changes nothing.
+
+        The new one is created before the old ones are removed, so a failure in between leaves a schedule, never none. A new one
+        starts with its next slot: those that passed while there was none, or another, are not made up for.
+        Raises UsageError for a use case that has no schedule or does not lie in the images.
+        """
+        if usecase.schedule is None:
+            raise UsageError(f"{usecase.folder / 'config.yaml'}: schedule is missing; wanted at least its cron, such as: schedule: {{cron: '0 6 * * 1'}}")
+        _check_in_images(usecase)
+        with tempfile.TemporaryDirectory() as scratch:
+            sent = Path(scratch) / "pipeline.yaml"
+            sent.write_text(self._trigger(usecase, usecase.schedule), encoding="utf-8")
+            name = f"{_prefix(usecase.name)}{_fingerprint(sent, usecase.schedule)}"
+            found = self.of(usecase.name)
+            same = [one for one in found if one.name == name and one.enabled]
+            current = same[0] if same else self._create(name, sent, usecase.schedule)
+        others = tuple(one for one in found if one.id != current.id)
+        for other in others:
+            self._delete(other)
+        return Applied(current, created=not same, removed=others)
+
+    def of(self, usecase: str = "") -> list[Recurring]:
+        """Return the recurring runs of a use case, or of all."""
+        return sorted((one for one in self._all() if one.name.startswith(_prefix(usecase))), key=lambda one: one.name)
+
+    def delete(self, usecase: str) -> list[Recurring]:
+        """Remove the recurring runs of a use case and return them; runs that have begun go on."""
+        found = self.of(usecase)
+        for one in found:
+            self._delete(one)
+        return found
+
+    def _trigger(self, usecase: UseCase, schedule: Schedule) -> str:
+        """The small pipeline of a schedule, as it is sent."""
+        with tempfile.TemporaryDirectory() as scratch:
+            compiled = Path(scratch) / "pipeline.yaml"
+            write_compiled(trigger(usecase.name, schedule, self._environment), compiled)
+            return for_cluster(compiled, self._settings)
+
+    def _create(self, name: str, sent: Path, schedule: Schedule) -> Recurring:
+        with explained(self._api):
+            experiment = self._client.create_experiment(EXPERIMENT)
+            made = self._client.create_recurring_run(
+                experiment_id=experiment.experiment_id,
+                job_name=name,
+                description=f"mlops schedule apply; {schedule.cron} UTC",
+                cron_expression=f"0 {schedule.cron}",
+                max_concurrency=schedule.max_concurrency,
+                no_catchup=True,
+                pipeline_package_path=str(sent),
+            )
+        return _recurring(made)
+
+    def _all(self) -> Iterator[Recurring]:
+        token = ""
+        while True:
+            with explained(self._api):
+                page = self._client.list_recurring_runs(page_token=token, page_size=_PAGE)
+            yield from map(_recurring, page.recurring_runs or ())
+            token = page.next_page_token or ""
+            if not token:
+                return
+
+    def _delete(self, one: Recurring) -> None:
+        with explained(self._api):
+            self._client.delete_recurring_run(one.id)
+
+
+def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> Any:
+    """Wire the pipeline of one step that submits a use case's pipeline, as a person would from a terminal."""
+    from kfp import dsl  # noqa: PLC0415 - only compiling has kfp
+
+    words = ["submit", usecase, "--to", "kfp", "--pipeline", schedule.pipeline]
+    words += ["--span", "newest"] if schedule.span == "newest" else []
+
+    @dsl.container_component
+    def submit_run(registry: str) -> dsl.ContainerSpec:  # noqa: ARG001 - a step that names the registry is given the store
+        return dsl.ContainerSpec(image=image("data"), command=["mlops"], args=words)
+
+    @dsl.pipeline(name=f"{usecase.replace('_', '-')}-trigger", description=f"Pins and submits {schedule.pipeline} of {usecase}.")
+    def retraining(registry: str = "") -> None:
+        task = submit_run(registry=registry)
+        task.set_caching_options(False)  # each slot is a submission of its own
+        task.set_cpu_request("100m").set_cpu_limit("1").set_memory_request("256Mi").set_memory_limit("1Gi")
+        for name, value in {"KFP_ENDPOINT": API, "MLOPS_HOME": "/tmp/mlops", **variables}.items():  # noqa: S108 - the pod's own
+            task.set_env_variable(name, value)
+
+    return retraining
+
+
+def _prefix(usecase: str) -> str:
+    return f"mlops-{usecase}-" if usecase else "mlops-"
+
+
+def _fingerprint(sent: Path, schedule: Schedule) -> str:
+    """Twelve digits that change with anything a schedule does."""
+    return hashlib.sha256(sent.read_bytes() + schedule.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _recurring(said: Any) -> Recurring:
+    cron = said.trigger.cron_schedule.cron if said.trigger and said.trigger.cron_schedule else ""
+    return Recurring(said.recurring_run_id, said.display_name, cron.partition(" ")[2], said.status == "ENABLED")
+
+
+def _check_in_images(usecase: UseCase) -> None:
+    if not usecase.folder.is_relative_to(ROOT / "usecases"):
+        raise UsageError(f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; copy it there, then: mlops images build")

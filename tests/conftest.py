@@ -1,0 +1,3 @@
+from tests.object_store import bucket, object_store
+
+__all__ = ["bucket", "object_store"]

@@ -1,0 +1,159 @@
+"""flight_delay on the local cluster: the same file as on this machine, the same decisions, and a server that answers the same."""
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.cluster.reach import forwarded
+from mlops.cluster.site import NAMESPACE
+from mlops.core.examples import read_schema
+from mlops.worlds.kfp_connection import Connection
+from pipelines.config import USECASES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+NAME = "flight_delay"
+SERVED_WITHIN = 180.0
+"""Seconds in which the server must have found a new model."""
+CLOSE = 1e-6
+"""Largest difference between two machines' numbers; threads add up in another order."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A terminal with `mlops` in it, and a store of its own."""
+
+    home: Path
+
+    def say(self, *words: str, exits: int = 0) -> Any:
+        command = [sys.executable, "-m", "mlops.cli.main", *words, "--json"]
+        done = subprocess.run(command, env={**os.environ, "MLOPS_HOME": str(self.home)}, capture_output=True, text=True, timeout=3000, check=False)
+        assert done.returncode == exits, f"{words}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(scope="module")
+def here(desk: Desk) -> Any:
+    """The run on this machine."""
+    return desk.say("run", NAME)
+
+
+@pytest.fixture(scope="module")
+def there(desk: Desk, cluster: Connection) -> Any:
+    """The run on the cluster, submitted from the same store."""
+    desk.say("data", "push", NAME, "--to", "kfp")
+    return desk.say("submit", NAME, "--to", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30"))
+
+
+def test_both_ran_one_file(desk: Desk, here: Any, there: Any) -> None:
+    def compiled(run: Any, name: str) -> Any:
+        return next(yaml.safe_load_all((desk.home / "runs" / run["run_id"] / name).read_text(encoding="utf-8")))
+
+    assert compiled(here, "pipeline.yaml") == compiled(there, "pipeline.yaml") == compiled(there, "submitted.yaml")
+
+
+def test_both_were_pinned_to_the_same_data(here: Any, there: Any) -> None:
+    assert {key: here["parameters"][key] for key in ("span", "data")} == {key: there["parameters"][key] for key in ("span", "data")}
+
+
+def test_every_gate_decided_the_same_from_the_same_numbers(here: Any, there: Any) -> None:
+    checks = {(decision["gate"], check["rule"], check["slice"]): check for decision in here["decisions"] for check in decision["checks"]}
+    found = {(decision["gate"], check["rule"], check["slice"]): check for decision in there["decisions"] for check in decision["checks"]}
+    # A cluster that was used before has a champion, so there are checks against it too.
+    assert checks.keys() <= found.keys()
+    for key, check in checks.items():
+        assert found[key]["verdict"] == check["verdict"], key
+        if _is_a_time(key):
+            continue
+        assert _same(check["observed"], found[key]["observed"]), (key, check["observed"], found[key]["observed"])
+
+
+def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(desk: Desk, here: Any, there: Any, server: str) -> None:
+    assert there["pushed_model"], there["headline"]
+    rows = _rows()
+    wanted = desk.say("predict", NAME, str(USECASES / NAME / "sample.csv"))["predictions"][: len(rows)]
+    got = _ask(server, rows)
+    assert len(got) == len(wanted) > 0
+    assert all(_same(_flat(a), _flat(b)) for a, b in zip(got, wanted, strict=True)), list(zip(got, wanted, strict=True))[:3]
+
+
+def test_the_same_run_again_takes_every_result_from_the_cache(desk: Desk, there: Any) -> None:
+    again = desk.say("submit", NAME, "--to", "kfp", "--wait", "--deadline", "30")
+    assert {task["name"]: task["cached"] for task in again["tasks"] if not task["cached"]} == {}
+    assert again["pushed_model"] == there["pushed_model"]
+
+
+def test_a_schedule_is_applied_once_listed_and_removed(desk: Desk, cluster: Connection) -> None:
+    first = desk.say("schedule", "apply", NAME, "--to", "kfp")
+    again = desk.say("schedule", "apply", NAME, "--to", "kfp")
+    listed = desk.say("schedule", "list", NAME, "--to", "kfp")["schedules"]
+    removed = desk.say("schedule", "delete", NAME, "--to", "kfp")["removed"]
+    assert (again["created"], again["current"]) == (False, first["current"])
+    assert [one["id"] for one in listed] == [one["id"] for one in removed] == [first["current"]["id"]]
+    assert desk.say("schedule", "list", NAME, "--to", "kfp")["schedules"] == []
+
+
+@pytest.fixture(scope="module")
+def server(there: Any) -> Iterator[str]:
+    """The model server in the cluster, once it answers with the version that was pushed."""
+    with forwarded("model-server", NAMESPACE, 8501) as address:
+        deadline = time.monotonic() + SERVED_WITHIN
+        while not _serves(address, there["pushed_model"]["version"]):
+            assert time.monotonic() < deadline, f"version {there['pushed_model']['version']} is not served after {SERVED_WITHIN:g} s"
+            time.sleep(1)
+        yield address
+
+
+def _serves(address: str, version: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/v1/models/{NAME}/versions/{version}", timeout=10) as answer:
+            return any(one["state"] == "AVAILABLE" for one in json.load(answer)["model_version_status"])
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _ask(address: str, rows: list[dict[str, Any]]) -> list[Any]:
+    request = urllib.request.Request(f"{address}/v1/models/{NAME}:predict", json.dumps({"instances": rows}).encode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return list(json.load(answer)["predictions"])
+
+
+def _rows(count: int = 20) -> list[dict[str, Any]]:
+    """The first rows of the sample as a client would send them, typed by the curated schema, without the label."""
+    kinds = {feature.name: {1: str, 2: int, 3: float}[feature.type] for feature in read_schema(USECASES / NAME / "schema.pbtxt").feature}
+    with (USECASES / NAME / "sample.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))[:count]
+    return [{name: kinds[name](value) for name, value in row.items() if value != "" and name != "late"} for row in rows]
+
+
+def _flat(prediction: Any) -> float:
+    while isinstance(prediction, list):
+        (prediction,) = prediction
+    return float(prediction)
+
+
+def _is_a_time(key: tuple[str, str, str]) -> bool:
+    return any(word in key[1] for word in ("latency", "seconds", "starts"))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE)
+    return bool(one == other)

@@ -1,0 +1,408 @@
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.core import digest, objects
+from mlops.core.backends.local_registry import LocalRegistry
+from mlops.core.backends.object_registry import ObjectRegistry
+from mlops.core.backends.registry import find, open_registry
+from mlops.core.errors import CorruptArtifact, MlopsError, RegistryError, StoreError, UsageError
+from tests.object_store import Calls
+from tests.unit.backends.test_local_registry import model
+
+FROZEN = datetime(2013, 11, 3, 1, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(bucket: str, tmp_path: Path) -> ObjectRegistry:
+    return ObjectRegistry(f"{bucket}/models", tmp_path / "cache", clock=lambda: FROZEN)
+
+
+def elsewhere(registry: ObjectRegistry, folder: Path) -> ObjectRegistry:
+    """The same registry, seen from another machine."""
+    return ObjectRegistry(registry.root, folder)
+
+
+def _state(registry: ObjectRegistry) -> Any:
+    champion = registry.pointer("m")
+    return [(version.version, version.digest) for version in registry.versions("m")], str(champion or "")
+
+
+def test_a_published_version_comes_down_as_a_version_of_a_local_registry(registry: ObjectRegistry, tmp_path: Path) -> None:
+    source = model(tmp_path / "m")
+    version = registry.publish("flight_delay", source, {"spans": [1, 2, 3], "rate": 0.25})
+    assert version.path == tmp_path / "cache" / "flight_delay" / "1"
+    assert version.address == f"{registry.root}/flight_delay/1"
+    assert version.digest == digest.of_folder(source)
+    assert (version.about, version.created) == ({"spans": [1, 2, 3], "rate": 0.25}, "2013-11-03T01:30:00+00:00")
+    here = LocalRegistry(tmp_path / "cache").get("flight_delay", 1)
+    assert (here.digest, here.about, here.created) == (version.digest, version.about, version.created)
+    assert (version.path / "manifest.json").read_bytes() == objects.read(f"{version.address}/manifest.json")
+    assert registry.names() == ["flight_delay"]
+    assert registry.champion("flight_delay") is None
+    assert {entry.address.removeprefix(f"{version.address}/") for entry in objects.below(version.address)} == {
+        "saved_model.pb", "variables/variables.data-00000-of-00001", "assets.extra/features.json", "manifest.json",
+    }  # fmt: skip
+
+
+def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(registry: ObjectRegistry, tmp_path: Path) -> None:
+    other, version = registry.publish("a", model(tmp_path / "a", "a"), {}), registry.publish("b", model(tmp_path / "b", "b"), {})
+    opened = open_registry(registry.root, tmp_path / "other")
+    assert opened.get("b", 1).path == tmp_path / "other" / "b" / "1"
+    assert find(registry.root, version.reference).digest == version.digest
+    with pytest.raises(RegistryError, match="no such version under a, b"):
+        find(registry.root, f"1@sha256:{'0' * 64}")
+    assert opened.verify(other) is None
+
+
+def test_a_model_of_another_content_is_refused_before_it_is_brought(registry: ObjectRegistry, tmp_path: Path) -> None:
+    registry.publish("m", model(tmp_path / "a"), {})
+    with pytest.raises(RegistryError, match="start a new run"):
+        elsewhere(registry, tmp_path / "other").resolve("m", f"1@sha256:{'0' * 64}")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_same_model_again_is_the_version_it_has(registry: ObjectRegistry, tmp_path: Path) -> None:
+    first = registry.publish("m", model(tmp_path / "a"), {})
+    assert registry.publish("m", model(tmp_path / "b"), {"other": 1}) == first
+    assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 2
+
+
+def test_a_deleted_number_never_comes_back_not_even_for_the_same_model(registry: ObjectRegistry, tmp_path: Path) -> None:
+    registry.publish("m", model(tmp_path / "a", "a"), {})
+    second = registry.publish("m", model(tmp_path / "b", "b"), {})
+    for entry in objects.below(second.address):
+        objects.delete(entry.address)
+    assert registry.numbers("m") == [1]
+    assert registry.publish("m", model(tmp_path / "b2", "b"), {}).version == 3
+    assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 4
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "", ".", "a/b", "ü", "-x", "x" * 64])
+def test_a_name_is_never_a_path(registry: ObjectRegistry, tmp_path: Path, name: str) -> None:
+    with pytest.raises(RegistryError, match="wanted a model name"):
+        registry.publish(name, model(tmp_path / "a"), {})
+
+
+@pytest.mark.parametrize("root", ["s3://", "s3://bucket/../x", "s3://B/x", "s3://bucket//x", "s3://bucket/a?b"])
+def test_an_address_that_cannot_be_one_is_the_users_error(root: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, RegistryError), match=r"s3://"):
+        open_registry(root, tmp_path)
+
+
+def _remove(address: str) -> None:
+    objects.delete(address)
+
+
+def _flip(address: str) -> None:
+    content = bytearray(objects.read(address))
+    content[len(content) // 2] ^= 1
+    objects.write(address, bytes(content))
+
+
+def _truncate(address: str) -> None:
+    objects.write(address, objects.read(address)[:-2])
+
+
+FILES = ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets.extra/features.json", "manifest.json"]
+
+
+@pytest.mark.parametrize("damage", [_remove, _flip, _truncate])
+@pytest.mark.parametrize("name", FILES)
+def test_a_version_that_is_not_whole_is_never_handed_out(registry: ObjectRegistry, tmp_path: Path, name: str, damage: Callable[[str], None]) -> None:
+    first = registry.publish("m", model(tmp_path / "a", "a"), {})
+    registry.promote("m", 1)
+    second = registry.publish("m", model(tmp_path / "b", "b"), {})
+    registry.promote("m", 2)
+    damage(f"{second.address}/{name}")
+    away = elsewhere(registry, tmp_path / "other")
+    gone = (damage, name) == (_remove, "manifest.json")  # a folder without a manifest was never published
+    for refused in (lambda: away.get("m", 2), lambda: away.verify(second), lambda: away.champion("m"), lambda: away.promote("m", 2)):
+        with pytest.raises(RegistryError if gone else CorruptArtifact):
+            refused()
+    assert not (tmp_path / "other" / "m" / "2").exists()
+    assert away.problems("m")
+    assert away.rollback("m").digest == first.digest
+    assert away.publish("m", model(tmp_path / "again", "b"), {}).version == 3
+
+
+def test_a_broken_copy_is_brought_again_and_a_whole_one_is_not(registry: ObjectRegistry, tmp_path: Path) -> None:
+    version = registry.publish("m", model(tmp_path / "a"), {})
+    with Calls().watching() as calls:
+        assert registry.get("m", 1) == version
+    assert "put_object" not in calls.names
+    assert calls.count <= 4
+    for damage in (
+        lambda: (version.path / "saved_model.pb").write_text("x"),
+        lambda: shutil.rmtree(version.path),
+        lambda: (version.path / "more").write_text(""),
+    ):
+        damage()
+        assert registry.get("m", 1) == version
+        assert LocalRegistry(tmp_path / "cache").versions("m")[0].digest == version.digest
+    assert [path.name for path in version.path.parent.iterdir() if path.name.startswith(".staging")] == []
+
+
+def test_a_manifest_cannot_name_a_file_outside_its_folder(registry: ObjectRegistry, tmp_path: Path) -> None:
+    from mlops.core.backends.manifest import Manifest
+
+    version = registry.publish("m", model(tmp_path / "a"), {})
+    for name in ("../../../evil", "/evil", "a//b", "./saved_model.pb"):
+        objects.write(f"{version.address}/manifest.json", Manifest("m", 1, "", {name: version.digest}, {}).content())
+        with pytest.raises(CorruptArtifact):
+            registry.get("m", 1)
+
+
+def test_a_version_copied_to_another_number_does_not_count(registry: ObjectRegistry, tmp_path: Path) -> None:
+    first = registry.publish("m", model(tmp_path / "a"), {})
+    for entry in objects.below(first.address):
+        objects.write(entry.address.replace("/m/1/", "/m/5/"), objects.read(entry.address))
+    assert registry.versions("m") == [first]
+    assert "cannot be copied" in registry.problems("m")[0]
+    assert registry.publish("m", model(tmp_path / "b", "b"), {}).version == 6
+
+
+def test_the_pointer_moves_and_moves_back_and_keeps_its_history(registry: ObjectRegistry, tmp_path: Path) -> None:
+    versions = [registry.publish("m", model(tmp_path / text, text), {}) for text in "abc"]
+    for version in versions:
+        registry.promote("m", version.version)
+    registry.promote("m", 3)
+    assert registry.champion("m") == versions[2]
+    assert [registry.rollback("m").version for _ in range(2)] == [2, 1]
+    assert str(registry.pointer("m")) == versions[0].reference
+    with pytest.raises(RegistryError, match="no earlier version"):
+        registry.rollback("m")
+    assert [(move["action"], move["version"]) for move in registry.history("m")] == [
+        ("promote", 1), ("promote", 2), ("promote", 3), ("rollback", 2), ("rollback", 1),
+    ]  # fmt: skip
+    assert [registry.withdrawn("m", version.digest) for version in versions] == [False, True, True]
+
+
+def test_the_pointer_moves_only_from_where_it_was_seen(registry: ObjectRegistry, tmp_path: Path) -> None:
+    first, second, _third = (registry.publish("m", model(tmp_path / text, text), {}) for text in "abc")
+    registry.promote("m", 1, replacing="")
+    registry.promote("m", 2, replacing=first.reference)
+    registry.promote("m", 2, replacing=first.reference)  # a repeat after a crash
+    for seen in ["", first.reference]:
+        with pytest.raises(RegistryError, match=rf"but {second.reference} is; .*run the pipeline again"):
+            registry.promote("m", 3, replacing=seen)
+    assert registry.champion("m") == second
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"champion": {"version": "../1", "digest": "x"}, "previous": []}'])
+def test_a_broken_pointer_is_an_error_and_not_no_champion(registry: ObjectRegistry, tmp_path: Path, content: bytes) -> None:
+    registry.promote("m", registry.publish("m", model(tmp_path / "a"), {}).version)
+    objects.write(f"{registry.root}/m/.champion/{2:020d}.json", content)
+    with pytest.raises(CorruptArtifact, match="wanted a pointer"):
+        registry.champion("m")
+
+
+def test_what_is_not_there_is_named_with_what_is(registry: ObjectRegistry, tmp_path: Path) -> None:
+    registry.publish("flight_delay", model(tmp_path / "a"), {})
+    with pytest.raises(RegistryError, match="did you mean 'flight_delay'"):
+        registry.get("flight_dely", 1)
+    with pytest.raises(RegistryError, match="no version 2; known: 1"):
+        registry.get("flight_delay", 2)
+    with pytest.raises(RegistryError, match=r"no saved_model\.pb"):
+        registry.publish("flight_delay", tmp_path, {})
+    with pytest.raises(StoreError, match="no bucket 'not-there'"):
+        ObjectRegistry("s3://not-there/models", tmp_path).publish("m", model(tmp_path / "b"), {})
+
+
+class _Cut(OSError):
+    pass
+
+
+def _cut(method: str) -> None:
+    raise _Cut(f"{method} was cut")
+
+
+def _small(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "saved_model.pb").write_text(folder.name)
+    return folder
+
+
+def _push(registry: ObjectRegistry, source: Path) -> None:
+    registry.promote("m", registry.publish("m", source, {}).version)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(bucket: str, tmp_path: Path, answered: bool) -> None:
+    """Every call to the store is the one that fails once, before or after the store did what it was asked."""
+    old, new = _small(tmp_path / "old"), _small(tmp_path / "new")
+    met, at = True, 0
+    while met:
+        at += 1
+        registry = ObjectRegistry(f"{bucket}/{answered}{at}", tmp_path / "cache" / str(at))
+        _push(registry, old)
+        before = _state(registry)
+        with Calls(_cut, at, answered=answered).watching() as watched, contextlib.suppress(MlopsError):
+            _push(registry, new)
+        met = watched.count >= at
+        away = elsewhere(registry, tmp_path / "away" / str(at))
+        versions, champion = _state(away)
+        assert versions[: len(before[0])] == before[0]
+        assert champion in {before[1], f"2@{digest.of_folder(new)}"}
+        for version, model_digest in versions:
+            assert away.get("m", version).digest == model_digest
+        _push(registry, new)
+        assert _state(away) == ([*before[0], (2, digest.of_folder(new))], f"2@{digest.of_folder(new)}")
+        assert away.problems("m") == []
+    assert at > 20
+
+
+def test_a_push_that_never_came_to_its_end_is_named_and_does_not_stand_in_the_way(registry: ObjectRegistry, tmp_path: Path) -> None:
+    source = model(tmp_path / "a")
+    with Calls(_cut, 16).watching() as calls, pytest.raises(MlopsError):
+        registry.publish("m", source, {})
+    assert "put_object" in calls.names[4:]
+    assert registry.versions("m") == []
+    assert "push the same model again" in registry.problems("m")[0]
+    assert registry.publish("m", model(tmp_path / "b", "b"), {}).version == 2
+    assert registry.publish("m", source, {}).version == 1
+    assert registry.problems("m") == []
+
+
+def _publish(root: str, cache: Path, source: Path, barrier: Barrier) -> None:
+    barrier.wait()
+    registry = ObjectRegistry(root, cache)
+    registry.promote("m", registry.publish("m", source, {}).version)
+
+
+def test_processes_that_push_at_the_same_time_get_a_version_for_each_model(registry: ObjectRegistry, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    sources = [model(tmp_path / str(number), str(number // 2)) for number in range(4)]
+    caches = [tmp_path / f"cache-{number % 2}" for number in range(4)]
+    workers = [context.Process(target=_publish, args=(registry.root, cache, source, barrier)) for cache, source in zip(caches, sources, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [version.version for version in registry.versions("m")] == [1, 2]
+    assert registry.champion("m") is not None
+    assert registry.problems("m") == []
+
+
+def _compete(root: str, cache: Path, seen: str, version: int, barrier: Barrier) -> None:
+    registry = ObjectRegistry(root, cache)
+    barrier.wait()
+    try:
+        registry.promote("m", version, replacing=seen)
+    except RegistryError:
+        os._exit(3)
+
+
+def test_of_those_who_saw_the_same_champion_one_takes_its_place(registry: ObjectRegistry, tmp_path: Path) -> None:
+    versions = [registry.publish("m", model(tmp_path / str(number), str(number)), {}) for number in range(4)]
+    registry.promote("m", 1)
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(3)
+    workers = [
+        context.Process(target=_compete, args=(registry.root, tmp_path / "cache", versions[0].reference, version.version, barrier)) for version in versions[1:]
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert sorted(worker.exitcode for worker in workers) == [0, 3, 3]
+    winner = versions[1:][[worker.exitcode for worker in workers].index(0)]
+    assert registry.champion("m") == winner
+    assert len(registry.history("m")) == 2
+
+
+def _die(root: str, cache: Path, source: Path, at: int) -> None:
+    with Calls(lambda _: os.kill(os.getpid(), signal.SIGKILL), at).watching():
+        registry = ObjectRegistry(root, cache)
+        registry.promote("m", registry.publish("m", source, {}).version)
+
+
+def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(registry: ObjectRegistry, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    source = model(tmp_path / "a")
+    for at in sorted(random.Random(7).sample(range(2, 30), 6)):
+        worker = context.Process(target=_die, args=(registry.root, tmp_path / "cache", source, at))
+        worker.start()
+        worker.join(60)
+        assert worker.exitcode in {0, -signal.SIGKILL}
+        assert [version.version for version in registry.versions("m")] in ([], [1])
+    _push(registry, source)
+    assert registry.champion("m").version == 1
+    assert registry.problems("m") == []
+
+
+def test_a_store_that_ignores_the_condition_is_refused(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s3fs import S3FileSystem
+
+    original = S3FileSystem._call_s3
+
+    async def ignoring(files: Any, method: str, *args: Any, IfNoneMatch: str = "", **kwargs: Any) -> Any:  # noqa: N803 - S3's word
+        return await original(files, method, *args, **kwargs)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", ignoring)
+    for refused in (lambda: registry.publish("m", model(tmp_path / "a"), {}), lambda: registry.check_writable("m")):
+        with pytest.raises(StoreError, match="If-None-Match"):
+            refused()
+    assert registry.versions("m") == []
+
+
+def test_a_write_that_another_overwrote_is_not_taken_for_ones_own(registry: ObjectRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"{registry.root}/m/claim"
+    put_new = objects._put_new
+
+    def overtaken(to: str, content: bytes) -> bool:
+        refused = put_new(to, content)
+        objects.write(to, b"another's")
+        return refused
+
+    monkeypatch.setattr(objects, "_put_new", overtaken)
+    with pytest.raises(StoreError, match="keeps another's"):
+        objects.create(address, b"ours")
+
+
+def test_the_store_is_asked_whether_a_push_would_be_refused(registry: ObjectRegistry) -> None:
+    registry.check_writable("m")
+    assert objects.below(registry.root) == []
+
+
+def test_copies_lie_in_a_folder_of_this_user_alone(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    version = registry.publish("m", model(tmp_path / "a"), {})
+    own = tmp_path / "scratch" / f"mlops-models-{os.geteuid()}"
+    copies = ObjectRegistry(registry.root).get("m", 1)
+    assert copies.path.is_relative_to(own)
+    assert copies.digest == version.digest
+    assert own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o777)
+    with pytest.raises(RegistryError, match="of this user alone"):
+        ObjectRegistry(registry.root).get("m", 1)
+    own.rename(own.with_name("moved"))
+    own.symlink_to(own.with_name("moved"))
+    with pytest.raises(RegistryError, match="of this user alone"):
+        ObjectRegistry(registry.root).get("m", 1)
+
+
+def test_a_cache_that_cannot_be_written_is_named(registry: ObjectRegistry, tmp_path: Path) -> None:
+    registry.publish("m", model(tmp_path / "a"), {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RegistryError, match="set TMPDIR"):
+        elsewhere(registry, tmp_path / "file").get("m", 1)
+
+
+def test_the_states_of_the_pointer_are_readable_json(registry: ObjectRegistry, tmp_path: Path) -> None:
+    registry.promote("m", registry.publish("m", model(tmp_path / "a"), {}).version)
+    (state,) = objects.entries(f"{registry.root}/m/.champion")
+    assert json.loads(objects.read(state.address))["champion"]["version"] == 1

@@ -1,0 +1,117 @@
+"""A schedule is what the configuration says, once, whatever was there before and whatever fails in between."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from fake_kfp import FakeKfp, served
+
+from mlops.core.errors import MlopsError, UsageError
+from mlops.worlds.kfp_schedule import Schedules
+from pipelines.config import UseCase, find, load
+from pipelines.schedule import Schedule
+
+CREATE, DELETE = ("POST", "recurringruns"), ("DELETE", "recurringruns")
+
+
+@pytest.fixture
+def api(kfp: FakeKfp) -> Iterator[str]:
+    with served(kfp) as address:
+        yield address
+
+
+@pytest.fixture
+def schedules(api: str) -> Schedules:
+    return Schedules(api, {})
+
+
+def _usecase(cron: str = "0 6 2 * *", **changes: object) -> UseCase:
+    return load(find("flight_delay")).model_copy(update={"schedule": Schedule.model_validate({"cron": cron, **changes})})
+
+
+def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: Schedules) -> None:
+    first = schedules.apply(_usecase())
+    kfp.calls.clear()
+    second = schedules.apply(_usecase())
+    assert (first.created, second.created, second.removed) == (True, False, ())
+    assert first.current == second.current
+    assert not {CREATE, DELETE} & set(kfp.calls)
+
+
+def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_secret(kfp: FakeKfp, schedules: Schedules) -> None:
+    schedules.apply(_usecase())
+    [made] = kfp.recurring.values()
+    assert made["trigger"]["cron_schedule"]["cron"] == "0 0 6 2 * *"
+    assert (made["no_catchup"], int(made["max_concurrency"]), made["mode"]) == (True, 1, "ENABLE")
+    spec = made["pipeline_spec"]["pipeline_spec"]
+    [executor] = spec["deploymentSpec"]["executors"].values()
+    assert executor["container"]["command"] == ["mlops"]
+    assert executor["container"]["args"] == ["submit", "flight_delay", "--to", "kfp", "--pipeline", "level1", "--span", "newest"]
+    variables = {one["name"]: one["value"] for one in executor["container"]["env"]}
+    assert variables["KFP_ENDPOINT"] == "http://ml-pipeline.kubeflow:8888"
+    assert "SECRET" not in json.dumps(executor) and "KEY" not in " ".join(variables)
+    [pod] = made["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    assert pod["secretAsEnv"][0]["secretName"] == "mlpipeline-minio-artifact"
+    assert {one["envVar"] for one in pod["configMapAsEnv"][0]["keyToEnv"]} >= {"MLOPS_STORE", "AWS_ENDPOINT_URL"}
+
+
+def test_a_change_is_created_before_the_old_one_goes(kfp: FakeKfp, schedules: Schedules) -> None:
+    old = schedules.apply(_usecase()).current
+    kfp.calls.clear()
+    applied = schedules.apply(_usecase("0 7 2 * *"))
+    assert (applied.created, applied.removed) == (True, (old,))
+    assert [call for call in kfp.calls if call in (CREATE, DELETE)] == [CREATE, DELETE]
+    assert [one.cron for one in schedules.of("flight_delay")] == ["0 7 2 * *"]
+
+
+@pytest.mark.parametrize("broken", [CREATE, DELETE])
+def test_a_failure_on_the_way_leaves_a_schedule_and_the_next_apply_mends_it(kfp: FakeKfp, schedules: Schedules, broken: tuple[str, str]) -> None:
+    schedules.apply(_usecase())
+    kfp.fail.add(broken)
+    with pytest.raises(MlopsError, match="Kubeflow Pipelines answered 500"):
+        schedules.apply(_usecase("0 7 2 * *"))
+    assert schedules.of("flight_delay")
+    kfp.fail.clear()
+    schedules.apply(_usecase("0 7 2 * *"))
+    assert [one.cron for one in schedules.of("flight_delay")] == ["0 7 2 * *"]
+
+
+def test_another_use_cases_schedules_are_left_alone(kfp: FakeKfp, schedules: Schedules) -> None:
+    other = _usecase().model_copy(update={"name": "flight"})
+    schedules.apply(_usecase())
+    schedules.apply(other)
+    assert [one.name[: len("mlops-flight-")] for one in schedules.delete("flight")] == ["mlops-flight-"]
+    assert len(schedules.of()) == 1
+    assert schedules.delete("flight") == []
+
+
+def test_a_schedule_that_somebody_switched_off_is_replaced_and_not_switched_on(kfp: FakeKfp, schedules: Schedules) -> None:
+    """Switched on again it would start the runs of the time in between."""
+    first = schedules.apply(_usecase()).current
+    kfp.recurring[first.id]["status"] = "DISABLED"
+    applied = schedules.apply(_usecase())
+    assert applied.created
+    assert [one.id for one in applied.removed] == [first.id]
+
+
+def test_a_use_case_without_a_schedule_says_what_to_write(schedules: Schedules) -> None:
+    usecase = load(find("flight_delay")).model_copy(update={"schedule": None})
+    with pytest.raises(UsageError, match=r"config.yaml: schedule is missing; wanted at least its cron"):
+        schedules.apply(usecase)
+
+
+def test_a_use_case_that_no_image_holds_is_refused(schedules: Schedules, tmp_path_factory: pytest.TempPathFactory) -> None:
+    usecase = _usecase().model_copy(update={"folder": tmp_path_factory.mktemp("elsewhere")})
+    with pytest.raises(UsageError, match="images hold no other"):
+        schedules.apply(usecase)
+
+
+def test_nothing_that_answers_is_said_with_its_address() -> None:
+    with pytest.raises(MlopsError, match=r"http://127.0.0.1:1: wanted Kubeflow Pipelines, got no answer"):
+        Schedules("http://127.0.0.1:1", {}).of()
+
+
+def test_the_trigger_is_one_document_per_kind(kfp: FakeKfp, schedules: Schedules) -> None:
+    documents = list(yaml.safe_load_all(schedules._trigger(_usecase(), Schedule(cron="0 6 2 * *"))))
+    assert [sorted(document)[:1] for document in documents] == [["components"], ["platforms"]]
