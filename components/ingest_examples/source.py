@@ -48,7 +48,7 @@ def resolve(pattern: str, span: int | None, window: int) -> Window:
     """
     if window < 1:
         raise UsageError(f"wanted a window of at least 1 span, got {window}")
-    found = _spans(pattern)
+    found = spans(pattern)
     newest = _newest(pattern, found) if span is None else span
     first = max(newest - window + 1, min(found, default=newest))
     wanted = range(min(first, newest), newest + 1)
@@ -61,7 +61,7 @@ def resolve(pattern: str, span: int | None, window: int) -> Window:
 
 def latest_span(pattern: str) -> int:
     """Return the highest span that the pattern finds; DataError when there is none."""
-    return _newest(pattern, _spans(pattern))
+    return _newest(pattern, spans(pattern))
 
 
 def window_digest(window: Window) -> str:
@@ -107,7 +107,8 @@ def _missing(pattern: str, gone: list[int], found: dict[int, list[SourceFile]]) 
     return f"{pattern}: wanted {wanted}, but these spans exist: {there}; put the missing files there, or choose --span among those"
 
 
-def _spans(pattern: str) -> dict[int, list[SourceFile]]:
+def spans(pattern: str) -> dict[int, list[SourceFile]]:
+    """Return the files of every span that a pattern finds; UsageError for a pattern that cannot be one."""
     root, names = _parse(pattern)
     found: dict[int, list[SourceFile]] = {}
     for span, path in _walk(root, names, None):

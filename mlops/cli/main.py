@@ -14,6 +14,7 @@ from mlops.core.store import Store
 VERBS = {
     "cluster": ("mlops.cli.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
+    "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),
     "doctor": ("mlops.cli.doctor:doctor", "Check this machine and say how to fix what is missing."),
     "images": ("mlops.cli.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),

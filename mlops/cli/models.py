@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
 
 @click.group()
-def models() -> None:
+@click.option("--at", metavar="kfp|s3://...", default="", help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.")
+@click.pass_context
+def models(ctx: click.Context, at: str) -> None:
     """List, show, push and roll back model versions."""
+    if at:
+        from mlops.worlds.kfp_connection import store_at
+
+        ctx.obj = ctx.with_resource(store_at(at, ctx.obj))
 
 
 @models.command("list")

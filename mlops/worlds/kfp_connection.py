@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops.cluster import reach
+from mlops.core import objects
 from mlops.core.errors import UsageError
+from mlops.core.store import Store
 
 NAMESPACE = "kubeflow"
 """Where a single-user installation runs, its steps included."""
@@ -35,16 +37,32 @@ def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connect
     """
     with ExitStack() as stack:
         if endpoint:
-            objects = environment.get("MLOPS_STORE", "")
-            if not objects:
+            place = environment.get("MLOPS_STORE", "")
+            if not place:
                 raise UsageError(f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: data and models of that deployment lie there")
-            yield Connection(endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects, local=False)
+            yield Connection(endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False)
             return
         api = stack.enter_context(reach.forwarded("ml-pipeline", NAMESPACE, 8888))
         metadata = stack.enter_context(reach.forwarded("metadata-grpc-service", NAMESPACE, 8080))
-        variables = stack.enter_context(reach.store_variables())
-        stack.enter_context(_environment({name: value for name, value in variables.items() if name.startswith("AWS_")}))
+        variables = stack.enter_context(_store_variables())
         yield Connection(api, metadata.removeprefix("http://"), variables["MLOPS_STORE"], local=True)
+
+
+@contextmanager
+def store_at(place: str, store: Store) -> Iterator[Store]:
+    """Yield a store whose data and models lie at `kfp` (the local cluster's own store), at an address, or, for an empty place, where they did."""
+    if place != "kfp":
+        yield replace(store, objects=objects.checked(place)) if place else store
+        return
+    with _store_variables() as variables:
+        yield replace(store, objects=variables["MLOPS_STORE"])
+
+
+@contextmanager
+def _store_variables() -> Iterator[Mapping[str, str]]:
+    """Reach the local cluster's object store, with its keys in this process's environment while the block runs."""
+    with reach.store_variables() as variables, _environment({name: value for name, value in variables.items() if name.startswith("AWS_")}):
+        yield variables
 
 
 @contextmanager

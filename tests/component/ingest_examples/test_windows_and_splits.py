@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.ingest_examples import logic
 from components.ingest_examples.config import Config
 from components.ingest_examples.encoder import encode, varint
 from components.ingest_examples.logic import Source, ingest
 from components.ingest_examples.source import latest_span, resolve, window_digest
-from mlops.core.errors import CorruptArtifact, DataError, EmptyDataset, UsageError
+from mlops.core import objects
+from mlops.core.errors import CorruptArtifact, DataError, EmptyDataset, StoreError, UsageError
 from mlops.core.examples import Manifest, record_batches
 
 ROWS = 200
@@ -191,3 +193,44 @@ def test_values_of_any_size_are_encoded_as_protobuf_does(tmp_path: Path) -> None
     assert decoded["t"] == [None if value is None else [value] for value in texts]
     assert decoded["l"] == [[1.5, 2.0], None] * 4
     assert varint(300) == b"\xac\x02"
+
+
+def uploaded(root: Path, bucket: str) -> str:
+    """Put every span below a folder into a bucket; returns the pattern that finds them there."""
+    for path in root.glob("span-*/*"):
+        objects.write(f"{bucket}/data/{path.relative_to(root).as_posix()}", path.read_bytes())
+    return f"{bucket}/data/span-{{SPAN}}/rows.parquet"
+
+
+def test_an_object_store_gives_the_same_examples_as_a_disk(tmp_path: Path, bucket: str) -> None:
+    pattern = spans(tmp_path, 1, 2, 10)
+    there = uploaded(tmp_path, bucket)
+    window = resolve(pattern, 10, 1)
+    assert latest_span(there) == 10
+    assert window_digest(resolve(there, 10, 1)) == window_digest(window)
+    here = run(tmp_path, pattern, 2, window=2)
+    (tmp_path / "examples").rename(tmp_path / "examples-here")
+    elsewhere = run(tmp_path, there, 2, here.data, window=2)
+    assert elsewhere.shards == here.shards
+    assert elsewhere.source == there
+
+
+def test_an_object_that_is_written_while_it_is_read_stops_the_run(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans(tmp_path, 1, 2)
+    there = uploaded(tmp_path, bucket)
+
+    def changing(*args: object) -> object:
+        objects.write(f"{bucket}/data/span-1/rows.parquet", b"something else")
+        return write(*args)
+
+    write = logic._write_span
+    monkeypatch.setattr(logic, "_write_span", changing)
+    with pytest.raises((DataError, StoreError)):
+        run(tmp_path, there, 2, window=2)
+    assert not (tmp_path / "examples" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("pattern", ["s3://b/../span-{SPAN}/a", "s3://span-{SPAN}", "gs://bucket/span-{SPAN}/a", "s3://Bucket/span-{SPAN}/a"])
+def test_an_address_that_cannot_be_one_is_the_users_error(pattern: str) -> None:
+    with pytest.raises(UsageError, match="wanted"):
+        resolve(pattern, 1, 1)
