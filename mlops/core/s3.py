@@ -38,18 +38,18 @@ _CONNECTIONS: dict[tuple[int, str, str], Any] = {}
 def connect() -> Any:
     """Return the file system of s3fs; the same one for the same process and settings."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    key = (os.getpid(), _endpoint(), region)
+    key = (os.getpid(), endpoint(), region)
     if key not in _CONNECTIONS:
-        _CONNECTIONS[key] = _connected(_endpoint(), region)
+        _CONNECTIONS[key] = _connected(endpoint(), region)
     return _CONNECTIONS[key]
 
 
-def _connected(endpoint: str, region: str) -> Any:
+def _connected(url: str, region: str) -> Any:
     import s3fs  # type: ignore[import-untyped] # noqa: PLC0415 - what never meets an address need not pay for it
 
     config = {
         # SeaweedFS and MinIO know a bucket by the path and not by the host's name, and not all take checksums in trailers.
-        "s3": {"addressing_style": "path"} if endpoint else {},
+        "s3": {"addressing_style": "path"} if url else {},
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "connect_timeout": 5,
@@ -57,7 +57,7 @@ def _connected(endpoint: str, region: str) -> Any:
         "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
     }
     files = s3fs.S3FileSystem(
-        endpoint_url=endpoint or None,
+        endpoint_url=url or None,
         client_kwargs={"region_name": region},
         config_kwargs=config,
         use_listings_cache=False,  # a listing that was kept says what was so before another process wrote
@@ -113,7 +113,8 @@ def _code(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """Return the store's URL, "" for AWS itself; UsageError for one that cannot be."""
     url = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
@@ -122,4 +123,4 @@ def _endpoint() -> str:
 
 
 def _endpoint_name() -> str:
-    return _endpoint() or "AWS S3 (AWS_ENDPOINT_URL is not set)"
+    return endpoint() or "AWS S3 (AWS_ENDPOINT_URL is not set)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.core.errors import UsageError
+from mlops.core.objects import checked
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,12 @@ class Store:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Store":
         """Find the store that an environment names; an empty variable counts as not set, UsageError for what is no address."""
-        objects = environment.get("MLOPS_STORE", "").rstrip("/")
-        if objects and not objects.startswith("s3://"):
-            raise UsageError(f"MLOPS_STORE={objects!r}: wanted an address in an object store, such as s3://bucket/folder")
-        return cls(Path(environment.get("MLOPS_HOME") or ".mlops").expanduser().absolute(), objects)
+        address = environment.get("MLOPS_STORE", "")
+        try:
+            address = checked(address) if address else ""
+        except UsageError as error:
+            raise UsageError(f"MLOPS_STORE: {error}") from None
+        return cls(Path(environment.get("MLOPS_HOME") or ".mlops").expanduser().absolute(), address)
 
     @property
     def registry(self) -> str:

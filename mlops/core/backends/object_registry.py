@@ -17,7 +17,7 @@ from mlops.core import digest, objects
 from mlops.core.backends import manifest
 from mlops.core.backends.manifest import FILE, Manifest
 from mlops.core.backends.production import Production, ProductionRegistry, checked_name
-from mlops.core.backends.registry import LAST_VERSION, NAME, ModelVersion, is_version
+from mlops.core.backends.registry import LAST_VERSION, NAME, ModelVersion, Pointer, is_version
 from mlops.core.backends.version_cache import VersionCache
 from mlops.core.errors import CorruptArtifact, NoSuchObject, RegistryError
 
@@ -86,7 +86,7 @@ class ObjectRegistry(ProductionRegistry):
         return [number for number, files in self._uploaded(name).items() if FILE in files]
 
     def problems(self, name: str) -> list[str]:
-        """Say what is wrong under a name: files too few or too many, a broken manifest, a wrong byte of the champion."""
+        """Say what is wrong under a name: files too few or too many, a broken manifest, a wrong byte of the champion, as the store has it."""
         found = []
         for number, files in self._uploaded(name).items():
             folder = self._version_folder(name, number)
@@ -98,7 +98,9 @@ class ObjectRegistry(ProductionRegistry):
             except CorruptArtifact as error:
                 found.append(str(error))
         try:
-            self.champion(name)
+            champion = self.pointer(name)
+            if champion is not None:
+                _check_bytes(self._manifest(name, champion.version), champion, self._version_folder(name, champion.version))
         except (CorruptArtifact, RegistryError) as error:
             found.append(f"in production: {error}")
         return found
@@ -213,6 +215,15 @@ def _sizes(written: Manifest, folder: str) -> dict[str, int]:
         what = "not in the manifest" if name in found else "missing"
         raise CorruptArtifact(f"{objects.join(folder, name)}: {what}; roll back, then publish the model again")
     return found
+
+
+def _check_bytes(written: Manifest, wanted: Pointer, folder: str) -> None:
+    """Read a version where it lies; CorruptArtifact when it is not the one wanted, or a file is not what the manifest says."""
+    if written.digest != wanted.digest:
+        raise CorruptArtifact(f"{folder}: wanted {wanted.digest}, got {written.digest}")
+    for name in sorted(_sizes(written, folder)):
+        if (got := objects.digest_of(objects.join(folder, name))) != written.files[name]:
+            raise CorruptArtifact(f"{objects.join(folder, name)}: wanted {written.files[name]}, got {got}; roll back, then publish the model again")
 
 
 def _fetch(address: str, target: Path) -> str:

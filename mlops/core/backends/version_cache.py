@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlops.core import digest
+from mlops.core import digest, s3
 from mlops.core.backends import durable
 from mlops.core.backends.local_registry import LOCK
 from mlops.core.backends.manifest import FILE, Manifest
@@ -56,7 +56,7 @@ class VersionCache:
 
 
 def _own_folder(address: str) -> Path:
-    key = digest.of_bytes(f"{os.environ.get('AWS_ENDPOINT_URL', '')} {address}".encode()).removeprefix("sha256:")[:16]
+    key = digest.of_bytes(f"{s3.endpoint()} {address}".encode()).removeprefix("sha256:")[:16]
     return Path(tempfile.gettempdir(), f"mlops-models-{os.geteuid()}", key)
 
 

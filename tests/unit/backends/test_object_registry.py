@@ -56,7 +56,8 @@ def test_a_published_version_comes_down_as_a_version_of_a_local_registry(registr
     }  # fmt: skip
 
 
-def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     other, version = registry.publish("a", model(tmp_path / "a", "a"), {}), registry.publish("b", model(tmp_path / "b", "b"), {})
     opened = open_registry(registry.root, tmp_path / "other")
     assert opened.get("b", 1).path == tmp_path / "other" / "b" / "1"
@@ -238,6 +239,7 @@ def _push(registry: ObjectRegistry, source: Path) -> None:
     registry.promote("m", registry.publish("m", source, {}).version)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(bucket: str, tmp_path: Path, answered: bool) -> None:
     """Every call to the store is the one that fails once, before or after the store did what it was asked."""

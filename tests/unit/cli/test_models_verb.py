@@ -10,6 +10,7 @@ import pytest
 import localrun
 from localrun.digests import Digests
 from mlops.cli import main as roof
+from mlops.core import objects
 from mlops.core.backends.registry import open_registry
 from mlops.core.decision import Check, Decision, Verdict
 from mlops.core.examples import Manifest, Shard
@@ -53,7 +54,7 @@ class Runs:
                 Decision.of(gate, (Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer."),)).write(folder / f"{gate}.json")
                 decision = self._artifact("decision", folder / f"{gate}.json", "system.Artifact")
                 tasks.append(self._task(gate.replace("_", "-"), {"model": trained}, {"decision": decision}))
-        champion = open_registry(str(self.store.models)).pointer("m")
+        champion = open_registry(self.store.registry).pointer("m")
         parameters = {"span": 3, "champion": str(champion or "")}
         run = localrun.Run(run_id, "m-level0", localrun.State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks))
         self.known[run_id] = run
@@ -68,10 +69,14 @@ class Runs:
         return localrun.TaskRun(name, name, f"comp-{name}", function, state=localrun.State.SUCCEEDED, started=STARTED, inputs=sides[0], outputs=sides[1])
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+@pytest.fixture(params=["folder", "object store"])
+def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Runs whose models go to a folder, and to an object store: every verb does the same for both."""
     monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
-    runs = Runs(Store(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    place = f"{request.getfixturevalue('bucket')}/store" if request.param == "object store" else ""
+    monkeypatch.setenv("MLOPS_STORE", place)
+    runs = Runs(Store(tmp_path, place))
     monkeypatch.setattr(localrun, "show", runs.show)
     return runs
 
@@ -100,6 +105,7 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     code, output = mlops("models", "push", "run-1", "--json")
     assert (code, said(output)["version"], said(output)["overridden"]) == (0, 1, [])
     assert mlops("models", "push", "run-1", "--json") == (0, output)
+    assert said(output)["path"] == f"{runs.store.registry}/m/1"
 
     code, output = mlops("models", "show", "m", "--json")
     shown = said(output)
@@ -126,11 +132,11 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(runs:
     assert code == 3
     assert says in output
     assert "--override" in output
-    assert open_registry(str(runs.store.models)).names() == []
+    assert open_registry(runs.store.registry).names() == []
 
     code, output = mlops("models", "push", "run-1", "--override", "a holiday is coming", "--json")
     assert code == 0
-    override = open_registry(str(runs.store.models)).get("m", 1).about["override"]
+    override = open_registry(runs.store.registry).get("m", 1).about["override"]
     assert override["reason"] == "a holiday is coming"
     assert says in override["closed"][0]
 
@@ -187,7 +193,10 @@ def test_what_is_not_there_is_said(runs: Runs, mlops: Mlops, words: list[str], s
 def test_a_damaged_version_is_listed_as_a_problem(runs: Runs, mlops: Mlops) -> None:
     runs.add("run-1", "first")
     mlops("models", "push", "run-1")
-    (runs.store.models / "m" / "1" / "saved_model.pb").write_text("other")
+    if runs.store.objects:
+        objects.write(f"{runs.store.registry}/m/1/saved_model.pb", b"other")
+    else:
+        (runs.store.models / "m" / "1" / "saved_model.pb").write_text("other")
     code, output = mlops("models", "list", "m")
     assert code == 0
     assert "saved_model.pb: wanted sha256:" in output
