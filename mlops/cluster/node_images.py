@@ -10,7 +10,11 @@ from mlops.cluster.errors import CommandFailed
 from mlops.cluster.references import full
 from mlops.cluster.site import Site
 
-_BATCH_BYTES = 2**30
+_BATCH_BYTES = 6e9
+_HINTS = {
+    "no space left": "free disk where Docker keeps its data: `docker system df` shows what takes it; a load needs four times the image's size for a while",
+    "content digest": "the local Docker holds only a part of this image: `docker image rm` it, so that the cluster pulls it",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def _on_node(commands: Commands, container: str) -> set[str]:
 
 
 def _batches(images: Sequence[Local]) -> Iterator[list[Local]]:
-    """Cut into loads of about a gibibyte: each is an archive on the disk for a while, and what is loaded stays when we are stopped."""
+    """Cut into few loads: layers that images share travel once in each, and what is loaded stays when we are stopped."""
     batch: list[Local] = []
     for image in images:
         if batch and sum(one.size for one in batch) + image.size > _BATCH_BYTES:
@@ -74,8 +78,5 @@ def _load(site: Site, names: Sequence[str], deadline: Deadline) -> None:
     try:
         site.commands.run(["kind", "load", "docker-image", "--name", site.settings.name, *names], seconds=deadline.left(), on_line=site.progress.waiting)
     except CommandFailed as error:
-        raise CommandFailed(
-            f"{error}\nWhere the local Docker holds only a part of an image (`content digest ... not found`), "
-            f"`docker image rm {' '.join(names)}` lets the cluster pull it",
-            error.said,
-        ) from error
+        hint = next((f"\n{hint}" for sign, hint in _HINTS.items() if sign in str(error)), "")
+        raise CommandFailed(f"{error}{hint}", error.said) from error

@@ -139,7 +139,7 @@ def _project_images(site: Site, deadline: Deadline) -> None:
     there = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name, reference in own.items() if references.full(reference) not in there]
     if lacking:
-        site.images.build(lacking, site.progress.say, seconds=deadline.left())
+        site.images.build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
         raise ClusterError(f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?")
@@ -176,6 +176,6 @@ STEPS = (
     Step("kind cluster", _cluster, "kind", "look at `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE"),
     Step("images of Kubeflow Pipelines", _kfp_images, "load", "free disk where Docker keeps its data, or name other images with MLOPS_IMAGE_OVERRIDES"),
     Step("Kubeflow Pipelines", _kfp, "kfp", "mend what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"),
-    Step("images of this project", _project_images, "images", "`mlops images build` shows the build alone"),
+    Step("images of this project", _project_images, "images", "mend what is named above; `mlops images build` builds alone"),
     Step("model server", _server, "server", "mend what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied"),
 )

@@ -41,6 +41,6 @@ def risen(world: World, first: World) -> World:
 
 def _quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "answers", lambda _: False)
-    monkeypatch.setattr(preflight, "DISK_AT_FIRST", 0)
-    monkeypatch.setattr(preflight, "DISK_LATER", 0)
+    for name in ("DISK_AT_FIRST", "ARCHIVE", "DISK_LATER"):
+        monkeypatch.setattr(preflight, name, 0)
     monkeypatch.setattr(rollout, "PATIENCE", 0.0)

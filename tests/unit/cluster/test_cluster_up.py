@@ -189,6 +189,6 @@ def test_a_large_image_is_loaded_by_itself(world: World) -> None:
     (world.manifests / "env" / "platform-agnostic" / "more.yaml").write_text(
         json.dumps(deployment("more", "kubeflow", [{"name": "more", "image": "docker.io/large:1"}]))
     )
-    world.state["docker"] |= {"docker.io/large:1": 4 * 10**9}
+    world.state["docker"] |= {"docker.io/large:1": 8 * 10**9}
     up(world.site())
     assert any(line.endswith(f"--name {NAME} docker.io/large:1") for line in world.lines("kind load"))
