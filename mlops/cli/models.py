@@ -1,5 +1,7 @@
 """`mlops models`: which versions there are, where they come from, and which one is in production."""
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,21 +13,30 @@ if TYPE_CHECKING:
     from mlops.core.backends.registry import ModelVersion, Registry
 
 
-@click.group()
-@click.option("--at", metavar="kfp|s3://...", default="", help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.")
-@click.pass_context
-def models(ctx: click.Context, at: str) -> None:
-    """List, show, push and roll back model versions."""
-    if at:
+def _at(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb `--at`, and hand it the store whose registry is meant."""
+
+    @click.option("--at", metavar="kfp|s3://...", default="", help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.")
+    @functools.wraps(command)
+    def at_a_store(store: Store, *, at: str, **words: Any) -> None:
         from mlops.worlds.kfp_connection import store_at
 
-        ctx.obj = ctx.with_resource(store_at(at, ctx.obj))
+        with store_at(at, store) as reached:
+            command(reached, **words)
+
+    return at_a_store
+
+
+@click.group()
+def models() -> None:
+    """List, show, push and roll back model versions."""
 
 
 @models.command("list")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
+@_at
 def list_(store: Store, name: str | None, as_json: bool) -> None:
     """List the versions of NAME, or of all models."""
     from mlops.cli.main import print_json
@@ -47,6 +58,7 @@ def list_(store: Store, name: str | None, as_json: bool) -> None:
 @click.argument("version", type=click.IntRange(min=1), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
+@_at
 def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     """Show where VERSION of NAME comes from; without VERSION, the one in production."""
     from mlops.cli.main import print_json
@@ -75,6 +87,7 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
 @click.option("--override", default="", metavar="REASON", help="Push although a gate said no; the reason is kept with the version.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
+@_at
 def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
     """Put the model of RUN_ID into production by your own decision.
 
@@ -96,6 +109,7 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
+@_at
 def rollback(store: Store, name: str, as_json: bool) -> None:
     """Put the version of NAME that was in production before back into it."""
     from mlops.cli.main import print_json
