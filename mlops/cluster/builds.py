@@ -30,14 +30,14 @@ VARIABLES = (
 _ARGUMENTS = {"PACKAGE_INDEX": "MLOPS_IMAGE_INDEX", "DEBIAN_MIRROR": "MLOPS_IMAGE_DEBIAN", "UV_VERSION": "MLOPS_IMAGE_UV"}
 _PROXIES = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
 _LAST_LINES = 12
-_HINTS = (
-    (r"no space left on device", "free disk where Docker keeps its data (docker system df; docker builder prune; docker image prune), then build again: what is done stays done"),
-    (r"certificate|UnknownIssuer|SSLError", "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE"),
-    (
-        r"resolve|resolution|Network is unreachable|Connection refused|timed out|Could not fetch|dns error|Failed to fetch",
-        "the build reaches no package index: MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy may be what is missing",
+_HINTS = {
+    r"no space left on device": "free disk where Docker keeps its data (docker system df; docker image prune), then build again: what is done stays done",
+    r"certificate|UnknownIssuer|SSLError": "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE",
+    r"resolve|resolution|Network is unreachable|Connection refused|timed out|dns error|Failed to fetch": (
+        "the build reaches no package index: MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy may be what is missing"
     ),
-)  # fmt: skip
+}
+"""What a failed build's last lines show, and what helps."""
 
 
 def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
@@ -118,4 +118,4 @@ def _plain(line: str) -> str:
 
 
 def _hint(text: str) -> str:
-    return next((f"\n{hint}" for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), "")
+    return next((f"\n{hint}" for pattern, hint in _HINTS.items() if re.search(pattern, text, re.IGNORECASE)), "")

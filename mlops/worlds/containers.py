@@ -23,8 +23,10 @@ HARDENED = (
 def containers(usecase: UseCase, source: str, store: Store) -> dict[str, localrun.Environment]:
     """Map every image to a hardened container of it, which sees the files of `source`, the registry and its inputs.
 
-    Raises MlopsError where there is no engine, or an image was not built.
+    Raises MlopsError where there is no engine, or an image was not built, and where data and models lie behind a network.
     """
+    if store.objects:
+        raise MlopsError(f"containers: steps have no network, but data and models lie in {store.objects}; unset MLOPS_STORE, or run on a cluster: mlops submit")
     references = local_references()
     _check(list(references.values()))
     store.models.mkdir(parents=True, exist_ok=True)
