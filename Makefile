@@ -11,7 +11,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve test deploy-local undeploy-local test-kind conformance lint bench compile doctor clean
+.PHONY: help setup run serve test images deploy-local undeploy-local test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -50,10 +50,16 @@ test: setup .venv-checks/.complete ## Run all tests
 conformance: setup ## Run every KFP construct on localrun, kfp.local and, given KFP_ENDPOINT, a cluster
 	$(RUN) pytest tests/conformance -rs $(args)
 
+images: setup ## Build the container images that are not there yet, and hold them to their size budget
+	$(RUN) mlops images build $(args)
+
 deploy-local: setup ## Bring Kubeflow Pipelines and the model server up on this machine, in kind
 	$(RUN) mlops cluster up $(args)
 
-undeploy-local: setup ## Take them away, and leave nothing behind
+unimages: setup ## Build the container images that are not there yet, and hold them to their size budget
+	$(RUN) mlops images build $(args)
+
+deploy-local: setup ## Take them away, and leave nothing behind
 	$(RUN) mlops cluster down $(args)
 
 test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster, beside this machine (after deploy-local)

@@ -1,0 +1,47 @@
+"""checkov's policies over the Dockerfile, and what every builder must be able to do with it."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from mlops.core.images import BASE, GROUPS
+from tests.infra.rendered import ROOT
+
+CHECKOV = ROOT / ".venv-checks" / "bin" / "checkov"
+TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks")
+def test_no_policy_fails_and_every_skip_has_its_reason() -> None:
+    words = [str(CHECKOV), "--framework", "dockerfile", "--file", str(ROOT / "Dockerfile"), "--output", "json", "--skip-download"]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"})
+    found = json.loads(ran.stdout)
+    assert not found["results"]["failed_checks"]
+    assert found["summary"]["passed"] > 100
+    skipped = {check["check_id"]: check["check_result"]["suppress_comment"] for check in found["results"]["skipped_checks"]}
+    assert skipped.keys() == {"CKV_DOCKER_2", "CKV_DOCKER_7"}
+    assert all(len(reason.split()) > 5 for reason in skipped.values())
+
+
+def test_there_is_a_target_for_every_image_and_one_base() -> None:
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", TEXT, re.MULTILINE)
+    names = [name for _, name in stages]
+    assert set(GROUPS) <= set(names)
+    assert {source for source, _ in stages} - set(names) == {"${BASE_IMAGE}"}
+    assert f"ARG BASE_IMAGE={BASE}\n" in TEXT
+
+
+def test_builders_without_buildkit_take_it() -> None:
+    assert not re.search(r"^# *syntax|--mount|--chmod|--link|<<", TEXT, re.MULTILINE)
+
+
+def test_an_edit_of_a_stage_renews_the_last_layer_alone() -> None:
+    for group in GROUPS:
+        stage = TEXT[TEXT.index(f" AS {group}\n") :].split("\nFROM ")[0]
+        layers = re.findall(r"^(?:COPY|RUN|ADD) .*$", stage, re.MULTILINE)
+        assert layers[-1] == "COPY --from=sources /app /app"
+    sources = TEXT[TEXT.index(" AS sources\n") :].split("\nFROM ")[0]
+    assert TEXT.count("COPY . .") == sources.count("COPY . .") == 1

@@ -1,0 +1,108 @@
+"""What an image is called: a tag that changes with what is copied in and with nothing else, or a digest that was recorded."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlops.core import build_context, images
+from mlops.core.build_context import CERTIFICATES, content_digest, files
+from mlops.core.errors import MlopsError
+from mlops.core.image_record import ImageRecord
+from mlops.core.images import GROUPS, image, local_references, pushed_references
+from mlops.core.user_code import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small checkout with the real list of what images hold."""
+    root = tmp_path / "project"
+    for name in ("components/a/logic.py", "components/a/component.py", "mlops/core/b.py", "infra/images/install.sh", "uv.lock", "Dockerfile"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name, encoding="utf-8")
+    shutil.copy(ROOT / build_context.IGNORE, root / build_context.IGNORE)
+    return root
+
+
+def test_the_project_s_images_hold_sources_and_no_tests() -> None:
+    held = files()
+    assert {".dockerignore", "Dockerfile", "kfp_config.ini", "pyproject.toml", "uv.lock", "usecases/flight_delay/schema.pbtxt"} <= set(held)
+    assert {name.partition("/")[0] for name in held if "/" in name} == {"components", "infra", "localrun", "mlops", "pipelines", "usecases"}
+    assert not [name for name in held if "__pycache__" in name or name.endswith(".pyc") or (name.startswith("infra/") and not name.startswith("infra/images/"))]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "components/a/__pycache__/logic.cpython-311.pyc",
+        "components/a/logic.pyc",
+        "components/a/logic.pyo",
+        "components/a/.logic.py.swp",
+        "components/a/.DS_Store",
+        "components/a/logic.py~",
+        "components/a/#logic.py#",
+        "components/a/logic.py.orig",
+        "components/a/logic.py.rej",
+        "tests/test_a.py",
+        "infra/main.tf",
+        "README.md",
+        ".venv/lib/x.py",
+        ".mlops/data/x.parquet",
+        CERTIFICATES,
+    ],
+)
+def test_what_tools_and_people_leave_behind_does_not_count(project: Path, left: str) -> None:
+    before = content_digest(project)
+    (project / left).parent.mkdir(parents=True, exist_ok=True)
+    (project / left).write_bytes(b"x")
+    assert left not in files(project)
+    assert content_digest(project) == before
+
+
+@pytest.mark.parametrize("name", ["components/a/logic.py", "infra/images/install.sh", "uv.lock", "Dockerfile", ".dockerignore"])
+def test_every_byte_that_is_copied_in_counts(project: Path, name: str) -> None:
+    before = content_digest(project)
+    (project / name).write_bytes((project / name).read_bytes() + b"\n")
+    assert content_digest(project) != before
+
+
+def test_a_new_name_counts_and_times_modes_and_order_do_not(project: Path) -> None:
+    before = content_digest(project)
+    for path in (project / name for name in files(project)):
+        os.utime(path, (0, 0))
+        path.chmod(0o600)
+    shutil.copytree(project, project.with_name("copy"))
+    assert content_digest(project.with_name("copy")) == before
+    (project / "mlops" / "core" / "b.py").rename(project / "mlops" / "core" / "c.py")
+    assert content_digest(project) != before
+
+
+def test_where_there_is_nothing_to_build_from_the_message_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MlopsError, match=r"\.dockerignore: wanted the list of what images hold"):
+        files(tmp_path)
+
+
+def test_a_local_reference_carries_the_content_tag() -> None:
+    tag = content_digest().removeprefix("sha256:")[:16]
+    assert local_references() == {image(group): f"ml-in-production/{group}:{tag}" for group in GROUPS}
+
+
+def test_a_registry_gives_digests_for_these_sources_or_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = tmp_path / "store" / "images.json"
+    with pytest.raises(MlopsError, match=r"for data, serving, tfx .* run `mlops images build`, then `mlops images push host:5000/team`"):
+        pushed_references("host:5000/team/", record)
+    for group in GROUPS:
+        ImageRecord(record).add_pushed("host:5000/team", images.tag(), group, f"sha256:{group}")
+    assert pushed_references("host:5000/team/", record) == {image(group): f"host:5000/team/ml-in-production/{group}@sha256:{group}" for group in GROUPS}
+    with pytest.raises(MlopsError, match="no digest in other"):
+        pushed_references("other", record)
+    monkeypatch.setattr(images, "tag", lambda: "of-an-edit")
+    with pytest.raises(MlopsError, match="with the tag of-an-edit"):
+        pushed_references("host:5000/team", record)
+
+
+def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.json").write_text("{", encoding="utf-8")
+    with pytest.raises(MlopsError, match=r"images\.json: wanted the record of images as JSON"):
+        ImageRecord(tmp_path / "images.json").pushed("host", "tag")
