@@ -56,10 +56,7 @@ images: setup ## Build the container images that are not there yet, and hold the
 deploy-local: setup ## Bring Kubeflow Pipelines and the model server up on this machine, in kind
 	$(RUN) mlops cluster up $(args)
 
-unimages: setup ## Build the container images that are not there yet, and hold them to their size budget
-	$(RUN) mlops images build $(args)
-
-deploy-local: setup ## Take them away, and leave nothing behind
+undeploy-local: setup ## Take them away, and leave nothing behind
 	$(RUN) mlops cluster down $(args)
 
 test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster, beside this machine (after deploy-local)
