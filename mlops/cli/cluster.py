@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -135,7 +136,7 @@ def _site(progress: "Progress") -> "Site":
     from mlops.cluster.images import Images
     from mlops.cluster.site import Site
 
-    return Site.of(os.environ, Images(Commands(os.environ), Store.of(os.environ), progress.waiting), progress)
+    return Site.of(os.environ, cache(lambda: Images(Commands(os.environ), Store.of(os.environ), progress.waiting)), progress)
 
 
 def _tell_checks(checks: Sequence["Check"], *, as_json: bool) -> None:

@@ -39,11 +39,12 @@ class Site:
     kubectl: Kubectl
     manifests: Manifests
     progress: Progress
-    images: ProjectImages
+    images: Callable[[], ProjectImages]
+    """Looks at the sources when it is first asked: nothing else needs them, and they may change until then."""
     overlay: Path = ROOT / "kustomize" / "overlays" / "kind"
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], images: ProjectImages, progress: Progress) -> "Site":
+    def of(cls, environment: Mapping[str, str], images: Callable[[], ProjectImages], progress: Progress) -> "Site":
         """Read the settings of an environment; UsageError, which names the variable, for a value that cannot be used."""
         settings = read(environment)
         commands = Commands(environment)

@@ -134,12 +134,12 @@ def _kfp_objects(site: Site) -> list[Object]:
 
 def _project_images(site: Site, deadline: Deadline) -> None:
     """Build and load what the node lacks; one for which another image is named is not built."""
-    wanted = {name: references.replaced(name, site.settings.overrides) for name in site.images.references()}
-    own = {name: reference for name, reference in site.images.references().items() if wanted[name] == name}
+    wanted = {name: references.replaced(name, site.settings.overrides) for name in site.images().references()}
+    own = {name: reference for name, reference in site.images().references().items() if wanted[name] == name}
     there = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name, reference in own.items() if references.full(reference) not in there]
     if lacking:
-        site.images.build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
+        site.images().build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
         raise ClusterError(f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?")
@@ -161,7 +161,7 @@ def _server(site: Site, deadline: Deadline) -> None:
 def overlay(site: Site) -> list[Object]:
     """Render this project's manifests with the images and sizes of this cluster."""
     objects = manifests.render(site.commands, str(site.overlay), 60)
-    references.replace(objects, {**site.images.references(), **site.settings.overrides})
+    references.replace(objects, {**site.images().references(), **site.settings.overrides})
     workloads.set_pull_policy(objects, site.settings.pull_policy)
     workloads.set_resources(objects, "model-server", site.settings.server_cpu, site.settings.server_memory)
     return objects

@@ -37,7 +37,7 @@ class World:
         return {"PATH": str(self.bin), "HOME": str(self.folder), "MLOPS_HOME": str(self.home), **self.variables}
 
     def site(self) -> Site:
-        return replace(Site.of(self.environment, self, _Said(self.said)), overlay=self.overlay)
+        return replace(Site.of(self.environment, lambda: self, _Said(self.said)), overlay=self.overlay)
 
     def references(self) -> Mapping[str, str]:
         return OWN
