@@ -238,6 +238,31 @@ shift; exec sh "$@"
     assert "LEVEL=1" in said
 
 
+@pytest.mark.parametrize(("code", "removed"), [(0, False), (3, True)])
+def test_a_container_that_did_not_end_well_is_removed(tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch, code: int, removed: bool) -> None:
+    @dsl.container_component
+    def shell() -> dsl.ContainerSpec:
+        return dsl.ContainerSpec(image="busybox:1.36", command=["true"])
+
+    @dsl.pipeline(name="removed")
+    def pipeline() -> None:
+        shell()
+
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "docker").write_text(f"""#!/bin/sh
+echo "$1" "$2" "$3" >> {tmp_path}/said
+[ "$1" != run ] || exit {code}
+""")
+    (folder / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setattr(docker, "has_engine", lambda: True)
+    with Hosts() as own:
+        run = go(pipeline, hosts=own)
+    assert run.state is (State.FAILED if code else State.SUCCEEDED)
+    assert (f"rm --force {run.task('shell').execution}" in appears(tmp_path / "said").splitlines()) == removed
+
+
 def test_the_command_line_of_a_container() -> None:
     environment = DockerEnvironment(cwd=Path("/"), image="a/b:1", writable=(Path("/store"),), readable=(Path("/data"),), options=("--read-only",))
     line = environment.command("x-1", ["python3", "-m", "a b"], {"K": "v w"}, [Path("/given, too")], [Path("/out")])
