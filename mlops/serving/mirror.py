@@ -96,8 +96,9 @@ class Mirror:
     def _failed(self, progress: Progress, error: Exception) -> float:
         store = self._following.store
         trouble = f"{store} cannot be read: {error if isinstance(error, MlopsError) else f'{type(error).__name__}: {error}'}"
-        if progress.trouble != trouble:
+        if self._failures == 0:
             _LOG.error("%s; what is here is served, and it is tried again", trouble)
+        if progress.trouble != trouble:
             mirror_progress.write(self._folder, Progress(progress.whole, trouble))
         self._metrics.mirror_failures.labels(store).inc()
         self._failures += 1

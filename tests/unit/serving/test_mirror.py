@@ -83,7 +83,7 @@ class Store:
     def _reach(self, what: str) -> None:
         self.asked.append(what)
         if self.away:
-            raise StoreError("s3://bucket/models: connection refused")
+            raise StoreError(f"s3://bucket/models: connection refused, {len(self.asked)} times")
 
 
 @dataclass
