@@ -52,7 +52,7 @@ def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tupl
         if is_ready(found):
             continue
         unready.append(str(metadata["name"]))
-        if enough == "running" and own and all(map(pods.is_running, own)):
+        if enough == "running" and is_rolled_out(found) and own and all(map(pods.is_running, own)):
             continue
         waiting.append(str(metadata["name"]))
         troubles += [said for pod in own if (said := pods.trouble(pod, everywhere, cpus))]
@@ -61,11 +61,17 @@ def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tupl
 
 def is_ready(workload: Mapping[str, Any]) -> bool:
     """Whether a Deployment or StatefulSet runs as last asked for, with every pod ready."""
+    status, wanted = workload.get("status", {}), workload.get("spec", {}).get("replicas", 1)
+    return is_rolled_out(workload) and bool(status.get("readyReplicas", 0) >= wanted == status.get("replicas", 0))
+
+
+def is_rolled_out(workload: Mapping[str, Any]) -> bool:
+    """Whether all the pods of a Deployment or StatefulSet were made as last asked for."""
     if not workload:
         return False
-    status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
+    status = workload.get("status", {})
     is_seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
-    return bool(is_seen and status.get("updatedReplicas", 0) >= wanted and status.get("readyReplicas", 0) >= wanted == status.get("replicas", 0))
+    return bool(is_seen and status.get("updatedReplicas", 0) >= workload["spec"].get("replicas", 1))
 
 
 def _live(site: Site, expected: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], Object]:

@@ -54,6 +54,11 @@ def test_every_object_is_what_kubernetes_takes(objects: list[Object], version: s
         kubernetes_validate.validate(item, version, strict=True)
 
 
+def test_nothing_is_said_that_a_cluster_forgets(objects: list[Object]) -> None:
+    """An empty list in a policy is dropped and asked for again: each `kubectl apply --server-side` would count as a change."""
+    assert [policy["metadata"]["name"] for policy in of_kind(objects, "NetworkPolicy") if [] in policy["spec"].values()] == []
+
+
 def test_every_pod_keeps_the_restricted_standard_which_its_namespace_enforces(objects: list[Object]) -> None:
     seen = {name: violations(template["spec"]) for name, template in pod_templates(objects)}
     assert seen == {"model-server": []}
