@@ -61,6 +61,15 @@ def test_a_second_run_runs_nothing_and_returns_the_same(go: Go, chain: Path, own
     assert not any("Host" in type(event).__name__ for event in events)
 
 
+@pytest.mark.parametrize("reference", ["test/data:1", f"test/data@sha256:{'0' * 64}"])
+def test_another_tag_of_an_image_that_an_environment_stands_for_changes_nothing(go: Go, chain: Path, own: Environment, reference: str) -> None:
+    text = chain.read_text(encoding="utf-8")
+    assert "image: test/data\n" in text
+    go(chain, environments={"test/data": own})
+    chain.write_text(text.replace("image: test/data\n", f"image: {reference}\n"), encoding="utf-8")
+    assert cached(go(chain, environments={"test/data": own})) == {"read": True, "write": True}
+
+
 @pytest.mark.parametrize(
     "mutation",
     ["code", "code of the same size and time", "variable", "new variable", "lock", "parameter"],
