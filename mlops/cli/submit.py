@@ -48,7 +48,7 @@ def submit(
 
     loaded = load(find(usecase))
     with connected(endpoint, os.environ) as connection:
-        kubeflow = Kubeflow(connection, store, PodSettings.of(os.environ))
+        kubeflow = Kubeflow(connection, store, PodSettings.of(os.environ), os.environ.get("MLOPS_IMAGE_REGISTRY", ""))
         submitted = kubeflow.submit(loaded, pipeline, span=_span(span), cache=not no_cache)
         if wait:
             follow_to_end(kubeflow, submitted.run_id, deadline, as_json=as_json)

@@ -1,15 +1,17 @@
 """Reaching what runs in the local cluster from this machine: its services, its object store, its pods and their logs."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mlops.cluster import credentials
+from mlops.cluster import credentials, kind, node_images, references
 from mlops.cluster import pods as states
+from mlops.cluster.commands import Commands
 from mlops.cluster.errors import ClusterError, CommandFailed
 from mlops.cluster.forward import Forward
 from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.settings import read
 from mlops.cluster.site import KFP_NAMESPACE
 
 STORE = "mlops-store"
@@ -76,6 +78,13 @@ def logs(pod: str, namespace: str, lines: int = 100, container: str = "main", ku
     except CommandFailed as error:
         return str(error)
     return done.stdout or done.stderr
+
+
+def lacking_images(names: Sequence[str]) -> list[str]:
+    """Return those images that not every node of the local cluster has; none where the nodes cannot be asked."""
+    commands = Commands(os.environ)
+    there = node_images.on_nodes(commands, kind.nodes(commands, read(os.environ).name))
+    return [name for name in names if references.full(name) not in there] if there else []
 
 
 def _cluster() -> Kubectl:

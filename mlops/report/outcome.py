@@ -48,6 +48,8 @@ class Outcome:
     parameters: dict[str, Any]
     tasks: tuple[TaskOutcome, ...]
     pushed: Pushed | None
+    world: str = "laptop"
+    """Where it ran; what a person does next differs."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -95,11 +97,15 @@ class Outcome:
         """What a person does next."""
         if self.closed is not None:
             return self.closed.next_step
+        on_laptop = self.world == "laptop"
+        again = f"mlops runs resume {self.run_id}" if on_laptop else f"mlops submit {self.usecase} --to {self.world} --wait"
         if self.failed is not None:
-            return f"Read {self.failed.log}, mend the cause, then: mlops runs resume {self.run_id}"
+            return f"Read {self.failed.log}, mend the cause, then: {again}"
         if self.state != "SUCCEEDED":
-            return f"mlops runs resume {self.run_id}"
-        return f"mlops serve {self.usecase}" if self.pushed else f"mlops models push {self.run_id}"
+            return again
+        if self.pushed:
+            return f"mlops serve {self.usecase}" if on_laptop else f"mlops models list {self.usecase} --at {self.world}; the model server there has it already"
+        return f"mlops models push {self.run_id}" if on_laptop else f"{again} --pipeline level1"
 
     @property
     def exit_code(self) -> int:

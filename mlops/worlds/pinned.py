@@ -1,6 +1,7 @@
 """What a run is pinned to before it starts: the compiled pipeline, the data, the champion (see docs/adr)."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -55,14 +56,14 @@ def fetch(usecase: UseCase, store: Store) -> None:
         load(reference(fetcher)).write_spans(store.data / usecase.name)
 
 
-def pin(usecase: UseCase, pipeline: str, span: Span, store: Store) -> Pinned:
-    """Fix what a run depends on: the compiled pipeline, the window of data and its digest, and the champion."""
+def pin(usecase: UseCase, pipeline: str, span: Span, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
+    """Fix what a run depends on: the compiled pipeline (with the image references given), the window of data and its digest, and the champion."""
     pattern = source_pattern(usecase, store)
     wanted = None if span == "newest" else usecase.source.span if span is None else span
     window = source.resolve(pattern, wanted, usecase.ingest_examples.spans)
-    compiled = compiled_file(usecase, pipeline, store)
+    compiled = compiled_file(usecase, pipeline, store, references)
     if not compiled.exists():
-        compile_pipeline(usecase, pipeline, compiled)
+        compile_pipeline(usecase, pipeline, compiled, references)
     parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": store.registry}
     pinned = Pinned(compiled, parameters, code_digest(STEPS))
     parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
@@ -70,9 +71,9 @@ def pin(usecase: UseCase, pipeline: str, span: Span, store: Store) -> Pinned:
     return Pinned(compiled, {name: value for name, value in parameters.items() if name in declared}, pinned.code)
 
 
-def compiled_file(usecase: UseCase, pipeline: str, store: Store) -> Path:
+def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:
     """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
-    made_from = (images.tag(), digest.of_folder(usecase.folder), str(usecase.folder))
+    made_from = (images.tag(), digest.of_folder(usecase.folder), str(usecase.folder), *sorted((references or {}).values()))
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
     return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 
@@ -90,7 +91,7 @@ def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
     although the registry has moved on since.
     """
     current = open_registry(store.registry).pointer(name)
-    made = (summary for summary in summaries(store) if (summary["pushed_model"] or {}).get("name") == name)
+    made = (one for one in summaries(store) if (one["pushed_model"] or {}).get("name") == name and one["parameters"].get("registry") == store.registry)
     maker = next((summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None)
     if maker is None or current is None or maker["pushed_model"]["digest"] != current.digest:
         return None

@@ -19,10 +19,11 @@ from mlops.worlds.lineage import facts_of
 
 @dataclass(frozen=True)
 class Submission:
-    """What the runner does not know of a run: whose it is, and the digest of the code that its steps ran."""
+    """What the runner does not know of a run: whose it is, the digest of the code that its steps ran, and where that was."""
 
     usecase: str
     code: str
+    world: str = "laptop"
 
     def write(self, folder: Path) -> None:
         """Keep it beside the run, so that a resume knows it too."""
@@ -39,7 +40,7 @@ class Submission:
 
 def finish(run: localrun.Run, submission: Submission, store: Store) -> tuple[Outcome, Path]:
     """Record a run that has come to its end, however it ended; return what came out and where the report is."""
-    outcome = outcome_of(run, submission.usecase)
+    outcome = outcome_of(run, submission)
     report = write_report(outcome, run.folder / "report.html")
     compiled = digest.of_file(run.folder / "pipeline.yaml")
     _write_json(run.folder / "summary.json", outcome.as_json(report) | {"code": submission.code, "compiled": compiled})
@@ -51,11 +52,11 @@ def _write_json(target: Path, value: dict[str, Any]) -> None:
     replace(target, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def outcome_of(run: localrun.Run, usecase: str) -> Outcome:
+def outcome_of(run: localrun.Run, submission: Submission) -> Outcome:
     """Translate what the runner saw into the product's words."""
     return Outcome(
         run_id=run.run_id,
-        usecase=usecase,
+        usecase=submission.usecase,
         pipeline=run.pipeline,
         state=_state(run),
         started=run.started.strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -63,6 +64,7 @@ def outcome_of(run: localrun.Run, usecase: str) -> Outcome:
         parameters=dict(run.parameters),
         tasks=tuple(_task(task, run) for task in run.tasks),
         pushed=_pushed(run),
+        world=submission.world,
     )
 
 

@@ -11,9 +11,10 @@ import yaml
 from fake_kfp import LATER, FakeKfp, FakeMetadata
 
 from localrun.events import Event, RunStarted, TaskChanged
-from mlops.core import objects
+from mlops.core import images, objects
 from mlops.core.decision import Check, Decision, Verdict
 from mlops.core.errors import MlopsError
+from mlops.core.image_record import ImageRecord
 from mlops.core.store import Store
 from mlops.worlds import kfp as world
 from mlops.worlds.kfp import Kubeflow
@@ -50,8 +51,9 @@ def kubeflow(connection: Connection, store: Store) -> Kubeflow:
 
 
 @pytest.fixture
-def local(connection: Connection, store: Store) -> Kubeflow:
-    """The same where kubectl reaches the pods."""
+def local(connection: Connection, store: Store, monkeypatch: pytest.MonkeyPatch) -> Kubeflow:
+    """The same where kubectl reaches the pods, and the node has every image."""
+    monkeypatch.setattr(world.reach, "lacking_images", lambda names: [])
     return Kubeflow(replace(connection, local=True), store, PodSettings())
 
 
@@ -132,6 +134,7 @@ def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
     assert (outcome.exit_code, outcome.state) == (0, "SUCCEEDED")
     assert outcome.pushed is not None
     assert outcome.pushed.version == 1
+    assert outcome.next_step.startswith("mlops models list flight_delay --at kfp")
     assert [decision.gate for decision in outcome.decisions] == list(GATES)
     assert "pictures of train-model" in report.read_text(encoding="utf-8")
     assert find_summary(kubeflow._store, run_id)["parameters"]["span"] == 4
@@ -174,6 +177,30 @@ def test_a_task_that_fails_is_a_failure_and_no_verdict(kubeflow: Kubeflow, useca
     kfp.on_look = [_end("FAILED")]
     outcome, _ = kubeflow.follow(run_id, 60, lambda _: None)
     assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: train-model failed.")
+    assert outcome.next_step.endswith("mlops submit flight_delay --to kfp --wait")
+
+
+def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_a_pod_waits_for_them(
+    local: Kubeflow, usecase: UseCase, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.reach, "lacking_images", lambda names: names[:1])
+    with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"):
+        local.submit(usecase, "level1")
+    assert not kfp.runs
+
+
+def test_images_of_a_registry_are_named_by_their_digests(connection: Connection, store: Store, usecase: UseCase, kfp: FakeKfp) -> None:
+    digest = "sha256:" + "1" * 64
+    for group in images.GROUPS:
+        ImageRecord(store.images).add_pushed("registry.example", images.tag(), group, digest)
+    submitted = Kubeflow(connection, store, PodSettings(), "registry.example").submit(usecase, "level1")
+    executors = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    assert {executor["container"]["image"] for executor in executors} == {f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS}
+
+
+def test_images_that_were_not_pushed_are_asked_for_by_name(connection: Connection, store: Store) -> None:
+    with pytest.raises(MlopsError, match="mlops images push"):
+        Kubeflow(connection, store, PodSettings(), "registry.example")
 
 
 def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata) -> None:
