@@ -4,10 +4,11 @@
 # checkov:skip=CKV_DOCKER_2: steps end by themselves, and the platform asks the server (probes in kustomize/base)
 # checkov:skip=CKV_DOCKER_7: the tag of the base image stands in its argument
 ARG BASE_IMAGE=python:3.11-slim
+ARG TENSORFLOW_SERVING_IMAGE=tensorflow/serving:2.16.1
 
 FROM ${BASE_IMAGE} AS tools
 ARG UV_VERSION=0.13.9
-ARG PACKAGE_INDEX=https://pypi.org/simple
+ARG PACKAGE_INDEX=
 ENV PIP_INDEX_URL=${PACKAGE_INDEX} PIP_CERT=/build/ca-bundle.crt PIP_ROOT_USER_ACTION=ignore \
     UV_DEFAULT_INDEX=${PACKAGE_INDEX} SSL_CERT_FILE=/build/ca-bundle.crt UV_HTTP_TIMEOUT=300 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
     VIRTUAL_ENV=/opt/venv PATH=/build/uv/bin:$PATH
@@ -43,10 +44,11 @@ RUN sh install.sh serving.txt
 
 # Some packages of TFX come as sources; the compiler stays in this stage, so its version is of no account.
 FROM installed-tensorflow AS installed-tfx
-ARG DEBIAN_MIRROR=http://deb.debian.org
+ARG DEBIAN_MIRROR=
 # hadolint ignore=DL3008
-RUN find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec sed -i "s|http://deb.debian.org|${DEBIAN_MIRROR}|" {} + \
-    && apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
+RUN if [ -n "${DEBIAN_MIRROR}" ]; then \
+      find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec sed -i "s|https\?://[^/ ]*|${DEBIAN_MIRROR}|" {} +; \
+    fi && apt-get update && apt-get install --yes --no-install-recommends g++ python3-dev && rm -rf /var/lib/apt/lists/*
 COPY --from=locked /build/tfx.txt .
 RUN sh install.sh tfx.txt
 
@@ -83,3 +85,10 @@ FROM runtime-tensorflow AS tfx
 COPY --from=installed-tfx /opt/new /
 COPY --from=locked /build/tfx.json /sbom.json
 COPY --from=sources /app /app
+
+# The other engine of the model server (kustomize/components/tensorflow-serving): ours, with TensorFlow Serving's binary in it.
+# Built only when asked for: docker build --target serving-tensorflow .
+FROM ${TENSORFLOW_SERVING_IMAGE} AS tensorflow-serving
+
+FROM serving AS serving-tensorflow
+COPY --from=tensorflow-serving /usr/bin/tensorflow_model_server /usr/local/bin/

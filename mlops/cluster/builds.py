@@ -18,8 +18,8 @@ from mlops.core.images import BASE
 from mlops.core.user_code import ROOT
 
 VARIABLES = (
-    Variable("MLOPS_IMAGE_INDEX", "", "the package index that builds install from; not set: https://pypi.org/simple"),
-    Variable("MLOPS_IMAGE_DEBIAN", "", "the Debian mirror that the tfx image's build takes its compiler from; not set: http://deb.debian.org"),
+    Variable("MLOPS_IMAGE_INDEX", "", "the package index that builds install from; not set: that of the base image, else the public one"),
+    Variable("MLOPS_IMAGE_DEBIAN", "", "the Debian mirror that the tfx image's build takes its compiler from; not set: that of the base image"),
     Variable("MLOPS_IMAGE_UV", "", "the version of uv that installs; not set: as in the Dockerfile"),
     Variable("MLOPS_IMAGE_CA_BUNDLE", "", "a file of certificates that builds trust, for a proxy that has its own; no image keeps it"),
     Variable("MLOPS_IMAGE_NETWORK", "", "the network that builds run in, such as host; not set: Docker's default"),

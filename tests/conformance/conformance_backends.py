@@ -14,6 +14,8 @@ from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, Case
 
 import localrun
 from localrun import Environment, Hosts, Options
+from mlops.worlds.kfp import open_client
+from mlops.worlds.kfp_metadata import KfpMetadata
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 
 _SECONDS = 1800
@@ -115,25 +117,35 @@ class KfpLocal:
         return {**defaults, **parameters}
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """Where a cluster answers, and the image with Python and kfp that its nodes have; every image is replaced by that."""
+
+    endpoint: str
+    metadata: str
+    """`host:port`; empty where it cannot be reached, and then nothing is known of single tasks."""
+    image: str
+
+
 class Cluster:
-    """A KFP endpoint; every image is replaced by one that has Python and kfp and is on the cluster's nodes."""
+    """Kubeflow Pipelines on a cluster. Its API knows the workflow engine's nodes and not tasks, so tasks are read from its metadata."""
 
-    def __init__(self, endpoint: str, image: str) -> None:
-        import kfp
-
-        self.client = kfp.Client(host=endpoint)
-        self.image = image
+    def __init__(self, deployment: Deployment) -> None:
+        self.client = open_client(deployment.endpoint)
+        self.metadata = KfpMetadata(deployment.metadata) if deployment.metadata else None
+        self.image = deployment.image
 
     def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
         if case.shares_disk:
             pytest.skip("a cluster: tasks of this case meet on the runner's disk")
         here = re.sub(r"(?m)^(\s+image: ).*$", rf"\g<1>{self.image}", pipeline.read_text(encoding="utf-8"))
         pipeline.write_text(here, encoding="utf-8")
-        pipeline.write_text(for_cluster(pipeline, PodSettings()), encoding="utf-8")
-        submitted = self.client.create_run_from_pipeline_package(str(pipeline), arguments=dict(parameters), run_name=case.name, enable_caching=False)
-        run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS, sleep_duration=1)
-        run = self.client.get_run(run.run_id)
-        counts = Counter((detail.display_name, str(detail.state)) for detail in run.run_details.task_details)
+        pipeline.write_text(for_cluster(pipeline, PodSettings(), cache=False), encoding="utf-8")
+        submitted = self.client.create_run_from_pipeline_package(str(pipeline), arguments=dict(parameters), run_name=case.name)
+        run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS, sleep_duration=2)
+        if self.metadata is None:
+            return Result(str(run.state))
+        counts = Counter((execution.task, str(execution.state)) for execution in self.metadata.executions(submitted.run_id))
         return Result(str(run.state), counts=counts)
 
 

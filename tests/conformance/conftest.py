@@ -10,7 +10,7 @@ from mlops.cluster.site import KFP_NAMESPACE
 from mlops.core.images import reference
 
 if TYPE_CHECKING:
-    from conformance_backends import Backend
+    from conformance_backends import Backend, Deployment
 
 pytest.register_assert_rewrite("conformance_backends")
 
@@ -22,13 +22,16 @@ def hosts() -> Iterator[Hosts]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[tuple[str, str]]:
-    """The endpoint of a cluster, and the image that tasks run in: a given one, or the local cluster when `make test-kind` asks for it."""
+def cluster() -> "Iterator[Deployment]":
+    """A cluster that the environment names, or the local one when `make test-kind` asks for it."""
+    from conformance_backends import Deployment
+
     if os.environ.get("KFP_ENDPOINT"):
-        yield os.environ["KFP_ENDPOINT"], os.environ.get("CONFORMANCE_IMAGE", "python:3.11")
+        image = os.environ.get("CONFORMANCE_IMAGE", "python:3.11")
+        yield Deployment(os.environ["KFP_ENDPOINT"], os.environ.get("MLOPS_KFP_METADATA", ""), image)
     elif os.environ.get("MLOPS_TEST_KIND"):
-        with forwarded("ml-pipeline", KFP_NAMESPACE, 8888) as address:
-            yield address, reference("data")
+        with forwarded("ml-pipeline", KFP_NAMESPACE, 8888) as api, forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080) as metadata:
+            yield Deployment(api, metadata.removeprefix("http://"), reference("data"))
     else:
         pytest.skip("a cluster: KFP_ENDPOINT is not set, and make test-kind was not asked for")
 
@@ -41,4 +44,4 @@ def backend(request: pytest.FixtureRequest) -> "Backend":
         return Localrun(request.getfixturevalue("hosts"))
     if request.param == "kfp.local":
         return KfpLocal()
-    return Cluster(*request.getfixturevalue("cluster"))
+    return Cluster(request.getfixturevalue("cluster"))
