@@ -71,7 +71,7 @@ def examine(store: Store) -> Iterator[Check]:
     yield hotfix()
     yield writable(store.root)
     yield databases(store.root)
-    yield registry(store.models)
+    yield registry(store.registry)
     yield leftovers(store.root)
     yield from cluster_tools(os.environ)
 
@@ -198,13 +198,17 @@ def databases(root: Path) -> Check:
     return Check("databases", not bad, "; ".join(bad) or f"{len(files)} whole", fix if bad else "")
 
 
-def registry(root: Path) -> Check:
-    """Every version's bytes against its manifest, and the pointers."""
+def registry(root: str) -> Check:
+    """Every version's bytes against its manifest, and the pointers; an object store that cannot be asked is a problem of its own."""
     from mlops.core.backends.registry import open_registry
+    from mlops.core.errors import StoreError
 
-    found = open_registry(str(root))
-    bad = [f"{name}: {problem}" for name in found.names() for problem in found.problems(name) if ".staging-" not in problem]
-    count = sum(len(found.versions(name)) for name in found.names())
+    found = open_registry(root)
+    try:
+        bad = [f"{name}: {problem}" for name in found.names() for problem in found.problems(name) if ".staging-" not in problem]
+        count = sum(len(found.versions(name)) for name in found.names())
+    except StoreError as error:
+        return Check("models", False, str(error), "mend that, or unset MLOPS_STORE to use this machine's own models")
     fix = "mlops models rollback NAME where it is in production, then remove the version's folder and push the model again"
     return Check("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
 

@@ -49,7 +49,7 @@ FAILING = [
     (lambda folder: doctor.packages(folder / "none.lock"), "none.lock", "git checkout", True),
     (lambda _: doctor.hotfix("pyarrow_hotfix_that_is_missing"), "missing", "uv sync --frozen", True),
     (lambda folder: doctor.databases(_damaged_database(folder)), "metadata.sqlite", "move the named file away", True),
-    (lambda folder: doctor.registry(_damaged_model(folder)), "saved_model.pb: wanted sha256:", "mlops models rollback", True),
+    (lambda folder: doctor.registry(str(_damaged_model(folder))), "saved_model.pb: wanted sha256:", "mlops models rollback", True),
     (lambda folder: doctor.leftovers(_left_over(folder)), "models/m/.staging-4", "the next run or push", False),
     (lambda folder: next(doctor.cluster_tools({"PATH": str(folder)})), "not installed", "only make deploy-local", False),
 ]
@@ -84,7 +84,7 @@ def test_a_healthy_machine_is_ready(tmp_path: Path) -> None:
         doctor.hotfix(),
         doctor.writable(tmp_path),
         doctor.databases(tmp_path),
-        doctor.registry(tmp_path / "models"),
+        doctor.registry(str(tmp_path / "models")),
     ]:
         assert check.ok, check
         assert check.fix == ""
@@ -103,3 +103,13 @@ def test_the_verb_fails_only_for_what_a_run_needs(broken: bool, tmp_path: Path, 
         output = capsys.readouterr().out
     assert json.loads(output)["ok"] is not broken
     assert [check["name"] for check in json.loads(output)["checks"]] == ["docker", "disk"]
+
+
+def test_an_object_store_that_does_not_answer_is_a_problem_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("mlops.core.s3.SECONDS", 2.0)
+    check = doctor.registry("s3://bucket/models")
+    assert not check.ok
+    assert "127.0.0.1:1 does not answer" in check.found
+    assert "MLOPS_STORE" in check.fix
