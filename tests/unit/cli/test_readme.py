@@ -8,6 +8,8 @@ import click
 import pytest
 
 from mlops.cli.main import cli
+from mlops.cluster import builds, settings
+from mlops.worlds.kfp_schedule import PASSED_ON
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "usecases").rglob("README.md")), ROOT / "CONTRIBUTING.md"]
@@ -40,3 +42,12 @@ def test_every_link_of_the_front_page_leads_somewhere() -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert links
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_every_setting_of_a_cluster_stands_on_its_page() -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    named = {variable.name for variable in (*settings.VARIABLES, *builds.VARIABLES)} | {*PASSED_ON, "KFP_ENDPOINT", "MLOPS_KFP_METADATA", "MLOPS_STORE"}
+    rows = dict(re.findall(r"(?m)^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", page))
+    assert rows.keys() == named
+    defaults = {variable.name: variable.default for variable in (*settings.VARIABLES, *builds.VARIABLES)}
+    assert {name: rows[name].strip() for name in defaults} == defaults
