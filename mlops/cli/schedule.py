@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from mlops.cli.submit import to_kfp
+from mlops.core.store import Store
 
 
 @click.group()
@@ -17,16 +18,18 @@ def schedule() -> None:
 @click.argument("usecase")
 @to_kfp
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def apply(*, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
+@click.pass_obj
+def apply(store: Store, *, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
     """Make the schedule of USECASE on a cluster what its config.yaml says; again changes nothing."""
     from mlops.cli.main import print_json
+    from mlops.core.images import chosen_references
     from mlops.worlds.kfp_connection import connected
     from mlops.worlds.kfp_schedule import Schedules
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
     with connected(endpoint, os.environ) as connection:
-        applied = Schedules(connection.api, os.environ).apply(loaded)
+        applied = Schedules(connection, os.environ, chosen_references(os.environ, store.images)).apply(loaded)
     if as_json:
         print_json({"world": world, **asdict(applied)})
         return
@@ -46,7 +49,7 @@ def list_(*, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
     from mlops.worlds.kfp_schedule import Schedules
 
     with connected(endpoint, os.environ) as connection:
-        found = Schedules(connection.api, os.environ).of(usecase)
+        found = Schedules(connection, os.environ).of(usecase)
     if as_json:
         print_json({"world": world, "schedules": [asdict(one) for one in found]})
         return
@@ -67,7 +70,7 @@ def delete(*, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
     from mlops.worlds.kfp_schedule import Schedules
 
     with connected(endpoint, os.environ) as connection:
-        removed = Schedules(connection.api, os.environ).delete(usecase)
+        removed = Schedules(connection, os.environ).delete(usecase)
     if as_json:
         print_json({"world": world, "removed": [asdict(one) for one in removed]})
         return

@@ -41,6 +41,7 @@ def submit(
     With --wait, returns 3 when a gate said no, and 1 when a task failed or the deadline passed; the run itself goes on then.
     """
     from mlops.cli.main import print_json
+    from mlops.core.images import chosen_references
     from mlops.worlds.kfp import Kubeflow
     from mlops.worlds.kfp_connection import connected
     from mlops.worlds.kfp_platform import PodSettings
@@ -48,7 +49,7 @@ def submit(
 
     loaded = load(find(usecase))
     with connected(endpoint, os.environ) as connection:
-        kubeflow = Kubeflow(connection, store, PodSettings.of(os.environ), os.environ.get("MLOPS_IMAGE_REGISTRY", ""))
+        kubeflow = Kubeflow(connection, store, PodSettings.of(os.environ), chosen_references(os.environ, store.images))
         submitted = kubeflow.submit(loaded, pipeline, span=_span(span), cache=not no_cache)
         if wait:
             follow_to_end(kubeflow, submitted.run_id, deadline, as_json=as_json)

@@ -4,6 +4,8 @@ In a component an image is only a name. Compiling puts a reference in its place 
 tag, or the digest that a registry gave to what was pushed under that tag.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -38,6 +40,17 @@ def local_references() -> dict[str, str]:
     """Return the local reference of every image by its name."""
     now = tag()
     return {image(group): f"{image(group)}:{now}" for group in GROUPS}
+
+
+def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str, str] | None:
+    """Return the references that an environment asks for; None for the local ones.
+
+    MLOPS_IMAGE_REGISTRY asks for what was pushed there. MLOPS_IMAGE_REFERENCES holds them as JSON: so a schedule hands them to what it submits.
+    """
+    if given := environment.get("MLOPS_IMAGE_REFERENCES"):
+        return dict(json.loads(given))
+    registry = environment.get("MLOPS_IMAGE_REGISTRY")
+    return pushed_references(registry, record) if registry else None
 
 
 def pushed_references(registry: str, record: Path) -> dict[str, str]:

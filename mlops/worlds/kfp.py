@@ -17,13 +17,12 @@ from localrun.records import State, TaskRun
 from mlops.cluster import reach
 from mlops.core.backends import durable
 from mlops.core.errors import MlopsError
-from mlops.core.images import pushed_references
 from mlops.core.store import Store
 from mlops.report.outcome import Outcome
 from mlops.worlds import kfp_run
 from mlops.worlds.kfp_connection import NAMESPACE, Connection
 from mlops.worlds.kfp_metadata import Execution, KfpMetadata, latest
-from mlops.worlds.kfp_platform import PodSettings, for_cluster
+from mlops.worlds.kfp_platform import PodSettings, containers, for_cluster
 from mlops.worlds.pinned import Span, pin
 from mlops.worlds.record import Submission, finish
 from pipelines.config import UseCase
@@ -54,12 +53,12 @@ class Submitted:
 class Kubeflow:
     """Submits pinned pipelines to one deployment and follows them."""
 
-    def __init__(self, connection: Connection, store: Store, settings: PodSettings, image_registry: str = "") -> None:
+    def __init__(self, connection: Connection, store: Store, settings: PodSettings, references: Mapping[str, str] | None = None) -> None:
         """Use a connection that stays open; data and models are those of the deployment's own store.
 
-        Images are named by the digests that were pushed to `image_registry`, or by their content where it is empty.
+        Images are named by the references given, or by their content on this machine.
         """
-        self._references = pushed_references(image_registry, store.images) if image_registry else None
+        self._references = references
         self._connection = connection
         self._store = replace(store, objects=connection.objects)
         self._settings = settings
@@ -68,7 +67,8 @@ class Kubeflow:
     def submit(self, usecase: UseCase, pipeline: str, *, span: Span = None, cache: bool = True) -> Submitted:
         """Pin and submit one pipeline of a use case; what was sent is kept below the store's `runs`."""
         pinned = pin(usecase, pipeline, span, self._store, self._references)
-        self._check_images(pinned.pipeline)
+        if self._references is None:
+            check_images(self._connection, pinned.pipeline)
         name = f"{usecase.name}-{pipeline}-span-{pinned.parameters['span']}"
         with tempfile.TemporaryDirectory() as scratch:
             sent = Path(scratch) / "pipeline.yaml"
@@ -81,17 +81,6 @@ class Kubeflow:
         shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
         Submission(usecase.name, pinned.code, WORLD).write(folder)
         return Submitted(created.run_id, folder)
-
-    def _check_images(self, compiled: Path) -> None:
-        """Find out now what would otherwise be a pod that waits for an image that nobody has; MlopsError names it."""
-        if not self._connection.local or self._references is not None:
-            return
-        lacking = reach.lacking_images(sorted(set(localrun.load(compiled).images.values())))
-        if lacking:
-            raise MlopsError(
-                f"the cluster's node has no {', '.join(lacking)}: the sources have changed since its images were built; "
-                "`mlops cluster up` (make deploy-local) builds and loads them, then submit again"
-            )
 
     def follow(self, run_id: str, deadline: float, on_event: Callable[[Event], None]) -> tuple[Outcome, Path]:
         """Wait for the end of a run that was submitted from this store; returns what came out and where its report is.
@@ -186,6 +175,19 @@ class _Watch:
         if not pod or not self._connection.local:
             return ""
         return reach.logs(pod, NAMESPACE)
+
+
+def check_images(connection: Connection, compiled: Path) -> None:
+    """Find out now what would otherwise be a pod that waits for an image that nobody has; MlopsError names it."""
+    if not connection.local:
+        return
+    images = {container["image"] for container in containers(compiled)}
+    lacking = reach.lacking_images(sorted(images))
+    if lacking:
+        raise MlopsError(
+            f"the cluster's node has no {', '.join(lacking)}: the sources have changed since its images were built; "
+            "`mlops cluster up` (make deploy-local) builds and loads them, then submit again"
+        )
 
 
 def _whole(parameters: Mapping[str, Any]) -> dict[str, Any]:

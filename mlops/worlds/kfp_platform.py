@@ -70,6 +70,12 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
     return yaml.safe_dump_all([spec, platform], sort_keys=True)
 
 
+def containers(compiled: Path) -> list[dict[str, Any]]:
+    """Return the containers of a compiled pipeline's executors."""
+    spec = next(yaml.load_all(compiled.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    return [executor["container"] for executor in spec["deploymentSpec"]["executors"].values() if "container" in executor]
+
+
 def _pod(settings: PodSettings, *, uses_store: bool) -> dict[str, Any]:
     pod: dict[str, Any] = {
         "imagePullPolicy": settings.pull_policy,

@@ -5,6 +5,7 @@ the cluster, in the image whose code the schedule was applied from.
 """
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from typing import Any
 from mlops.core.errors import UsageError
 from mlops.core.images import image
 from mlops.core.user_code import ROOT
-from mlops.worlds.kfp import EXPERIMENT, explained, open_client
-from mlops.worlds.kfp_connection import NAMESPACE
+from mlops.worlds.kfp import EXPERIMENT, check_images, explained, open_client
+from mlops.worlds.kfp_connection import NAMESPACE, Connection
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from pipelines.compiled import write_compiled
 from pipelines.config import UseCase
@@ -51,11 +52,16 @@ class Applied:
 class Schedules:
     """The recurring runs of one deployment that belong to this project."""
 
-    def __init__(self, api: str, environment: Mapping[str, str]) -> None:
-        self._api = api
+    def __init__(self, connection: Connection, environment: Mapping[str, str], references: Mapping[str, str] | None = None) -> None:
+        """Use a connection that stays open; images are named by the references given, or by their content on this machine."""
+        self._references = references
+        self._connection = connection
+        self._api = connection.api
         self._environment = {name: environment[name] for name in PASSED_ON if environment.get(name)}
+        if references is not None:
+            self._environment["MLOPS_IMAGE_REFERENCES"] = json.dumps(references, sort_keys=True)
         self._settings = PodSettings.of(environment)
-        self._client = open_client(api)
+        self._client = open_client(connection.api)
 
     def apply(self, usecase: UseCase) -> Applied:
         """Make the deployment's schedule of a use case what its configuration says; a second call changes nothing.
@@ -70,6 +76,8 @@ class Schedules:
         with tempfile.TemporaryDirectory() as scratch:
             sent = Path(scratch) / "pipeline.yaml"
             sent.write_text(self._trigger(usecase, usecase.schedule), encoding="utf-8")
+            if self._references is None:
+                check_images(self._connection, sent)
             name = f"{_prefix(usecase.name)}{_fingerprint(sent, usecase.schedule)}"
             found = self.of(usecase.name)
             same = [one for one in found if one.name == name and one.enabled]
@@ -94,7 +102,7 @@ class Schedules:
         """The small pipeline of a schedule, as it is sent."""
         with tempfile.TemporaryDirectory() as scratch:
             compiled = Path(scratch) / "pipeline.yaml"
-            write_compiled(trigger(usecase.name, schedule, self._environment), compiled)
+            write_compiled(trigger(usecase.name, schedule, self._environment), compiled, self._references)
             return for_cluster(compiled, self._settings)
 
     def _create(self, name: str, sent: Path, schedule: Schedule) -> Recurring:

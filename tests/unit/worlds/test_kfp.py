@@ -193,14 +193,15 @@ def test_images_of_a_registry_are_named_by_their_digests(connection: Connection,
     digest = "sha256:" + "1" * 64
     for group in images.GROUPS:
         ImageRecord(store.images).add_pushed("registry.example", images.tag(), group, digest)
-    submitted = Kubeflow(connection, store, PodSettings(), "registry.example").submit(usecase, "level1")
+    references = images.chosen_references({"MLOPS_IMAGE_REGISTRY": "registry.example"}, store.images)
+    submitted = Kubeflow(connection, store, PodSettings(), references).submit(usecase, "level1")
     executors = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
     assert {executor["container"]["image"] for executor in executors} == {f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS}
 
 
-def test_images_that_were_not_pushed_are_asked_for_by_name(connection: Connection, store: Store) -> None:
+def test_images_that_were_not_pushed_are_asked_for_by_name(store: Store) -> None:
     with pytest.raises(MlopsError, match="mlops images push"):
-        Kubeflow(connection, store, PodSettings(), "registry.example")
+        images.chosen_references({"MLOPS_IMAGE_REGISTRY": "registry.example"}, store.images)
 
 
 def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata) -> None:

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 from fake_kfp import FakeKfp, served
 
+from mlops.cluster import reach
 from mlops.core.errors import MlopsError, UsageError
+from mlops.core.images import GROUPS, chosen_references, image
+from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_schedule import Schedules
 from pipelines.config import UseCase, find, load
 from pipelines.schedule import Schedule
@@ -23,7 +27,7 @@ def api(kfp: FakeKfp) -> Iterator[str]:
 
 @pytest.fixture
 def schedules(api: str) -> Schedules:
-    return Schedules(api, {})
+    return Schedules(Connection(api, "", "s3://bucket/folder", local=False), {})
 
 
 def _usecase(cron: str = "0 6 2 * *", **changes: object) -> UseCase:
@@ -107,9 +111,26 @@ def test_a_use_case_that_no_image_holds_is_refused(schedules: Schedules, tmp_pat
         schedules.apply(usecase)
 
 
+def test_a_schedule_is_not_applied_to_nodes_that_lack_its_image(kfp: FakeKfp, api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "lacking_images", lambda names: names)
+    with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: "):
+        Schedules(Connection(api, "", "s3://bucket/folder", local=True), {}).apply(_usecase())
+    assert not kfp.recurring
+
+
+def test_a_schedule_hands_the_images_of_a_registry_to_what_it_submits(kfp: FakeKfp, api: str) -> None:
+    references = {image(group): f"registry.example/{image(group)}@sha256:{'1' * 64}" for group in GROUPS}
+    Schedules(Connection(api, "", "s3://bucket/folder", local=False), {}, references).apply(_usecase())
+    [made] = kfp.recurring.values()
+    [executor] = made["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    variables = {one["name"]: one["value"] for one in executor["container"]["env"]}
+    assert executor["container"]["image"] == references["ml-in-production/data"]
+    assert chosen_references(variables, Path("no-record")) == references
+
+
 def test_nothing_that_answers_is_said_with_its_address() -> None:
     with pytest.raises(MlopsError, match=r"http://127.0.0.1:1: wanted Kubeflow Pipelines, got no answer"):
-        Schedules("http://127.0.0.1:1", {}).of()
+        Schedules(Connection("http://127.0.0.1:1", "", "s3://bucket/folder", local=False), {}).of()
 
 
 def test_the_trigger_is_one_document_per_kind(kfp: FakeKfp, schedules: Schedules) -> None:
