@@ -22,7 +22,7 @@ GIB = 2**30
 MEMORY = 3.8 * GIB
 """Kubeflow Pipelines idles at 1.3 GiB, and a training step takes 2.5 GiB more."""
 DISK_AT_FIRST, ARCHIVE, DISK_LATER = 20 * GIB, 5 * GIB, 2 * GIB
-"""Images lie in the local Docker, and twice on the node, packed and unpacked; while they are loaded, also in an archive below TMPDIR."""
+"""Images lie in the local Docker, and twice on the node, packed and unpacked; while they are loaded, also in an archive below MLOPS_HOME."""
 _SURELY_TOO_LITTLE = 0.6
 """This part of what is wanted is not enough, whatever is there already."""
 _HUB = "registry-1.docker.io"
@@ -61,16 +61,17 @@ def _host(site: Site, *, exists: bool) -> Iterator[Check]:
     if size := info.get("MemTotal"):
         ok = size >= MEMORY
         yield Check("memory", ok, f"{size / GIB:.1f} GiB for Docker", "" if ok else f"give Docker {MEMORY / GIB:.1f} GiB: pipelines take 1.3, a step 2.5")
-    folders = {str(info.get("DockerRootDir", "")): DISK_AT_FIRST, site.commands.environment.get("TMPDIR") or "/tmp": ARCHIVE}  # noqa: S108 - kind packs there
+    store = next(folder for folder in (site.folder, *site.folder.parents) if folder.is_dir())
+    folders = {Path(info.get("DockerRootDir") or "/nowhere"): DISK_AT_FIRST, store: ARCHIVE}
     if not far:
-        yield from (disk(Path(folder), DISK_LATER if exists else wanted) for folder, wanted in folders.items() if Path(folder).is_dir() and folder)
+        yield from (disk(folder, DISK_LATER if exists else wanted) for folder, wanted in folders.items() if folder.is_dir())
         yield from () if exists else _ports(site)
 
 
 def disk(folder: Path, wanted: int) -> Check:
     """Room where Docker keeps its data, or where archives lie for a while."""
     free = shutil.disk_usage(folder).free
-    fix = "" if free >= wanted else f"free {(wanted - free) / GIB:.1f} GiB there, by `docker system prune` for example"
+    fix = "" if free >= wanted else f"free {(wanted - free) / GIB:.1f} GiB there: `docker system prune`, or MLOPS_HOME on a larger disk"
     return Check("disk", free >= wanted, f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}", fix, required=free < _SURELY_TOO_LITTLE * wanted)
 
 

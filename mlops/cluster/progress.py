@@ -46,9 +46,7 @@ class Progress:
     def waiting(self, text: str) -> None:
         """Show what is being waited for; off a terminal only when it changed, and not too often."""
         if self._status:
-            from rich.markup import escape  # noqa: PLC0415
-
-            self._status.update(escape(text))
+            self._status.update(_plain(text))
             return
         last, since = self._shown
         now = time.monotonic()
@@ -56,8 +54,16 @@ class Progress:
             self._shown = (text, now)
             self.say(f"      {text}")
 
-    def rest(self) -> None:
-        """Forget what was being waited for: a new step begins."""
+    def step(self, text: str) -> None:
+        """Say that something new begins; what was being waited for is forgotten."""
         self._shown = ("", 0.0)
+        self.say(text)
         if self._status:
-            self._status.update("")
+            self._status.update(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """Keep brackets from being read as colours."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape(text)

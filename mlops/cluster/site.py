@@ -1,6 +1,8 @@
 """Everything that a step needs: where it works, with what, and whom it tells."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,6 +52,19 @@ class Site:
         commands = Commands(environment)
         folder = cluster_folder(Store.of(environment))
         return cls(settings, folder, commands, Kubectl(commands, settings.context), Manifests(commands, settings, folder), progress, images)
+
+
+@contextmanager
+def scratch(site: Site) -> Iterator[None]:
+    """Have programs put their temporary files into our folder: what they leave when they are killed, as kind its archives, goes with the next call."""
+    folder = site.folder / "tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    site.commands.environment["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def cluster_folder(store: Store) -> Path:

@@ -10,7 +10,7 @@ from mlops.cluster.deadline import Deadline
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.kubectl import Object
 from mlops.cluster.settings import spoken
-from mlops.cluster.site import KFP_NAMESPACE, Site
+from mlops.cluster.site import KFP_NAMESPACE, Site, scratch
 from mlops.core.backends.durable import locked
 from mlops.core.check import Check
 from mlops.core.errors import MlopsError, RegistryError
@@ -52,7 +52,7 @@ def up(site: Site) -> Summary:
     """
     site.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with locked(site.folder / f"{site.settings.name}.lock", wait_seconds=0):
+        with locked(site.folder / f"{site.settings.name}.lock", wait_seconds=0), scratch(site):
             require(preflight.examine(site), site)
             return _steps(site)
     except RegistryError as error:
@@ -73,8 +73,7 @@ def require(checks: Sequence[Check], site: Site) -> None:
 def _steps(site: Site) -> Summary:
     summary = Summary(site.settings.name)
     for number, step in enumerate(STEPS, 1):
-        site.progress.rest()
-        site.progress.say(f"[{number}/{len(STEPS)}] {step.name}")
+        site.progress.step(f"[{number}/{len(STEPS)}] {step.name}")
         began = time.monotonic()
         _take(site, step)
         summary.seconds[step.name] = round(time.monotonic() - began, 1)

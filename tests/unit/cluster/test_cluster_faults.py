@@ -122,6 +122,16 @@ def _up_in_a_process_of_its_own(world: World) -> None:
     up(world.site())
 
 
+def test_archives_that_a_killed_program_left_go_with_the_next_call(world: World) -> None:
+    site = world.site()
+    archive = site.folder / "tmp" / "images-tar1" / "images.tar"
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+    up(site)
+    assert site.commands.environment["TMPDIR"] == str(archive.parents[1])
+    assert world.left() == []
+
+
 def test_two_at_once_are_told_apart(world: World) -> None:
     site = world.site()
     site.folder.mkdir(parents=True)
@@ -133,7 +143,6 @@ def test_two_at_once_are_told_apart(world: World) -> None:
 def test_the_command_line_ends_with_one_and_one_message(world: World) -> None:
     world.fail("kind create", says="ERROR: failed to create cluster")
     world.state["info"] = {"NCPU": 2, "MemTotal": 2**33}  # the disk of the machine that tests is another matter
-    world.variables["TMPDIR"] = "/nowhere"
     words = [sys.executable, "-m", "mlops.cli.main", "cluster", "up"]
     done = subprocess.run(words, env=world.environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
     assert done.returncode == 1
