@@ -31,6 +31,7 @@ VARIABLES = (
     Variable("MLOPS_KFP_CPU_REQUEST", "auto", "most CPU that a container of Kubeflow Pipelines reserves: auto (20m on less than 4 CPUs), keep, or a quantity"),
     Variable("MLOPS_IMAGE_OVERRIDES", "", "other images: OLD=NEW,... or a YAML file of them; an OLD/ that ends in a slash stands for all that begin with it"),
     Variable("MLOPS_PULL_POLICY", "IfNotPresent", "imagePullPolicy of every container: IfNotPresent, Never or Always"),
+    Variable("MLOPS_NETWORK_POLICIES", "on", "off leaves out this project's NetworkPolicies, for a cluster whose network judges replies as new traffic"),
     Variable("MLOPS_PORT_UI", "18080", "port of this machine for Kubeflow Pipelines' pages; 0: none"),
     Variable("MLOPS_PORT_SERVER", "18501", "port of this machine for the model server; 0: none"),
     Variable("MLOPS_SERVER_CPU", "", "CPU that the model server reserves, such as 250m; not set: as in kustomize/"),
@@ -66,6 +67,7 @@ class ClusterSettings:
     cpu_request: str
     overrides: Mapping[str, str]
     pull_policy: str
+    has_policies: bool
     ui_port: int
     server_port: int
     server_cpu: str
@@ -92,6 +94,7 @@ def read(environment: Mapping[str, str]) -> ClusterSettings:
         cpu_request=_matching(values, "MLOPS_KFP_CPU_REQUEST", re.compile(rf"auto|keep|{_QUANTITY.pattern}"), "auto, keep or a quantity such as 20m"),
         overrides=_overrides(values["MLOPS_IMAGE_OVERRIDES"]),
         pull_policy=_one_of(values, "MLOPS_PULL_POLICY", PULL_POLICIES),
+        has_policies=_one_of(values, "MLOPS_NETWORK_POLICIES", ("on", "off")) == "on",
         ui_port=_port(values, "MLOPS_PORT_UI"),
         server_port=_port(values, "MLOPS_PORT_SERVER"),
         server_cpu=_matching(values, "MLOPS_SERVER_CPU", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 250m"),

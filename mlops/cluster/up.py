@@ -160,6 +160,8 @@ def _server(site: Site, deadline: Deadline) -> None:
 def overlay(site: Site) -> list[Object]:
     """Render this project's manifests with the images and sizes of this cluster."""
     objects = manifests.render(site.commands, str(site.overlay), 60)
+    if not site.settings.has_policies:
+        objects = [item for item in objects if item["kind"] != "NetworkPolicy"]
     references.replace(objects, {**site.images().references(), **site.settings.overrides})
     workloads.set_pull_policy(objects, site.settings.pull_policy)
     workloads.set_resources(objects, "model-server", site.settings.server_cpu, site.settings.server_memory)

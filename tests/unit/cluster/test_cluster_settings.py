@@ -15,6 +15,7 @@ WRONG = [
     ("MLOPS_PORT_UI", "http"),
     ("MLOPS_PORT_SERVER", "70000"),
     ("MLOPS_PULL_POLICY", "ifnotpresent"),
+    ("MLOPS_NETWORK_POLICIES", "no"),
     ("MLOPS_KIND_CLUSTER", "My Cluster"),
     ("MLOPS_KFP_CPU_REQUEST", "little"),
     ("MLOPS_SERVER_CPU", "two"),

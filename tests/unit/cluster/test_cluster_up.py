@@ -8,7 +8,7 @@ import pytest
 
 from mlops.cluster import preflight
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.up import STEPS, up
+from mlops.cluster.up import STEPS, overlay, up
 from mlops.cluster.workloads import NODE_PORTS
 from mlops.core.user_code import ROOT
 from tests.unit.cluster.world import KFP_IMAGES, NAME, OWN, SECRET_VALUE, World, deployment
@@ -99,6 +99,14 @@ def test_the_ports_of_this_machine_lead_to_the_services(world: World) -> None:
     page = world.state["objects"]["Service kubeflow ml-pipeline-ui"]["spec"]
     assert (page["type"], page["ports"][0]["nodePort"]) == ("NodePort", NODE_PORTS["ml-pipeline-ui"])
     assert f"nodePort: {NODE_PORTS['model-server']}\n" in (ROOT / "kustomize" / "overlays" / "kind" / "service.yaml").read_text()
+
+
+def test_policies_are_left_out_only_where_that_is_asked_for(world: World) -> None:
+    with_policies = overlay(world.site())
+    world.variables |= {"MLOPS_NETWORK_POLICIES": "off"}
+    without = overlay(world.site())
+    assert [item for item in with_policies if item["kind"] != "NetworkPolicy"] == without
+    assert len(without) < len(with_policies)
 
 
 def test_the_server_gets_the_cpu_and_memory_that_are_set(world: World) -> None:
