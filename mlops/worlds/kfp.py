@@ -158,6 +158,8 @@ class _Watch:
 
     def _finished(self, run: Any, state: State, executions: Mapping[str, Execution]) -> localrun.Run:
         settled = tuple(self._filed(task, executions) for task in kfp_run.settled(self._tasks, state))
+        if state is State.FAILED and not any(task.state is State.FAILED for task in settled):
+            settled = self._never_begun(run.run_id, settled)
         parameters = dict(run.runtime_config.parameters or {}) if run.runtime_config else {}
         seconds = (run.finished_at - run.created_at).total_seconds()
         return localrun.Run(run.run_id, self._name, state, _whole(parameters), run.created_at, seconds, self._folder, _error(run), settled)
@@ -169,6 +171,16 @@ class _Watch:
         if task.state is State.FAILED:
             return kfp_run.failed(task, self._log(task, executions), self._folder)
         return task
+
+    def _never_begun(self, run_id: str, tasks: tuple[TaskRun, ...]) -> tuple[TaskRun, ...]:
+        """Blame the first task that never began, with the logs of what failed around it: Kubeflow Pipelines' own pods, which say why nowhere else."""
+        index = next((number for number, task in enumerate(tasks) if task.state is State.UPSTREAM_FAILED), None)
+        if index is None:
+            return tasks
+        broken = [pod for pod in reach.pods(NAMESPACE, {RUN_LABEL: run_id}) if pod.phase == "Failed"] if self._connection.local else []
+        log = "\n".join(f"{pod.name}:\n{reach.logs(pod.name, NAMESPACE)}" for pod in broken)
+        blamed = kfp_run.failed(replace(tasks[index], state=State.FAILED), log, self._folder)
+        return (*tasks[:index], blamed, *tasks[index + 1 :])
 
     def _log(self, task: TaskRun, executions: Mapping[str, Execution]) -> str:
         pod = executions[task.name].pod if task.name in executions else ""

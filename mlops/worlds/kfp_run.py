@@ -67,7 +67,7 @@ def failed(task: TaskRun, log: str, folder: Path) -> TaskRun:
         outputs = folder / "outputs" / task.name
         outputs.mkdir(parents=True, exist_ok=True)
         durable.replace(outputs / "decision", decision.model_dump_json().encode())
-    said = "\n".join(log.splitlines()[-40:]) or "the pod left no log"
+    said = "\n".join(log.splitlines()[-40:]) or "no pod left a log"
     return replace(task, error=f"failed in the cluster; last lines of {kept}:\n{said}", log=kept, failed_outputs=outputs)
 
 

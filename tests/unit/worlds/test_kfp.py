@@ -11,6 +11,7 @@ import yaml
 from fake_kfp import LATER, FakeKfp, FakeMetadata
 
 from localrun.events import Event, RunStarted, TaskChanged
+from mlops.cluster.reach import Pod
 from mlops.core import images, objects
 from mlops.core.decision import Check, Decision, Verdict
 from mlops.core.errors import MlopsError
@@ -169,6 +170,17 @@ def test_a_gate_that_stops_the_run_is_heard_from_its_log(
     assert "SchemaError" in outcome.failed.error
     assert "of pod-9" in outcome.failed.log.read_text(encoding="utf-8")
     assert {task.name: task.state for task in outcome.tasks}["train-model"] == "UPSTREAM_FAILED"
+
+
+def test_a_run_that_breaks_before_its_first_task_says_what_broke(usecase: UseCase, kfp: FakeKfp, local: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")])
+    monkeypatch.setattr(world.reach, "logs", lambda pod, namespace: f"{pod} found no metadata service")
+    run_id = local.submit(usecase, "level1").run_id
+    kfp.on_look = [_end("FAILED")]
+    outcome, _ = local.follow(run_id, 60, lambda _: None)
+    assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: scope-use-case failed.")
+    assert outcome.failed is not None
+    assert "root-driver found no metadata service" in outcome.failed.error
 
 
 def test_a_task_that_fails_is_a_failure_and_no_verdict(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata) -> None:
