@@ -1,4 +1,4 @@
-"""Shell, YAML and the Dockerfile, linted."""
+"""Shell, YAML, the Dockerfile and the workflows, linted."""
 
 import subprocess
 import sys
@@ -52,3 +52,7 @@ def test_yaml() -> None:
 @pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reason="there is no Dockerfile")
 def test_dockerfile() -> None:
     _lint([str(BIN / "hadolint"), "--failure-threshold", "style", "Dockerfile"])
+
+
+def test_workflows() -> None:
+    _lint([str(BIN / "zizmor"), "--offline", "--no-progress", "--persona", "auditor", ".github"])
