@@ -43,8 +43,10 @@ CLUSTER_DIFFERS = {
     "exit-handler-that-never-began": "starts no exit task when what it waits for never began",
     "failing-exit-task": "calls a run SUCCEEDED whose exit task failed",
     "ignored-failure": "refuses a task that ignores the failure of the one whose output it takes",
+    "loop-over-a-field-of-an-item": "cannot read a field of an item that is a list itself",
     "loop-over-an-output": _NO_ITEMS,
     "loop-over-an-output-2": "hands the whole numbers of a list that a task made to a loop's tasks as text",
+    "nested-loops": "hands a list of lists over in a way that kfp 2.13's executor cannot read",
     "retries-in-vain": "calls a run SUCCEEDED whose last task ignored the failure before it",
 }
 """Cases in which Kubeflow Pipelines 2.17.0 was seen to do something else on a cluster."""
