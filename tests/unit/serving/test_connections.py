@@ -2,8 +2,8 @@
 
 import http.client
 import json
-import shutil
 import select
+import shutil
 import socket
 import threading
 import time
