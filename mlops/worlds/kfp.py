@@ -15,12 +15,13 @@ import localrun
 from localrun.events import Event, RunFinished, RunStarted, TaskChanged
 from localrun.records import State, TaskRun
 from mlops.cluster import reach
+from mlops.cluster.site import KFP_NAMESPACE
 from mlops.core.backends import durable
 from mlops.core.errors import MlopsError
 from mlops.core.store import Store
 from mlops.report.outcome import Outcome
 from mlops.worlds import kfp_run
-from mlops.worlds.kfp_connection import NAMESPACE, Connection
+from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_metadata import Execution, KfpMetadata, latest
 from mlops.worlds.kfp_platform import PodSettings, containers, for_cluster
 from mlops.worlds.pinned import Span, pin
@@ -149,7 +150,7 @@ class _Watch:
     def _late(self, run_id: str, deadline: float) -> str:
         """Say what a run that takes too long is waiting for: a pod that no node has room for waits for ever, and its run says RUNNING."""
         open_tasks = ", ".join(f"{task.name} {task.state.lower()}" for task in self._tasks if task.state in (State.PENDING, State.RUNNING))
-        waiting = [f"pod {pod.name}: {pod.trouble}" for pod in reach.pods(NAMESPACE, {RUN_LABEL: run_id}) if pod.trouble] if self._connection.local else []
+        waiting = [f"pod {pod.name}: {pod.trouble}" for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.trouble] if self._connection.local else []
         return (
             f"run {run_id}: wanted its end within {deadline / 60:g} minutes, got none ({open_tasks})"
             + "".join(f"\n{line}" for line in waiting)
@@ -177,8 +178,8 @@ class _Watch:
         index = next((number for number, task in enumerate(tasks) if task.state is State.UPSTREAM_FAILED), None)
         if index is None:
             return tasks
-        broken = [pod for pod in reach.pods(NAMESPACE, {RUN_LABEL: run_id}) if pod.phase == "Failed"] if self._connection.local else []
-        log = "\n".join(f"{pod.name}:\n{reach.logs(pod.name, NAMESPACE)}" for pod in broken)
+        broken = [pod for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.phase == "Failed"] if self._connection.local else []
+        log = "\n".join(f"{pod.name}:\n{reach.logs(pod.name, KFP_NAMESPACE)}" for pod in broken)
         blamed = kfp_run.failed(replace(tasks[index], state=State.FAILED), log, self._folder)
         return (*tasks[:index], blamed, *tasks[index + 1 :])
 
@@ -186,7 +187,7 @@ class _Watch:
         pod = executions[task.name].pod if task.name in executions else ""
         if not pod or not self._connection.local:
             return ""
-        return reach.logs(pod, NAMESPACE)
+        return reach.logs(pod, KFP_NAMESPACE)
 
 
 def check_images(connection: Connection, compiled: Path) -> None:

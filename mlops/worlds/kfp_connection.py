@@ -6,12 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from mlops.cluster import reach
+from mlops.cluster.site import KFP_NAMESPACE
 from mlops.core import objects
 from mlops.core.errors import UsageError
 from mlops.core.store import Store
-
-NAMESPACE = "kubeflow"
-"""Where a single-user installation runs, its steps included."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,8 @@ def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connect
                 raise UsageError(f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: data and models of that deployment lie there")
             yield Connection(endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False)
             return
-        api = stack.enter_context(reach.forwarded("ml-pipeline", NAMESPACE, 8888))
-        metadata = stack.enter_context(reach.forwarded("metadata-grpc-service", NAMESPACE, 8080))
+        api = stack.enter_context(reach.forwarded("ml-pipeline", KFP_NAMESPACE, 8888))
+        metadata = stack.enter_context(reach.forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080))
         variables = stack.enter_context(_store_variables())
         yield Connection(api, metadata.removeprefix("http://"), variables["MLOPS_STORE"], local=True)
 

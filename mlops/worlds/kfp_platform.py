@@ -11,22 +11,25 @@ from typing import Any
 
 import yaml
 
+from mlops.cluster.credentials import ACCESS_KEY, SECRET, SECRET_KEY
+from mlops.cluster.reach import STORE
+from mlops.cluster.settings import PULL_POLICIES
 from mlops.core.errors import UsageError
 from pipelines.steps import Resources
 
 STORE_INPUTS = frozenset({"source", "registry"})
 """A step with one of these parameters reads or writes the store, and only such a step is given its keys."""
 STORE_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_REGION", "MLOPS_STORE")
-STORE_KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}
+STORE_KEYS = {ACCESS_KEY: "AWS_ACCESS_KEY_ID", SECRET_KEY: "AWS_SECRET_ACCESS_KEY"}
 
 
 @dataclass(frozen=True)
 class PodSettings:
     """How the pods of steps run on one cluster."""
 
-    config_map: str = "mlops-store"
+    config_map: str = STORE
     """Holds where the store is; one key per environment variable."""
-    secret: str = "mlpipeline-minio-artifact"  # noqa: S105 - the name of a Secret
+    secret: str = SECRET
     """Holds the store's keys; empty where a workload identity takes their place."""
     pull_policy: str = "IfNotPresent"
     user: int = 10001
@@ -45,8 +48,8 @@ class PodSettings:
         except ValueError as error:
             raise UsageError(f"MLOPS_STEP_CPU={cpu!r}, MLOPS_STEP_MEMORY={memory!r}: wanted amounts such as 250m and 512Mi") from error
         policy = environment.get("MLOPS_PULL_POLICY") or cls.pull_policy
-        if policy not in ("Always", "IfNotPresent", "Never"):
-            raise UsageError(f"MLOPS_PULL_POLICY={policy!r}: wanted Always, IfNotPresent or Never")
+        if policy not in PULL_POLICIES:
+            raise UsageError(f"MLOPS_PULL_POLICY={policy!r}: wanted {', '.join(PULL_POLICIES)}")
         return cls(secret=environment.get("MLOPS_STORE_SECRET", cls.secret), pull_policy=policy, cpu=cpu, memory=memory)
 
 
@@ -59,10 +62,11 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
     spec = documents[0]
     platform = documents[1] if len(documents) > 1 else {}
     pods = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {}).setdefault("executors", {})
+    store_users = _store_users(spec)
     for label, executor in spec["deploymentSpec"]["executors"].items():
         if "container" not in executor:
             continue
-        pods[label] = {**pods.get(label, {}), **_pod(settings, uses_store=label in _store_users(spec))}
+        pods[label] = {**pods.get(label, {}), **_pod(settings, uses_store=label in store_users)}
         _set_aside(executor["container"], settings)
     if not cache:
         for task in _tasks(spec):

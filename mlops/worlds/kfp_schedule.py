@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops.cluster.site import KFP_NAMESPACE
 from mlops.core.errors import UsageError
 from mlops.core.images import image
 from mlops.core.user_code import ROOT
 from mlops.worlds.kfp import EXPERIMENT, check_images, explained, open_client
-from mlops.worlds.kfp_connection import NAMESPACE, Connection
+from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from pipelines.compiled import write_compiled
 from pipelines.config import UseCase
 from pipelines.schedule import Schedule
 
-API = f"http://ml-pipeline.{NAMESPACE}:8888"
+API = f"http://ml-pipeline.{KFP_NAMESPACE}:8888"
 """The pipelines' API as a pod in the cluster reaches it."""
 PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_STORE_SECRET")
 """Settings of the deployment that the submissions of a schedule keep."""
