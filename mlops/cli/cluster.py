@@ -13,8 +13,8 @@ from mlops.core.store import Store
 
 if TYPE_CHECKING:
     from mlops.cluster.progress import Progress
+    from mlops.cluster.settings import Variable
     from mlops.cluster.site import Site
-    from mlops.core.check import Check
 
 
 class _WithVariables(click.Command):
@@ -43,6 +43,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
 
     Returns 1 when the machine is not ready for it or a step fails; what can be seen then lies below MLOPS_HOME in cluster/.
     """
+    from mlops.cli.doctor import show
     from mlops.cli.main import print_json
     from mlops.cluster import preflight
     from mlops.cluster.progress import Progress
@@ -52,7 +53,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
     with Progress() as progress:
         site = _site(progress)
         if only_check:
-            _tell_checks(preflight.examine(site), as_json=as_json)
+            sys.exit(1 if show(preflight.examine(site), as_json=as_json) else 0)
         try:
             summary = bring_up(site)
         except NotReady as error:
@@ -118,17 +119,23 @@ def status(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config(*, as_json: bool) -> None:
     """List every environment variable that is read, with its value; UsageError for one that cannot be used."""
-    from mlops.cli.main import print_json
     from mlops.cluster.settings import VARIABLES, read, shown
 
     read(os.environ)
-    values = shown(os.environ)
+    print_variables(VARIABLES, shown(os.environ), as_json=as_json)
+    if not as_json:
+        click.echo("DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach docker, kind and kubectl as they are.")
+
+
+def print_variables(variables: Sequence["Variable"], values: Mapping[str, str], *, as_json: bool) -> None:
+    """Print variables with their values and what they are for."""
+    from mlops.cli.main import print_json
+
     if as_json:
         print_json(values)
         return
-    for variable in VARIABLES:
+    for variable in variables:
         click.echo(f"{click.style(variable.name, bold=True)}={values[variable.name]}\n    {variable.meaning}")
-    click.echo("DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach docker, kind and kubectl as they are.")
 
 
 def _site(progress: "Progress") -> "Site":
@@ -137,20 +144,6 @@ def _site(progress: "Progress") -> "Site":
     from mlops.cluster.site import Site
 
     return Site.of(os.environ, cache(lambda: Images(Commands(os.environ), Store.of(os.environ), progress.waiting)), progress)
-
-
-def _tell_checks(checks: Sequence["Check"], *, as_json: bool) -> None:
-    """Print what was found and leave."""
-    from mlops.cli.doctor import print_check
-    from mlops.cli.main import print_json
-
-    broken = [check for check in checks if check.required and not check.ok]
-    if as_json:
-        print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
-    else:
-        for check in checks:
-            print_check(check)
-    sys.exit(1 if broken else 0)
 
 
 def _tell_urls(site: "Site", urls: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,17 +45,24 @@ def doctor(store: Store, as_json: bool) -> None:
 
     Returns 1 when something is wrong that a run needs.
     """
+    checks = list(examine(store))
+    broken = show(checks, as_json=as_json)
+    if not as_json:
+        click.secho(f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.", fg="red" if broken else "green", bold=True)
+    sys.exit(1 if broken else 0)
+
+
+def show(checks: Sequence[Check], *, as_json: bool) -> list[Check]:
+    """Print checks, each with its fix, and return those that are required and not well."""
     from mlops.cli.main import print_json
 
-    checks = list(examine(store))
     broken = [check for check in checks if check.required and not check.ok]
     if as_json:
         print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
-            print_check(check)
-        click.secho(f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.", fg="red" if broken else "green", bold=True)
-    sys.exit(1 if broken else 0)
+            _print(check)
+    return broken
 
 
 def examine(store: Store) -> Iterator[Check]:
@@ -233,8 +240,7 @@ def _nearest(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def print_check(check: Check) -> None:
-    """Write a check, and below it the fix."""
+def _print(check: Check) -> None:
     word, colour = ("ok", "green") if check.ok else ("fix", "red") if check.required else ("note", "yellow")
     click.echo(f"{click.style(f'{word:>4}', fg=colour)}  {check.name:<15} {check.found}")
     if check.fix:

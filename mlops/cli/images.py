@@ -82,15 +82,10 @@ def push(store: Store, *, registry: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config(*, as_json: bool) -> None:
     """List every environment variable that is read, with its value."""
-    from mlops.cli.main import print_json
+    from mlops.cli.cluster import print_variables
     from mlops.cluster.builds import VARIABLES
 
-    values = {variable.name: os.environ.get(variable.name, variable.default) for variable in VARIABLES}
-    if as_json:
-        print_json(values)
-        return
-    for variable in VARIABLES:
-        click.echo(f"{click.style(variable.name, bold=True)}={values[variable.name]}\n    {variable.meaning}")
+    print_variables(VARIABLES, {one.name: os.environ.get(one.name, one.default) for one in VARIABLES}, as_json=as_json)
 
 
 def _images(store: Store, progress: "Progress") -> "Images":
