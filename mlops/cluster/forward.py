@@ -59,7 +59,7 @@ class Forward:
                 while process.poll() is None and not self._closing.wait(_PAUSE):
                     pass
                 process.terminate()
-            listener.join(timeout=2)
+                listener.join(timeout=2)  # what it said last is read before its pipe is closed
             if not self._opened.is_set() or self._closing.wait(attempt):
                 return
 
