@@ -15,7 +15,8 @@ from mlops.serving.limits import Limits
 
 MAX_DIGITS = 40
 """More digits than any number that a tensor holds; Python parses long integers in quadratic time."""
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+"""Matches from every quote on, also of a string that is never closed: an attempt that fails would be made again at the next quote."""
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
@@ -53,7 +54,7 @@ def _deeper_than(body: bytes, most: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= most:
         return False
     depth = 0
-    for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+    for bracket in STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
         if depth > most:
             return True

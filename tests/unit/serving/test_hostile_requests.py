@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from conftest import LIMITS, Shop
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from mlops.serving.errors import RequestError
+from mlops.serving.limits import Limits
+from mlops.serving.strict_json import STRING, parse
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"
@@ -101,6 +105,28 @@ def test_a_body_that_is_no_request_is_explained(served: Shop, body: str | bytes,
     assert response.status_code == 400, response.text
     assert response.json()["error"].startswith(error), response.json()["error"]
     assert len(response.content) < 2000
+
+
+UNCLOSED = b'{"instances":[' + b"[]," * 40 + b'"' + rb"\"" * 2_000
+
+
+@given(st.one_of(st.binary(), st.lists(st.sampled_from([b'"', b"\\", b"[", b"a"])).map(b"".join)))
+@example(UNCLOSED)
+@example(UNCLOSED + b"\\")
+def test_no_quote_is_looked_at_twice(body: bytes) -> None:
+    """An attempt to match that fails is made again at the next quote: that made a few kilobytes cost minutes."""
+    at = 0
+    while (quote := body.find(b'"', at)) >= 0:
+        match = STRING.match(body, quote)
+        assert match is not None
+        at = match.end()
+
+
+@pytest.mark.timeout(20)
+def test_a_string_that_is_never_closed_costs_no_more_than_its_bytes() -> None:
+    body = UNCLOSED + rb"\"" * 500_000
+    with pytest.raises(RequestError, match="JSON Parse error"):
+        parse(body, Limits())
 
 
 JSON = {"content-type": "application/json"}
