@@ -57,7 +57,8 @@ FROM ${BASE_IMAGE} AS sources
 WORKDIR /app
 COPY . .
 RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash components localrun mlops pipelines usecases
+    && python3 -m compileall -q --invalidation-mode unchecked-hash \
+        adapters artifacts components core localrun mlops pipelines serving usecases
 
 # Nothing in an image belongs to its user, whose number a platform may change; a read-only root with a writable /tmp is enough.
 FROM ${BASE_IMAGE} AS runtime

@@ -26,10 +26,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     machine = _machine()
     if machine["load"] > machine["cpus"] / 2:
-        _say(f"the load of this machine is {machine['load']:.1f} on {machine['cpus']} CPUs: times will say more about the others than about these programs")
+        _say(
+            f"the load of this machine is {machine['load']:.1f} on {machine['cpus']} CPUs: times will say more about the others than about these programs"
+        )
     try:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
-            found = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine} | _measure(asked, Path(folder))
+            found = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine} | _measure(
+                asked, Path(folder)
+            )
     except KeyboardInterrupt:
         _say("stopped; nothing was kept")
         sys.exit(130)
@@ -45,7 +49,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", action="append", choices=SIZES, help="measure this many rows alone; default: both")
     parser.add_argument("--runs", type=int, default=3, help="cold runs of each program (default: 3); the median counts")
-    parser.add_argument("--memory", action="store_true", help="measure the memory of all rows and of ten times as many, instead of time")
+    parser.add_argument(
+        "--memory", action="store_true", help="measure the memory of all rows and of ten times as many, instead of time"
+    )
     parser.add_argument("--quick", action="store_true", help="15000 rows, one run")
     parser.add_argument("--no-peer", action="store_true", help="measure this program alone")
     parser.add_argument("--folder", type=Path, help="work below this folder; default: the temporary folder")
@@ -76,7 +82,12 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     packages = ("tfx", "tensorflow", "kfp", "apache-beam", "pyarrow")
-    about = {"cpus": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "platform": platform.platform(), "revision": revision()}
+    about = {
+        "cpus": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "platform": platform.platform(),
+        "revision": revision(),
+    }
     return about | {name: version(name) for name in packages}
 
 

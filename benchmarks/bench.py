@@ -35,7 +35,10 @@ class Bench:
         """Import what both programs import, so that neither pays for reading the disk or compiling bytecode."""
         self.say("importing both programs once, uncounted")
         imports = "import kfp, pydantic, rich, uvicorn, matplotlib.figure; from tfx import v1"
-        measure.run([sys.executable, "-c", imports], measure.Where({"PYTHONWARNINGS": "ignore"}, self.folder / "logs" / "warm.log"))
+        measure.run(
+            [sys.executable, "-c", imports],
+            measure.Where({"PYTHONWARNINGS": "ignore"}, self.folder / "logs" / "warm.log"),
+        )
 
     def speed(self, size: str, runs: int) -> dict[str, Any]:
         """Measure cold and cached runs of both programs in turns; a cold run's store is fresh, and its cached run uses it again."""
@@ -50,12 +53,16 @@ class Bench:
         shutil.rmtree(self.folder / size)
         return found
 
-    def _cold_and_cached(self, found: dict[str, Any], name: str, program: Program, prepared: Prepared, number: int) -> None:
+    def _cold_and_cached(
+        self, found: dict[str, Any], name: str, program: Program, prepared: Prepared, number: int
+    ) -> None:
         store = Path(prepared.usecase).parent / f"{name}-{number}"
         for what in ("cold", "cached"):
             ran = program(prepared, store)
             key = f"{name} {what}"
-            self.say(f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, {ran.measured.cpu_seconds:7.2f} s CPU")
+            self.say(
+                f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, {ran.measured.cpu_seconds:7.2f} s CPU"
+            )
             found["seconds"].setdefault(key, []).append(ran.measured.seconds)
             found["cpu_seconds"].setdefault(key, []).append(ran.measured.cpu_seconds)
             found["steps"].setdefault(key, []).append(ran.steps)
@@ -67,7 +74,11 @@ class Bench:
         """Measure the largest memory of the whole process tree in runs of its own; the peer only where it has settings."""
         prepared = self.prepare(size)
         mine = ours(prepared, self.folder / size / "ours", memory=True)
-        found: dict[str, Any] = {"rows": prepared.rows, "peak_mib": {"ours": mine.measured.peak_pss_mib}, "seconds": {"ours": mine.measured.seconds}}
+        found: dict[str, Any] = {
+            "rows": prepared.rows,
+            "peak_mib": {"ours": mine.measured.peak_pss_mib},
+            "seconds": {"ours": mine.measured.seconds},
+        }
         found["task_mib"] = mine.details["task_memory_mib"]
         self.say(f"  ours {mine.measured.peak_pss_mib:7.0f} MiB PSS")
         if self.peer and prepared.settings:
@@ -80,5 +91,11 @@ class Bench:
 
 def revision() -> str:
     """Name the sources that are measured; empty outside a repository."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     return done.stdout.strip()

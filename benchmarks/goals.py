@@ -46,7 +46,11 @@ def speed(size: str, seconds: Mapping[str, Sequence[float]]) -> list[Goal]:
 
 def memory(peaks_mib: Mapping[str, float]) -> list[Goal]:
     """Hold the memory of the whole process tree against the promises."""
-    goals = [Goal("memory, all rows, MiB PSS of the process tree", peaks_mib["all"], PSS_MIB)] if "all" in peaks_mib else []
+    goals = (
+        [Goal("memory, all rows, MiB PSS of the process tree", peaks_mib["all"], PSS_MIB)] if "all" in peaks_mib else []
+    )
     if {"all", "x10"} <= peaks_mib.keys():
-        goals.append(Goal("memory, ten times the rows, of that at all rows", peaks_mib["x10"] / peaks_mib["all"], GROWTH))
+        goals.append(
+            Goal("memory, ten times the rows, of that at all rows", peaks_mib["x10"] / peaks_mib["all"], GROWTH)
+        )
     return goals

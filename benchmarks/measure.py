@@ -47,7 +47,9 @@ def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), s
     # Files, because a pipe is only at its end when everybody who inherited it is gone. A session of its own: Ctrl-C reaches
     # this process alone, which then ends the whole tree and not only a part of it.
     with where.log.open("wb") as errors, said.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment(where.environment), start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=errors, env=environment(where.environment), start_new_session=True
+        )
         sampler = _Sampler(spare) if sample_memory else None
         try:
             code = process.wait()

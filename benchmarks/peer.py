@@ -23,7 +23,9 @@ def pipeline(settings: dict[str, Any], store: Path) -> Any:
     examples = tfx.components.CsvExampleGen(input_base=settings["rows"], input_config=tfx.proto.Input(splits=splits))
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     schema = tfx.components.ImportSchemaGen(schema_file=settings["schema"])
-    validated = tfx.components.ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    validated = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
     transformed = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
@@ -50,7 +52,9 @@ def pipeline(settings: dict[str, Any], store: Path) -> Any:
     pushed = tfx.components.Pusher(
         model=trained.outputs["model"],
         model_blessing=evaluated.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(store / "pushed"))),
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(store / "pushed"))
+        ),
     )
     return tfx.dsl.Pipeline(
         pipeline_name="peer",

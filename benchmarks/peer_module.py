@@ -38,10 +38,16 @@ def _usecase(config: dict[str, Any]) -> ModuleType:
     return module
 
 
-def _dataset(files: list[str], accessor: DataAccessor, output: tft.TFTransformOutput, config: dict[str, Any], *, shuffle: bool) -> tf.data.Dataset:
-    options = tfxio.TensorFlowDatasetOptions(int(config["batch_size"]), num_epochs=1, shuffle=shuffle, shuffle_buffer_size=10_000, label_key=config["label"])
+def _dataset(
+    files: list[str], accessor: DataAccessor, output: tft.TFTransformOutput, config: dict[str, Any], *, shuffle: bool
+) -> tf.data.Dataset:
+    options = tfxio.TensorFlowDatasetOptions(
+        int(config["batch_size"]), num_epochs=1, shuffle=shuffle, shuffle_buffer_size=10_000, label_key=config["label"]
+    )
     dataset = accessor.tf_dataset_factory(files, options, output.transformed_metadata.schema)
-    return dataset.map(lambda features, label: ({name: _dense(value) for name, value in features.items()}, label)).prefetch(tf.data.AUTOTUNE)
+    return dataset.map(
+        lambda features, label: ({name: _dense(value) for name, value in features.items()}, label)
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def _dense(value: Any) -> tf.Tensor:

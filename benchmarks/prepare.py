@@ -46,7 +46,10 @@ def prepare(name: str, folder: Path) -> None:
         write_splits(folder, folder / "peer")
         # In a folder of its own: TFX packs every module beside the one it is given, and its cache key covers them all.
         module = shutil.copy(MODULE, folder / "peer")
-        settings.write_text(json.dumps({"module_file": str(module)} | _settings(load(usecase), rows, folder / "peer"), indent=2), encoding="utf-8")
+        settings.write_text(
+            json.dumps({"module_file": str(module)} | _settings(load(usecase), rows, folder / "peer"), indent=2),
+            encoding="utf-8",
+        )
     prepared = Prepared(str(usecase), str(settings) if settings.exists() else "", SIZES[name].spans, rows)
     (folder / FILE).write_text(json.dumps(prepared._asdict()), encoding="utf-8")
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from mlops.core.examples import Manifest, read_schema, record_batches
-from mlops.core.user_code import ROOT, reference
+from artifacts.examples.manifest import Manifest, read_schema, record_batches
+from core.user_code import ROOT, reference
 from usecases.flight_delay.data import write_spans
 
 USECASE = ROOT / "usecases" / "flight_delay"
@@ -52,7 +52,9 @@ def write_splits(folder: Path, peer: Path) -> None:
     for split in SPLITS:
         batches = record_batches(folder / "examples", split, schema)
         count = _write_csv(peer / split / "rows.csv", names, batches)
-        assert count == Manifest.read(folder / "examples").records(split), "the peer must see every row that this program sees"
+        assert count == Manifest.read(folder / "examples").records(split), (
+            "the peer must see every row that this program sees"
+        )
 
 
 def _write_span(folder: Path, span: int, rows: int | None) -> None:

@@ -114,8 +114,15 @@ def main() -> None:
     """Measure, print, and return 1 when the goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scheduling", description=__doc__)
     parser.add_argument("--tasks", type=int, default=1000, help="tasks of localrun's pipelines (default: %(default)s)")
-    parser.add_argument("--peer-tasks", type=int, default=10, help="tasks of kfp.local's, which needs seconds for each (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where stores lie; its disk counts")
+    parser.add_argument(
+        "--peer-tasks",
+        type=int,
+        default=10,
+        help="tasks of kfp.local's, which needs seconds for each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()), help="where stores lie; its disk counts"
+    )
     parser.add_argument("--peer", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -136,7 +143,9 @@ def _compare(shape: str, asked: argparse.Namespace, folder: Path, hosts: Hosts) 
     say(f"{shape}: localrun   {mine.per_task:8.1f} ms per task ({asked.tasks} tasks, {mine.wall:.1f} s)")
     say(f"{shape}: kfp.local  {peer.per_task:8.1f} ms per task ({asked.peer_tasks} tasks, {peer.wall:.1f} s)")
     say(f"{shape}: ratio      {mine.per_task / peer.per_task:8.3f}")
-    say(f"{shape}: overhead   {mine.overhead:8.1f} ms per task beyond its own process; goal {GOAL_MS:g}: {'met' if met else 'MISSED'}")
+    say(
+        f"{shape}: overhead   {mine.overhead:8.1f} ms per task beyond its own process; goal {GOAL_MS:g}: {'met' if met else 'MISSED'}"
+    )
     return met
 
 

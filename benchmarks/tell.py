@@ -20,7 +20,9 @@ def speed(size: str, found: Mapping[str, Any]) -> str:
     for key, values in sorted(seconds.items()):
         middle = statistics.median(values)
         share = f"{middle / peer:6.3f} of the peer's cold run" if peer else ""
-        lines.append(f"  {key:<12} {middle:7.2f} s  {share}   all: {', '.join(f'{value:.2f}' for value in sorted(values))}")
+        lines.append(
+            f"  {key:<12} {middle:7.2f} s  {share}   all: {', '.join(f'{value:.2f}' for value in sorted(values))}"
+        )
     lines += _without_infra(seconds, found["steps"], peer)
     for key in ("ours cold", "peer cold"):
         if key in found["steps"]:
@@ -28,9 +30,14 @@ def speed(size: str, found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _without_infra(seconds: Mapping[str, Sequence[float]], steps: Mapping[str, Any], peer: float | None) -> Iterable[str]:
+def _without_infra(
+    seconds: Mapping[str, Sequence[float]], steps: Mapping[str, Any], peer: float | None
+) -> Iterable[str]:
     """Leave out what the peer does not do; the stage runs alone, between evaluation and push, so its time can be taken off."""
-    values = [whole - step.get("validate_infra", 0.0) for whole, step in zip(seconds["ours cold"], steps["ours cold"], strict=True)]
+    values = [
+        whole - step.get("validate_infra", 0.0)
+        for whole, step in zip(seconds["ours cold"], steps["ours cold"], strict=True)
+    ]
     middle = statistics.median(values)
     share = f"{middle / peer:6.3f} of the peer's cold run" if peer else ""
     yield f"  {'ours cold':<12} {middle:7.2f} s  {share}   without validate_infra"

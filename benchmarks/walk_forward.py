@@ -22,7 +22,16 @@ from pipelines.config import UseCase, find, load
 Numbers = npt.NDArray[np.float64]
 SMOOTHING = 20
 """Rows of the overall rate that every cell of the rate table is given."""
-CATEGORIES = ("carrier", "origin", "dest", "hour", "day_of_week", "humid_bucket", "pressure_bucket", "wind_speed_bucket")
+CATEGORIES = (
+    "carrier",
+    "origin",
+    "dest",
+    "hour",
+    "day_of_week",
+    "humid_bucket",
+    "pressure_bucket",
+    "wind_speed_bucket",
+)
 METRICS = ("auc", "auc_pr", "calibration", "log_loss")
 
 
@@ -58,7 +67,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--months", default="4,5,6,7,8,9,10,11,12")
     parser.add_argument("--usecase", default="flight_delay")
-    parser.add_argument("--set", action="append", default=[], help="a hyperparameter or field of train_model, as name=number")
+    parser.add_argument(
+        "--set", action="append", default=[], help="a hyperparameter or field of train_model, as name=number"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     usecase = load(find(options.usecase))
@@ -93,7 +104,11 @@ def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) 
     section = usecase.section("train_model")
     section |= {name: value for name, value in changes.items() if name in section}
     section["hyperparameters"] |= {name: value for name, value in changes.items() if name not in Config.model_fields}
-    train(Config.model_validate(section), TrainInputs(usecase.module, schema, examples, graph), Outputs(model, lambda *_: None, place / "pictures.html"))
+    train(
+        Config.model_validate(section),
+        TrainInputs(usecase.module, schema, examples, graph),
+        Outputs(model, lambda *_: None, place / "pictures.html"),
+    )
     seconds = time.perf_counter() - start
     training, judged = _split(usecase, examples, graph, "train"), _split(usecase, examples, graph, "eval")
     predictions = {
@@ -102,15 +117,20 @@ def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) 
         "rate table": _rate_table(training, judged),
         "majority": np.full(len(judged.label), training.label.mean()),
     }
-    return Month(span, float(judged.label.mean()), {name: _judge(judged.label, scores) for name, scores in predictions.items()}, seconds)
+    return Month(
+        span,
+        float(judged.label.mean()),
+        {name: _judge(judged.label, scores) for name, scores in predictions.items()},
+        seconds,
+    )
 
 
 def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     import tensorflow_transform as tft
 
+    from artifacts.examples.manifest import read_schema, record_batches
     from components.train_model.rows import Recipe
-    from mlops.core import user_code
-    from mlops.core.examples import read_schema, record_batches
+    from core import user_code
 
     schema = read_schema(user_code.resolve(usecase.schema_file))
     output = tft.TFTransformOutput(str(graph))
@@ -130,12 +150,14 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
     """Ask the exported model, as a server would."""
     import tensorflow as tf
 
-    from mlops.core.examples import shards
+    from artifacts.examples.manifest import shards
 
     regress = tf.saved_model.load(str(saved_model)).signatures["regress"]
     files = [str(path) for path in shards(examples, "eval")]
     batches = tf.data.TFRecordDataset(files, "GZIP").batch(8192)
-    scores: Numbers = np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in batches]).astype(np.float64)
+    scores: Numbers = np.concatenate([regress(examples=batch)["outputs"].numpy() for batch in batches]).astype(
+        np.float64
+    )
     return scores
 
 
@@ -149,7 +171,8 @@ def _linear(training: Split, judged: Split) -> Numbers:
     categories = [np.stack([split.features[name] for name in CATEGORIES], axis=1) for split in (training, judged)]
     one_hot = encoder.fit_transform(categories[0]), encoder.transform(categories[1])
     inputs = [
-        hstack([hot, csr_matrix(np.stack([split.features[name] for name in numbers], 1))]) for hot, split in zip(one_hot, (training, judged), strict=True)
+        hstack([hot, csr_matrix(np.stack([split.features[name] for name in numbers], 1))])
+        for hot, split in zip(one_hot, (training, judged), strict=True)
     ]
     fitted = LogisticRegression(max_iter=300).fit(inputs[0], training.label)
     scores: Numbers = fitted.predict_proba(inputs[1])[:, 1]
@@ -168,7 +191,10 @@ def _judge(label: Numbers, scores: Numbers) -> Judged:
     from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
     return Judged(
-        roc_auc_score(label, scores), average_precision_score(label, scores), scores.mean() / label.mean(), log_loss(label, np.clip(scores, 1e-6, 1 - 1e-6))
+        roc_auc_score(label, scores),
+        average_precision_score(label, scores),
+        scores.mean() / label.mean(),
+        log_loss(label, np.clip(scores, 1e-6, 1 - 1e-6)),
     )
 
 
@@ -186,7 +212,11 @@ def _table(months: list[Month]) -> str:
     head = f"| month | late | AUC model | linear | rate table | majority | {compared} | seconds |"
     rows = [head, "|" + "--:|" * 14, *map(_row, months)]
     mean = {name: np.mean([month.methods[name].auc for month in months]) for name in months[0].methods}
-    beaten = {name: sum(month.methods["model"].auc > month.methods[name].auc for month in months) for name in mean if name != "model"}
+    beaten = {
+        name: sum(month.methods["model"].auc > month.methods[name].auc for month in months)
+        for name in mean
+        if name != "model"
+    }
     facts = ", ".join(f"{name} {value:.4f}" for name, value in mean.items())
     wins = ", ".join(f"{name} in {count}" for name, count in beaten.items())
     return "\n".join([*rows, "", f"Mean AUC: {facts}. Of {len(months)} months the model beats {wins}.", ""])

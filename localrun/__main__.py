@@ -45,16 +45,40 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localrun", description=_ABOUT)
     parser.add_argument("pipeline", type=Path, help="what kfp's compiler wrote")
-    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="strings as they stand, everything else as JSON")
-    parser.add_argument("--image", action="append", default=[], metavar="IMAGE=FOLDER", help="the folder that stands for an image (default: . for all)")
-    parser.add_argument("--store", type=Path, default=Path(".localrun"), help="where runs, artifacts and the cache lie (default: %(default)s)")
-    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="the interpreter for tasks (default: this one)")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="strings as they stand, everything else as JSON",
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="IMAGE=FOLDER",
+        help="the folder that stands for an image (default: . for all)",
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path(".localrun"),
+        help="where runs, artifacts and the cache lie (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--python", type=Path, default=Path(sys.executable), help="the interpreter for tasks (default: this one)"
+    )
     parser.add_argument("--workers", type=int, default=0, help="tasks at the same time (default: one per processor)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run of this store instead of starting one")
     parser.add_argument("--no-cache", action="store_true", help="run every task, whatever is known from earlier runs")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the run as one JSON object, and nothing else")
-    form.add_argument("--json-events", action="store_true", help="print everything that happens as one JSON object per line, and nothing else")
+    form.add_argument(
+        "--json-events",
+        action="store_true",
+        help="print everything that happens as one JSON object per line, and nothing else",
+    )
     return parser
 
 
@@ -83,9 +107,14 @@ def _environments(pipeline: Pipeline, arguments: argparse.Namespace) -> dict[str
     for text in arguments.image:
         image, sign, folder = text.rpartition("=")
         if not sign or image_name(image) not in folders:
-            raise ParameterError(f"--image {text}: wanted IMAGE=FOLDER with an image of the pipeline{nearest(image, folders)}")
+            raise ParameterError(
+                f"--image {text}: wanted IMAGE=FOLDER with an image of the pipeline{nearest(image, folders)}"
+            )
         folders[image_name(image)] = Path(folder).absolute()
-    return {image: Environment(cwd=folder, python=arguments.python, sources={"*": (folder,)}) for image, folder in folders.items()}
+    return {
+        image: Environment(cwd=folder, python=arguments.python, sources={"*": (folder,)})
+        for image, folder in folders.items()
+    }
 
 
 if __name__ == "__main__":

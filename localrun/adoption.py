@@ -30,7 +30,9 @@ def tidy(layout: Layout, journal: Journal, run_id: str) -> list[TaskRun]:
 def _published(layout: Layout, journal: Journal, execution: Execution) -> Values | None:
     """Return the outputs of an execution that died between publishing and journaling, if they are all there."""
     try:
-        manifest = json.loads((layout.final(execution.pipeline, execution.execution) / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(
+            (layout.final(execution.pipeline, execution.execution) / MANIFEST).read_text(encoding="utf-8")
+        )
         outputs = journal.codec.read_values(manifest["outputs"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -33,7 +33,11 @@ def is_warm(container: Container, environment: Environment) -> bool:
 
 def is_lightweight(container: Container) -> bool:
     """Whether the component's source stands in the command itself, as its last part."""
-    return len(container.command) >= 4 and "ephemeral_component.py" in container.command[-2] and " ".join(_EXECUTOR) in container.command[-2]
+    return (
+        len(container.command) >= 4
+        and "ephemeral_component.py" in container.command[-2]
+        and " ".join(_EXECUTOR) in container.command[-2]
+    )
 
 
 def function_name(container: Container) -> str:
@@ -79,18 +83,34 @@ class Attempt:
     def executor_input(self) -> dict[str, Any]:
         """Return the message that kfp's executor reads, with outputs in the staging folder."""
         outputs = {
-            name: [{"name": name, "type": _type(d.schema_title, d.schema_version), "uri": str(self.staging / name), "metadata": dict(d.metadata)}]
+            name: [
+                {
+                    "name": name,
+                    "type": _type(d.schema_title, d.schema_version),
+                    "uri": str(self.staging / name),
+                    "metadata": dict(d.metadata),
+                }
+            ]
             for name, d in self.component.output_artifacts.items()
         }
         listed = {**{name: (artifact,) for name, artifact in self.inputs.artifacts.items()}, **self.inputs.lists}
         inputs = {
-            name: [{"name": a.name, "type": _type(a.type, a.version), "uri": a.uri, "metadata": dict(a.metadata)} for a in artifacts]
+            name: [
+                {"name": a.name, "type": _type(a.type, a.version), "uri": a.uri, "metadata": dict(a.metadata)}
+                for a in artifacts
+            ]
             for name, artifacts in listed.items()
         }
         return {
-            "inputs": {"parameterValues": dict(self.inputs.parameters), "artifacts": {name: {"artifacts": many} for name, many in inputs.items()}},
+            "inputs": {
+                "parameterValues": dict(self.inputs.parameters),
+                "artifacts": {name: {"artifacts": many} for name, many in inputs.items()},
+            },
             "outputs": {
-                "parameters": {name: {"outputFile": str(self.folder / "parameters" / name)} for name in self.component.output_parameters},
+                "parameters": {
+                    name: {"outputFile": str(self.folder / "parameters" / name)}
+                    for name in self.component.output_parameters
+                },
                 "artifacts": {name: {"artifacts": listed} for name, listed in outputs.items()},
                 "outputFile": str(self.staging / "executor_output.json"),
             },
@@ -112,7 +132,13 @@ class Attempt:
         if isinstance(environment, DockerEnvironment):
             readable = [artifact.path for artifact in self.inputs.every_artifact().values() if artifact.path.exists()]
             writable = [self.folder / "parameters", self.staging]
-            argv = environment.command(self.execution, [*command_line(container.command, message, runtime), *args], container.variables, readable, writable)
+            argv = environment.command(
+                self.execution,
+                [*command_line(container.command, message, runtime), *args],
+                container.variables,
+                readable,
+                writable,
+            )
         launch = {
             "mode": "executor" if is_warm(container, environment) else "command",
             "argv": argv,
@@ -141,9 +167,17 @@ class Attempt:
         if not values.artifacts:  # all there is stands in the journal
             discard(self.staging)
             return values
-        manifest = {"execution": self.execution, "run": self.run_id, "task": self.path, "attempt": self.number, "key": key}
+        manifest = {
+            "execution": self.execution,
+            "run": self.run_id,
+            "task": self.path,
+            "attempt": self.number,
+            "key": key,
+        }
         with explained(self.staging):
-            (self.staging / MANIFEST).write_text(text({**manifest, "outputs": Codec(self.layout.root).values(values)}), encoding="utf-8")
+            (self.staging / MANIFEST).write_text(
+                text({**manifest, "outputs": Codec(self.layout.root).values(values)}), encoding="utf-8"
+            )
         publish(self.staging, self.final)
         return values
 
@@ -169,7 +203,9 @@ class Attempt:
             if name not in self.component.output_parameters:
                 raise OutputError(f"the task wrote an output parameter {name!r} that its component does not declare")
             try:
-                values[name] = from_spec(value, self.component.output_parameters[name].type, f"output parameter {name!r}")
+                values[name] = from_spec(
+                    value, self.component.output_parameters[name].type, f"output parameter {name!r}"
+                )
             except ParameterError as error:
                 raise OutputError(str(error)) from error
         return values
@@ -184,7 +220,13 @@ class Attempt:
             except ParameterError as error:
                 raise OutputError(str(error)) from error
             artifact = Artifact(
-                name, definition.schema_title, definition.schema_version, said.get("uri") or str(self.staging / name), "", metadata, self.execution
+                name,
+                definition.schema_title,
+                definition.schema_version,
+                said.get("uri") or str(self.staging / name),
+                "",
+                metadata,
+                self.execution,
             )
             found[name] = self._placed(artifact, digests)
         return found

@@ -17,7 +17,11 @@ def inputs(node: Node, runtime: Mapping[str, str]) -> Values:
     """Return a task's inputs, defaults filled in; an input without value, default or leave to be absent is a ParameterError."""
     declared = node.component.input_parameters
     task = node.task
-    given = {key: _parameter(node, source, runtime) for key, source in task.parameters.items() if not isinstance(source, Constant)}
+    given = {
+        key: _parameter(node, source, runtime)
+        for key, source in task.parameters.items()
+        if not isinstance(source, Constant)
+    }
     known = {key: value for key, value in given.items() if value is not None}
     message = {"inputs": {"parameterValues": known, "artifacts": {}}}
     filled = task_runtime(runtime, node)
@@ -46,7 +50,9 @@ def items(node: Node, loop: Loop, values: Values) -> tuple[Values, ...]:
     """Return the inputs of each iteration of a loop; ParameterError for what is no list, or holds an item of a wrong type."""
     if loop.of_artifacts:
         listed = values.lists.get(loop.source, ())
-        return tuple(Values(values.parameters, {**values.artifacts, loop.item: artifact}, values.lists) for artifact in listed)
+        return tuple(
+            Values(values.parameters, {**values.artifacts, loop.item: artifact}, values.lists) for artifact in listed
+        )
     found: Any = loop.constants
     if loop.source:
         found = values.parameters.get(loop.source)
@@ -89,14 +95,21 @@ def collected(groups: Sequence[Group]) -> Values:
     if not groups:
         return Values()
     dag = groups[0].dag
-    parameters = {key: [group.outputs.parameters[key] for group in groups if key in group.outputs.parameters] for key in dag.parameters}
-    lists = {key: tuple(artifact for group in groups for artifact in _listed(group.outputs, key)) for key in dag.artifacts}
+    parameters = {
+        key: [group.outputs.parameters[key] for group in groups if key in group.outputs.parameters]
+        for key in dag.parameters
+    }
+    lists = {
+        key: tuple(artifact for group in groups for artifact in _listed(group.outputs, key)) for key in dag.artifacts
+    }
     return Values(parameters, {}, lists)
 
 
 def nothing_collected(node: Node) -> Values:
     """Return the outputs of a loop over an empty list."""
-    return Values({key: [] for key in node.component.output_parameters}, {}, dict.fromkeys(node.component.output_artifacts, ()))
+    return Values(
+        {key: [] for key in node.component.output_parameters}, {}, dict.fromkeys(node.component.output_artifacts, ())
+    )
 
 
 def _listed(values: Values, key: str) -> tuple[Artifact, ...]:
@@ -144,5 +157,7 @@ def _artifacts(node: Node) -> tuple[dict[str, Artifact], dict[str, tuple[Artifac
         elif name in origin.artifacts:
             found[key] = origin.artifacts[name]
         else:
-            raise OutputError(f"{node.path}: wanted one artifact for the input {key!r}, got a list of {len(origin.lists[name])}")
+            raise OutputError(
+                f"{node.path}: wanted one artifact for the input {key!r}, got a list of {len(origin.lists[name])}"
+            )
     return found, lists

@@ -16,7 +16,9 @@ from localrun.spec import ArtifactDef, Component, Container, ParameterDef
 _FORMAT = 1
 
 
-def cache_key(component: Component, inputs: Values, environment: Environment, runtime: Mapping[str, str], digests: Digests) -> str:
+def cache_key(
+    component: Component, inputs: Values, environment: Environment, runtime: Mapping[str, str], digests: Digests
+) -> str:
     """Return the key, or nothing for a task whose result cannot be told in advance.
 
     In the key: command and interface, parameters with their types, the content (never the place) of artifacts, the

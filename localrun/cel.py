@@ -24,7 +24,20 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_ESCAPES = {"\\": "\\", "'": "'", '"': '"', "`": "`", "?": "?", "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_ESCAPES = {
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "`": "`",
+    "?": "?",
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+}
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -202,7 +215,9 @@ def _parameter(name: str, values: Mapping[str, Any]) -> Value:
         raise ConditionError(f"parameter {name!r} has no value")
     value = values[name]
     if not isinstance(value, bool | int | float | str):
-        raise ConditionError(f"parameter {name!r} is a {type(value).__name__}; only numbers, strings and booleans can be compared")
+        raise ConditionError(
+            f"parameter {name!r} is a {type(value).__name__}; only numbers, strings and booleans can be compared"
+        )
     return value
 
 
@@ -221,7 +236,9 @@ def _negative(value: Value) -> Value:
 def _compare(sign: str, left: Value, right: Value) -> bool:
     numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in (left, right))
     if not numbers and type(left) is not type(right):
-        raise ConditionError(f"{left!r} {sign} {right!r} compares a {type(left).__name__} with a {type(right).__name__}")
+        raise ConditionError(
+            f"{left!r} {sign} {right!r} compares a {type(left).__name__} with a {type(right).__name__}"
+        )
     return _COMPARE[sign](left, right)
 
 

@@ -47,13 +47,29 @@ def plan(layout: Layout, journal: Journal, before: datetime) -> Plan:
     staying = {row.run_id for row in rows} - set(gone)
     if busy:  # any cache entry may be its next hit
         folders = [layout.run(run_id) for run_id in gone]
-        return Plan(tuple(gone), (), tuple(folders), sum(map(_size, folders)), dict.fromkeys(sorted(busy), "is being executed: the cache stays as it is"))
+        return Plan(
+            tuple(gone),
+            (),
+            tuple(folders),
+            sum(map(_size, folders)),
+            dict.fromkeys(sorted(busy), "is being executed: the cache stays as it is"),
+        )
     used = {execution for run_id in staying for task in journal.tasks(run_id) for execution in _used(task)}
     entries = journal.executions()
     unused = {e.execution for e in entries if e.run_id not in staying and e.execution not in used}
-    places = {f"{e.pipeline}/{prefix}{e.execution}" for e in entries if e.execution not in unused for prefix in ("", ".staging-")}
+    places = {
+        f"{e.pipeline}/{prefix}{e.execution}"
+        for e in entries
+        if e.execution not in unused
+        for prefix in ("", ".staging-")
+    }
     folders = [folder for folder in _folders(layout.root / "runs") if folder.name not in staying]
-    folders += [folder for group in _folders(layout.root / "artifacts") for folder in _folders(group) if f"{group.name}/{folder.name}" not in places]
+    folders += [
+        folder
+        for group in _folders(layout.root / "artifacts")
+        for folder in _folders(group)
+        if f"{group.name}/{folder.name}" not in places
+    ]
     return Plan(tuple(gone), tuple(sorted(unused)), tuple(folders), sum(map(_size, folders)))
 
 
@@ -74,7 +90,9 @@ def clean(layout: Layout, journal: Journal, before: datetime) -> Plan:
 
 
 def _used(task: TaskRun) -> set[str]:
-    return {task.execution} | {a.producer for values in (task.inputs, task.outputs) for a in values.every_artifact().values()}
+    return {task.execution} | {
+        a.producer for values in (task.inputs, task.outputs) for a in values.every_artifact().values()
+    }
 
 
 def _folders(place: Path) -> list[Path]:

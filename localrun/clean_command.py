@@ -15,8 +15,15 @@ from localrun.progress import memory
 
 def clean_up(words: list[str]) -> int:
     """Return 0 when done or when only asked, 1 for a store that cannot be used, 2 for wrong words."""
-    parser = argparse.ArgumentParser(prog="python -m localrun clean", description="Remove old runs with their artifacts and cache entries.")
-    parser.add_argument("--older-than", required=True, metavar="AGE", help="such as 30d, 12h, 90m or 2w; counted from when the run was started")
+    parser = argparse.ArgumentParser(
+        prog="python -m localrun clean", description="Remove old runs with their artifacts and cache entries."
+    )
+    parser.add_argument(
+        "--older-than",
+        required=True,
+        metavar="AGE",
+        help="such as 30d, 12h, 90m or 2w; counted from when the run was started",
+    )
     parser.add_argument("--store", type=Path, default=Path(".localrun"), help="default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
     arguments = parser.parse_args(words)
@@ -48,4 +55,6 @@ def _say(found: Plan, what: str) -> None:
         print(run_id)
     for run_id, reason in found.kept.items():
         print(f"{run_id} {reason}", file=sys.stderr)
-    print(f"{what} {len(found.runs)} runs, {len(found.executions)} cache entries, {len(found.folders)} folders, {memory(found.size)}")
+    print(
+        f"{what} {len(found.runs)} runs, {len(found.executions)} cache entries, {len(found.folders)} folders, {memory(found.size)}"
+    )

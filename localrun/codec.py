@@ -26,7 +26,10 @@ class Codec:
 
     def values(self, values: Values) -> dict[str, Any]:
         """Return parameters and artifacts as JSON data."""
-        data = {"parameters": dict(values.parameters), "artifacts": {name: self._artifact(a) for name, a in values.artifacts.items()}}
+        data = {
+            "parameters": dict(values.parameters),
+            "artifacts": {name: self._artifact(a) for name, a in values.artifacts.items()},
+        }
         lists = {name: [self._artifact(a) for a in listed] for name, listed in values.lists.items()}
         return {**data, "lists": lists} if lists else data
 

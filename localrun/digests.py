@@ -60,7 +60,16 @@ class Digests:
 def _entries(root: Path, left_out: frozenset[str]) -> Iterator[tuple[str, tuple[str, int, int, int, int]]]:
     """Yield relative names with what changes when their content does."""
     about = root.lstat()
-    yield ".", ("", about.st_mode, about.st_ino, about.st_size if stat.S_ISREG(about.st_mode) else 0, about.st_ctime_ns if stat.S_ISREG(about.st_mode) else 0)
+    yield (
+        ".",
+        (
+            "",
+            about.st_mode,
+            about.st_ino,
+            about.st_size if stat.S_ISREG(about.st_mode) else 0,
+            about.st_ctime_ns if stat.S_ISREG(about.st_mode) else 0,
+        ),
+    )
     if not stat.S_ISDIR(about.st_mode):
         return
     waiting = [""]
@@ -72,7 +81,10 @@ def _entries(root: Path, left_out: frozenset[str]) -> Iterator[tuple[str, tuple[
             name = f"{folder}{entry.name}"
             info = entry.stat(follow_symlinks=False)
             regular = stat.S_ISREG(info.st_mode)
-            yield name, (name, info.st_mode, info.st_ino, info.st_size if regular else 0, info.st_ctime_ns if regular else 0)
+            yield (
+                name,
+                (name, info.st_mode, info.st_ino, info.st_size if regular else 0, info.st_ctime_ns if regular else 0),
+            )
             if stat.S_ISDIR(info.st_mode):
                 waiting.append(f"{name}/")
 

@@ -33,11 +33,30 @@ class DockerEnvironment(Environment):
     options: tuple[str, ...] = ()
     """Further words of `docker run`."""
 
-    def command(self, name: str, argv: Sequence[str], variables: Mapping[str, str], readable: Sequence[Path], writable: Sequence[Path]) -> list[str]:
+    def command(
+        self,
+        name: str,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+    ) -> list[str]:
         """Return the command line that runs `argv` in a new container `name`, which is removed when it ends."""
-        mounts = [_mount(path, "readonly") for path in (*self.readable, *readable)] + [_mount(path) for path in (*self.writable, *writable)]
+        mounts = [_mount(path, "readonly") for path in (*self.readable, *readable)] + [
+            _mount(path) for path in (*self.writable, *writable)
+        ]
         settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **variables}.items()]  # noqa: S108 - the container's own
-        words = ["docker", "run", "--rm", "--init", "--name", name, "--user", f"{os.getuid()}:{os.getgid()}", *self.options]
+        words = [
+            "docker",
+            "run",
+            "--rm",
+            "--init",
+            "--name",
+            name,
+            "--user",
+            f"{os.getuid()}:{os.getgid()}",
+            *self.options,
+        ]
         words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
         words += [word for setting in settings for word in ("--env", setting)]
         return [*words, "--entrypoint", argv[0], self.image, *argv[1:]]
@@ -63,7 +82,9 @@ def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment])
         return found
     for image in sorted(missing):
         if image_name(image) in found:
-            raise UnsupportedPipeline(f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; map the image to an environment")
+            raise UnsupportedPipeline(
+                f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; map the image to an environment"
+            )
         found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image)
     return found
 

@@ -47,7 +47,9 @@ class Environment:
 
     def key(self) -> str:
         """Name the warm process that serves this environment: equal keys can share one."""
-        return json.dumps([str(self.python), str(Path(self.cwd).absolute()), self.preload, sorted(self.variables.items())])
+        return json.dumps(
+            [str(self.python), str(Path(self.cwd).absolute()), self.preload, sorted(self.variables.items())]
+        )
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe interpreter, installed distributions, lock file and variables for a cache key."""
@@ -93,7 +95,9 @@ def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) ->
     """Raise UnsupportedPipeline for the first image that no environment stands for."""
     for component, image in pipeline.images.items():
         if image_name(image) not in environments:
-            raise UnsupportedPipeline(f"component {component}: no environment for the image {image!r}{nearest(image_name(image), environments)}")
+            raise UnsupportedPipeline(
+                f"component {component}: no environment for the image {image!r}{nearest(image_name(image), environments)}"
+            )
     for name, environment in environments.items():
         if not Path(environment.cwd).is_dir():
             raise LocalrunError(f"environment {name!r}: its working directory {environment.cwd} is not there")

@@ -10,7 +10,9 @@ from localrun.spec import Container, Importer
 _INSTALL = re.compile(r"pip install\b[^&\n]*")
 _OPTION = re.compile(r"'([^']+)'|\"([^\"]+)\"")
 _QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|[KMGTPE]i?|k|)")
-_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {f"{u}{i}": base**n for n, u in enumerate("KMGTPE", 1) for i, base in (("", 1000.0), ("i", 1024.0))}
+_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {
+    f"{u}{i}": base**n for n, u in enumerate("KMGTPE", 1) for i, base in (("", 1000.0), ("i", 1024.0))
+}
 _PLACEHOLDER = re.compile(r"\{\{\$\.?(.*?)\}\}", re.DOTALL)
 _UNRESOLVED = "{{channel:"
 _KNOWN = re.compile(
@@ -31,7 +33,9 @@ def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
     elif "container" in section:
         found = _container(section.section("container"), seconds)
     else:
-        raise UnsupportedPipeline(f"{section.where}: wanted a container or an importer, got {', '.join(section.values) or 'nothing'}")
+        raise UnsupportedPipeline(
+            f"{section.where}: wanted a container or an importer, got {', '.join(section.values) or 'nothing'}"
+        )
     section.end()
     return found
 
@@ -39,7 +43,9 @@ def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
 def check_placeholders(text: str, where: str) -> None:
     """UnsupportedPipeline names the first placeholder that this runner would not fill in."""
     if _UNRESOLVED in text:
-        raise UnsupportedPipeline(f"{where}: kfp's compiler left {text[:80]!r} unresolved; it does not support an f-string inside a list or mapping")
+        raise UnsupportedPipeline(
+            f"{where}: kfp's compiler left {text[:80]!r} unresolved; it does not support an f-string inside a list or mapping"
+        )
     for inner in _PLACEHOLDER.findall(text):
         if not _KNOWN.fullmatch(inner):
             raise UnsupportedPipeline(f"{where}: the placeholder {{{{$.{inner}}}}} is not supported")
@@ -54,7 +60,9 @@ def _container(section: Section, seconds: float) -> Container:
         raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
     command = section.texts("command")
     cpus, memory = _resources(section.section("resources"))
-    found = Container(section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory, seconds)
+    found = Container(
+        section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory, seconds
+    )
     section.end()
     if not found.image:
         raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
@@ -80,7 +88,9 @@ def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     lines = _INSTALL.findall("\n".join(command[:4]))
     options = [one or other for line in lines for one, other in _OPTION.findall(line)]
-    return tuple(name for name in options if not name.startswith("-") and not re.match(r"(kfp|typing-extensions)\b(?!-)", name))
+    return tuple(
+        name for name in options if not name.startswith("-") and not re.match(r"(kfp|typing-extensions)\b(?!-)", name)
+    )
 
 
 def _resources(section: Section) -> tuple[float, int]:
@@ -112,7 +122,9 @@ def _importer(section: Section) -> Importer:
     constant = uri.text("constant")
     uri.ignore("runtimeParameter")
     if "://" in constant and not constant.startswith("file://"):
-        raise UnsupportedPipeline(f"{uri.where}: importing {constant!r} is not supported; wanted a path or file:// on this machine")
+        raise UnsupportedPipeline(
+            f"{uri.where}: importing {constant!r} is not supported; wanted a path or file:// on this machine"
+        )
     kind = section.section("typeSchema")
     kind.ignore("schemaTitle", "schemaVersion")
     section.flag("reimport")  # what lies there is looked at each time, so there is nothing to choose

@@ -115,7 +115,11 @@ class Graph:
         if self._tasks > _TASKS:
             raise ParameterError(f"{node.path}: {len(inputs)} iterations bring the run to more than {_TASKS} tasks")
         self.news.append(Opened(node.path, node.task, node.component, is_begun=True))
-        self.news.extend(Opened(f"{node.path}[{index}]/{path}", task, inner) for index in range(len(inputs)) for path, task, inner in inside)
+        self.news.extend(
+            Opened(f"{node.path}[{index}]/{path}", task, inner)
+            for index in range(len(inputs))
+            for path, task, inner in inside
+        )
         node.iterations = Iterations(inputs, deque(range(len(inputs))))
         self._go_round(node, node.iterations)
 
@@ -127,7 +131,9 @@ class Graph:
         while loop.waiting and (not node.task.loop.limit or loop.open < node.task.loop.limit):
             index = loop.waiting.popleft()
             loop.open += 1
-            loop.groups[index] = self._open(Group(f"{node.path}[{index}]/", node.component, loop.inputs[index], node, index))
+            loop.groups[index] = self._open(
+                Group(f"{node.path}[{index}]/", node.component, loop.inputs[index], node, index)
+            )
         if loop.open:
             return
         groups = [loop.groups[index] for index in sorted(loop.groups)]
@@ -142,7 +148,9 @@ class Graph:
     def _never_started(self, node: Node, state: State, error: str = "") -> None:
         if isinstance(node.component.implementation, Dag) and node.task.loop is None:
             below = State.UPSTREAM_FAILED if state is State.FAILED else state
-            self.news.extend(Ended(path, below) for path, _, _ in leaves(self.pipeline, node.component, f"{node.path}/"))
+            self.news.extend(
+                Ended(path, below) for path, _, _ in leaves(self.pipeline, node.component, f"{node.path}/")
+            )
             if error:
                 self.error = self.error or f"{node.path}: {error}"
         else:
@@ -201,5 +209,9 @@ def _first_error(*groups: Group) -> str:
     """Say in one line what went wrong first in a group, for whoever asks how it ended."""
     for node in (node for group in groups for node in group.nodes.values()):
         if node.error and node.state is not State.SUCCEEDED:
-            return f"{node.path}: {node.error.splitlines()[0]}" if not isinstance(node.component.implementation, Dag) else node.error
+            return (
+                f"{node.path}: {node.error.splitlines()[0]}"
+                if not isinstance(node.component.implementation, Dag)
+                else node.error
+            )
     return ""

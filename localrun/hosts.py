@@ -86,7 +86,9 @@ class Host:
     def memory(self, identity: str) -> int:
         """Bytes that a task's process uses now; 0 when it has not started or has ended."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self._begun.get(identity, '')}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return int(
+                Path(f"/proc/{self._begun.get(identity, '')}/statm").read_text(encoding="ascii").split()[1]
+            ) * os.sysconf("SC_PAGE_SIZE")
         return 0
 
     @property
@@ -217,7 +219,9 @@ class Hosts:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def get(self, environment: Environment, *, executes: bool) -> Host:
@@ -267,5 +271,10 @@ def signal_name(number: int) -> str:
     """Name a signal with what usually sends it."""
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     crash = " (a crash in native code)"
-    hints = {"SIGKILL": " (killed from outside; often by the kernel, out of memory)", "SIGSEGV": crash, "SIGABRT": crash, "SIGBUS": crash}
+    hints = {
+        "SIGKILL": " (killed from outside; often by the kernel, out of memory)",
+        "SIGSEGV": crash,
+        "SIGABRT": crash,
+        "SIGBUS": crash,
+    }
     return name + hints.get(name, "")

@@ -88,7 +88,9 @@ class Journal:
                 self._sql.execute(f"PRAGMA user_version = {_VERSION}")
             self._sql.execute("COMMIT")
         elif version != _VERSION or self._one("PRAGMA application_id") != _APPLICATION:
-            raise StoreError(f"{self.file}: schema version {version}, this localrun reads {_VERSION}; use the version that wrote it, or another store")
+            raise StoreError(
+                f"{self.file}: schema version {version}, this localrun reads {_VERSION}; use the version that wrote it, or another store"
+            )
 
     def _one(self, query: str) -> int:
         return int(self._sql.execute(query).fetchone()[0])
@@ -166,11 +168,24 @@ class Journal:
 
     def _run(self, row: Any) -> RunRow:
         outputs = self.codec.read_values(json.loads(row[8]))
-        return RunRow(row[0], row[1], row[2], State(row[3]), json.loads(row[4]), datetime.fromisoformat(row[5]), row[6], row[7], outputs)
+        return RunRow(
+            row[0],
+            row[1],
+            row[2],
+            State(row[3]),
+            json.loads(row[4]),
+            datetime.fromisoformat(row[5]),
+            row[6],
+            row[7],
+            outputs,
+        )
 
     def write_task(self, run_id: str, position: int, task: TaskRun) -> None:
         """Insert or replace a task's record; `position` is its place in listings."""
-        self._write("INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?)", (run_id, task.path, position, task.state, text(self.codec.task(task))))
+        self._write(
+            "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?)",
+            (run_id, task.path, position, task.state, text(self.codec.task(task))),
+        )
 
     def tasks(self, run_id: str) -> list[TaskRun]:
         """Return the tasks of a run in the order of the pipeline."""
@@ -188,7 +203,15 @@ class Journal:
         self._write(
             "INSERT INTO executions (execution, run_id, path, pipeline, cache_key, state, outputs) VALUES (?,?,?,?,?,?,?)"
             " ON CONFLICT (execution) DO UPDATE SET cache_key = excluded.cache_key, state = excluded.state, outputs = excluded.outputs",
-            (row.execution, row.run_id, row.path, row.pipeline, row.key, row.state, text(self.codec.values(row.outputs))),
+            (
+                row.execution,
+                row.run_id,
+                row.path,
+                row.pipeline,
+                row.key,
+                row.state,
+                text(self.codec.values(row.outputs)),
+            ),
         )
 
     def candidates(self, key: str) -> list[Execution]:
@@ -213,5 +236,10 @@ class Journal:
         self.flush()
 
     def _executions(self, where: str, value: str) -> list[Execution]:
-        rows = self._rows(f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}", (value,))  # noqa: S608 - `where` is ours
-        return [Execution(r[0], r[1], r[2], r[3], r[4], State(r[5]), self.codec.read_values(json.loads(r[6]))) for r in rows]
+        rows = self._rows(
+            f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}",  # noqa: S608
+            (value,),
+        )
+        return [
+            Execution(r[0], r[1], r[2], r[3], r[4], State(r[5]), self.codec.read_values(json.loads(r[6]))) for r in rows
+        ]

@@ -110,7 +110,9 @@ class Keeper:
             self.clean()
         out_of_memory = os.waitstatus_to_exitcode(status) in {-9, 137} and oom_kills() > killed
         seconds = time.monotonic() - started
-        self.send(event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory)
+        self.send(
+            event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory
+        )
 
     def clean(self) -> None:
         """End what ending the task's processes did not end, such as a container; also when nobody is left to be told."""
@@ -118,7 +120,9 @@ class Keeper:
             import subprocess  # noqa: PLC0415 - only a container needs it
 
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(self.launch["cleanup"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)  # noqa: S603 - the runner's own words
+                subprocess.run(  # noqa: S603
+                    self.launch["cleanup"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+                )
 
     def send(self, **message: Any) -> None:
         """Tell the runner; if it is gone, nobody wants to know."""
@@ -259,7 +263,10 @@ def _signal_descendants(number: int) -> None:
     children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+            with (
+                contextlib.suppress(OSError, ValueError, IndexError),
+                open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stream,  # noqa: PTH123
+            ):
                 parent = int(stream.read().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
     found = children.get(os.getpid(), [])

@@ -10,7 +10,17 @@ from localrun.executors import executor
 from localrun.parameters import from_spec
 from localrun.platforms import time_limits
 from localrun.section import Section, check_name
-from localrun.spec import ArtifactDef, Component, Container, Dag, FromTask, Importer, ParameterDef, ParameterType, Pipeline
+from localrun.spec import (
+    ArtifactDef,
+    Component,
+    Container,
+    Dag,
+    FromTask,
+    Importer,
+    ParameterDef,
+    ParameterType,
+    Pipeline,
+)
 from localrun.tasks import task
 from localrun.wiring import check_wiring
 
@@ -22,10 +32,14 @@ def load(path: Path) -> Pipeline:
     """
     content, documents = reader.read(path)
     if not documents or len(documents) > 2:
-        raise InvalidPipeline(f"{path}: wanted a pipeline and at most one platform document, got {len(documents)} documents")
+        raise InvalidPipeline(
+            f"{path}: wanted a pipeline and at most one platform document, got {len(documents)} documents"
+        )
     spec = Section(documents[0], path.name)
     if "pipelineInfo" not in spec or "root" not in spec:
-        raise InvalidPipeline(f"{path}: no compiled pipeline: wanted the keys pipelineInfo and root, as kfp's compiler writes them")
+        raise InvalidPipeline(
+            f"{path}: no compiled pipeline: wanted the keys pipelineInfo and root, as kfp's compiler writes them"
+        )
     limits = time_limits(Section(documents[1], f"{path.name} (platform document)")) if len(documents) == 2 else {}
     version = spec.text("schemaVersion")
     if not version.startswith("2."):
@@ -78,7 +92,9 @@ def _check_lists(outputs: Section, implementation: Container | Importer | Dag) -
     """A group may hand out many artifacts under one name; the protocol of a single task has room for one only."""
     for name, output in outputs.named("artifacts"):
         if not isinstance(implementation, Dag) and output.flag("isArtifactList"):
-            raise UnsupportedPipeline(f"{output.where}: a task cannot make a list of artifacts ({name!r}); only groups can")
+            raise UnsupportedPipeline(
+                f"{output.where}: a task cannot make a list of artifacts ({name!r}); only groups can"
+            )
 
 
 def _parameter(section: Section) -> ParameterDef:
@@ -86,7 +102,9 @@ def _parameter(section: Section) -> ParameterDef:
     try:
         kind = ParameterType(text)
     except ValueError:
-        raise UnsupportedPipeline(f"{section.where}: the parameter type {text!r} is not supported{nearest(text, list(ParameterType))}") from None
+        raise UnsupportedPipeline(
+            f"{section.where}: the parameter type {text!r} is not supported{nearest(text, list(ParameterType))}"
+        ) from None
     has_default = "defaultValue" in section
     default = section.raw("defaultValue")
     if has_default and default is not None:
@@ -105,7 +123,9 @@ def _artifact(section: Section) -> ArtifactDef:
     title, version = kind.text("schemaTitle"), kind.text("schemaVersion")
     kind.end()
     section.ignore("description")
-    definition = ArtifactDef(title, version, section.flag("isOptional"), section.data("metadata", {}), section.flag("isArtifactList"))
+    definition = ArtifactDef(
+        title, version, section.flag("isOptional"), section.data("metadata", {}), section.flag("isArtifactList")
+    )
     section.end()
     return definition
 

@@ -16,7 +16,9 @@ Result = tuple[Execution | None, list[Execution]]
 class Lookup:
     """One run's view of what the store knows; belongs to the scheduler's thread."""
 
-    def __init__(self, context: Context, loop: Loop, waiting: list[Job], looked_up: Callable[[Job, Result], None]) -> None:
+    def __init__(
+        self, context: Context, loop: Loop, waiting: list[Job], looked_up: Callable[[Job, Result], None]
+    ) -> None:
         self._context = context
         self._loop = loop
         self._looked_up = looked_up

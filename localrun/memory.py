@@ -9,7 +9,11 @@ _GROUP = Path("/sys/fs/cgroup")
 def available() -> int:
     """Bytes that can be used before memory runs out, on the machine or in this process's control group."""
     with suppress(OSError, ValueError, StopIteration):
-        line = next(line for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if line.startswith("MemAvailable:"))
+        line = next(
+            line
+            for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            if line.startswith("MemAvailable:")
+        )
         return min(int(line.split()[1]) * 1024, _group_available())
     return 2**62
 

@@ -78,7 +78,9 @@ class Node:
     @property
     def must_run_again(self) -> bool:
         """Whether an earlier result does not count: what it ran after has changed since."""
-        return self.group.must_run_again or (self.task.always and any(self.group.nodes[name].ran for name in self.task.upstream))
+        return self.group.must_run_again or (
+            self.task.always and any(self.group.nodes[name].ran for name in self.task.upstream)
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Delayed:
 News = Opened | Ended | Delayed
 
 
-def leaves(pipeline: Pipeline, component: Component | None = None, prefix: str = "") -> Iterator[tuple[str, Task, Component]]:
+def leaves(
+    pipeline: Pipeline, component: Component | None = None, prefix: str = ""
+) -> Iterator[tuple[str, Task, Component]]:
     """Yield every task that is known before a loop begins, with its path, in the order of the pipeline: what runs something, and the loops."""
     dag = (component or pipeline.root).implementation
     assert isinstance(dag, Dag)
@@ -135,7 +139,11 @@ def containers(pipeline: Pipeline, component: Component) -> Iterator[Container]:
 
 def task_runtime(runtime: Mapping[str, str], node: Node) -> dict[str, str]:
     """Values of all placeholders for one task; they differ from run to run."""
-    return {**runtime, "pipeline_task_name": node.task.name, "pipeline_task_uuid": f"{runtime['pipeline_job_uuid']}/{node.path}"}
+    return {
+        **runtime,
+        "pipeline_task_name": node.task.name,
+        "pipeline_task_uuid": f"{runtime['pipeline_job_uuid']}/{node.path}",
+    }
 
 
 def _in_order(dag: Dag) -> list[Task]:

@@ -20,7 +20,9 @@ from localrun.progress import memory
 from localrun.records import Artifact, State, TaskRun, Values
 from localrun.spec import Importer
 
-_NO_MEMORY = re.compile(r"^MemoryError\b|\bstd::bad_alloc\b|Cannot allocate memory|OOM when allocating|ArrayMemoryError", re.MULTILINE)
+_NO_MEMORY = re.compile(
+    r"^MemoryError\b|\bstd::bad_alloc\b|Cannot allocate memory|OOM when allocating|ArrayMemoryError", re.MULTILINE
+)
 """What programs say last when they are refused more memory."""
 
 
@@ -79,9 +81,24 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
     killed, refused = bool(message.get("out_of_memory")), bool(_NO_MEMORY.search("\n".join(said.splitlines()[-5:])))
     if refused and state is State.FAILED and not job.timed_out:
         reason = f"out of memory: {reason}"
-    error_text = f"{cancelled}: {reason}" if state is State.CANCELLED else f"{reason}; last lines of {attempt.log}:\n{said}" if said else reason
+    error_text = (
+        f"{cancelled}: {reason}"
+        if state is State.CANCELLED
+        else f"{reason}; last lines of {attempt.log}:\n{said}"
+        if said
+        else reason
+    )
     final = refused or (killed and not message.get("beside"))  # alone it may fit where it did not beside others
-    return Outcome(state, Values(), error_text, seconds, peak, kept if found else None, out_of_memory=killed or refused, is_final=final)
+    return Outcome(
+        state,
+        Values(),
+        error_text,
+        seconds,
+        peak,
+        kept if found else None,
+        out_of_memory=killed or refused,
+        is_final=final,
+    )
 
 
 def _unchanged_key(context: Context, job: Job) -> str:
@@ -120,5 +137,7 @@ def import_artifact(context: Context, job: Job) -> Outcome:
     except (LocalrunError, OSError) as error:
         return Outcome(State.FAILED, error=str(error))
     (name, definition), *_ = job.node.component.output_artifacts.items()
-    artifact = Artifact(name, definition.schema_title, definition.schema_version, str(place), digest, metadata, job.record.execution)
+    artifact = Artifact(
+        name, definition.schema_title, definition.schema_version, str(place), digest, metadata, job.record.execution
+    )
     return Outcome(State.SUCCEEDED, Values({}, {name: artifact}))

@@ -64,7 +64,10 @@ def _failure(task: TaskRun) -> str:
 
 def _outputs(run: Run, path: str, outputs: Values) -> str:
     rows = [(escape(name), _value(value), "") for name, value in outputs.parameters.items()]
-    rows += [(escape(name), _artifact(run, artifact), f"<code>{escape(artifact.digest[:19])}</code>") for name, artifact in outputs.every_artifact().items()]
+    rows += [
+        (escape(name), _artifact(run, artifact), f"<code>{escape(artifact.digest[:19])}</code>")
+        for name, artifact in outputs.every_artifact().items()
+    ]
     return f"<h3>{escape(path)}</h3>{_table(('name', 'value', 'digest'), rows)}" if rows else ""
 
 

@@ -110,10 +110,16 @@ def given(values: Mapping[str, Any], declared: Mapping[str, ParameterDef]) -> di
             raise ParameterError(f"the pipeline has no parameter {name!r}{nearest(name, declared)}")
     missing = [name for name, d in declared.items() if name not in values and not d.has_default and not d.optional]
     if missing:
-        raise ParameterError(f"no value for parameter {', '.join(map(repr, missing))}; the pipeline has no default for it")
+        raise ParameterError(
+            f"no value for parameter {', '.join(map(repr, missing))}; the pipeline has no default for it"
+        )
     filled = {name: check(value, declared[name].type, f"parameter {name!r}") for name, value in values.items()}
     defaults = {name: d.default for name, d in declared.items() if name not in values and d.has_default}
-    return {name: filled[name] if name in filled else defaults[name] for name in declared if name in filled or name in defaults}
+    return {
+        name: filled[name] if name in filled else defaults[name]
+        for name in declared
+        if name in filled or name in defaults
+    }
 
 
 def from_text(text: str, declared: ParameterDef, where: str) -> Any:

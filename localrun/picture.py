@@ -26,7 +26,11 @@ def graph(pipeline: Pipeline, run: Run) -> str:
     tasks = {task.path: task for task in run.tasks}
     edges = {path: _sources(pipeline, path, tasks) for path in tasks}
     columns = _columns(edges)
-    places = {path: (x * (_BOX[0] + _GAP[0]), y * (_BOX[1] + _GAP[1])) for x, column in enumerate(columns) for y, path in enumerate(column)}
+    places = {
+        path: (x * (_BOX[0] + _GAP[0]), y * (_BOX[1] + _GAP[1]))
+        for x, column in enumerate(columns)
+        for y, path in enumerate(column)
+    }
     lines = [_line(places[source], places[path]) for path, sources in edges.items() for source in sorted(sources)]
     boxes = [_box(tasks[path], place) for path, place in places.items()]
     width = max((x for x, _ in places.values()), default=0) + _BOX[0]
@@ -68,14 +72,21 @@ def _ends(pipeline: Pipeline, parent: Component, path: str, tasks: Mapping[str, 
     if not isinstance(inner.implementation, Dag) or path in tasks:
         return [path] if path in tasks else []
     waited = {name for task in inner.implementation.tasks.values() for name in task.upstream}
-    return [end for name in inner.implementation.tasks if name not in waited for end in _ends(pipeline, inner, f"{path}/{name}", tasks)]
+    return [
+        end
+        for name in inner.implementation.tasks
+        if name not in waited
+        for end in _ends(pipeline, inner, f"{path}/{name}", tasks)
+    ]
 
 
 def _columns(edges: Mapping[str, set[str]]) -> list[list[str]]:
     depth: dict[str, int] = {}
     waiting = list(edges)
     while waiting:
-        known = [path for path in waiting if edges[path] <= depth.keys()] or waiting  # a circle is not there, and would not hang
+        known = [
+            path for path in waiting if edges[path] <= depth.keys()
+        ] or waiting  # a circle is not there, and would not hang
         for path in known:
             depth[path] = 1 + max((depth.get(source, -1) for source in edges[path]), default=-1)
         waiting = [path for path in waiting if path not in depth]

@@ -98,7 +98,9 @@ def _resolve(node: Any, executor_input: Mapping[str, Any]) -> list[str]:
         return ["".join(text for item in node["Concat"] for text in _resolve(item, executor_input))]
     if "IfPresent" in node:
         choice = node["IfPresent"]
-        return _resolve(choice["Then"] if _present(choice["InputName"], executor_input) else choice.get("Else"), executor_input)
+        return _resolve(
+            choice["Then"] if _present(choice["InputName"], executor_input) else choice.get("Else"), executor_input
+        )
     raise OutputError(f"the placeholder {json.dumps(node)[:80]} is not supported")
 
 

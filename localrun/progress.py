@@ -31,7 +31,9 @@ _ROWS_BESIDE = 6
 
 
 @contextmanager
-def shown(*, quiet: bool = False, as_json: bool = False, stream: TextIO | None = None) -> Iterator[Callable[[Event], None]]:
+def shown(
+    *, quiet: bool = False, as_json: bool = False, stream: TextIO | None = None
+) -> Iterator[Callable[[Event], None]]:
     """Give the `on_event` of a run's options; what it shows goes to `stream` (standard error), which may break without harm.
 
     With `as_json` that is one JSON object per line, on standard output.
@@ -103,7 +105,12 @@ def _as_json(event: Event) -> list[str]:
     facts: dict[str, Any] = {}
     match event:
         case RunStarted():
-            facts = {"run": event.run_id, "pipeline": event.pipeline, "folder": str(event.folder), "tasks": [task.path for task in event.tasks]}
+            facts = {
+                "run": event.run_id,
+                "pipeline": event.pipeline,
+                "folder": str(event.folder),
+                "tasks": [task.path for task in event.tasks],
+            }
         case HostStarting() | HostReady():
             facts = dict(event.__dict__)
         case TaskChanged(task):
@@ -162,13 +169,31 @@ class _Live:
         from rich.text import Text  # noqa: PLC0415
 
         done = sum(task.state not in {State.PENDING, State.RUNNING} for task in self.tasks.values())
-        table = Table("task", "state", "seconds", "memory", title=f"{self.title}  {done}/{len(self.tasks)}", box=None, title_justify="left")
+        table = Table(
+            "task",
+            "state",
+            "seconds",
+            "memory",
+            title=f"{self.title}  {done}/{len(self.tasks)}",
+            box=None,
+            title_justify="left",
+        )
         for column in table.columns[2:]:
             column.justify = "right"
         for task in self._visible():
-            table.add_row(Text(task.path), Text(_state(task), style=_STYLES.get(task.state, "")), self._seconds(task), _memory(task))
+            table.add_row(
+                Text(task.path),
+                Text(_state(task), style=_STYLES.get(task.state, "")),
+                self._seconds(task),
+                _memory(task),
+            )
         for image, since in list(self.importing.items()):
-            table.add_row(Text(f"(environment {image})", style="dim"), Text("importing", style="dim"), f"{time.monotonic() - since:.0f}", "")
+            table.add_row(
+                Text(f"(environment {image})", style="dim"),
+                Text("importing", style="dim"),
+                f"{time.monotonic() - since:.0f}",
+                "",
+            )
         return table
 
     def _visible(self) -> list[TaskRun]:

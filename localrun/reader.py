@@ -32,7 +32,8 @@ class _Loader(_Base):  # type: ignore[misc]
 
 # A date or a number in base 60 is a string here: the compiler writes JSON values only.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"] for first, resolvers in _Base.yaml_implicit_resolvers.items()
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
 
 

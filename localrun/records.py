@@ -55,7 +55,9 @@ class Values:
 
     def every_artifact(self) -> dict[str, Artifact]:
         """Return all artifacts, those of lists as `name[0]`, `name[1]`..."""
-        inside = {f"{name}[{index}]": artifact for name, listed in self.lists.items() for index, artifact in enumerate(listed)}
+        inside = {
+            f"{name}[{index}]": artifact for name, listed in self.lists.items() for index, artifact in enumerate(listed)
+        }
         return {**self.artifacts, **inside}
 
 
@@ -109,7 +111,9 @@ class Run:
         found = [task for task in self.tasks if name in (task.path, task.name)]
         exact = [task for task in found if task.path == name]
         if len(found) != 1 and len(exact) != 1:
-            raise KeyError(f"{name!r} names {len(found)} tasks; there are {', '.join(task.path for task in self.tasks)}")
+            raise KeyError(
+                f"{name!r} names {len(found)} tasks; there are {', '.join(task.path for task in self.tasks)}"
+            )
         return (exact or found)[0]
 
 

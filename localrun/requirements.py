@@ -38,7 +38,11 @@ def check_requirements(pipeline: Pipeline, environments: Mapping[str, Environmen
 def _installed(python: Path) -> dict[str, str]:
     """Names and versions of what an interpreter has, read from the folders beside it: starting it would take longer."""
     folders = [str(path) for path in python.absolute().parent.parent.glob("lib/python3*/site-packages")]
-    return {canonicalize_name(found.metadata["Name"]): found.version for found in distributions(path=folders) if found.metadata["Name"]}
+    return {
+        canonicalize_name(found.metadata["Name"]): found.version
+        for found in distributions(path=folders)
+        if found.metadata["Name"]
+    }
 
 
 def _missing(text: str, installed: Mapping[str, str]) -> str:

@@ -50,7 +50,9 @@ class Roster:
     def write_execution(self, task: TaskRun, state: State, outputs: Values, key: str) -> None:
         """Journal an attempt of a task."""
         context = self.context
-        context.journal.write_execution(Execution(task.execution, context.run_id, task.path, context.pipeline.name, key, state, outputs))
+        context.journal.write_execution(
+            Execution(task.execution, context.run_id, task.path, context.pipeline.name, key, state, outputs)
+        )
 
     def reset(self, prefix: str) -> None:
         """Everything under a prefix that has not succeeded will be tried again."""

@@ -34,7 +34,14 @@ from localrun.scheduler import Scheduler
 from localrun.spec import Pipeline
 
 
-def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
+def run(
+    pipeline: Path,
+    parameters: Mapping[str, Any],
+    *,
+    store: Path,
+    environments: Mapping[str, Environment],
+    options: Options | None = None,
+) -> Run:
     """Run a compiled pipeline and return how it ended; a failed task is in the result, not an exception.
 
     Raises LocalrunError before anything has run: a pipeline that is invalid or not supported, a parameter that does
@@ -55,7 +62,12 @@ def run(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, environme
             row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
             journal.write_run(row)
             journal.flush()
-        return _execute(Context(loaded, run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts), row)
+        return _execute(
+            Context(
+                loaded, run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts
+            ),
+            row,
+        )
 
 
 def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
@@ -72,9 +84,21 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
                 stack.enter_context(locked(layout, run_id))
             loaded = load(layout.run(run_id) / "pipeline.yaml")
             if loaded.digest != row.digest:
-                raise StoreError(f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with")
+                raise StoreError(
+                    f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with"
+                )
             environments = _checked(loaded, environments)
-            context = Context(loaded, run_id, row.parameters, _runtime(layout, row), layout, journal, environments, options, options.hosts)
+            context = Context(
+                loaded,
+                run_id,
+                row.parameters,
+                _runtime(layout, row),
+                layout,
+                journal,
+                environments,
+                options,
+                options.hosts,
+            )
             return _execute(context, replace(row, state=State.RUNNING, error=""))
 
 
@@ -84,7 +108,10 @@ def runs(store: Path) -> list[RunSummary]:
     if not layout.journal.exists():
         return []
     with contextlib.closing(Journal(layout)) as journal:
-        return [RunSummary(row.run_id, row.pipeline, _state(layout, row), row.started, row.seconds) for row in journal.runs()]
+        return [
+            RunSummary(row.run_id, row.pipeline, _state(layout, row), row.started, row.seconds)
+            for row in journal.runs()
+        ]
 
 
 def show(store: Path, run_id: str) -> Run:
@@ -115,7 +142,18 @@ def _state(layout: Layout, row: RunRow) -> State:
 
 
 def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
-    return Run(row.run_id, row.pipeline, row.state, row.parameters, row.started, row.seconds, layout.run(row.run_id), row.error, tasks, row.outputs)
+    return Run(
+        row.run_id,
+        row.pipeline,
+        row.state,
+        row.parameters,
+        row.started,
+        row.seconds,
+        layout.run(row.run_id),
+        row.error,
+        tasks,
+        row.outputs,
+    )
 
 
 def _checked(pipeline: Pipeline, environments: Mapping[str, Environment]) -> Mapping[str, Environment]:
@@ -143,9 +181,13 @@ def _execute(context: Context, row: RunRow) -> Run:
         scheduler.run()
     state = scheduler.graph.state
     error = {State.SUCCEEDED: "", State.CANCELLED: scheduler.cancelled}.get(state, scheduler.graph.error)
-    row = replace(row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs)
+    row = replace(
+        row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs
+    )
     result = _as_run(layout, row, tuple(scheduler.roster.tasks.values()))
-    write_whole(layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False)
+    write_whole(
+        layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False
+    )
     write_pages(context.pipeline, result)
     journal.write_run(row)
     journal.flush()

@@ -114,7 +114,9 @@ class Scheduler:
         if isinstance(news, Delayed):
             self._loop.after(news.seconds, partial(self._reopen, news.node))
         elif isinstance(news, Ended):
-            self.roster.record(replace(self.roster[news.path], state=news.state, error=news.error, finished=self.options.clock()))
+            self.roster.record(
+                replace(self.roster[news.path], state=news.state, error=news.error, finished=self.options.clock())
+            )
         else:
             self.roster.add(news.path, news.component)
             if news.task.loop is not None and news.is_begun:
@@ -138,7 +140,9 @@ class Scheduler:
         if self.graph.is_stopped(node):
             self._drop(job)
         elif job.record.state is State.SUCCEEDED and not node.must_run_again:
-            self._loop.work(partial(verify, job.record.outputs.every_artifact(), self.context.digests), partial(self._resumed, job))
+            self._loop.work(
+                partial(verify, job.record.outputs.every_artifact(), self.context.digests), partial(self._resumed, job)
+            )
         elif isinstance(node.component.implementation, Importer):
             execution = self.context.new_execution(node.task.name)
             job.record = replace(job.record, state=State.RUNNING, execution=execution, started=self.options.clock())
@@ -200,7 +204,12 @@ class Scheduler:
             host = self._fleet.host(job.container)
             if host.error:
                 self._waiting.remove(job)
-                self._finish(job, Outcome(State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"))
+                self._finish(
+                    job,
+                    Outcome(
+                        State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"
+                    ),
+                )
             elif host.is_ready and self._admission.fits(job, self._fleet.used(self._running)):
                 self._waiting.remove(job)
                 if self._lookup.takes_off(job):
@@ -211,10 +220,21 @@ class Scheduler:
         """Give a job its attempt and write it down before anything is started."""
         context, path = self.context, job.record.path
         execution, number = context.new_execution(job.node.task.name), job.record.attempts + 1
-        attempt = Attempt(context.layout, context.pipeline.name, context.run_id, path, number, execution, job.node.component, job.inputs)
+        attempt = Attempt(
+            context.layout,
+            context.pipeline.name,
+            context.run_id,
+            path,
+            number,
+            execution,
+            job.node.component,
+            job.inputs,
+        )
         started = self.options.clock()
         job.attempt, job.timed_out = attempt, False
-        job.record = replace(job.record, state=State.RUNNING, attempts=number, execution=execution, started=started, log=attempt.log)
+        job.record = replace(
+            job.record, state=State.RUNNING, attempts=number, execution=execution, started=started, log=attempt.log
+        )
         job.record = replace(job.record, error="", failed_outputs=None, cached=False)
         self._running[execution] = job
         self._write_down(job, State.RUNNING, Values(), job.key)
@@ -251,7 +271,10 @@ class Scheduler:
         if not message.get("begun", True) and job.put_back < _PUT_BACK and not stopped:
             self._put_back(job)
             return
-        self._loop.work(partial(conclude, self.context, job, message, self.cancelled if stopped else ""), partial(self._concluded, job))
+        self._loop.work(
+            partial(conclude, self.context, job, message, self.cancelled if stopped else ""),
+            partial(self._concluded, job),
+        )
 
     def _put_back(self, job: Job) -> None:
         """The host died before it started the task: that was no attempt."""
@@ -266,7 +289,12 @@ class Scheduler:
         """An attempt has been judged: done, to be tried again, or failed for good."""
         retry = job.node.task.retry
         job.failures += outcome.state is State.FAILED
-        if outcome.state is not State.FAILED or job.failures > retry.count or outcome.is_final or self.graph.is_stopped(job.node):
+        if (
+            outcome.state is not State.FAILED
+            or job.failures > retry.count
+            or outcome.is_final
+            or self.graph.is_stopped(job.node)
+        ):
             self._finish(job, outcome)
             return
         job.alone = outcome.out_of_memory

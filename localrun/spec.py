@@ -191,4 +191,8 @@ class Pipeline:
     @property
     def images(self) -> dict[str, str]:
         """The image of each component that runs a command."""
-        return {name: c.implementation.image for name, c in self.components.items() if isinstance(c.implementation, Container)}
+        return {
+            name: c.implementation.image
+            for name, c in self.components.items()
+            if isinstance(c.implementation, Container)
+        }

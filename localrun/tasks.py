@@ -61,7 +61,9 @@ def _parameter_source(section: Section) -> ParameterSource:
         source = FinalStatus(inner.text("producerTask"))
         inner.end()
     else:
-        raise UnsupportedPipeline(f"{section.where}: an input from {', '.join(section.values) or 'nowhere'} is not supported")
+        raise UnsupportedPipeline(
+            f"{section.where}: an input from {', '.join(section.values) or 'nowhere'} is not supported"
+        )
     section.end()
     return source
 
@@ -73,7 +75,9 @@ def _fields(section: Section) -> tuple[str, ...]:
         return ()
     match = _SELECTOR.fullmatch(text)
     if match is None:
-        raise UnsupportedPipeline(f"{section.where}.parameterExpressionSelector: {text!r} is not supported; only fields of parseJson(string_value) are")
+        raise UnsupportedPipeline(
+            f"{section.where}.parameterExpressionSelector: {text!r} is not supported; only fields of parseJson(string_value) are"
+        )
     return tuple(_FIELD.findall(match[1]))
 
 

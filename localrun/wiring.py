@@ -47,7 +47,9 @@ def _check_component(pipeline: Pipeline, component: Component, above: tuple[str,
 def _check_task(pipeline: Pipeline, parent: Component, dag: Dag, task: Task) -> None:
     where = f"{parent.name}.tasks.{task.name}"
     if task.component not in pipeline.components:
-        raise InvalidPipeline(f"{where}.componentRef: no component {task.component!r}{nearest(task.component, pipeline.components)}")
+        raise InvalidPipeline(
+            f"{where}.componentRef: no component {task.component!r}{nearest(task.component, pipeline.components)}"
+        )
     _known(task.upstream, dag.tasks, f"{where}: waits for a task of its group")
     component = pipeline.components[task.component]
     if task.loop is not None:
@@ -71,7 +73,11 @@ def _check_loop(task: Task, component: Component, where: str) -> None:
     if not component.implementation.tasks:
         raise InvalidPipeline(f"{where}: a loop over {component.name!r}, which has no tasks")
     loop = task.loop
-    _known([loop.item], component.input_artifacts if loop.of_artifacts else component.input_parameters, f"{where}: the loop's itemInput")
+    _known(
+        [loop.item],
+        component.input_artifacts if loop.of_artifacts else component.input_parameters,
+        f"{where}: the loop's itemInput",
+    )
     if loop.source or loop.of_artifacts:
         _known([loop.source], task.artifacts if loop.of_artifacts else task.parameters, f"{where}: the loop's items")
 

@@ -109,7 +109,11 @@ class Host:
                     self.spare = None
                 identity = self.keepers.pop(pid, None)
                 if identity is not None and status != 0:
-                    self.send(event="ended", id=identity, error=f"the process that watched over the task ended with status {status}")
+                    self.send(
+                        event="ended",
+                        id=identity,
+                        error=f"the process that watched over the task ended with status {status}",
+                    )
 
 
 def _own_files(folder: str) -> list[str]:

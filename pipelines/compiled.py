@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops.core.errors import UsageError, did_you_mean
-from mlops.core.images import local_references
+from core.errors import UsageError, did_you_mean
+from core.images import local_references
 from pipelines.config import UseCase
 
 PIPELINES = {"level0": "pipelines.level0:level0", "level1": "pipelines.level1:level1"}
 """Name -> the function that wires it; imported on use, so that naming a pipeline does not import kfp."""
 
 
-def compile_pipeline(usecase: UseCase, pipeline: str, target: Path, references: Mapping[str, str] | None = None) -> None:
+def compile_pipeline(
+    usecase: UseCase, pipeline: str, target: Path, references: Mapping[str, str] | None = None
+) -> None:
     """Write the compiled pipeline, whole or not at all; UsageError for a name that is no pipeline."""
     if pipeline not in PIPELINES:
         raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")

@@ -15,10 +15,10 @@ from components.train_model.config import Config as TrainModel
 from components.transform_features.config import Config as TransformFeatures
 from components.validate_data.config import Config as ValidateData
 from components.validate_infra.config import Config as ValidateInfra
-from mlops.core.errors import ConfigError, UsageError, did_you_mean
-from mlops.core.problem import Problem
-from mlops.core.settings import Settings
-from mlops.core.user_code import ROOT, reference
+from core.errors import ConfigError, UsageError, did_you_mean
+from core.problem import Problem
+from core.settings import Settings
+from core.user_code import ROOT, reference
 from pipelines.schedule import Schedule
 from pipelines.steps import Steps
 from pipelines.yaml_lines import Place, YamlFile
@@ -65,7 +65,9 @@ class UseCase(Settings):
         assert isinstance(config, BaseModel)
         dumped = config.model_dump(mode="json", exclude_none=True)
         if type(config).model_validate(dumped) != config:
-            raise ConfigError(f"{self.folder / 'config.yaml'}: {stage} sets a key to null whose default is not null; kfp cannot carry that")
+            raise ConfigError(
+                f"{self.folder / 'config.yaml'}: {stage} sets a key to null whose default is not null; kfp cannot carry that"
+            )
         return dumped
 
     @property
@@ -91,9 +93,15 @@ def json_schema() -> dict[str, Any]:
     sections = [schema, *(section for section in schema["$defs"].values() if section.get("title") != Problem.__name__)]
     for section in sections:
         filled_in = {"folder"} if section is schema else set(Problem.model_fields) & set(section.get("properties", {}))
-        section["properties"] = {key: value for key, value in section.get("properties", {}).items() if key not in filled_in}
+        section["properties"] = {
+            key: value for key, value in section.get("properties", {}).items() if key not in filled_in
+        }
         section["required"] = [key for key in section.get("required", []) if key not in filled_in]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A use case of ML in production"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "A use case of ML in production",
+    }
 
 
 def find(usecase: str) -> Path:
@@ -133,7 +141,9 @@ def _share_problem(content: dict[str, Any], file: YamlFile) -> None:
         if not shared or not isinstance(section, dict):
             continue
         for key in sorted(shared & set(section)):
-            raise ConfigError(f"{file.where((stage, key))} is shared by several stages: write it under `problem`, and only there")
+            raise ConfigError(
+                f"{file.where((stage, key))} is shared by several stages: write it under `problem`, and only there"
+            )
         content[stage] = {**section, **{key: problem[key] for key in sorted(shared) if key in problem}}
 
 
@@ -166,4 +176,6 @@ def _model_in(annotation: Any) -> Any:
     """The first configuration model inside an annotation such as `tuple[Risk, ...]` or `Split | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in getattr(annotation, "__args__", ()) if (found := _model_in(inner)) is not None), None)
+    return next(
+        (found for inner in getattr(annotation, "__args__", ()) if (found := _model_in(inner)) is not None), None
+    )

@@ -9,7 +9,10 @@ from pipelines.config import UseCase
 def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
     """Wire the experiment for one use case."""
 
-    @dsl.pipeline(name=f"{usecase.name.replace('_', '-')}-level0", description="Experiment: data to verdict; pushing is done by hand.")
+    @dsl.pipeline(
+        name=f"{usecase.name.replace('_', '-')}-level0",
+        description="Experiment: data to verdict; pushing is done by hand.",
+    )
     def experiment(source: str, span: int, data: str, champion: str, registry: str) -> None:
         rival = segments.Rival(champion, registry)
         validated = segments.validated_data(usecase, segments.Window(source, span, data))

@@ -9,7 +9,10 @@ from pipelines.config import UseCase
 def level1(usecase: UseCase) -> dsl.base_component.BaseComponent:
     """Wire continuous training for one use case."""
 
-    @dsl.pipeline(name=f"{usecase.name.replace('_', '-')}-level1", description="Continuous training: data to production, through every gate.")
+    @dsl.pipeline(
+        name=f"{usecase.name.replace('_', '-')}-level1",
+        description="Continuous training: data to production, through every gate.",
+    )
     def continuous_training(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:
         rival = segments.Rival(champion, registry)
         validated = segments.validated_data(usecase, segments.Window(source, span, data))

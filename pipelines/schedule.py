@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 

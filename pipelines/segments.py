@@ -77,7 +77,9 @@ def validated_data(usecase: UseCase, window: Window) -> Data:
 def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
     """Transform, train and evaluate; nothing starts before the data has passed its gate."""
     schema, module, examples = usecase.schema_file, usecase.module, data.examples
-    transformed = run(usecase, transform_features, module=module, schema=schema, examples=examples).after(data.validated)
+    transformed = run(usecase, transform_features, module=module, schema=schema, examples=examples).after(
+        data.validated
+    )
     trained = run(
         usecase,
         train_model,
@@ -89,7 +91,9 @@ def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
     )
     model = trained.outputs["model"]
     evaluated = run(usecase, evaluate_model, schema=schema, examples=examples, model=model, **rival._asdict())
-    return Candidate(examples, model, evaluated.outputs["evaluation"], evaluated.outputs["decision"], evaluated.outputs["Output"])
+    return Candidate(
+        examples, model, evaluated.outputs["evaluation"], evaluated.outputs["decision"], evaluated.outputs["Output"]
+    )
 
 
 def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask:

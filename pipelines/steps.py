@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 if TYPE_CHECKING:
     from kfp.dsl import PipelineTask
@@ -70,5 +70,10 @@ class Steps(Settings):
         task.set_cpu_request(step.resources.cpu).set_cpu_limit(step.resources.cpu_limit)
         task.set_memory_request(step.resources.memory).set_memory_limit(step.resources.memory_limit)
         if step.retry.times:
-            task.set_retry(step.retry.times, backoff_duration=f"{step.retry.wait_seconds}s", backoff_factor=2.0, backoff_max_duration="3600s")
+            task.set_retry(
+                step.retry.times,
+                backoff_duration=f"{step.retry.wait_seconds}s",
+                backoff_factor=2.0,
+                backoff_max_duration="3600s",
+            )
         return kubernetes.set_timeout(task, max(1, round(step.timeout_minutes * 60)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from mlops.core.errors import ConfigError
+from core.errors import ConfigError
 
 Place = tuple[str | int, ...]
 
@@ -43,7 +43,9 @@ class YamlFile:
             for key, value in node.value:
                 at = (*place, key.value)
                 if at in self.lines:
-                    raise ConfigError(f"{self.path}:{key.start_mark.line + 1}: {'.'.join(map(str, at))} is written twice (first on line {self.lines[at]})")
+                    raise ConfigError(
+                        f"{self.path}:{key.start_mark.line + 1}: {'.'.join(map(str, at))} is written twice (first on line {self.lines[at]})"
+                    )
                 self.lines[at] = key.start_mark.line + 1
                 self._walk(value, at)
         elif isinstance(node, yaml.SequenceNode):

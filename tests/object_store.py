@@ -16,10 +16,14 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from mlops.core import s3
+from core import s3
 
 BUCKET = "mlops-tests"
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "a-secret-that-must-never-be-shown", "AWS_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIDTEST",
+    "AWS_SECRET_ACCESS_KEY": "a-secret-that-must-never-be-shown",
+    "AWS_REGION": "us-east-1",
+}
 
 
 class _OneAtATime:

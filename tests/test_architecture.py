@@ -13,7 +13,18 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("benchmarks", "components", "localrun", "mlops", "pipelines", "usecases")
+ROOMS = (
+    "adapters",
+    "artifacts",
+    "benchmarks",
+    "components",
+    "core",
+    "localrun",
+    "mlops",
+    "pipelines",
+    "serving",
+    "usecases",
+)
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 STAGES = sorted(path.parent for path in (ROOT / "components").glob("*/component.py"))
 NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
@@ -28,7 +39,11 @@ def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _depth(node: ast.AST, level: int = 0) -> int:
-    inner = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    inner = [
+        child
+        for child in ast.iter_child_nodes(node)
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
     below = []
     for child in inner:
         is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and child in node.orelse
@@ -60,8 +75,12 @@ def test_every_stage_is_built_alike(stage: Path) -> None:
     body = functions[0].body[1:]
     assert ast.get_docstring(functions[0])
     assert (body[-1].end_lineno or 0) - body[0].lineno + 1 <= 10, "the KFP interface ends at ten lines"
-    assert not any(isinstance(node, ast.If | ast.For | ast.While | ast.Try) for node in ast.walk(functions[0])), "no control flow in a component"
-    assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body), "kfp cannot read deferred annotations"
+    assert not any(isinstance(node, ast.If | ast.For | ast.While | ast.Try) for node in ast.walk(functions[0])), (
+        "no control flow in a component"
+    )
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body), (
+        "kfp cannot read deferred annotations"
+    )
     assert (ROOT / "tests" / "component" / stage.name).is_dir(), "the test folder has the stage's name"
 
 
@@ -99,7 +118,9 @@ def test_nothing_heavy_is_imported_by_what_compiles_parses_or_prints(statement: 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
     graph = grimp.build_graph(*ROOMS)
-    order = graphlib.TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})
+    order = graphlib.TopologicalSorter(
+        {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    )
     order.prepare()  # CycleError names the modules of a circle
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
-from components.ingest_examples.encoder import encode
-from components.ingest_examples.writer import Block, SpanWriter
-from mlops.core.examples import Manifest
+from artifacts.examples.encoder import encode
+from artifacts.examples.manifest import Manifest
+from artifacts.examples.writer import Block, SpanWriter
 
 
 def write_examples(folder: Path, splits: Mapping[str, pa.Table]) -> Path:
@@ -17,10 +17,16 @@ def write_examples(folder: Path, splits: Mapping[str, pa.Table]) -> Path:
     for split, table in splits.items():
         if not table.num_rows:
             continue
-        binary = table.cast(pa.schema([(field.name, pa.binary() if pa.types.is_string(field.type) else field.type) for field in table.schema]))
+        binary = table.cast(
+            pa.schema(
+                [(field.name, pa.binary() if pa.types.is_string(field.type) else field.type) for field in table.schema]
+            )
+        )
         with SpanWriter(folder, 1, ((split, 100.0),)) as writer:
             for batch in binary.combine_chunks().to_batches():
                 writer.write(Block(encode(batch), batch))
             shards += writer.finish()
-    Manifest(source="test", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)).write(folder)
+    Manifest(
+        source="test", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
+    ).write(folder)
     return folder

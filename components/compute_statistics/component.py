@@ -1,10 +1,16 @@
 from kfp import dsl
 
-from mlops.core.images import BASE, image
+from core.images import BASE, image
 
 
 @dsl.component(base_image=BASE, target_image=image("tfx"))
-def compute_statistics(config: dict, examples: dsl.Input[dsl.Dataset], schema: str, statistics: dsl.Output[dsl.Artifact], pictures: dsl.Output[dsl.HTML]):
+def compute_statistics(
+    config: dict,
+    examples: dsl.Input[dsl.Dataset],
+    schema: str,
+    statistics: dsl.Output[dsl.Artifact],
+    pictures: dsl.Output[dsl.HTML],
+):
     """Compute the statistics of each split and of the newest two spans.
 
     Args:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 
 class Config(Settings):

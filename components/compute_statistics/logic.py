@@ -18,18 +18,21 @@ from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from artifacts.examples import tfrecord
+from artifacts.examples.manifest import Manifest, read_schema, record_batches, split_folder, verified
 from components.compute_statistics.config import Config
 from components.compute_statistics.pictures import describe
-from mlops.core import pictures, tfrecord, user_code
-from mlops.core.errors import EmptyDataset, SchemaError
-from mlops.core.examples import Manifest, read_schema, record_batches, split_folder, verified
+from core import pictures, user_code
+from core.errors import EmptyDataset, SchemaError
 
 FILE = "FeatureStats.pb"
 Group = list[Any]
 """What TFDV's generators have accumulated over some examples, one accumulator per generator."""
 
 
-def compute(config: Config, examples: Path | str, schema: str, statistics: Path | str, pictures_path: Path | str) -> dict[str, Path]:
+def compute(
+    config: Config, examples: Path | str, schema: str, statistics: Path | str, pictures_path: Path | str
+) -> dict[str, Path]:
     """Write statistics and their picture; return the files by what they describe, such as `Split-train` or `Span-4`.
 
     Raises CorruptArtifact for examples that are not what was ingested, and SchemaError for a feature of changing type.
@@ -41,7 +44,10 @@ def compute(config: Config, examples: Path | str, schema: str, statistics: Path 
     if config.serving:
         found["Serving"] = _InProcess(config, curated).of_serving(user_code.resolve(config.serving))
     written = {name: _write(result, Path(statistics) / name / FILE) for name, result in found.items()}
-    pictures.write(pictures_path, describe({name: result for name, result in found.items() if not name.startswith("Span-")}, curated))
+    pictures.write(
+        pictures_path,
+        describe({name: result for name, result in found.items() if not name.startswith("Span-")}, curated),
+    )
     return written
 
 
@@ -84,7 +90,9 @@ class _InProcess:
             blocks = _blocks(record for _, record in tfrecord.read(stream, path))
             result = self._extract(self._add(None, (decoder.DecodeBatch(block) for block in blocks), str(path)))
         if not result.datasets[0].num_examples:
-            raise EmptyDataset(f"{path}: wanted examples as the server got them, got none; leave compute_statistics.serving empty until there are some")
+            raise EmptyDataset(
+                f"{path}: wanted examples as the server got them, got none; leave compute_statistics.serving empty until there are some"
+            )
         return result
 
     def _add(self, group: Group | None, batches: Iterable[pa.RecordBatch], what: str) -> Group:
@@ -92,7 +100,9 @@ class _InProcess:
             group = [generator.create_accumulator() for generator in self._generators]
         try:
             for batch in batches:
-                group = [generator.add_input(one, batch) for generator, one in zip(self._generators, group, strict=True)]
+                group = [
+                    generator.add_input(one, batch) for generator, one in zip(self._generators, group, strict=True)
+                ]
         except TypeError as error:
             raise _changing_type(what, error) from error
         return group
@@ -102,7 +112,10 @@ class _InProcess:
         if group is None:
             return other
         try:
-            return [generator.merge_accumulators(pair) for generator, *pair in zip(self._generators, group, other, strict=True)]
+            return [
+                generator.merge_accumulators(pair)
+                for generator, *pair in zip(self._generators, group, other, strict=True)
+            ]
         except TypeError as error:
             raise _changing_type(what, error) from error
 
@@ -148,7 +161,9 @@ def _copy(group: Group) -> Group:
 
 
 def _changing_type(what: str, error: TypeError) -> SchemaError:
-    return SchemaError(f"{what}: wanted one type per feature, got {error}; correct the spans that differ, or the type in the schema")
+    return SchemaError(
+        f"{what}: wanted one type per feature, got {error}; correct the spans that differ, or the type in the schema"
+    )
 
 
 def _write(result: statistics_pb2.DatasetFeatureStatisticsList, path: Path) -> Path:

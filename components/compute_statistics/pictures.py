@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from mlops.core import pictures
-from mlops.core.pictures import Markup, Series
+from core import pictures
+from core.pictures import Markup, Series
 
 BINS = 24
 _SHOWN = ("Split-train", "Split-eval", "Serving")
@@ -21,13 +21,22 @@ Feature: TypeAlias = statistics_pb2.FeatureNameStatistics
 
 def describe(found: Statistics, schema: schema_pb2.Schema) -> Markup:
     """Draw the features of several data sets, in the schema's order and then by name."""
-    shown = {name: {feature_name(one): one for one in found[name].datasets[0].features} for name in _SHOWN if name in found}
+    shown = {
+        name: {feature_name(one): one for one in found[name].datasets[0].features} for name in _SHOWN if name in found
+    }
     known = [feature.name for feature in schema.feature]
     others = sorted({name for features in shown.values() for name in features} - set(known))
     names = [name.removeprefix("Split-") for name in shown]
     rows = [_row(name, shown) for name in known + others]
-    counts = ", ".join(f"{name.removeprefix('Split-')} {result.datasets[0].num_examples:,}" for name, result in found.items())
-    headers = ["feature", "distribution", *(f"missing in {name}" for name in names), *(f"{name} looks like" for name in names)]
+    counts = ", ".join(
+        f"{name.removeprefix('Split-')} {result.datasets[0].num_examples:,}" for name, result in found.items()
+    )
+    headers = [
+        "feature",
+        "distribution",
+        *(f"missing in {name}" for name in names),
+        *(f"{name} looks like" for name in names),
+    ]
     return pictures.fragment("Data", f"Examples: {counts}.", pictures.legend(names), pictures.table(headers, rows))
 
 
@@ -58,11 +67,17 @@ def histograms(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64
 
 def _row(name: str, shown: Mapping[str, Mapping[str, Feature]]) -> list[str | float | None]:
     features = [features.get(name) for features in shown.values()]
-    there = [(split.removeprefix("Split-"), feature) for split, feature in zip(shown, features, strict=True) if feature is not None]
+    there = [
+        (split.removeprefix("Split-"), feature)
+        for split, feature in zip(shown, features, strict=True)
+        if feature is not None
+    ]
     if not there:
         return [name, pictures.muted("no value at all"), *[None] * (2 * len(features))]
     shares, labels = histograms([feature for _, feature in there])
-    drawing = pictures.bars([Series(split, list(share)) for (split, _), share in zip(there, shares, strict=True)], labels)
+    drawing = pictures.bars(
+        [Series(split, list(share)) for (split, _), share in zip(there, shares, strict=True)], labels
+    )
     gaps = [None if feature is None else f"{missing(feature):.1%}" for feature in features]
     return [name, drawing, *gaps, *(None if feature is None else _words(feature) for feature in features)]
 
@@ -104,7 +119,10 @@ def _rebin(feature: Feature, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 
 def _categories(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
     """Compare the values that are most frequent in the first data set."""
-    counts = [{bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets} for feature in features]
+    counts = [
+        {bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets}
+        for feature in features
+    ]
     labels = list(counts[0])[:BINS]
     shares = []
     for count in counts:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from components.evaluate_model.columns import MISSING, Codes, Vocabulary, categories, numbers
 from components.evaluate_model.config import Baseline
-from mlops.core.problem import Task
+from core.problem import Task
 
 Floats = NDArray[np.float64]
 QUANTILES = 20
@@ -86,7 +86,9 @@ class QuantileKey:
         values = numbers(batch, name)
         finite = values[np.isfinite(values)]
         self._name = name
-        self._edges = np.unique(np.quantile(finite, np.linspace(0, 1, QUANTILES + 1)[1:-1])) if finite.size else np.zeros(0)
+        self._edges = (
+            np.unique(np.quantile(finite, np.linspace(0, 1, QUANTILES + 1)[1:-1])) if finite.size else np.zeros(0)
+        )
         self.size = len(self._edges) + 2
 
     def cells(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
@@ -141,7 +143,9 @@ class Linear:
             return
         self._model: Any = Ridge() if sample.task == "regression" else LogisticRegression(max_iter=100, tol=1e-3)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline that stops at 100 rounds is baseline enough
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a baseline that stops at 100 rounds is baseline enough
             self._model.fit(matrix, np.argmax(targets, axis=1) if targets.ndim == 2 else targets)
 
     def predict(self, batch: pa.RecordBatch) -> Floats:
@@ -183,10 +187,17 @@ class _OneHot:
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         self._name, self._vocabulary = name, Vocabulary()
         codes, values = categories(batch, name)
-        common = np.argsort(-np.bincount(codes[codes != MISSING], minlength=len(values)), kind="stable")[:ONE_HOT_VALUES]
+        common = np.argsort(-np.bincount(codes[codes != MISSING], minlength=len(values)), kind="stable")[
+            :ONE_HOT_VALUES
+        ]
         self._vocabulary.add(np.zeros(0, np.int32), [values[code] for code in common])
 
     def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
         codes: Codes = self._vocabulary.look_up(*categories(batch, self._name))
-        table = np.vstack([np.eye(len(self._vocabulary.values), dtype=np.float32), np.zeros((1, len(self._vocabulary.values)), np.float32)])
+        table = np.vstack(
+            [
+                np.eye(len(self._vocabulary.values), dtype=np.float32),
+                np.zeros((1, len(self._vocabulary.values)), np.float32),
+            ]
+        )
         return np.asarray(table[codes])

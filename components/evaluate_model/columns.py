@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlops.core.errors import ConfigError, DataError, did_you_mean
+from core.errors import ConfigError, DataError, did_you_mean
 
 Codes = NDArray[np.int32]
 Values = NDArray[np.floating[Any]]
@@ -43,7 +43,10 @@ def categories(batch: pa.RecordBatch, name: str) -> tuple[Codes, list[Any]]:
     encoded = pc.dictionary_encode(flat)
     codes = np.full(batch.num_rows, MISSING, np.int32)
     codes[present] = encoded.indices.to_numpy(zero_copy_only=False)
-    values = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in encoded.dictionary.to_pylist()]
+    values = [
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        for value in encoded.dictionary.to_pylist()
+    ]
     return codes, values
 
 
@@ -59,9 +62,13 @@ def _first_values(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, NDArray[n
     """Return the values there are, and which rows have one; DataError when a row has several."""
     index = batch.schema.get_field_index(name)
     if index < 0:
-        raise ConfigError(f"config.yaml: evaluate_model names the feature {name!r}, which the schema does not have{did_you_mean(name, batch.schema.names)}")
+        raise ConfigError(
+            f"config.yaml: evaluate_model names the feature {name!r}, which the schema does not have{did_you_mean(name, batch.schema.names)}"
+        )
     column = batch.column(index)
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     if lengths.size and lengths.max() > 1:
-        raise DataError(f"feature {name!r}: wanted at most one value a row to slice by or to fit a baseline on, got {lengths.max()}")
+        raise DataError(
+            f"feature {name!r}: wanted at most one value a row to slice by or to fit a baseline on, got {lengths.max()}"
+        )
     return column.flatten(), lengths > 0

@@ -1,6 +1,6 @@
 from kfp import dsl
 
-from mlops.core.images import BASE, image
+from core.images import BASE, image
 
 
 @dsl.component(base_image=BASE, target_image=image("tfx"))

@@ -4,9 +4,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlops.core.decision import Bound
-from mlops.core.problem import Metric, Task
-from mlops.core.settings import Settings
+from core.decision import Bound
+from core.problem import Metric, Task
+from core.settings import Settings
 
 Features = tuple[str, ...]
 """Features whose values are crossed; one feature is a plain slice, none is all of the data."""
@@ -75,7 +75,9 @@ class Baseline(Settings):
     @model_validator(mode="after")
     def _keys_of_a_table(self) -> Self:
         if bool(self.keys) != (self.kind == "rate_table"):
-            raise ValueError(f"baseline {self.kind!r}: wanted keys for a rate_table and for nothing else, got {list(self.keys)}")
+            raise ValueError(
+                f"baseline {self.kind!r}: wanted keys for a rate_table and for nothing else, got {list(self.keys)}"
+            )
         return self
 
     @property
@@ -133,7 +135,11 @@ class Config(Settings):
     more_metrics: tuple[TfmaMetric, ...] = ()
     engine: Literal["in_process", "beam"] = "in_process"
     """Who sums up: vectorized in this process, or TFMA's own Beam pipeline; the numbers are the same."""
-    beam_options: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    beam_options: tuple[str, ...] = (
+        "--runner=DirectRunner",
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+    )
     """For `engine: beam`, Beam's own flags."""
     batch_size: int = Field(default=8192, ge=1)
     """Rows the model predicts at a time."""
@@ -149,11 +155,15 @@ class Config(Settings):
         named += [("expected_slices", tuple(expected)) for expected in self.expected_slices]
         for where, features in named:
             if frozenset(features) not in measured:
-                raise ValueError(f"{where}: {list(features)} is not among slices, got {[list(features) for features in self.slices]}; add it there")
+                raise ValueError(
+                    f"{where}: {list(features)} is not among slices, got {[list(features) for features in self.slices]}; add it there"
+                )
         return self
 
 
 def _exactly_one(metric: str, **bounds: float | None) -> None:
     given = [name for name, value in bounds.items() if value is not None]
     if len(given) != 1:
-        raise ValueError(f"metric {metric!r}: wanted exactly one of {' and '.join(bounds)}, got {' and '.join(given) or 'none'}")
+        raise ValueError(
+            f"metric {metric!r}: wanted exactly one of {' and '.join(bounds)}, got {' and '.join(given) or 'none'}"
+        )

@@ -7,8 +7,8 @@ from components.evaluate_model.config import Change, Config, Features, SliceThre
 from components.evaluate_model.eval_config import CHAMPION
 from components.evaluate_model.measured import Measured, Slice, primary
 from components.evaluate_model.slices import label
-from mlops.core.decision import Bound, Check, Decision, Verdict, compare
-from mlops.core.errors import did_you_mean
+from core.decision import Bound, Check, Decision, Verdict, compare
+from core.errors import did_you_mean
 
 GATE = "evaluate_model"
 
@@ -28,7 +28,13 @@ def decide(config: Config, measured: Measured, champion: str) -> Decision:
 
 
 def _check(rule: str, verdict: Verdict, observed: float | str | None, next_step: str, slice: str = "") -> Check:
-    return Check(rule=rule, observed=observed, slice=slice, verdict=verdict, next_step="" if verdict is Verdict.PASS else next_step)
+    return Check(
+        rule=rule,
+        observed=observed,
+        slice=slice,
+        verdict=verdict,
+        next_step="" if verdict is Verdict.PASS else next_step,
+    )
 
 
 def _sound(config: Config, measured: Measured) -> Iterator[Check]:
@@ -59,7 +65,9 @@ def _absolute(config: Config, measured: Measured) -> Iterator[Check]:
 
 
 def _unknown(check: Check, name: str, numbers: dict[str, float]) -> Check:
-    return check.model_copy(update={"next_step": f"config.yaml: the evaluation has no metric {name!r}{did_you_mean(name, numbers)}"})
+    return check.model_copy(
+        update={"next_step": f"config.yaml: the evaluation has no metric {name!r}{did_you_mean(name, numbers)}"}
+    )
 
 
 def _of(measured: Measured, features: Features) -> list[Slice]:
@@ -89,11 +97,15 @@ def _slice_check(rule: SliceThreshold, item: Slice) -> Check:
 
 def _coverage(config: Config, what: str, large: list[Slice], small: list[Slice]) -> Check:
     """Say which slices are not judged; when none is, nothing was checked."""
-    names = ", ".join(f"{label(item.key)} ({item.examples})" for item in sorted(small, key=lambda item: -item.examples)[:20])
+    names = ", ".join(
+        f"{label(item.key)} ({item.examples})" for item in sorted(small, key=lambda item: -item.examples)[:20]
+    )
     verdict = Verdict.PASS if large else Verdict.UNDECIDED
     observed = f"{len(large)} judged, {len(small)} too small" + (f": {names}" if names else "")
     rule = f"{what} is judged on slices of {config.min_slice_examples} rows or more"
-    return _check(rule, verdict, observed, "No slice could be judged: take more rows, lower min_slice_examples, or drop the rule.")
+    return _check(
+        rule, verdict, observed, "No slice could be judged: take more rows, lower min_slice_examples, or drop the rule."
+    )
 
 
 def _expected(config: Config, measured: Measured) -> Iterator[Check]:
@@ -104,18 +116,34 @@ def _expected(config: Config, measured: Measured) -> Iterator[Check]:
         verdict = Verdict.PASS if count >= config.min_slice_examples else Verdict(config.absent_slice)
         name = ", ".join(f"{feature}={value}" for feature, value in sorted(expected.items()))
         step = f"The slice {name} is {'too small' if count else 'absent'}: look at the data, or correct expected_slices in config.yaml."
-        yield _check(f"expected slice has {config.min_slice_examples} rows or more", verdict, float(count), step, slice=name)
+        yield _check(
+            f"expected slice has {config.min_slice_examples} rows or more", verdict, float(count), step, slice=name
+        )
 
 
 def _against_champion(config: Config, measured: Measured, champion: str) -> Iterator[Check]:
     if not champion:
         alone = config.first_model == "absolute"
-        rule = "first model: without a champion all other rules decide" if alone else "first model: without a champion a person decides"
-        yield _check(rule, Verdict.PASS if alone else Verdict.UNDECIDED, "no champion", "Push the model by hand, or set first_model: absolute in config.yaml.")
+        rule = (
+            "first model: without a champion all other rules decide"
+            if alone
+            else "first model: without a champion a person decides"
+        )
+        yield _check(
+            rule,
+            Verdict.PASS if alone else Verdict.UNDECIDED,
+            "no champion",
+            "Push the model by hand, or set first_model: absolute in config.yaml.",
+        )
         return
     if measured.champion_fault:
         step = "Roll the champion back, or retire it, before anything is compared with it."
-        yield _check(f"the champion {champion.partition('@')[0]} predicts the same rows", Verdict.UNDECIDED, measured.champion_fault, step)
+        yield _check(
+            f"the champion {champion.partition('@')[0]} predicts the same rows",
+            Verdict.UNDECIDED,
+            measured.champion_fault,
+            step,
+        )
         return
     if not config.change:
         step = "config.yaml: give evaluate_model.change at least one rule; a champion is never replaced unseen."
@@ -133,7 +161,11 @@ def _against_champion(config: Config, measured: Measured, champion: str) -> Iter
 def _change_check(rule: Change, item: Slice) -> Check:
     ours, theirs = item.candidate.get(rule.metric), (item.champion or {}).get(rule.metric)
     difference = None if ours is None or theirs is None else ours - theirs
-    step = f"Keep the champion: {rule.metric} would go from {theirs:.4g} to {ours:.4g}." if ours is not None and theirs is not None else ""
+    step = (
+        f"Keep the champion: {rule.metric} would go from {theirs:.4g} to {ours:.4g}."
+        if ours is not None and theirs is not None
+        else ""
+    )
     return compare(f"change of {rule.metric}", difference, rule.bound, slice=label(item.key), next_step=step)
 
 
@@ -151,7 +183,13 @@ def _against_baselines(config: Config, measured: Measured) -> Iterator[Check]:
             if low is not None
             else "The gain could not be computed; see the other checks."
         )
-        yield Check(rule=rule, threshold=baseline.margin, observed=low, verdict=verdict, next_step="" if verdict is Verdict.PASS else step)
+        yield Check(
+            rule=rule,
+            threshold=baseline.margin,
+            observed=low,
+            verdict=verdict,
+            next_step="" if verdict is Verdict.PASS else step,
+        )
 
 
 def _leaks(config: Config, measured: Measured) -> Iterator[Check]:
@@ -159,12 +197,27 @@ def _leaks(config: Config, measured: Measured) -> Iterator[Check]:
     name = primary(config)
     step = "This looks like a label leak: look for a feature that is known only after the fact."
     if config.leak.suspicious_above is not None:
-        yield compare(f"{name} of the model, leak guard", measured.candidate_skill, Bound(at_most=config.leak.suspicious_above), next_step=step)
+        yield compare(
+            f"{name} of the model, leak guard",
+            measured.candidate_skill,
+            Bound(at_most=config.leak.suspicious_above),
+            next_step=step,
+        )
     if config.leak.feature_above is not None:
         for feature, value in measured.feature_skill.items():
             if math.isfinite(value) and value > config.leak.feature_above:
                 at_fault = f"{feature} alone predicts the label: this looks like a label leak; drop it, or show that it is known in time."
-                yield compare(f"{name} of the feature {feature} alone, leak guard", value, Bound(at_most=config.leak.feature_above), next_step=at_fault)
+                yield compare(
+                    f"{name} of the feature {feature} alone, leak guard",
+                    value,
+                    Bound(at_most=config.leak.feature_above),
+                    next_step=at_fault,
+                )
         best = max((value for value in measured.feature_skill.values() if math.isfinite(value)), default=None)
         if best is None or best <= config.leak.feature_above:
-            yield compare(f"{name} of the best single feature, leak guard", best, Bound(at_most=config.leak.feature_above), next_step=step)
+            yield compare(
+                f"{name} of the best single feature, leak guard",
+                best,
+                Bound(at_most=config.leak.feature_above),
+                next_step=step,
+            )

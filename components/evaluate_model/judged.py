@@ -15,6 +15,8 @@ import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from artifacts.examples import tfrecord
+from artifacts.examples.manifest import shards
 from components.evaluate_model.baselines import Method, Sample, fit, one_feature
 from components.evaluate_model.columns import Values, Vocabulary, categories, numbers
 from components.evaluate_model.config import Config
@@ -23,9 +25,7 @@ from components.evaluate_model.leak import FeatureSkill
 from components.evaluate_model.parity import parity_rows
 from components.evaluate_model.predictor import Predictor
 from components.evaluate_model.slices import Column
-from mlops.core import tfrecord
-from mlops.core.errors import DataError, SchemaError
-from mlops.core.examples import shards
+from core.errors import DataError, SchemaError
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,17 @@ class Examples:
 
     def __init__(self, folder: Path, schema: schema_pb2.Schema, label: str) -> None:
         self._folder = folder
-        self._spec = {f.name: tf.io.RaggedFeature(_TYPES[f.type], row_splits_dtype=tf.int64) for f in schema.feature if f.type in _TYPES}
+        self._spec = {
+            f.name: tf.io.RaggedFeature(_TYPES[f.type], row_splits_dtype=tf.int64)
+            for f in schema.feature
+            if f.type in _TYPES
+        }
         features = [feature for feature in schema.feature if feature.name != label]
-        symbols = {f.name for f in features if f.type == schema_pb2.BYTES or (f.type == schema_pb2.INT and f.int_domain.is_categorical)}
+        symbols = {
+            f.name
+            for f in features
+            if f.type == schema_pb2.BYTES or (f.type == schema_pb2.INT and f.int_domain.is_categorical)
+        }
         self.numeric = tuple(f.name for f in features if f.name not in symbols)
         self.categorical = tuple(f.name for f in features if f.name in symbols)
 
@@ -92,7 +100,9 @@ _TYPES = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32, schema_pb2.BYT
 
 def _lists(ragged: tf.RaggedTensor) -> pa.Array:
     kind = pa.large_binary() if ragged.dtype == tf.string else None
-    return pa.LargeListArray.from_arrays(pa.array(ragged.row_splits.numpy()), pa.array(ragged.values.numpy(), type=kind))
+    return pa.LargeListArray.from_arrays(
+        pa.array(ragged.row_splits.numpy()), pa.array(ragged.values.numpy(), type=kind)
+    )
 
 
 class Targets:
@@ -117,8 +127,14 @@ class Targets:
         if task != "regression":
             wrong |= (labels != np.floor(labels)) | (labels < 0) | (labels >= self._width)
         if wrong.any():
-            wanted = "a number" if task == "regression" else f"a class from 0 to {self._width - 1}, or a name among {list(self._classes)}"
-            raise DataError(f"label {name!r}: wanted {wanted} in every row, got {wrong.sum()} of {len(labels)} rows without (such as {labels[wrong][0]})")
+            wanted = (
+                "a number"
+                if task == "regression"
+                else f"a class from 0 to {self._width - 1}, or a name among {list(self._classes)}"
+            )
+            raise DataError(
+                f"label {name!r}: wanted {wanted} in every row, got {wrong.sum()} of {len(labels)} rows without (such as {labels[wrong][0]})"
+            )
         return labels
 
     def targets(self, labels: Values) -> Values:
@@ -187,7 +203,10 @@ class _Judge:
             labels=whole["label"],
             models={name: whole[name] for name in rivals if name in whole},
             baselines={name: whole[f"baseline {name}"] for name in self.methods},
-            columns={name: Column(np.concatenate(codes), self.vocabularies[name].values) for name, codes in self.codes.items()},
+            columns={
+                name: Column(np.concatenate(codes), self.vocabularies[name].values)
+                for name, codes in self.codes.items()
+            },
             feature_skill={name: skill.value() for name, skill in self.skills.items()},
             parity=parity,
             champion_fault=self.champion_fault,
@@ -219,5 +238,7 @@ def _fitted(config: Config, examples: Examples, targets: Targets) -> tuple[dict[
     drawn = examples.sample("train", config.baseline_examples, config.seed)
     sample = Sample(drawn, targets.targets(targets.labels(drawn)), config.task, examples.numeric, examples.categorical)
     methods = {baseline.name: fit(baseline, sample) for baseline in config.baselines}
-    tables = {name: one_feature(name, sample, smoothing=20) for name in (*examples.numeric, *examples.categorical) if guarded}
+    tables = {
+        name: one_feature(name, sample, smoothing=20) for name in (*examples.numeric, *examples.categorical) if guarded
+    }
     return methods, {name: FeatureSkill(config.task, table) for name, table in tables.items()}

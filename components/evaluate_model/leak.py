@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from components.evaluate_model.baselines import RateTable
 from components.evaluate_model.columns import Values
-from mlops.core.problem import Task
+from core.problem import Task
 
 
 class FeatureSkill:
@@ -20,7 +20,9 @@ class FeatureSkill:
         """Add rows; `targets` is [rows], or one-hot [rows, classes]."""
         position = self._table.position(batch)
         columns = list(targets.T) if targets.ndim == 2 else [np.ones(len(targets)), targets, targets**2]
-        sums: Values = np.stack([np.bincount(position, column, minlength=len(self._table.rates)) for column in columns], axis=1).astype(np.float64)
+        sums: Values = np.stack(
+            [np.bincount(position, column, minlength=len(self._table.rates)) for column in columns], axis=1
+        ).astype(np.float64)
         self._sums = sums if self._sums is None else self._sums + sums
 
     def value(self) -> float:
@@ -31,7 +33,11 @@ class FeatureSkill:
             chosen = np.argmax(self._table.rates, axis=1)
             return float(self._sums[np.arange(len(chosen)), chosen].sum() / self._sums.sum())
         rows, total, squares = self._sums.T
-        return _auc(self._table.rates, total, rows - total) if self._task == "binary_classification" else _r2(self._table.rates, rows, total, squares)
+        return (
+            _auc(self._table.rates, total, rows - total)
+            if self._task == "binary_classification"
+            else _r2(self._table.rates, rows, total, squares)
+        )
 
 
 def _auc(rates: Values, positives: Values, negatives: Values) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from artifacts.examples.manifest import read_schema
 from components.evaluate_model import parity
 from components.evaluate_model.config import Config
 from components.evaluate_model.eval_config import CHAMPION, computations, eval_config
@@ -15,10 +16,9 @@ from components.evaluate_model.judged import Examples, Rivals, judge
 from components.evaluate_model.measured import Measured, Slice, measure, primary
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.predictor import Predictor, saved_model
-from mlops.core import user_code
-from mlops.core.backends.registry import find
-from mlops.core.decision import Decision
-from mlops.core.examples import read_schema
+from core import user_code
+from core.backends.registry import find
+from core.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,17 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     Raises DataError or CorruptArtifact for examples that cannot be trusted, RegistryError for a champion that is not there,
     MlopsError for a model that does not take serialized tf.Examples.
     """
-    computations(eval_config(config, with_champion=bool(inputs.champion), plots=True))  # a metric that TFMA cannot make is said before anything is predicted
+    computations(
+        eval_config(config, with_champion=bool(inputs.champion), plots=True)
+    )  # a metric that TFMA cannot make is said before anything is predicted
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     examples = Examples(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)), config.label)
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
-    rivals = Rivals(Predictor(saved_model(Path(inputs.model)), config.task), Predictor(champion.path, config.task) if champion else None)
+    rivals = Rivals(
+        Predictor(saved_model(Path(inputs.model)), config.task),
+        Predictor(champion.path, config.task) if champion else None,
+    )
     judged = judge(config, examples, rivals)
     measured = measure(config, judged, folder / "tfma")
     decision = decide(config, measured, inputs.champion)
@@ -78,10 +83,18 @@ def report(config: Config, measured: Measured, champion: str, examples: int) -> 
         "label": config.label,
         "examples": examples,
         "skill": {"name": primary(config), "candidate": measured.candidate_skill},
-        "overall": {"candidate": overall.candidate if overall else {}, "champion": overall.champion if overall else None},
+        "overall": {
+            "candidate": overall.candidate if overall else {},
+            "champion": overall.champion if overall else None,
+        },
         "champion": {"reference": champion, "fault": measured.champion_fault} if champion else None,
         "rivals": [
-            {"name": "champion" if rival.name == CHAMPION else rival.name, "skill": rival.skill, "gain": rival.gain._asdict(), "confidence": config.confidence}
+            {
+                "name": "champion" if rival.name == CHAMPION else rival.name,
+                "skill": rival.skill,
+                "gain": rival.gain._asdict(),
+                "confidence": config.confidence,
+            }
             for rival in measured.rivals
         ],
         "slices": [_slice(item) for item in measured.slices if item.key],
@@ -100,8 +113,13 @@ def _dashboard(measured: Measured, decision: Decision) -> dict[str, float]:
     numbers = dict(overall.candidate) if overall else {}
     if overall and overall.champion:
         numbers |= {f"champion_{name}": value for name, value in overall.champion.items() if name != "example_count"}
-    numbers |= {f"gain_over_{'champion' if rival.name == CHAMPION else rival.name}": rival.gain.value for rival in measured.rivals}
-    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)} | {"blessed": float(decision.is_open)}
+    numbers |= {
+        f"gain_over_{'champion' if rival.name == CHAMPION else rival.name}": rival.gain.value
+        for rival in measured.rivals
+    }
+    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)} | {
+        "blessed": float(decision.is_open)
+    }
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

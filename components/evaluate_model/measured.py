@@ -84,13 +84,17 @@ def _faults(config: Config, judged: Judged) -> list[str]:
     labels, predictions = judged.labels, judged.models[CANDIDATE]
     faults = []
     if len(labels) < config.min_examples:
-        faults.append(f"the eval split has {len(labels)} rows, fewer than the {config.min_examples} that a verdict can rest on")
+        faults.append(
+            f"the eval split has {len(labels)} rows, fewer than the {config.min_examples} that a verdict can rest on"
+        )
     if config.task != "regression" and len(np.unique(labels)) < 2:
         faults.append(f"all {len(labels)} labels of the eval split are of one class")
     if bad := _not_finite(predictions):
         faults.append(f"{bad} of {len(labels)} predictions are not finite")
     elif config.task != "regression" and (np.min(predictions) < 0 or np.max(predictions) > 1):
-        faults.append(f"predictions are from {np.min(predictions):.4g} to {np.max(predictions):.4g}: wanted probabilities")
+        faults.append(
+            f"predictions are from {np.min(predictions):.4g} to {np.max(predictions):.4g}: wanted probabilities"
+        )
     return faults
 
 
@@ -100,7 +104,9 @@ def _not_finite(predictions: Values) -> int:
 
 
 def _rival(config: Config, labels: Values, candidate: Values, name: str, scores: Values) -> Rival:
-    return Rival(name, skill(config.task, labels, scores), gain(config.task, labels, candidate, scores, config.confidence))
+    return Rival(
+        name, skill(config.task, labels, scores), gain(config.task, labels, candidate, scores, config.confidence)
+    )
 
 
 def _slices(config: Config, judged: Judged, models: dict[str, Values], folder: Path) -> Iterator[Slice]:
@@ -108,11 +114,17 @@ def _slices(config: Config, judged: Judged, models: dict[str, Values], folder: P
     labels, columns = judged.labels, dict(judged.columns)
     if config.engine == "beam":
         found = tfma_beam.run(config, labels, models, columns, folder)
-        rows = {OVERALL: np.arange(len(labels))} | {key: rows for features in config.slices if features for key, rows in groups(columns, features)}
+        rows = {OVERALL: np.arange(len(labels))} | {
+            key: rows for features in config.slices if features for key, rows in groups(columns, features)
+        }
         computed = [(key, members, found[key]) for key, members in rows.items()]
     else:
         computed = list(tfma_in_process.compute(config, labels, models, columns))
-        tfma_output.write(folder, eval_config(config, with_champion=CHAMPION in models, plots=True), [(key, values) for key, _, values in computed])
+        tfma_output.write(
+            folder,
+            eval_config(config, with_champion=CHAMPION in models, plots=True),
+            [(key, values) for key, _, values in computed],
+        )
     for key, members, values in computed:
         truth = labels[members]
         ours = {name: row_metrics(config.task, truth, scores[members]) for name, scores in models.items()}

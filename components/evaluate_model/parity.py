@@ -19,7 +19,9 @@ def parity_rows(batch: pa.RecordBatch, predictions: Values, config: Config) -> t
     """Choose rows spread over a batch, half of them with missing features as far as there are such; the label is left out."""
     names = [name for name in batch.schema.names if name != config.label]
     columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}
-    lengths = [pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False) for column in columns.values()]
+    lengths = [
+        pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False) for column in columns.values()
+    ]
     partial = np.logical_or.reduce([length == 0 for length in lengths]) if lengths else np.zeros(batch.num_rows, bool)
     chosen = _spread(np.flatnonzero(partial), config.parity_examples // 2)
     chosen = np.sort(np.concatenate([chosen, _spread(np.flatnonzero(~partial), config.parity_examples - len(chosen))]))
@@ -27,7 +29,9 @@ def parity_rows(batch: pa.RecordBatch, predictions: Values, config: Config) -> t
     rows = []
     for place, row in enumerate(chosen):
         instance = {name: _value(values[place]) for name, values in taken.items() if values[place]}
-        rows.append({"instance": instance, "predictions": [_finite(float(score)) for score in np.atleast_1d(predictions[row])]})
+        rows.append(
+            {"instance": instance, "predictions": [_finite(float(score)) for score in np.atleast_1d(predictions[row])]}
+        )
     return tuple(rows)
 
 

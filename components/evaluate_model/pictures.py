@@ -11,9 +11,9 @@ from components.evaluate_model.eval_config import CANDIDATE, CHAMPION
 from components.evaluate_model.judged import Judged
 from components.evaluate_model.measured import Measured, Slice, primary
 from components.evaluate_model.slices import label
-from mlops.core import pictures
-from mlops.core.decision import Decision, Verdict
-from mlops.core.pictures import COLORS, Markup
+from core import pictures
+from core.decision import Decision, Verdict
+from core.pictures import COLORS, Markup
 
 POINTS = 200
 BINS = 20
@@ -29,7 +29,10 @@ def draw(config: Config, judged: Judged, measured: Measured, decision: Decision,
     if measured.slices:
         parts += [_rivals(config, measured), *_curves(config, judged, measured), *_slices(config, measured)]
     closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
-    rows = [[pictures.verdict(check.verdict.value), check.rule, check.slice, check.observed, check.next_step] for check in closed]
+    rows = [
+        [pictures.verdict(check.verdict.value), check.rule, check.slice, check.observed, check.next_step]
+        for check in closed
+    ]
     if rows:
         parts.append(pictures.table(["verdict", "rule", "slice", "observed", "next step"], rows))
     pictures.write(path, pictures.fragment("Evaluation", *parts))
@@ -50,9 +53,18 @@ def _rivals(config: Config, measured: Measured) -> Markup:
 def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> Markup:
     """Draw one bar from 0 to 1, and lines of other colours across it."""
     shapes = [(0.0, share, 10, color), *((place, 2 / WIDTH, 14, mark) for place, mark in marks)]
-    known = [(np.clip(x, 0, 1) * WIDTH, np.clip(wide, 0, 1) * WIDTH, tall, fill) for x, wide, tall, fill in shapes if np.isfinite(x + wide)]
-    parts = (f'<rect x="{x:.1f}" y="{(14 - tall) // 2}" width="{wide:.1f}" height="{tall}" fill="{fill}"/>' for x, wide, tall, fill in known)
-    return Markup(f'<svg aria-hidden="true" viewBox="0 0 {WIDTH + 2} 14" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>')
+    known = [
+        (np.clip(x, 0, 1) * WIDTH, np.clip(wide, 0, 1) * WIDTH, tall, fill)
+        for x, wide, tall, fill in shapes
+        if np.isfinite(x + wide)
+    ]
+    parts = (
+        f'<rect x="{x:.1f}" y="{(14 - tall) // 2}" width="{wide:.1f}" height="{tall}" fill="{fill}"/>'
+        for x, wide, tall, fill in known
+    )
+    return Markup(
+        f'<svg aria-hidden="true" viewBox="0 0 {WIDTH + 2} 14" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>'
+    )
 
 
 def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Markup]:
@@ -75,7 +87,14 @@ def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Mark
             roc.legend()
             bins = np.linspace(0, 1, BINS + 1).tolist()
             for outcome, color in ((0, COLORS[4]), (1, COLORS[5])):
-                histogram.hist(shown[CANDIDATE][labels == outcome], bins=bins, density=True, alpha=0.6, color=color, label=f"label {outcome}")
+                histogram.hist(
+                    shown[CANDIDATE][labels == outcome],
+                    bins=bins,
+                    density=True,
+                    alpha=0.6,
+                    color=color,
+                    label=f"label {outcome}",
+                )
             histogram.set(title="Scores of the candidate", xlabel="prediction", ylabel="density")
             histogram.legend()
             yield pictures.svg(figure, "ROC curve, calibration and histogram of the scores")
@@ -103,7 +122,11 @@ def _calibration(labels: Values, scores: Values) -> tuple[Values, Values]:
     return np.array([scores[part].mean() for part in parts]), np.array([labels[part].mean() for part in parts])
 
 
-_SHOWN = {"binary_classification": ("auc", True), "multiclass_classification": ("accuracy", True), "regression": ("mean_squared_error", False)}
+_SHOWN = {
+    "binary_classification": ("auc", True),
+    "multiclass_classification": ("accuracy", True),
+    "regression": ("mean_squared_error", False),
+}
 
 
 def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
@@ -111,17 +134,27 @@ def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
     metric, more_is_better = _SHOWN[config.task]
     for features in config.slices:
         found = [item for item in measured.slices if features and {name for name, _ in item.key} == set(features)]
-        large = [item for item in found if item.examples >= config.min_slice_examples and np.isfinite(item.candidate.get(metric, np.nan))]
+        large = [
+            item
+            for item in found
+            if item.examples >= config.min_slice_examples and np.isfinite(item.candidate.get(metric, np.nan))
+        ]
         large.sort(key=lambda item: item.candidate[metric] if more_is_better else -item.candidate[metric])
         if large:
             yield _slice_chart(config, metric, features, large[:SLICES_SHOWN])
         left = len(found) - min(len(large), SLICES_SHOWN)
         if left:
-            yield Markup(f"<p>{pictures.muted(f'{left} more slices of ' + ' and '.join(features) + ' stand in metrics.json')}</p>")
+            yield Markup(
+                f"<p>{pictures.muted(f'{left} more slices of ' + ' and '.join(features) + ' stand in metrics.json')}</p>"
+            )
 
 
 def _slice_chart(config: Config, metric: str, features: tuple[str, ...], items: list[Slice]) -> Markup:
-    rules = [rule for rule in config.slice_thresholds if rule.metric == metric and set(features) in [set(f) for f in rule.slices]]
+    rules = [
+        rule
+        for rule in config.slice_thresholds
+        if rule.metric == metric and set(features) in [set(f) for f in rule.slices]
+    ]
     bounds = [bound for rule in rules for bound in rule.bound if bound is not None]
     champions = {item.key: (item.champion or {}).get(metric, np.nan) for item in items}
     scale = float(np.nanmax([*bounds, *(item.candidate[metric] for item in items), *champions.values(), 1e-9]))
@@ -129,7 +162,18 @@ def _slice_chart(config: Config, metric: str, features: tuple[str, ...], items: 
     for item in items:
         value, theirs = item.candidate[metric], champions[item.key]
         marks = [(bound / scale, COLORS[5]) for bound in bounds] + [(theirs / scale, COLORS[1])]
-        rows.append([label(item.key), item.examples, value, _bar(value / scale, COLORS[0], marks), theirs if np.isfinite(theirs) else None])
-    names = " ".join(f'<span style="color:{color}">{name}</span>' for name, color in (("threshold", COLORS[5]), ("champion", COLORS[1])))
+        rows.append(
+            [
+                label(item.key),
+                item.examples,
+                value,
+                _bar(value / scale, COLORS[0], marks),
+                theirs if np.isfinite(theirs) else None,
+            ]
+        )
+    names = " ".join(
+        f'<span style="color:{color}">{name}</span>'
+        for name, color in (("threshold", COLORS[5]), ("champion", COLORS[1]))
+    )
     legend = Markup(f"<p>{pictures.muted('worst first; lines across a bar:')} {names}</p>")
     return Markup(legend + pictures.table([" and ".join(features), "rows", metric, "", "champion"], rows))

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mlops.core.errors import MlopsError
-from mlops.core.problem import Task
+from core.errors import MlopsError
+from core.problem import Task
 
 Predictions = NDArray[np.float32]
 """[rows] of probabilities of the positive class or of values; [rows, classes] for several classes."""
@@ -54,10 +54,16 @@ class Predictor:
             if function is None:
                 continue
             specs = function.structured_input_signature[1]
-            if len(specs) == 1 and (spec := next(iter(specs.values()))).dtype == tf.string and spec.shape.rank in (None, 1):
+            if (
+                len(specs) == 1
+                and (spec := next(iter(specs.values()))).dtype == tf.string
+                and spec.shape.rank in (None, 1)
+            ):
                 return function, next(iter(specs))
         wanted = ", ".join(_SIGNATURES[self._task])
-        raise MlopsError(f"{self._folder}: wanted a signature ({wanted}) with one input of serialized tf.Examples, got {sorted(self._model.signatures)}")
+        raise MlopsError(
+            f"{self._folder}: wanted a signature ({wanted}) with one input of serialized tf.Examples, got {sorted(self._model.signatures)}"
+        )
 
     def _output(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
         for name in _OUTPUTS:
@@ -65,7 +71,9 @@ class Predictor:
                 return outputs[name]
         numeric = [name for name, value in outputs.items() if value.dtype.is_floating]
         if len(numeric) != 1:
-            raise MlopsError(f"{self._folder}: wanted one numeric output or one named {' or '.join(_OUTPUTS)}, got {sorted(outputs)}")
+            raise MlopsError(
+                f"{self._folder}: wanted one numeric output or one named {' or '.join(_OUTPUTS)}, got {sorted(outputs)}"
+            )
         return outputs[numeric[0]]
 
     def _shape(self, output: tf.Tensor) -> Predictions:
@@ -76,5 +84,7 @@ class Predictor:
             scores = scores[:, 1]
         wanted = 2 if self._task == "multiclass_classification" else 1
         if scores.ndim != wanted:
-            raise MlopsError(f"{self._folder}: wanted predictions of {wanted} dimension(s) for {self._task}, got the shape {list(output.shape)}")
+            raise MlopsError(
+                f"{self._folder}: wanted predictions of {wanted} dimension(s) for {self._task}, got the shape {list(output.shape)}"
+            )
         return scores

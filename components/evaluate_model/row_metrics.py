@@ -3,7 +3,7 @@
 import numpy as np
 
 from components.evaluate_model.columns import Values
-from mlops.core.problem import Task
+from core.problem import Task
 
 BINS = 10
 _SMALLEST = 1e-7

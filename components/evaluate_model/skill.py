@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate_model.columns import Values
-from mlops.core.problem import Task
+from core.problem import Task
 
 NAMES: dict[Task, str] = {"binary_classification": "AUC", "multiclass_classification": "accuracy", "regression": "R2"}
 
@@ -47,7 +47,10 @@ def gain(task: Task, labels: Values, ours: Values, theirs: Values, confidence: f
         value, error = _delong(labels > 0, ours, theirs)
     else:
         difference = _row_difference(task, labels, ours, theirs)
-        value, error = float(np.mean(difference)), float(np.std(difference, ddof=1)) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan")
+        value, error = (
+            float(np.mean(difference)),
+            float(np.std(difference, ddof=1)) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan"),
+        )
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
     return Gain(value - reach, value, value + reach)
 
@@ -67,7 +70,9 @@ def _delong(positive: NDArray[np.bool_], ours: Values, theirs: Values) -> tuple[
     """Difference of two paired AUCs and its standard error (DeLong, DeLong and Clarke-Pearson 1988, by midranks)."""
     if positive.all() or not positive.any():
         return float("nan"), float("nan")
-    of_positives, of_negatives = (a - b for a, b in zip(_placements(positive, ours), _placements(positive, theirs), strict=True))
+    of_positives, of_negatives = (
+        a - b for a, b in zip(_placements(positive, ours), _placements(positive, theirs), strict=True)
+    )
     if min(len(of_positives), len(of_negatives)) < 2:
         return float(np.mean(of_positives)), float("nan")
     variance = np.var(of_positives, ddof=1) / len(of_positives) + np.var(of_negatives, ddof=1) / len(of_negatives)
@@ -77,6 +82,10 @@ def _delong(positive: NDArray[np.bool_], ours: Values, theirs: Values) -> tuple[
 def _placements(positive: NDArray[np.bool_], scores: Values) -> tuple[Values, Values]:
     """Return for each positive row the share of negatives below it, and for each negative the share of positives above it."""
     high, low = np.sort(scores[positive]), np.sort(scores[~positive])
-    of_positives = (np.searchsorted(low, scores[positive], "left") + np.searchsorted(low, scores[positive], "right")) / (2 * len(low))
-    of_negatives = 1 - (np.searchsorted(high, scores[~positive], "left") + np.searchsorted(high, scores[~positive], "right")) / (2 * len(high))
+    of_positives = (
+        np.searchsorted(low, scores[positive], "left") + np.searchsorted(low, scores[positive], "right")
+    ) / (2 * len(low))
+    of_negatives = 1 - (
+        np.searchsorted(high, scores[~positive], "left") + np.searchsorted(high, scores[~positive], "right")
+    ) / (2 * len(high))
     return of_positives, of_negatives

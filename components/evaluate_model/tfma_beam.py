@@ -23,7 +23,9 @@ from components.evaluate_model.slices import Column, SliceKey
 MetricsDict = dict[metric_types.MetricKey, Any]
 
 
-def run(config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column], folder: Path) -> dict[SliceKey, MetricsDict]:
+def run(
+    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column], folder: Path
+) -> dict[SliceKey, MetricsDict]:
     """Evaluate predictions that are made already, write TFMA's output and read its numbers back."""
     asked = eval_config(config, with_champion=CHAMPION in models, plots=True)
     batches = list(_batches(config, labels, models, columns))
@@ -37,7 +39,9 @@ def run(config: Config, labels: Values, models: dict[str, Values], columns: dict
     return {slicer_lib.deserialize_slice_key(item.slice_key): _values(item) for item in found}
 
 
-def _batches(config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]
+) -> Iterator[pa.RecordBatch]:
     """Cut the rows into record batches of the columns that TFMA needs."""
     truth = labels.astype(np.int64) if config.task == "multiclass_classification" else labels.astype(np.float32)
     arrays = {config.label: _lists(truth)}
@@ -58,7 +62,9 @@ def _values_of(column: Column) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(present)])
     flat = [column.values[code] for code in column.codes[present]]
     kind = pa.large_binary() if any(isinstance(value, str) for value in column.values) else None
-    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array([v.encode() if isinstance(v, str) else v for v in flat], type=kind))
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets), pa.array([v.encode() if isinstance(v, str) else v for v in flat], type=kind)
+    )
 
 
 def _values(item: Any) -> MetricsDict:

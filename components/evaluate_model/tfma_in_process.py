@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
+from adapters.tfma_sums import Histogram, add_rows, adder, matrices
 from components.evaluate_model.columns import Values
 from components.evaluate_model.config import Config
 from components.evaluate_model.eval_config import CANDIDATE, CHAMPION, computations, eval_config
 from components.evaluate_model.slices import OVERALL, Column, Rows, SliceKey, groups
-from components.evaluate_model.tfma_sums import Histogram, add_rows, adder, matrices
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 
@@ -51,10 +51,18 @@ class _Metrics:
             self._sum(computation, labels, predictions, results)
         for computation in self._derived:
             results.update(matrices(computation.keys[0], results.histograms) or computation.result(results))
-        public = {key: value for key, value in results.items() if not key.name.startswith("_") or key.name.startswith("__")}
+        public = {
+            key: value for key, value in results.items() if not key.name.startswith("_") or key.name.startswith("__")
+        }
         return public | self._differences(public)
 
-    def _sum(self, computation: metric_types.MetricComputation, labels: Values, predictions: dict[str, Values], results: _Results) -> None:
+    def _sum(
+        self,
+        computation: metric_types.MetricComputation,
+        labels: Values,
+        predictions: dict[str, Values],
+        results: _Results,
+    ) -> None:
         combiner, key = computation.combiner, computation.keys[0]
         model = predictions[key.model_name] if key.model_name in predictions else next(iter(predictions.values()))
         if type(combiner).__name__ == "_CalibrationHistogramCombiner" and Histogram.can(combiner):
@@ -69,11 +77,21 @@ class _Metrics:
         """Take every number of the candidate minus the baseline's, as TFMA does."""
         if self._baseline is None:
             return {}
-        pairs = ((key, value, results.get(key.make_baseline_key(self._baseline))) for key, value in results.items() if key.model_name != self._baseline)
-        return {key.make_diff_key(): value - other for key, value, other in pairs if isinstance(value, numbers.Number) and other is not None}
+        pairs = (
+            (key, value, results.get(key.make_baseline_key(self._baseline)))
+            for key, value in results.items()
+            if key.model_name != self._baseline
+        )
+        return {
+            key.make_diff_key(): value - other
+            for key, value, other in pairs
+            if isinstance(value, numbers.Number) and other is not None
+        }
 
 
-def compute(config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]) -> Iterator[tuple[SliceKey, Rows, MetricsDict]]:
+def compute(
+    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]
+) -> Iterator[tuple[SliceKey, Rows, MetricsDict]]:
     """Yield all of the data and every slice: its key, its rows and TFMA's metrics of the candidate and the champion."""
     rivals = CHAMPION in models
     named = models if rivals else {"": models[CANDIDATE]}

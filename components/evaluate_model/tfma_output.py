@@ -28,14 +28,18 @@ def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKe
             metrics.write(writer.convert_slice_metrics_to_proto((key, measured), None).SerializeToString())
             if drawn:
                 plots.write(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
-    run = tfma.proto.config_pb2.EvalRun(eval_config=config, version=version.VERSION, file_format="tfrecord", model_locations={"": ""})
+    run = tfma.proto.config_pb2.EvalRun(
+        eval_config=config, version=version.VERSION, file_format="tfrecord", model_locations={"": ""}
+    )
     (folder / "eval_config.json").write_text(json_format.MessageToJson(run), encoding="utf-8")
 
 
 def plain(values: MetricsDict, model: str) -> dict[str, float]:
     """Pick one model's plain numbers out of a slice's results, by the metrics' names."""
     numbers = ((key, _number(value)) for key, value in values.items() if key.model_name == model and not key.is_diff)
-    return {key.name: number for key, number in numbers if number is not None and not isinstance(key, metric_types.PlotKey)}
+    return {
+        key.name: number for key, number in numbers if number is not None and not isinstance(key, metric_types.PlotKey)
+    }
 
 
 def _number(value: Any) -> float | None:

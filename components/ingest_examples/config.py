@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 Format = Literal["csv", "parquet", "tfrecord"]
 
@@ -22,7 +22,9 @@ class Split(Settings):
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:
         if self.by == "hash" and self.validation + self.eval >= 100:
-            raise ValueError(f"wanted validation + eval below 100 percent, got {self.validation:g} + {self.eval:g}: nothing is left to train on")
+            raise ValueError(
+                f"wanted validation + eval below 100 percent, got {self.validation:g} + {self.eval:g}: nothing is left to train on"
+            )
         return self
 
 

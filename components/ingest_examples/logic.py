@@ -7,17 +7,17 @@ from typing import NamedTuple
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
+from artifacts.examples.encoder import encode
+from artifacts.examples.manifest import Manifest, Shard, read_schema
+from artifacts.examples.writer import Block, Shares, SpanWriter
+from artifacts.spans.csv_rows import CsvOptions, Rejects, read_csv
+from artifacts.spans.feature_types import FeatureType, feature_types
+from artifacts.spans.files import SourceFile, Window, resolve, stamp, window_digest
+from artifacts.spans.parquet_rows import read_parquet
+from artifacts.spans.tfrecord_rows import read_tfrecord
 from components.ingest_examples.config import Config
-from components.ingest_examples.csv_rows import CsvOptions, Rejects, read_csv
-from components.ingest_examples.encoder import encode
-from components.ingest_examples.features import FeatureType, feature_types
-from components.ingest_examples.parquet_rows import read_parquet
-from components.ingest_examples.source import SourceFile, Window, resolve, stamp, window_digest
-from components.ingest_examples.tfrecord_rows import read_tfrecord
-from components.ingest_examples.writer import Block, Shares, SpanWriter
-from mlops.core import user_code
-from mlops.core.errors import DataError, EmptyDataset
-from mlops.core.examples import Manifest, Shard, read_schema
+from core import user_code
+from core.errors import DataError, EmptyDataset
 
 REJECTS = "rejects.jsonl"
 
@@ -44,9 +44,15 @@ def ingest(config: Config, source: Source, schema: str, examples: Path | str) ->
     before, data = _stamps(window), _pinned(window, source.data)
     rejects = Rejects(config.max_rejects, folder / REJECTS)
     rejects.path.unlink(missing_ok=True)
-    shards = [shard for span in window.spans for shard in _write_span(folder, span, shares[span], _blocks(config, window, types, rejects, span))]
+    shards = [
+        shard
+        for span in window.spans
+        for shard in _write_span(folder, span, shares[span], _blocks(config, window, types, rejects, span))
+    ]
     if _stamps(window) != before:
-        raise DataError(f"{source.pattern}: the files changed while they were read; run again when the source is complete")
+        raise DataError(
+            f"{source.pattern}: the files changed while they were read; run again when the source is complete"
+        )
     _check_splits(shares, shards)
     manifest = Manifest(
         source=source.pattern,
@@ -83,7 +89,9 @@ def _pinned(window: Window, pinned: str) -> str:
     """Return the digest of the window's files; DataError when the run was pinned to others."""
     data = window_digest(window)
     if pinned and data != pinned:
-        raise DataError(f"{window.pattern}: the run is pinned to data {pinned}, but spans {window.spans[0]} to {window.spans[-1]} are {data}; start a new run")
+        raise DataError(
+            f"{window.pattern}: the run is pinned to data {pinned}, but spans {window.spans[0]} to {window.spans[-1]} are {data}; start a new run"
+        )
     return data
 
 
@@ -92,7 +100,9 @@ def _stamps(window: Window) -> list[Hashable]:
     return [stamp(file.path) for file in window.files]
 
 
-def _blocks(config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int) -> Iterator[Block]:
+def _blocks(
+    config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int
+) -> Iterator[Block]:
     """Yield the rows of a span, file by file."""
     for file in window.files:
         if file.span == span:
@@ -105,7 +115,9 @@ def _file_blocks(config: Config, file: SourceFile, types: dict[str, FeatureType]
             yield Block(records, None)
         return
     if config.format == "csv":
-        batches = read_csv(file, types, CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows), rejects)
+        batches = read_csv(
+            file, types, CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows), rejects
+        )
     else:
         batches = read_parquet(file, types, config.batch_rows)
     for batch in batches:
@@ -127,4 +139,6 @@ def _check_splits(shares: dict[int, Shares], shards: list[Shard]) -> None:
     empty = [split for split in wanted if split not in got]
     if empty:
         rows = sum(shard.records for shard in shards)
-        raise EmptyDataset(f"wanted rows in every split, got none in {', '.join(empty)} of {rows} rows; raise ingest_examples.window or the split's percentage")
+        raise EmptyDataset(
+            f"wanted rows in every split, got none in {', '.join(empty)} of {rows} rows; raise ingest_examples.window or the split's percentage"
+        )

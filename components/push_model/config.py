@@ -1,6 +1,6 @@
 """The `push_model` section: what happens to a model that has passed every gate."""
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 
 class Config(Settings):

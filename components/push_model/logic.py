@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from artifacts.examples.manifest import Manifest
 from components.push_model.config import Config
-from mlops.core import digest
-from mlops.core.backends.registry import ModelVersion, Registry, open_registry
-from mlops.core.decision import Decision
-from mlops.core.errors import GateClosed, RegistryError
-from mlops.core.examples import Manifest
+from core import digest
+from core.backends.registry import ModelVersion, Registry, open_registry
+from core.decision import Decision
+from core.errors import GateClosed, RegistryError
 
 SAVED_MODEL = "Format-Serving"
 """The folder of a model artifact that holds what is served."""
@@ -50,7 +50,10 @@ def push(config: Config, target: Target, candidate: Candidate, pushed: Path | st
     Raises GateClosed when a gate did not pass or a person withdrew this very model, RegistryError when it cannot be published
     or another champion is in production than the model was judged against.
     """
-    decisions = {gate: opened(path, gate) for gate, path in (("evaluate_model", candidate.evaluated), ("validate_infra", candidate.served))}
+    decisions = {
+        gate: opened(path, gate)
+        for gate, path in (("evaluate_model", candidate.evaluated), ("validate_infra", candidate.served))
+    }
     registry = open_registry(target.registry)
     saved_model = candidate.model / SAVED_MODEL
     if config.promote:
@@ -68,7 +71,9 @@ def opened(path: Path, gate: str) -> Decision:
         decision = Decision.read(path)
     except (OSError, ValidationError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-        raise GateClosed(f"{path}: wanted the decision of {gate}, got none that can be read ({reason}); a gate that says nothing is closed") from error
+        raise GateClosed(
+            f"{path}: wanted the decision of {gate}, got none that can be read ({reason}); a gate that says nothing is closed"
+        ) from error
     if decision.gate != gate:
         raise GateClosed(f"{path}: wanted the decision of {gate}, got one of {decision.gate}; nothing was pushed")
     if not decision.is_open:
@@ -109,4 +114,6 @@ def _check_place(registry: Registry, target: Target, model: str) -> None:
             "run the pipeline again, so that it is compared with the one it would replace"
         )
     if registry.withdrawn(target.name, model):
-        raise GateClosed(f"{target.name}: this very model was rolled back by a person; `mlops models push` by a person puts it back, a pipeline does not")
+        raise GateClosed(
+            f"{target.name}: this very model was rolled back by a person; `mlops models push` by a person puts it back, a pipeline does not"
+        )

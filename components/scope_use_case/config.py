@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from mlops.core.problem import Metric, Task
-from mlops.core.settings import Settings
+from core.problem import Metric, Task
+from core.settings import Settings
 
 
 class Risk(Settings):

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from components.scope_use_case.config import Config
-from mlops.core.decision import Check, Decision, Verdict
-from mlops.core.errors import MlopsError, did_you_mean
+from core.decision import Check, Decision, Verdict
+from core.errors import MlopsError, did_you_mean
 
 
 def scope(config: Config, decision_path: Path | str) -> Decision:
@@ -17,9 +17,13 @@ def scope(config: Config, decision_path: Path | str) -> Decision:
     return decision
 
 
-def _check(rule: str, holds: bool, observed: float | str, next_step: str, threshold: float | str | None = None) -> Check:
+def _check(
+    rule: str, holds: bool, observed: float | str, next_step: str, threshold: float | str | None = None
+) -> Check:
     verdict = Verdict.PASS if holds else Verdict.FAIL
-    return Check(rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if holds else next_step)
+    return Check(
+        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if holds else next_step
+    )
 
 
 def _primary_metric(config: Config) -> Check:
@@ -37,7 +41,11 @@ def _beats_baseline(config: Config) -> Check:
     """A bound that the method in use today already meets would let a useless model through."""
     baseline = config.reference.baseline_value
     bounds = [metric for metric in config.metrics if metric.name == config.primary_metric]
-    better = [m for m in bounds if (m.at_least is not None and m.at_least >= baseline) or (m.at_most is not None and m.at_most <= baseline)]
+    better = [
+        m
+        for m in bounds
+        if (m.at_least is not None and m.at_least >= baseline) or (m.at_most is not None and m.at_most <= baseline)
+    ]
     bound = next((m.at_least if m.at_least is not None else m.at_most for m in bounds), None)
     return _check(
         f"the bound on {config.primary_metric} is no weaker than the baseline",
@@ -50,7 +58,13 @@ def _beats_baseline(config: Config) -> Check:
 
 def _risks(config: Config) -> Check:
     count = len(config.risks)
-    return _check("at least one risk with its mitigation", count > 0, float(count), "config.yaml: name under scope_use_case.risks what can go wrong", 1.0)
+    return _check(
+        "at least one risk with its mitigation",
+        count > 0,
+        float(count),
+        "config.yaml: name under scope_use_case.risks what can go wrong",
+        1.0,
+    )
 
 
 def _groups(config: Config) -> Check:

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mlops.core.problem import Task
-from mlops.core.settings import Settings
+from core.problem import Task
+from core.settings import Settings
 
 
 class EarlyStopping(Settings):

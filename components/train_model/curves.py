@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.train_model.fitting import Fitted
-from mlops.core import pictures
+from core import pictures
 
 
 def draw(path: Path | str, fitted: Fitted, facts: Mapping[str, str | float]) -> None:
@@ -32,4 +32,10 @@ def _curve(name: str, fitted: Fitted) -> pictures.Markup:
 
 def draw_without_history(path: Path | str, rows: int) -> None:
     """Write what is known of a training that a module's own `run_fn` did."""
-    pictures.write(path, pictures.fragment("Training", f"The module's own run_fn trained on {rows:,} rows; its curves are in its logs under model_run/."))
+    pictures.write(
+        path,
+        pictures.fragment(
+            "Training",
+            f"The module's own run_fn trained on {rows:,} rows; its curves are in its logs under model_run/.",
+        ),
+    )

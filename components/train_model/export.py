@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from components.train_model.raw_features import RawFeature
-from mlops.core.problem import Task
+from core.problem import Task
 
 Tensors = Mapping[str, Any]
 Transform = Callable[[Tensors], Tensors]
@@ -52,7 +52,11 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.transform_examples = tf.function(self._transform_examples, input_signature=[examples])
 
     def _predict_raw(self, request: Tensors) -> Tensors:
-        return {"predictions": self._predict({feature.name: feature.from_request(request[feature.name]) for feature in self._features})}
+        return {
+            "predictions": self._predict(
+                {feature.name: feature.from_request(request[feature.name]) for feature in self._features}
+            )
+        }
 
     def _classify(self, examples: tf.Tensor) -> Tensors:
         scores = self._predict(self._parsed(examples))

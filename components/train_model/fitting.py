@@ -14,8 +14,8 @@ import tensorflow as tf
 from components.train_model.config import Config
 from components.train_model.rows import Block, Order, Rows
 from components.train_model.state import TrainingState
-from mlops.core.errors import TrainingError
-from mlops.core.problem import Task
+from core.errors import TrainingError
+from core.problem import Task
 
 log = logging.getLogger(__name__)
 Step = Callable[[tuple[dict[str, tf.Tensor], tf.Tensor]], dict[str, Any]]
@@ -45,14 +45,20 @@ def check_labels(rows: Rows, split: str, task: Task) -> None:
         raise TrainingError(f"wanted rows in the split {split!r}, got none; widen ingest_examples.window")
     values = rows.labels
     if not all(math.isfinite(value) for value in values):
-        raise TrainingError(f"{rows.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity; set disallow_nan in the schema")
+        raise TrainingError(
+            f"{rows.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity; set disallow_nan in the schema"
+        )
     if task == "regression" or split != "train":
         return
     if len(values) == 1:
         (value,) = values
-        raise TrainingError(f"{rows.label}: wanted at least two classes in the split {split!r}, got {value:g} in all {len(rows)} rows; look at the source")
+        raise TrainingError(
+            f"{rows.label}: wanted at least two classes in the split {split!r}, got {value:g} in all {len(rows)} rows; look at the source"
+        )
     if task == "binary_classification" and set(values) != {0, 1}:
-        raise TrainingError(f"{rows.label}: wanted the labels 0 and 1 of a binary classification, got {', '.join(f'{value:g}' for value in sorted(values))}")
+        raise TrainingError(
+            f"{rows.label}: wanted the labels 0 and 1 of a binary classification, got {', '.join(f'{value:g}' for value in sorted(values))}"
+        )
 
 
 def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, checkpoint: Path) -> Fitted:
@@ -68,7 +74,9 @@ def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, ch
     while len(state.losses) < config.epochs and not state.is_over(config.early_stopping):
         epoch = len(state.losses)
         numbers = _numbers(model, train_block, training.shuffled(order, epoch), config.batch_size, f"epoch {epoch + 1}")
-        tested = _numbers(model, test_block, validation.blocks(), config.read_rows, f"the validation after epoch {epoch + 1}")
+        tested = _numbers(
+            model, test_block, validation.blocks(), config.read_rows, f"the validation after epoch {epoch + 1}"
+        )
         numbers |= {f"val_{name}": value for name, value in tested.items()}
         state.add(numbers, model)
         log.info("epoch %d: %s", epoch + 1, ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
@@ -90,7 +98,9 @@ def _build(model: keras.Model, rows: Rows) -> None:
 def _traced(step: Step, example: Block) -> Callable[..., tf.Tensor]:
     """Make a function that runs a step over blocks of any number of rows, traced once."""
     specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
-    traced: Callable[..., tf.Tensor] = tf.function(partial(_each_batch, step), input_signature=[*specs, tf.TensorSpec([], tf.int32)])
+    traced: Callable[..., tf.Tensor] = tf.function(
+        partial(_each_batch, step), input_signature=[*specs, tf.TensorSpec([], tf.int32)]
+    )
     return traced
 
 
@@ -106,7 +116,9 @@ def _each_batch(step: Step, features: dict[str, tf.Tensor], label: tf.Tensor, ba
     return start
 
 
-def _numbers(model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str) -> dict[str, float]:
+def _numbers(
+    model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str
+) -> dict[str, float]:
     """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
     model.reset_metrics()
     rows = 0
@@ -114,5 +126,7 @@ def _numbers(model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable
         rows += int(run(features, label, batch_size))
         loss = float(model.get_metrics_result()["loss"])
         if not math.isfinite(loss):
-            raise TrainingError(f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for wild values")
+            raise TrainingError(
+                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for wild values"
+            )
     return {name: float(value) for name, value in model.get_metrics_result().items()}

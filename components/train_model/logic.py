@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow_transform as tft
 
+from artifacts.examples.manifest import Manifest, read_schema
 from components.train_model import curves, export, fitting, run_fn
 from components.train_model.config import Config
 from components.train_model.raw_features import raw_features, write_features
 from components.train_model.rows import Recipe, Rows
 from components.train_model.warm_start import save_weights, warm_start
-from mlops.core import user_code
-from mlops.core.backends.registry import find
-from mlops.core.errors import TrainingError
-from mlops.core.examples import Manifest, read_schema
+from core import user_code
+from core.backends.registry import find
+from core.errors import TrainingError
 
 log = logging.getLogger(__name__)
 SERVING = "Format-Serving"
@@ -74,7 +74,11 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
     fitting.seed_everything(config)
     model = _built(build_model, transform, config, inputs)
     vocabularies = Path(transform.transform_savedmodel_dir) / "assets"
-    taken = warm_start(model, vocabularies, inputs.registry, inputs.champion) if config.warm_start and inputs.champion else []
+    taken = (
+        warm_start(model, vocabularies, inputs.registry, inputs.champion)
+        if config.warm_start and inputs.champion
+        else []
+    )
     layer = transform.transform_features_layer()
     folder = Path(outputs.model)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
@@ -84,7 +88,12 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
     export.export(model, layer, raw, config.task, folder / SERVING)
     save_weights(model, folder / SERVING)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    _report(fitted, model, {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)}, outputs)
+    _report(
+        fitted,
+        model,
+        {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)},
+        outputs,
+    )
 
 
 def _built(build_model: Any, transform: tft.TFTransformOutput, config: Config, inputs: Inputs) -> keras.Model:
@@ -92,7 +101,9 @@ def _built(build_model: Any, transform: tft.TFTransformOutput, config: Config, i
     steps = -(-rows // config.batch_size) * config.epochs
     model = build_model(transform, {"train_steps": steps, **config.hyperparameters})
     if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
-        raise TrainingError(f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and loss before returning it")
+        raise TrainingError(
+            f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and loss before returning it"
+        )
     return model
 
 
@@ -115,8 +126,15 @@ def _rows(config: Config, inputs: Inputs, recipe: Recipe, folder: Path) -> tuple
 def _report(fitted: fitting.Fitted, model: keras.Model, facts: dict[str, float], outputs: Outputs) -> None:
     """Write `training.json`, the metrics and the picture."""
     best = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
-    summary = {**facts, "parameters": int(model.count_params()), "epochs": len(fitted.history["loss"]), "best epoch": fitted.best_epoch}
-    (Path(outputs.model) / "training.json").write_text(json.dumps({**summary, "best": best, "history": fitted.history}, indent=2) + "\n", encoding="utf-8")
+    summary = {
+        **facts,
+        "parameters": int(model.count_params()),
+        "epochs": len(fitted.history["loss"]),
+        "best epoch": fitted.best_epoch,
+    }
+    (Path(outputs.model) / "training.json").write_text(
+        json.dumps({**summary, "best": best, "history": fitted.history}, indent=2) + "\n", encoding="utf-8"
+    )
     for name, value in best.items():
         outputs.log_metric(name, value)
     for name in ("rows", "epochs", "best epoch"):
@@ -128,10 +146,16 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, function: Any) 
     folder = Path(outputs.model)
     rows = Manifest.read(inputs.examples).records("train")
     if not rows:
-        raise TrainingError(f"{inputs.examples}: wanted rows in the split 'train', got none; widen ingest_examples.window")
+        raise TrainingError(
+            f"{inputs.examples}: wanted rows in the split 'train', got none; widen ingest_examples.window"
+        )
     base_model = find(inputs.registry, inputs.champion).path if config.warm_start and inputs.champion else None
     schema = user_code.resolve(inputs.schema)
-    run_fn.run(function, config, run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model))
-    (folder / "training.json").write_text(json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8")
+    run_fn.run(
+        function, config, run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
+    )
+    (folder / "training.json").write_text(
+        json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8"
+    )
     outputs.log_metric("rows", float(rows))
     curves.draw_without_history(outputs.pictures, rows)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from mlops.core.errors import SchemaError, did_you_mean
-from mlops.core.problem import Task
+from core.errors import SchemaError, did_you_mean
+from core.problem import Task
 
 _DTYPES = {schema_pb2.FLOAT: tf.float32, schema_pb2.INT: tf.int64, schema_pb2.BYTES: tf.string}
 _WORDS = {tf.float32: "float", tf.int64: "int", tf.string: "string"}
@@ -33,11 +33,17 @@ class RawFeature(NamedTuple):
 
     def column_spec(self) -> tf.TensorSpec | tf.SparseTensorSpec:
         """Return the tensor that tf.Transform was given."""
-        return tf.TensorSpec([None, *(self.shape or (1,))], self.dtype) if self.required else tf.SparseTensorSpec([None, None], self.dtype)
+        return (
+            tf.TensorSpec([None, *(self.shape or (1,))], self.dtype)
+            if self.required
+            else tf.SparseTensorSpec([None, None], self.dtype)
+        )
 
     def parser(self) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
         """Return how the feature is read from a tf.Example, as tf.Transform was given it."""
-        return tf.io.FixedLenFeature(self.shape or (1,), self.dtype) if self.required else tf.io.VarLenFeature(self.dtype)
+        return (
+            tf.io.FixedLenFeature(self.shape or (1,), self.dtype) if self.required else tf.io.VarLenFeature(self.dtype)
+        )
 
     def from_request(self, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
         """Shape a request's tensor as tf.Transform was given it: a column, or a sparse one without the missing values."""
@@ -60,19 +66,30 @@ def raw_features(schema: schema_pb2.Schema, label: str) -> list[RawFeature]:
         raise SchemaError(f"the schema has no feature for problem.label {label!r}{did_you_mean(label, names)}")
     skipped = (schema_pb2.DEPRECATED, schema_pb2.DISABLED)
     domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
-    return [_raw_feature(feature, domains) for feature in schema.feature if feature.name != label and feature.lifecycle_stage not in skipped]
+    return [
+        _raw_feature(feature, domains)
+        for feature in schema.feature
+        if feature.name != label and feature.lifecycle_stage not in skipped
+    ]
 
 
 def write_features(path: Path, features: list[RawFeature], label: str, task: Task) -> None:
     """Write `features.json`, by which a server checks requests."""
-    listed = [{"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required, "values": feature.values} for feature in features]
+    listed = [
+        {"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required, "values": feature.values}
+        for feature in features
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"features": listed, "label": label, "task": task}, indent=2) + "\n", encoding="utf-8")
 
 
 def _raw_feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]]) -> RawFeature:
     if feature.type not in _DTYPES:
-        raise SchemaError(f"feature {feature.name!r}: wanted the type INT, FLOAT or BYTES, got {schema_pb2.FeatureType.Name(feature.type)}")
+        raise SchemaError(
+            f"feature {feature.name!r}: wanted the type INT, FLOAT or BYTES, got {schema_pb2.FeatureType.Name(feature.type)}"
+        )
     values = domains.get(feature.domain, tuple(feature.string_domain.value))
     shape = tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else ()
-    return RawFeature(feature.name, _DTYPES[feature.type], feature.HasField("shape"), () if shape == (1,) else shape, values)
+    return RawFeature(
+        feature.name, _DTYPES[feature.type], feature.HasField("shape"), () if shape == (1,) else shape, values
+    )

@@ -12,8 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from mlops.core.errors import TrainingError, did_you_mean
-from mlops.core.examples import record_batches
+from artifacts.examples.manifest import record_batches
+from core.errors import TrainingError, did_you_mean
 
 Columns = dict[str, npt.NDArray[Any]]
 """Arrays of equally many rows by feature, the label among them."""
@@ -39,7 +39,10 @@ class Recipe(NamedTuple):
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
             transformed = self.transform(tensors)
             label = transformed.get(self.label, tensors.get(self.label))
-            yield {**{name: _dense(name, transformed) for name in self.features}, self.label: _dense(self.label, {self.label: label})}
+            yield {
+                **{name: _dense(name, transformed) for name in self.features},
+                self.label: _dense(self.label, {self.label: label}),
+            }
 
 
 class Rows:
@@ -58,7 +61,9 @@ class Rows:
             held += size
             self._add_labels(block[label])
             self._counts.append(len(block[label]))
-            self._blocks.append(block if held <= memory_bytes else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz"))
+            self._blocks.append(
+                block if held <= memory_bytes else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz")
+            )
 
     def __len__(self) -> int:
         return sum(self._counts)
@@ -121,9 +126,13 @@ _MANY = 1000
 def _dense(name: str, tensors: dict[str, Any]) -> npt.NDArray[Any]:
     value = tensors.get(name)
     if value is None:
-        raise TrainingError(f"the model wants {name!r}, but preprocessing_fn does not return it{did_you_mean(name, tensors)}")
+        raise TrainingError(
+            f"the model wants {name!r}, but preprocessing_fn does not return it{did_you_mean(name, tensors)}"
+        )
     if not isinstance(value, tf.Tensor):
-        raise TrainingError(f"{name}: wanted a dense tensor from preprocessing_fn, got {type(value).__name__}; make it dense there")
+        raise TrainingError(
+            f"{name}: wanted a dense tensor from preprocessing_fn, got {type(value).__name__}; make it dense there"
+        )
     array: npt.NDArray[Any] = value.numpy()
     if array.dtype == object:
         raise TrainingError(f"{name}: wanted numbers from preprocessing_fn, got strings; give them a vocabulary there")

@@ -13,9 +13,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import dataset_options
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
+from artifacts.examples.manifest import file_pattern
 from components.train_model.config import Config
-from mlops.core.errors import TrainingError
-from mlops.core.examples import file_pattern
+from core.errors import TrainingError
 
 TRANSFORMED = "transformed_examples"
 """Where transform_features puts transformed examples, below the transform graph."""
@@ -66,7 +66,9 @@ def run(run_fn: Callable[[FnArgs], None], config: Config, places: Places) -> Non
     run_fn(fn_args(config, places))
     saved_model = places.model / "Format-Serving" / "saved_model.pb"
     if not saved_model.is_file():
-        raise TrainingError(f"{saved_model}: wanted the SavedModel that run_fn saves to fn_args.serving_model_dir, got none")
+        raise TrainingError(
+            f"{saved_model}: wanted the SavedModel that run_fn saves to fn_args.serving_model_dir, got none"
+        )
 
 
 def fn_args(config: Config, places: Places) -> FnArgs:
@@ -101,11 +103,15 @@ def _reader(files: list[str], schema: schema_pb2.Schema | None) -> TFExampleReco
     return TFExampleRecord(file_pattern=files, schema=schema, telemetry_descriptors=["mlops"])
 
 
-def _datasets(files: list[str], options: dataset_options.TensorFlowDatasetOptions, schema: schema_pb2.Schema | None = None) -> tf.data.Dataset:
+def _datasets(
+    files: list[str], options: dataset_options.TensorFlowDatasetOptions, schema: schema_pb2.Schema | None = None
+) -> tf.data.Dataset:
     return _reader(files, schema).TensorFlowDataset(options)
 
 
-def _record_batches(files: list[str], options: dataset_options.RecordBatchesOptions, schema: schema_pb2.Schema | None = None) -> Iterator[pa.RecordBatch]:
+def _record_batches(
+    files: list[str], options: dataset_options.RecordBatchesOptions, schema: schema_pb2.Schema | None = None
+) -> Iterator[pa.RecordBatch]:
     return _reader(files, schema).RecordBatches(options)  # type: ignore[no-any-return]  # tfx_bsl has no types
 
 

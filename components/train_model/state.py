@@ -35,7 +35,10 @@ class TrainingState:
     def is_over(self, stopping: EarlyStopping) -> bool:
         """Whether the last epochs brought no better loss."""
         patience = stopping.patience
-        return len(self.losses) > patience and min(self.losses[-patience:]) > min(self.losses[:-patience]) - stopping.min_delta
+        return (
+            len(self.losses) > patience
+            and min(self.losses[-patience:]) > min(self.losses[:-patience]) - stopping.min_delta
+        )
 
     def add(self, numbers: dict[str, float], model: keras.Model) -> None:
         """Take in an epoch, and its weights when it is the best so far."""

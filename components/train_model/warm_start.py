@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mlops.core.backends.registry import find
+from core.backends.registry import find
 
 log = logging.getLogger(__name__)
 WEIGHTS = Path("assets.extra") / "weights.npz"
@@ -30,16 +30,26 @@ def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: 
     for vocabulary in sorted(vocabularies.glob("*")):
         theirs = folder / "assets" / vocabulary.name
         if not theirs.is_file() or theirs.read_bytes() != vocabulary.read_bytes():
-            log.warning("the vocabulary %s is not the champion's: its embeddings start from other tokens", vocabulary.name)
+            log.warning(
+                "the vocabulary %s is not the champion's: its embeddings start from other tokens", vocabulary.name
+            )
     if not path.is_file():
         log.warning("no warm start: %s keeps no %s", champion, WEIGHTS)
         return []
     with np.load(path, allow_pickle=False) as file:
         known = dict(file)
-    taken = [weight for weight in model.weights if weight.path in known and known[weight.path].shape == tuple(weight.shape)]
+    taken = [
+        weight for weight in model.weights if weight.path in known and known[weight.path].shape == tuple(weight.shape)
+    ]
     for weight in taken:
         weight.assign(known[weight.path])
     paths = [weight.path for weight in taken]
     new = [weight.path for weight in model.weights if weight.path not in paths]
-    log.info("warm start from %s: %d of %d weights; new: %s", champion, len(paths), len(model.weights), ", ".join(new) or "none")
+    log.info(
+        "warm start from %s: %d of %d weights; new: %s",
+        champion,
+        len(paths),
+        len(model.weights),
+        ", ".join(new) or "none",
+    )
     return paths

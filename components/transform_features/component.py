@@ -1,10 +1,12 @@
 from kfp import dsl
 
-from mlops.core.images import BASE, image
+from core.images import BASE, image
 
 
 @dsl.component(base_image=BASE, target_image=image("tfx"))
-def transform_features(config: dict, module: str, schema: str, examples: dsl.Input[dsl.Dataset], transform_graph: dsl.Output[dsl.Artifact]):
+def transform_features(
+    config: dict, module: str, schema: str, examples: dsl.Input[dsl.Dataset], transform_graph: dsl.Output[dsl.Artifact]
+):
     """Run tf.Transform's analysis over the `train` split and write the transform graph in TFX's layout.
 
     Args:

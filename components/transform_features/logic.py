@@ -17,12 +17,12 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from components.transform_features import in_process
+from adapters import tft_analysis as in_process
+from artifacts.examples.manifest import Manifest, read_schema, record_batches
 from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
-from mlops.core import user_code
-from mlops.core.errors import EmptyDataset, MlopsError
-from mlops.core.examples import Manifest, read_schema, record_batches
+from core import user_code
+from core.errors import EmptyDataset, MlopsError
 
 log = logging.getLogger(__name__)
 _SPLIT = "train"
@@ -44,20 +44,30 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
     schema = read_schema(user_code.resolve(inputs.schema))
     preprocessing_fn: Any = user_code.function(user_code.load(inputs.module), "preprocessing_fn")
     if not callable(preprocessing_fn):
-        raise MlopsError(f"{inputs.module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(preprocessing_fn).__name__}")
+        raise MlopsError(
+            f"{inputs.module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(preprocessing_fn).__name__}"
+        )
     if not Manifest.read(inputs.examples).records(_SPLIT):
-        raise EmptyDataset(f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window")
+        raise EmptyDataset(
+            f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window"
+        )
     out = Path(transform_graph)
     out.mkdir(parents=True, exist_ok=True)
     _analyze(config, preprocessing_fn, schema, Path(inputs.examples), out)
-    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR))
+    metadata_io.write_metadata(
+        dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR)
+    )
     if config.materialize:
         materialize(Path(inputs.examples), schema, out, config.batch_size)
 
 
-def _analyze(config: Config, preprocessing_fn: in_process.Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path) -> None:
+def _analyze(
+    config: Config, preprocessing_fn: in_process.Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path
+) -> None:
     read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
-    adapter: TensorAdapterConfig = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema).TensorAdapterConfig()
+    adapter: TensorAdapterConfig = TFExampleBeamRecord(
+        physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema
+    ).TensorAdapterConfig()
     with tempfile.TemporaryDirectory(dir=out, prefix=".analysis-") as temporary:
         if config.engine == "in_process":
             try:

@@ -14,8 +14,8 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tensor_to_arrow import TensorsToRecordBatchConverter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from mlops.core import digest
-from mlops.core.examples import Manifest, Shard, record_batches
+from artifacts.examples.manifest import Manifest, Shard, record_batches
+from core import digest
 
 FOLDER = "transformed_examples"
 """Below the transform graph; laid out as any examples, manifest last."""
@@ -31,8 +31,19 @@ def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path
     for shard in manifest.shards:
         path = folder / shard.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, (record for batch in record_batches(examples, shard.split, schema, batch_size, span=shard.span) for record in converter.records(batch)))
-        shards.append(Shard(name=shard.name, split=shard.split, span=shard.span, records=shard.records, sha256=digest.of_file(path)))
+        _write(
+            path,
+            (
+                record
+                for batch in record_batches(examples, shard.split, schema, batch_size, span=shard.span)
+                for record in converter.records(batch)
+            ),
+        )
+        shards.append(
+            Shard(
+                name=shard.name, split=shard.split, span=shard.span, records=shard.records, sha256=digest.of_file(path)
+            )
+        )
     manifest.model_copy(update={"shards": tuple(shards)}).write(folder)
 
 
@@ -49,7 +60,9 @@ class _Converter:
         self._transform = output.transform_features_layer()
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema)
         self._adapter = TensorAdapter(raw.TensorAdapterConfig())
-        self._to_arrow = TensorsToRecordBatchConverter(impl_helper.get_type_specs_from_feature_specs(output.transformed_feature_spec()))
+        self._to_arrow = TensorsToRecordBatchConverter(
+            impl_helper.get_type_specs_from_feature_specs(output.transformed_feature_spec())
+        )
         self._encoder = RecordBatchToExamplesEncoder(output.transformed_metadata.schema)
 
     def records(self, batch: pa.RecordBatch) -> Iterator[bytes]:

@@ -15,11 +15,18 @@ Preprocessing = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def analyze(
-    preprocessing_fn: Preprocessing, read: Callable[[], Iterator[pa.RecordBatch]], adapter: TensorAdapterConfig, flags: Sequence[str], out: Path
+    preprocessing_fn: Preprocessing,
+    read: Callable[[], Iterator[pa.RecordBatch]],
+    adapter: TensorAdapterConfig,
+    flags: Sequence[str],
+    out: Path,
 ) -> None:
     """Analyze the batches that `read` yields on a worker, and write the transform graph below `out`."""
     # No deep copies (`use_deep_copy_optimization`): tf.Transform 1.16 makes them for a Beam older than 2.65.
-    with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline, tft_beam.Context(temp_dir=str(out / "temporary")):
+    with (
+        beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline,
+        tft_beam.Context(temp_dir=str(out / "temporary")),
+    ):
         data = pipeline | "Once" >> beam.Create([None]) | "Read" >> beam.FlatMap(lambda _: read())
         transform_fn = (data, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn)
         transform_fn | tft_beam.WriteTransformFn(str(out))

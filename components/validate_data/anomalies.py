@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from components.validate_data.schema_file import SchemaFile
+from artifacts.schema.schema_file import SchemaFile
 
 
 class Anomaly(NamedTuple):
@@ -40,7 +40,11 @@ def _sentence(text: str) -> str:
 
 def _fix(kind: str, feature: str, file: SchemaFile) -> str:
     write = _FIXES.get(kind)
-    return write(feature, file) if write else f"compare the feed with {file.place(feature)}, and correct the one that is wrong"
+    return (
+        write(feature, file)
+        if write
+        else f"compare the feed with {file.place(feature)}, and correct the one that is wrong"
+    )
 
 
 def _new_column(feature: str, file: SchemaFile) -> str:
@@ -72,9 +76,7 @@ def _count(feature: str, file: SchemaFile) -> str:
 
 
 def _shape(feature: str, file: SchemaFile) -> str:
-    return (
-        f"fill the gaps of {feature} in the feed; if it may be missing, write `value_count {{ min: 1 max: 1 }}`, not `shape`, at {file.place(feature, 'shape')}"
-    )
+    return f"fill the gaps of {feature} in the feed; if it may be missing, write `value_count {{ min: 1 max: 1 }}`, not `shape`, at {file.place(feature, 'shape')}"
 
 
 def _range(feature: str, file: SchemaFile) -> str:

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components.validate_data.schema_file import SchemaFile
-from mlops.core.decision import Check, Verdict
+from artifacts.schema.schema_file import SchemaFile
+from core.decision import Check, Verdict
 
 _METHODS = {"L_INFTY": "largest change of a value's share", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
 
@@ -38,8 +38,14 @@ def compare(comparison: Comparison, file: SchemaFile, min_examples: int) -> tupl
     short = [side for side in (comparison.now, comparison.before) if side.examples < min_examples]
     if short:
         return [_too_few(comparison.kind, side, min_examples) for side in short], anomalies_pb2.Anomalies()
-    other = {"previous_statistics": comparison.before.statistics} if comparison.kind == "drift" else {"serving_statistics": comparison.before.statistics}
-    found = tfdv.validate_statistics(comparison.now.statistics, file.schema, environment=file.environment("TRAINING"), **other)
+    other = (
+        {"previous_statistics": comparison.before.statistics}
+        if comparison.kind == "drift"
+        else {"serving_statistics": comparison.before.statistics}
+    )
+    found = tfdv.validate_statistics(
+        comparison.now.statistics, file.schema, environment=file.environment("TRAINING"), **other
+    )
     measured = {
         ".".join(info.path.step): measurement
         for info in found.drift_skew_info
@@ -66,7 +72,9 @@ def _too_few(kind: str, side: Side, min_examples: int) -> Check:
     )
 
 
-def _check(comparison: Comparison, feature: str, measured: anomalies_pb2.DriftSkewInfo.Measurement | None, file: SchemaFile) -> Check:
+def _check(
+    comparison: Comparison, feature: str, measured: anomalies_pb2.DriftSkewInfo.Measurement | None, file: SchemaFile
+) -> Check:
     what = f"{feature}: {comparison.kind} from {comparison.before.name} to {comparison.now.name}"
     place = file.place(feature, f"{comparison.kind}_comparator")
     if measured is None or not math.isfinite(measured.value):

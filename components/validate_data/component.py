@@ -1,6 +1,6 @@
 from kfp import dsl
 
-from mlops.core.images import BASE, image
+from core.images import BASE, image
 
 
 @dsl.component(base_image=BASE, target_image=image("tfx"))
@@ -25,4 +25,6 @@ def validate_data(
     from components.validate_data.config import Config
     from components.validate_data.logic import Outputs, validate
 
-    validate(Config.model_validate(config), statistics.path, schema, Outputs(anomalies.path, decision.path, pictures.path))
+    validate(
+        Config.model_validate(config), statistics.path, schema, Outputs(anomalies.path, decision.path, pictures.path)
+    )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlops.core.settings import Settings
+from core.settings import Settings
 
 
 class Config(Settings):

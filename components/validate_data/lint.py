@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.validate_data.schema_file import SchemaFile
+from artifacts.schema.schema_file import SchemaFile
 
 _RETIRED = (schema_pb2.DEPRECATED, schema_pb2.DEBUG_ONLY, schema_pb2.DISABLED, schema_pb2.PLANNED, schema_pb2.ALPHA)
 _TYPES = (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES)
@@ -21,8 +21,19 @@ class Fault(NamedTuple):
 def lint(file: SchemaFile) -> list[Fault]:
     """Return every fault of a schema, feature by feature."""
     if not file.schema.feature:
-        return [Fault("", "the schema has no feature", f"describe the features in {file.path.name}; `mlops schema propose` shows how")]
-    return [fault for feature in file.schema.feature if feature.lifecycle_stage not in _RETIRED for fault in _feature(feature, file)]
+        return [
+            Fault(
+                "",
+                "the schema has no feature",
+                f"describe the features in {file.path.name}; `mlops schema propose` shows how",
+            )
+        ]
+    return [
+        fault
+        for feature in file.schema.feature
+        if feature.lifecycle_stage not in _RETIRED
+        for fault in _feature(feature, file)
+    ]
 
 
 def is_numeric(feature: schema_pb2.Feature) -> bool:
@@ -34,7 +45,13 @@ def is_numeric(feature: schema_pb2.Feature) -> bool:
 
 def _feature(feature: schema_pb2.Feature, file: SchemaFile) -> list[Fault]:
     if feature.type not in _TYPES:
-        return [Fault(feature.name, "has no type that an example can have", f"write `type: INT`, `FLOAT` or `BYTES` at {file.place(feature.name, 'type')}")]
+        return [
+            Fault(
+                feature.name,
+                "has no type that an example can have",
+                f"write `type: INT`, `FLOAT` or `BYTES` at {file.place(feature.name, 'type')}",
+            )
+        ]
     faults = [_presence(feature, file), _finite(feature, file), _drift(feature, file), _skew(feature, file)]
     return [fault for fault in faults if fault is not None]
 
@@ -71,13 +88,17 @@ def _skew(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
     return _comparator(feature, feature.skew_comparator, "skew_comparator", file)
 
 
-def _comparator(feature: schema_pb2.Feature, comparator: schema_pb2.FeatureComparator, key: str, file: SchemaFile) -> Fault | None:
+def _comparator(
+    feature: schema_pb2.Feature, comparator: schema_pb2.FeatureComparator, key: str, file: SchemaFile
+) -> Fault | None:
     """An infinity norm is silently 0 on numbers: it compares the shares of categories."""
     norm, divergence = comparator.infinity_norm.threshold, comparator.jensen_shannon_divergence.threshold
     right = "jensen_shannon_divergence" if is_numeric(feature) else "infinity_norm"
     fix = f"write `{key} {{ {right} {{ threshold: 0.1 }} }}` with a measured bound at {file.place(feature.name, key)}"
     if is_numeric(feature) and comparator.HasField("infinity_norm"):
-        return Fault(feature.name, f"is a number whose {key} has an infinity_norm, which sees no change of a number", fix)
+        return Fault(
+            feature.name, f"is a number whose {key} has an infinity_norm, which sees no change of a number", fix
+        )
     if not (0 < divergence <= 1 or 0 < norm <= 1):
         return Fault(feature.name, f"has no {key} with a bound above 0 and up to 1", fix)
     return None

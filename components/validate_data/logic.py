@@ -7,15 +7,15 @@ import tensorflow_data_validation as tfdv
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from artifacts.schema.schema_file import SchemaFile
 from components.validate_data.anomalies import explain
 from components.validate_data.comparisons import Comparison, Side, compare
 from components.validate_data.config import Config
 from components.validate_data.lint import lint
 from components.validate_data.pictures import draw
-from components.validate_data.schema_file import SchemaFile
-from mlops.core import pictures, user_code
-from mlops.core.decision import Check, Decision, Verdict
-from mlops.core.errors import CorruptArtifact, DataError, SchemaError
+from core import pictures, user_code
+from core.decision import Check, Decision, Verdict
+from core.errors import CorruptArtifact, DataError, SchemaError
 
 GATE = "validate_data"
 STATISTICS = "FeatureStats.pb"
@@ -80,21 +80,39 @@ def _read(folder: Path) -> dict[str, Side]:
     sides = {}
     for path in sorted(folder.glob(f"*/{STATISTICS}"), key=lambda path: (len(path.parent.name), path.parent.name)):
         try:
-            sides[path.parent.name] = Side(path.parent.name, statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()))
+            sides[path.parent.name] = Side(
+                path.parent.name, statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+            )
         except DecodeError as error:
-            raise CorruptArtifact(f"{path}: wanted statistics, got something else: {error}; run compute_statistics again") from error
+            raise CorruptArtifact(
+                f"{path}: wanted statistics, got something else: {error}; run compute_statistics again"
+            ) from error
     if not any(name.startswith("Split-") for name in sides):
-        raise CorruptArtifact(f"{folder}: wanted statistics of at least one split, got none; run compute_statistics again")
+        raise CorruptArtifact(
+            f"{folder}: wanted statistics of at least one split, got none; run compute_statistics again"
+        )
     return sides
 
 
 def _lint(file: SchemaFile, found: Findings) -> None:
     faults = lint(file)
     for fault in faults:
-        found.schema.append(Check(rule=f"schema: {fault.feature} {fault.what}".replace("  ", " "), verdict=Verdict.FAIL, next_step=fault.fix))
+        found.schema.append(
+            Check(
+                rule=f"schema: {fault.feature} {fault.what}".replace("  ", " "),
+                verdict=Verdict.FAIL,
+                next_step=fault.fix,
+            )
+        )
     if not faults:
         count = len(file.schema.feature)
-        found.schema.append(Check(rule=f"the schema can notice a change in each of its {count} features", observed=float(count), verdict=Verdict.PASS))
+        found.schema.append(
+            Check(
+                rule=f"the schema can notice a change in each of its {count} features",
+                observed=float(count),
+                verdict=Verdict.PASS,
+            )
+        )
 
 
 def _split(config: Config, side: Side, file: SchemaFile, found: Findings) -> None:
@@ -107,7 +125,9 @@ def _split(config: Config, side: Side, file: SchemaFile, found: Findings) -> Non
             observed=float(side.examples),
             slice=side.name,
             verdict=Verdict.PASS if enough else Verdict.FAIL,
-            next_step="" if enough else "complete the spans, widen ingest_examples.window, or lower validate_data.min_examples",
+            next_step=""
+            if enough
+            else "complete the spans, widen ingest_examples.window, or lower validate_data.min_examples",
         )
     )
     if side.examples == 0:
@@ -123,16 +143,27 @@ def _fits(side: Side, environment: str, file: SchemaFile, found: Findings) -> No
     explained = explain(anomalies, file)
     for anomaly in explained:
         rule = f"{side.name}: {anomaly.feature or 'the data'} fits the schema"
-        found.schema.append(Check(rule=rule, observed=anomaly.what, slice=side.name, verdict=Verdict.FAIL, next_step=anomaly.fix))
+        found.schema.append(
+            Check(rule=rule, observed=anomaly.what, slice=side.name, verdict=Verdict.FAIL, next_step=anomaly.fix)
+        )
     if not explained:
         verdict = Verdict.UNDECIDED if anomalies.data_missing else Verdict.PASS
         next_step = "complete the span: there is no data to hold against the schema" if anomalies.data_missing else ""
-        found.schema.append(Check(rule=f"{side.name}: every feature fits the schema", slice=side.name, verdict=verdict, next_step=next_step))
+        found.schema.append(
+            Check(
+                rule=f"{side.name}: every feature fits the schema",
+                slice=side.name,
+                verdict=verdict,
+                next_step=next_step,
+            )
+        )
 
 
 def _label(label: str, side: Side) -> Check:
     """A split in which every row has the same label trains nothing and judges nothing."""
-    features = {feature.name or ".".join(feature.path.step): feature for feature in side.statistics.datasets[0].features}
+    features = {
+        feature.name or ".".join(feature.path.step): feature for feature in side.statistics.datasets[0].features
+    }
     feature = features.get(label)
     if feature is None:
         values = 0
@@ -146,7 +177,9 @@ def _label(label: str, side: Side) -> Check:
         observed=float(values),
         slice=side.name,
         verdict=Verdict.PASS if values > 1 else Verdict.FAIL,
-        next_step="" if values > 1 else f"look where the feed fills {label}: without it, or with one value alone, there is nothing to learn or to judge",
+        next_step=""
+        if values > 1
+        else f"look where the feed fills {label}: without it, or with one value alone, there is nothing to learn or to judge",
     )
 
 
@@ -156,8 +189,16 @@ def _drift(config: Config, spans: list[Side], file: SchemaFile, found: Findings)
         return
     if len(spans) < 2:
         name = spans[0].name if spans else "the newest span"
-        next_step = "give the run a window with the span before it, or set validate_data.on_drift: off where there is none"
-        found.moves.append(Check(rule=f"drift: there is a span before {name} to compare with", verdict=Verdict.UNDECIDED, next_step=next_step))
+        next_step = (
+            "give the run a window with the span before it, or set validate_data.on_drift: off where there is none"
+        )
+        found.moves.append(
+            Check(
+                rule=f"drift: there is a span before {name} to compare with",
+                verdict=Verdict.UNDECIDED,
+                next_step=next_step,
+            )
+        )
         return
     checks, anomalies = compare(Comparison("drift", spans[-1], spans[-2], config.on_drift), file, config.min_examples)
     found.moves += checks
@@ -168,7 +209,9 @@ def _serving(config: Config, sides: dict[str, Side], file: SchemaFile, found: Fi
     serving = sides["Serving"]
     _fits(serving, "SERVING", file, found)
     if "Split-train" in sides:
-        checks, _ = compare(Comparison("skew", sides["Split-train"], serving, config.on_skew), file, config.min_examples)
+        checks, _ = compare(
+            Comparison("skew", sides["Split-train"], serving, config.on_skew), file, config.min_examples
+        )
         found.moves += checks
 
 
@@ -178,7 +221,10 @@ def _stop_unless_open(decision: Decision, found: Findings) -> None:
     broken = [check for check in decision.checks if check.verdict is not Verdict.PASS]
     lines = [f"- {check.rule}: {_seen(check)} {check.next_step}" for check in broken]
     kind = SchemaError if any(check.verdict is not Verdict.PASS for check in found.schema) else DataError
-    raise kind(f"the data is not fit to train on; {len(broken)} of {len(decision.checks)} checks do not hold:\n" + "\n".join(lines))
+    raise kind(
+        f"the data is not fit to train on; {len(broken)} of {len(decision.checks)} checks do not hold:\n"
+        + "\n".join(lines)
+    )
 
 
 def _seen(check: Check) -> str:

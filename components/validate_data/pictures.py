@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mlops.core import pictures
-from mlops.core.decision import Check, Verdict
-from mlops.core.pictures import Markup
+from core import pictures
+from core.decision import Check, Verdict
+from core.pictures import Markup
 
 _WIDTH, _HEIGHT = 220, 14
 
@@ -21,7 +21,12 @@ def draw(checks: Sequence[Check], moves: Sequence[Check]) -> Markup:
     measured = [check for check in moves if isinstance(check.observed, float) and isinstance(check.threshold, float)]
     if measured:
         headers = ["change", "seen", "bound", "share of the bound"]
-        parts.append(pictures.table(headers, [[check.rule.partition(" <= ")[0], check.observed, check.threshold, _bar(check)] for check in measured]))
+        parts.append(
+            pictures.table(
+                headers,
+                [[check.rule.partition(" <= ")[0], check.observed, check.threshold, _bar(check)] for check in measured],
+            )
+        )
     return pictures.fragment("Data gate", *parts)
 
 

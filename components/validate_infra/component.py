@@ -1,10 +1,12 @@
 from kfp import dsl
 
-from mlops.core.images import BASE, image
+from core.images import BASE, image
 
 
 @dsl.component(base_image=BASE, target_image=image("serving"))
-def validate_infra(config: dict, model: dsl.Input[dsl.Model], evaluation: dsl.Input[dsl.Artifact], decision: dsl.Output[dsl.Artifact]) -> bool:
+def validate_infra(
+    config: dict, model: dsl.Input[dsl.Model], evaluation: dsl.Input[dsl.Artifact], decision: dsl.Output[dsl.Artifact]
+) -> bool:
     """Serve the exported model in a process of its own and hold its answers against the evaluation.
 
     Args:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from components.validate_infra.config import Config
 from components.validate_infra.requests import Client, ServerGone
-from mlops.core.decision import Bound, Check, Decision, Verdict, compare
-from mlops.core.errors import UsageError
-from mlops.serving.candidate import CandidateServer
-from mlops.serving.errors import ModelError
-from mlops.serving.signature import Features, read_features
+from core.decision import Bound, Check, Decision, Verdict, compare
+from core.errors import UsageError
+from serving.candidate import CandidateServer
+from serving.errors import ModelError
+from serving.signature import Features, read_features
 
 GATE = "validate_infra"
 SAVED_MODEL = "Format-Serving"
@@ -44,7 +44,9 @@ class Seen:
     latencies_ms: tuple[float, ...]
 
 
-def validate(config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str) -> Decision:
+def validate(
+    config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str
+) -> Decision:
     """Judge whether the exported model can serve, and write the decision; a model that cannot is a `fail`, never an error."""
     checks = _checks(config, Path(model_path) / SAVED_MODEL, Path(evaluation_path) / PARITY_FILE)
     decision = Decision.of(GATE, checks)
@@ -57,11 +59,19 @@ def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...
         rows = _read_rows(parity, config.rows)
         features = read_features(saved_model)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return (_undecided("there are evaluated rows to send", f"{parity}: {error}; run evaluate_model again, it writes them"),)
+        return (
+            _undecided(
+                "there are evaluated rows to send", f"{parity}: {error}; run evaluate_model again, it writes them"
+            ),
+        )
     except ModelError as error:
         return (_failed("the exported model says its features", str(error)),)
     if not rows:
-        return (_undecided("there are evaluated rows to send", f"{parity} holds none: look at what evaluate_model was given"),)
+        return (
+            _undecided(
+                "there are evaluated rows to send", f"{parity} holds none: look at what evaluate_model was given"
+            ),
+        )
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:
         server = CandidateServer(saved_model, Path(scratch) / "server.log", config.engine)
         try:
@@ -70,7 +80,12 @@ def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...
         except UsageError as error:
             return (_undecided("there is a server to try", str(error)),)
         except ServerGone as error:
-            return (_failed("the exported model is served by a separate process", f"{error}; the server's log ends with:\n{server.log_tail()}"),)
+            return (
+                _failed(
+                    "the exported model is served by a separate process",
+                    f"{error}; the server's log ends with:\n{server.log_tail()}",
+                ),
+            )
     return judge(config, rows, seen)
 
 
@@ -102,7 +117,10 @@ def judge(config: Config, rows: list[Row], seen: Seen) -> tuple[Check, ...]:
     """Hold what the server did against the evaluation and the limits, one check each."""
     checks = [
         compare(
-            "start-up in seconds", seen.startup_seconds, Bound(at_most=config.startup_seconds), next_step="Look at the size of the model and its vocabularies."
+            "start-up in seconds",
+            seen.startup_seconds,
+            Bound(at_most=config.startup_seconds),
+            next_step="Look at the size of the model and its vocabularies.",
         ),
         _answered(rows, seen),
         _same_numbers(config, rows, seen),
@@ -133,7 +151,12 @@ def _answered(rows: list[Row], seen: Seen) -> Check:
     if not _is_finite(seen.batch):
         refused.append(f"all rows in one request: {_shown(seen.batch)}")
     rule = f"{len(rows)} real rows are answered with finite numbers, one by one and in one request"
-    return _check(rule, not refused, f"{len(refused)} refused" if refused else "all", f"The server said: {'; '.join(refused[:_REFUSED_LIST])}")
+    return _check(
+        rule,
+        not refused,
+        f"{len(refused)} refused" if refused else "all",
+        f"The server said: {'; '.join(refused[:_REFUSED_LIST])}",
+    )
 
 
 def _same_numbers(config: Config, rows: list[Row], seen: Seen) -> Check:
@@ -146,7 +169,12 @@ def _same_numbers(config: Config, rows: list[Row], seen: Seen) -> Check:
         f"Row {row} of {PARITY_FILE} was {rows[row].predictions} in the evaluation and {_shown(seen.singles[row])} when served: "
         "look for a difference between the transform in training and in the exported graph."
     )
-    return compare("largest difference to the evaluation", differences[worst], Bound(at_most=config.max_abs_difference), next_step=step)
+    return compare(
+        "largest difference to the evaluation",
+        differences[worst],
+        Bound(at_most=config.max_abs_difference),
+        next_step=step,
+    )
 
 
 def _difference(wanted: list[float], answer: Any) -> float:
@@ -184,7 +212,12 @@ def _shown(answer: Any) -> str:
 
 
 def _check(rule: str, holds: bool, observed: str, next_step: str) -> Check:
-    return Check(rule=rule, observed=observed, verdict=Verdict.PASS if holds else Verdict.FAIL, next_step="" if holds else next_step)
+    return Check(
+        rule=rule,
+        observed=observed,
+        verdict=Verdict.PASS if holds else Verdict.FAIL,
+        next_step="" if holds else next_step,
+    )
 
 
 def _failed(rule: str, next_step: str) -> Check:

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from mlops.serving.candidate import NAME, CandidateServer
+from serving.candidate import NAME, CandidateServer
 
 _PAUSE_SECONDS = 0.02
 
@@ -54,15 +54,25 @@ class Client:
         taken = (time.perf_counter() - started) * 1000
         if status == 0:
             ending = self._server.ending()
-            raise ServerGone(f"the server process ended with {ending} on a request" if ending else f"no answer to {len(instances)} rows: {content}")
+            raise ServerGone(
+                f"the server process ended with {ending} on a request"
+                if ending
+                else f"no answer to {len(instances)} rows: {content}"
+            )
         if status != 200 or not isinstance(content, dict) or "predictions" not in content:
-            return Reply(f"status {status}: {content.get('error', content) if isinstance(content, dict) else content}", taken)
+            return Reply(
+                f"status {status}: {content.get('error', content) if isinstance(content, dict) else content}", taken
+            )
         return Reply(content["predictions"], taken)
 
     def _has_one_input_for_examples(self) -> bool:
         """Whether the model takes serialized tf.Example records, as one from a TFX module's `run_fn` does."""
         _, content = self._exchange("GET", f"/v1/models/{NAME}/metadata")
-        signatures = content.get("metadata", {}).get("signature_def", {}).get("signature_def", {}) if isinstance(content, dict) else {}
+        signatures = (
+            content.get("metadata", {}).get("signature_def", {}).get("signature_def", {})
+            if isinstance(content, dict)
+            else {}
+        )
         inputs = list(signatures.get("serving_default", {}).get("inputs", {}).values())
         return len(inputs) == 1 and inputs[0]["dtype"] == "DT_STRING"
 
@@ -87,7 +97,11 @@ class Client:
 
 def _example(instance: dict[str, Any]) -> str:
     """Encode a raw row as a tf.Example by its JSON types, in base64."""
-    from mlops.serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
+    from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
 
-    values = {name: [value.encode() if isinstance(value, str) else value] for name, value in instance.items() if value is not None}
+    values = {
+        name: [value.encode() if isinstance(value, str) else value]
+        for name, value in instance.items()
+        if value is not None
+    }
     return base64.b64encode(serialize([values])[0]).decode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
     from mlops.cluster.progress import Progress
@@ -24,7 +24,13 @@ class _WithVariables(click.Command):
         from mlops.cluster.settings import VARIABLES
 
         with formatter.section("Variables"):
-            formatter.write_dl([(f"{one.name}={one.default}" if len(one.default) < 20 else one.name, one.meaning) for one in VARIABLES], col_max=40)
+            formatter.write_dl(
+                [
+                    (f"{one.name}={one.default}" if len(one.default) < 20 else one.name, one.meaning)
+                    for one in VARIABLES
+                ],
+                col_max=40,
+            )
 
 
 @click.group()
@@ -110,7 +116,14 @@ def status(*, as_json: bool) -> None:
     else:
         for one in found.workloads:
             word, colour = ("ready", "green") if one.ready else ("waits", "yellow")
-            click.echo("\n".join([f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}", *(f"       {why}" for why in one.why if not one.ready)]))
+            click.echo(
+                "\n".join(
+                    [
+                        f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}",
+                        *(f"       {why}" for why in one.why if not one.ready),
+                    ]
+                )
+            )
         _tell_urls(site, found.urls)
     sys.exit(0 if found.ready else 1)
 
@@ -143,7 +156,9 @@ def _site(progress: "Progress") -> "Site":
     from mlops.cluster.images import Images
     from mlops.cluster.site import Site
 
-    return Site.of(os.environ, cache(lambda: Images(Commands(os.environ), Store.of(os.environ), progress.waiting)), progress)
+    return Site.of(
+        os.environ, cache(lambda: Images(Commands(os.environ), Store.of(os.environ), progress.waiting)), progress
+    )
 
 
 def _tell_urls(site: "Site", urls: Mapping[str, str]) -> None:

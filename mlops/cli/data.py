@@ -4,9 +4,11 @@ from dataclasses import asdict
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
-_TO = click.option("--to", metavar="kfp|s3://...", default="", help="kfp is the local cluster's own store; default: MLOPS_STORE.")
+_TO = click.option(
+    "--to", metavar="kfp|s3://...", default="", help="kfp is the local cluster's own store; default: MLOPS_STORE."
+)
 
 
 @click.group()
@@ -17,18 +19,26 @@ def data() -> None:
 @data.command()
 @click.argument("usecase")
 @_TO
-@click.option("--span", "spans", type=click.IntRange(min=0), multiple=True, help="Only this span; may be given again. Default: all.")
+@click.option(
+    "--span",
+    "spans",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="Only this span; may be given again. Default: all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def push(store: Store, *, usecase: str, to: str, spans: tuple[int, ...], as_json: bool) -> None:
     """Copy the spans of USECASE to an object store; what lies there with the same content is left as it is."""
+    from mlops.actions.shipped import Shipped, ship
     from mlops.cli.main import print_json
     from mlops.worlds.kfp_connection import store_at
-    from mlops.worlds.shipped import Shipped, ship
     from pipelines.config import find, load
 
     def tell(one: Shipped) -> None:
-        click.echo(f"{'written' if one.written else 'as it was':<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json)
+        click.echo(
+            f"{'written' if one.written else 'as it was':<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json
+        )
 
     loaded = load(find(usecase))
     with store_at(to, store) as reached:
@@ -44,9 +54,9 @@ def push(store: Store, *, usecase: str, to: str, spans: tuple[int, ...], as_json
 @click.pass_obj
 def list_(store: Store, *, usecase: str, to: str, as_json: bool) -> None:
     """List the spans of USECASE in the store."""
+    from mlops.actions.shipped import there
     from mlops.cli.main import print_json
     from mlops.worlds.kfp_connection import store_at
-    from mlops.worlds.shipped import there
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
@@ -54,7 +64,13 @@ def list_(store: Store, *, usecase: str, to: str, as_json: bool) -> None:
         found = there(loaded, reached)
         place = reached.source(loaded.name)
     if as_json:
-        print_json({"usecase": loaded.name, "place": place, "spans": [{"span": span, "files": files} for span, files in found.items()]})
+        print_json(
+            {
+                "usecase": loaded.name,
+                "place": place,
+                "spans": [{"span": span, "files": files} for span, files in found.items()],
+            }
+        )
         return
     for span, files in found.items():
         click.echo(f"span {span:<6} {files} file{'s' if files != 1 else ''}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from mlops.core.check import Check
-from mlops.core.store import Store
+from core.check import Check
+from core.store import Store
 
 GIB = 2**30
 PINNED = (
@@ -48,7 +48,11 @@ def doctor(store: Store, as_json: bool) -> None:
     checks = list(examine(store))
     broken = show(checks, as_json=as_json)
     if not as_json:
-        click.secho(f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.", fg="red" if broken else "green", bold=True)
+        click.secho(
+            f"\n{len(broken)} of {len(checks)} checks need a fix." if broken else "\nReady.",
+            fg="red" if broken else "green",
+            bold=True,
+        )
     sys.exit(1 if broken else 0)
 
 
@@ -67,7 +71,7 @@ def show(checks: Sequence[Check], *, as_json: bool) -> list[Check]:
 
 def examine(store: Store) -> Iterator[Check]:
     """Make every check; none of them changes anything that stays."""
-    from mlops.core.user_code import ROOT
+    from core.user_code import ROOT
 
     yield python(sys.version_info[:3])
     yield libc(*platform.libc_ver())
@@ -87,7 +91,10 @@ def python(version: tuple[int, ...]) -> Check:
     """The interpreter: the TFX 1.16 family and this lock file are for 3.11."""
     found = ".".join(map(str, version))
     return Check(
-        "python", version[:2] == (3, 11), found, "" if version[:2] == (3, 11) else "make setup, which installs Python 3.11; then run mlops from .venv/bin"
+        "python",
+        version[:2] == (3, 11),
+        found,
+        "" if version[:2] == (3, 11) else "make setup, which installs Python 3.11; then run mlops from .venv/bin",
     )
 
 
@@ -105,7 +112,13 @@ def libc(name: str, version: str) -> Check:
 
 def processors(count: int) -> Check:
     """CPUs that this process may use."""
-    return Check("cpus", count >= 2, str(count), "" if count >= 2 else "it works with one, in about twice the time", required=False)
+    return Check(
+        "cpus",
+        count >= 2,
+        str(count),
+        "" if count >= 2 else "it works with one, in about twice the time",
+        required=False,
+    )
 
 
 def memory(bytes_free: int) -> Check:
@@ -148,7 +161,10 @@ def packages(lock: Path) -> Check:
 
     fix = "make setup, or: uv sync --frozen"
     try:
-        locked = {package["name"]: package["version"] for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]}
+        locked = {
+            package["name"]: package["version"]
+            for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
+        }
     except (OSError, ValueError, KeyError) as error:
         return Check("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
     wrong = [said for name in PINNED if name in locked and (said := _differs(name, locked[name]))]
@@ -166,7 +182,9 @@ def _differs(name: str, wanted: str) -> str:
 def hotfix(module: str = "pyarrow_hotfix") -> Check:
     """The fix of CVE-2023-47248, which pyarrow 10 has."""
     ok = importlib.util.find_spec(module) is not None
-    return Check("pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "make setup, or: uv sync --frozen")
+    return Check(
+        "pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "make setup, or: uv sync --frozen"
+    )
 
 
 def writable(root: Path) -> Check:
@@ -182,7 +200,10 @@ def writable(root: Path) -> Check:
     except OSError as error:
         mode = f"{place.stat().st_mode & 0o7777:04o}"
         return Check(
-            "store", False, f"{place}: {error.strerror} (mode {mode}, we are {os.geteuid()})", f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours"
+            "store",
+            False,
+            f"{place}: {error.strerror} (mode {mode}, we are {os.geteuid()})",
+            f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours",
         )
     return Check("store", True, f"{root} can be written")
 
@@ -207,12 +228,17 @@ def databases(root: Path) -> Check:
 
 def registry(root: str) -> Check:
     """Every version's bytes against its manifest, and the pointers; an object store that cannot be asked is a problem of its own."""
-    from mlops.core.backends.registry import open_registry
-    from mlops.core.errors import StoreError
+    from core.backends.registry import open_registry
+    from core.errors import StoreError
 
     found = open_registry(root)
     try:
-        bad = [f"{name}: {problem}" for name in found.names() for problem in found.problems(name) if ".staging-" not in problem]
+        bad = [
+            f"{name}: {problem}"
+            for name in found.names()
+            for problem in found.problems(name)
+            if ".staging-" not in problem
+        ]
         count = sum(len(found.versions(name)) for name in found.names())
     except StoreError as error:
         return Check("models", False, str(error), "mend that, or unset MLOPS_STORE to use this machine's own models")
@@ -224,7 +250,13 @@ def leftovers(root: Path) -> Check:
     """Half-written files of processes that were killed."""
     found = sorted(path for pattern in (".staging-*", "*/.staging-*", "*/*/.staging-*") for path in root.glob(pattern))
     said = f"{len(found)}, such as {found[0]}" if found else "none"
-    return Check("leftovers", not found, said, "harmless; the next run or push in that place removes them" if found else "", required=False)
+    return Check(
+        "leftovers",
+        not found,
+        said,
+        "harmless; the next run or push in that place removes them" if found else "",
+        required=False,
+    )
 
 
 def cluster_tools(environment: Mapping[str, str]) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
     from mlops.cluster.images import Images

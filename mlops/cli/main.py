@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mlops.core.errors import MlopsError, did_you_mean
-from mlops.core.store import Store
+from core.errors import MlopsError, did_you_mean
+from core.store import Store
 
 VERBS = {
     "cluster": ("mlops.cli.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
@@ -76,7 +76,11 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        click.secho(f"error: {error.filename}: {error.strerror}; the store is {Store.of(os.environ).root} (MLOPS_HOME)", fg="red", err=True)
+        click.secho(
+            f"error: {error.filename}: {error.strerror}; the store is {Store.of(os.environ).root} (MLOPS_HOME)",
+            fg="red",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
-    from mlops.core.backends.metadata import Lineage
-    from mlops.core.backends.registry import ModelVersion, Registry
+    from core.backends.metadata import Lineage
+    from core.backends.registry import ModelVersion, Registry
 
 
 def _at(command: Callable[..., None]) -> Callable[..., None]:
     """Give a verb `--at`, and hand it the store whose registry is meant."""
 
-    @click.option("--at", metavar="kfp|s3://...", default="", help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.")
+    @click.option(
+        "--at",
+        metavar="kfp|s3://...",
+        default="",
+        help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.",
+    )
     @functools.wraps(command)
     def at_a_store(store: Store, *, at: str, **words: Any) -> None:
         from mlops.worlds.kfp_connection import store_at
@@ -39,8 +44,8 @@ def models() -> None:
 @_at
 def list_(store: Store, name: str | None, as_json: bool) -> None:
     """List the versions of NAME, or of all models."""
+    from core.backends.registry import open_registry
     from mlops.cli.main import print_json
-    from mlops.core.backends.registry import open_registry
 
     registry = open_registry(store.registry)
     found = [_listed(registry, one) for one in ([_known(registry, name)] if name else registry.names())]
@@ -61,10 +66,10 @@ def list_(store: Store, name: str | None, as_json: bool) -> None:
 @_at
 def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     """Show where VERSION of NAME comes from; without VERSION, the one in production."""
+    from core.backends.metadata import LineageError, open_metadata
+    from core.backends.registry import open_registry
+    from core.errors import RegistryError
     from mlops.cli.main import print_json
-    from mlops.core.backends.metadata import LineageError, open_metadata
-    from mlops.core.backends.registry import open_registry
-    from mlops.core.errors import RegistryError
 
     registry = open_registry(store.registry)
     found = registry.get(_known(registry, name), version) if version else registry.champion(_known(registry, name))
@@ -76,7 +81,10 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     except LineageError as error:
         missing = str(error)
     if as_json:
-        print_json(_version(found) | {"about": dict(found.about), "lineage": _lineage(lineage), "history": list(registry.history(name))})
+        print_json(
+            _version(found)
+            | {"about": dict(found.about), "lineage": _lineage(lineage), "history": list(registry.history(name))}
+        )
         return
     _print_version(found)
     _print_lineage(lineage, missing)
@@ -84,7 +92,12 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("run_id")
-@click.option("--override", default="", metavar="REASON", help="Push although a gate said no; the reason is kept with the version.")
+@click.option(
+    "--override",
+    default="",
+    metavar="REASON",
+    help="Push although a gate said no; the reason is kept with the version.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 @_at
@@ -93,8 +106,8 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 
     Returns 3 when a gate of the run said no.
     """
+    from mlops.actions.release import push_by_hand
     from mlops.cli.main import print_json
-    from mlops.worlds.release import push_by_hand
 
     released = push_by_hand(store, run_id, override.strip())
     if as_json:
@@ -112,8 +125,8 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 @_at
 def rollback(store: Store, name: str, as_json: bool) -> None:
     """Put the version of NAME that was in production before back into it."""
+    from core.backends.registry import open_registry
     from mlops.cli.main import print_json
-    from mlops.core.backends.registry import open_registry
 
     registry = open_registry(store.registry)
     version = registry.rollback(_known(registry, name))
@@ -124,7 +137,7 @@ def rollback(store: Store, name: str, as_json: bool) -> None:
 
 
 def _known(registry: "Registry", name: str) -> str:
-    from mlops.core.errors import RegistryError, did_you_mean
+    from core.errors import RegistryError, did_you_mean
 
     if name not in registry.names():
         raise RegistryError(f"no model {name!r} was ever pushed{did_you_mean(name, registry.names())}")
@@ -132,21 +145,33 @@ def _known(registry: "Registry", name: str) -> str:
 
 
 def _version(version: "ModelVersion") -> dict[str, Any]:
-    return {"name": version.name, "version": version.version, "digest": version.digest, "path": version.address, "created": version.created}
+    return {
+        "name": version.name,
+        "version": version.version,
+        "digest": version.digest,
+        "path": version.address,
+        "created": version.created,
+    }
 
 
 def _listed(registry: "Registry", name: str) -> dict[str, Any]:
-    from mlops.core.errors import CorruptArtifact
+    from core.errors import CorruptArtifact
 
     try:
         champion = registry.pointer(name)
     except CorruptArtifact:
         champion = None  # said by problems()
     versions = [
-        _version(one) | {"champion": champion is not None and one.version == champion.version, "spans": one.about.get("spans", [])}
+        _version(one)
+        | {"champion": champion is not None and one.version == champion.version, "spans": one.about.get("spans", [])}
         for one in registry.versions(name)
     ]
-    return {"name": name, "champion": champion.version if champion else None, "versions": versions, "problems": registry.problems(name)}
+    return {
+        "name": name,
+        "champion": champion.version if champion else None,
+        "versions": versions,
+        "problems": registry.problems(name),
+    }
 
 
 def _lineage(lineage: "Lineage | None") -> dict[str, Any] | None:
@@ -164,7 +189,9 @@ def _print_list(model: dict[str, Any]) -> None:
     for version in model["versions"]:
         mark = click.style("in production", fg="green") if version["champion"] else " " * 13
         spans = ", ".join(map(str, version["spans"]))
-        click.echo(f"  {version['version']:>4}  {mark}  {version['created'][:16].replace('T', ' ')}  {version['digest'][7:19]}  spans {spans or '-'}")
+        click.echo(
+            f"  {version['version']:>4}  {mark}  {version['created'][:16].replace('T', ' ')}  {version['digest'][7:19]}  spans {spans or '-'}"
+        )
     for problem in model["problems"]:
         click.secho(f"  {problem}", fg="red")
 
@@ -175,7 +202,9 @@ def _print_version(version: "ModelVersion") -> None:
     click.echo(f"path      {version.address}\ndigest    {version.digest}\ncreated   {version.created}")
     if "spans" in about:
         records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
-        click.echo(f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}")
+        click.echo(
+            f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}"
+        )
     if "judged_against" in about:
         click.echo(f"against   {about['judged_against'][:24] or 'no champion'}")
     for gate, decision in about.get("decisions", {}).items():

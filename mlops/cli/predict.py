@@ -8,25 +8,30 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
-    from mlops.core.backends.registry import ModelVersion
+    from core.backends.registry import ModelVersion
 
 
 @click.command()
 @click.argument("usecase")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--version", type=click.IntRange(min=1), help="Another version than the one in production.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write there (.csv or .jsonl), whole or not at all.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write there (.csv or .jsonl), whole or not at all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def predict(store: Store, *, usecase: str, file: Path, version: int | None, output: Path | None, as_json: bool) -> None:
     """Predict the raw rows of FILE (.csv, or .jsonl with one object a line) with the model of USECASE in production."""
+    from core.errors import UsageError
     from mlops.cli.main import print_json
-    from mlops.core.errors import UsageError
-    from mlops.serving.process import quiet_tensorflow
     from pipelines.config import find, load
+    from serving.process import quiet_tensorflow
 
     if file.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{file}: wanted a .csv or .jsonl file, got {file.suffix or 'no suffix'}")
@@ -36,10 +41,15 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     chosen = _choose(store, loaded.name, version)
     # Only now: TensorFlow takes seconds, and the user's own mistakes should not.
     quiet_tensorflow()
-    from mlops.worlds.rows import predictions
+    from mlops.actions.rows import predictions
 
     batches = predictions(loaded, chosen.path, file)
-    about: dict[str, Any] = {"model": chosen.name, "version": chosen.version, "digest": chosen.digest, "file": str(file)}
+    about: dict[str, Any] = {
+        "model": chosen.name,
+        "version": chosen.version,
+        "digest": chosen.digest,
+        "file": str(file),
+    }
     if output is not None:
         about |= {"rows": _write(output, batches), "output": str(output)}
         if as_json:
@@ -54,8 +64,8 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
 
 
 def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
-    from mlops.core.backends.registry import open_registry
-    from mlops.core.errors import RegistryError
+    from core.backends.registry import open_registry
+    from core.errors import RegistryError
 
     registry = open_registry(store.registry)
     chosen = registry.get(name, version) if version else registry.champion(name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
     from mlops.report.outcome import Outcome
@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
 @click.option("--span", type=click.IntRange(min=0), help="The newest span to use; default: as the use case says.")
 @click.option("--no-cache", is_flag=True, help="Compute everything again.")
-@click.option("--containers", is_flag=True, help="Run every step in a container of its image; needs Docker and `mlops images build`.")
+@click.option(
+    "--containers",
+    is_flag=True,
+    help="Run every step in a container of its image; needs Docker and `mlops images build`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def run(store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache: bool, containers: bool, as_json: bool) -> None:
+def run(
+    store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache: bool, containers: bool, as_json: bool
+) -> None:
     """Run a pipeline of USECASE (a name under usecases/, or a path to a folder) on this machine.
 
     Returns 3 when a gate said no; the report says why.
@@ -44,7 +50,10 @@ def tell(outcome: "Outcome", report: Path, *, as_json: bool) -> None:
         colour = {"pass": "green", "fail": "red", "undecided": "yellow"}[outcome.verdict]
         click.echo()
         for decision in outcome.decisions:
-            mark = click.style(f"{decision.verdict.value:>9}", fg={"pass": "green", "fail": "red"}.get(decision.verdict.value, "yellow"))
+            mark = click.style(
+                f"{decision.verdict.value:>9}",
+                fg={"pass": "green", "fail": "red"}.get(decision.verdict.value, "yellow"),
+            )
             click.echo(f"{mark}  {decision.gate}: {decision.summary}")
         if outcome.failed is not None and outcome.closed is None:
             click.echo(f"\n{outcome.failed.error}", err=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from core.store import Store
 from mlops.cli.submit import follow_to_end, to_kfp
-from mlops.core.store import Store
 
 
 @click.group()
@@ -26,11 +26,19 @@ def list_(store: Store, as_json: bool) -> None:
     finished = {summary["run_id"]: summary for summary in summaries(store)}
     here = localrun.runs(store.root)
     rows: list[dict[str, Any]] = [
-        {"run_id": run.run_id, "state": run.state, "started": f"{run.started:%Y-%m-%d %H:%M}", "headline": finished.pop(run.run_id, {}).get("headline", "")}
+        {
+            "run_id": run.run_id,
+            "state": run.state,
+            "started": f"{run.started:%Y-%m-%d %H:%M}",
+            "headline": finished.pop(run.run_id, {}).get("headline", ""),
+        }
         for run in here
     ]
     # What is left ran on a cluster: the journal of this machine's runner knows nothing of it.
-    rows += [{**{key: run[key] for key in ("run_id", "state", "headline")}, "started": run["started"][:16]} for run in finished.values()]
+    rows += [
+        {**{key: run[key] for key in ("run_id", "state", "headline")}, "started": run["started"][:16]}
+        for run in finished.values()
+    ]
     rows.sort(key=lambda row: str(row["started"]), reverse=True)
     if as_json:
         print_json({"runs": rows})
@@ -61,13 +69,22 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
         click.echo(f"{decision['verdict']:>9}  {decision['gate']}: {decision['summary']}")
     click.echo()
     for task in summary["tasks"]:
-        click.echo(f"{'cached' if task['cached'] else task['state'].lower():>9}  {task['name']:<22} {task['seconds']:8.2f} s")
+        click.echo(
+            f"{'cached' if task['cached'] else task['state'].lower():>9}  {task['name']:<22} {task['seconds']:8.2f} s"
+        )
 
 
 @runs.command()
 @click.argument("run_id")
 @to_kfp
-@click.option("--deadline", type=click.FloatRange(min=0.1), default=15.0, show_default=True, metavar="MINUTES", help="How long to wait.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0.1),
+    default=15.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long to wait.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def follow(store: Store, *, run_id: str, world: str, endpoint: str, deadline: float, as_json: bool) -> None:  # noqa: ARG001 - there is one such world

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import click
 
+from core.store import Store
 from mlops.cli.submit import to_kfp
-from mlops.core.store import Store
 
 
 @click.group()
@@ -21,8 +21,8 @@ def schedule() -> None:
 @click.pass_obj
 def apply(store: Store, *, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
     """Make the schedule of USECASE on a cluster what its config.yaml says; again changes nothing."""
+    from core.images import chosen_references
     from mlops.cli.main import print_json
-    from mlops.core.images import chosen_references
     from mlops.worlds.kfp_connection import connected
     from mlops.worlds.kfp_schedule import Schedules
     from pipelines.config import find, load

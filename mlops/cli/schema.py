@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlops.core.store import Store
+from core.store import Store
 
 if TYPE_CHECKING:
+    from artifacts.spans.files import Window
     from components.ingest_examples.config import Config as IngestExamples
-    from components.ingest_examples.source import Window
     from pipelines.config import UseCase
 
 
@@ -29,8 +29,8 @@ def show(usecase: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from artifacts.examples.manifest import read_schema
     from mlops.cli.main import print_json
-    from mlops.core.examples import read_schema
     from pipelines.config import find, load
 
     path = load(find(usecase)).folder / "schema.pbtxt"
@@ -43,7 +43,13 @@ def show(usecase: str, as_json: bool) -> None:
         table.add_column(heading)
     for feature in features:
         drift = feature["drift_at_most"]
-        table.add_row(feature["name"], feature["type"], f"{feature['present_in']:.0%}", feature["values"], "-" if drift is None else f"{drift:g}")
+        table.add_row(
+            feature["name"],
+            feature["type"],
+            f"{feature['present_in']:.0%}",
+            feature["values"],
+            "-" if drift is None else f"{drift:g}",
+        )
     Console(soft_wrap=True).print(table)
 
 
@@ -54,7 +60,7 @@ def show(usecase: str, as_json: bool) -> None:
 @click.pass_obj
 def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None:
     """Print what would have to change in the schema of USECASE for a span's data to fit; nothing is written."""
-    from components.ingest_examples.source import resolve
+    from artifacts.spans.files import resolve
     from mlops.cli.main import print_json
     from mlops.worlds.pinned import source_pattern
     from pipelines.config import find, load
@@ -68,23 +74,27 @@ def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None
         print_json({"usecase": loaded.name, "span": window.spans[-1], "path": str(path), "diff": diff})
     elif diff:
         click.echo(diff)
-        click.secho(f"{path} is not changed: take over what is meant to be, and correct the feed for the rest.", err=True)
+        click.secho(
+            f"{path} is not changed: take over what is meant to be, and correct the feed for the rest.", err=True
+        )
     else:
         click.echo(f"Span {window.spans[-1]} fits {path} as it is.")
 
 
 def _diff(usecase: "UseCase", window: "Window", path: Path) -> str:
     """Describe one span as the pipeline would, without keeping anything, and compare with the curated schema."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported, and says nothing of use here
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "3"
+    )  # TensorFlow reads it when it is imported, and says nothing of use here
     warnings.simplefilter("ignore", FutureWarning)
     from google.protobuf import text_format
 
+    from artifacts.examples.manifest import read_schema
     from components.compute_statistics.config import Config as StatisticsConfig
     from components.compute_statistics.logic import FILE, compute
     from components.ingest_examples.config import Split
     from components.ingest_examples.logic import Source, ingest
     from components.validate_data.proposal import propose
-    from mlops.core.examples import read_schema
 
     curated = read_schema(path)
     config = usecase.ingest_examples.model_copy(update={"window": 1, "split": Split(by="hash", validation=25, eval=25)})
@@ -101,8 +111,8 @@ def _draft(curated: Any, config: "IngestExamples", window: "Window") -> Any:
     """Add to the curated schema the types that CSV columns it does not know seem to have."""
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-    from components.ingest_examples.csv_rows import CsvOptions
-    from components.ingest_examples.guess import guess_types
+    from artifacts.spans.csv_rows import CsvOptions
+    from artifacts.spans.guess import guess_types
 
     draft = schema_pb2.Schema()
     draft.CopyFrom(curated)
@@ -133,7 +143,7 @@ def _about(feature: Any, path: Path) -> dict[str, Any]:
 
 
 def _values(feature: Any, path: Path) -> str:
-    from mlops.core.examples import read_schema
+    from artifacts.examples.manifest import read_schema
 
     kind = feature.WhichOneof("domain_info")
     if kind in ("int_domain", "float_domain"):

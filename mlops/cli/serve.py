@@ -5,45 +5,89 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlops.core.errors import RegistryError, UsageError
-from mlops.core.store import Store
+from core.errors import RegistryError, UsageError
+from core.store import Store
 
 if TYPE_CHECKING:
-    from mlops.serving.launch import Plan
+    from serving.launch import Plan
 
 
 @click.command()
 @click.argument("usecases", metavar="USECASE...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Serve every model that is in production, also those to come.")
-@click.option("--wait", is_flag=True, help="Start without a model in production; /readyz says what is missing until there is one.")
 @click.option(
-    "--engine", type=click.Choice(["mlops", "tensorflow_serving"]), default="mlops", show_default=True, help="What answers: this program, or its binary."
+    "--wait", is_flag=True, help="Start without a model in production; /readyz says what is missing until there is one."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every one of this machine.")
+@click.option(
+    "--engine",
+    type=click.Choice(["mlops", "tensorflow_serving"]),
+    default="mlops",
+    show_default=True,
+    help="What answers: this program, or its binary.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0 is every one of this machine.",
+)
 @click.option("--port", type=click.IntRange(0, 65534), default=8501, show_default=True, help="0 takes a free one.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that answer; one that dies is replaced.")
-@click.option("--drain", type=click.FloatRange(0, 3600), default=1.0, show_default=True, help="Seconds after SIGTERM in which requests are still taken.")
-@click.option("--poll", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds between two looks at an object store.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Processes that answer; one that dies is replaced.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds after SIGTERM in which requests are still taken.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks at an object store.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
 @click.pass_obj
 def serve(
-    store: Store, /, *, usecases: tuple[str, ...], every: bool, wait: bool, engine: str, host: str, port: int, workers: int, as_json: bool, **seconds: float
+    store: Store,
+    /,
+    *,
+    usecases: tuple[str, ...],
+    every: bool,
+    wait: bool,
+    engine: str,
+    host: str,
+    port: int,
+    workers: int,
+    as_json: bool,
+    **seconds: float,
 ) -> None:
     """Answer TensorFlow Serving's REST calls with each USECASE's model in production, and follow it as it moves.
 
     POST /v1/models/USECASE:predict, GET /v1/models/USECASE, /healthz, /readyz, /metrics. SIGTERM finishes what runs.
     With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below.
     """
-    from mlops.serving import launch, process
-    from mlops.serving.listener import listen
     from pipelines.config import find, load
+    from serving import launch, process
+    from serving.listener import listen
 
     if bool(usecases) == every:
         raise UsageError("wanted use cases or --all, and not both: `mlops serve flight_delay` serves one")
     if engine == "tensorflow_serving" and (host != "0.0.0.0" or port < 2):  # noqa: S104 - what the binary does, said
-        raise UsageError("engine tensorflow_serving listens on every address, at a port that it is told: wanted --host 0.0.0.0 and --port")
+        raise UsageError(
+            "engine tensorflow_serving listens on every address, at a port that it is told: wanted --host 0.0.0.0 and --port"
+        )
     names = tuple(dict.fromkeys(load(find(usecase)).name for usecase in usecases))
-    plan = launch.Plan(store.registry, store.root / "serving", names, workers, seconds["drain"], poll_seconds=seconds["poll"])
+    plan = launch.Plan(
+        store.registry, store.root / "serving", names, workers, seconds["drain"], poll_seconds=seconds["poll"]
+    )
     champions = {} if wait else _champions(plan)
     listener = listen(host, port)
     address, bound = listener.getsockname()[:2]
@@ -51,7 +95,9 @@ def serve(
     process.log_to(sys.stderr, as_json=as_json)
     for name in champions or names or ("NAME",):
         known = f"version {champions[name]}; " if name in champions else ""
-        click.echo(f"http://{f'[{address}]' if ':' in address else address}:{bound}/v1/models/{name}  ({known}Ctrl-C stops)")
+        click.echo(
+            f"http://{f'[{address}]' if ':' in address else address}:{bound}/v1/models/{name}  ({known}Ctrl-C stops)"
+        )
     sys.stdout.flush()
     if engine == "mlops":
         launch.serve_with_workers(plan, listener)
@@ -62,14 +108,18 @@ def serve(
 
 def _champions(plan: "Plan") -> dict[str, str]:
     """Find what is in production; RegistryError when a model that is named, or every one, has no version there."""
-    from mlops.serving.launch import locate
+    from serving.launch import locate
 
     registry = locate(plan).registry
     found = {name: registry.pointer(name) for name in plan.names or registry.names()}
     for name in plan.names:
         if found[name] is None:
-            raise RegistryError(f"{name} has no model in production yet: run `mlops run {name}` first, or start with --wait")
+            raise RegistryError(
+                f"{name} has no model in production yet: run `mlops run {name}` first, or start with --wait"
+            )
     champions = {name: str(pointer) for name, pointer in found.items() if pointer is not None}
     if not champions:
-        raise RegistryError(f"{plan.registry} has no model in production yet: run `mlops run flight_delay` first, or start with --wait")
+        raise RegistryError(
+            f"{plan.registry} has no model in production yet: run `mlops run flight_delay` first, or start with --wait"
+        )
     return champions

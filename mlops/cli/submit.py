@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mlops.core.errors import UsageError
-from mlops.core.store import Store
+from core.errors import UsageError
+from core.store import Store
 
 if TYPE_CHECKING:
     from mlops.worlds.kfp import Kubeflow
@@ -18,8 +18,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def to_kfp(command: Command) -> Command:
     """Give a verb the options that say which deployment of Kubeflow Pipelines is meant."""
-    endpoint = click.option("--endpoint", envvar="KFP_ENDPOINT", default="", metavar="URL", help="Its API; default: the local cluster, through kubectl.")
-    world = click.option("--to", "world", type=click.Choice(["kfp"]), default="kfp", show_default=True, help="Which world.")
+    endpoint = click.option(
+        "--endpoint",
+        envvar="KFP_ENDPOINT",
+        default="",
+        metavar="URL",
+        help="Its API; default: the local cluster, through kubectl.",
+    )
+    world = click.option(
+        "--to", "world", type=click.Choice(["kfp"]), default="kfp", show_default=True, help="Which world."
+    )
     return world(endpoint(command))
 
 
@@ -30,18 +38,35 @@ def to_kfp(command: Command) -> Command:
 @click.option("--span", metavar="NUMBER|newest", help="The newest span to use; default: as the use case says.")
 @click.option("--no-cache", is_flag=True, help="Compute everything again.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and report it as `mlops run` does.")
-@click.option("--deadline", type=click.FloatRange(min=0.1), default=15.0, show_default=True, metavar="MINUTES", help="How long --wait waits.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0.1),
+    default=15.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long --wait waits.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def submit(
-    store: Store, *, usecase: str, world: str, endpoint: str, pipeline: str, span: str | None, no_cache: bool, wait: bool, deadline: float, as_json: bool
+    store: Store,
+    *,
+    usecase: str,
+    world: str,
+    endpoint: str,
+    pipeline: str,
+    span: str | None,
+    no_cache: bool,
+    wait: bool,
+    deadline: float,
+    as_json: bool,
 ) -> None:
     """Submit a pipeline of USECASE to a cluster: the file that `mlops compile` writes, pinned like a run on this machine.
 
     With --wait, returns 3 when a gate said no, and 1 when a task failed or the deadline passed; the run itself goes on then.
     """
+    from core.images import chosen_references
     from mlops.cli.main import print_json
-    from mlops.core.images import chosen_references
     from mlops.worlds.kfp import Kubeflow
     from mlops.worlds.kfp_connection import connected
     from mlops.worlds.kfp_platform import PodSettings

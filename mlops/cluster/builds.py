@@ -9,25 +9,45 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from core.build_context import CERTIFICATES, files
+from core.errors import UsageError
+from core.images import BASE
+from core.user_code import ROOT
 from mlops.cluster.commands import Commands, die_with_parent, said
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.settings import Variable, spoken
-from mlops.core.build_context import CERTIFICATES, files
-from mlops.core.errors import UsageError
-from mlops.core.images import BASE
-from mlops.core.user_code import ROOT
 
 VARIABLES = (
-    Variable("MLOPS_IMAGE_INDEX", "", "the package index that builds install from; not set: that of the base image, else the public one"),
-    Variable("MLOPS_IMAGE_DEBIAN", "", "the Debian mirror that the tfx image's build takes its compiler from; not set: that of the base image"),
+    Variable(
+        "MLOPS_IMAGE_INDEX",
+        "",
+        "the package index that builds install from; not set: that of the base image, else the public one",
+    ),
+    Variable(
+        "MLOPS_IMAGE_DEBIAN",
+        "",
+        "the Debian mirror that the tfx image's build takes its compiler from; not set: that of the base image",
+    ),
     Variable("MLOPS_IMAGE_UV", "", "the version of uv that installs; not set: as in the Dockerfile"),
-    Variable("MLOPS_IMAGE_CA_BUNDLE", "", "a file of certificates that builds trust, for a proxy that has its own; no image keeps it"),
+    Variable(
+        "MLOPS_IMAGE_CA_BUNDLE",
+        "",
+        "a file of certificates that builds trust, for a proxy that has its own; no image keeps it",
+    ),
     Variable("MLOPS_IMAGE_NETWORK", "", "the network that builds run in, such as host; not set: Docker's default"),
-    Variable("MLOPS_IMAGE_REGISTRY", "", "the registry whose digests `mlops compile` and `mlops submit` put into pipelines; not set: local content tags"),
+    Variable(
+        "MLOPS_IMAGE_REGISTRY",
+        "",
+        "the registry whose digests `mlops compile` and `mlops submit` put into pipelines; not set: local content tags",
+    ),
 )
 """Every variable about images that is read; another base image is named by MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
 
-_ARGUMENTS = {"PACKAGE_INDEX": "MLOPS_IMAGE_INDEX", "DEBIAN_MIRROR": "MLOPS_IMAGE_DEBIAN", "UV_VERSION": "MLOPS_IMAGE_UV"}
+_ARGUMENTS = {
+    "PACKAGE_INDEX": "MLOPS_IMAGE_INDEX",
+    "DEBIAN_MIRROR": "MLOPS_IMAGE_DEBIAN",
+    "UV_VERSION": "MLOPS_IMAGE_UV",
+}
 _PROXIES = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
 _LAST_LINES = 12
 _HINTS = {
@@ -60,9 +80,13 @@ def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
     return packed.getvalue()
 
 
-def command(target: str, reference: str, base: str, labels: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+def command(
+    target: str, reference: str, base: str, labels: Mapping[str, str], environment: Mapping[str, str]
+) -> list[str]:
     """Return the command line that builds one target from a context on its standard input."""
-    arguments = {argument: environment.get(variable, "") for argument, variable in _ARGUMENTS.items()} | {"BASE_IMAGE": "" if base == BASE else base}
+    arguments = {argument: environment.get(variable, "") for argument, variable in _ARGUMENTS.items()} | {
+        "BASE_IMAGE": "" if base == BASE else base
+    }
     words = ["docker", "build", "--target", target, "--tag", reference]
     words += [word for argument, value in arguments.items() if value for word in ("--build-arg", f"{argument}={value}")]
     # By name alone: docker reads the value, which may hold a password, from its environment.
@@ -101,10 +125,14 @@ def run(commands: Commands, words: Sequence[str], packed: bytes, seconds: float,
                 hear(line)
             alarm.cancel()
     if late.is_set():
-        raise CommandFailed(f"`{said(words)}` was not done after {spoken(seconds)}; what is built stays built, so that a second call goes on")
+        raise CommandFailed(
+            f"`{said(words)}` was not done after {spoken(seconds)}; what is built stays built, so that a second call goes on"
+        )
     if process.returncode:
         text = "\n".join(last)
-        raise CommandFailed(f"`{said(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text)
+        raise CommandFailed(
+            f"`{said(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text
+        )
 
 
 def _stop(process: "subprocess.Popen[str]", late: threading.Event) -> None:

@@ -34,21 +34,34 @@ class Commands:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
 
-    def run(self, argv: Sequence[str], *, stdin: str = "", seconds: float = 60.0, on_line: Callable[[str], None] | None = None, check: bool = True) -> Done:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        seconds: float = 60.0,
+        on_line: Callable[[str], None] | None = None,
+        check: bool = True,
+    ) -> Done:
         """Run a program to its end; `on_line` hears every line of standard error as it comes.
 
         Raises CommandFailed when it is not installed, is not done in time or, with `check`, does not return 0. It never outlives us.
         """
         lines: list[str] = []
         process = self._start(argv)
-        stream, process.stderr = process.stderr, None  # read line by line beside `communicate`, which takes care of the rest
+        stream, process.stderr = (
+            process.stderr,
+            None,
+        )  # read line by line beside `communicate`, which takes care of the rest
         listener = threading.Thread(target=_listen, args=(stream, lines, on_line), daemon=True)
         listener.start()
         try:
             stdout = process.communicate(stdin, timeout=seconds)[0]
         except subprocess.TimeoutExpired as error:
             last = "\n".join(lines[-_LAST_LINES:])
-            raise CommandFailed(f"`{said(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last) from error
+            raise CommandFailed(
+                f"`{said(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last
+            ) from error
         finally:
             _end(process)
             listener.join(timeout=2)
@@ -70,7 +83,9 @@ class Commands:
         """Start a program that runs beside us and ends with the calling thread; CommandFailed when it is not installed."""
         return self._start(argv, subprocess.DEVNULL, subprocess.DEVNULL)
 
-    def _start(self, argv: Sequence[str], stdin: int = subprocess.PIPE, stdout: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+    def _start(
+        self, argv: Sequence[str], stdin: int = subprocess.PIPE, stdout: int = subprocess.PIPE
+    ) -> "subprocess.Popen[str]":
         try:
             return subprocess.Popen(  # noqa: S603 - words, never a shell line
                 list(argv),
@@ -84,7 +99,9 @@ class Commands:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl, no lock is touched
             )
         except OSError as error:
-            raise CommandFailed(f"{argv[0]} cannot be started: {error.strerror}; `mlops cluster up --check` says how to get it") from error
+            raise CommandFailed(
+                f"{argv[0]} cannot be started: {error.strerror}; `mlops cluster up --check` says how to get it"
+            ) from error
 
 
 def die_with_parent() -> None:

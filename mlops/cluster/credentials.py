@@ -26,14 +26,20 @@ def copy(kubectl: Kubectl) -> bool:
         if _data(kubectl, NAMESPACE) == wanted:
             return False
     metadata = {"name": SECRET, "namespace": NAMESPACE}
-    return kubectl.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": wanted}], seconds=60)
+    return kubectl.apply(
+        [{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": wanted}], seconds=60
+    )
 
 
 def _data(kubectl: Kubectl, namespace: str) -> dict[str, str]:
     try:
         data = kubectl.get("secret", SECRET, "--namespace", namespace).get("data", {})
     except CommandFailed as error:
-        raise ClusterError(f"the Secret {namespace}/{SECRET} with the object store's keys cannot be read: {error}; `mlops cluster up` makes it") from error
+        raise ClusterError(
+            f"the Secret {namespace}/{SECRET} with the object store's keys cannot be read: {error}; `mlops cluster up` makes it"
+        ) from error
     if missing := {ACCESS_KEY, SECRET_KEY} - data.keys():
-        raise ClusterError(f"the Secret {namespace}/{SECRET} has no {' and no '.join(sorted(missing))}; delete it, then `mlops cluster up` makes it anew")
+        raise ClusterError(
+            f"the Secret {namespace}/{SECRET} has no {' and no '.join(sorted(missing))}; delete it, then `mlops cluster up` makes it anew"
+        )
     return {key: data[key] for key in (ACCESS_KEY, SECRET_KEY)}

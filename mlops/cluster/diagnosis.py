@@ -18,7 +18,12 @@ _LISTS = {
     "nodes.txt": ("describe", "nodes"),
     "pods.txt": ("get", "pods", "--all-namespaces", "--output=wide"),
     "pods.yaml": ("get", "pods", "--all-namespaces", "--output=yaml"),
-    "workloads.txt": ("get", "deployments,statefulsets,services,persistentvolumeclaims", "--all-namespaces", "--output=wide"),
+    "workloads.txt": (
+        "get",
+        "deployments,statefulsets,services,persistentvolumeclaims",
+        "--all-namespaces",
+        "--output=wide",
+    ),
     "events.txt": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
 }
 
@@ -75,7 +80,11 @@ def _logs(site: Site, writer: _Writer) -> None:
 def _log(site: Site, namespace: str, pod: str, container: str) -> str:
     words = ("logs", pod, "--namespace", namespace, "--container", container, "--tail=200")
     before = _said(site, site.kubectl.argv(*words, "--previous"))
-    return f"{before}\n{_said(site, site.kubectl.argv(*words))}" if "not found" not in before else _said(site, site.kubectl.argv(*words))
+    return (
+        f"{before}\n{_said(site, site.kubectl.argv(*words))}"
+        if "not found" not in before
+        else _said(site, site.kubectl.argv(*words))
+    )
 
 
 def _started(pod: Mapping[str, Any]) -> Iterator[str]:
@@ -87,14 +96,24 @@ def _started(pod: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _events(site: Site, writer: _Writer) -> None:
-    for event in site.kubectl.items("events", "--all-namespaces", "--field-selector=type=Warning", "--sort-by=.lastTimestamp")[-8:]:
+    for event in site.kubectl.items(
+        "events", "--all-namespaces", "--field-selector=type=Warning", "--sort-by=.lastTimestamp"
+    )[-8:]:
         about = event.get("involvedObject", {})
-        site.progress.say(writer.clean(f"  {about.get('namespace', '')}/{about.get('name', '')}: {event.get('reason', '')}: {event.get('message', '')}"))
+        site.progress.say(
+            writer.clean(
+                f"  {about.get('namespace', '')}/{about.get('name', '')}: {event.get('reason', '')}: {event.get('message', '')}"
+            )
+        )
 
 
 def _secret_values(site: Site) -> Iterator[str]:
     """Yield the values of all Secrets of the two namespaces, as they are and as they are written."""
-    secrets = [item for namespace in (KFP_NAMESPACE, NAMESPACE) for item in site.kubectl.items("secrets", "--namespace", namespace)]
+    secrets = [
+        item
+        for namespace in (KFP_NAMESPACE, NAMESPACE)
+        for item in site.kubectl.items("secrets", "--namespace", namespace)
+    ]
     for written in (value for secret in secrets for value in (secret.get("data") or {}).values()):
         plain = base64.b64decode(written).decode("utf-8", "replace")
         if len(plain) >= _SHORTEST_SECRET:

@@ -3,13 +3,13 @@
 import shutil
 from collections.abc import Sequence
 
+from core.backends.durable import locked
+from core.errors import RegistryError
+from core.images import PREFIX
 from mlops.cluster import kind, up
 from mlops.cluster.errors import ClusterError, CommandFailed
 from mlops.cluster.kubectl import Object, as_list
 from mlops.cluster.site import NAMESPACE, Site
-from mlops.core.backends.durable import locked
-from mlops.core.errors import RegistryError
-from mlops.core.images import PREFIX
 
 NETWORK = "kind"
 
@@ -26,7 +26,9 @@ def down(site: Site, *, images: bool = False) -> list[str]:
             removed += _project_images(site) if images else []
             removed += _folder(site)
     except RegistryError as error:
-        raise ClusterError(f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end, or end it") from error
+        raise ClusterError(
+            f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end, or end it"
+        ) from error
     return removed
 
 
@@ -39,7 +41,10 @@ def _cluster(site: Site) -> list[str]:
     site.progress.waiting(f"deleting cluster {name}")
     site.commands.run(["kind", "delete", "cluster", "--name", name], seconds=180)
     removed = [f"kind cluster {name} and its context {site.settings.context} in the kubeconfig"]
-    if not kind.clusters(site.commands) and site.commands.run(["docker", "network", "rm", NETWORK], check=False).code == 0:
+    if (
+        not kind.clusters(site.commands)
+        and site.commands.run(["docker", "network", "rm", NETWORK], check=False).code == 0
+    ):
         removed.append(f"Docker network {NETWORK}, which no cluster uses any more")
     return removed
 
@@ -50,7 +55,9 @@ def _contents(site: Site) -> list[str]:
     mine = up.overlay(site) if (site.overlay / "kustomization.yaml").is_file() else []
     for objects in (mine, others, scoped):
         _delete(site, objects)
-    return [f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {site.settings.name}, which was there before and stays"]
+    return [
+        f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {site.settings.name}, which was there before and stays"
+    ]
 
 
 def _delete(site: Site, objects: Sequence[Object]) -> None:
@@ -61,7 +68,9 @@ def _delete(site: Site, objects: Sequence[Object]) -> None:
 
 
 def _project_images(site: Site) -> list[str]:
-    said = site.commands.run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{PREFIX}*"]).stdout.split()
+    said = site.commands.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{PREFIX}*"]
+    ).stdout.split()
     if said:
         site.commands.run(["docker", "image", "rm", *said], seconds=120)
     return [f"image {name}" for name in said]

@@ -1,6 +1,6 @@
 """What can go wrong with the local cluster."""
 
-from mlops.core.errors import MlopsError
+from core.errors import MlopsError
 
 
 class ClusterError(MlopsError):

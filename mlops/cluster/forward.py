@@ -51,7 +51,9 @@ class Forward:
         The kernel ends a child with the thread that started it, which is this one for all of them.
         """
         service, namespace, port = self.target
-        argv = self.kubectl.argv("port-forward", "--namespace", namespace, "--address=127.0.0.1", f"service/{service}", f"{self.port}:{port}")
+        argv = self.kubectl.argv(
+            "port-forward", "--namespace", namespace, "--address=127.0.0.1", f"service/{service}", f"{self.port}:{port}"
+        )
         for attempt in range(1 + _RESTARTS):
             with self.kubectl.commands.background(argv) as process:
                 listener = threading.Thread(target=self._listen, args=(process,), daemon=True)

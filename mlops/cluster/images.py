@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import digest
+from core.build_context import content_digest
+from core.image_record import Built, ImageRecord
+from core.images import BASE, GROUPS, PREFIX, Group, image, tag
+from core.store import Store
+from core.user_code import ROOT
 from mlops.cluster import builds, tools
 from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import ClusterError, CommandFailed
 from mlops.cluster.references import replaced
 from mlops.cluster.settings import read
-from mlops.core import digest
-from mlops.core.build_context import content_digest
-from mlops.core.image_record import Built, ImageRecord
-from mlops.core.images import BASE, GROUPS, PREFIX, Group, image, tag
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT
 
 BUDGETS = {"data": 600, "serving": 2000, "tfx": 3300}
 """Most megabytes (10^6 bytes) that each image may take; TensorFlow alone is 1,280. `serving` and `tfx` share 1,800 on a disk."""
@@ -99,7 +99,9 @@ class Images:
         self._need_engine()
         registry = registry.rstrip("/")
         if missing := [one.reference for one in self.look() if not one.present]:
-            raise ClusterError(f"{', '.join(missing)}: not in the local Docker; run `mlops images build`, then push again")
+            raise ClusterError(
+                f"{', '.join(missing)}: not in the local Docker; run `mlops images build`, then push again"
+            )
         return {image(group): self._push(group, registry, say) for group in GROUPS}
 
     def _reference(self, group: Group) -> str:
@@ -159,7 +161,17 @@ class Images:
 
     def _save_sbom(self, group: Group) -> str:
         """Keep the bill of materials that the image holds, under its digest; return that."""
-        words = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "cat", self._reference(group), "/sbom.json"]
+        words = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--entrypoint",
+            "cat",
+            self._reference(group),
+            "/sbom.json",
+        ]
         content = self._commands.run(words).stdout.encode()
         name = digest.of_bytes(content)
         self._sboms.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,9 @@ def node_image(settings: ClusterSettings, commands: Commands) -> str:
     if settings.node_image:
         return settings.node_image
     said = commands.answers(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
-    versions = {version_numbers(line.rpartition(":")[2]): line for line in said.split() if line.startswith(f"{REPOSITORY}:v")}
+    versions = {
+        version_numbers(line.rpartition(":")[2]): line for line in said.split() if line.startswith(f"{REPOSITORY}:v")
+    }
     return versions[max(versions)] if versions else ""
 
 
@@ -75,7 +77,11 @@ def version_numbers(text: str) -> tuple[int, ...]:
 def configuration(settings: ClusterSettings) -> dict[str, Any]:
     """Return kind's configuration: one node, its service ports on this machine's loopback alone."""
     ports = {settings.ui_port: NODE_PORTS["ml-pipeline-ui"], settings.server_port: NODE_PORTS["model-server"]}
-    mappings = [{"hostPort": host, "containerPort": node, "listenAddress": "127.0.0.1", "protocol": "TCP"} for host, node in ports.items() if host]
+    mappings = [
+        {"hostPort": host, "containerPort": node, "listenAddress": "127.0.0.1", "protocol": "TCP"}
+        for host, node in ports.items()
+        if host
+    ]
     node = {"role": "control-plane", "labels": {LABEL: "mlops"}, "extraPortMappings": mappings}
     return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [node]}
 
@@ -105,11 +111,15 @@ def published(commands: Commands, name: str) -> dict[str, str]:
 def _create(site: Site, deadline: Deadline) -> None:
     marker, settings = making(site), site.settings
     image = node_image(settings, site.commands)
-    site.progress.say(f"      making {settings.name} from {image or 'the default node image of kind, pulled if it is not here'}")
+    site.progress.say(
+        f"      making {settings.name} from {image or 'the default node image of kind, pulled if it is not here'}"
+    )
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text("", encoding="utf-8")
     words = ["kind", "create", "cluster", "--name", settings.name, "--config=-", *(["--image", image] if image else [])]
-    site.commands.run(words, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting)
+    site.commands.run(
+        words, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting
+    )
 
 
 def _is_whole(site: Site) -> bool:
@@ -155,4 +165,7 @@ def _wait(site: Site, deadline: Deadline) -> None:
 
 
 def _is_node_ready(node: Mapping[str, Any]) -> bool:
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in node["status"].get("conditions", []))
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in node["status"].get("conditions", [])
+    )

@@ -39,7 +39,9 @@ class Kubectl:
         done = self.run("get", *words, "--output=json", f"--request-timeout={round(seconds)}s", seconds=seconds + 5)
         found = parsed(done.stdout)
         if not isinstance(found, dict):
-            raise CommandFailed(f"`kubectl get {' '.join(words)}` answered {done.stdout[:80]!r}, which is no JSON object")
+            raise CommandFailed(
+                f"`kubectl get {' '.join(words)}` answered {done.stdout[:80]!r}, which is no JSON object"
+            )
         return found
 
     def items(self, *words: str) -> list[Object]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.errors import UsageError, did_you_mean
 from mlops.cluster import references, workloads
 from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.kubectl import Object, as_list
 from mlops.cluster.settings import ClusterSettings
-from mlops.core.errors import UsageError, did_you_mean
 
 CLUSTER_SCOPED = "cluster-scoped-resources"
 FEW_CPUS = 4
@@ -36,12 +36,18 @@ def locate(settings: ClusterSettings) -> Base:
     place, environment = settings.manifests, settings.environment
     if _is_remote(place):
         path, mark, query = place.partition("?")
-        scoped, chosen = (f"{path.rstrip('/')}/{folder}{mark}{query}" for folder in (CLUSTER_SCOPED, f"env/{environment}"))
+        scoped, chosen = (
+            f"{path.rstrip('/')}/{folder}{mark}{query}" for folder in (CLUSTER_SCOPED, f"env/{environment}")
+        )
         return Base(scoped, chosen, is_remote=True)
     given = Path(place).expanduser().absolute()
-    root = next((folder for folder in (given, given / "manifests" / "kustomize") if (folder / CLUSTER_SCOPED).is_dir()), None)
+    root = next(
+        (folder for folder in (given, given / "manifests" / "kustomize") if (folder / CLUSTER_SCOPED).is_dir()), None
+    )
     if root is None:
-        raise UsageError(f"MLOPS_KFP_MANIFESTS: {given} holds no {CLUSTER_SCOPED}/; name Kubeflow Pipelines' manifests/kustomize folder, or a checkout of it")
+        raise UsageError(
+            f"MLOPS_KFP_MANIFESTS: {given} holds no {CLUSTER_SCOPED}/; name Kubeflow Pipelines' manifests/kustomize folder, or a checkout of it"
+        )
     if not (root / "env" / environment).is_dir():
         known = [folder.name for folder in (root / "env").glob("*/")]
         raise UsageError(f"MLOPS_KFP_ENV: {root / 'env'} has no {environment!r}{did_you_mean(environment, known)}")
@@ -57,7 +63,9 @@ def render(commands: Commands, target: str, seconds: float) -> list[Object]:
     try:
         found = [item for item in yaml.load_all(text, Loader=loader) if item]
     except yaml.YAMLError as error:
-        raise ClusterError(f"`kubectl kustomize {target}` wrote what is no YAML: {error}; try another kubectl") from error
+        raise ClusterError(
+            f"`kubectl kustomize {target}` wrote what is no YAML: {error}; try another kubectl"
+        ) from error
     if not found or not all(isinstance(item, dict) and "kind" in item and "metadata" in item for item in found):
         raise ClusterError(f"`kubectl kustomize {target}` rendered no objects; is it a kustomization?")
     return found
@@ -78,7 +86,10 @@ class Manifests:
         if self._halves is None:
             base = locate(self.settings)
             kept = self._kept(base)
-            rendered = kept or (render(self.commands, base.cluster_scoped, self.seconds), render(self.commands, base.environment, self.seconds))
+            rendered = kept or (
+                render(self.commands, base.cluster_scoped, self.seconds),
+                render(self.commands, base.environment, self.seconds),
+            )
             if base.is_remote and not kept:
                 self._keep(base, rendered)
             self._halves = rendered
@@ -100,7 +111,9 @@ class Manifests:
 
         What was kept from before has none, so it is rendered again where one is missing.
         """
-        wanted = [item for item in self.halves()[1] if item["kind"] != "Secret" or item["metadata"]["name"] not in there]
+        wanted = [
+            item for item in self.halves()[1] if item["kind"] != "Secret" or item["metadata"]["name"] not in there
+        ]
         if any(item["kind"] == "Secret" and item.get("kept") for item in wanted):
             self._file(locate(self.settings)).unlink()
             self._halves = None

@@ -33,7 +33,9 @@ def load(site: Site, names: Sequence[str], deadline: Deadline) -> list[str]:
     there = on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name in names if full(name) not in there]
     local = in_docker(site.commands, [name for name in lacking if "@" not in name])
-    site.progress.say(f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load from the local Docker")
+    site.progress.say(
+        f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load from the local Docker"
+    )
     for batch in _batches(local):
         said = ", ".join(f"{image.name} ({image.size / 1e6:.0f} MB)" for image in batch)
         site.progress.say(f"      loading {said}")
@@ -59,7 +61,12 @@ def in_docker(commands: Commands, names: Sequence[str]) -> list[Local]:
 def _on_node(commands: Commands, container: str) -> set[str]:
     said = parsed(commands.answers(["docker", "exec", container, "crictl", "images", "--output=json"])) or {}
     images = said.get("images") or []
-    return {name for image in images for kind_of_name in ("repoTags", "repoDigests") for name in image.get(kind_of_name) or ()}
+    return {
+        name
+        for image in images
+        for kind_of_name in ("repoTags", "repoDigests")
+        for name in image.get(kind_of_name) or ()
+    }
 
 
 def _batches(images: Sequence[Local]) -> Iterator[list[Local]]:
@@ -76,7 +83,11 @@ def _batches(images: Sequence[Local]) -> Iterator[list[Local]]:
 
 def _load(site: Site, names: Sequence[str], deadline: Deadline) -> None:
     try:
-        site.commands.run(["kind", "load", "docker-image", "--name", site.settings.name, *names], seconds=deadline.left(), on_line=site.progress.waiting)
+        site.commands.run(
+            ["kind", "load", "docker-image", "--name", site.settings.name, *names],
+            seconds=deadline.left(),
+            on_line=site.progress.waiting,
+        )
     except CommandFailed as error:
         hint = next((f"\n{hint}" for sign, hint in _HINTS.items() if sign in str(error)), "")
         raise CommandFailed(f"{error}{hint}", error.said) from error

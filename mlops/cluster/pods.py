@@ -55,13 +55,20 @@ def belongs(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 def requested(pods: Sequence[Mapping[str, Any]], resource: str) -> float:
     """Return the sum of what pods that are on a node reserve of a resource."""
-    placed = [pod for pod in pods if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") in {"Pending", "Running"}]
+    placed = [
+        pod
+        for pod in pods
+        if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") in {"Pending", "Running"}
+    ]
     return sum(_request(pod, resource) for pod in placed)
 
 
 def _request(pod: Mapping[str, Any], resource: str) -> float:
     def of(group: str) -> list[float]:
-        return [amount((container.get("resources") or {}).get("requests", {}).get(resource, 0)) for container in pod["spec"].get(group) or ()]
+        return [
+            amount((container.get("resources") or {}).get("requests", {}).get(resource, 0))
+            for container in pod["spec"].get(group) or ()
+        ]
 
     return max(sum(of("containers")), *of("initContainers"), 0.0)
 
@@ -73,7 +80,9 @@ def _unscheduled(name: str, message: str, all_pods: Sequence[Mapping[str, Any]],
         said = f"no node has room: {wanted}{requested(all_pods, 'cpu'):.2f} of {cpus:g} CPUs are reserved"
         return Trouble(name, said, "MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs", is_final=True)
     if "Insufficient memory" in message:
-        return Trouble(name, f"no node has room: {message}", "give Docker more memory, or end other pods", is_final=True)
+        return Trouble(
+            name, f"no node has room: {message}", "give Docker more memory, or end other pods", is_final=True
+        )
     return Trouble(name, f"no node takes it: {message}")
 
 
@@ -91,7 +100,11 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None
         return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=True, container=name)
     if reason == "CrashLoopBackOff":
         code = container.get("lastState", {}).get("terminated", {}).get("exitCode", "?")
-        return Trouble(pod, f"{name} ends again and again (exit code {code}, {container.get('restartCount', 0)} restarts)", container=name)
+        return Trouble(
+            pod,
+            f"{name} ends again and again (exit code {code}, {container.get('restartCount', 0)} restarts)",
+            container=name,
+        )
     if reason not in ("", "PodInitializing", "ContainerCreating"):
         return Trouble(pod, f"{name}: {reason}: {state['waiting'].get('message', '')}".rstrip(": "), container=name)
     return None

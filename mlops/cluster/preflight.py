@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from core.check import Check
+from core.errors import MlopsError
+from core.images import BASE
 from mlops.cluster import kind, node_images, tools
 from mlops.cluster.commands import parsed
 from mlops.cluster.manifests import locate
 from mlops.cluster.references import registry, replaced
 from mlops.cluster.site import Site
-from mlops.core.check import Check
-from mlops.core.errors import MlopsError
-from mlops.core.images import BASE
 
 GIB = 2**30
 MEMORY = 3.8 * GIB
@@ -57,27 +57,51 @@ def _host(site: Site, *, exists: bool) -> Iterator[Check]:
             required=False,
         )
     if count := info.get("NCPU"):
-        yield Check("cpus", count >= 2, f"{count} for Docker", "" if count >= 2 else "give Docker at least 2 CPUs; a cluster alone takes one")
+        yield Check(
+            "cpus",
+            count >= 2,
+            f"{count} for Docker",
+            "" if count >= 2 else "give Docker at least 2 CPUs; a cluster alone takes one",
+        )
     if size := info.get("MemTotal"):
         ok = size >= MEMORY
-        yield Check("memory", ok, f"{size / GIB:.1f} GiB for Docker", "" if ok else f"give Docker {MEMORY / GIB:.1f} GiB: pipelines take 1.3, a step 2.5")
+        yield Check(
+            "memory",
+            ok,
+            f"{size / GIB:.1f} GiB for Docker",
+            "" if ok else f"give Docker {MEMORY / GIB:.1f} GiB: pipelines take 1.3, a step 2.5",
+        )
     store = next(folder for folder in (site.folder, *site.folder.parents) if folder.is_dir())
     folders = {Path(info.get("DockerRootDir") or "/nowhere"): DISK_AT_FIRST, store: ARCHIVE}
     if not far:
-        yield from (disk(folder, DISK_LATER if exists else wanted) for folder, wanted in folders.items() if folder.is_dir())
+        yield from (
+            disk(folder, DISK_LATER if exists else wanted) for folder, wanted in folders.items() if folder.is_dir()
+        )
         yield from () if exists else _ports(site)
 
 
 def disk(folder: Path, wanted: int) -> Check:
     """Room where Docker keeps its data, or where archives lie for a while."""
     free = shutil.disk_usage(folder).free
-    fix = "" if free >= wanted else f"free {(wanted - free) / GIB:.1f} GiB there: `docker system prune`, or MLOPS_HOME on a larger disk"
-    return Check("disk", free >= wanted, f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}", fix, required=free < _SURELY_TOO_LITTLE * wanted)
+    fix = (
+        ""
+        if free >= wanted
+        else f"free {(wanted - free) / GIB:.1f} GiB there: `docker system prune`, or MLOPS_HOME on a larger disk"
+    )
+    return Check(
+        "disk",
+        free >= wanted,
+        f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}",
+        fix,
+        required=free < _SURELY_TOO_LITTLE * wanted,
+    )
 
 
 def remote_engine(site: Site) -> str:
     """Return the address of Docker's engine when it is another machine's, else nothing."""
-    host = site.commands.environment.get("DOCKER_HOST") or site.commands.answers(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    host = site.commands.environment.get("DOCKER_HOST") or site.commands.answers(
+        ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+    )
     scheme, _, rest = host.partition("://")
     machine = rest.rpartition("@")[2].split("/")[0].rsplit(":", 1)[0]
     return host if scheme in {"tcp", "ssh", "https"} and machine not in {"localhost", "127.0.0.1", "[::1]"} else ""
@@ -87,7 +111,12 @@ def _ports(site: Site) -> Iterator[Check]:
     for variable, port in (("MLOPS_PORT_UI", site.settings.ui_port), ("MLOPS_PORT_SERVER", site.settings.server_port)):
         if port:
             ok = is_free(port)
-            yield Check("port", ok, f"{port} is {'free' if ok else 'taken'}", "" if ok else f"{variable}=another port, or 0 for none")
+            yield Check(
+                "port",
+                ok,
+                f"{port} is {'free' if ok else 'taken'}",
+                "" if ok else f"{variable}=another port, or 0 for none",
+            )
 
 
 def is_free(port: int) -> bool:
@@ -116,15 +145,24 @@ def _manifests(site: Site) -> Iterator[Check]:
         site.progress.waiting(f"rendering {site.settings.manifests}")
         count = sum(map(len, site.manifests.halves()))
     except MlopsError as error:
-        fix = "MLOPS_KFP_MANIFESTS=a local folder or checkout of Kubeflow Pipelines; an address needs git and the network"
+        fix = (
+            "MLOPS_KFP_MANIFESTS=a local folder or checkout of Kubeflow Pipelines; an address needs git and the network"
+        )
         yield Check("manifests", False, str(error), fix)
         return
-    yield Check("manifests", True, f"{count} objects from {'' if is_remote else 'the folder '}{site.settings.manifests}")
+    yield Check(
+        "manifests", True, f"{count} objects from {'' if is_remote else 'the folder '}{site.settings.manifests}"
+    )
 
 
 def _overlay(site: Site) -> Check:
     ok = (site.overlay / "kustomization.yaml").is_file()
-    return Check("overlay", ok, str(site.overlay), "" if ok else "git checkout kustomize: the project's own manifests are missing")
+    return Check(
+        "overlay",
+        ok,
+        str(site.overlay),
+        "" if ok else "git checkout kustomize: the project's own manifests are missing",
+    )
 
 
 def _node_image(site: Site) -> Check:

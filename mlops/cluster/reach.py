@@ -50,7 +50,9 @@ def store_variables(kubectl: Kubectl | None = None) -> Iterator[dict[str, str]]:
     try:
         data = cluster.get("configmap", STORE, "--namespace", KFP_NAMESPACE).get("data", {})
     except CommandFailed as error:
-        raise ClusterError(f"the ConfigMap {KFP_NAMESPACE}/{STORE} cannot be read: {error}; `mlops cluster up` makes it") from error
+        raise ClusterError(
+            f"the ConfigMap {KFP_NAMESPACE}/{STORE} cannot be read: {error}; `mlops cluster up` makes it"
+        ) from error
     keys = credentials.keys(cluster)
     with forwarded(*_endpoint(data.get("AWS_ENDPOINT_URL", "")), cluster) as address:
         yield {
@@ -67,7 +69,10 @@ def pods(namespace: str, labels: Mapping[str, str], kubectl: Kubectl | None = No
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     found = cluster.items("pods", "--namespace", namespace, f"--selector={selector}")
     everywhere = cluster.items("pods", "--all-namespaces") if any(_is_pending(pod) for pod in found) else []
-    return [Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _said(states.trouble(pod, everywhere))) for pod in found]
+    return [
+        Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _said(states.trouble(pod, everywhere)))
+        for pod in found
+    ]
 
 
 def logs(pod: str, namespace: str, lines: int = 100, container: str = "main", kubectl: Kubectl | None = None) -> str:

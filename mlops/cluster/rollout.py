@@ -31,7 +31,9 @@ def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *
             if not waiting:
                 break
             serious = next((f"; {one.pod}: {one.why}" for one in troubles if one.container), "")
-            site.progress.waiting(f"{len(expected) - len(waiting)} of {len(expected)} {enough}, waiting for {', '.join(waiting)}{serious}")
+            site.progress.waiting(
+                f"{len(expected) - len(waiting)} of {len(expected)} {enough}, waiting for {', '.join(waiting)}{serious}"
+            )
             _stop_early(troubles, since)
     except ClusterError as error:
         raise ClusterError("\n".join([str(error), *(f"  {one}" for one in troubles)])) from error
@@ -48,7 +50,11 @@ def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tupl
         metadata = item["metadata"]
         found = live.get((item["kind"], metadata["namespace"], metadata["name"]), {})
         labels = item["spec"]["selector"]["matchLabels"]
-        own = [pod for pod in everywhere if pod["metadata"]["namespace"] == metadata["namespace"] and pods.belongs(pod, labels)]
+        own = [
+            pod
+            for pod in everywhere
+            if pod["metadata"]["namespace"] == metadata["namespace"] and pods.belongs(pod, labels)
+        ]
         if is_ready(found):
             continue
         unready.append(str(metadata["name"]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.core.errors import UsageError, did_you_mean
+from core.errors import UsageError, did_you_mean
 
 PULL_POLICIES = ("IfNotPresent", "Never", "Always")
 MANIFESTS = "https://github.com/kubeflow/pipelines/manifests/kustomize?ref=2.17.0&timeout=120s"
@@ -24,14 +24,36 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("MLOPS_KIND_CLUSTER", "ml-in-production", "the kind cluster's name; one that is there already is used as it is"),
-    Variable("MLOPS_KIND_NODE_IMAGE", "", "the node's image; not set: the newest kindest/node of the local Docker, else kind's own default"),
-    Variable("MLOPS_KFP_MANIFESTS", MANIFESTS, "Kubeflow Pipelines' manifests/kustomize: an address with ?ref=, a local folder, or a checkout that holds it"),
+    Variable(
+        "MLOPS_KIND_CLUSTER", "ml-in-production", "the kind cluster's name; one that is there already is used as it is"
+    ),
+    Variable(
+        "MLOPS_KIND_NODE_IMAGE",
+        "",
+        "the node's image; not set: the newest kindest/node of the local Docker, else kind's own default",
+    ),
+    Variable(
+        "MLOPS_KFP_MANIFESTS",
+        MANIFESTS,
+        "Kubeflow Pipelines' manifests/kustomize: an address with ?ref=, a local folder, or a checkout that holds it",
+    ),
     Variable("MLOPS_KFP_ENV", "platform-agnostic", "the folder below env/ of those manifests"),
-    Variable("MLOPS_KFP_CPU_REQUEST", "auto", "most CPU that a container of Kubeflow Pipelines reserves: auto (20m on less than 4 CPUs), keep, or a quantity"),
-    Variable("MLOPS_IMAGE_OVERRIDES", "", "other images: OLD=NEW,... or a YAML file of them; an OLD/ that ends in a slash stands for all that begin with it"),
+    Variable(
+        "MLOPS_KFP_CPU_REQUEST",
+        "auto",
+        "most CPU that a container of Kubeflow Pipelines reserves: auto (20m on less than 4 CPUs), keep, or a quantity",
+    ),
+    Variable(
+        "MLOPS_IMAGE_OVERRIDES",
+        "",
+        "other images: OLD=NEW,... or a YAML file of them; an OLD/ that ends in a slash stands for all that begin with it",
+    ),
     Variable("MLOPS_PULL_POLICY", "IfNotPresent", "imagePullPolicy of every container: IfNotPresent, Never or Always"),
-    Variable("MLOPS_NETWORK_POLICIES", "on", "off leaves out this project's NetworkPolicies, for a cluster whose network judges replies as new traffic"),
+    Variable(
+        "MLOPS_NETWORK_POLICIES",
+        "on",
+        "off leaves out this project's NetworkPolicies, for a cluster whose network judges replies as new traffic",
+    ),
     Variable("MLOPS_PORT_UI", "18080", "port of this machine for Kubeflow Pipelines' pages; 0: none"),
     Variable("MLOPS_PORT_SERVER", "18501", "port of this machine for the model server; 0: none"),
     Variable("MLOPS_SERVER_CPU", "", "CPU that the model server reserves, such as 250m; not set: as in kustomize/"),
@@ -87,19 +109,35 @@ def read(environment: Mapping[str, str]) -> ClusterSettings:
     """
     values = shown(environment)
     return ClusterSettings(
-        name=_matching(values, "MLOPS_KIND_CLUSTER", re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"), "lower-case letters, digits, - and ."),
+        name=_matching(
+            values,
+            "MLOPS_KIND_CLUSTER",
+            re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"),
+            "lower-case letters, digits, - and .",
+        ),
         node_image=values["MLOPS_KIND_NODE_IMAGE"],
         manifests=values["MLOPS_KFP_MANIFESTS"],
         environment=values["MLOPS_KFP_ENV"],
-        cpu_request=_matching(values, "MLOPS_KFP_CPU_REQUEST", re.compile(rf"auto|keep|{_QUANTITY.pattern}"), "auto, keep or a quantity such as 20m"),
+        cpu_request=_matching(
+            values,
+            "MLOPS_KFP_CPU_REQUEST",
+            re.compile(rf"auto|keep|{_QUANTITY.pattern}"),
+            "auto, keep or a quantity such as 20m",
+        ),
         overrides=_overrides(values["MLOPS_IMAGE_OVERRIDES"]),
         pull_policy=_one_of(values, "MLOPS_PULL_POLICY", PULL_POLICIES),
         has_policies=_one_of(values, "MLOPS_NETWORK_POLICIES", ("on", "off")) == "on",
         ui_port=_port(values, "MLOPS_PORT_UI"),
         server_port=_port(values, "MLOPS_PORT_SERVER"),
-        server_cpu=_matching(values, "MLOPS_SERVER_CPU", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 250m"),
-        server_memory=_matching(values, "MLOPS_SERVER_MEMORY", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 1Gi"),
-        deadlines=Deadlines(**{step: seconds(values[variable], variable) for step, variable in _deadline_variables().items()}),
+        server_cpu=_matching(
+            values, "MLOPS_SERVER_CPU", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 250m"
+        ),
+        server_memory=_matching(
+            values, "MLOPS_SERVER_MEMORY", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 1Gi"
+        ),
+        deadlines=Deadlines(
+            **{step: seconds(values[variable], variable) for step, variable in _deadline_variables().items()}
+        ),
     )
 
 
@@ -114,7 +152,11 @@ def seconds(text: str, variable: str) -> float:
     Raises UsageError for anything else, and for nothing at all.
     """
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
-    total = sum(int(number or 0) * size for number, size in zip(parts.groups(), _UNITS.values(), strict=True)) if parts else 0
+    total = (
+        sum(int(number or 0) * size for number, size in zip(parts.groups(), _UNITS.values(), strict=True))
+        if parts
+        else 0
+    )
     if total <= 0:
         raise UsageError(f"{variable}: {text!r} is no duration; write it as 90s, 10m or 1h30m")
     return float(total)
@@ -133,7 +175,11 @@ def spoken(duration: float) -> str:
 
 def _deadline_variables() -> dict[str, str]:
     prefix = "MLOPS_DEADLINE_"
-    return {variable.name.removeprefix(prefix).lower(): variable.name for variable in VARIABLES if variable.name.startswith(prefix)}
+    return {
+        variable.name.removeprefix(prefix).lower(): variable.name
+        for variable in VARIABLES
+        if variable.name.startswith(prefix)
+    }
 
 
 def _matching(values: Mapping[str, str], variable: str, pattern: re.Pattern[str], wanted: str) -> str:
@@ -144,7 +190,9 @@ def _matching(values: Mapping[str, str], variable: str, pattern: re.Pattern[str]
 
 def _one_of(values: Mapping[str, str], variable: str, known: tuple[str, ...]) -> str:
     if values[variable] not in known:
-        raise UsageError(f"{variable}: wanted one of {', '.join(known)}, got {values[variable]!r}{did_you_mean(values[variable], known)}")
+        raise UsageError(
+            f"{variable}: wanted one of {', '.join(known)}, got {values[variable]!r}{did_you_mean(values[variable], known)}"
+        )
     return values[variable]
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from core.store import Store
+from core.user_code import ROOT
 from mlops.cluster.commands import Commands
 from mlops.cluster.kubectl import Kubectl
 from mlops.cluster.manifests import Manifests
 from mlops.cluster.progress import Progress
 from mlops.cluster.settings import ClusterSettings, read
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT
 
 NAMESPACE = "ml-in-production"
 """Where the model server runs."""
@@ -51,7 +51,15 @@ class Site:
         settings = read(environment)
         commands = Commands(environment)
         folder = cluster_folder(Store.of(environment))
-        return cls(settings, folder, commands, Kubectl(commands, settings.context), Manifests(commands, settings, folder), progress, images)
+        return cls(
+            settings,
+            folder,
+            commands,
+            Kubectl(commands, settings.context),
+            Manifests(commands, settings, folder),
+            progress,
+            images,
+        )
 
 
 @contextmanager

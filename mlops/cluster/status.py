@@ -47,7 +47,14 @@ def status(site: Site) -> Status:
     workloads = []
     for namespace in (KFP_NAMESPACE, NAMESPACE):
         for item in site.kubectl.items(",".join(rollout.WORKLOADS.values()), "--namespace", namespace):
-            own = [pod for pod in everywhere if pod["metadata"]["namespace"] == namespace and pods.belongs(pod, item["spec"]["selector"]["matchLabels"])]
+            own = [
+                pod
+                for pod in everywhere
+                if pod["metadata"]["namespace"] == namespace
+                and pods.belongs(pod, item["spec"]["selector"]["matchLabels"])
+            ]
             why = [str(said) for pod in own if (said := pods.trouble(pod, everywhere, kind.cpus(found)))]
             workloads.append(Workload(namespace, item["metadata"]["name"], rollout.is_ready(item), why))
-    return Status(name, exists=True, answers=True, nodes=versions, workloads=workloads, urls=kind.published(site.commands, name))
+    return Status(
+        name, exists=True, answers=True, nodes=versions, workloads=workloads, urls=kind.published(site.commands, name)
+    )

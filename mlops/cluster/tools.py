@@ -3,10 +3,10 @@
 import platform
 from typing import Any
 
+from core.check import Check
 from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.kind import version_numbers
-from mlops.core.check import Check
 
 OLDEST = {"docker": (20, 10), "kind": (0, 20), "kubectl": (1, 27)}
 """docker: what kind asks for; kind: nodes with containerd's present configuration; kubectl: kustomize 5, which the manifests are written for."""
@@ -74,7 +74,10 @@ def _engine_fix(said: str) -> str:
 
 
 def _how_to_install(tool: str) -> str:
-    system, machine = platform.system().lower(), {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    system, machine = (
+        platform.system().lower(),
+        {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+    )
     if system == "darwin":
         return {"docker": "brew install --cask docker"}.get(tool, f"brew install {tool}")
     put = f"chmod +x {tool} && sudo mv {tool} /usr/local/bin/"

@@ -5,15 +5,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops.cluster import credentials, diagnosis, kind, manifests, node_images, preflight, references, rollout, workloads
+from core.backends.durable import locked
+from core.check import Check
+from core.errors import MlopsError, RegistryError
+from mlops.cluster import (
+    credentials,
+    diagnosis,
+    kind,
+    manifests,
+    node_images,
+    preflight,
+    references,
+    rollout,
+    workloads,
+)
 from mlops.cluster.deadline import Deadline
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.kubectl import Object
 from mlops.cluster.settings import spoken
 from mlops.cluster.site import KFP_NAMESPACE, Site, scratch
-from mlops.core.backends.durable import locked
-from mlops.core.check import Check
-from mlops.core.errors import MlopsError, RegistryError
 
 AGAIN = "call `mlops cluster up` again: what is done stays done"
 
@@ -56,7 +66,9 @@ def up(site: Site) -> Summary:
             require(preflight.examine(site), site)
             return _steps(site)
     except RegistryError as error:
-        raise ClusterError(f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end") from error
+        raise ClusterError(
+            f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end"
+        ) from error
 
 
 def require(checks: Sequence[Check], site: Site) -> None:
@@ -91,7 +103,9 @@ def _take(site: Site, step: Step) -> None:
         raise
     except MlopsError as error:
         site.progress.say(f"the step '{step.name}' failed; what can be seen:")
-        left = diagnosis.collect(site, site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split())
+        left = diagnosis.collect(
+            site, site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split()
+        )
         raise ClusterError(
             f"the step '{step.name}' failed (its deadline is {spoken(deadline.seconds)}, {deadline.variable}): {error}\n"
             f"states, events and logs are in {left}\nnext: {step.mend}; then {AGAIN}"
@@ -113,7 +127,13 @@ def _kfp(site: Site, deadline: Deadline) -> None:
     is_new = site.kubectl.apply(scoped, deadline.left())
     definitions = [f"crd/{item['metadata']['name']}" for item in scoped if item["kind"] == "CustomResourceDefinition"]
     if definitions:
-        site.kubectl.run("wait", "--for=condition=Established", f"--timeout={round(deadline.left())}s", *definitions, seconds=deadline.left() + 5)
+        site.kubectl.run(
+            "wait",
+            "--for=condition=Established",
+            f"--timeout={round(deadline.left())}s",
+            *definitions,
+            seconds=deadline.left() + 5,
+        )
     objects = _kfp_objects(site)
     is_new |= site.kubectl.apply(objects, deadline.left())
     site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
@@ -125,7 +145,9 @@ def _kfp_objects(site: Site) -> list[Object]:
     objects = site.manifests.without_secrets(there)
     cpus = kind.cpus(site.kubectl.items("nodes"))
     if most := site.manifests.request(cpus):
-        site.progress.say(f"      the node has {cpus:g} CPUs: no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)")
+        site.progress.say(
+            f"      the node has {cpus:g} CPUs: no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)"
+        )
         workloads.cap_cpu_requests(objects, most)
     workloads.expose(objects, "ml-pipeline-ui")
     return objects
@@ -141,7 +163,9 @@ def _project_images(site: Site, deadline: Deadline) -> None:
         site.images().build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
-        raise ClusterError(f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?")
+        raise ClusterError(
+            f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?"
+        )
     _tell_pulls(site, left)
 
 
@@ -174,9 +198,31 @@ def _tell_pulls(site: Site, names: Sequence[Any]) -> None:
 
 
 STEPS = (
-    Step("kind cluster", _cluster, "kind", "look at `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE"),
-    Step("images of Kubeflow Pipelines", _kfp_images, "load", "free disk where Docker keeps its data, or name other images with MLOPS_IMAGE_OVERRIDES"),
-    Step("Kubeflow Pipelines", _kfp, "kfp", "mend what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"),
-    Step("images of this project", _project_images, "images", "mend what is named above; `mlops images build` builds alone"),
-    Step("model server", _server, "server", "mend what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied"),
+    Step(
+        "kind cluster",
+        _cluster,
+        "kind",
+        "look at `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE",
+    ),
+    Step(
+        "images of Kubeflow Pipelines",
+        _kfp_images,
+        "load",
+        "free disk where Docker keeps its data, or name other images with MLOPS_IMAGE_OVERRIDES",
+    ),
+    Step(
+        "Kubeflow Pipelines", _kfp, "kfp", "mend what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"
+    ),
+    Step(
+        "images of this project",
+        _project_images,
+        "images",
+        "mend what is named above; `mlops images build` builds alone",
+    ),
+    Step(
+        "model server",
+        _server,
+        "server",
+        "mend what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied",
+    ),
 )

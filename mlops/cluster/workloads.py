@@ -7,7 +7,18 @@ from typing import Any
 PODS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
 NODE_PORTS = {"ml-pipeline-ui": 30080, "model-server": 30501}
 """Service -> the port of the node that leads to it; kind maps it to one of this machine. The model server's is set in kustomize/, too."""
-_SIZES = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+_SIZES = {
+    "": 1.0,
+    "m": 0.001,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "Ki": 2.0**10,
+    "Mi": 2.0**20,
+    "Gi": 2.0**30,
+    "Ti": 2.0**40,
+}
 
 
 def pod_spec(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mlops.core.decision import Decision
+from core.decision import Decision
 
 State = Literal["SUCCEEDED", "FAILED", "CANCELLED", "RUNNING"]
 
@@ -98,13 +98,19 @@ class Outcome:
         if self.closed is not None:
             return self.closed.next_step
         on_laptop = self.world == "laptop"
-        again = f"mlops runs resume {self.run_id}" if on_laptop else f"mlops submit {self.usecase} --to {self.world} --wait"
+        again = (
+            f"mlops runs resume {self.run_id}" if on_laptop else f"mlops submit {self.usecase} --to {self.world} --wait"
+        )
         if self.failed is not None:
             return f"Read {self.failed.log}, mend the cause, then: {again}"
         if self.state != "SUCCEEDED":
             return again
         if self.pushed:
-            return f"mlops serve {self.usecase}" if on_laptop else f"mlops models list {self.usecase} --at {self.world}; the model server there has it already"
+            return (
+                f"mlops serve {self.usecase}"
+                if on_laptop
+                else f"mlops models list {self.usecase} --at {self.world}; the model server there has it already"
+            )
         return f"mlops models push {self.run_id}" if on_laptop else f"{again} --pipeline level1"
 
     @property
@@ -128,13 +134,24 @@ class Outcome:
             "next_step": self.next_step,
             "parameters": self.parameters,
             "tasks": [
-                {"name": task.name, "state": task.state, "cached": task.cached, "seconds": round(task.seconds, 3), "memory_mib": task.memory_mib}
+                {
+                    "name": task.name,
+                    "state": task.state,
+                    "cached": task.cached,
+                    "seconds": round(task.seconds, 3),
+                    "memory_mib": task.memory_mib,
+                }
                 | ({"error": task.error, "log": str(task.log)} if task.error else {})
                 for task in self.tasks
             ],
             "decisions": [decision.model_dump(mode="json") for decision in self.decisions],
             "pushed_model": None
             if self.pushed is None
-            else {"name": self.pushed.name, "version": self.pushed.version, "path": self.pushed.path, "digest": self.pushed.digest},
+            else {
+                "name": self.pushed.name,
+                "version": self.pushed.version,
+                "path": self.pushed.path,
+                "digest": self.pushed.digest,
+            },
             "report": str(report) if report else None,
         }

@@ -6,8 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mlops.core.backends.durable import replace
-from mlops.core.decision import Check, Decision, Verdict
+from core.backends.durable import replace
+from core.decision import Check, Decision, Verdict
 from mlops.report.outcome import Outcome, TaskOutcome
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,12 +26,22 @@ class Bar:
 
 def write_report(outcome: Outcome, target: Path) -> Path:
     """Write the report of a run, whole or not at all, and return its path."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     html = environment.get_template("report.html.j2").render(
         outcome=outcome,
         bars=timeline(outcome.tasks),
         split=split,
-        pictures=[(task.name, Markup(task.pictures.read_text(encoding="utf-8"))) for task in outcome.tasks if task.pictures],  # noqa: S704 - our own stages made them
+        pictures=[
+            (task.name, Markup(task.pictures.read_text(encoding="utf-8")))  # noqa: S704
+            for task in outcome.tasks
+            if task.pictures
+        ],
     )
     replace(target, html.encode())
     return target
@@ -41,7 +51,9 @@ def split(decision: Decision) -> tuple[list[Check], list[Check]]:
     """Return the checks that closed a gate, failures first, and those that hold."""
     order = [Verdict.FAIL, Verdict.UNDECIDED]
     closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
-    return sorted(closed, key=lambda check: order.index(check.verdict)), [check for check in decision.checks if check.verdict is Verdict.PASS]
+    return sorted(closed, key=lambda check: order.index(check.verdict)), [
+        check for check in decision.checks if check.verdict is Verdict.PASS
+    ]
 
 
 def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:

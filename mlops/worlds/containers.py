@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import localrun
+from core.errors import MlopsError
+from core.images import local_references
+from core.store import Store
+from core.user_code import ROOT
 from localrun.docker import DockerEnvironment, has_engine, image_id
-from mlops.core.errors import MlopsError
-from mlops.core.images import local_references
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT
 from pipelines.config import UseCase
 
 HARDENED = (
@@ -26,7 +26,9 @@ def containers(usecase: UseCase, source: str, store: Store) -> dict[str, localru
     Raises MlopsError where there is no engine, or an image was not built, and where data and models lie behind a network.
     """
     if store.objects:
-        raise MlopsError(f"containers: steps have no network, but data and models lie in {store.objects}; unset MLOPS_STORE, or run on a cluster: mlops submit")
+        raise MlopsError(
+            f"containers: steps have no network, but data and models lie in {store.objects}; unset MLOPS_STORE, or run on a cluster: mlops submit"
+        )
     references = local_references()
     _check(list(references.values()))
     store.models.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,9 @@ def containers(usecase: UseCase, source: str, store: Store) -> dict[str, localru
 
 def _check(references: list[str]) -> None:
     if not has_engine():
-        raise MlopsError("containers: no Docker engine answers; start one, set DOCKER_HOST, or run without --containers")
+        raise MlopsError(
+            "containers: no Docker engine answers; start one, set DOCKER_HOST, or run without --containers"
+        )
     if missing := [reference for reference in references if not image_id(reference)]:
         raise MlopsError(f"{', '.join(missing)}: not in the local Docker; run `mlops images build` first")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import localrun
+from core.backends import durable
+from core.errors import MlopsError
+from core.store import Store
 from localrun.events import Event, RunFinished, RunStarted, TaskChanged
 from localrun.records import State, TaskRun
 from mlops.cluster import reach
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.core.backends import durable
-from mlops.core.errors import MlopsError
-from mlops.core.store import Store
 from mlops.report.outcome import Outcome
 from mlops.worlds import kfp_run
 from mlops.worlds.kfp_connection import Connection
@@ -54,7 +54,9 @@ class Submitted:
 class Kubeflow:
     """Submits pinned pipelines to one deployment and follows them."""
 
-    def __init__(self, connection: Connection, store: Store, settings: PodSettings, references: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, connection: Connection, store: Store, settings: PodSettings, references: Mapping[str, str] | None = None
+    ) -> None:
         """Use a connection that stays open; data and models are those of the deployment's own store.
 
         Images are named by the references given, or by their content on this machine.
@@ -75,7 +77,9 @@ class Kubeflow:
             sent = Path(scratch) / "pipeline.yaml"
             sent.write_text(for_cluster(pinned.pipeline, self._settings, cache=cache), encoding="utf-8")
             with explained(self._connection.api):
-                created = self._client.create_run_from_pipeline_package(str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT)
+                created = self._client.create_run_from_pipeline_package(
+                    str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT
+                )
             folder = self._store.runs / created.run_id
             folder.mkdir(parents=True)
             durable.replace(folder / "submitted.yaml", sent.read_bytes())
@@ -149,8 +153,14 @@ class _Watch:
 
     def _late(self, run_id: str, deadline: float) -> str:
         """Say what a run that takes too long is waiting for: a pod that no node has room for waits for ever, and its run says RUNNING."""
-        open_tasks = ", ".join(f"{task.name} {task.state.lower()}" for task in self._tasks if task.state in (State.PENDING, State.RUNNING))
-        waiting = [f"pod {pod.name}: {pod.trouble}" for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.trouble] if self._connection.local else []
+        open_tasks = ", ".join(
+            f"{task.name} {task.state.lower()}" for task in self._tasks if task.state in (State.PENDING, State.RUNNING)
+        )
+        waiting = (
+            [f"pod {pod.name}: {pod.trouble}" for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.trouble]
+            if self._connection.local
+            else []
+        )
         return (
             f"run {run_id}: wanted its end within {deadline / 60:g} minutes, got none ({open_tasks})"
             + "".join(f"\n{line}" for line in waiting)
@@ -163,7 +173,17 @@ class _Watch:
             settled = self._never_begun(run.run_id, settled)
         parameters = dict(run.runtime_config.parameters or {}) if run.runtime_config else {}
         seconds = (run.finished_at - run.created_at).total_seconds()
-        return localrun.Run(run.run_id, self._name, state, _whole(parameters), run.created_at, seconds, self._folder, _error(run), settled)
+        return localrun.Run(
+            run.run_id,
+            self._name,
+            state,
+            _whole(parameters),
+            run.created_at,
+            seconds,
+            self._folder,
+            _error(run),
+            settled,
+        )
 
     def _filed(self, task: TaskRun, executions: Mapping[str, Execution]) -> TaskRun:
         """Bring here what the report shows of a task."""
@@ -178,7 +198,11 @@ class _Watch:
         index = next((number for number, task in enumerate(tasks) if task.state is State.UPSTREAM_FAILED), None)
         if index is None:
             return tasks
-        broken = [pod for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.phase == "Failed"] if self._connection.local else []
+        broken = (
+            [pod for pod in reach.pods(KFP_NAMESPACE, {RUN_LABEL: run_id}) if pod.phase == "Failed"]
+            if self._connection.local
+            else []
+        )
         log = "\n".join(f"{pod.name}:\n{reach.logs(pod.name, KFP_NAMESPACE)}" for pod in broken)
         blamed = kfp_run.failed(replace(tasks[index], state=State.FAILED), log, self._folder)
         return (*tasks[:index], blamed, *tasks[index + 1 :])
@@ -205,7 +229,10 @@ def check_images(connection: Connection, compiled: Path) -> None:
 
 def _whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Undo what JSON does to whole numbers on their way through the API."""
-    return {name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in parameters.items()}
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in parameters.items()
+    }
 
 
 def _error(run: Any) -> str:
@@ -222,9 +249,13 @@ def explained(api: str) -> Iterator[None]:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):  # it greets, and prints links
             yield
     except kfp_server_api.ApiException as error:
-        raise MlopsError(f"{api}: Kubeflow Pipelines answered {error.status} {error.reason}: {str(error.body)[:500]}") from error
+        raise MlopsError(
+            f"{api}: Kubeflow Pipelines answered {error.status} {error.reason}: {str(error.body)[:500]}"
+        ) from error
     except urllib3.exceptions.HTTPError as error:
-        raise MlopsError(f"{api}: wanted Kubeflow Pipelines, got no answer ({error}); is it up? mlops cluster status") from error
+        raise MlopsError(
+            f"{api}: wanted Kubeflow Pipelines, got no answer ({error}); is it up? mlops cluster status"
+        ) from error
 
 
 def open_client(api: str) -> "Client":

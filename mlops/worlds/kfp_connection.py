@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from core import objects
+from core.errors import UsageError
+from core.store import Store
 from mlops.cluster import reach
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.core import objects
-from mlops.core.errors import UsageError
-from mlops.core.store import Store
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,12 @@ def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connect
         if endpoint:
             place = environment.get("MLOPS_STORE", "")
             if not place:
-                raise UsageError(f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: data and models of that deployment lie there")
-            yield Connection(endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False)
+                raise UsageError(
+                    f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: data and models of that deployment lie there"
+                )
+            yield Connection(
+                endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False
+            )
             return
         api = stack.enter_context(reach.forwarded("ml-pipeline", KFP_NAMESPACE, 8888))
         metadata = stack.enter_context(reach.forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080))
@@ -59,7 +63,10 @@ def store_at(place: str, store: Store) -> Iterator[Store]:
 @contextmanager
 def _store_variables() -> Iterator[Mapping[str, str]]:
     """Reach the local cluster's object store, with its keys in this process's environment while the block runs."""
-    with reach.store_variables() as variables, _environment({name: value for name, value in variables.items() if name.startswith("AWS_")}):
+    with (
+        reach.store_variables() as variables,
+        _environment({name: value for name, value in variables.items() if name.startswith("AWS_")}),
+    ):
         yield variables
 
 

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from core.errors import MlopsError
 from localrun.records import State
-from mlops.core.errors import MlopsError
 
 _RUN = "system.PipelineRun"
 _CONTAINER = "system.ContainerExecution"
-_STATES = {"RUNNING": State.RUNNING, "COMPLETE": State.SUCCEEDED, "CACHED": State.SUCCEEDED, "FAILED": State.FAILED, "CANCELED": State.CANCELLED}
+_STATES = {
+    "RUNNING": State.RUNNING,
+    "COMPLETE": State.SUCCEEDED,
+    "CACHED": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "CANCELED": State.CANCELLED,
+}
 _SECONDS = 20
 
 
@@ -57,9 +63,14 @@ class KfpMetadata:
         context = self._ask("GetContextByTypeAndName", type_name=_RUN, context_name=run_id).context
         if not context.id:
             return []
-        found = [e for e in self._ask("GetExecutionsByContext", context_id=context.id).executions if e.type == _CONTAINER]
+        found = [
+            e for e in self._ask("GetExecutionsByContext", context_id=context.id).executions if e.type == _CONTAINER
+        ]
         outputs = self._outputs([execution.id for execution in found])
-        return sorted((_execution(e, outputs.get(e.id, {})) for e in found), key=lambda execution: (execution.started, int(execution.id)))
+        return sorted(
+            (_execution(e, outputs.get(e.id, {})) for e in found),
+            key=lambda execution: (execution.started, int(execution.id)),
+        )
 
     def _outputs(self, ids: list[int]) -> dict[int, dict[str, tuple[str, str]]]:
         """Map executions to their output artifacts by name."""
@@ -67,7 +78,11 @@ class KfpMetadata:
             return {}
         events = self._ask("GetEventsByExecutionIDs", execution_ids=ids).events
         made = [event for event in events if event.Type.Name(event.type) in ("OUTPUT", "DECLARED_OUTPUT")]
-        artifacts = self._ask("GetArtifactsByID", artifact_ids=sorted({event.artifact_id for event in made})).artifacts if made else []
+        artifacts = (
+            self._ask("GetArtifactsByID", artifact_ids=sorted({event.artifact_id for event in made})).artifacts
+            if made
+            else []
+        )
         known = {artifact.id: (artifact.type, artifact.uri) for artifact in artifacts}
         found: dict[int, dict[str, tuple[str, str]]] = {}
         for event in made:
@@ -83,7 +98,9 @@ class KfpMetadata:
         try:
             return getattr(self._stub, call)(getattr(messages, f"{call}Request")(**fields), timeout=_SECONDS)
         except grpc.RpcError as error:
-            raise MlopsError(f"{self._address}: wanted the metadata of Kubeflow Pipelines, got {error.code().name}: {error.details()}") from None
+            raise MlopsError(
+                f"{self._address}: wanted the metadata of Kubeflow Pipelines, got {error.code().name}: {error.details()}"
+            ) from None
 
 
 def latest(executions: Iterable[Execution]) -> dict[str, Execution]:

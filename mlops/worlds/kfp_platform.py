@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from core.errors import UsageError
 from mlops.cluster.credentials import ACCESS_KEY, SECRET, SECRET_KEY
 from mlops.cluster.reach import STORE
 from mlops.cluster.settings import PULL_POLICIES
-from mlops.core.errors import UsageError
 from pipelines.steps import Resources
 
 STORE_INPUTS = frozenset({"source", "registry"})
@@ -46,7 +46,9 @@ class PodSettings:
         try:
             Resources.model_validate({key: value for key, value in (("cpu", cpu), ("memory", memory)) if value})
         except ValueError as error:
-            raise UsageError(f"MLOPS_STEP_CPU={cpu!r}, MLOPS_STEP_MEMORY={memory!r}: wanted amounts such as 250m and 512Mi") from error
+            raise UsageError(
+                f"MLOPS_STEP_CPU={cpu!r}, MLOPS_STEP_MEMORY={memory!r}: wanted amounts such as 250m and 512Mi"
+            ) from error
         policy = environment.get("MLOPS_PULL_POLICY") or cls.pull_policy
         if policy not in PULL_POLICIES:
             raise UsageError(f"MLOPS_PULL_POLICY={policy!r}: wanted {', '.join(PULL_POLICIES)}")
@@ -61,7 +63,12 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
     documents = list(yaml.load_all(compiled.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     spec = documents[0]
     platform = documents[1] if len(documents) > 1 else {}
-    pods = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {}).setdefault("executors", {})
+    pods = (
+        platform.setdefault("platforms", {})
+        .setdefault("kubernetes", {})
+        .setdefault("deploymentSpec", {})
+        .setdefault("executors", {})
+    )
     store_users = _store_users(spec)
     for label, executor in spec["deploymentSpec"]["executors"].items():
         if "container" not in executor:
@@ -77,7 +84,9 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
 def containers(compiled: Path) -> list[dict[str, Any]]:
     """Return the containers of a compiled pipeline's executors."""
     spec = next(yaml.load_all(compiled.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    return [executor["container"] for executor in spec["deploymentSpec"]["executors"].values() if "container" in executor]
+    return [
+        executor["container"] for executor in spec["deploymentSpec"]["executors"].values() if "container" in executor
+    ]
 
 
 def _pod(settings: PodSettings, *, uses_store: bool) -> dict[str, Any]:
@@ -99,7 +108,8 @@ def _store_users(spec: Mapping[str, Any]) -> set[str]:
     return {
         component["executorLabel"]
         for component in spec["components"].values()
-        if "executorLabel" in component and STORE_INPUTS & component.get("inputDefinitions", {}).get("parameters", {}).keys()
+        if "executorLabel" in component
+        and STORE_INPUTS & component.get("inputDefinitions", {}).get("parameters", {}).keys()
     }
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from core import objects
+from core.backends import durable
+from core.decision import Decision
+from core.digest import of_bytes
 from localrun.attempt import function_name
 from localrun.records import Artifact, State, TaskRun, Values
 from localrun.spec import Container, Dag, Pipeline
-from mlops.core import objects
-from mlops.core.backends import durable
-from mlops.core.decision import Decision
-from mlops.core.digest import of_bytes
 from mlops.worlds.kfp_metadata import Execution
 
 KEPT = ("decision", "pictures", "pushed")
@@ -47,12 +47,18 @@ def settled(tasks: Iterable[TaskRun], run: State) -> tuple[TaskRun, ...]:
     """Say of each task that never began, or never ended, what the end of the run makes of it."""
     never = {State.SUCCEEDED: State.SKIPPED, State.CANCELLED: State.CANCELLED}.get(run, State.UPSTREAM_FAILED)
     broken = State.CANCELLED if run is State.CANCELLED else State.FAILED
-    return tuple(replace(task, state=never if task.state is State.PENDING else broken) if not _ended(task) else task for task in tasks)
+    return tuple(
+        replace(task, state=never if task.state is State.PENDING else broken) if not _ended(task) else task
+        for task in tasks
+    )
 
 
 def collected(task: TaskRun, execution: Execution, folder: Path) -> TaskRun:
     """Bring the small outputs of a finished task here, and note where the others lie."""
-    artifacts = {name: _artifact(name, made, execution.id, folder / "outputs" / task.name) for name, made in execution.outputs.items()}
+    artifacts = {
+        name: _artifact(name, made, execution.id, folder / "outputs" / task.name)
+        for name, made in execution.outputs.items()
+    }
     return replace(task, outputs=Values(artifacts=artifacts))
 
 
@@ -68,7 +74,9 @@ def failed(task: TaskRun, log: str, folder: Path) -> TaskRun:
         outputs.mkdir(parents=True, exist_ok=True)
         durable.replace(outputs / "decision", decision.model_dump_json().encode())
     said = "\n".join(log.splitlines()[-40:]) or "no pod left a log"
-    return replace(task, error=f"failed in the cluster; last lines of {kept}:\n{said}", log=kept, failed_outputs=outputs)
+    return replace(
+        task, error=f"failed in the cluster; last lines of {kept}:\n{said}", log=kept, failed_outputs=outputs
+    )
 
 
 def _observed(task: TaskRun, execution: Execution) -> TaskRun:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.errors import UsageError
+from core.images import image
+from core.user_code import ROOT
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.core.errors import UsageError
-from mlops.core.images import image
-from mlops.core.user_code import ROOT
 from mlops.worlds.kfp import EXPERIMENT, check_images, explained, open_client
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
@@ -53,7 +53,9 @@ class Applied:
 class Schedules:
     """The recurring runs of one deployment that belong to this project."""
 
-    def __init__(self, connection: Connection, environment: Mapping[str, str], references: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, connection: Connection, environment: Mapping[str, str], references: Mapping[str, str] | None = None
+    ) -> None:
         """Use a connection that stays open; images are named by the references given, or by their content on this machine."""
         self._references = references
         self._connection = connection
@@ -72,7 +74,9 @@ class Schedules:
         Raises UsageError for a use case that has no schedule or does not lie in the images.
         """
         if usecase.schedule is None:
-            raise UsageError(f"{usecase.folder / 'config.yaml'}: schedule is missing; wanted at least its cron, such as: schedule: {{cron: '0 6 * * 1'}}")
+            raise UsageError(
+                f"{usecase.folder / 'config.yaml'}: schedule is missing; wanted at least its cron, such as: schedule: {{cron: '0 6 * * 1'}}"
+            )
         _check_in_images(usecase)
         with tempfile.TemporaryDirectory() as scratch:
             sent = Path(scratch) / "pipeline.yaml"
@@ -146,7 +150,9 @@ def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> A
     def submit_run(registry: str) -> dsl.ContainerSpec:  # noqa: ARG001 - a step that names the registry is given the store
         return dsl.ContainerSpec(image=image("data"), command=["mlops"], args=words)
 
-    @dsl.pipeline(name=f"{usecase.replace('_', '-')}-trigger", description=f"Pins and submits {schedule.pipeline} of {usecase}.")
+    @dsl.pipeline(
+        name=f"{usecase.replace('_', '-')}-trigger", description=f"Pins and submits {schedule.pipeline} of {usecase}."
+    )
     def retraining(registry: str = "") -> None:
         task = submit_run(registry=registry)
         task.set_caching_options(False)  # each slot is a submission of its own
@@ -173,4 +179,6 @@ def _recurring(said: Any) -> Recurring:
 
 def _check_in_images(usecase: UseCase) -> None:
     if not usecase.folder.is_relative_to(ROOT / "usecases"):
-        raise UsageError(f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; copy it there, then: mlops images build")
+        raise UsageError(
+            f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; copy it there, then: mlops images build"
+        )

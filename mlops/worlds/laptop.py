@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Self
 
 import localrun
+from core.errors import MlopsError
+from core.images import image
+from core.store import Store
+from core.user_code import ROOT
 from localrun.events import Event, RunStarted
 from localrun.progress import shown
-from mlops.core.errors import MlopsError
-from mlops.core.images import image
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT
 from mlops.report.outcome import Outcome
 from mlops.worlds.containers import containers
 from mlops.worlds.pinned import compiled_file, pin
@@ -30,7 +30,13 @@ _TENSORFLOW = (
     "matplotlib.figure",
 )
 PRELOAD = {
-    image("data"): ("kfp.dsl.executor_main", "pydantic", "pyarrow_hotfix", "pyarrow.parquet", "tfx_bsl.coders.example_coder"),
+    image("data"): (
+        "kfp.dsl.executor_main",
+        "pydantic",
+        "pyarrow_hotfix",
+        "pyarrow.parquet",
+        "tfx_bsl.coders.example_coder",
+    ),
     # The same for both, so that one process serves them.
     image("serving"): _TENSORFLOW,
     image("tfx"): _TENSORFLOW,
@@ -40,12 +46,14 @@ PRELOAD = {
 
 def environments() -> dict[str, localrun.Environment]:
     """Map every image to this interpreter, with the sources that each stage's cache key covers."""
-    shared = (ROOT / "mlops" / "core",)
+    shared = tuple(ROOT / room for room in ("core", "artifacts", "adapters"))
     stages = {path.parent.name: (path.parent,) for path in (ROOT / "components").glob("*/component.py")}
-    stages["validate_infra"] = (*stages.get("validate_infra", ()), ROOT / "mlops" / "serving")
+    stages["validate_infra"] = (*stages.get("validate_infra", ()), ROOT / "serving")
     sources = {"*": shared, **stages}
     return {
-        name: localrun.Environment(python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock")
+        name: localrun.Environment(
+            python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock"
+        )
         for name, preload in PRELOAD.items()
     }
 
@@ -66,7 +74,9 @@ class Laptop:
     def __exit__(self, *_: object) -> None:
         self._hosts.close()
 
-    def run(self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True) -> tuple[Outcome, Path]:
+    def run(
+        self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True
+    ) -> tuple[Outcome, Path]:
         """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
         if not self._contained and not compiled_file(usecase, pipeline, self._store).exists():
             self._warm_up()
@@ -74,7 +84,9 @@ class Laptop:
         where = containers(usecase, pinned.parameters["source"], self._store) if self._contained else environments()
         submission = Submission(usecase.name, pinned.code)
         with self._options(submission, cache=cache) as options:
-            done = localrun.run(pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options)
+            done = localrun.run(
+                pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options
+            )
         return finish(done, submission, self._store)
 
     def resume(self, run_id: str) -> tuple[Outcome, Path]:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import localrun
-from mlops.core import digest
-from mlops.core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, release
+from core import digest
+from core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, release
 
 PUSHED = "pushed"
 """An output of this name says what was published."""
@@ -43,4 +43,6 @@ def published(path: Path) -> ArtifactFacts:
 
 
 def _artifacts(values: localrun.Values) -> dict[str, ArtifactFacts]:
-    return {name: ArtifactFacts(one.type, one.uri, one.digest, dict(one.metadata)) for name, one in values.artifacts.items()}
+    return {
+        name: ArtifactFacts(one.type, one.uri, one.digest, dict(one.metadata)) for name, one in values.artifacts.items()
+    }

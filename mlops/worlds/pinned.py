@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import localrun
-from components.ingest_examples import source
-from mlops.core import digest, images
-from mlops.core.backends.registry import open_registry
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT, load, reference
+from artifacts.spans import files as source
+from core import digest, images
+from core.backends.registry import open_registry
+from core.store import Store
+from core.user_code import ROOT, load, reference
 from mlops.worlds.record import summaries
 from pipelines.compiled import compile_pipeline
 from pipelines.config import UseCase
 
-STEPS = ("components", "mlops/core", "mlops/serving")
+STEPS = ("components", "serving", "adapters", "artifacts", "core")
 """The folders whose code runs inside steps."""
 
 
@@ -56,7 +56,9 @@ def fetch(usecase: UseCase, store: Store) -> None:
         load(reference(fetcher)).write_spans(store.data / usecase.name)
 
 
-def pin(usecase: UseCase, pipeline: str, span: Span, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
+def pin(
+    usecase: UseCase, pipeline: str, span: Span, store: Store, references: Mapping[str, str] | None = None
+) -> Pinned:
     """Fix what a run depends on: the compiled pipeline (with the image references given), the window of data and its digest, and the champion."""
     pattern = source_pattern(usecase, store)
     wanted = None if span == "newest" else usecase.source.span if span is None else span
@@ -64,7 +66,12 @@ def pin(usecase: UseCase, pipeline: str, span: Span, store: Store, references: M
     compiled = compiled_file(usecase, pipeline, store, references)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled, references)
-    parameters = {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window), "registry": store.registry}
+    parameters = {
+        "source": pattern,
+        "span": window.spans[-1],
+        "data": source.window_digest(window),
+        "registry": store.registry,
+    }
     pinned = Pinned(compiled, parameters, code_digest(STEPS))
     parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
     declared = localrun.load(compiled).root.input_parameters
@@ -73,7 +80,12 @@ def pin(usecase: UseCase, pipeline: str, span: Span, store: Store, references: M
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:
     """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
-    made_from = (images.tag(), digest.of_folder(usecase.folder), str(usecase.folder), *sorted((references or {}).values()))
+    made_from = (
+        images.tag(),
+        digest.of_folder(usecase.folder),
+        str(usecase.folder),
+        *sorted((references or {}).values()),
+    )
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
     return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 
@@ -91,11 +103,21 @@ def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
     although the registry has moved on since.
     """
     current = open_registry(store.registry).pointer(name)
-    made = (one for one in summaries(store) if (one["pushed_model"] or {}).get("name") == name and one["parameters"].get("registry") == store.registry)
-    maker = next((summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None)
+    made = (
+        one
+        for one in summaries(store)
+        if (one["pushed_model"] or {}).get("name") == name and one["parameters"].get("registry") == store.registry
+    )
+    maker = next(
+        (summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None
+    )
     if maker is None or current is None or maker["pushed_model"]["digest"] != current.digest:
         return None
     parameters = dict(maker["parameters"])
     own = {key: parameters.pop(key, "") for key in ("champion", "submission")}
-    same = parameters == pinned.parameters and maker["code"] == pinned.code and maker["compiled"] == digest.of_file(pinned.pipeline)
+    same = (
+        parameters == pinned.parameters
+        and maker["code"] == pinned.code
+        and maker["compiled"] == digest.of_file(pinned.pipeline)
+    )
     return own if same else None

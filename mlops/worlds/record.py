@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import localrun
-from mlops.core import digest
-from mlops.core.backends.durable import replace
-from mlops.core.backends.metadata import open_metadata
-from mlops.core.decision import Decision
-from mlops.core.errors import MlopsError
-from mlops.core.store import Store
+from core import digest
+from core.backends.durable import replace
+from core.backends.metadata import open_metadata
+from core.decision import Decision
+from core.errors import MlopsError
+from core.store import Store
 from mlops.report.outcome import Outcome, Pushed, State, TaskOutcome
 from mlops.report.render import write_report
 from mlops.worlds.lineage import facts_of
@@ -69,7 +69,12 @@ def outcome_of(run: localrun.Run, submission: Submission) -> Outcome:
 
 
 def _state(run: localrun.Run) -> State:
-    states: dict[str, State] = {"SUCCEEDED": "SUCCEEDED", "CANCELLED": "CANCELLED", "RUNNING": "RUNNING", "INTERRUPTED": "RUNNING"}
+    states: dict[str, State] = {
+        "SUCCEEDED": "SUCCEEDED",
+        "CANCELLED": "CANCELLED",
+        "RUNNING": "RUNNING",
+        "INTERRUPTED": "RUNNING",
+    }
     return states.get(run.state, "FAILED")
 
 

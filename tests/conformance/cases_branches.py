@@ -9,12 +9,33 @@ _B = "condition-branches-1"
 
 
 def _branches(one: str, two: str, three: str) -> dict[str, str]:
-    return {"number": SUCCEEDED, f"{_B}/condition-2/text": one, f"{_B}/condition-3/text-2": two, f"{_B}/condition-4/text-3": three, "text-4": SUCCEEDED}
+    return {
+        "number": SUCCEEDED,
+        f"{_B}/condition-2/text": one,
+        f"{_B}/condition-3/text-2": two,
+        f"{_B}/condition-4/text-3": three,
+        "text-4": SUCCEEDED,
+    }
 
 
-@case(_branches(SKIPPED, SKIPPED, SUCCEEDED), parameters={"n": 0}, outputs={"Output": "small"}, values={"text-4:Output": "small"})
-@case(_branches(SKIPPED, SUCCEEDED, SKIPPED), parameters={"n": 5}, outputs={"Output": "middle"}, values={"text-4:Output": "middle"})
-@case(_branches(SUCCEEDED, SKIPPED, SKIPPED), parameters={"n": 50}, outputs={"Output": "large"}, values={"text-4:Output": "large"})
+@case(
+    _branches(SKIPPED, SKIPPED, SUCCEEDED),
+    parameters={"n": 0},
+    outputs={"Output": "small"},
+    values={"text-4:Output": "small"},
+)
+@case(
+    _branches(SKIPPED, SUCCEEDED, SKIPPED),
+    parameters={"n": 5},
+    outputs={"Output": "middle"},
+    values={"text-4:Output": "middle"},
+)
+@case(
+    _branches(SUCCEEDED, SKIPPED, SKIPPED),
+    parameters={"n": 50},
+    outputs={"Output": "large"},
+    values={"text-4:Output": "large"},
+)
 @dsl.pipeline
 def if_elif_else(n: int) -> str:
     measured = number(n=n)
@@ -68,7 +89,10 @@ def nested_branches(word: str = "yes", rate: float = 0.5) -> None:
             text(words="other")
 
 
-@case({"fail": FAILED, "condition-1/text": NEVER, "condition-1/condition-2/text-2": NEVER, "text-3": SUCCEEDED}, state=FAILED)
+@case(
+    {"fail": FAILED, "condition-1/text": NEVER, "condition-1/condition-2/text-2": NEVER, "text-3": SUCCEEDED},
+    state=FAILED,
+)
 @dsl.pipeline
 def condition_on_a_failure(flag: bool = True) -> None:
     broken = fail()

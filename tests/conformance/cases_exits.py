@@ -6,7 +6,10 @@ from kfp import dsl
 from kfp.dsl import PipelineTaskFinalStatus
 
 
-@case({"exit-handler-1/text": SUCCEEDED, "report": SUCCEEDED}, values={"report:Output": "exit-handler-1 SUCCEEDED without a message none"})
+@case(
+    {"exit-handler-1/text": SUCCEEDED, "report": SUCCEEDED},
+    values={"report:Output": "exit-handler-1 SUCCEEDED without a message none"},
+)
 @dsl.pipeline
 def exit_after_success() -> None:
     with dsl.ExitHandler(report()):
@@ -14,7 +17,12 @@ def exit_after_success() -> None:
 
 
 @case(
-    {"exit-handler-1/fail": FAILED, "exit-handler-1/text": NEVER, "exit-handler-1/text-2": SUCCEEDED, "report": SUCCEEDED},
+    {
+        "exit-handler-1/fail": FAILED,
+        "exit-handler-1/text": NEVER,
+        "exit-handler-1/text-2": SUCCEEDED,
+        "report": SUCCEEDED,
+    },
     state=FAILED,
     values={"report:Output": "exit-handler-1 FAILED with a message given"},
 )
@@ -54,7 +62,10 @@ def failing_exit_task() -> None:
 @case(
     {"exit-handler-1/fail": FAILED, "exit-handler-2/text": SUCCEEDED, "report": SUCCEEDED, "report-2": SUCCEEDED},
     state=FAILED,
-    values={"report:Output": "exit-handler-1 FAILED with a message first", "report-2:Output": "exit-handler-2 SUCCEEDED without a message second"},
+    values={
+        "report:Output": "exit-handler-1 FAILED with a message first",
+        "report-2:Output": "exit-handler-2 SUCCEEDED without a message second",
+    },
 )
 @dsl.pipeline
 def two_exit_handlers() -> None:
@@ -79,7 +90,12 @@ def clean_up(status: PipelineTaskFinalStatus) -> None:
 
 
 @case(
-    {"exit-handler-1/fail": FAILED, "clean-up/state-of": SUCCEEDED, "clean-up/condition-1/text": SUCCEEDED, "clean-up/condition-2/text-2": SKIPPED},
+    {
+        "exit-handler-1/fail": FAILED,
+        "clean-up/state-of": SUCCEEDED,
+        "clean-up/condition-1/text": SUCCEEDED,
+        "clean-up/condition-2/text-2": SKIPPED,
+    },
     state=FAILED,
     values={"clean-up/condition-1/text:Output": "FAILED"},
 )
@@ -96,7 +112,12 @@ def guarded(words: str) -> None:
 
 
 @case(
-    {**{f"for-loop-2[{i}]/guarded/{name}": SUCCEEDED for i in range(2) for name in ("exit-handler-1/text", "report")}, "for-loop-2": SUCCEEDED},
+    {
+        **{
+            f"for-loop-2[{i}]/guarded/{name}": SUCCEEDED for i in range(2) for name in ("exit-handler-1/text", "report")
+        },
+        "for-loop-2": SUCCEEDED,
+    },
     values={"for-loop-2[1]/guarded/report:Output": "exit-handler-1 SUCCEEDED without a message b"},
 )
 @dsl.pipeline
@@ -106,7 +127,9 @@ def exit_handler_in_a_loop() -> None:
 
 
 @case(
-    {"fail": FAILED, "exit-handler-1/text": NEVER, "report": SUCCEEDED}, state=FAILED, values={"report:Output": "exit-handler-1 FAILED without a message none"}
+    {"fail": FAILED, "exit-handler-1/text": NEVER, "report": SUCCEEDED},
+    state=FAILED,
+    values={"report:Output": "exit-handler-1 FAILED without a message none"},
 )
 @dsl.pipeline
 def exit_handler_that_never_began() -> None:
@@ -121,7 +144,9 @@ def text_or(words: str = "default") -> str:
 
 
 @case(
-    {"fail": FAILED, "text-or": SUCCEEDED, "text": NEVER, "text-2": SUCCEEDED}, state=FAILED, values={"text-or:Output": "default", "text-2:Output": "default"}
+    {"fail": FAILED, "text-or": SUCCEEDED, "text": NEVER, "text-2": SUCCEEDED},
+    state=FAILED,
+    values={"text-or:Output": "default", "text-2:Output": "default"},
 )
 @dsl.pipeline
 def ignored_failure() -> None:

@@ -3,7 +3,21 @@
 from typing import List
 
 from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, case
-from conformance_components import alone, count, fail_if, number, people, read, read_all, show, show_list, text, total, total_of_lists, write
+from conformance_components import (
+    alone,
+    count,
+    fail_if,
+    number,
+    people,
+    read,
+    read_all,
+    show,
+    show_list,
+    text,
+    total,
+    total_of_lists,
+    write,
+)
 from kfp import dsl
 from kfp.dsl import Dataset, Input
 
@@ -12,7 +26,11 @@ def _each(loop: str, names: List[str], times: int, state: str = SUCCEEDED) -> di
     return {loop: SUCCEEDED, **{f"{loop}[{index}]/{name}": state for index in range(times) for name in names}}
 
 
-@case({**_each("for-loop-2", ["number", "text"], 3), "total": SUCCEEDED}, outputs={"Output": 6}, values={"for-loop-2[1]/text:Output": "item 2"})
+@case(
+    {**_each("for-loop-2", ["number", "text"], 3), "total": SUCCEEDED},
+    outputs={"Output": 6},
+    values={"for-loop-2[1]/text:Output": "item 2"},
+)
 @dsl.pipeline
 def loop_over_constants() -> int:
     with dsl.ParallelFor([1, 2, 3]) as item:
@@ -21,7 +39,11 @@ def loop_over_constants() -> int:
     return total(numbers=dsl.Collected(one.output)).output
 
 
-@case({"count": SUCCEEDED, **_each("for-loop-1", ["number"], 2), "total": SUCCEEDED}, parameters={"n": 2}, outputs={"Output": 1})
+@case(
+    {"count": SUCCEEDED, **_each("for-loop-1", ["number"], 2), "total": SUCCEEDED},
+    parameters={"n": 2},
+    outputs={"Output": 1},
+)
 @case({"count": SUCCEEDED, "for-loop-1": SUCCEEDED, "total": SUCCEEDED}, parameters={"n": 0}, outputs={"Output": 0})
 @dsl.pipeline
 def loop_over_an_output(n: int) -> int:
@@ -30,8 +52,15 @@ def loop_over_an_output(n: int) -> int:
     return total(numbers=dsl.Collected(one.output)).output
 
 
-@case({"for-loop-1": SUCCEEDED, "read-all": SUCCEEDED, "text": SUCCEEDED}, values={"read-all:Output": "", "text:Output": ""})
-@case({**_each("for-loop-1", ["write"], 2), "read-all": SUCCEEDED, "text": SUCCEEDED}, parameters={"words": ["a", "b"]}, values={"text:Output": "a,b"})
+@case(
+    {"for-loop-1": SUCCEEDED, "read-all": SUCCEEDED, "text": SUCCEEDED},
+    values={"read-all:Output": "", "text:Output": ""},
+)
+@case(
+    {**_each("for-loop-1", ["write"], 2), "read-all": SUCCEEDED, "text": SUCCEEDED},
+    parameters={"words": ["a", "b"]},
+    values={"text:Output": "a,b"},
+)
 @dsl.pipeline
 def collected_artifacts(words: List[str] = []) -> None:
     with dsl.ParallelFor(words) as word:
@@ -83,12 +112,21 @@ def loop_over_a_field_of_an_item() -> None:
     {
         "for-loop-2": SUCCEEDED,
         **{f"for-loop-2[{i}]/for-loop-3": SUCCEEDED for i in range(2)},
-        **{f"for-loop-2[{i}]/for-loop-3[{j}]/{name}": SUCCEEDED for i in range(2) for j in range(3) for name in ("number", "write")},
+        **{
+            f"for-loop-2[{i}]/for-loop-3[{j}]/{name}": SUCCEEDED
+            for i in range(2)
+            for j in range(3)
+            for name in ("number", "write")
+        },
         "total-of-lists": SUCCEEDED,
         "read-all": SUCCEEDED,
     },
     parameters={"inner": [10, 20, 30]},
-    values={"total-of-lists:Output": "[[10, 20, 30], [10, 20, 30]]", "read-all:Output": "a,a,a,b,b,b", "for-loop-2[1]/for-loop-3[2]/number:Output": 30},
+    values={
+        "total-of-lists:Output": "[[10, 20, 30], [10, 20, 30]]",
+        "read-all:Output": "a,a,a,b,b,b",
+        "for-loop-2[1]/for-loop-3[2]/number:Output": 30,
+    },
 )
 @dsl.pipeline
 def nested_loops(inner: List[int]) -> None:
@@ -99,7 +137,12 @@ def nested_loops(inner: List[int]) -> None:
     read_all(data=dsl.Collected(written.outputs["data"]))
 
 
-@case({**_each("for-loop-2", ["alone"], 6), "total": SUCCEEDED}, parameters={"folder": "{folder}"}, outputs={"Output": 15}, shares_disk=True)
+@case(
+    {**_each("for-loop-2", ["alone"], 6), "total": SUCCEEDED},
+    parameters={"folder": "{folder}"},
+    outputs={"Output": 15},
+    shares_disk=True,
+)
 @dsl.pipeline
 def limited_loop(folder: str) -> int:
     with dsl.ParallelFor([0, 1, 2, 3, 4, 5], parallelism=2) as item:
@@ -177,7 +220,11 @@ def one_iteration_fails() -> None:
 )
 @dsl.pipeline
 def loop_in_a_branch_in_a_loop() -> None:
-    with dsl.ParallelFor([1, 2], parallelism=1) as item, dsl.If(item == 2), dsl.ParallelFor([1, 2], parallelism=1) as inner:
+    with (
+        dsl.ParallelFor([1, 2], parallelism=1) as item,
+        dsl.If(item == 2),
+        dsl.ParallelFor([1, 2], parallelism=1) as inner,
+    ):
         number(n=inner)
 
 
@@ -189,7 +236,11 @@ def read_each(data: Input[List[Dataset]]) -> str:
 
 
 @case(
-    {**_each("for-loop-2", ["write"], 2), **_each("read-each/for-loop-1", ["read"], 2), "read-each/read-all": SUCCEEDED},
+    {
+        **_each("for-loop-2", ["write"], 2),
+        **_each("read-each/for-loop-1", ["read"], 2),
+        "read-each/read-all": SUCCEEDED,
+    },
     outputs={"Output": "x,yy"},
     values={"read-each/for-loop-1[1]/read:Output": "yy/2"},
 )

@@ -3,7 +3,19 @@
 from typing import Optional
 
 from conformance_case import SUCCEEDED, case
-from conformance_components import describe, number, read, read_maybe, shell, show, show_types, split, text, variable, write
+from conformance_components import (
+    describe,
+    number,
+    read,
+    read_maybe,
+    shell,
+    show,
+    show_types,
+    split,
+    text,
+    variable,
+    write,
+)
 from kfp import dsl
 from kfp.dsl import Dataset, Input
 
@@ -11,7 +23,10 @@ from kfp.dsl import Dataset, Input
 @case(
     {"show-types": SUCCEEDED, "show": SUCCEEDED},
     parameters={"b": False, "d": {"x": 1, "y": [1.5, None]}},
-    values={"show-types:Output": '[3, 1.0, "words", false, [1, "a"], {"x": 1, "y": [1.5, null]}]', "show:Output": '{"in": {"deep": ["words", 2]}, "n": 2}'},
+    values={
+        "show-types:Output": '[3, 1.0, "words", false, [1, "a"], {"x": 1, "y": [1.5, null]}]',
+        "show:Output": '{"in": {"deep": ["words", 2]}, "n": 2}',
+    },
 )
 @dsl.pipeline
 def types(i: int = 3, f: float = 1.0, s: str = "words", b: bool = True, l: list = [1, "a"], d: dict = {}) -> None:
@@ -25,7 +40,13 @@ def inner_defaults(words: Optional[str] = None, n: int = 5, data: Optional[Input
 
 
 @case(
-    {"read-maybe": SUCCEEDED, "write": SUCCEEDED, "read-maybe-2": SUCCEEDED, "inner-defaults/read-maybe": SUCCEEDED, "inner-defaults-2/read-maybe": SUCCEEDED},
+    {
+        "read-maybe": SUCCEEDED,
+        "write": SUCCEEDED,
+        "read-maybe-2": SUCCEEDED,
+        "inner-defaults/read-maybe": SUCCEEDED,
+        "inner-defaults-2/read-maybe": SUCCEEDED,
+    },
     values={
         "read-maybe:Output": "True None 7",
         "read-maybe-2:Output": "False given 1",
@@ -65,7 +86,11 @@ def level_one(words: str) -> Dataset:
 
 @case(
     {
-        **{f"{one}/{name}": SUCCEEDED for one in ("level-one", "level-one-2") for name in ("write", "level-two/read", "level-two/write")},
+        **{
+            f"{one}/{name}": SUCCEEDED
+            for one in ("level-one", "level-one-2")
+            for name in ("write", "level-two/read", "level-two/write")
+        },
         "read": SUCCEEDED,
         "read-2": SUCCEEDED,
     },

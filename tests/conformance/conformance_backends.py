@@ -81,14 +81,30 @@ class Localrun:
 
     def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
         environments = dict.fromkeys(("python", "alpine"), Environment(cwd=folder, sources={"*": ()}))
-        run = localrun.run(pipeline, parameters, store=folder / "store", environments=environments, options=Options(hosts=self.hosts, max_workers=4))
+        run = localrun.run(
+            pipeline,
+            parameters,
+            store=folder / "store",
+            environments=environments,
+            options=Options(hosts=self.hosts, max_workers=4),
+        )
         values: dict[str, Any] = {}
         for task in run.tasks:
             values |= {f"{task.path}:{name}": value for name, value in task.outputs.parameters.items()}
-            values |= {f"{task.path}:{name}": a.path.read_text() for name, a in task.outputs.artifacts.items() if a.path.is_file()}
+            values |= {
+                f"{task.path}:{name}": a.path.read_text()
+                for name, a in task.outputs.artifacts.items()
+                if a.path.is_file()
+            }
         assert localrun.show(folder / "store", run.run_id) == run
         tasks = {task.path: str(task.state) for task in run.tasks}
-        return Result(str(run.state), dict(run.outputs.parameters), tasks, {task.path: task.attempts for task in run.tasks}, values)
+        return Result(
+            str(run.state),
+            dict(run.outputs.parameters),
+            tasks,
+            {task.path: task.attempts for task in run.tasks},
+            values,
+        )
 
 
 class KfpLocal:
@@ -105,7 +121,9 @@ class KfpLocal:
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
         state, outputs = SUCCEEDED, None
         try:
-            outputs = pipeline_orchestrator.run_local_pipeline(case.pipeline.pipeline_spec, self._arguments(case, parameters))
+            outputs = pipeline_orchestrator.run_local_pipeline(
+                case.pipeline.pipeline_spec, self._arguments(case, parameters)
+            )
         except Exception as error:
             if "finished with status" not in str(error):
                 pytest.skip(f"kfp.local: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
@@ -127,7 +145,11 @@ class KfpLocal:
         from google.protobuf import json_format
 
         declared = case.pipeline.pipeline_spec.root.input_definitions.parameters
-        defaults = {name: json_format.MessageToDict(d.default_value) for name, d in declared.items() if d.HasField("default_value")}
+        defaults = {
+            name: json_format.MessageToDict(d.default_value)
+            for name, d in declared.items()
+            if d.HasField("default_value")
+        }
         return {**defaults, **parameters}
 
 
@@ -157,11 +179,15 @@ class Cluster:
         here = re.sub(r"(?m)^(\s+image: ).*$", rf"\g<1>{self.image}", pipeline.read_text(encoding="utf-8"))
         pipeline.write_text(here, encoding="utf-8")
         pipeline.write_text(for_cluster(pipeline, PodSettings(), cache=False), encoding="utf-8")
-        submitted = self.client.create_run_from_pipeline_package(str(pipeline), arguments=dict(parameters), run_name=case.name)
+        submitted = self.client.create_run_from_pipeline_package(
+            str(pipeline), arguments=dict(parameters), run_name=case.name
+        )
         run = self.client.wait_for_run_completion(submitted.run_id, timeout=_SECONDS, sleep_duration=2)
         if self.metadata is None:
             return Result(str(run.state))
-        counts = Counter((execution.task, str(execution.state)) for execution in self.metadata.executions(submitted.run_id))
+        counts = Counter(
+            (execution.task, str(execution.state)) for execution in self.metadata.executions(submitted.run_id)
+        )
         return Result(str(run.state), counts=counts)
 
 
@@ -174,13 +200,19 @@ def check(case: Case, got: Result) -> None:
         assert got.tasks == case.tasks
     if got.attempts is not None:
         assert {path: got.attempts[path] for path in case.attempts} == case.attempts
-        assert all(got.attempts[path] <= 1 for path in case.tasks if path not in case.attempts)  # none where an equal task of the run had the result
+        assert all(
+            got.attempts[path] <= 1 for path in case.tasks if path not in case.attempts
+        )  # none where an equal task of the run had the result
         assert all(not got.attempts[path] for path, state in case.tasks.items() if state in {SKIPPED, NEVER})
     if got.values is not None:
         wanted_values = {name: value for name, value in case.values.items() if not (got.is_flat and "/" in name)}
         assert {name: got.values.get(name) for name in wanted_values} == wanted_values
     if got.counts is not None:
-        wanted = Counter((path.rpartition("/")[2], state) for path, state in case.tasks.items() if state in {SUCCEEDED, FAILED} and _runs(path))
+        wanted = Counter(
+            (path.rpartition("/")[2], state)
+            for path, state in case.tasks.items()
+            if state in {SUCCEEDED, FAILED} and _runs(path)
+        )
         assert {key: got.counts[key] for key in wanted} == wanted
 
 

@@ -155,11 +155,18 @@ def alone(folder: str, n: int) -> int:
 def shell(words: str, data: Output[Dataset], said: dsl.OutputPath(str), extra: str = None):  # type: ignore[valid-type,assignment] # noqa: RUF013
     return dsl.ContainerSpec(
         image="alpine:3.20",
-        command=["sh", "-c", 'mkdir -p "$(dirname "$2")" "$(dirname "$1")"; printf "%s" "$3 $4 $5" > "$1"; printf "%s" "$3" > "$2"', "sh"],
+        command=[
+            "sh",
+            "-c",
+            'mkdir -p "$(dirname "$2")" "$(dirname "$1")"; printf "%s" "$3 $4 $5" > "$1"; printf "%s" "$3" > "$2"',
+            "sh",
+        ],
         args=[
             said,
             data.path,
-            dsl.ConcatPlaceholder(["<", words, dsl.IfPresentPlaceholder("extra", then=dsl.ConcatPlaceholder(["+", extra])), ">"]),
+            dsl.ConcatPlaceholder(
+                ["<", words, dsl.IfPresentPlaceholder("extra", then=dsl.ConcatPlaceholder(["+", extra])), ">"]
+            ),
             dsl.IfPresentPlaceholder("extra", then=["--extra", extra], else_=["--no-extra"]),
         ],
     )
@@ -169,6 +176,10 @@ def shell(words: str, data: Output[Dataset], said: dsl.OutputPath(str), extra: s
 def describe(data: Input[Dataset], said: dsl.OutputPath(str)):  # type: ignore[valid-type]
     return dsl.ContainerSpec(
         image="alpine:3.20",
-        command=["sh", "-c", 'mkdir -p "$(dirname "$0")"; test "$1" = "$2" -o -n "$1"; printf "%s %s" "$(cat "$1")" "$3" > "$0"'],
+        command=[
+            "sh",
+            "-c",
+            'mkdir -p "$(dirname "$0")"; test "$1" = "$2" -o -n "$1"; printf "%s %s" "$(cat "$1")" "$3" > "$0"',
+        ],
         args=[said, data.path, data.uri, data.metadata["length"]],
     )

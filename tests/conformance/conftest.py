@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.images import reference
 from localrun import Hosts
 from mlops.cluster.reach import forwarded
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.core.images import reference
 
 if TYPE_CHECKING:
     from conformance_backends import Backend, Deployment
@@ -30,7 +30,10 @@ def cluster() -> "Iterator[Deployment]":
         image = os.environ.get("CONFORMANCE_IMAGE", "python:3.11")
         yield Deployment(os.environ["KFP_ENDPOINT"], os.environ.get("MLOPS_KFP_METADATA", ""), image)
     elif os.environ.get("MLOPS_TEST_KIND"):
-        with forwarded("ml-pipeline", KFP_NAMESPACE, 8888) as api, forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080) as metadata:
+        with (
+            forwarded("ml-pipeline", KFP_NAMESPACE, 8888) as api,
+            forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080) as metadata,
+        ):
             yield Deployment(api, metadata.removeprefix("http://"), reference("data"))
     else:
         pytest.skip("a cluster: KFP_ENDPOINT is not set, and make test-kind was not asked for")

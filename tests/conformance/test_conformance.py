@@ -20,7 +20,10 @@ def test_a_pipeline_means_the_same_everywhere(case: Case, backend: Backend, tmp_
     path = tmp_path / "pipeline.yaml"
     compiler.Compiler().compile(case.pipeline, str(path))
     (tmp_path / "given").write_text("from outside")
-    check(case, backend.run(case, path, {name: _placed(value, tmp_path) for name, value in case.parameters.items()}, tmp_path))
+    check(
+        case,
+        backend.run(case, path, {name: _placed(value, tmp_path) for name, value in case.parameters.items()}, tmp_path),
+    )
 
 
 def _placed(value: Any, folder: Path) -> Any:

@@ -14,7 +14,10 @@ from kfp import compiler
 import localrun
 from localrun import LocalrunError, UnsupportedPipeline
 
-MODULES = [pytest.importorskip(f"kfp.{name}") for name in ("compiler.compiler_test", "compiler.pipeline_spec_builder_test", "dsl.component_decorator_test")]
+MODULES = [
+    pytest.importorskip(f"kfp.{name}")
+    for name in ("compiler.compiler_test", "compiler.pipeline_spec_builder_test", "dsl.component_decorator_test")
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,12 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
 
     suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromModule(module) for module in MODULES)
     said = io.StringIO()
-    with mock.patch.object(compiler.Compiler, "compile", keep), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.chdir(folder):
+    with (
+        mock.patch.object(compiler.Compiler, "compile", keep),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        contextlib.chdir(folder),
+    ):
         unittest.TextTestRunner(stream=said).run(suite)
     return found
 

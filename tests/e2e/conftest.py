@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.core.store import Store
-from mlops.core.user_code import load, reference
+from core.store import Store
+from core.user_code import load, reference
 from mlops.report.outcome import Outcome
 from mlops.worlds.laptop import Laptop
 from pipelines.config import USECASES
@@ -63,7 +63,10 @@ class Road:
         settings["scope_use_case"]["reference"]["baseline_value"] = 0.60
         settings["train_model"] |= {"epochs": 4, "batch_size": 128}
         # A tenth of the flights is too few to beat a linear model for certain, or to judge a carrier from one airport.
-        settings["evaluate_model"]["baselines"] = [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier", "hour"]}]
+        settings["evaluate_model"]["baselines"] = [
+            {"kind": "majority"},
+            {"kind": "rate_table", "keys": ["carrier", "hour"]},
+        ]
         settings["evaluate_model"]["slice_thresholds"] = [{"metric": "auc", "slices": [["origin"]], "at_least": 0.52}]
         (folder / "config.yaml").write_text(yaml.safe_dump(fault.config(settings)), encoding="utf-8")
         code = (folder / "module.py").read_text(encoding="utf-8")
@@ -91,7 +94,10 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
 
     folder = tmp_path_factory.mktemp("flights")
     load(reference(USECASES / "flight_delay" / "data.py")).write_spans(folder)
-    return {span: pd.read_parquet(folder / f"span-{span}" / "flights.parquet").sample(ROWS, random_state=span) for span in range(1, 6)}
+    return {
+        span: pd.read_parquet(folder / f"span-{span}" / "flights.parquet").sample(ROWS, random_state=span)
+        for span in range(1, 6)
+    }
 
 
 @pytest.fixture(scope="session")

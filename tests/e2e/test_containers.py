@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 
 import localrun
+from core.backends.registry import open_registry
+from core.build_context import CERTIFICATES, content_digest, files
+from core.images import GROUPS, local_references, reference
+from core.store import Store
+from core.user_code import ROOT
 from localrun.docker import has_engine, image_id
-from mlops.core.backends.registry import open_registry
-from mlops.core.build_context import CERTIFICATES, content_digest, files
-from mlops.core.images import GROUPS, local_references, reference
-from mlops.core.store import Store
-from mlops.core.user_code import ROOT
 from mlops.report.outcome import Outcome
 from mlops.worlds import containers
 from mlops.worlds.laptop import Laptop
@@ -101,7 +101,10 @@ def test_every_step_ran_in_its_own_image(contained: Ran) -> None:
 def test_the_gates_decide_the_same_on_the_same_observations(here: Ran, contained: Ran) -> None:
     for ours, theirs in zip(here.outcome.decisions, contained.outcome.decisions, strict=True):
         assert (ours.gate, ours.verdict) == (theirs.gate, theirs.verdict)
-        observed = [{check.rule: check for check in decision.checks if check.rule.partition(" <=")[0] not in TIMES} for decision in (ours, theirs)]
+        observed = [
+            {check.rule: check for check in decision.checks if check.rule.partition(" <=")[0] not in TIMES}
+            for decision in (ours, theirs)
+        ]
         assert observed[0] == observed[1]
 
 
@@ -115,19 +118,30 @@ def test_what_was_made_is_the_same_byte_for_byte(here: Ran, contained: Ran) -> N
 
 def test_the_models_have_the_same_weights(here: Ran, contained: Ran) -> None:
     """Predictions are compared as bytes above: the evaluation's `parity.jsonl` holds them."""
-    ours, theirs = (np.load(ran.output("model") / "Format-Serving" / "assets.extra" / "weights.npz") for ran in (here, contained))
+    ours, theirs = (
+        np.load(ran.output("model") / "Format-Serving" / "assets.extra" / "weights.npz") for ran in (here, contained)
+    )
     assert sorted(ours) == sorted(theirs)
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 def _shards(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.gz")}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.gz")
+    }
 
 
 def _in(group: str, *words: str) -> str:
     hardened = [*containers.HARDENED, f"--user={USER}"]
-    done = subprocess.run(["docker", "run", "--rm", *hardened, reference(group), *words], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        ["docker", "run", "--rm", *hardened, reference(group), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -135,9 +149,16 @@ def _in(group: str, *words: str) -> str:
 def test_a_plain_docker_build_is_sent_what_the_tag_is_made_of(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY . /\nCMD ["-"]\n', encoding="utf-8")
     name = f"mlops-test-context-{os.getpid()}"
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, "--file", tmp_path / "Dockerfile", ROOT], check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", name, "--file", tmp_path / "Dockerfile", ROOT],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     try:
-        made = subprocess.run(["docker", "create", name], check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        made = subprocess.run(
+            ["docker", "create", name], check=True, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
         packed = subprocess.run(["docker", "export", made], check=True, capture_output=True, timeout=60).stdout
         subprocess.run(["docker", "rm", made], check=True, capture_output=True, timeout=60)
     finally:
@@ -149,7 +170,9 @@ def test_a_plain_docker_build_is_sent_what_the_tag_is_made_of(tmp_path: Path) ->
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_image_holds_exactly_what_its_tag_says(group: str) -> None:
-    assert _in(group, "python3", "-c", "from mlops.core.build_context import *; print(content_digest(), *files(), sep='\\n')").split() == [
+    assert _in(
+        group, "python3", "-c", "from core.build_context import *; print(content_digest(), *files(), sep='\\n')"
+    ).split() == [
         content_digest(),
         *files(),
     ]
@@ -160,13 +183,25 @@ def test_an_image_holds_exactly_what_its_tag_says(group: str) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_an_image_holds_no_tools_and_nothing_of_its_user(group: str) -> None:
     assert _in(group, "mlops", "--help").startswith("Usage: mlops")
-    told = subprocess.run(["docker", "image", "inspect", reference(group)], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["docker", "image", "inspect", reference(group)], capture_output=True, text=True, check=True
+    ).stdout
     (known,) = json.loads(told)
     assert known["Config"]["User"] == "10001:10001"
     assert known["Config"]["Labels"]["ml-in-production.content"] == content_digest()
-    assert re.fullmatch(r"[0-9a-f]{40}(-changed)?", known["Config"]["Labels"].get("org.opencontainers.image.revision", "0" * 40))
+    assert re.fullmatch(
+        r"[0-9a-f]{40}(-changed)?", known["Config"]["Labels"].get("org.opencontainers.image.revision", "0" * 40)
+    )
     assert _in(group, "sh", "-c", "command -v gcc g++ cc uv || true") == ""
-    assert _in(group, "sh", "-c", "find / -xdev \\( -user 10001 -o -name ca-bundle.crt \\) -not -path '/proc/*' 2>/dev/null || true") == ""
+    assert (
+        _in(
+            group,
+            "sh",
+            "-c",
+            "find / -xdev \\( -user 10001 -o -name ca-bundle.crt \\) -not -path '/proc/*' 2>/dev/null || true",
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -176,7 +211,9 @@ def test_a_bill_of_materials_names_what_is_installed(group: str) -> None:
     assert "serialNumber" not in sbom
     assert "timestamp" not in sbom["metadata"]
     words = "from importlib.metadata import distributions as d; print(*(f\"{one.metadata['Name']}=={one.version}\" for one in d()))"
-    installed = {re.sub(r"[-_.]+", "-", name).lower() for name in _in(group, "/opt/venv/bin/python3", "-c", words).split()}
+    installed = {
+        re.sub(r"[-_.]+", "-", name).lower() for name in _in(group, "/opt/venv/bin/python3", "-c", words).split()
+    }
     listed = {re.sub(r"[-_.]+", "-", f"{one['name']}=={one['version']}").lower() for one in sbom["components"]}
     assert installed <= listed, installed - listed
 
@@ -184,14 +221,18 @@ def test_a_bill_of_materials_names_what_is_installed(group: str) -> None:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a tiny model in production under a use case's name."""
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parents[1] / "unit" / "serving" / "tiny_models.py")
+    spec = importlib.util.spec_from_file_location(
+        "tiny_models", Path(__file__).parents[1] / "unit" / "serving" / "tiny_models.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     tiny = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny)
     home = tmp_path_factory.mktemp("served")
     models = open_registry(str(home / "models"))
-    models.promote("flight_delay", models.publish("flight_delay", tiny.export_delay(home / "exported", bias=-1.0), {}).version)
+    models.promote(
+        "flight_delay", models.publish("flight_delay", tiny.export_delay(home / "exported", bias=-1.0), {}).version
+    )
     home.chmod(0o777)
     for folder in home.rglob("*"):
         folder.chmod(folder.stat().st_mode | 0o055 if folder.is_dir() else 0o644)
@@ -206,9 +247,29 @@ def server(registry: Path) -> Iterator[tuple[str, int]]:
         port = free.getsockname()[1]
     name = f"mlops-test-{port}"
     hardened = [word for word in containers.HARDENED if word != "--network=none"]
-    mounts = ["--mount", f"type=bind,source={registry / 'models'},target=/store/models,readonly", "--tmpfs=/store:rw,mode=1777"]
-    words = ["docker", "run", "--detach", "--name", name, *hardened, f"--user={USER}", "--network=host", *mounts, "--env=MLOPS_HOME=/store"]
-    subprocess.run([*words, reference("serving"), "mlops", "serve", "flight_delay", "--port", str(port)], check=True, capture_output=True, timeout=60)
+    mounts = [
+        "--mount",
+        f"type=bind,source={registry / 'models'},target=/store/models,readonly",
+        "--tmpfs=/store:rw,mode=1777",
+    ]
+    words = [
+        "docker",
+        "run",
+        "--detach",
+        "--name",
+        name,
+        *hardened,
+        f"--user={USER}",
+        "--network=host",
+        *mounts,
+        "--env=MLOPS_HOME=/store",
+    ]
+    subprocess.run(
+        [*words, reference("serving"), "mlops", "serve", "flight_delay", "--port", str(port)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     try:
         _until_ready(name, port)
         yield name, port
@@ -228,7 +289,9 @@ def _until_ready(name: str, port: int) -> None:
             time.sleep(0.2)
         finally:
             connection.close()
-    pytest.fail(subprocess.run(["docker", "logs", name], check=False, capture_output=True, text=True, timeout=60).stderr)
+    pytest.fail(
+        subprocess.run(["docker", "logs", name], check=False, capture_output=True, text=True, timeout=60).stderr
+    )
 
 
 def test_the_server_answers_what_it_was_asked_before_it_ends(server: tuple[str, int]) -> None:
@@ -240,7 +303,9 @@ def test_the_server_answers_what_it_was_asked_before_it_ends(server: tuple[str, 
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body[:10])
-    subprocess.run(["docker", "kill", "--signal", signal.SIGTERM.name, name], check=True, capture_output=True, timeout=30)
+    subprocess.run(
+        ["docker", "kill", "--signal", signal.SIGTERM.name, name], check=True, capture_output=True, timeout=30
+    )
     time.sleep(0.5)
     connection.send(body[10:])
     response = connection.getresponse()
@@ -255,7 +320,9 @@ def test_containers_end_with_their_runner(tmp_path: Path) -> None:
     """Killed at once, a runner takes its containers with it."""
     environment = {**os.environ, "MLOPS_HOME": str(tmp_path / "home")}
     words = [sys.executable, "-m", "mlops.cli.main", "run", "flight_delay", "--containers"]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as runner:
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as runner:
         assert runner.stderr is not None
         assert any(line.startswith("ingest-examples: RUNNING") for line in runner.stderr)
         names = _appear("ingest-examples-", seconds=30)
@@ -276,5 +343,7 @@ def _appear(beginning: str, seconds: float) -> list[str]:
 
 
 def _running(*beginnings: str) -> list[str]:
-    told = subprocess.run(["docker", "ps", "--format", "{{.Names}}"], check=True, capture_output=True, text=True, timeout=30).stdout.split()
+    told = subprocess.run(
+        ["docker", "ps", "--format", "{{.Names}}"], check=True, capture_output=True, text=True, timeout=30
+    ).stdout.split()
     return [name for name in told if name.startswith(beginnings)]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mlops.core.store import Store
+from core.store import Store
 from mlops.worlds.laptop import Laptop
 
 from .conftest import Road
@@ -32,7 +32,14 @@ class Desk:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "mlops.cli.main", *words]
-        return subprocess.Popen(command, env=self.environment, cwd=self.home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command,
+            env=self.environment,
+            cwd=self.home.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def say(self, *words: str, exits: int = 0) -> Any:
         process = self.start(*words, "--json")
@@ -87,18 +94,34 @@ def _wait_for(url: str, server: subprocess.Popen[str]) -> None:
 
 
 def _answer(url: str, body: dict[str, Any] | None = None) -> Any:
-    request = urllib.request.Request(url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
 
 
-FLIGHT = {"carrier": "UA", "origin": "EWR", "dest": "ORD", "day_of_week": 5, "hour": 18, "distance": 719.0, "temp": 39.0, "precip": 0.02}
+FLIGHT = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "ORD",
+    "day_of_week": 5,
+    "hour": 18,
+    "distance": 719.0,
+    "temp": 39.0,
+    "precip": 0.02,
+}
 
 
 def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(desk: Desk, folder: str) -> None:
     first = desk.say("run", folder, "--span", "3")
     assert {task["state"] for task in first["tasks"]} == {"SUCCEEDED"}
-    assert [decision["gate"] for decision in first["decisions"]] == ["scope_use_case", "validate_data", "evaluate_model", "validate_infra"]
+    assert [decision["gate"] for decision in first["decisions"]] == [
+        "scope_use_case",
+        "validate_data",
+        "evaluate_model",
+        "validate_infra",
+    ]
     assert first["pushed_model"]["version"] == 1
     assert Path(first["report"]).read_text(encoding="utf-8").count("<svg") > 3
     again = desk.say("run", folder, "--span", "3")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops.core.backends.registry import open_registry
+from core.backends.registry import open_registry
 
 from .conftest import Fault, Road
 
@@ -125,10 +125,14 @@ def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault)
     registry = open_registry(str(road.store.models))
     before = registry.champion("flight_delay")
     outcome = road.run(road.usecase(fault.name.replace(" ", "_"), fault))
-    stopped_by = outcome.failed.name if outcome.failed else outcome.closed.gate.replace("_", "-") if outcome.closed else "nothing"
-    said = (
-        f"{outcome.headline} {outcome.next_step} {outcome.failed.error if outcome.failed else ''} {outcome.closed.model_dump_json() if outcome.closed else ''}"
+    stopped_by = (
+        outcome.failed.name
+        if outcome.failed
+        else outcome.closed.gate.replace("_", "-")
+        if outcome.closed
+        else "nothing"
     )
+    said = f"{outcome.headline} {outcome.next_step} {outcome.failed.error if outcome.failed else ''} {outcome.closed.model_dump_json() if outcome.closed else ''}"
     assert stopped_by == fault.stops_at, said
     assert fault.says in said
     assert outcome.exit_code in (1, 3)

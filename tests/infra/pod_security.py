@@ -14,7 +14,10 @@ GROUPS = ("initContainers", "containers", "ephemeralContainers")
 
 def violations(spec: Mapping[str, Any]) -> list[str]:
     """Return what a pod's specification does that the standard forbids, as sentences."""
-    return [*_pod(spec), *(f"{container['name']}: {said}" for container in containers(spec) for said in _container(spec, container))]
+    return [
+        *_pod(spec),
+        *(f"{container['name']}: {said}" for container in containers(spec) for said in _container(spec, container)),
+    ]
 
 
 def containers(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -57,7 +60,10 @@ def _container(spec: Mapping[str, Any], container: Mapping[str, Any]) -> Iterato
         yield f"adds {', '.join(sorted(added))}"
     if any(port.get("hostPort") for port in container.get("ports") or ()):
         yield "takes a port of the host"
-    if any((container.get(probe) or {}).get("httpGet", {}).get("host") for probe in ("startupProbe", "readinessProbe", "livenessProbe")):
+    if any(
+        (container.get(probe) or {}).get("httpGet", {}).get("host")
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    ):
         yield "probes another host"
     yield from _shared(context)
 

@@ -16,7 +16,9 @@ OVERLAYS = sorted(path.parent.name for path in KUSTOMIZE.glob("overlays/*/kustom
 COMPONENTS = sorted(path.parent.name for path in KUSTOMIZE.glob("components/*/kustomization.yaml"))
 Object = dict[str, Any]
 
-needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: manifests cannot be rendered (mlops doctor)")
+needs_kubectl = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not installed: manifests cannot be rendered (mlops doctor)"
+)
 
 
 @functools.cache
@@ -62,5 +64,9 @@ def of_kind(objects: list[Object], kind: str) -> list[Object]:
 
 def named(objects: list[Object], kind: str, name: str, namespace: str = "ml-in-production") -> Object:
     """Return the one object of a kind and name."""
-    [found] = [item for item in of_kind(objects, kind) if item["metadata"]["name"] == name and item["metadata"].get("namespace") == namespace]
+    [found] = [
+        item
+        for item in of_kind(objects, kind)
+        if item["metadata"]["name"] == name and item["metadata"].get("namespace") == namespace
+    ]
     return found

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from mlops.core.images import BASE, GROUPS
+from core.images import BASE, GROUPS
 from tests.infra.rendered import ROOT
 
 CHECKOV = ROOT / ".venv-checks" / "bin" / "checkov"
@@ -16,12 +16,25 @@ TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 @pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks")
 def test_no_policy_fails_and_every_skip_has_its_reason() -> None:
-    words = [str(CHECKOV), "--framework", "dockerfile", "--file", str(ROOT / "Dockerfile"), "--output", "json", "--skip-download"]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"})
+    words = [
+        str(CHECKOV),
+        "--framework",
+        "dockerfile",
+        "--file",
+        str(ROOT / "Dockerfile"),
+        "--output",
+        "json",
+        "--skip-download",
+    ]
+    ran = subprocess.run(
+        words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
+    )
     found = json.loads(ran.stdout)
     assert not found["results"]["failed_checks"]
     assert found["summary"]["passed"] > 100
-    skipped = {check["check_id"]: check["check_result"]["suppress_comment"] for check in found["results"]["skipped_checks"]}
+    skipped = {
+        check["check_id"]: check["check_result"]["suppress_comment"] for check in found["results"]["skipped_checks"]
+    }
     assert skipped.keys() == {"CKV_DOCKER_2", "CKV_DOCKER_7"}
     assert all(len(reason.split()) > 5 for reason in skipped.values())
 

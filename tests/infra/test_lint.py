@@ -16,7 +16,12 @@ OTHERS_FOLDERS = {".git", ".uv", ".venv", ".venv-checks", "node_modules", ".mlop
 
 def _files() -> Iterator[Path]:
     """Every file of the project that git knows or would add; all files where this is no checkout."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
     if listed.returncode == 0:
         yield from (ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file())
         return
@@ -44,9 +49,19 @@ def test_shell() -> None:
 
 
 def test_yaml() -> None:
-    written_by_hand = [str(path) for path in _files() if path.suffix in (".yaml", ".yml") and "golden" not in path.parts]
+    written_by_hand = [
+        str(path) for path in _files() if path.suffix in (".yaml", ".yml") and "golden" not in path.parts
+    ]
     assert len(written_by_hand) > 10
-    _lint([str(BIN / "yamllint"), "--strict", "--config-file", str(ROOT / "tests" / "infra" / "yamllint.yaml"), *written_by_hand])
+    _lint(
+        [
+            str(BIN / "yamllint"),
+            "--strict",
+            "--config-file",
+            str(ROOT / "tests" / "infra" / "yamllint.yaml"),
+            *written_by_hand,
+        ]
+    )
 
 
 @pytest.mark.skipif(not (ROOT / "Dockerfile").exists(), reason="there is no Dockerfile")

@@ -10,7 +10,17 @@ import pytest
 import yaml
 
 from tests.infra.pod_security import containers, violations
-from tests.infra.rendered import COMPONENTS, KUSTOMIZE, OVERLAYS, Object, named, needs_kubectl, of_kind, overlay, with_component
+from tests.infra.rendered import (
+    COMPONENTS,
+    KUSTOMIZE,
+    OVERLAYS,
+    Object,
+    named,
+    needs_kubectl,
+    of_kind,
+    overlay,
+    with_component,
+)
 
 pytestmark = needs_kubectl
 
@@ -18,7 +28,11 @@ KUBERNETES = ("1.31", "1.33", "1.37")
 """The oldest that Kubeflow Pipelines 2.17 runs on here, kind's, and the newest that the checker knows."""
 RENDERED: dict[str, Callable[[], list[Object]]] = {
     **{name: lambda name=name: overlay(name) for name in OVERLAYS},  # type: ignore[misc]
-    **{f"kind with {name}": lambda name=name: with_component(name) for name in COMPONENTS if name not in ("cluster-store", "pipelines")},  # type: ignore[misc]
+    **{
+        f"kind with {name}": lambda name=name: with_component(name)
+        for name in COMPONENTS
+        if name not in ("cluster-store", "pipelines")
+    },  # type: ignore[misc]
 }
 FOREIGN_PODS = [
     {"app": "seaweedfs", "application-crd-id": "kubeflow-pipelines"},
@@ -56,14 +70,18 @@ def test_every_object_is_what_kubernetes_takes(objects: list[Object], version: s
 
 def test_nothing_is_said_that_a_cluster_forgets(objects: list[Object]) -> None:
     """An empty list in a policy is dropped and asked for again: each `kubectl apply --server-side` would count as a change."""
-    assert [policy["metadata"]["name"] for policy in of_kind(objects, "NetworkPolicy") if [] in policy["spec"].values()] == []
+    assert [
+        policy["metadata"]["name"] for policy in of_kind(objects, "NetworkPolicy") if [] in policy["spec"].values()
+    ] == []
 
 
 def test_every_pod_keeps_the_restricted_standard_which_its_namespace_enforces(objects: list[Object]) -> None:
     seen = {name: violations(template["spec"]) for name, template in pod_templates(objects)}
     assert seen == {"model-server": []}
     [namespace] = of_kind(objects, "Namespace")
-    assert {namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
+    assert {
+        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")
+    } == {"restricted"}
 
 
 def test_every_container_is_limited_and_probed_and_writes_only_where_it_may(objects: list[Object]) -> None:
@@ -77,16 +95,22 @@ def test_every_container_is_limited_and_probed_and_writes_only_where_it_may(obje
             assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
             ports = {port["name"] for port in container["ports"]}
-            assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} <= ports
+            assert {
+                container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+            } <= ports
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert {mount["name"] for mount in container["volumeMounts"]} == set(sizes)
 
 
 def test_a_pod_that_goes_has_more_time_than_it_takes_to_drain_and_finish(objects: list[Object]) -> None:
-    from mlops.serving.launch import Plan
+    from serving.launch import Plan
 
     for _, template in pod_templates(objects):
-        [drain] = [float(word.partition("=")[2]) for word in containers(template["spec"])[0]["args"] if word.startswith("--drain=")]
+        [drain] = [
+            float(word.partition("=")[2])
+            for word in containers(template["spec"])[0]["args"]
+            if word.startswith("--drain=")
+        ]
         crew = Plan("", Path(), drain_seconds=drain).crew(1)
         assert drain >= 5
         assert template["spec"]["terminationGracePeriodSeconds"] > crew.stop_seconds + 5
@@ -122,13 +146,19 @@ def test_no_secret_lies_in_the_repository(objects: list[Object]) -> None:
 def test_no_role_is_wild(objects: list[Object]) -> None:
     for kind in ("Role", "ClusterRole"):
         for role in of_kind(objects, kind):
-            assert not [rule for rule in role["rules"] if "*" in (*rule.get("verbs", ()), *rule.get("resources", ()), *rule.get("apiGroups", ()))]
+            assert not [
+                rule
+                for rule in role["rules"]
+                if "*" in (*rule.get("verbs", ()), *rule.get("resources", ()), *rule.get("apiGroups", ()))
+            ]
 
 
 def test_every_image_is_a_bare_name_of_ours_or_named_by_its_content(objects: list[Object]) -> None:
     for _, template in pod_templates(objects):
         for container in containers(template["spec"]):
-            assert re.fullmatch(r"ml-in-production/[a-z]+|[\w./-]+@sha256:[0-9a-f]{64}", container["image"]), container["image"]
+            assert re.fullmatch(r"ml-in-production/[a-z]+|[\w./-]+@sha256:[0-9a-f]{64}", container["image"]), container[
+                "image"
+            ]
 
 
 def test_nothing_goes_in_or_out_that_no_policy_names(objects: list[Object]) -> None:
@@ -143,14 +173,18 @@ def test_nothing_goes_in_or_out_that_no_policy_names(objects: list[Object]) -> N
         for direction in ("ingress", "egress"):
             for rule in policy["spec"].get(direction) or ():
                 assert rule, f"{name}: a rule without anything in it allows everything"
-                assert rule.get("ports") or all("podSelector" in peer or "namespaceSelector" in peer for peer in rule["to"]), name
+                assert rule.get("ports") or all(
+                    "podSelector" in peer or "namespaceSelector" in peer for peer in rule["to"]
+                ), name
 
 
 def test_no_pod_reaches_the_internet(objects: list[Object]) -> None:
     for policy in of_kind(objects, "NetworkPolicy"):
         for rule in policy["spec"].get("egress") or ():
             blocks = [peer["ipBlock"]["cidr"] for peer in rule["to"] if "ipBlock" in peer]
-            assert all(re.match(r"10\.|172\.16\.|192\.168\.|199\.36\.153\.|169\.254\.", block) for block in blocks), blocks
+            assert all(re.match(r"10\.|172\.16\.|192\.168\.|199\.36\.153\.|169\.254\.", block) for block in blocks), (
+                blocks
+            )
 
 
 def test_the_server_reaches_the_store_in_the_cluster_from_both_ends() -> None:
@@ -164,7 +198,9 @@ def test_the_server_reaches_the_store_in_the_cluster_from_both_ends() -> None:
 
 
 def test_steps_and_server_have_one_store(objects: list[Object]) -> None:
-    ours, theirs = (named(objects, "ConfigMap", "mlops-store", namespace)["data"] for namespace in ("ml-in-production", "kubeflow"))
+    ours, theirs = (
+        named(objects, "ConfigMap", "mlops-store", namespace)["data"] for namespace in ("ml-in-production", "kubeflow")
+    )
     assert ours == theirs
     assert set(ours) == {"AWS_ENDPOINT_URL", "AWS_REGION", "MLOPS_STORE"}
     assert all(ours.values())
@@ -189,13 +225,19 @@ def test_only_kind_opens_a_port_of_the_node() -> None:
 
 
 def test_the_engine_is_a_component() -> None:
-    [container] = named(with_component("tensorflow-serving"), "Deployment", "model-server")["spec"]["template"]["spec"]["containers"]
+    [container] = named(with_component("tensorflow-serving"), "Deployment", "model-server")["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert "--engine=tensorflow_serving" in container["args"]
-    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"health"}
+    assert {container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {
+        "health"
+    }
 
 
 def test_with_an_identity_there_are_no_keys() -> None:
-    [container] = named(with_component("workload-identity"), "Deployment", "model-server")["spec"]["template"]["spec"]["containers"]
+    [container] = named(with_component("workload-identity"), "Deployment", "model-server")["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert [variable["name"] for variable in container["env"]] == ["MLOPS_HOME"]
 
 

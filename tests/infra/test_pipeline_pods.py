@@ -36,7 +36,10 @@ class StepPod:
     def spec(self) -> Document:
         """The pod's specification, as far as the two documents and Kubeflow Pipelines decide it."""
         context = {**KFP_HARDENS, **self.platform.get("securityContext", {})}
-        return {"containers": [{"name": self.label, "securityContext": context}], "volumes": [{"name": "kfp", "emptyDir": {}}]}
+        return {
+            "containers": [{"name": self.label, "securityContext": context}],
+            "volumes": [{"name": "kfp", "emptyDir": {}}],
+        }
 
 
 def pod_settings(text: str) -> list[StepPod]:
@@ -44,7 +47,11 @@ def pod_settings(text: str) -> list[StepPod]:
     spec, platform = yaml.safe_load_all(text)
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     executors = spec["deploymentSpec"]["executors"]
-    return [StepPod(label, executor["container"], pods.get(label, {})) for label, executor in executors.items() if "container" in executor]
+    return [
+        StepPod(label, executor["container"], pods.get(label, {}))
+        for label, executor in executors.items()
+        if "container" in executor
+    ]
 
 
 def values(document: Any) -> Iterator[tuple[str, Any]]:
@@ -79,8 +86,15 @@ def test_a_step_that_may_be_root_is_found() -> None:
 def test_every_step_is_limited_and_asks_for_little(text: str) -> None:
     for pod in pod_settings(text):
         resources = pod.container["resources"]
-        assert {"resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest"} <= resources.keys(), pod.label
-        assert resources["resourceCpuRequest"].endswith("m"), f"{pod.label}: a step that asks for a whole processor waits for ever on a small node"
+        assert {
+            "resourceCpuLimit",
+            "resourceMemoryLimit",
+            "resourceCpuRequest",
+            "resourceMemoryRequest",
+        } <= resources.keys(), pod.label
+        assert resources["resourceCpuRequest"].endswith("m"), (
+            f"{pod.label}: a step that asks for a whole processor waits for ever on a small node"
+        )
 
 
 def test_every_step_ends_in_time(text: str) -> None:
@@ -89,7 +103,9 @@ def test_every_step_ends_in_time(text: str) -> None:
 
 def test_every_image_is_named_by_its_content(text: str) -> None:
     for pod in pod_settings(text):
-        assert re.fullmatch(r"[\w./-]*ml-in-production/[a-z]+(:[0-9a-f]{12,}|@sha256:[0-9a-f]{64})", pod.container["image"]), pod.container["image"]
+        assert re.fullmatch(
+            r"[\w./-]*ml-in-production/[a-z]+(:[0-9a-f]{12,}|@sha256:[0-9a-f]{64})", pod.container["image"]
+        ), pod.container["image"]
 
 
 def test_secrets_are_references_and_never_values(text: str) -> None:
@@ -106,5 +122,11 @@ def test_secrets_are_references_and_never_values(text: str) -> None:
 
 
 def test_the_labels_that_the_network_policy_selects_are_those_of_steps() -> None:
-    policies = list(yaml.safe_load_all((Path(__file__).parents[2] / "kustomize/components/pipelines/network-policies.yaml").read_text()))
-    assert [policy["spec"]["podSelector"]["matchLabels"] for policy in policies] == [{"pipelines.kubeflow.org/v2_component": "true"}]
+    policies = list(
+        yaml.safe_load_all(
+            (Path(__file__).parents[2] / "kustomize/components/pipelines/network-policies.yaml").read_text()
+        )
+    )
+    assert [policy["spec"]["podSelector"]["matchLabels"] for policy in policies] == [
+        {"pipelines.kubeflow.org/v2_component": "true"}
+    ]

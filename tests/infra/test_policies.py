@@ -12,16 +12,35 @@ from tests.infra.rendered import OVERLAYS, ROOT, needs_kubectl, of_kind, overlay
 
 CHECKOV = ROOT / ".venv-checks" / "bin" / "checkov"
 
-pytestmark = [needs_kubectl, pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks")]
+pytestmark = [
+    needs_kubectl,
+    pytest.mark.skipif(
+        not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks"
+    ),
+]
 
 
 def test_no_policy_fails(tmp_path: Path) -> None:
     for name in OVERLAYS:
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(overlay(name)))
-    words = [str(CHECKOV), "--framework", "kubernetes", "--directory", str(tmp_path), "--output", "json", "--quiet", "--skip-download"]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"})
+    words = [
+        str(CHECKOV),
+        "--framework",
+        "kubernetes",
+        "--directory",
+        str(tmp_path),
+        "--output",
+        "json",
+        "--quiet",
+        "--skip-download",
+    ]
+    ran = subprocess.run(
+        words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
+    )
     found = json.loads(ran.stdout)
-    failed = [f"{check['check_id']} {check['resource']}: {check['check_name']}" for check in found["results"]["failed_checks"]]
+    failed = [
+        f"{check['check_id']} {check['resource']}: {check['check_name']}" for check in found["results"]["failed_checks"]
+    ]
     assert not failed, failed
     assert not found["results"].get("parsing_errors")
     assert found["summary"]["passed"] > 100
@@ -29,7 +48,9 @@ def test_no_policy_fails(tmp_path: Path) -> None:
 
 def test_every_skip_has_its_reason_and_is_needed_somewhere() -> None:
     for item in (item for name in OVERLAYS for kind in ("Deployment",) for item in of_kind(overlay(name), kind)):
-        skips = {key: value for key, value in item["metadata"]["annotations"].items() if key.startswith("checkov.io/skip")}
+        skips = {
+            key: value for key, value in item["metadata"]["annotations"].items() if key.startswith("checkov.io/skip")
+        }
         assert skips
         for value in skips.values():
             check, _, reason = value.partition("=")

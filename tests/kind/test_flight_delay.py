@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
+from artifacts.examples.manifest import read_schema
 from mlops.cluster.reach import forwarded
 from mlops.cluster.site import NAMESPACE
-from mlops.core.examples import read_schema
 from mlops.worlds.kfp_connection import Connection
 from pipelines.config import USECASES
 
@@ -39,7 +39,14 @@ class Desk:
 
     def say(self, *words: str, exits: int = 0) -> Any:
         command = [sys.executable, "-m", "mlops.cli.main", *words, "--json"]
-        done = subprocess.run(command, env={**os.environ, "MLOPS_HOME": str(self.home)}, capture_output=True, text=True, timeout=3000, check=False)
+        done = subprocess.run(
+            command,
+            env={**os.environ, "MLOPS_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=3000,
+            check=False,
+        )
         assert done.returncode == exits, f"{words}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
         return json.loads(done.stdout)
 
@@ -59,7 +66,9 @@ def here(desk: Desk) -> Any:
 def there(desk: Desk, cluster: Connection) -> Any:
     """The run on the cluster, submitted from the same store."""
     desk.say("data", "push", NAME, "--to", "kfp")
-    return desk.say("submit", NAME, "--to", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30"))
+    return desk.say(
+        "submit", NAME, "--to", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30")
+    )
 
 
 def test_both_ran_one_file(desk: Desk, here: Any, there: Any) -> None:
@@ -70,27 +79,43 @@ def test_both_ran_one_file(desk: Desk, here: Any, there: Any) -> None:
 
 
 def test_both_were_pinned_to_the_same_data(here: Any, there: Any) -> None:
-    assert {key: here["parameters"][key] for key in ("span", "data")} == {key: there["parameters"][key] for key in ("span", "data")}
+    assert {key: here["parameters"][key] for key in ("span", "data")} == {
+        key: there["parameters"][key] for key in ("span", "data")
+    }
 
 
 def test_every_gate_decided_the_same_from_the_same_numbers(here: Any, there: Any) -> None:
-    checks = {(decision["gate"], check["rule"], check["slice"]): check for decision in here["decisions"] for check in decision["checks"]}
-    found = {(decision["gate"], check["rule"], check["slice"]): check for decision in there["decisions"] for check in decision["checks"]}
+    checks = {
+        (decision["gate"], check["rule"], check["slice"]): check
+        for decision in here["decisions"]
+        for check in decision["checks"]
+    }
+    found = {
+        (decision["gate"], check["rule"], check["slice"]): check
+        for decision in there["decisions"]
+        for check in decision["checks"]
+    }
     # A cluster that was used before has a champion to compare with, where this machine's new store says that it has none.
-    assert {rule for _, rule, _ in checks.keys() - found.keys()} <= {"first model: without a champion all other rules decide"}
+    assert {rule for _, rule, _ in checks.keys() - found.keys()} <= {
+        "first model: without a champion all other rules decide"
+    }
     both = checks.keys() & found.keys()
     assert {key: found[key]["verdict"] for key in both} == {key: checks[key]["verdict"] for key in both}
     numbers = [(key, checks[key]["observed"], found[key]["observed"]) for key in both if not _is_a_time(key)]
     assert [one for one in numbers if not _same(one[1], one[2])] == []
 
 
-def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(desk: Desk, here: Any, there: Any, server: str) -> None:
+def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(
+    desk: Desk, here: Any, there: Any, server: str
+) -> None:
     assert there["pushed_model"], there["headline"]
     rows = _rows()
     wanted = desk.say("predict", NAME, str(USECASES / NAME / "sample.csv"))["predictions"][: len(rows)]
     got = _ask(server, rows)
     assert len(got) == len(wanted) > 0
-    assert all(_same(_flat(a), _flat(b)) for a, b in zip(got, wanted, strict=True)), list(zip(got, wanted, strict=True))[:3]
+    assert all(_same(_flat(a), _flat(b)) for a, b in zip(got, wanted, strict=True)), list(
+        zip(got, wanted, strict=True)
+    )[:3]
 
 
 def test_the_same_run_again_takes_every_result_from_the_cache(desk: Desk, there: Any) -> None:
@@ -115,7 +140,9 @@ def server(there: Any) -> Iterator[str]:
     with forwarded("model-server", NAMESPACE, 8501) as address:
         deadline = time.monotonic() + SERVED_WITHIN
         while not _serves(address, there["pushed_model"]["version"]):
-            assert time.monotonic() < deadline, f"version {there['pushed_model']['version']} is not served after {SERVED_WITHIN:g} s"
+            assert time.monotonic() < deadline, (
+                f"version {there['pushed_model']['version']} is not served after {SERVED_WITHIN:g} s"
+            )
             time.sleep(1)
         yield address
 
@@ -136,7 +163,10 @@ def _ask(address: str, rows: list[dict[str, Any]]) -> list[Any]:
 
 def _rows(count: int = 20) -> list[dict[str, Any]]:
     """The first rows of the sample as a client would send them, typed by the curated schema, without the label."""
-    kinds = {feature.name: {1: str, 2: int, 3: float}[feature.type] for feature in read_schema(USECASES / NAME / "schema.pbtxt").feature}
+    kinds = {
+        feature.name: {1: str, 2: int, 3: float}[feature.type]
+        for feature in read_schema(USECASES / NAME / "schema.pbtxt").feature
+    }
     with (USECASES / NAME / "sample.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))[:count]
     return [{name: kinds[name](value) for name, value in row.items() if value != "" and name != "late"} for row in rows]

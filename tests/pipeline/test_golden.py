@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops.core.images import GROUPS, image, local_references
+from core.images import GROUPS, image, local_references
 from pipelines.compiled import PIPELINES, compile_pipeline
 from pipelines.config import find, load
 
@@ -28,7 +28,9 @@ def test_the_compiled_pipeline_is_the_golden_one(pipeline: str, tmp_path: Path) 
     if os.environ.get("REFRESH_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(compiled, encoding="utf-8")
-    assert compiled == golden.read_text(encoding="utf-8"), f"if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest {Path(__file__).relative_to(Path.cwd())}"
+    assert compiled == golden.read_text(encoding="utf-8"), (
+        f"if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest {Path(__file__).relative_to(Path.cwd())}"
+    )
 
 
 def test_compiling_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -41,18 +41,26 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
     project.mkdir()
     began, chance = time.monotonic(), random.Random(asked.seed)
     processes = [_start(pipeline, store, project, number % asked.kinds) for number in range(asked.runs)]
-    while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 2 and any(process.poll() is None for process in processes):
+    while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 2 and any(
+        process.poll() is None for process in processes
+    ):
         time.sleep(0.01)
     killed = _kill(processes, asked.kills, chance)
     said = [process.communicate(timeout=600) for process in processes]
-    found = [f"a run that nobody killed ended with {p.returncode}: {words[1]}" for p, words in zip(processes, said, strict=True) if p.returncode not in {0, -9}]
+    found = [
+        f"a run that nobody killed ended with {p.returncode}: {words[1]}"
+        for p, words in zip(processes, said, strict=True)
+        if p.returncode not in {0, -9}
+    ]
     found += [f"the journal was locked: {err}" for _, err in said if "locked" in err]
     resumed = _resume(store, project)
     found += [problem for run in _runs(store) for problem in _wrong(run)]
     computed = collections.Counter((folder / "ran").read_text().splitlines())
     again = sum(count - 1 for count in computed.values())
     if again > 2 * killed:  # a run has two tasks under way, and both may be computed by nobody else's fault
-        found.append(f"{again} tasks were computed again, after {killed} kills: {[key for key, count in computed.items() if count > 1]}")
+        found.append(
+            f"{again} tasks were computed again, after {killed} kills: {[key for key, count in computed.items() if count > 1]}"
+        )
     if len(computed) != asked.kinds * _TASKS:
         found.append(f"{len(computed)} keys were computed, wanted {asked.kinds * _TASKS}")
     if list(store.rglob(".staging-*")):
@@ -114,7 +122,12 @@ def _wrong(run: Run) -> Iterator[str]:
 def main() -> None:
     """Return 1 when anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps.crowd", description=__doc__)
-    for name, about in (("runs", "at once"), ("kinds", "of runs, by their cache keys"), ("kills", "of runners"), ("seed", "of chance")):
+    for name, about in (
+        ("runs", "at once"),
+        ("kinds", "of runs, by their cache keys"),
+        ("kills", "of runners"),
+        ("seed", "of chance"),
+    ):
         parser.add_argument(f"--{name}", type=int, default=getattr(Crowd, name), help=about)
     asked = Crowd(**vars(parser.parse_args()))
     folder = Path(tempfile.mkdtemp(prefix="crowd-"))

@@ -23,7 +23,22 @@ from typing import Any
 
 from tests.sweeps import small_run
 
-CALLS = ("write", "pwrite64", "fsync", "fdatasync", "rename", "mkdir", "rmdir", "unlink", "unlinkat", "ftruncate", "fallocate", "symlink", "link", "chmod")
+CALLS = (
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "mkdir",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "ftruncate",
+    "fallocate",
+    "symlink",
+    "link",
+    "chmod",
+)
 FAULTS = {"KILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
 SECONDS = 60
 """A point that takes longer has left a process behind, or hangs."""
@@ -61,7 +76,15 @@ def traced(setting: Setting, name: str, *options: str) -> "subprocess.CompletedP
     project.mkdir(parents=True)
     words = small_run.command(setting.pipeline, setting.folder / name / "store", project)
     strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", str(setting.folder / name / "trace"), *options]
-    return subprocess.run([*strace, *words], capture_output=True, text=True, check=False, timeout=SECONDS, env=small_run.variables(), cwd=project)
+    return subprocess.run(
+        [*strace, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        env=small_run.variables(),
+        cwd=project,
+    )
 
 
 def points(setting: Setting) -> list[Point]:
@@ -75,7 +98,9 @@ def points(setting: Setting) -> list[Point]:
         if match and match[2] in CALLS:
             counts[match[1], match[2]] += 1
     most = {call: max((count for (_, name), count in counts.items() if name == call), default=0) for call in CALLS}
-    return [Point(fault, call, number) for fault in FAULTS for call, count in most.items() for number in range(1, count + 1)]
+    return [
+        Point(fault, call, number) for fault in FAULTS for call, count in most.items() for number in range(1, count + 1)
+    ]
 
 
 def setting_in(folder: Path) -> Setting:
@@ -92,8 +117,13 @@ def try_point(setting: Setting, point: Point) -> tuple[Point, bool, list[str]]:
     inject = f"inject={point.call}:{FAULTS[point.fault]}:when={point.number}"
     try:
         traced(setting, name, f"--trace={point.call}", "-e", inject)
-        met = "INJECTED" in (text := (setting.folder / name / "trace").read_text(errors="replace")) or "killed by SIGKILL" in text
-        found = small_run.problems(setting.whole, setting.pipeline, setting.folder / name / "store", setting.folder / name / "project")
+        met = (
+            "INJECTED" in (text := (setting.folder / name / "trace").read_text(errors="replace"))
+            or "killed by SIGKILL" in text
+        )
+        found = small_run.problems(
+            setting.whole, setting.pipeline, setting.folder / name / "store", setting.folder / name / "project"
+        )
     except subprocess.TimeoutExpired:
         return point, True, [f"not over after {SECONDS} s: a process was left behind or hangs"]
     except Exception:
@@ -113,8 +143,14 @@ def sweep(setting: Setting, chosen: list[Point], workers: int) -> int:
             for words in found:
                 print(f"{point.fault} at {point.call} {point.number}: {words}", flush=True)
             if number % 100 == 0:
-                print(f"{number} of {len(chosen)} points, {wrong} wrong, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    print(f"{len(chosen)} points ({', '.join(f'{fault} {count}' for fault, count in met.items())} met), {wrong} wrong, {time.monotonic() - began:.0f} s")
+                print(
+                    f"{number} of {len(chosen)} points, {wrong} wrong, {time.monotonic() - began:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
+    print(
+        f"{len(chosen)} points ({', '.join(f'{fault} {count}' for fault, count in met.items())} met), {wrong} wrong, {time.monotonic() - began:.0f} s"
+    )
     return wrong
 
 

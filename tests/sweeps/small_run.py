@@ -48,7 +48,18 @@ def compiled(folder: Path, *, salt: str = "0") -> Path:
 
 def command(pipeline: Path, store: Path, project: Path, *more: str) -> list[str]:
     """Return the words that run it in a process of its own."""
-    return [sys.executable, "-m", "localrun", str(pipeline), "--store", str(store), "--image", f"alpine={project}", "--json", *more]
+    return [
+        sys.executable,
+        "-m",
+        "localrun",
+        str(pipeline),
+        "--store",
+        str(store),
+        "--image",
+        f"alpine={project}",
+        "--json",
+        *more,
+    ]
 
 
 def variables() -> dict[str, str]:
@@ -72,10 +83,16 @@ def facts(run: Run) -> list[Any]:
     names = {task.execution: task.path for task in run.tasks if task.execution}
 
     def side(values: Any) -> Any:
-        artifacts = {name: (a.type, a.digest, names.get(a.producer), _content(a.path)) for name, a in values.artifacts.items()}
+        artifacts = {
+            name: (a.type, a.digest, names.get(a.producer), _content(a.path)) for name, a in values.artifacts.items()
+        }
         return [dict(values.parameters), artifacts]
 
-    return [run.state, side(run.outputs), [(t.path, t.state, t.image, side(t.inputs), side(t.outputs)) for t in run.tasks]]
+    return [
+        run.state,
+        side(run.outputs),
+        [(t.path, t.state, t.image, side(t.inputs), side(t.outputs)) for t in run.tasks],
+    ]
 
 
 def _content(path: Path) -> Any:
@@ -92,7 +109,9 @@ def problems(whole: list[Any], pipeline: Path, store: Path, project: Path) -> li
     kept = {path.name for path in (store / "artifacts" / "steps").iterdir()}
     shown = localrun.show(store, run.run_id)
     checks: dict[str, Callable[[], bool]] = {
-        f"the run is {run.state}: {[task.error for task in run.tasks if task.error]}": lambda: run.state is State.SUCCEEDED,
+        f"the run is {run.state}: {[task.error for task in run.tasks if task.error]}": lambda: (
+            run.state is State.SUCCEEDED
+        ),
         "artifacts or lineage are not those of a run without a fault": lambda: facts(run) == whole,
         f"finished tasks ran again: {before} {ran}": lambda: all(ran.count(name_of(path)) <= 1 for path in before),
         f"staging is left: {list(store.rglob('.staging-*'))}": lambda: not list(store.rglob(".staging-*")),

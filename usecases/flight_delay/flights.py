@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from mlops.core.errors import DataError
+from core.errors import DataError
 
 YEAR = 2013
 LATE_MINUTES = 15
@@ -76,7 +76,9 @@ def _source() -> Path:
 
 def _read(stream: IO[bytes]) -> pa.Table:
     """Read one of the package's CSV files; text stays text, because `NA` stands for missing and times are joined as written."""
-    convert = pc_csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True, column_types={"time_hour": pa.string()})
+    convert = pc_csv.ConvertOptions(
+        null_values=["NA", ""], strings_can_be_null=True, column_types={"time_hour": pa.string()}
+    )
     return pc_csv.read_csv(stream, convert_options=convert)
 
 

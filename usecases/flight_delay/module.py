@@ -14,7 +14,17 @@ LABEL = "late"
 CATEGORIES = ("carrier", "origin", "dest")
 HOURS, WEEKDAYS = 24, 7
 REQUIRED_NUMBERS = ("distance",)
-OPTIONAL_NUMBERS = ("plane_age", "plane_seats", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+OPTIONAL_NUMBERS = (
+    "plane_age",
+    "plane_seats",
+    "humid",
+    "wind_dir",
+    "wind_speed",
+    "wind_gust",
+    "precip",
+    "pressure",
+    "visib",
+)
 """Temperature and dew point are left out: over three months they tell the season, and the next month has another one (README.md)."""
 NUMBERS = REQUIRED_NUMBERS + OPTIONAL_NUMBERS
 BUCKETED = ("humid", "pressure", "wind_speed")
@@ -26,7 +36,10 @@ LIMIT = 4.0
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
     """Transform raw features, each a column of one value per row or of none; all outputs are finite and have shape [rows, 1]."""
-    outputs = {name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name) for name in CATEGORIES}
+    outputs = {
+        name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
+        for name in CATEGORIES
+    }
     outputs["hour"] = tf.clip_by_value(inputs["hour"], 0, HOURS - 1)
     outputs["day_of_week"] = tf.clip_by_value(inputs["day_of_week"] - 1, 0, WEEKDAYS - 1)
     numbers = tf.concat([_dense(inputs[name]) for name in NUMBERS], axis=1)
@@ -50,7 +63,10 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
     and numbers. Hyperparameters: hidden_units (list), embedding, dropout, learning_rate and cross_l2; the learning rate
     falls to nothing over `train_steps`.
     """
-    sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES} | {"hour": HOURS, "day_of_week": WEEKDAYS}
+    sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES} | {
+        "hour": HOURS,
+        "day_of_week": WEEKDAYS,
+    }
     buckets = {f"{name}_bucket": BUCKETS + 1 for name in BUCKETED}
     numbers = [*NUMBERS, *(f"{name}_missing" for name in OPTIONAL_NUMBERS)]
     inputs = {name: keras.Input((1,), name=name, dtype="int64") for name in (*sizes, *buckets)}
@@ -66,9 +82,16 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
         _deep([inputs[name] for name in sizes], list(sizes.values()), numeric, hyperparameters),
     ]
     probability = keras.layers.Activation("sigmoid", name="probability")(keras.layers.Add(name="logit")(logits))
-    rate = keras.optimizers.schedules.CosineDecay(float(hyperparameters.get("learning_rate", 3e-3)), int(hyperparameters["train_steps"]))
+    rate = keras.optimizers.schedules.CosineDecay(
+        float(hyperparameters.get("learning_rate", 3e-3)), int(hyperparameters["train_steps"])
+    )
     model = keras.Model(inputs, probability)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")], jit_compile=False)
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss="binary_crossentropy",
+        metrics=[keras.metrics.AUC(name="auc")],
+        jit_compile=False,
+    )
     return model
 
 
@@ -109,5 +132,9 @@ def _lookup(name: str, indices: list[Any], sizes: list[int], width: int, regular
     offsets = [sum(sizes[:position]) for position in range(len(sizes))]
     index = keras.layers.Concatenate(name=f"{name}_index")(indices) + tf.constant([offsets], tf.int64)
     start = "zeros" if width == 1 else "uniform"
-    table = keras.layers.Embedding(sum(sizes), width, embeddings_initializer=start, embeddings_regularizer=regularizer, name=name)
-    return keras.ops.sum(table(index), axis=1) if width == 1 else keras.layers.Flatten(name=f"{name}_flat")(table(index))
+    table = keras.layers.Embedding(
+        sum(sizes), width, embeddings_initializer=start, embeddings_regularizer=regularizer, name=name
+    )
+    return (
+        keras.ops.sum(table(index), axis=1) if width == 1 else keras.layers.Flatten(name=f"{name}_flat")(table(index))
+    )

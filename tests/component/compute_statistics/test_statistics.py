@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.examples.manifest import Manifest
 from components.compute_statistics.config import Config
 from components.compute_statistics.logic import compute
 from components.ingest_examples.config import Config as IngestConfig
 from components.ingest_examples.logic import Source, ingest
-from mlops.core import digest
-from mlops.core.errors import CorruptArtifact, EmptyDataset, SchemaError
-from mlops.core.examples import Manifest
+from core import digest
+from core.errors import CorruptArtifact, EmptyDataset, SchemaError
 
 SCHEMA = 'feature { name: "late" type: INT int_domain { is_categorical: true } } feature { name: "carrier" type: BYTES } feature { name: "temp" type: FLOAT }'
 ROWS = 600
@@ -23,9 +23,20 @@ ROWS = 600
 
 def table(seed: int) -> pa.Table:
     random = np.random.default_rng(seed)
-    temp = pa.array([None if gone else value for value, gone in zip(random.normal(50, 10, ROWS), random.random(ROWS) < 0.05, strict=True)], pa.float32())
+    temp = pa.array(
+        [
+            None if gone else value
+            for value, gone in zip(random.normal(50, 10, ROWS), random.random(ROWS) < 0.05, strict=True)
+        ],
+        pa.float32(),
+    )
     return pa.table(
-        {"late": random.integers(0, 2, ROWS), "carrier": random.choice(["AA", "UA", "DL"], ROWS), "temp": temp, "rush": random.integers(0, 24, ROWS)}
+        {
+            "late": random.integers(0, 2, ROWS),
+            "carrier": random.choice(["AA", "UA", "DL"], ROWS),
+            "temp": temp,
+            "rush": random.integers(0, 24, ROWS),
+        }
     )
 
 
@@ -35,15 +46,29 @@ def ingested(root: Path, *tables: pa.Table) -> Path:
         pq.write_table(rows, root / f"span-{span}" / "rows.parquet")
     (root / "schema.pbtxt").write_text(SCHEMA)
     config = IngestConfig.model_validate({"format": "parquet", "window": len(tables) - 1})
-    ingest(config, Source(str(root / "span-{SPAN}" / "rows.parquet"), len(tables), ""), str(root / "schema.pbtxt"), root / "examples")
+    ingest(
+        config,
+        Source(str(root / "span-{SPAN}" / "rows.parquet"), len(tables), ""),
+        str(root / "schema.pbtxt"),
+        root / "examples",
+    )
     return root / "examples"
 
 
 def statistics(root: Path, **settings: object) -> dict[str, Any]:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
-    written = compute(Config.model_validate(settings), root / "examples", str(root / "schema.pbtxt"), root / "statistics", root / "data.html")
-    return {name: statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets[0] for name, path in written.items()}
+    written = compute(
+        Config.model_validate(settings),
+        root / "examples",
+        str(root / "schema.pbtxt"),
+        root / "statistics",
+        root / "data.html",
+    )
+    return {
+        name: statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets[0]
+        for name, path in written.items()
+    }
 
 
 @pytest.mark.slow
@@ -75,8 +100,12 @@ def _assert_same(mine: Any, other: Any) -> None:
 def test_spans_and_splits_count_the_rows_of_the_manifest(tmp_path: Path) -> None:
     manifest = Manifest.read(ingested(tmp_path, table(1), table(2), table(3)))
     found = statistics(tmp_path)
-    assert {name: found[f"Split-{name}"].num_examples for name in manifest.splits()} == {name: manifest.records(name) for name in manifest.splits()}
-    assert set(found) == {"Split-train", "Split-validation", "Split-eval", "Span-2", "Span-3"}, "only the newest two spans are compared"
+    assert {name: found[f"Split-{name}"].num_examples for name in manifest.splits()} == {
+        name: manifest.records(name) for name in manifest.splits()
+    }
+    assert set(found) == {"Split-train", "Split-validation", "Split-eval", "Span-2", "Span-3"}, (
+        "only the newest two spans are compared"
+    )
     assert found["Span-2"].num_examples == found["Span-3"].num_examples == ROWS
 
 

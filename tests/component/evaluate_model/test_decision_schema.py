@@ -5,14 +5,14 @@ from pathlib import Path
 
 import jsonschema
 
-from mlops.core.decision import Check, Decision, Verdict
+from core.decision import Check, Decision, Verdict
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "docs" / "decision.schema.json"
 
 
 def test_the_published_schema_is_the_models_own() -> None:
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    again = "import json; from mlops.core.decision import Decision; print(json.dumps(Decision.model_json_schema(), indent=2))"
+    again = "import json; from core.decision import Decision; print(json.dumps(Decision.model_json_schema(), indent=2))"
     assert published == Decision.model_json_schema(), f"write it again: python -c '{again}' > docs/{PUBLISHED.name}"
 
 

@@ -22,9 +22,9 @@ from components.evaluate_model.judged import Judged
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from components.evaluate_model.measured import Measured, measure
 from components.evaluate_model.slices import Column
-from mlops.core.backends.registry import open_registry
-from mlops.core.decision import Decision, Verdict
-from mlops.core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
+from core.backends.registry import open_registry
+from core.decision import Decision, Verdict
+from core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
 
 WHY = "measured on this world"
 MORE = [
@@ -77,14 +77,24 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path:
         judged = dataclasses.replace(judged, models={"candidate": judged.models["candidate"]})
     found = {}
     for engine in ("in_process", "beam"):
-        config = Config(label="late", task=task, slices=(("carrier",), ("carrier", "hour")), engine=engine, batch_size=120, **TASKS[task])
+        config = Config(
+            label="late",
+            task=task,
+            slices=(("carrier",), ("carrier", "hour")),
+            engine=engine,
+            batch_size=120,
+            **TASKS[task],
+        )
         found[engine] = _flat(measure(config, judged, tmp_path / engine))
     ours, theirs = found["in_process"], found["beam"]
     assert set(ours) == set(theirs)
     assert len({key for key, _, _ in ours}) == 1 + 3 + 6
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, rel=2e-6, abs=1e-9, nan_ok=True), name
-    files = {engine: tfma.load_eval_result(str(tmp_path / engine), model_name="candidate" if champion else None) for engine in found}
+    files = {
+        engine: tfma.load_eval_result(str(tmp_path / engine), model_name="candidate" if champion else None)
+        for engine in found
+    }
     assert {key for key, _ in files["in_process"].slicing_metrics} == {key for key, _ in files["beam"].slicing_metrics}
     assert files["in_process"].config == files["beam"].config
     if task == "binary_classification":
@@ -114,7 +124,9 @@ class Minutes(tf.Module):
         return {"dense_3": (10 * parsed["load"] + 3 * parsed["wind"])[:, None]}
 
 
-def _run(root: Path, config: dict[str, Any], examples: Path, model: Path, champion: str = "") -> tuple[Decision, dict[str, Any]]:
+def _run(
+    root: Path, config: dict[str, Any], examples: Path, model: Path, champion: str = ""
+) -> tuple[Decision, dict[str, Any]]:
     outputs = Outputs(root / "out", root / "out" / "decision.json", root / "out" / "pictures.html", lambda *_: None)
     inputs = Inputs(str(examples / "schema.pbtxt"), examples, model, champion, str(root / "registry"))
     decision = evaluate(Config.model_validate(config), inputs, outputs)
@@ -128,7 +140,9 @@ def _relabelled(part: Rows, labels: np.ndarray) -> Rows:
 
 def test_several_classes_with_names_are_judged(tmp_path: Path) -> None:
     parts = [rows(1500, 1), rows(800, 2)]
-    schema = SCHEMA.replace('name: "late" type: INT int_domain { min: 0 max: 1 is_categorical: true }', 'name: "late" type: BYTES')
+    schema = SCHEMA.replace(
+        'name: "late" type: INT int_domain { min: 0 max: 1 is_categorical: true }', 'name: "late" type: BYTES'
+    )
     for part in parts:
         drawn = part.load + np.random.default_rng(3).normal(0, 0.3, len(part.load))
         part.late = np.array(CLASSES)[np.select([drawn < -0.5, drawn > 0.5], [0, 1], 2)]
@@ -142,19 +156,27 @@ def test_several_classes_with_names_are_judged(tmp_path: Path) -> None:
         "slices": [["carrier"]],
         "slice_thresholds": [{"metric": "log_loss", "at_most": 1.0, "slices": [["carrier"]]}],
         "min_slice_examples": 50,
-        "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear", "must_beat": False}],
+        "baselines": [
+            {"kind": "majority"},
+            {"kind": "rate_table", "keys": ["carrier"]},
+            {"kind": "linear", "must_beat": False},
+        ],
         "leak": {"feature_above": 0.99},
     }
     decision, numbers = _run(tmp_path, config, examples, tmp_path / "model")
     assert decision.is_open, decision.summary
-    assert numbers["overall"]["candidate"]["accuracy"] == pytest.approx(numbers["overall"]["candidate"]["sparse_categorical_accuracy"], abs=1e-6)
+    assert numbers["overall"]["candidate"]["accuracy"] == pytest.approx(
+        numbers["overall"]["candidate"]["sparse_categorical_accuracy"], abs=1e-6
+    )
     assert numbers["feature_skill"]["load"] > numbers["feature_skill"]["hour"]
 
 
 def test_a_regression_of_tfx_is_judged(tmp_path: Path) -> None:
     parts = [rows(1500, 1), rows(800, 2)]
     for part in parts:
-        part.late = (10 * part.load + 3 * np.nan_to_num(part.wind) + np.random.default_rng(3).normal(0, 2, len(part.load))).astype(np.float32)
+        part.late = (
+            10 * part.load + 3 * np.nan_to_num(part.wind) + np.random.default_rng(3).normal(0, 2, len(part.load))
+        ).astype(np.float32)
     schema = SCHEMA.replace("type: INT int_domain { min: 0 max: 1 is_categorical: true }", "type: FLOAT")
     examples = write_examples(tmp_path / "examples", *parts, schema)
     model = Minutes()
@@ -162,9 +184,16 @@ def test_a_regression_of_tfx_is_judged(tmp_path: Path) -> None:
     config = {
         "label": "late",
         "task": "regression",
-        "metrics": [{"name": "mean_squared_error", "at_most": 5, "why": WHY}, {"name": "r2", "at_least": 0.9, "why": WHY}],
+        "metrics": [
+            {"name": "mean_squared_error", "at_most": 5, "why": WHY},
+            {"name": "r2", "at_least": 0.9, "why": WHY},
+        ],
         "slices": [["carrier"]],
-        "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear", "must_beat": False}],
+        "baselines": [
+            {"kind": "majority"},
+            {"kind": "rate_table", "keys": ["carrier"]},
+            {"kind": "linear", "must_beat": False},
+        ],
         "leak": {"suspicious_above": 0.999, "feature_above": 0.99},
     }
     decision, numbers = _run(tmp_path, config, examples, tmp_path / "model")
@@ -182,7 +211,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-SMALL: dict[str, Any] = {"label": "late", "task": "binary_classification", "metrics": [{"name": "auc", "at_least": 0.6, "why": WHY}]}
+SMALL: dict[str, Any] = {
+    "label": "late",
+    "task": "binary_classification",
+    "metrics": [{"name": "auc", "at_least": 0.6, "why": WHY}],
+}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +232,9 @@ SMALL: dict[str, Any] = {"label": "late", "task": "binary_classification", "metr
         ({}, "latest", RegistryError("wanted a model version such as")),
     ],
 )
-def test_what_cannot_be_judged_is_said(small: Path, tmp_path: Path, config: dict[str, Any], champion: str, error: MlopsError) -> None:
+def test_what_cannot_be_judged_is_said(
+    small: Path, tmp_path: Path, config: dict[str, Any], champion: str, error: MlopsError
+) -> None:
     with pytest.raises(type(error), match=str(error)):
         _run(tmp_path, SMALL | config, small / "examples", small / "model", champion)
 
@@ -238,12 +273,16 @@ def test_a_champion_that_cannot_read_the_rows_leaves_the_gate_undecided(small: P
     champion = registry.publish("this", tmp_path / "demanding", {})
     decision, numbers = _run(tmp_path, SMALL, small / "examples", small / "model", champion.reference)
     assert decision.verdict is Verdict.UNDECIDED
-    assert [check.rule for check in decision.checks if check.verdict is Verdict.UNDECIDED] == ["the champion 1 predicts the same rows"]
+    assert [check.rule for check in decision.checks if check.verdict is Verdict.UNDECIDED] == [
+        "the champion 1 predicts the same rows"
+    ]
     assert "Feature: gone" in numbers["champion"]["fault"]
 
 
 def test_records_of_another_type_than_the_schemas_are_named(small: Path, tmp_path: Path) -> None:
-    examples = write_examples(tmp_path / "examples", rows(10, 1), rows(300, 2), SCHEMA.replace('"load" type: FLOAT', '"load" type: INT'))
+    examples = write_examples(
+        tmp_path / "examples", rows(10, 1), rows(300, 2), SCHEMA.replace('"load" type: FLOAT', '"load" type: INT')
+    )
     with pytest.raises(SchemaError, match="load"):
         _run(tmp_path, SMALL, examples, small / "model")
 
@@ -282,9 +321,15 @@ def test_two_columns_are_the_probability_of_the_second_class(small: Path, tmp_pa
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"slice_thresholds": [{"metric": "auc", "slices": [["hour"]], "at_least": 0.5}]}, r"\['hour'\] is not among slices"),
+        (
+            {"slice_thresholds": [{"metric": "auc", "slices": [["hour"]], "at_least": 0.5}]},
+            r"\['hour'\] is not among slices",
+        ),
         ({"slice_thresholds": [{"metric": "auc", "slices": [[]]}]}, "exactly one of at_least and at_most, got none"),
-        ({"change": [{"metric": "auc", "at_least_change": 0.1, "at_most_change": 0.2}]}, "got at_least_change and at_most_change"),
+        (
+            {"change": [{"metric": "auc", "at_least_change": 0.1, "at_most_change": 0.2}]},
+            "got at_least_change and at_most_change",
+        ),
         ({"baselines": [{"kind": "rate_table"}]}, "wanted keys for a rate_table"),
         ({"expected_slices": [{"origin": "JFK"}]}, r"\['origin'\] is not among slices"),
     ],

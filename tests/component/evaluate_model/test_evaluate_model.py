@@ -19,8 +19,8 @@ from world import SCHEMA, Model, Planted, Rows, read, rows, write_examples
 from components.evaluate_model.component import evaluate_model
 from components.evaluate_model.config import Config
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
-from mlops.core.backends.registry import open_registry
-from mlops.core.decision import Decision, Verdict
+from core.backends.registry import open_registry
+from core.decision import Decision, Verdict
 
 CONFIG: dict[str, Any] = {
     "label": "late",
@@ -33,8 +33,15 @@ CONFIG: dict[str, Any] = {
     "slice_thresholds": [{"metric": "auc", "slices": [["carrier"]], "at_least": 0.6}],
     "min_slice_examples": 100,
     "expected_slices": [{"carrier": "AA"}],
-    "change": [{"metric": "auc", "at_least_change": -0.01}, {"metric": "auc", "slices": [["carrier"]], "at_least_change": -0.1}],
-    "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier", "hour"]}, {"kind": "linear", "must_beat": False}],
+    "change": [
+        {"metric": "auc", "at_least_change": -0.01},
+        {"metric": "auc", "slices": [["carrier"]], "at_least_change": -0.1},
+    ],
+    "baselines": [
+        {"kind": "majority"},
+        {"kind": "rate_table", "keys": ["carrier", "hour"]},
+        {"kind": "linear", "must_beat": False},
+    ],
     "leak": {"suspicious_above": 0.95, "feature_above": 0.9},
     "batch_size": 700,
 }
@@ -48,7 +55,11 @@ class Run:
     logged: dict[str, float]
 
     def closed(self) -> list[str]:
-        return [f"{check.rule}{f' on {check.slice}' if check.slice else ''}" for check in self.decision.checks if check.verdict is not Verdict.PASS]
+        return [
+            f"{check.rule}{f' on {check.slice}' if check.slice else ''}"
+            for check in self.decision.checks
+            if check.verdict is not Verdict.PASS
+        ]
 
 
 class World:
@@ -72,14 +83,18 @@ class World:
         return self.models[planted]
 
     def champion(self, planted: Planted) -> str:
-        version = open_registry(str(self.root / "registry")).publish("world", self.model(planted) / "Format-Serving", {})
+        version = open_registry(str(self.root / "registry")).publish(
+            "world", self.model(planted) / "Format-Serving", {}
+        )
         return version.reference
 
     def run(self, config: dict[str, Any], model: Planted, champion: Planted | None = None, data: str = "plain") -> Run:
         self.runs += 1
         folder, examples = self.root / "runs" / str(self.runs), self.example_folder(data)
         reference = self.champion(champion) if champion else ""
-        inputs = Inputs(str(examples / "schema.pbtxt"), examples, self.model(model), reference, str(self.root / "registry"))
+        inputs = Inputs(
+            str(examples / "schema.pbtxt"), examples, self.model(model), reference, str(self.root / "registry")
+        )
         logged: dict[str, float] = {}
         outputs = Outputs(folder, folder / "decision.json", folder / "pictures.html", logged.__setitem__)
         evaluate(Config.model_validate(CONFIG | config), inputs, outputs)
@@ -122,9 +137,24 @@ class Fault:
 
 
 FAULTS = [
-    Fault("a worse model than the champion", "change of auc >= -0.01", Verdict.FAIL, model=Planted(load=0.6, wind=1.5), champion=GOOD),
-    Fault("a bad slice under a good average", "auc >= 0.6 on carrier=B6", Verdict.FAIL, model=Planted(bad_carrier="B6")),
-    Fault("a slice that the champion did well", "change of auc >= -0.1 on carrier=B6", Verdict.FAIL, {"slice_thresholds": []}, Planted(bad_carrier="B6"), GOOD),
+    Fault(
+        "a worse model than the champion",
+        "change of auc >= -0.01",
+        Verdict.FAIL,
+        model=Planted(load=0.6, wind=1.5),
+        champion=GOOD,
+    ),
+    Fault(
+        "a bad slice under a good average", "auc >= 0.6 on carrier=B6", Verdict.FAIL, model=Planted(bad_carrier="B6")
+    ),
+    Fault(
+        "a slice that the champion did well",
+        "change of auc >= -0.1 on carrier=B6",
+        Verdict.FAIL,
+        {"slice_thresholds": []},
+        Planted(bad_carrier="B6"),
+        GOOD,
+    ),
     Fault(
         "weights that are not numbers",
         "the eval split and the predictions",
@@ -141,15 +171,51 @@ FAULTS = [
         data="shuffled",
     ),
     Fault(
-        "a leaked label in the model", "AUC of the model, leak guard", Verdict.FAIL, {"leak": {"suspicious_above": 0.95}}, Planted(leak="delay"), data="leaked"
+        "a leaked label in the model",
+        "AUC of the model, leak guard",
+        Verdict.FAIL,
+        {"leak": {"suspicious_above": 0.95}},
+        Planted(leak="delay"),
+        data="leaked",
     ),
     Fault("a leaked label in one feature", "AUC of the feature delay alone", Verdict.FAIL, data="leaked"),
-    Fault("labels of one class", "the eval split and the predictions", Verdict.UNDECIDED, data="one class", observed="all 2000 labels"),
-    Fault("one answer for every row", "the model tells rows apart", Verdict.FAIL, model=Planted(load=0, wind=0, constant=True)),
-    Fault("no thresholds (tensorflow/tfx#5148)", "at least one threshold is configured", Verdict.UNDECIDED, {"metrics": []}),
-    Fault("a metric that does not exist", "aucc >= 0.7", Verdict.UNDECIDED, {"metrics": [CONFIG["metrics"][0] | {"name": "aucc"}]}),
-    Fault("an absent slice", "expected slice has 100 rows or more on carrier=ZZ", Verdict.FAIL, {"expected_slices": [{"carrier": "ZZ"}]}),
-    Fault("an absent slice, left to a person", "expected slice", Verdict.UNDECIDED, {"expected_slices": [{"carrier": "ZZ"}], "absent_slice": "undecided"}),
+    Fault(
+        "labels of one class",
+        "the eval split and the predictions",
+        Verdict.UNDECIDED,
+        data="one class",
+        observed="all 2000 labels",
+    ),
+    Fault(
+        "one answer for every row",
+        "the model tells rows apart",
+        Verdict.FAIL,
+        model=Planted(load=0, wind=0, constant=True),
+    ),
+    Fault(
+        "no thresholds (tensorflow/tfx#5148)",
+        "at least one threshold is configured",
+        Verdict.UNDECIDED,
+        {"metrics": []},
+    ),
+    Fault(
+        "a metric that does not exist",
+        "aucc >= 0.7",
+        Verdict.UNDECIDED,
+        {"metrics": [CONFIG["metrics"][0] | {"name": "aucc"}]},
+    ),
+    Fault(
+        "an absent slice",
+        "expected slice has 100 rows or more on carrier=ZZ",
+        Verdict.FAIL,
+        {"expected_slices": [{"carrier": "ZZ"}]},
+    ),
+    Fault(
+        "an absent slice, left to a person",
+        "expected slice",
+        Verdict.UNDECIDED,
+        {"expected_slices": [{"carrier": "ZZ"}], "absent_slice": "undecided"},
+    ),
     Fault(
         "slices that are all too small",
         "auc of [carrier] is judged",
@@ -158,10 +224,30 @@ FAULTS = [
         observed="4 too small",
     ),
     Fault("a first model, left to a person", "first model", Verdict.UNDECIDED, {"first_model": "undecided"}),
-    Fault("no rule against the champion", "at least one rule compares", Verdict.UNDECIDED, {"change": []}, champion=GOOD),
-    Fault("a champion that answers NaN", "the champion ", Verdict.UNDECIDED, champion=Planted(nan=True), observed="not finite"),
-    Fault("a simpler method is as good", "gain in AUC over linear", Verdict.FAIL, {"baselines": [{"kind": "linear"}]}, model=Planted(load=0.9, wind=0.9)),
-    Fault("too few rows", "the eval split and the predictions", Verdict.UNDECIDED, {"min_examples": 2001}, observed="2000 rows"),
+    Fault(
+        "no rule against the champion", "at least one rule compares", Verdict.UNDECIDED, {"change": []}, champion=GOOD
+    ),
+    Fault(
+        "a champion that answers NaN",
+        "the champion ",
+        Verdict.UNDECIDED,
+        champion=Planted(nan=True),
+        observed="not finite",
+    ),
+    Fault(
+        "a simpler method is as good",
+        "gain in AUC over linear",
+        Verdict.FAIL,
+        {"baselines": [{"kind": "linear"}]},
+        model=Planted(load=0.9, wind=0.9),
+    ),
+    Fault(
+        "too few rows",
+        "the eval split and the predictions",
+        Verdict.UNDECIDED,
+        {"min_examples": 2001},
+        observed="2000 rows",
+    ),
 ]
 
 
@@ -174,7 +260,8 @@ def test_a_planted_fault_closes_the_gate(world: World, fault: Fault) -> None:
     found = next(
         check
         for check in run.decision.checks
-        if f"{check.rule}{f' on {check.slice}' if check.slice else ''}".startswith(fault.closes) and check.verdict is not Verdict.PASS
+        if f"{check.rule}{f' on {check.slice}' if check.slice else ''}".startswith(fault.closes)
+        and check.verdict is not Verdict.PASS
     )
     assert found.next_step, "a closed gate says what to do"
     assert fault.observed in str(found.observed)
@@ -193,11 +280,18 @@ def test_a_bad_slice_closes_the_gate_while_the_average_rises(world: World) -> No
 def test_a_good_first_model_is_blessed_and_everything_is_written(world: World) -> None:
     run = world.run({"slices": [["carrier"], ["carrier", "hour"]]}, GOOD)
     assert run.decision.is_open, run.closed()
-    assert any(check.rule.startswith("first model: without a champion all other rules decide") for check in run.decision.checks)
+    assert any(
+        check.rule.startswith("first model: without a champion all other rules decide") for check in run.decision.checks
+    )
     numbers = read(run.folder / "metrics.json")
     assert numbers["overall"]["candidate"]["auc"] == pytest.approx(numbers["skill"]["candidate"], abs=1e-3)
     assert {rival["name"] for rival in numbers["rivals"]} == {"majority", "rate_table[carrier, hour]", "linear"}
-    assert {item["slice"]["carrier"] for item in numbers["slices"] if len(item["slice"]) == 1} == {"AA", "DL", "UA", "B6"}
+    assert {item["slice"]["carrier"] for item in numbers["slices"] if len(item["slice"]) == 1} == {
+        "AA",
+        "DL",
+        "UA",
+        "B6",
+    }
     assert sum(item["examples"] for item in numbers["slices"] if len(item["slice"]) == 1) == numbers["examples"] == 2000
     assert run.logged["auc"] == pytest.approx(numbers["overall"]["candidate"]["auc"], abs=1e-5)
 
@@ -222,7 +316,9 @@ def test_tfma_reads_the_output_as_its_own(world: World) -> None:
     assert (("carrier", "AA"),) in dict(result.slicing_metrics)
     assert len(result.plots) == 1
     champion = tfma.load_eval_result(str(run.folder / "tfma"), model_name="baseline")
-    assert dict(champion.slicing_metrics)[()][""][""]["auc"]["doubleValue"] == pytest.approx(run.logged["champion_auc"], abs=1e-6)
+    assert dict(champion.slicing_metrics)[()][""][""]["auc"]["doubleValue"] == pytest.approx(
+        run.logged["champion_auc"], abs=1e-6
+    )
 
 
 def test_the_component_returns_the_verdict_and_logs_the_numbers(world: World, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from components.evaluate_model.leak import FeatureSkill
 from components.evaluate_model.row_metrics import calibration_error
 from components.evaluate_model.skill import auc, gain, skill
 from components.evaluate_model.slices import Column, groups
-from mlops.core.errors import DataError
+from core.errors import DataError
 
 
-def _scores(count: int, seed: int, noise: tuple[float, float] = (1.0, 1.0)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _scores(
+    count: int, seed: int, noise: tuple[float, float] = (1.0, 1.0)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     truth = random.normal(size=count)
     labels = (truth + random.normal(size=count) > 0).astype(float)
@@ -51,7 +53,9 @@ def test_a_real_gain_is_found_and_a_paired_test_sees_more_than_an_unpaired_one()
 
 
 def _batch(**columns: list) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([None if v is None else [v] for v in values]) for values in columns.values()], list(columns))
+    return pa.RecordBatch.from_arrays(
+        [pa.array([None if v is None else [v] for v in values]) for values in columns.values()], list(columns)
+    )
 
 
 def test_missing_and_several_values_are_told_apart() -> None:
@@ -69,7 +73,11 @@ def test_slices_leave_out_rows_without_the_feature() -> None:
     first = vocabulary.add(*categories(_batch(a=[b"x", None, b"y"]), "a"))
     second = vocabulary.add(*categories(_batch(a=[b"y", b"z"]), "a"))
     column = Column(np.concatenate([first, second]), vocabulary.values)
-    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",))} == {(("a", "x"),): [0], (("a", "y"),): [2, 3], (("a", "z"),): [4]}
+    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",))} == {
+        (("a", "x"),): [0],
+        (("a", "y"),): [2, 3],
+        (("a", "z"),): [4],
+    }
     assert list(groups({"a": Column(np.full(3, -1, np.int32), [])}, ("a",))) == []
 
 
@@ -101,7 +109,11 @@ def test_a_linear_baseline_learns_and_survives_one_class_and_missing_columns(tas
     labels = values if task == "regression" else (values > 0).astype(int)
     targets = np.eye(3)[labels] if task == "multiclass_classification" else labels.astype(float)
     batch = _batch(v=values.tolist(), c=[b"a", None] * 250, gone=pa.array([None] * 500, pa.float32()).to_pylist())
-    batch = batch.set_column(2, "gone", pa.array([None] * 500, pa.list_(pa.float32()))) if hasattr(batch, "set_column") else batch
+    batch = (
+        batch.set_column(2, "gone", pa.array([None] * 500, pa.list_(pa.float32())))
+        if hasattr(batch, "set_column")
+        else batch
+    )
     sample = Sample(batch, targets, task, ("v",), ("c",))
     assert skill(task, labels, Linear(sample).predict(batch)) > 0.9
     same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, ("v",), ("c",))

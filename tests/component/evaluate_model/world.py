@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mlops.core import digest
-from mlops.core.examples import Manifest, Shard
-from mlops.core.tfrecord import FOOTER, HEADER, masked_crc
+from artifacts.examples.manifest import Manifest, Shard
+from artifacts.examples.tfrecord import FOOTER, HEADER, masked_crc
+from core import digest
 
 SCHEMA = """
 feature { name: "late" type: INT int_domain { min: 0 max: 1 is_categorical: true } }
@@ -81,7 +81,9 @@ def write_examples(folder: Path, train: Rows, judged: Rows, schema: str = SCHEMA
                 stream.write(header + FOOTER.pack(masked_crc(header)) + record + FOOTER.pack(masked_crc(record)))
         shards.append(Shard(name=name, split=split, span=1, records=len(records), sha256=digest.of_file(folder / name)))
     (folder / "schema.pbtxt").write_text(schema)
-    Manifest(source="test", data="sha256:0", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)).write(folder)
+    Manifest(
+        source="test", data="sha256:0", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
+    ).write(folder)
     return folder
 
 
@@ -112,7 +114,12 @@ class Model(tf.Module):
         planted = self.planted
         spec = SPEC | ({planted.leak: tf.io.FixedLenFeature([], tf.float32, 0.0)} if planted.leak else {})
         parsed = tf.io.parse_example(serialized, spec)
-        logit = planted.load * parsed["load"] + planted.wind * parsed["wind"] + 0.05 * (tf.cast(parsed["hour"], tf.float32) - 14) - 0.5
+        logit = (
+            planted.load * parsed["load"]
+            + planted.wind * parsed["wind"]
+            + 0.05 * (tf.cast(parsed["hour"], tf.float32) - 14)
+            - 0.5
+        )
         if planted.bad_carrier:
             logit = tf.where(parsed["carrier"] == planted.bad_carrier, -logit, logit)
         if planted.leak:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from artifacts.examples.manifest import MANIFEST, Manifest, record_batches
 from components.ingest_examples.config import Config
 from components.ingest_examples.logic import Source, ingest
-from mlops.core.errors import DataError, EmptyDataset, MlopsError
-from mlops.core.examples import MANIFEST, Manifest, record_batches
+from core.errors import DataError, EmptyDataset, MlopsError
 
 SCHEMA = """
 feature { name: "n" type: INT presence { min_fraction: 1 } }
@@ -35,7 +35,12 @@ def read(root: Path, content: bytes, schema: str = SCHEMA, **settings: object) -
 
 
 def rows(root: Path) -> set[tuple[object, ...]]:
-    found = [row for split in ("train", "validation", "eval") for batch in record_batches(root / "examples", split, None) for row in batch.to_pylist()]
+    found = [
+        row
+        for split in ("train", "validation", "eval")
+        for batch in record_batches(root / "examples", split, None)
+        for row in batch.to_pylist()
+    ]
     return {tuple(row[name][0] if row.get(name) else None for name in ("n", "x", "s")) for row in found}
 
 
@@ -89,7 +94,9 @@ def test_a_file_without_a_row_is_an_empty_dataset(tmp_path: Path, content: bytes
 
 
 def test_an_open_quote_is_found_long_before_the_end_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"rows.csv:{BAD_FROM}: wanted a record of at most 256 bytes, got a longer one up to line 9\d"):
+    with pytest.raises(
+        DataError, match=rf"rows.csv:{BAD_FROM}: wanted a record of at most 256 bytes, got a longer one up to line 9\d"
+    ):
         read(tmp_path, b"n,x,s\n" + GOOD + b'1,1.5,"open\n' + b"2,2.5,w\n" * 10_000, max_record_bytes=256)
 
 
@@ -161,4 +168,9 @@ def test_only_regular_files_are_read(tmp_path: Path, replace: object) -> None:
     assert callable(replace)
     replace(tmp_path / "span-1" / "rows.csv")
     with pytest.raises(MlopsError, match=r"rows.csv: wanted a regular file of the source, got a"):
-        ingest(Config.model_validate({"format": "csv", "window": 1, "split": {"by": "hash"}}), source, schema, tmp_path / "examples")
+        ingest(
+            Config.model_validate({"format": "csv", "window": 1, "split": {"by": "hash"}}),
+            source,
+            schema,
+            tmp_path / "examples",
+        )

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.examples.encoder import encode, varint
+from artifacts.examples.manifest import Manifest, record_batches
+from artifacts.spans.files import latest_span, resolve, window_digest
 from components.ingest_examples import logic
 from components.ingest_examples.config import Config
-from components.ingest_examples.encoder import encode, varint
 from components.ingest_examples.logic import Source, ingest
-from components.ingest_examples.source import latest_span, resolve, window_digest
-from mlops.core import objects
-from mlops.core.errors import CorruptArtifact, DataError, EmptyDataset, StoreError, UsageError
-from mlops.core.examples import Manifest, record_batches
+from core import objects
+from core.errors import CorruptArtifact, DataError, EmptyDataset, StoreError, UsageError
 
 ROWS = 200
 
@@ -37,7 +37,12 @@ def spans(root: Path, *numbers: int) -> str:
 
 
 def run(root: Path, pattern: str, span: int, data: str = "", **settings: object) -> Manifest:
-    return ingest(Config.model_validate({"format": "parquet", **settings}), Source(pattern, span, data), str(root / "schema.pbtxt"), root / "examples")
+    return ingest(
+        Config.model_validate({"format": "parquet", **settings}),
+        Source(pattern, span, data),
+        str(root / "schema.pbtxt"),
+        root / "examples",
+    )
 
 
 def test_a_window_is_the_last_spans_and_shorter_only_at_the_beginning(tmp_path: Path) -> None:
@@ -72,7 +77,15 @@ def test_a_span_that_is_missing_names_the_pattern_and_those_that_exist(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/data/rows.csv", "/data/{SPAN}/{SPAN}.csv", "data/{SPAN}.csv", "/data/../{SPAN}.csv", "/data/{SPAN}/../../x", "/d/{SPAN:0}.csv"]
+    "pattern",
+    [
+        "/data/rows.csv",
+        "/data/{SPAN}/{SPAN}.csv",
+        "data/{SPAN}.csv",
+        "/data/../{SPAN}.csv",
+        "/data/{SPAN}/../../x",
+        "/d/{SPAN:0}.csv",
+    ],
 )
 def test_a_pattern_that_cannot_be_one_is_the_users_error(pattern: str) -> None:
     with pytest.raises(UsageError, match="wanted"):
@@ -102,11 +115,19 @@ def test_by_time_the_newest_span_judges_and_no_other_row_does(tmp_path: Path) ->
     manifest = run(tmp_path, pattern, 3, window=3)
     assert manifest.spans == (1, 2, 3)
     assert manifest.wanted_spans == 4
-    assert {(shard.split, shard.span) for shard in manifest.shards} == {("train", 1), ("train", 2), ("validation", 1), ("validation", 2), ("eval", 3)}
+    assert {(shard.split, shard.span) for shard in manifest.shards} == {
+        ("train", 1),
+        ("train", 2),
+        ("validation", 1),
+        ("validation", 2),
+        ("eval", 3),
+    }
     assert manifest.records("eval") == ROWS
     assert manifest.records("train") + manifest.records("validation") == 2 * ROWS
     assert 0.02 < manifest.records("validation") / (2 * ROWS) < 0.25
-    judged = {row["span"][0] for batch in record_batches(tmp_path / "examples", "eval", None) for row in batch.to_pylist()}
+    judged = {
+        row["span"][0] for batch in record_batches(tmp_path / "examples", "eval", None) for row in batch.to_pylist()
+    }
     assert judged == {3}
 
 
@@ -115,7 +136,13 @@ def test_by_hash_equal_rows_stay_together_in_every_window(tmp_path: Path) -> Non
     chosen = []
     for window in (1, 2):
         run(tmp_path, pattern, 2, window=window, split={"by": "hash"})
-        chosen.append({(row["n"][0], row["span"][0]) for batch in record_batches(tmp_path / "examples", "eval", None) for row in batch.to_pylist()})
+        chosen.append(
+            {
+                (row["n"][0], row["span"][0])
+                for batch in record_batches(tmp_path / "examples", "eval", None)
+                for row in batch.to_pylist()
+            }
+        )
     assert chosen[0] == {row for row in chosen[1] if row[1] == 2}
     assert 0.1 < len(chosen[1]) / (2 * ROWS) < 0.3
 
@@ -159,22 +186,40 @@ def test_a_parquet_file_that_is_cut_empty_or_of_a_type_without_a_feature_is_name
 
 def test_lists_and_columns_of_other_types_become_features(tmp_path: Path) -> None:
     spans(tmp_path, 1)
-    table = pa.table({"n": range(ROWS), "tags": [["a", "b"], []] * (ROWS // 2), "flag": [True, None] * (ROWS // 2), "day": pa.array([1] * ROWS, pa.date32())})
+    table = pa.table(
+        {
+            "n": range(ROWS),
+            "tags": [["a", "b"], []] * (ROWS // 2),
+            "flag": [True, None] * (ROWS // 2),
+            "day": pa.array([1] * ROWS, pa.date32()),
+        }
+    )
     pq.write_table(table, tmp_path / "span-1" / "rows.parquet")
     run(tmp_path, str(tmp_path / "span-{SPAN}" / "rows.parquet"), 1, split={"by": "hash"})
-    row = next(row for batch in record_batches(tmp_path / "examples", "train", None) for row in batch.to_pylist() if row["n"][0] % 2 == 0)
+    row = next(
+        row
+        for batch in record_batches(tmp_path / "examples", "train", None)
+        for row in batch.to_pylist()
+        if row["n"][0] % 2 == 0
+    )
     assert (row["tags"], row["flag"], row["day"]) == ([b"a", b"b"], [1], [b"1970-01-02"])
 
 
 def test_examples_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     code = (
         "import pyarrow_hotfix, pyarrow as pa, hashlib\n"
-        "from components.ingest_examples.encoder import encode\n"
+        "from artifacts.examples.encoder import encode\n"
         "batch = pa.RecordBatch.from_arrays([pa.array([1, None]), pa.array([0.5, 2], pa.float32()), pa.array([b'x', None])], ['b', 'a', 'c'])\n"
         "print(hashlib.sha256(b''.join(encode(batch).to_pylist())).hexdigest())\n"
     )
     seen = {
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True, text=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(seen) == 1
@@ -186,7 +231,12 @@ def test_values_of_any_size_are_encoded_as_protobuf_does(tmp_path: Path) -> None
     numbers = [0, 1, -1, 127, 128, 2**63 - 1, -(2**63), None]
     texts = [b"", b"x" * 127, b"x" * 128, b"x" * 70_000, b"\x00\xff", None, b"a", b"b"]
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(numbers, pa.int64()), pa.array(texts, pa.binary()), pa.array([[1.5, 2], None] * 4, pa.list_(pa.float32()))], ["n", "t", "l"]
+        [
+            pa.array(numbers, pa.int64()),
+            pa.array(texts, pa.binary()),
+            pa.array([[1.5, 2], None] * 4, pa.list_(pa.float32())),
+        ],
+        ["n", "t", "l"],
     )
     decoded = ExamplesToRecordBatchDecoder(None).DecodeBatch(encode(batch).to_pylist()).to_pydict()
     assert decoded["n"] == [None if value is None else [value] for value in numbers]
@@ -215,7 +265,9 @@ def test_an_object_store_gives_the_same_examples_as_a_disk(tmp_path: Path, bucke
     assert elsewhere.source == there
 
 
-def test_an_object_that_is_written_while_it_is_read_stops_the_run(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_written_while_it_is_read_stops_the_run(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spans(tmp_path, 1, 2)
     there = uploaded(tmp_path, bucket)
 
@@ -230,7 +282,9 @@ def test_an_object_that_is_written_while_it_is_read_stops_the_run(tmp_path: Path
     assert not (tmp_path / "examples" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("pattern", ["s3://b/../span-{SPAN}/a", "s3://span-{SPAN}", "gs://bucket/span-{SPAN}/a", "s3://Bucket/span-{SPAN}/a"])
+@pytest.mark.parametrize(
+    "pattern", ["s3://b/../span-{SPAN}/a", "s3://span-{SPAN}", "gs://bucket/span-{SPAN}/a", "s3://Bucket/span-{SPAN}/a"]
+)
 def test_an_address_that_cannot_be_one_is_the_users_error(pattern: str) -> None:
     with pytest.raises(UsageError, match="wanted"):
         resolve(pattern, 1, 1)

@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
+from artifacts.examples.manifest import Manifest, Shard
 from components.push_model.config import Config
 from components.push_model.logic import Candidate, Target, push
-from mlops.core import digest
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.decision import Check, Decision, Verdict
-from mlops.core.errors import GateClosed, MlopsError, RegistryError
-from mlops.core.examples import Manifest, Shard
+from core import digest
+from core.backends.local_registry import LocalRegistry
+from core.decision import Check, Decision, Verdict
+from core.errors import GateClosed, MlopsError, RegistryError
 
 
 def decide(path: Path, gate: str, verdict: Verdict = Verdict.PASS) -> Path:
-    Decision.of(gate, (Check(rule="auc >= 0.6", threshold=0.6, observed=0.7, verdict=verdict, next_step="Train longer."),)).write(path)
+    Decision.of(
+        gate, (Check(rule="auc >= 0.6", threshold=0.6, observed=0.7, verdict=verdict, next_step="Train longer."),)
+    ).write(path)
     return path
 
 
@@ -36,8 +38,19 @@ def candidate(folder: Path, weights: str = "new") -> Candidate:
     examples = folder / "examples"
     examples.mkdir(parents=True)
     shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
-    Manifest(source="/d/{SPAN}", data="sha256:da7a", spans=(1, 2, 3), wanted_spans=3, split_by="time", rejected=0, shards=(shard,)).write(examples)
-    evaluated, served = decide(folder / "evaluated.json", "evaluate_model"), decide(folder / "served.json", "validate_infra")
+    Manifest(
+        source="/d/{SPAN}",
+        data="sha256:da7a",
+        spans=(1, 2, 3),
+        wanted_spans=3,
+        split_by="time",
+        rejected=0,
+        shards=(shard,),
+    ).write(examples)
+    evaluated, served = (
+        decide(folder / "evaluated.json", "evaluate_model"),
+        decide(folder / "served.json", "validate_infra"),
+    )
     return Candidate(model(folder / "model", weights), evaluated, served, examples)
 
 
@@ -69,9 +82,17 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
     champion = place.registry.champion("m")
     assert (champion.reference, champion.version) == (reference, 2)
     assert champion.digest == digest.of_folder(place.candidate.model / "Format-Serving")
-    assert json.loads(place.pushed.read_text()) == {"name": "m", "version": 2, "path": str(champion.path), "digest": champion.digest}
+    assert json.loads(place.pushed.read_text()) == {
+        "name": "m",
+        "version": 2,
+        "path": str(champion.path),
+        "digest": champion.digest,
+    }
     about = dict(champion.about)
-    assert {gate: said["verdict"] for gate, said in about.pop("decisions").items()} == {"evaluate_model": "pass", "validate_infra": "pass"}
+    assert {gate: said["verdict"] for gate, said in about.pop("decisions").items()} == {
+        "evaluate_model": "pass",
+        "validate_infra": "pass",
+    }
     assert about == {
         "model": "m", "judged_against": place.champion.reference, "submission": "submission-1",
         "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
@@ -204,13 +225,19 @@ def _disk_full(path: str) -> None:
 
 
 @pytest.mark.parametrize(("fault", "ends"), [(_kill, {-signal.SIGKILL}), (_disk_full, {SAID_NO, DONE})])
-def test_a_push_that_dies_at_any_call_leaves_a_champion_and_is_repeated_once(tmp_path: Path, fault: Callable[[str], None], ends: set[int]) -> None:
+def test_a_push_that_dies_at_any_call_leaves_a_champion_and_is_repeated_once(
+    tmp_path: Path, fault: Callable[[str], None], ends: set[int]
+) -> None:
     assert with_fault(Place(tmp_path / "whole").push, -1, fault, tmp_path / "calls") == DONE
     calls = int((tmp_path / "calls").read_text())
     assert calls > 20
     for at in range(1, calls + 1):
         place = Place(tmp_path / str(at))
-        registry, old, new = place.registry, place.champion.digest, digest.of_folder(place.candidate.model / "Format-Serving")
+        registry, old, new = (
+            place.registry,
+            place.champion.digest,
+            digest.of_folder(place.candidate.model / "Format-Serving"),
+        )
         assert with_fault(place.push, at, fault, tmp_path / "calls") in ends, at
         champion = registry.champion("m")
         assert champion is not None

@@ -7,8 +7,8 @@ import pytest
 
 from components.scope_use_case.config import Config
 from components.scope_use_case.logic import scope
-from mlops.core.decision import Decision, Verdict
-from mlops.core.errors import MlopsError
+from core.decision import Decision, Verdict
+from core.errors import MlopsError
 
 COMPLETE: dict[str, Any] = {
     "business_objective": "Tell passengers early that their flight may be late.",
@@ -17,7 +17,11 @@ COMPLETE: dict[str, Any] = {
     "reference": {"baseline": "late rate by carrier and hour", "baseline_value": 0.60, "human_level": "unknown"},
     "resources": {"owner": "operations", "training_minutes": 5, "latency_ms": 20},
     "risks": [{"what": "the weather changes the pattern", "mitigation": "retrain every month"}],
-    "ethics": {"affected": "passengers who plan around it", "personal_data": False, "statement": "No passenger is described by any feature."},
+    "ethics": {
+        "affected": "passengers who plan around it",
+        "personal_data": False,
+        "statement": "No passenger is described by any feature.",
+    },
     "label": "late",
     "task": "binary_classification",
     "metrics": [{"name": "auc", "at_least": 0.62, "why": "walk-forward measurement"}],
@@ -46,6 +50,10 @@ def test_what_is_missing_stops_the_run_and_is_named(tmp_path: Path, change: dict
 
 
 def test_a_bound_that_must_stay_low_may_not_be_looser_than_the_baseline(tmp_path: Path) -> None:
-    loose = {**COMPLETE, "primary_metric": "loss", "metrics": [{"name": "loss", "at_most": 0.7, "why": "walk-forward measurement"}]}
+    loose = {
+        **COMPLETE,
+        "primary_metric": "loss",
+        "metrics": [{"name": "loss", "at_most": 0.7, "why": "walk-forward measurement"}],
+    }
     with pytest.raises(MlopsError, match="loss"):
         scope(Config.model_validate(loose), tmp_path / "decision.json")

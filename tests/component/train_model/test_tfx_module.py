@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from artifacts.examples.manifest import Manifest, Shard
 from components.train_model.config import Config, RunFn
 from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
-from mlops.core import digest
-from mlops.core.errors import TrainingError
-from mlops.core.examples import Manifest, Shard
+from core import digest
+from core.errors import TrainingError
 
-TFX = Path((find_spec("tfx") or pytest.skip("tfx is not installed", allow_module_level=True)).submodule_search_locations[0])  # type: ignore[index]
+TFX = Path(
+    (find_spec("tfx") or pytest.skip("tfx is not installed", allow_module_level=True)).submodule_search_locations[0]
+)  # type: ignore[index]
 DATA = TFX / "components" / "testdata" / "penguin"
 MODULE = TFX / "examples" / "penguin" / "penguin_utils_keras.py"
 
@@ -31,16 +33,32 @@ def _examples(folder: Path) -> Path:
         target.parent.mkdir(parents=True)
         shutil.copyfile(file, target)
         records = sum(1 for _ in tf.data.TFRecordDataset(str(target), "GZIP"))
-        shards.append(Shard(name=str(target.relative_to(folder)), split=split, span=1, records=records, sha256=digest.of_file(target)))
-    Manifest(source="tfx", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)).write(folder)
+        shards.append(
+            Shard(
+                name=str(target.relative_to(folder)),
+                split=split,
+                span=1,
+                records=records,
+                sha256=digest.of_file(target),
+            )
+        )
+    Manifest(
+        source="tfx", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
+    ).write(folder)
     return folder
 
 
 def _run(examples: Path, folder: Path, *, materialize: bool = True) -> Path:
     schema = str(DATA / "schema" / "schema.pbtxt")
-    transform(TransformConfig(materialize=materialize), TransformInputs(str(MODULE), schema, examples), folder / "graph")
+    transform(
+        TransformConfig(materialize=materialize), TransformInputs(str(MODULE), schema, examples), folder / "graph"
+    )
     config = Config(label="species", task="multiclass_classification", run_fn=RunFn(train_steps=60, eval_steps=5))
-    train(config, Inputs(str(MODULE), schema, examples, folder / "graph"), Outputs(folder / "model", lambda *_: None, folder / "pictures.html"))
+    train(
+        config,
+        Inputs(str(MODULE), schema, examples, folder / "graph"),
+        Outputs(folder / "model", lambda *_: None, folder / "pictures.html"),
+    )
     return folder / "model"
 
 

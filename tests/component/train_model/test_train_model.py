@@ -17,8 +17,8 @@ from components.train_model.logic import CHECKPOINT, Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
-from mlops.core.backends.registry import open_registry
-from mlops.core.errors import EmptyDataset, MlopsError, TrainingError
+from core.backends.registry import open_registry
+from core.errors import EmptyDataset, MlopsError, TrainingError
 from tests.written_examples import write_examples
 
 SCHEMA = """
@@ -88,7 +88,9 @@ class World(NamedTuple):
 
     def inputs(self, name: str = "module", module: str = PREPROCESSING + BUILD, **changes: Any) -> Inputs:
         (self.folder / f"{name}.py").write_text(module)
-        return Inputs(str(self.folder / f"{name}.py"), str(self.folder / "schema.pbtxt"), self.examples, self.graph)._replace(**changes)
+        return Inputs(
+            str(self.folder / f"{name}.py"), str(self.folder / "schema.pbtxt"), self.examples, self.graph
+        )._replace(**changes)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     (folder / "schema.pbtxt").write_text(SCHEMA)
     world = World(
-        folder, write_examples(folder / "examples", {"train": _flights(1500), "validation": _flights(300, 1), "eval": _flights(64, 2)}), folder / "graph"
+        folder,
+        write_examples(
+            folder / "examples", {"train": _flights(1500), "validation": _flights(300, 1), "eval": _flights(64, 2)}
+        ),
+        folder / "graph",
     )
     inputs = world.inputs()
     transform(TransformConfig(), TransformInputs(inputs.module, inputs.schema, world.examples), world.graph)
@@ -104,7 +110,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def _config(**changes: Any) -> Config:
-    return Config(**{"label": "late", "task": "binary_classification", "epochs": 3, "batch_size": 100, "read_rows": 400, **changes})
+    return Config(
+        **{
+            "label": "late",
+            "task": "binary_classification",
+            "epochs": 3,
+            "batch_size": 100,
+            "read_rows": 400,
+            **changes,
+        }
+    )
 
 
 def _train(config: Config, inputs: Inputs, model: Path) -> dict[str, float]:
@@ -150,7 +165,9 @@ def test_a_training_leaves_its_model_numbers_and_picture(world: World, trained: 
     ]
 
 
-def test_equal_trainings_give_equal_weights_also_from_disk_and_after_an_interruption(world: World, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_trainings_give_equal_weights_also_from_disk_and_after_an_interruption(
+    world: World, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _train(_config(memory_mib=0), world.inputs(), world.folder / "from-disk")
     _assert_equal(trained, world.folder / "from-disk")
 
@@ -179,12 +196,16 @@ def test_the_exported_model_takes_raw_rows_and_examples_alike(world: World, trai
     missing = {"gust": float("nan"), "gate": -1, "tail": ""}
     dtypes = {"distance": tf.float32, "gust": tf.float32, "gate": tf.int64}
     request = {
-        name: tf.constant([missing[name] if value is None else value for value in rows[name].to_pylist()], dtypes.get(name, tf.string))
+        name: tf.constant(
+            [missing[name] if value is None else value for value in rows[name].to_pylist()], dtypes.get(name, tf.string)
+        )
         for name in rows.column_names
         if name != "late"
     }
     specs = signatures["serving_default"].structured_input_signature[1]
-    assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()} == {name: (value.dtype, [None]) for name, value in request.items()}
+    assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()} == {
+        name: (value.dtype, [None]) for name, value in request.items()
+    }
     raw = signatures["serving_default"](**request)["predictions"].numpy()
     assert (raw.shape, raw.dtype) == ((64, 1), np.float32)
     (shard,) = (world.examples / "Split-eval").glob("*.gz")
@@ -199,13 +220,43 @@ def test_the_exported_model_takes_raw_rows_and_examples_alike(world: World, trai
 ONE_CLASS = {"train": _with_label(_flights(200), [1]), "validation": _flights(50)}
 BAD = {
     "no rows": ({}, {"train": _flights(0), "validation": _flights(50)}, "", (TrainingError, EmptyDataset), "got none"),
-    "no validation": ({}, {"train": _flights(200), "validation": _flights(0)}, "", (TrainingError, EmptyDataset), "validation"),
+    "no validation": (
+        {},
+        {"train": _flights(200), "validation": _flights(0)},
+        "",
+        (TrainingError, EmptyDataset),
+        "validation",
+    ),
     "one class": ({}, ONE_CLASS, "", TrainingError, "at least two classes in the split 'train', got 1 in all 200 rows"),
-    "other labels": ({}, {"train": _with_label(_flights(200), [1, 2]), "validation": _flights(50)}, "", TrainingError, "labels 0 and 1.*got 1, 2"),
-    "diverges": ({"hyperparameters": {"learning_rate": 1e30}}, None, "", TrainingError, "finite loss, got nan after [0-9]+ rows of epoch 1"),
-    "not compiled": ({}, None, "\ndef build_model(t, h):\n    return keras.Sequential([keras.layers.Dense(1)])\n", TrainingError, "compiled keras.Model"),
+    "other labels": (
+        {},
+        {"train": _with_label(_flights(200), [1, 2]), "validation": _flights(50)},
+        "",
+        TrainingError,
+        "labels 0 and 1.*got 1, 2",
+    ),
+    "diverges": (
+        {"hyperparameters": {"learning_rate": 1e30}},
+        None,
+        "",
+        TrainingError,
+        "finite loss, got nan after [0-9]+ rows of epoch 1",
+    ),
+    "not compiled": (
+        {},
+        None,
+        "\ndef build_model(t, h):\n    return keras.Sequential([keras.layers.Dense(1)])\n",
+        TrainingError,
+        "compiled keras.Model",
+    ),
     "unknown feature": ({}, None, BUILD.replace('"gust"', '"gusts"'), TrainingError, "'gusts'.*did you mean 'gust'"),
-    "misspelt": ({}, None, BUILD.replace("build_model", "build_modle"), MlopsError, r"build_model\(\); did you mean 'build_modle'"),
+    "misspelt": (
+        {},
+        None,
+        BUILD.replace("build_model", "build_modle"),
+        MlopsError,
+        r"build_model\(\); did you mean 'build_modle'",
+    ),
     "user's error": ({}, None, "\ndef build_model(t, h):\n    return h['no_such']\n", KeyError, "no_such"),
     "unknown label": ({"label": "lat"}, None, "", MlopsError, "did you mean 'late'"),
 }
@@ -221,7 +272,9 @@ def test_what_cannot_become_a_model_is_named_and_leaves_none(world: World, tmp_p
     assert not (tmp_path / "model" / "Format-Serving").exists()
 
 
-def test_a_warm_start_takes_what_agrees_with_the_champion(world: World, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warm_start_takes_what_agrees_with_the_champion(
+    world: World, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     champion = open_registry(str(tmp_path / "registry")).publish("flights", trained / "Format-Serving", {})
     wider = (PREPROCESSING + BUILD).replace("Dense(8", "Dense(9")
     inputs = world.inputs("wider", wider, champion=champion.reference, registry=str(tmp_path / "registry"))

@@ -13,11 +13,11 @@ import tensorflow_transform as tft
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
+from artifacts.examples.manifest import Manifest, read_schema, record_batches, shards
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from components.transform_features.materialized import FOLDER
-from mlops.core.errors import EmptyDataset, MlopsError
-from mlops.core.examples import Manifest, read_schema, record_batches, shards
+from core.errors import EmptyDataset, MlopsError
 from tests.written_examples import write_examples
 
 SCHEMA = """
@@ -58,7 +58,9 @@ def _flights(rows: int, carriers: str = "ABCD", seed: int = 0) -> pa.Table:
     return pa.table(
         {
             "late": random.integers(0, 2, rows),
-            "carrier": random.choice(list(carriers), rows, p=np.arange(1, len(carriers) + 1) / sum(range(len(carriers) + 1))),
+            "carrier": random.choice(
+                list(carriers), rows, p=np.arange(1, len(carriers) + 1) / sum(range(len(carriers) + 1))
+            ),
             "distance": random.gamma(2, 300, rows).astype("float32"),
             "hour": random.integers(5, 24, rows),
             "gust": pa.array(gust, mask=random.random(rows) < 0.4),
@@ -68,7 +70,9 @@ def _flights(rows: int, carriers: str = "ABCD", seed: int = 0) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_examples(tmp_path_factory.mktemp("examples"), {"train": _flights(600), "eval": _flights(100, "AE", seed=1)})
+    return write_examples(
+        tmp_path_factory.mktemp("examples"), {"train": _flights(600), "eval": _flights(100, "AE", seed=1)}
+    )
 
 
 def _inputs(folder: Path, examples: Path, module: str) -> Inputs:
@@ -79,7 +83,11 @@ def _inputs(folder: Path, examples: Path, module: str) -> Inputs:
 
 def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
     schema = read_schema(inputs.schema)
-    adapter = TensorAdapter(TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["test"], schema=schema).TensorAdapterConfig())
+    adapter = TensorAdapter(
+        TFExampleBeamRecord(
+            physical_format="inmem", telemetry_descriptors=["test"], schema=schema
+        ).TensorAdapterConfig()
+    )
     (batch,) = record_batches(inputs.examples, split, schema)
     layer = tft.TFTransformOutput(str(graph)).transform_features_layer()
     return {name: value.numpy() for name, value in layer(adapter.ToBatchTensors(batch)).items()}
@@ -93,17 +101,29 @@ def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> No
     ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
     assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
     assert ours.raw_metadata.schema == beams.raw_metadata.schema
-    assert sorted(path.name for path in (tmp_path / "in_process").iterdir()) == ["metadata", "transform_fn", "transformed_metadata"]
+    assert sorted(path.name for path in (tmp_path / "in_process").iterdir()) == [
+        "metadata",
+        "transform_fn",
+        "transformed_metadata",
+    ]
     for name in ("top", "frequent", "hours", "weighted"):
-        assert Path(ours.vocabulary_file_by_name(name)).read_bytes() == Path(beams.vocabulary_file_by_name(name)).read_bytes(), name
+        assert (
+            Path(ours.vocabulary_file_by_name(name)).read_bytes()
+            == Path(beams.vocabulary_file_by_name(name)).read_bytes()
+        ), name
     for split in ("train", "eval"):
-        here, there = _transformed(tmp_path / "in_process", inputs, split), _transformed(tmp_path / "beam", inputs, split)
+        here, there = (
+            _transformed(tmp_path / "in_process", inputs, split),
+            _transformed(tmp_path / "beam", inputs, split),
+        )
         assert here.keys() == there.keys()
         for name in here:
             np.testing.assert_allclose(here[name], there[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def test_an_analyzer_that_only_beam_can_run_goes_to_beam(tmp_path: Path, examples: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_analyzer_that_only_beam_can_run_goes_to_beam(
+    tmp_path: Path, examples: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     module = """
 import tensorflow_transform as tft
 
@@ -150,6 +170,8 @@ def test_no_rows_to_analyze_is_an_error(tmp_path: Path) -> None:
         ("import no_such_package\n", ModuleNotFoundError, "no_such_package"),
     ],
 )
-def test_errors_name_the_nearest_function_or_are_the_users_own(tmp_path: Path, examples: Path, module: str, error: type[Exception], named: str) -> None:
+def test_errors_name_the_nearest_function_or_are_the_users_own(
+    tmp_path: Path, examples: Path, module: str, error: type[Exception], named: str
+) -> None:
     with pytest.raises(error, match=named):
         transform(Config(), _inputs(tmp_path, examples, module), tmp_path / "graph")

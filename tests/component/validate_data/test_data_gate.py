@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.examples.manifest import shards
+from artifacts.schema.schema_file import SchemaFile
 from components.compute_statistics.config import Config as StatisticsConfig
 from components.compute_statistics.logic import compute
 from components.ingest_examples.config import Config as IngestConfig
@@ -20,11 +22,9 @@ from components.ingest_examples.logic import Source, ingest
 from components.validate_data.config import Config
 from components.validate_data.logic import Outputs, validate
 from components.validate_data.proposal import propose
-from components.validate_data.schema_file import SchemaFile
-from mlops.core import digest
-from mlops.core.decision import Decision, Verdict
-from mlops.core.errors import CorruptArtifact, DataError, SchemaError
-from mlops.core.examples import shards
+from core import digest
+from core.decision import Decision, Verdict
+from core.errors import CorruptArtifact, DataError, SchemaError
 
 SCHEMA = """\
 feature {
@@ -68,8 +68,15 @@ ROWS = 600
 
 def rows(seed: int, count: int = ROWS) -> Columns:
     random = np.random.default_rng(seed)
-    temp = [None if gone else float(value) for value, gone in zip(random.normal(50, 10, count), random.random(count) < 0.05, strict=True)]
-    return {"late": random.integers(0, 2, count), "carrier": random.choice(["AA", "UA"], count), "temp": pa.array(temp, pa.float32())}
+    temp = [
+        None if gone else float(value)
+        for value, gone in zip(random.normal(50, 10, count), random.random(count) < 0.05, strict=True)
+    ]
+    return {
+        "late": random.integers(0, 2, count),
+        "carrier": random.choice(["AA", "UA"], count),
+        "temp": pa.array(temp, pa.float32()),
+    }
 
 
 class Gate:
@@ -86,11 +93,21 @@ class Gate:
             (self.root / f"span-{span}").mkdir(exist_ok=True)
             pq.write_table(pa.table(columns), self.root / f"span-{span}" / "rows.parquet")
         config = IngestConfig.model_validate(
-            {"format": "parquet", "window": len(self.spans) - 1 or 1, "split": {"by": "time" if len(self.spans) > 1 else "hash"}}
+            {
+                "format": "parquet",
+                "window": len(self.spans) - 1 or 1,
+                "split": {"by": "time" if len(self.spans) > 1 else "hash"},
+            }
         )
         source = Source(str(self.root / "span-{SPAN}" / "rows.parquet"), max(self.spans), "")
         ingest(config, source, str(self.schema), self.root / "examples")
-        compute(StatisticsConfig.model_validate(settings), self.root / "examples", str(self.schema), self.root / "statistics", self.root / "data.html")
+        compute(
+            StatisticsConfig.model_validate(settings),
+            self.root / "examples",
+            str(self.schema),
+            self.root / "statistics",
+            self.root / "data.html",
+        )
         return self.root / "statistics"
 
     def decide(self, statistics: Path | None = None, **settings: object) -> Decision:
@@ -112,7 +129,12 @@ def test_good_data_opens_the_gate_and_leaves_evidence(gate: Gate) -> None:
     decision = gate.decide()
     assert decision.is_open
     assert gate.decision == decision
-    assert {path.parent.name for path in (gate.root / "anomalies").glob("*/SchemaDiff.pb")} == {"Split-train", "Split-validation", "Split-eval", "Span-2"}
+    assert {path.parent.name for path in (gate.root / "anomalies").glob("*/SchemaDiff.pb")} == {
+        "Split-train",
+        "Split-validation",
+        "Split-eval",
+        "Span-2",
+    }
     assert "temp: drift from Span-1 to Span-2" in (gate.root / "gate.html").read_text()
     assert 'role="img"' in (gate.root / "data.html").read_text()
 
@@ -129,7 +151,12 @@ def _drop(name: str) -> Callable[[Gate], None]:
 
 
 def _temps(change: Callable[[float], float | None]) -> Callable[[Gate], None]:
-    return _change("temp", lambda columns: pa.array([None if value is None else change(value) for value in columns["temp"].to_pylist()], pa.float32()))
+    return _change(
+        "temp",
+        lambda columns: pa.array(
+            [None if value is None else change(value) for value in columns["temp"].to_pylist()], pa.float32()
+        ),
+    )
 
 
 def _schema(old: str, new: str) -> Callable[[Gate], None]:
@@ -141,30 +168,85 @@ def _schema(old: str, new: str) -> Callable[[Gate], None]:
 
 
 FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
-    "missing column": (_drop("temp"), SchemaError, "completely missing", "bring temp back into the feed, or take the feature out at schema.pbtxt:21"),
+    "missing column": (
+        _drop("temp"),
+        SchemaError,
+        "completely missing",
+        "bring temp back into the feed, or take the feature out at schema.pbtxt:21",
+    ),
     "missing label": (_drop("late"), SchemaError, "the label late has more than one value: got 0", "bring late back"),
-    "new column": (_change("delay", lambda _: np.arange(ROWS)), SchemaError, "New column", "take delay out of the feed"),
-    "integers for decimals": (_change("temp", lambda _: np.arange(ROWS) % 60), SchemaError, "FLOAT but got INT", "change `type` at schema.pbtxt:22"),
-    "text for decimals": (_change("temp", lambda _: ["50.5"] * ROWS), SchemaError, "FLOAT but got STRING", "write temp as FLOAT again"),
+    "new column": (
+        _change("delay", lambda _: np.arange(ROWS)),
+        SchemaError,
+        "New column",
+        "take delay out of the feed",
+    ),
+    "integers for decimals": (
+        _change("temp", lambda _: np.arange(ROWS) % 60),
+        SchemaError,
+        "FLOAT but got INT",
+        "change `type` at schema.pbtxt:22",
+    ),
+    "text for decimals": (
+        _change("temp", lambda _: ["50.5"] * ROWS),
+        SchemaError,
+        "FLOAT but got STRING",
+        "write temp as FLOAT again",
+    ),
     "unseen category beyond tolerance": (
         _change("carrier", lambda columns: np.where(np.arange(ROWS) % 20 == 0, "ZZ", columns["carrier"])),
         SchemaError,
         "ZZ (~5%)",
         "add them at schema.pbtxt:30, or set how many may be unknown by `distribution_constraints { min_domain_mass }` at schema.pbtxt:16",
     ),
-    "one NaN": (_change("temp", lambda _: pa.array([float("nan")] + [50.0] * (ROWS - 1), pa.float32())), SchemaError, "NaN", "schema.pbtxt:25 forbids"),
-    "one infinity": (_change("temp", lambda _: pa.array([float("inf")] + [50.0] * (ROWS - 1), pa.float32())), SchemaError, "Inf", "schema.pbtxt:25"),
-    "nearly all missing": (_temps(lambda value: value if value > 66 else None), SchemaError, "minimum fraction = 0.8", "lower presence at schema.pbtxt:23"),
+    "one NaN": (
+        _change("temp", lambda _: pa.array([float("nan")] + [50.0] * (ROWS - 1), pa.float32())),
+        SchemaError,
+        "NaN",
+        "schema.pbtxt:25 forbids",
+    ),
+    "one infinity": (
+        _change("temp", lambda _: pa.array([float("inf")] + [50.0] * (ROWS - 1), pa.float32())),
+        SchemaError,
+        "Inf",
+        "schema.pbtxt:25",
+    ),
+    "nearly all missing": (
+        _temps(lambda value: value if value > 66 else None),
+        SchemaError,
+        "minimum fraction = 0.8",
+        "lower presence at schema.pbtxt:23",
+    ),
     "one gap in a required feature": (
         _change("carrier", lambda _: ["AA", "UA"] * 299 + ["UA", None]),
         SchemaError,
         "not always present",
         "fill the gaps of carrier",
     ),
-    "out of range": (_change("late", lambda columns: np.where(np.arange(ROWS) == 0, 2, columns["late"])), SchemaError, "large value: 2", "widen min and max"),
-    "two values in one row": (_change("temp", lambda _: [[1.0, 2.0]] * ROWS), SchemaError, "more values", "schema.pbtxt:24"),
-    "drifted month": (_temps(lambda value: value + 40), DataError, "temp: drift from Span-1 to Span-2 <= 0.2", "raise the bound at schema.pbtxt:26"),
-    "drifted category": (_change("carrier", lambda _: ["AA"] * ROWS), DataError, "carrier: drift", "set validate_data.on_drift: continue"),
+    "out of range": (
+        _change("late", lambda columns: np.where(np.arange(ROWS) == 0, 2, columns["late"])),
+        SchemaError,
+        "large value: 2",
+        "widen min and max",
+    ),
+    "two values in one row": (
+        _change("temp", lambda _: [[1.0, 2.0]] * ROWS),
+        SchemaError,
+        "more values",
+        "schema.pbtxt:24",
+    ),
+    "drifted month": (
+        _temps(lambda value: value + 40),
+        DataError,
+        "temp: drift from Span-1 to Span-2 <= 0.2",
+        "raise the bound at schema.pbtxt:26",
+    ),
+    "drifted category": (
+        _change("carrier", lambda _: ["AA"] * ROWS),
+        DataError,
+        "carrier: drift",
+        "set validate_data.on_drift: continue",
+    ),
     "labels all one class": (
         _change("late", lambda _: np.ones(ROWS, int)),
         DataError,
@@ -177,7 +259,12 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         "temp is a number whose drift_comparator has an infinity_norm",
         "schema.pbtxt:26",
     ),
-    "a schema without presence": (_schema("  presence { min_fraction: 0.8 min_count: 1 }\n", ""), SchemaError, "temp may be missing", "at schema.pbtxt:21"),
+    "a schema without presence": (
+        _schema("  presence { min_fraction: 0.8 min_count: 1 }\n", ""),
+        SchemaError,
+        "temp may be missing",
+        "at schema.pbtxt:21",
+    ),
     "a schema that allows NaN": (_schema("disallow_nan: true ", ""), SchemaError, "temp may be NaN", "schema.pbtxt:25"),
     "a schema without drift": (
         _schema("  drift_comparator { infinity_norm { threshold: 0.3 } }\n", ""),
@@ -191,7 +278,12 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         "carrier has no drift_comparator",
         "schema.pbtxt:17",
     ),
-    "a schema with nothing in it": (lambda gate: None, SchemaError, "the schema has no feature", "mlops schema propose"),
+    "a schema with nothing in it": (
+        lambda gate: None,
+        SchemaError,
+        "the schema has no feature",
+        "mlops schema propose",
+    ),
 }
 
 
@@ -239,7 +331,9 @@ def test_no_data_and_no_baseline_close_the_gate(gate: Gate, empty: str) -> None:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     statistics = gate.statistics()
-    nothing = statistics_pb2.DatasetFeatureStatisticsList(datasets=[statistics_pb2.DatasetFeatureStatistics(num_examples=0)])
+    nothing = statistics_pb2.DatasetFeatureStatisticsList(
+        datasets=[statistics_pb2.DatasetFeatureStatistics(num_examples=0)]
+    )
     (statistics / empty / "FeatureStats.pb").write_bytes(nothing.SerializeToString())
     with pytest.raises(DataError, match=rf"{empty} has at least 20 rows.*got 0"):
         gate.decide(statistics)
@@ -282,7 +376,9 @@ def test_serving_data_is_held_against_training_data(gate: Gate) -> None:
     (gate.root / "log").mkdir()
     asked = rows(3)
     del asked["late"]
-    assert gate.decide(gate.statistics(serving=_serving(gate, asked))).is_open, "the label is not asked of the server's data"
+    assert gate.decide(gate.statistics(serving=_serving(gate, asked))).is_open, (
+        "the label is not asked of the server's data"
+    )
     asked["carrier"] = ["AA"] * ROWS
     statistics = gate.statistics(serving=_serving(gate, asked))
     with pytest.raises(DataError, match=r"carrier: skew from Serving to Split-train <= 0.2"):

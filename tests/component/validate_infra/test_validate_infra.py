@@ -15,7 +15,7 @@ import pytest
 
 from components.validate_infra.config import Config
 from components.validate_infra.logic import Row, Seen, judge, validate
-from mlops.core.decision import Check, Decision, Verdict
+from core.decision import Check, Decision, Verdict
 
 ROWS: list[dict[str, Any]] = [
     {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9},
@@ -68,14 +68,32 @@ def test_a_good_model_opens_the_gate(model: Path, tmp_path: Path) -> None:
 
 def good() -> Seen:
     answers = tuple([[probability(row)]] for row in ROWS)
-    return Seen(startup_seconds=1.0, singles=answers, batch=[answer[0] for answer in answers], bare=[[0.5]], latencies_ms=(1.0, 2.0, 900.0))
+    return Seen(
+        startup_seconds=1.0,
+        singles=answers,
+        batch=[answer[0] for answer in answers],
+        bare=[[0.5]],
+        latencies_ms=(1.0, 2.0, 900.0),
+    )
 
 
 ODD: list[tuple[str, dict[str, Any], str, Verdict, str]] = [
     ("late start", {"startup_seconds": 121.0}, "start-up", Verdict.FAIL, "vocabularies"),
     ("slow", {"latencies_ms": (2001.0, 2002.0, 1.0)}, "median latency", Verdict.FAIL, "median_latency_ms"),
-    ("another number", {"singles": (good().singles[0], [[0.5]], good().singles[2])}, "largest difference", Verdict.FAIL, "Row 1 of parity.jsonl"),
-    ("another number in a batch", {"batch": [*good().batch[:2], [0.5]]}, "largest difference", Verdict.FAIL, "transform"),
+    (
+        "another number",
+        {"singles": (good().singles[0], [[0.5]], good().singles[2])},
+        "largest difference",
+        Verdict.FAIL,
+        "Row 1 of parity.jsonl",
+    ),
+    (
+        "another number in a batch",
+        {"batch": [*good().batch[:2], [0.5]]},
+        "largest difference",
+        Verdict.FAIL,
+        "transform",
+    ),
     (
         "a row refused",
         {"singles": ("status 400: instances[0].hour: ..", *good().singles[1:])},
@@ -87,19 +105,37 @@ ODD: list[tuple[str, dict[str, Any], str, Verdict, str]] = [
     ("batch too short", {"batch": good().batch[:1]}, "largest difference", Verdict.UNDECIDED, ""),
     ("no number", {"singles": ([[math.nan]], *good().singles[1:])}, "real rows", Verdict.FAIL, "row 0"),
     ("true is no number", {"singles": ([[True]], *good().singles[1:])}, "real rows", Verdict.FAIL, "row 0"),
-    ("two numbers for one", {"singles": ([[0.1, 0.2, 0.7]], *good().singles[1:])}, "largest difference", Verdict.UNDECIDED, ""),
-    ("missing features refused", {"bare": "status 400: instances[0]: missing feature 'temp'"}, "without its optional", Verdict.FAIL, "filled in by its graph"),
+    (
+        "two numbers for one",
+        {"singles": ([[0.1, 0.2, 0.7]], *good().singles[1:])},
+        "largest difference",
+        Verdict.UNDECIDED,
+        "",
+    ),
+    (
+        "missing features refused",
+        {"bare": "status 400: instances[0]: missing feature 'temp'"},
+        "without its optional",
+        Verdict.FAIL,
+        "filled in by its graph",
+    ),
 ]
 
 
-@pytest.mark.parametrize("answer", [[[0.25, 0.75]], [0.75], [{"scores": [0.25, 0.75], "classes": ["0", "1"]}], [{"p": [0.75], "name": "x"}]])
+@pytest.mark.parametrize(
+    "answer", [[[0.25, 0.75]], [0.75], [{"scores": [0.25, 0.75], "classes": ["0", "1"]}], [{"p": [0.75], "name": "x"}]]
+)
 def test_the_prediction_is_found_among_what_a_model_made_elsewhere_answers(answer: Any) -> None:
     seen = Seen(startup_seconds=1.0, singles=(answer,), batch=answer, bare=None, latencies_ms=(1.0,))
     assert Decision.of("validate_infra", judge(CONFIG, [Row({"x": 1.0}, [0.75])], seen)).is_open
 
 
-@pytest.mark.parametrize(("change", "words", "verdict", "next_step"), [row[1:] for row in ODD], ids=[row[0] for row in ODD])
-def test_each_shortcoming_closes_it_by_its_own_check(change: dict[str, Any], words: str, verdict: Verdict, next_step: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "words", "verdict", "next_step"), [row[1:] for row in ODD], ids=[row[0] for row in ODD]
+)
+def test_each_shortcoming_closes_it_by_its_own_check(
+    change: dict[str, Any], words: str, verdict: Verdict, next_step: str
+) -> None:
     rows = [Row(row, [probability(row)]) for row in ROWS]
     assert Decision.of("validate_infra", judge(CONFIG, rows, good())).is_open
     decision = Decision.of("validate_infra", judge(CONFIG, rows, replace(good(), **change)))
@@ -124,7 +160,9 @@ def break_features(folder: Path) -> None:
     (folder / "assets.extra" / "features.json").write_text('{"features": [{"name": "hour"}]}')
 
 
-@pytest.mark.parametrize(("damage", "words"), [(drop_everything, "found no saved_model.pb"), (break_features, "features.json")])
+@pytest.mark.parametrize(
+    ("damage", "words"), [(drop_everything, "found no saved_model.pb"), (break_features, "features.json")]
+)
 def test_a_model_that_is_not_there_closes_it(model: Path, tmp_path: Path, damage: Any, words: str) -> None:
     copy = shutil.copytree(model, tmp_path / "model")
     damage(copy / "Format-Serving")
@@ -180,7 +218,7 @@ import json, sys, time, tensorflow
 from pathlib import Path
 from components.validate_infra.config import Config
 from components.validate_infra.logic import validate
-from mlops.serving import candidate
+from serving import candidate
 
 assert candidate._may_fork()
 candidate.CandidateServer._spawn = None
@@ -211,7 +249,9 @@ def forked(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[
     (folder / "tfx" / "parity.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     cases = ("good", "graph", "variables", "tfx", "hangs")
     limits = {str(folder / case): 2 if case == "hangs" else 60 for case in cases}
-    ran = subprocess.run([sys.executable, "-c", FORKED, json.dumps(limits)], capture_output=True, text=True, timeout=180, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKED, json.dumps(limits)], capture_output=True, text=True, timeout=180, check=False
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     seconds = dict(zip(cases, map(float, re.findall(r"(?m)^seconds (.*)$", ran.stdout)), strict=True))
     return {case: Decision.read(folder / case / "decision.json") for case in cases}, seconds
@@ -238,7 +278,9 @@ def test_a_model_of_a_tfx_module_is_sent_tf_examples(forked: tuple[dict[str, Dec
         ("hangs", "the model was not loaded within 2 s; the server's log ends with"),
     ],
 )
-def test_a_model_that_cannot_answer_closes_it(forked: tuple[dict[str, Decision], dict[str, float]], case: str, words: str) -> None:
+def test_a_model_that_cannot_answer_closes_it(
+    forked: tuple[dict[str, Decision], dict[str, float]], case: str, words: str
+) -> None:
     decision = forked[0][case]
     assert decision.verdict is Verdict.FAIL
     assert words in decision.next_step

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.core.backends.metadata import ArtifactFacts, LineageError, RunFacts, TaskFacts, open_metadata, release
+from core.backends.metadata import ArtifactFacts, LineageError, RunFacts, TaskFacts, open_metadata, release
 
 START = datetime(2013, 4, 1, tzinfo=UTC)
 
@@ -23,7 +23,15 @@ VERSION = release("m", 3, "sha256:saved", "/store/models/m/3")
 
 def task(name: str, inputs: dict[str, ArtifactFacts], outputs: dict[str, ArtifactFacts], **changes: Any) -> TaskFacts:
     component = Path(name).name.replace("-", "_")
-    facts = TaskFacts(name, component, "SUCCEEDED", execution=f"x-{name}", started=START, seconds=1.5, parameters={"config": {"a": 1.0}})
+    facts = TaskFacts(
+        name,
+        component,
+        "SUCCEEDED",
+        execution=f"x-{name}",
+        started=START,
+        seconds=1.5,
+        parameters={"config": {"a": 1.0}},
+    )
     return replace(facts, inputs=inputs, outputs=outputs, **changes)
 
 
@@ -40,12 +48,24 @@ def rows(path: Path) -> dict[str, list]:
     import sqlite3
 
     with sqlite3.connect(path) as store:
-        tables = ["Artifact", "Execution", "Context", "Event", "Association", "Attribution", "ExecutionProperty", "ContextProperty"]
+        tables = [
+            "Artifact",
+            "Execution",
+            "Context",
+            "Event",
+            "Association",
+            "Attribution",
+            "ExecutionProperty",
+            "ContextProperty",
+        ]
         return {table: store.execute(f"select * from {table}").fetchall() for table in tables}
 
 
 def without_times(tables: dict[str, list]) -> dict[str, list]:
-    return {table: [tuple(value for value in row if not (isinstance(value, int) and value > 10**11)) for row in found] for table, found in tables.items()}
+    return {
+        table: [tuple(value for value in row if not (isinstance(value, int) and value > 10**11)) for row in found]
+        for table, found in tables.items()
+    }
 
 
 def test_a_version_is_traced_back_to_run_tasks_code_data_and_parameters(tmp_path: Path) -> None:
@@ -88,10 +108,18 @@ def test_what_was_answered_from_the_cache_is_the_artifact_of_the_first_run(tmp_p
     metadata.record(cached)
     assert len(rows(tmp_path / "metadata.sqlite")["Artifact"]) == 4
     assert metadata.lineage("m", 3, "sha256:saved").run.run_id == "run-1"
-    partly = (TASKS[0], *(replace(one, cached=False) for one in TASKS[1:3]), replace(TASKS[3], outputs={"version": release("m", 4, "sha256:s4", "/4")}))
+    partly = (
+        TASKS[0],
+        *(replace(one, cached=False) for one in TASKS[1:3]),
+        replace(TASKS[3], outputs={"version": release("m", 4, "sha256:s4", "/4")}),
+    )
     metadata.record(replace(RUN, run_id="run-3", tasks=(replace(partly[0], cached=True), *partly[1:])))
     lineage = metadata.lineage("m", 4, "sha256:s4")
-    assert [(one.name, one.cached) for one in lineage.run.tasks] == [("ingest-examples", True), ("train-model", False), ("condition-1/push-model", False)]
+    assert [(one.name, one.cached) for one in lineage.run.tasks] == [
+        ("ingest-examples", True),
+        ("train-model", False),
+        ("condition-1/push-model", False),
+    ]
 
 
 def test_a_store_that_another_program_keeps_locked_is_waited_for(tmp_path: Path) -> None:

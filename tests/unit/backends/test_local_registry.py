@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.core import digest
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.backends.registry import Pointer, open_registry
-from mlops.core.errors import CorruptArtifact, MlopsError, RegistryError
+from core import digest
+from core.backends.local_registry import LocalRegistry
+from core.backends.registry import Pointer, open_registry
+from core.errors import CorruptArtifact, MlopsError, RegistryError
 
 FROZEN = datetime(2013, 11, 3, 1, 30, tzinfo=UTC)
 
@@ -33,11 +33,18 @@ def registry(tmp_path: Path) -> LocalRegistry:
     return LocalRegistry(tmp_path / "models", clock=lambda: FROZEN)
 
 
-def test_a_published_model_lies_as_tensorflow_serving_reads_it_and_says_where_it_comes_from(registry: LocalRegistry, tmp_path: Path) -> None:
+def test_a_published_model_lies_as_tensorflow_serving_reads_it_and_says_where_it_comes_from(
+    registry: LocalRegistry, tmp_path: Path
+) -> None:
     source = model(tmp_path / "m")
     version = registry.publish("flight_delay", source, {"spans": [1, 2, 3]})
     assert version.path == tmp_path / "models" / "flight_delay" / "1"
-    assert sorted(path.name for path in version.path.iterdir()) == ["assets.extra", "manifest.json", "saved_model.pb", "variables"]
+    assert sorted(path.name for path in version.path.iterdir()) == [
+        "assets.extra",
+        "manifest.json",
+        "saved_model.pb",
+        "variables",
+    ]
     assert version.digest == digest.of_folder(source)
     assert (version.about, version.created) == ({"spans": [1, 2, 3]}, "2013-11-03T01:30:00+00:00")
     assert registry.names() == ["flight_delay"]
@@ -61,7 +68,9 @@ def test_a_deleted_number_never_comes_back(registry: LocalRegistry, tmp_path: Pa
     assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 3
 
 
-@pytest.mark.parametrize("name", ["007", "-1", "٣", "1_0", " 7", "7 ", "+7", "0", "1.0", "9223372036854775808", ".staging-7"])
+@pytest.mark.parametrize(
+    "name", ["007", "-1", "٣", "1_0", " 7", "7 ", "+7", "0", "1.0", "9223372036854775808", ".staging-7"]
+)
 def test_what_is_no_version_is_not_read_as_one(registry: LocalRegistry, tmp_path: Path, name: str) -> None:
     first = registry.publish("m", model(tmp_path / "a"), {})
     shutil.copytree(first.path, first.path.parent / name)
@@ -94,7 +103,9 @@ FILES = ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets.ex
 
 @pytest.mark.parametrize("damage", [_remove, _flip, _truncate])
 @pytest.mark.parametrize("name", FILES)
-def test_a_version_that_is_not_whole_is_never_handed_out(registry: LocalRegistry, tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
+def test_a_version_that_is_not_whole_is_never_handed_out(
+    registry: LocalRegistry, tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
     first = registry.publish("m", model(tmp_path / "a", "a"), {})
     registry.promote("m", 1)
     second = registry.publish("m", model(tmp_path / "b", "b"), {})
@@ -161,7 +172,9 @@ def test_the_pointer_moves_only_from_where_it_was_seen(registry: LocalRegistry, 
     assert registry.champion("m") == second
 
 
-def test_what_was_rolled_back_stays_withdrawn_until_somebody_puts_it_back(registry: LocalRegistry, tmp_path: Path) -> None:
+def test_what_was_rolled_back_stays_withdrawn_until_somebody_puts_it_back(
+    registry: LocalRegistry, tmp_path: Path
+) -> None:
     first, second = (registry.publish("m", model(tmp_path / text, text), {}) for text in "ab")
     registry.promote("m", 1)
     registry.promote("m", 2)
@@ -184,9 +197,16 @@ def test_a_reference_names_a_version_by_number_and_content(registry: LocalRegist
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("{", "pointer"), ("[]", "pointer"), ("{}", "pointer"), ('{"champion": {"version": "../1", "digest": "x"}, "previous": []}', "such as 3@sha256")],
+    [
+        ("{", "pointer"),
+        ("[]", "pointer"),
+        ("{}", "pointer"),
+        ('{"champion": {"version": "../1", "digest": "x"}, "previous": []}', "such as 3@sha256"),
+    ],
 )
-def test_a_broken_pointer_is_an_error_and_not_no_champion(registry: LocalRegistry, tmp_path: Path, content: str, says: str) -> None:
+def test_a_broken_pointer_is_an_error_and_not_no_champion(
+    registry: LocalRegistry, tmp_path: Path, content: str, says: str
+) -> None:
     registry.promote("m", registry.publish("m", model(tmp_path / "a"), {}).version)
     (tmp_path / "models" / "m" / "champion.json").write_text(content)
     with pytest.raises(CorruptArtifact, match=says):
@@ -233,7 +253,9 @@ def test_processes_that_push_at_the_same_time_get_a_version_each(registry: Local
     assert registry.problems("m") == []
 
 
-def test_nothing_is_renamed_before_it_is_on_the_disk(registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_renamed_before_it_is_on_the_disk(
+    registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a power cut can take is only what was never acknowledged."""
     synced: set[str] = set()
     fsync, rename = os.fsync, os.rename
@@ -273,7 +295,9 @@ def test_a_folder_that_refuses_writing_is_named_with_its_mode() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-def test_an_error_of_the_disk_names_the_path(registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_an_error_of_the_disk_names_the_path(
+    registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     source = model(tmp_path / "a")
 
     def fail(path: Path, mode: int = 0o777) -> None:

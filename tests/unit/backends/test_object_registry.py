@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from mlops.core import digest, objects
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.backends.object_registry import ObjectRegistry
-from mlops.core.backends.registry import find, open_registry
-from mlops.core.errors import CorruptArtifact, MlopsError, RegistryError, StoreError, UsageError
+from core import digest, objects
+from core.backends.local_registry import LocalRegistry
+from core.backends.object_registry import ObjectRegistry
+from core.backends.registry import find, open_registry
+from core.errors import CorruptArtifact, MlopsError, RegistryError, StoreError, UsageError
 from tests.object_store import Calls
 from tests.unit.backends.test_local_registry import model
 
@@ -39,7 +39,9 @@ def _state(registry: ObjectRegistry) -> Any:
     return [(version.version, version.digest) for version in registry.versions("m")], str(champion or "")
 
 
-def test_a_published_version_comes_down_as_a_version_of_a_local_registry(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_published_version_comes_down_as_a_version_of_a_local_registry(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     source = model(tmp_path / "m")
     version = registry.publish("flight_delay", source, {"spans": [1, 2, 3], "rate": 0.25})
     assert version.path == tmp_path / "cache" / "flight_delay" / "1"
@@ -56,9 +58,14 @@ def test_a_published_version_comes_down_as_a_version_of_a_local_registry(registr
     }  # fmt: skip
 
 
-def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(
+    registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
-    other, version = registry.publish("a", model(tmp_path / "a", "a"), {}), registry.publish("b", model(tmp_path / "b", "b"), {})
+    other, version = (
+        registry.publish("a", model(tmp_path / "a", "a"), {}),
+        registry.publish("b", model(tmp_path / "b", "b"), {}),
+    )
     opened = open_registry(registry.root, tmp_path / "other")
     assert opened.get("b", 1).path == tmp_path / "other" / "b" / "1"
     assert find(registry.root, version.reference).digest == version.digest
@@ -80,7 +87,9 @@ def test_the_same_model_again_is_the_version_it_has(registry: ObjectRegistry, tm
     assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 2
 
 
-def test_a_deleted_number_never_comes_back_not_even_for_the_same_model(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_deleted_number_never_comes_back_not_even_for_the_same_model(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     registry.publish("m", model(tmp_path / "a", "a"), {})
     second = registry.publish("m", model(tmp_path / "b", "b"), {})
     for entry in objects.below(second.address):
@@ -121,7 +130,9 @@ FILES = ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets.ex
 
 @pytest.mark.parametrize("damage", [_remove, _flip, _truncate])
 @pytest.mark.parametrize("name", FILES)
-def test_a_version_that_is_not_whole_is_never_handed_out(registry: ObjectRegistry, tmp_path: Path, name: str, damage: Callable[[str], None]) -> None:
+def test_a_version_that_is_not_whole_is_never_handed_out(
+    registry: ObjectRegistry, tmp_path: Path, name: str, damage: Callable[[str], None]
+) -> None:
     first = registry.publish("m", model(tmp_path / "a", "a"), {})
     registry.promote("m", 1)
     second = registry.publish("m", model(tmp_path / "b", "b"), {})
@@ -129,7 +140,12 @@ def test_a_version_that_is_not_whole_is_never_handed_out(registry: ObjectRegistr
     damage(f"{second.address}/{name}")
     away = elsewhere(registry, tmp_path / "other")
     gone = (damage, name) == (_remove, "manifest.json")  # a folder without a manifest was never published
-    for refused in (lambda: away.get("m", 2), lambda: away.verify(second), lambda: away.champion("m"), lambda: away.promote("m", 2)):
+    for refused in (
+        lambda: away.get("m", 2),
+        lambda: away.verify(second),
+        lambda: away.champion("m"),
+        lambda: away.promote("m", 2),
+    ):
         with pytest.raises(RegistryError if gone else CorruptArtifact):
             refused()
     assert not (tmp_path / "other" / "m" / "2").exists()
@@ -156,7 +172,7 @@ def test_a_broken_copy_is_brought_again_and_a_whole_one_is_not(registry: ObjectR
 
 
 def test_a_manifest_cannot_name_a_file_outside_its_folder(registry: ObjectRegistry, tmp_path: Path) -> None:
-    from mlops.core.backends.manifest import Manifest
+    from core.backends.manifest import Manifest
 
     version = registry.publish("m", model(tmp_path / "a"), {})
     for name in ("../../../evil", "/evil", "a//b", "./saved_model.pb"):
@@ -201,8 +217,12 @@ def test_the_pointer_moves_only_from_where_it_was_seen(registry: ObjectRegistry,
     assert registry.champion("m") == second
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"champion": {"version": "../1", "digest": "x"}, "previous": []}'])
-def test_a_broken_pointer_is_an_error_and_not_no_champion(registry: ObjectRegistry, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"{}", b'{"champion": {"version": "../1", "digest": "x"}, "previous": []}']
+)
+def test_a_broken_pointer_is_an_error_and_not_no_champion(
+    registry: ObjectRegistry, tmp_path: Path, content: bytes
+) -> None:
     registry.promote("m", registry.publish("m", model(tmp_path / "a"), {}).version)
     objects.write(f"{registry.root}/m/.champion/{2:020d}.json", content)
     with pytest.raises(CorruptArtifact, match="wanted a pointer"):
@@ -241,7 +261,9 @@ def _push(registry: ObjectRegistry, source: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(bucket: str, tmp_path: Path, answered: bool) -> None:
+def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(
+    bucket: str, tmp_path: Path, answered: bool
+) -> None:
     """Every call to the store is the one that fails once, before or after the store did what it was asked."""
     old, new = _small(tmp_path / "old"), _small(tmp_path / "new")
     met, at = True, 0
@@ -265,7 +287,9 @@ def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(
     assert at > 20
 
 
-def test_a_push_that_never_came_to_its_end_is_named_and_does_not_stand_in_the_way(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_push_that_never_came_to_its_end_is_named_and_does_not_stand_in_the_way(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     source = model(tmp_path / "a")
     with Calls(_cut, 16).watching() as calls, pytest.raises(MlopsError):
         registry.publish("m", source, {})
@@ -283,12 +307,17 @@ def _publish(root: str, cache: Path, source: Path, barrier: Barrier) -> None:
     registry.promote("m", registry.publish("m", source, {}).version)
 
 
-def test_processes_that_push_at_the_same_time_get_a_version_for_each_model(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_processes_that_push_at_the_same_time_get_a_version_for_each_model(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(4)
     sources = [model(tmp_path / str(number), str(number // 2)) for number in range(4)]
     caches = [tmp_path / f"cache-{number % 2}" for number in range(4)]
-    workers = [context.Process(target=_publish, args=(registry.root, cache, source, barrier)) for cache, source in zip(caches, sources, strict=True)]
+    workers = [
+        context.Process(target=_publish, args=(registry.root, cache, source, barrier))
+        for cache, source in zip(caches, sources, strict=True)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -314,7 +343,10 @@ def test_of_those_who_saw_the_same_champion_one_takes_its_place(registry: Object
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(3)
     workers = [
-        context.Process(target=_compete, args=(registry.root, tmp_path / "cache", versions[0].reference, version.version, barrier)) for version in versions[1:]
+        context.Process(
+            target=_compete, args=(registry.root, tmp_path / "cache", versions[0].reference, version.version, barrier)
+        )
+        for version in versions[1:]
     ]
     for worker in workers:
         worker.start()
@@ -332,7 +364,9 @@ def _die(root: str, cache: Path, source: Path, at: int) -> None:
         registry.promote("m", registry.publish("m", source, {}).version)
 
 
-def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     context = multiprocessing.get_context("fork")
     source = model(tmp_path / "a")
     for at in sorted(random.Random(7).sample(range(2, 30), 6)):
@@ -346,7 +380,9 @@ def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(re
     assert registry.problems("m") == []
 
 
-def test_a_store_that_ignores_the_condition_is_refused(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_ignores_the_condition_is_refused(
+    registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from s3fs import S3FileSystem
 
     original = S3FileSystem._call_s3
@@ -361,7 +397,9 @@ def test_a_store_that_ignores_the_condition_is_refused(registry: ObjectRegistry,
     assert registry.versions("m") == []
 
 
-def test_a_write_that_another_overwrote_is_not_taken_for_ones_own(registry: ObjectRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_another_overwrote_is_not_taken_for_ones_own(
+    registry: ObjectRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = f"{registry.root}/m/claim"
     put_new = objects._put_new
 
@@ -380,7 +418,9 @@ def test_the_store_is_asked_whether_a_push_would_be_refused(registry: ObjectRegi
     assert objects.below(registry.root) == []
 
 
-def test_copies_lie_in_a_folder_of_this_user_alone(registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_lie_in_a_folder_of_this_user_alone(
+    registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     version = registry.publish("m", model(tmp_path / "a"), {})
     own = tmp_path / "scratch" / f"mlops-models-{os.geteuid()}"

@@ -3,7 +3,10 @@ from benchmarks import goals, tell
 
 def test_medians_are_held_against_the_promises_of_their_size() -> None:
     seconds = {"peer cold": [100.0, 80.0, 90.0], "ours cold": [44.0, 99.0, 40.0], "ours cached": [4.6, 4.5, 4.4]}
-    kept = {goal.what: (round(goal.measured, 3), goal.kept) for goal in [*goals.speed("15000", seconds), *goals.speed("all", seconds)]}
+    kept = {
+        goal.what: (round(goal.measured, 3), goal.kept)
+        for goal in [*goals.speed("15000", seconds), *goals.speed("all", seconds)]
+    }
     assert kept == {
         "cold, 15000 rows, of the peer's cold time": (0.489, True),
         "cached rerun, 15000 rows, of the peer's cold time": (0.05, True),

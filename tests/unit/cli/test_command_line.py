@@ -10,7 +10,9 @@ import pytest
 
 def _mlops(*words: str, home: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MLOPS_HOME": home}
-    return subprocess.run([sys.executable, "-m", "mlops.cli.main", *words], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "mlops.cli.main", *words], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from core.backends.local_registry import LocalRegistry
+from core.user_code import ROOT
 from mlops.cli import doctor
 from mlops.cli import main as roof
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.user_code import ROOT
 
 
 def _damaged_database(folder: Path) -> Path:
@@ -33,7 +33,9 @@ def _left_over(folder: Path) -> Path:
 
 
 def _other_lock(folder: Path) -> Path:
-    (folder / "uv.lock").write_text('[[package]]\nname = "kfp"\nversion = "9.9"\n[[package]]\nname = "protobuf"\nversion = "9.9"\n')
+    (folder / "uv.lock").write_text(
+        '[[package]]\nname = "kfp"\nversion = "9.9"\n[[package]]\nname = "protobuf"\nversion = "9.9"\n'
+    )
     return folder / "uv.lock"
 
 
@@ -45,18 +47,35 @@ FAILING = [
     (lambda _: doctor.memory(2**30), "1.0 GiB free", "3 GiB", True),
     (lambda _: doctor.memory(2 * 2**30), "2.0 GiB free", "3 GiB", False),
     (lambda folder: doctor.disk(folder, 2**60), "GiB free at", "MLOPS_HOME", True),
-    (lambda folder: doctor.packages(_other_lock(folder)), "kfp is 2.13.0, wanted 9.9; protobuf is", "uv sync --frozen", True),
+    (
+        lambda folder: doctor.packages(_other_lock(folder)),
+        "kfp is 2.13.0, wanted 9.9; protobuf is",
+        "uv sync --frozen",
+        True,
+    ),
     (lambda folder: doctor.packages(folder / "none.lock"), "none.lock", "git checkout", True),
     (lambda _: doctor.hotfix("pyarrow_hotfix_that_is_missing"), "missing", "uv sync --frozen", True),
     (lambda folder: doctor.databases(_damaged_database(folder)), "metadata.sqlite", "move the named file away", True),
-    (lambda folder: doctor.registry(str(_damaged_model(folder))), "saved_model.pb: wanted sha256:", "mlops models rollback", True),
+    (
+        lambda folder: doctor.registry(str(_damaged_model(folder))),
+        "saved_model.pb: wanted sha256:",
+        "mlops models rollback",
+        True,
+    ),
     (lambda folder: doctor.leftovers(_left_over(folder)), "models/m/.staging-4", "the next run or push", False),
-    (lambda folder: next(doctor.cluster_tools({"PATH": str(folder)})), "not installed", "only make deploy-local", False),
+    (
+        lambda folder: next(doctor.cluster_tools({"PATH": str(folder)})),
+        "not installed",
+        "only make deploy-local",
+        False,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("check", "found", "fix", "required"), FAILING)
-def test_a_problem_is_named_with_its_fix(tmp_path: Path, check: Callable[[Path], doctor.Check], found: str, fix: str, required: bool) -> None:
+def test_a_problem_is_named_with_its_fix(
+    tmp_path: Path, check: Callable[[Path], doctor.Check], found: str, fix: str, required: bool
+) -> None:
     result = check(tmp_path)
     assert not result.ok
     assert found in result.found
@@ -91,9 +110,14 @@ def test_a_healthy_machine_is_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_the_verb_fails_only_for_what_a_run_needs(broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_fails_only_for_what_a_run_needs(
+    broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
-    checks = [doctor.Check("docker", False, "not installed", "optional", required=False), doctor.Check("disk", not broken, "0 GiB", "free some")]
+    checks = [
+        doctor.Check("docker", False, "not installed", "optional", required=False),
+        doctor.Check("disk", not broken, "0 GiB", "free some"),
+    ]
     monkeypatch.setattr(doctor, "examine", lambda _: iter(checks))
     for words in (["mlops", "doctor"], ["mlops", "doctor", "--json"]):
         monkeypatch.setattr(sys, "argv", words)
@@ -106,9 +130,13 @@ def test_the_verb_fails_only_for_what_a_run_needs(broken: bool, tmp_path: Path, 
 
 
 def test_an_object_store_that_does_not_answer_is_a_problem_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+    }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("mlops.core.s3.SECONDS", 2.0)
+    monkeypatch.setattr("core.s3.SECONDS", 2.0)
     check = doctor.registry("s3://bucket/models")
     assert not check.ok
     assert "127.0.0.1:1 does not answer" in check.found

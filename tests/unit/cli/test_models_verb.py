@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import localrun
+from artifacts.examples.manifest import Manifest, Shard
+from core import objects
+from core.backends.registry import open_registry
+from core.decision import Check, Decision, Verdict
+from core.store import Store
 from localrun.digests import Digests
 from mlops.cli import main as roof
-from mlops.core import objects
-from mlops.core.backends.registry import open_registry
-from mlops.core.decision import Check, Decision, Verdict
-from mlops.core.examples import Manifest, Shard
-from mlops.core.store import Store
 from mlops.worlds.record import Submission
 
 Mlops = Callable[..., tuple[int, str]]
@@ -43,30 +43,56 @@ class Runs:
         examples = folder / "examples"
         examples.mkdir()
         shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
-        Manifest(source="/d/{SPAN}", data="sha256:da7a", spans=(2, 3), wanted_spans=3, split_by="time", rejected=0, shards=(shard,)).write(examples)
-        ingested, trained = self._artifact("examples", examples, "system.Dataset"), self._artifact("model", folder / "model", "system.Model")
+        Manifest(
+            source="/d/{SPAN}",
+            data="sha256:da7a",
+            spans=(2, 3),
+            wanted_spans=3,
+            split_by="time",
+            rejected=0,
+            shards=(shard,),
+        ).write(examples)
+        ingested, trained = (
+            self._artifact("examples", examples, "system.Dataset"),
+            self._artifact("model", folder / "model", "system.Model"),
+        )
         tasks = [
             self._task("ingest-examples", {}, {"examples": ingested}),
             self._task("train-model", {"examples": ingested}, {"model": trained}),
         ]
         for gate, verdict in ({"evaluate_model": Verdict.PASS, "validate_infra": Verdict.PASS} | verdicts).items():
             if verdict is not None:
-                Decision.of(gate, (Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer."),)).write(folder / f"{gate}.json")
+                Decision.of(
+                    gate, (Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer."),)
+                ).write(folder / f"{gate}.json")
                 decision = self._artifact("decision", folder / f"{gate}.json", "system.Artifact")
                 tasks.append(self._task(gate.replace("_", "-"), {"model": trained}, {"decision": decision}))
         champion = open_registry(self.store.registry).pointer("m")
         parameters = {"span": 3, "champion": str(champion or "")}
-        run = localrun.Run(run_id, "m-level0", localrun.State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks))
+        run = localrun.Run(
+            run_id, "m-level0", localrun.State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks)
+        )
         self.known[run_id] = run
         return run
 
     def _artifact(self, name: str, path: Path, kind: str) -> localrun.Artifact:
         return localrun.Artifact(name, kind, "0.0.1", str(path), Digests().of(path))
 
-    def _task(self, name: str, inputs: dict[str, localrun.Artifact], outputs: dict[str, localrun.Artifact]) -> localrun.TaskRun:
+    def _task(
+        self, name: str, inputs: dict[str, localrun.Artifact], outputs: dict[str, localrun.Artifact]
+    ) -> localrun.TaskRun:
         sides = localrun.Values(artifacts=inputs), localrun.Values(artifacts=outputs)
         function = name.replace("-", "_")
-        return localrun.TaskRun(name, name, f"comp-{name}", function, state=localrun.State.SUCCEEDED, started=STARTED, inputs=sides[0], outputs=sides[1])
+        return localrun.TaskRun(
+            name,
+            name,
+            f"comp-{name}",
+            function,
+            state=localrun.State.SUCCEEDED,
+            started=STARTED,
+            inputs=sides[0],
+            outputs=sides[1],
+        )
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -115,7 +141,10 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     assert [task["name"] for task in shown["lineage"]["tasks"]] == ["ingest-examples", "train-model", "models-push-1"]
     code, output = mlops("models", "show", "m")
     assert code == 0
-    assert all(words in output for words in ["m version 1", "spans 2, 3 of /d/{SPAN} (7 train)", "run-1 (m-level0", "-> model: sha256:"])
+    assert all(
+        words in output
+        for words in ["m version 1", "spans 2, 3 of /d/{SPAN} (7 train)", "run-1 (m-level0", "-> model: sha256:"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +155,9 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
         ({"evaluate_model": None}, "evaluate_model was never asked"),
     ],
 )
-def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(runs: Runs, mlops: Mlops, verdicts: dict[str, Verdict | None], says: str) -> None:
+def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
+    runs: Runs, mlops: Mlops, verdicts: dict[str, Verdict | None], says: str
+) -> None:
     runs.add("run-1", "first", **verdicts)
     code, output = mlops("models", "push", "run-1")
     assert code == 3

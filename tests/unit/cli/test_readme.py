@@ -12,9 +12,18 @@ from mlops.cluster import builds, settings
 from mlops.worlds.kfp_schedule import PASSED_ON
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "usecases").rglob("README.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "usecases").rglob("README.md")),
+    ROOT / "CONTRIBUTING.md",
+]
 SHOWN = sorted(
-    {(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in re.findall(r"(?m)^(?:mlops|make) [^#\n|`]+", page.read_text(encoding="utf-8"))}
+    {
+        (page.relative_to(ROOT).as_posix(), line)
+        for page in PAGES
+        for line in re.findall(r"(?m)^(?:mlops|make) [^#\n|`]+", page.read_text(encoding="utf-8"))
+    }
 )
 
 
@@ -46,7 +55,12 @@ def test_every_link_of_the_front_page_leads_somewhere() -> None:
 
 def test_every_setting_of_a_cluster_stands_on_its_page() -> None:
     page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-    named = {variable.name for variable in (*settings.VARIABLES, *builds.VARIABLES)} | {*PASSED_ON, "KFP_ENDPOINT", "MLOPS_KFP_METADATA", "MLOPS_STORE"}
+    named = {variable.name for variable in (*settings.VARIABLES, *builds.VARIABLES)} | {
+        *PASSED_ON,
+        "KFP_ENDPOINT",
+        "MLOPS_KFP_METADATA",
+        "MLOPS_STORE",
+    }
     rows = dict(re.findall(r"(?m)^\| `([A-Z_]+)` \| `?([^|`]*)`? \|", page))
     assert rows.keys() == named
     defaults = {variable.name: variable.default for variable in (*settings.VARIABLES, *builds.VARIABLES)}

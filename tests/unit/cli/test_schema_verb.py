@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from core.user_code import ROOT
 from mlops.cli.main import cli
-from mlops.core.user_code import ROOT
 
 USECASE = ROOT / "usecases" / "flight_delay"
 
@@ -35,7 +35,11 @@ def usecase(tmp_path: Path) -> Path:
     shutil.copytree(USECASE, folder, ignore=shutil.ignore_patterns("__pycache__", "data.py", "flights.py"))
     text = (folder / "config.yaml").read_text()
     source = tmp_path / "sample-{SPAN}.csv"
-    (folder / "config.yaml").write_text(text.replace("pattern: span-{SPAN}/flights.parquet", f'pattern: "{source}"').replace("format: parquet", "format: csv"))
+    (folder / "config.yaml").write_text(
+        text.replace("pattern: span-{SPAN}/flights.parquet", f'pattern: "{source}"').replace(
+            "format: parquet", "format: csv"
+        )
+    )
     header, *rows = (USECASE / "sample.csv").read_text().splitlines()
     lines = [f"{header},gate", *(f"{row},{number % 40}" for number, row in enumerate(rows))]
     (tmp_path / "sample-1.csv").write_text("\n".join(lines).replace(",UA,", ",ZZ,") + "\n")

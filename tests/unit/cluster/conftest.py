@@ -18,7 +18,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World(tmp_path)
     with serving(world.machine, world.bin):
         yield world
-    assert not [line for line in world.lines() if line.startswith("docker pull")], "an image of the local Docker is never pulled again"
+    assert not [line for line in world.lines() if line.startswith("docker pull")], (
+        "an image of the local Docker is never pulled again"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,9 @@ class Docker(Program):
         names = self.names(2)
         if self.words[1] == "rm":
             return [images.pop(name) for name in names]
-        found = json.dumps([{"Id": f"sha256:{name}", "Size": images[name], "RepoTags": [name]} for name in names if name in images])
+        found = json.dumps(
+            [{"Id": f"sha256:{name}", "Size": images[name], "RepoTags": [name]} for name in names if name in images]
+        )
         raise Ended(0 if all(name in images for name in names) else 1, "", found)
 
     def exec(self) -> Any:
@@ -255,8 +257,13 @@ class Kind(Program):
         if self.state["cluster"]:
             raise Ended(1, "ERROR: node(s) already exist for a cluster")
         node = json.loads(self.stdin)["nodes"][0]
-        ports = {f"{one['containerPort']}/tcp": [{"HostIp": one["listenAddress"], "HostPort": str(one["hostPort"])}] for one in node["extraPortMappings"]}
-        self.state.update(cluster=self.option("--name"), node="running", ready=False, network=True, ports=ports, labels=node["labels"])
+        ports = {
+            f"{one['containerPort']}/tcp": [{"HostIp": one["listenAddress"], "HostPort": str(one["hostPort"])}]
+            for one in node["extraPortMappings"]
+        }
+        self.state.update(
+            cluster=self.option("--name"), node="running", ready=False, network=True, ports=ports, labels=node["labels"]
+        )
         try:
             self.machine.obey("half of kind create", self.parent)
         except Ended:
@@ -289,7 +296,9 @@ class Kubectl(Program):
         folder = Path(self.state["remote"].get(self.words[1], self.words[1]))
         if not folder.is_dir():
             raise Ended(1, f"error: failed to run git fetch {folder}: could not resolve host")
-        return "\n---\n".join(path.read_text() for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml")
+        return "\n---\n".join(
+            path.read_text() for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml"
+        )
 
     def need(self) -> None:
         if not self.state["ready"] or self.state["node"] != "running":
@@ -305,7 +314,11 @@ class Kubectl(Program):
         if kinds == "nodes":
             return {"items": [self.node()]}
         deployments = self.live(namespace, "Deployment")
-        found = {"pods": map(self.pod, deployments), "deployments,statefulsets": map(self.deployment, deployments), "secrets": self.live(namespace, "Secret")}
+        found = {
+            "pods": map(self.pod, deployments),
+            "deployments,statefulsets": map(self.deployment, deployments),
+            "secrets": self.live(namespace, "Secret"),
+        }
         return {"items": list(found.get(kinds, ()))}
 
     def one(self, kind: str, namespace: str, name: str) -> Any:
@@ -316,17 +329,33 @@ class Kubectl(Program):
 
     def live(self, namespace: str, kind: str) -> list[dict[str, Any]]:
         objects = self.state["objects"].values()
-        return [item for item in objects if item["kind"] == kind and namespace in ("", item["metadata"].get("namespace"))]
+        return [
+            item for item in objects if item["kind"] == kind and namespace in ("", item["metadata"].get("namespace"))
+        ]
 
     def node(self) -> dict[str, Any]:
         conditions = [{"type": "Ready", "status": "True"}]
-        status = {"conditions": conditions, "allocatable": {"cpu": self.state["cpus"]}, "nodeInfo": {"kubeletVersion": self.state["versions"]["node"]}}
-        return {"metadata": {"name": f"{self.state['cluster']}-control-plane", "labels": self.state["labels"]}, "status": status}
+        status = {
+            "conditions": conditions,
+            "allocatable": {"cpu": self.state["cpus"]},
+            "nodeInfo": {"kubeletVersion": self.state["versions"]["node"]},
+        }
+        return {
+            "metadata": {"name": f"{self.state['cluster']}-control-plane", "labels": self.state["labels"]},
+            "status": status,
+        }
 
     def pod(self, item: dict[str, Any]) -> dict[str, Any]:
         name, spec = item["metadata"]["name"], item["spec"]["template"]["spec"]
-        status = self.state["pods"].get(name) or {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        metadata = {"name": f"{name}-0", "namespace": item["metadata"]["namespace"], "labels": item["spec"]["selector"]["matchLabels"]}
+        status = self.state["pods"].get(name) or {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        metadata = {
+            "name": f"{name}-0",
+            "namespace": item["metadata"]["namespace"],
+            "labels": item["spec"]["selector"]["matchLabels"],
+        }
         return {"metadata": metadata, "spec": {**spec, "nodeName": "node"}, "status": status}
 
     def deployment(self, item: dict[str, Any]) -> dict[str, Any]:

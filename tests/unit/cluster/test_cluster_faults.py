@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from core.backends.durable import locked
+from core.errors import MlopsError
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.up import up
-from mlops.core.backends.durable import locked
-from mlops.core.errors import MlopsError
 from tests.unit.cluster.world import NAME, OWN, World
 
 CLUSTER, KFP_IMAGES, KFP, OWN_IMAGES, SERVER = (
@@ -24,9 +24,20 @@ CLUSTER, KFP_IMAGES, KFP, OWN_IMAGES, SERVER = (
     "images of this project",
     "model server",
 )
-PULLING = {"phase": "Pending", "containerStatuses": [{"name": "a", "image": "mysql:8.4", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
-UNPLACED = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}
-STARTING = {"phase": "Pending", "containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}]}
+PULLING = {
+    "phase": "Pending",
+    "containerStatuses": [{"name": "a", "image": "mysql:8.4", "state": {"waiting": {"reason": "ImagePullBackOff"}}}],
+}
+UNPLACED = {
+    "phase": "Pending",
+    "conditions": [
+        {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu."}
+    ],
+}
+STARTING = {
+    "phase": "Pending",
+    "containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}],
+}
 
 FAULTS = [
     ("kind create", {}, CLUSTER, "MLOPS_DEADLINE_KIND"),
@@ -47,8 +58,12 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("when", "pods", "step", "says"), FAULTS, ids=[f"{one[2]}: {one[0] or next(iter(one[1]))}" for one in FAULTS])
-def test_a_step_that_fails_is_named_and_the_next_call_goes_on(world: World, when: str, pods: Mapping[str, Any], step: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "pods", "step", "says"), FAULTS, ids=[f"{one[2]}: {one[0] or next(iter(one[1]))}" for one in FAULTS]
+)
+def test_a_step_that_fails_is_named_and_the_next_call_goes_on(
+    world: World, when: str, pods: Mapping[str, Any], step: str, says: str
+) -> None:
     world.variables |= {"MLOPS_DEADLINE_KIND": "1s", "MLOPS_DEADLINE_KFP": "1s", "MLOPS_DEADLINE_SERVER": "1s"}
     if when:
         world.fail(when, says="it did not work: no space left on device")
@@ -78,14 +93,21 @@ def test_a_build_that_fails_is_named(world: World, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_crashes_is_shown_with_its_last_words(world: World) -> None:
-    status = {"name": "api", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 2}}}
+    status = {
+        "name": "api",
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 2}},
+    }
     world.state["pods"] = {"ml-pipeline": {"phase": "Running", "containerStatuses": [status]}}
     world.variables["MLOPS_DEADLINE_KFP"] = "1s"
     with pytest.raises(ClusterError, match=r"api ends again and again \(exit code 2, 3 restarts\)"):
         up(world.site())
     assert any("api | the last line" in line for line in world.said)
     folder = next(path for path in (world.home / "cluster").iterdir() if path.name.startswith("diagnosis-"))
-    assert {"pods.yaml", "events.txt", "describe.txt", "workloads.txt", "nodes.txt"} <= {path.name for path in folder.iterdir()}
+    assert {"pods.yaml", "events.txt", "describe.txt", "workloads.txt", "nodes.txt"} <= {
+        path.name for path in folder.iterdir()
+    }
     assert "the last line" in (folder / "logs" / "kubeflow.ml-pipeline-0.api.txt").read_text()
 
 
@@ -113,7 +135,10 @@ def test_an_interrupted_call_is_continued(world: World, first: World, when: str,
     assert world.machine.rules == []
     up(world.site())
     ours, theirs = ({**one.state, "info": None, "docker": sorted(one.state["docker"])} for one in (world, first))
-    assert {**ours, "node_images": sorted(ours["node_images"])} == {**theirs, "node_images": sorted(theirs["node_images"])}
+    assert {**ours, "node_images": sorted(ours["node_images"])} == {
+        **theirs,
+        "node_images": sorted(theirs["node_images"]),
+    }
     assert world.left() == first.left()
 
 
@@ -135,7 +160,10 @@ def test_archives_that_a_killed_program_left_go_with_the_next_call(world: World)
 def test_two_at_once_are_told_apart(world: World) -> None:
     site = world.site()
     site.folder.mkdir(parents=True)
-    with locked(site.folder / f"{NAME}.lock"), pytest.raises(ClusterError, match="another `mlops cluster` works on ml-in-production"):
+    with (
+        locked(site.folder / f"{NAME}.lock"),
+        pytest.raises(ClusterError, match="another `mlops cluster` works on ml-in-production"),
+    ):
         up(site)
     assert world.lines() == []
 
@@ -144,7 +172,9 @@ def test_the_command_line_ends_with_one_and_one_message(world: World) -> None:
     world.fail("kind create", says="ERROR: failed to create cluster")
     world.state["info"] = {"NCPU": 2, "MemTotal": 2**33}  # the disk of the machine that tests is another matter
     words = [sys.executable, "-m", "mlops.cli.main", "cluster", "up"]
-    done = subprocess.run(words, env=world.environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, env=world.environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "error: the step 'kind cluster' failed" in done.stderr
     assert "ERROR: failed to create cluster" in done.stderr

@@ -48,18 +48,42 @@ BROKEN = [
     (_version("kubectl", "v1.24.1"), "kubectl", "v1.24.1, wanted 1.27", "dl.k8s.io"),
     (_set(info={"NCPU": 1, "MemTotal": 2**33}), "cpus", "1 for Docker", "at least 2 CPUs"),
     (_set(info={"NCPU": 2, "MemTotal": 2**31}), "memory", "2.0 GiB for Docker", "give Docker 3.8 GiB"),
-    (_variable("MLOPS_KFP_MANIFESTS", "https://example.test/kfp?ref=1"), "manifests", "could not resolve host", "MLOPS_KFP_MANIFESTS="),
-    (_variable("MLOPS_KFP_MANIFESTS", "/nowhere"), "manifests", "/nowhere holds no cluster-scoped-resources/", "MLOPS_KFP_MANIFESTS="),
-    (_variable("MLOPS_KFP_ENV", "platform-agnostik"), "manifests", "did you mean 'platform-agnostic'", "MLOPS_KFP_MANIFESTS="),
+    (
+        _variable("MLOPS_KFP_MANIFESTS", "https://example.test/kfp?ref=1"),
+        "manifests",
+        "could not resolve host",
+        "MLOPS_KFP_MANIFESTS=",
+    ),
+    (
+        _variable("MLOPS_KFP_MANIFESTS", "/nowhere"),
+        "manifests",
+        "/nowhere holds no cluster-scoped-resources/",
+        "MLOPS_KFP_MANIFESTS=",
+    ),
+    (
+        _variable("MLOPS_KFP_ENV", "platform-agnostik"),
+        "manifests",
+        "did you mean 'platform-agnostic'",
+        "MLOPS_KFP_MANIFESTS=",
+    ),
     (_lacking("mysql:8.4"), "images", "registries that do not answer: mysql:8.4", "MLOPS_IMAGE_OVERRIDES"),
     (_lacking("python:3.11-slim"), "images", "python:3.11-slim", "docker load"),
-    (_lacking("kindest/node:v1.33.1"), "node image", "to be pulled from docker.io, which does not answer", "MLOPS_KIND_NODE_IMAGE"),
+    (
+        _lacking("kindest/node:v1.33.1"),
+        "node image",
+        "to be pulled from docker.io, which does not answer",
+        "MLOPS_KIND_NODE_IMAGE",
+    ),
     (lambda world: (world.overlay / "kustomization.yaml").unlink(), "overlay", "overlay", "git checkout kustomize"),
 ]
 
 
-@pytest.mark.parametrize(("break_it", "name", "found", "fix"), BROKEN, ids=[f"{one[1]}: {one[2][:30]}" for one in BROKEN])
-def test_a_machine_that_is_not_ready_is_left_alone(world: World, break_it: Callable[[World], None], name: str, found: str, fix: str) -> None:
+@pytest.mark.parametrize(
+    ("break_it", "name", "found", "fix"), BROKEN, ids=[f"{one[1]}: {one[2][:30]}" for one in BROKEN]
+)
+def test_a_machine_that_is_not_ready_is_left_alone(
+    world: World, break_it: Callable[[World], None], name: str, found: str, fix: str
+) -> None:
     break_it(world)
     with pytest.raises(NotReady, match="nothing was changed") as failed:
         up(world.site())

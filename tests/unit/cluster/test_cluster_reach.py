@@ -47,7 +47,10 @@ def test_a_way_that_drops_is_opened_again(risen: World) -> None:
 
 def test_a_way_that_does_not_open_says_why(risen: World) -> None:
     risen.state["ready"] = False
-    with pytest.raises(ClusterError, match=r"kubeflow/ml-pipeline:8888 cannot be reached: error: service not found; `mlops cluster status`"):
+    with pytest.raises(
+        ClusterError,
+        match=r"kubeflow/ml-pipeline:8888 cannot be reached: error: service not found; `mlops cluster status`",
+    ):
         reach.forwarded("ml-pipeline", "kubeflow", 8888, Kubectl.of(risen.environment)).__enter__()
 
 
@@ -94,7 +97,9 @@ def test_a_program_ends_with_the_one_who_called_it(tmp_path: Path) -> None:
     noted = tmp_path / "pid"
 
     def call() -> None:
-        Commands({"PATH": os.environ["PATH"]}).run(["bash", "-c", f"echo $$ > {noted}.new; mv {noted}.new {noted}; exec sleep 60"])
+        Commands({"PATH": os.environ["PATH"]}).run(
+            ["bash", "-c", f"echo $$ > {noted}.new; mv {noted}.new {noted}; exec sleep 60"]
+        )
 
     child = multiprocessing.get_context("fork").Process(target=call)
     child.start()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import UsageError
 from mlops.cluster.settings import VARIABLES, read, seconds, spoken
-from mlops.core.errors import UsageError
 
 WRONG = [
     ("MLOPS_DEADLINE_KFP", "ten minutes"),
@@ -45,7 +45,10 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 def test_other_images_may_stand_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "images.yaml"
     path.write_text("mysql:8.4: mirror.example/mysql:8\nghcr.io/: mirror.example/ghcr/\n")
-    assert read({"MLOPS_IMAGE_OVERRIDES": str(path)}).overrides == {"mysql:8.4": "mirror.example/mysql:8", "ghcr.io/": "mirror.example/ghcr/"}
+    assert read({"MLOPS_IMAGE_OVERRIDES": str(path)}).overrides == {
+        "mysql:8.4": "mirror.example/mysql:8",
+        "ghcr.io/": "mirror.example/ghcr/",
+    }
     path.write_text("- mysql\n")
     with pytest.raises(UsageError, match="old: new"):
         read({"MLOPS_IMAGE_OVERRIDES": str(path)})

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.user_code import ROOT
 from mlops.cluster import manifests, preflight
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.up import STEPS, overlay, up
 from mlops.cluster.workloads import NODE_PORTS
-from mlops.core.user_code import ROOT
 from tests.unit.cluster.world import KFP_IMAGES, NAME, OWN, SECRET_VALUE, World, deployment
 
 IMAGE_OF_SERVER = f"Deployment {NAME} model-server"
@@ -27,7 +27,10 @@ def test_the_first_call_takes_every_step(world: World) -> None:
     assert set(world.state["node_images"]) == {*KFP_IMAGES, *OWN.values()}
     assert sorted(world.built) == sorted(OWN)
     assert _containers(world, IMAGE_OF_SERVER)[0]["image"] == OWN["ml-in-production/serving"]
-    kept, copied = (world.state["objects"][f"Secret {namespace} mlpipeline-minio-artifact"]["data"] for namespace in ("kubeflow", NAME))
+    kept, copied = (
+        world.state["objects"][f"Secret {namespace} mlpipeline-minio-artifact"]["data"]
+        for namespace in ("kubeflow", NAME)
+    )
     assert kept == copied
 
 
@@ -50,12 +53,15 @@ def test_changed_keys_of_the_object_store_stay_and_are_copied(risen: World) -> N
     objects = risen.state["objects"]
     objects["Secret kubeflow mlpipeline-minio-artifact"]["data"]["secretkey"] = "b3RoZXItc2VjcmV0"
     up(risen.site())
-    assert {risen.state["objects"][f"Secret {namespace} mlpipeline-minio-artifact"]["data"]["secretkey"] for namespace in ("kubeflow", NAME)} == {
-        "b3RoZXItc2VjcmV0"
-    }
+    assert {
+        risen.state["objects"][f"Secret {namespace} mlpipeline-minio-artifact"]["data"]["secretkey"]
+        for namespace in ("kubeflow", NAME)
+    } == {"b3RoZXItc2VjcmV0"}
 
 
-def test_images_of_the_local_docker_are_loaded_and_others_left_to_the_cluster(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_the_local_docker_are_loaded_and_others_left_to_the_cluster(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     del world.state["docker"]["mysql:8.4"]
     monkeypatch.setattr(preflight, "answers", lambda host: host == "docker.io")
     up(world.site())
@@ -65,23 +71,40 @@ def test_images_of_the_local_docker_are_loaded_and_others_left_to_the_cluster(wo
 
 
 def test_every_container_asks_for_what_was_loaded(risen: World) -> None:
-    policies = {container["imagePullPolicy"] for key in risen.state["objects"] if key.startswith("Deployment") for container in _containers(risen, key)}
+    policies = {
+        container["imagePullPolicy"]
+        for key in risen.state["objects"]
+        if key.startswith("Deployment")
+        for container in _containers(risen, key)
+    }
     assert policies == {"IfNotPresent"}
 
 
 def test_a_small_node_reserves_less_for_the_pipelines_and_a_large_one_as_shipped(world: World) -> None:
     up(world.site())
-    assert _containers(world, "Deployment kubeflow ml-pipeline")[0]["resources"]["requests"] == {"cpu": "20m", "memory": "500Mi"}
+    assert _containers(world, "Deployment kubeflow ml-pipeline")[0]["resources"]["requests"] == {
+        "cpu": "20m",
+        "memory": "500Mi",
+    }
     world.state.update(cpus="8")
     up(world.site())
     assert _containers(world, "Deployment kubeflow ml-pipeline")[0]["resources"]["requests"]["cpu"] == "250m"
 
 
 def test_other_images_take_the_place_of_any_image(world: World) -> None:
-    others = {"ghcr.io/kubeflow/": "mirror.example/kfp/", "mysql:8.4": "mirror.example/mysql:8", "ml-in-production/serving": "mirror.example/serving:1"}
+    others = {
+        "ghcr.io/kubeflow/": "mirror.example/kfp/",
+        "mysql:8.4": "mirror.example/mysql:8",
+        "ml-in-production/serving": "mirror.example/serving:1",
+    }
     world.variables["MLOPS_IMAGE_OVERRIDES"] = ",".join(f"{old}={new}" for old, new in others.items())
     world.state.update(
-        docker={**world.state["docker"], "mirror.example/kfp/kfp-api-server:2.17.0": 1, "mirror.example/kfp/kfp-driver:2.17.0": 1, "mirror.example/mysql:8": 1}
+        docker={
+            **world.state["docker"],
+            "mirror.example/kfp/kfp-api-server:2.17.0": 1,
+            "mirror.example/kfp/kfp-driver:2.17.0": 1,
+            "mirror.example/mysql:8": 1,
+        }
     )
     up(world.site())
     api = _containers(world, "Deployment kubeflow ml-pipeline")[0]
@@ -98,11 +121,18 @@ def test_the_ports_of_this_machine_lead_to_the_services(world: World) -> None:
     assert summary.urls == {"ml-pipeline-ui": "http://127.0.0.1:28080", "model-server": "http://127.0.0.1:28501"}
     page = world.state["objects"]["Service kubeflow ml-pipeline-ui"]["spec"]
     assert (page["type"], page["ports"][0]["nodePort"]) == ("NodePort", NODE_PORTS["ml-pipeline-ui"])
-    assert f"nodePort: {NODE_PORTS['model-server']}\n" in (ROOT / "kustomize" / "overlays" / "kind" / "service.yaml").read_text()
+    assert (
+        f"nodePort: {NODE_PORTS['model-server']}\n"
+        in (ROOT / "kustomize" / "overlays" / "kind" / "service.yaml").read_text()
+    )
 
 
 def test_policies_are_left_out_only_where_that_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifests, "render", lambda *_: [{"kind": kind, "metadata": {"name": "a"}} for kind in ("NetworkPolicy", "ConfigMap")])
+    monkeypatch.setattr(
+        manifests,
+        "render",
+        lambda *_: [{"kind": kind, "metadata": {"name": "a"}} for kind in ("NetworkPolicy", "ConfigMap")],
+    )
     assert [item["kind"] for item in overlay(world.site())] == ["NetworkPolicy", "ConfigMap"]
     world.variables |= {"MLOPS_NETWORK_POLICIES": "off"}
     assert [item["kind"] for item in overlay(world.site())] == ["ConfigMap"]
@@ -130,7 +160,15 @@ def test_without_a_node_image_kind_takes_its_own(world: World, monkeypatch: pyte
 
 def test_a_server_without_a_model_is_no_failure(world: World) -> None:
     started = {"name": "server", "state": {"running": {}}}
-    world.state.update(pods={"model-server": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}], "containerStatuses": [started]}})
+    world.state.update(
+        pods={
+            "model-server": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [started],
+            }
+        }
+    )
     up(world.site())
     assert any("once a first model is in production" in line for line in world.said)
 
@@ -160,7 +198,9 @@ def test_manifests_may_be_a_checkout(risen: World) -> None:
 
 def test_manifests_from_afar_are_fetched_once_and_kept_without_secrets(world: World) -> None:
     parts = ("cluster-scoped-resources", "env/platform-agnostic")
-    world.state.update(remote={f"https://example.test/kfp/{part}?ref=2.17.0": str(world.manifests / part) for part in parts})
+    world.state.update(
+        remote={f"https://example.test/kfp/{part}?ref=2.17.0": str(world.manifests / part) for part in parts}
+    )
     world.variables["MLOPS_KFP_MANIFESTS"] = "https://example.test/kfp?ref=2.17.0"
     up(world.site())
     world.machine.calls.clear()
@@ -188,7 +228,12 @@ def test_no_value_of_a_secret_is_in_an_argument_or_a_file(world: World) -> None:
 
 
 def _crashing() -> dict[str, Any]:
-    status = {"name": "api", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 2}}}
+    status = {
+        "name": "api",
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 2}},
+    }
     return {"phase": "Running", "containerStatuses": [status]}
 
 

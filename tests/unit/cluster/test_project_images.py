@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from core import digest
+from core.build_context import CERTIFICATES, files
+from core.errors import UsageError
+from core.images import GROUPS, PREFIX, local_references, tag
+from core.store import Store
 from mlops.cli.main import cli
 from mlops.cluster import builds
 from mlops.cluster.commands import Commands
 from mlops.cluster.errors import ClusterError, CommandFailed
 from mlops.cluster.images import BUDGETS, Images, names
-from mlops.core import digest
-from mlops.core.build_context import CERTIFICATES, files
-from mlops.core.errors import UsageError
-from mlops.core.images import GROUPS, PREFIX, local_references, tag
-from mlops.core.store import Store
 
 DOCKER = """#!{python}
 import json, os, sys
@@ -168,7 +168,11 @@ def test_nothing_is_named_where_nothing_is_set(machine: Machine) -> None:
 
 def test_an_image_says_where_it_comes_from(machine: Machine) -> None:
     _build(machine, "data")
-    labels = dict(words.split("=", 1) for words in machine.built()[0] if words.startswith(("org.opencontainers", "ml-in-production.content")))
+    labels = dict(
+        words.split("=", 1)
+        for words in machine.built()[0]
+        if words.startswith(("org.opencontainers", "ml-in-production.content"))
+    )
     assert labels["org.opencontainers.image.base.name"] == BASE
     assert labels["org.opencontainers.image.version"]
     assert labels["ml-in-production.content"].startswith(f"sha256:{tag()}")
@@ -176,7 +180,11 @@ def test_an_image_says_where_it_comes_from(machine: Machine) -> None:
 
 def test_another_base_is_another_image(machine: Machine) -> None:
     _build(machine, "data")
-    machine.set("images", json.loads((machine.folder / "images.json").read_text()) | {"other:1": {"Id": "sha256:other", "Size": 1, "Config": {}}})
+    machine.set(
+        "images",
+        json.loads((machine.folder / "images.json").read_text())
+        | {"other:1": {"Id": "sha256:other", "Size": 1, "Config": {}}},
+    )
     _build(machine, "data", MLOPS_IMAGE_OVERRIDES=f"{BASE}=other:1")
     assert len(machine.built()) == 2
 
@@ -193,7 +201,9 @@ def test_what_was_built_is_recorded_with_its_bill_of_materials(machine: Machine)
 
 def test_an_image_over_its_budget_is_an_error(machine: Machine) -> None:
     machine.set("sizes", {"serving": 2_500_000_000})
-    with pytest.raises(ClusterError, match=rf"ml-in-production/serving:\w+ takes 2500 of {BUDGETS['serving']} MB: over the budget"):
+    with pytest.raises(
+        ClusterError, match=rf"ml-in-production/serving:\w+ takes 2500 of {BUDGETS['serving']} MB: over the budget"
+    ):
         _build(machine)
     assert len(machine.built()) == 3
 
@@ -201,7 +211,10 @@ def test_an_image_over_its_budget_is_an_error(machine: Machine) -> None:
 def test_a_base_that_is_not_here_is_pulled_or_named(machine: Machine) -> None:
     machine.set("images", {})
     machine.set("faults", {"pull": "lookup registry.example: no such host"})
-    with pytest.raises(ClusterError, match=r"base image python:3\.11-slim .* no such host; .*MLOPS_IMAGE_OVERRIDES=python:3\.11-slim=OTHER"):
+    with pytest.raises(
+        ClusterError,
+        match=r"base image python:3\.11-slim .* no such host; .*MLOPS_IMAGE_OVERRIDES=python:3\.11-slim=OTHER",
+    ):
         _build(machine)
     machine.set("faults", {})
     assert f"pulling {BASE}, which is not here yet" in _build(machine)
@@ -228,18 +241,25 @@ def test_a_build_that_fails_shows_its_last_words_and_what_helps(machine: Machine
     ("spoil", "said"),
     [
         (lambda machine: (machine.folder / "docker").unlink(), "docker: not installed"),
-        (lambda machine: machine.set("faults", {"version": "Cannot connect to the Docker daemon"}), "Cannot connect to the Docker daemon; start Docker"),
+        (
+            lambda machine: machine.set("faults", {"version": "Cannot connect to the Docker daemon"}),
+            "Cannot connect to the Docker daemon; start Docker",
+        ),
     ],
     ids=["no docker", "no engine"],
 )
-def test_without_docker_the_message_says_how_to_get_it(machine: Machine, spoil: Callable[[Machine], None], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_docker_the_message_says_how_to_get_it(
+    machine: Machine, spoil: Callable[[Machine], None], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spoil(machine)
     machine.environment["PATH"] = str(machine.folder)
     with pytest.raises(ClusterError, match=said):
         _build(machine)
 
 
-def test_sources_that_change_while_they_are_packed_are_not_built(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_change_while_they_are_packed_are_not_built(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = machine.images()
     monkeypatch.setattr("mlops.cluster.images.tag", lambda: "another")
     with pytest.raises(ClusterError, match="were changed while they were being packed"):
@@ -247,13 +267,19 @@ def test_sources_that_change_while_they_are_packed_are_not_built(machine: Machin
     assert not machine.built()
 
 
-def test_pushing_records_digests_that_pipelines_are_compiled_with(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pushing_records_digests_that_pipelines_are_compiled_with(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ClusterError, match="run `mlops images build`"):
         machine.images().push("host:5000", lambda _: None)
     _build(machine)
     pushed = machine.images().push("host:5000/", lambda _: None)
     assert pushed[f"{PREFIX}tfx"].startswith("host:5000/ml-in-production/tfx@sha256:")
-    assert ["tag", local_references()[f"{PREFIX}tfx"], f"host:5000/{local_references()[f'{PREFIX}tfx']}"] in machine.calls
+    assert [
+        "tag",
+        local_references()[f"{PREFIX}tfx"],
+        f"host:5000/{local_references()[f'{PREFIX}tfx']}",
+    ] in machine.calls
     monkeypatch.setenv("MLOPS_HOME", str(machine.store.root))
     monkeypatch.setenv("MLOPS_IMAGE_REGISTRY", "host:5000")
     target = machine.folder / "pipeline.yaml"

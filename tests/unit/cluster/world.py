@@ -11,7 +11,12 @@ from mlops.cluster.site import Site
 from tests.unit.cluster.standin import Machine
 
 NAME = "ml-in-production"
-KFP_IMAGES = ("docker.io/alpine:3.23", "ghcr.io/kubeflow/kfp-api-server:2.17.0", "ghcr.io/kubeflow/kfp-driver:2.17.0", "mysql:8.4")
+KFP_IMAGES = (
+    "docker.io/alpine:3.23",
+    "ghcr.io/kubeflow/kfp-api-server:2.17.0",
+    "ghcr.io/kubeflow/kfp-driver:2.17.0",
+    "mysql:8.4",
+)
 OWN = {f"ml-in-production/{group}": f"ml-in-production/{group}:abc" for group in ("data", "tfx", "serving")}
 SECRET_VALUE = "a-secret-that-nobody-may-read"
 
@@ -58,7 +63,11 @@ class World:
 
     def left(self) -> list[str]:
         """Return every file below the store, locks aside."""
-        return sorted(path.relative_to(self.home).as_posix() for path in self.home.rglob("*") if path.is_file() and path.suffix != ".lock")
+        return sorted(
+            path.relative_to(self.home).as_posix()
+            for path in self.home.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        )
 
     def text_of_files(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in self.home.rglob("*") if path.is_file())
@@ -75,7 +84,13 @@ class _Said(Progress):
 
 def _healthy(folder: Path) -> dict[str, Any]:
     return {
-        "versions": {"docker": "28.1.0", "engine": "20.10.24+dfsg1", "kind": "v0.33.0", "kubectl": "v1.33.1", "node": "v1.33.1"},
+        "versions": {
+            "docker": "28.1.0",
+            "engine": "20.10.24+dfsg1",
+            "kind": "v0.33.0",
+            "kubectl": "v1.33.1",
+            "node": "v1.33.1",
+        },
         "engine": "up",
         "info": {"NCPU": 2, "MemTotal": 8 * 2**30, "DockerRootDir": str(folder)},
         "docker": {**dict.fromkeys(KFP_IMAGES, 7 * 10**8), "kindest/node:v1.33.1": 10**9, "python:3.11-slim": 10**8},
@@ -96,11 +111,18 @@ def _healthy(folder: Path) -> dict[str, Any]:
     }
 
 
-def deployment(name: str, namespace: str, containers: Sequence[Mapping[str, Any]], prepare: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def deployment(
+    name: str, namespace: str, containers: Sequence[Mapping[str, Any]], prepare: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     spec = {"containers": list(containers), **({"initContainers": list(prepare)} if prepare else {})}
     template = {"metadata": {"labels": {"app": name}}, "spec": spec}
     metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"selector": {"matchLabels": {"app": name}}, "template": template}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
+    }
 
 
 def write_manifests(root: Path) -> Path:
@@ -112,12 +134,26 @@ def write_manifests(root: Path) -> Path:
         "resources": {"requests": {"cpu": "250m", "memory": "500Mi"}},
         "env": [{"name": "V2_DRIVER_IMAGE", "value": KFP_IMAGES[2]}, {"name": "LOG_LEVEL", "value": "info"}],
     }
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mlpipeline-minio-artifact", "namespace": "kubeflow"}, "data": _keys()}
-    page = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "ml-pipeline-ui", "namespace": "kubeflow"}, "spec": {"ports": [{"port": 80}]}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "mlpipeline-minio-artifact", "namespace": "kubeflow"},
+        "data": _keys(),
+    }
+    page = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "ml-pipeline-ui", "namespace": "kubeflow"},
+        "spec": {"ports": [{"port": 80}]},
+    }
     _write(
         root / "cluster-scoped-resources",
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kubeflow"}},
-        {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "workflows.argoproj.io"}},
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "workflows.argoproj.io"},
+        },
     )
     prepare = {"name": "wait", "image": KFP_IMAGES[0], "resources": {"requests": {"cpu": "10m"}}}
     _write(
@@ -132,13 +168,31 @@ def write_manifests(root: Path) -> Path:
 
 def write_overlay(root: Path) -> Path:
     """Write what `kubectl kustomize` would render of this project's own manifests, in short."""
-    container = {"name": "server", "image": "ml-in-production/serving", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
-    store = {"AWS_ENDPOINT_URL": "http://seaweedfs.kubeflow:9000", "AWS_REGION": "us-east-1", "MLOPS_STORE": "s3://mlpipeline/ml-in-production"}
+    container = {
+        "name": "server",
+        "image": "ml-in-production/serving",
+        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+    }
+    store = {
+        "AWS_ENDPOINT_URL": "http://seaweedfs.kubeflow:9000",
+        "AWS_REGION": "us-east-1",
+        "MLOPS_STORE": "s3://mlpipeline/ml-in-production",
+    }
     _write(
         root,
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAME}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mlops-store", "namespace": "kubeflow"}, "data": store},
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "model-server", "namespace": NAME}, "spec": {"ports": [{"port": 8501}]}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "mlops-store", "namespace": "kubeflow"},
+            "data": store,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "model-server", "namespace": NAME},
+            "spec": {"ports": [{"port": 8501}]},
+        },
         deployment("model-server", NAME, [container]),
     )
     (root / "kustomization.yaml").write_text("resources: [rendered.yaml]\n")
@@ -148,7 +202,10 @@ def write_overlay(root: Path) -> Path:
 def _keys() -> dict[str, str]:
     import base64
 
-    return {name: base64.b64encode(value.encode()).decode() for name, value in (("accesskey", "somebody"), ("secretkey", SECRET_VALUE))}
+    return {
+        name: base64.b64encode(value.encode()).decode()
+        for name, value in (("accesskey", "somebody"), ("secretkey", SECRET_VALUE))
+    }
 
 
 def _write(folder: Path, *objects: Mapping[str, Any]) -> None:

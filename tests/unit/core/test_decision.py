@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.core.decision import Bound, Check, Decision, Verdict, compare
+from core.decision import Bound, Check, Decision, Verdict, compare
 
 VERDICTS = st.lists(st.sampled_from(list(Verdict)), max_size=6)
 
@@ -45,7 +45,9 @@ def test_a_decision_survives_its_file(tmp_path: Path) -> None:
     assert "carrier=AA" in decision.summary
 
 
-def test_a_closed_gate_is_heard_from_its_log_where_its_output_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_gate_is_heard_from_its_log_where_its_output_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     refused = Decision.of("gate", (Check(rule="a rule", verdict=Verdict.FAIL, next_step="mend it\nlike this"),))
     refused.write(tmp_path / "decision")
     log = f"before\n{capsys.readouterr().out}Traceback: whatever\n"

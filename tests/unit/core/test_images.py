@@ -6,19 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from mlops.core import build_context, images
-from mlops.core.build_context import CERTIFICATES, content_digest, files
-from mlops.core.errors import MlopsError
-from mlops.core.image_record import ImageRecord
-from mlops.core.images import GROUPS, image, local_references, pushed_references
-from mlops.core.user_code import ROOT
+from core import build_context, images
+from core.build_context import CERTIFICATES, content_digest, files
+from core.errors import MlopsError
+from core.image_record import ImageRecord
+from core.images import GROUPS, image, local_references, pushed_references
+from core.user_code import ROOT
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A small checkout with the real list of what images hold."""
     root = tmp_path / "project"
-    for name in ("components/a/logic.py", "components/a/component.py", "mlops/core/b.py", "infra/images/install.sh", "uv.lock", "Dockerfile"):
+    for name in (
+        "components/a/logic.py",
+        "components/a/component.py",
+        "core/b.py",
+        "infra/images/install.sh",
+        "uv.lock",
+        "Dockerfile",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name, encoding="utf-8")
     shutil.copy(ROOT / build_context.IGNORE, root / build_context.IGNORE)
@@ -27,9 +34,33 @@ def project(tmp_path: Path) -> Path:
 
 def test_the_project_s_images_hold_sources_and_no_tests() -> None:
     held = files()
-    assert {".dockerignore", "Dockerfile", "kfp_config.ini", "pyproject.toml", "uv.lock", "usecases/flight_delay/schema.pbtxt"} <= set(held)
-    assert {name.partition("/")[0] for name in held if "/" in name} == {"components", "infra", "localrun", "mlops", "pipelines", "usecases"}
-    assert not [name for name in held if "__pycache__" in name or name.endswith(".pyc") or (name.startswith("infra/") and not name.startswith("infra/images/"))]
+    assert {
+        ".dockerignore",
+        "Dockerfile",
+        "kfp_config.ini",
+        "pyproject.toml",
+        "uv.lock",
+        "usecases/flight_delay/schema.pbtxt",
+    } <= set(held)
+    assert {name.partition("/")[0] for name in held if "/" in name} == {
+        "adapters",
+        "artifacts",
+        "components",
+        "core",
+        "infra",
+        "localrun",
+        "mlops",
+        "pipelines",
+        "serving",
+        "usecases",
+    }
+    assert not [
+        name
+        for name in held
+        if "__pycache__" in name
+        or name.endswith(".pyc")
+        or (name.startswith("infra/") and not name.startswith("infra/images/"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +91,9 @@ def test_what_tools_and_people_leave_behind_does_not_count(project: Path, left: 
     assert content_digest(project) == before
 
 
-@pytest.mark.parametrize("name", ["components/a/logic.py", "infra/images/install.sh", "uv.lock", "Dockerfile", ".dockerignore"])
+@pytest.mark.parametrize(
+    "name", ["components/a/logic.py", "infra/images/install.sh", "uv.lock", "Dockerfile", ".dockerignore"]
+)
 def test_every_byte_that_is_copied_in_counts(project: Path, name: str) -> None:
     before = content_digest(project)
     (project / name).write_bytes((project / name).read_bytes() + b"\n")
@@ -74,7 +107,7 @@ def test_a_new_name_counts_and_times_modes_and_order_do_not(project: Path) -> No
         path.chmod(0o600)
     shutil.copytree(project, project.with_name("copy"))
     assert content_digest(project.with_name("copy")) == before
-    (project / "mlops" / "core" / "b.py").rename(project / "mlops" / "core" / "c.py")
+    (project / "core" / "b.py").rename(project / "core" / "c.py")
     assert content_digest(project) != before
 
 
@@ -88,13 +121,19 @@ def test_a_local_reference_carries_the_content_tag() -> None:
     assert local_references() == {image(group): f"ml-in-production/{group}:{tag}" for group in GROUPS}
 
 
-def test_a_registry_gives_digests_for_these_sources_or_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_gives_digests_for_these_sources_or_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = tmp_path / "store" / "images.json"
-    with pytest.raises(MlopsError, match=r"for data, serving, tfx .* run `mlops images build`, then `mlops images push host:5000/team`"):
+    with pytest.raises(
+        MlopsError, match=r"for data, serving, tfx .* run `mlops images build`, then `mlops images push host:5000/team`"
+    ):
         pushed_references("host:5000/team/", record)
     for group in GROUPS:
         ImageRecord(record).add_pushed("host:5000/team", images.tag(), group, f"sha256:{group}")
-    assert pushed_references("host:5000/team/", record) == {image(group): f"host:5000/team/ml-in-production/{group}@sha256:{group}" for group in GROUPS}
+    assert pushed_references("host:5000/team/", record) == {
+        image(group): f"host:5000/team/ml-in-production/{group}@sha256:{group}" for group in GROUPS
+    }
     with pytest.raises(MlopsError, match="no digest in other"):
         pushed_references("other", record)
     monkeypatch.setattr(images, "tag", lambda: "of-an-edit")

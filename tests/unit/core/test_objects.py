@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlops.core import digest, objects, s3
-from mlops.core.errors import MlopsError, NoSuchObject, StoreError, UsageError
+from core import digest, objects, s3
+from core.errors import MlopsError, NoSuchObject, StoreError, UsageError
 from tests.object_store import KEYS, Calls
 
 
@@ -54,7 +54,18 @@ def test_nothing_lies_where_nothing_was_written(bucket: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "s3:/b/x", "s3://", "s3://b/x", "s3://Bucket/x", "s3://bucket/../x", "s3://bucket/a/./b", "s3://bucket//x", "s3://bucket/a*", "gs://bucket/x"],
+    [
+        "",
+        "s3:/b/x",
+        "s3://",
+        "s3://b/x",
+        "s3://Bucket/x",
+        "s3://bucket/../x",
+        "s3://bucket/a/./b",
+        "s3://bucket//x",
+        "s3://bucket/a*",
+        "gs://bucket/x",
+    ],
 )
 def test_what_is_no_address_is_the_users_error(address: str) -> None:
     with pytest.raises(UsageError, match="such as s3://bucket/folder"):
@@ -73,7 +84,9 @@ def test_a_stream_reads_as_a_file_does(bucket: str, tmp_path: Path, monkeypatch:
         for _ in range(60):
             position, count = dice.randrange(len(content) + 20), dice.choice([0, 1, 8, 63, 64, 65, 300, -1])
             whence = dice.choice([os.SEEK_SET, os.SEEK_CUR, os.SEEK_END])
-            position = -min(position, len(content)) if whence == os.SEEK_END else 0 if whence == os.SEEK_CUR else position
+            position = (
+                -min(position, len(content)) if whence == os.SEEK_END else 0 if whence == os.SEEK_CUR else position
+            )
             assert here.seek(position, whence) == there.seek(position, whence)
             assert here.read(count) == there.read(count)
             assert here.readline() == there.readline()
@@ -96,7 +109,11 @@ def test_a_file_comes_back_as_it_went(bucket: str, tmp_path: Path, monkeypatch: 
     path = tmp_path / "file"
     path.write_bytes(random.Random(size).randbytes(size))
     objects.upload(path, f"{bucket}/file", digest.of_file(path))
-    assert objects.download(f"{bucket}/file", tmp_path / "back") == digest.of_file(path) == digest.of_file(tmp_path / "back")
+    assert (
+        objects.download(f"{bucket}/file", tmp_path / "back")
+        == digest.of_file(path)
+        == digest.of_file(tmp_path / "back")
+    )
 
 
 def test_a_file_that_changes_on_its_way_does_not_stay(bucket: str, tmp_path: Path) -> None:
@@ -107,7 +124,9 @@ def test_a_file_that_changes_on_its_way_does_not_stay(bucket: str, tmp_path: Pat
     assert objects.below(bucket) == []
 
 
-def test_an_upload_in_parts_that_is_cut_leaves_nothing_to_see(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_in_parts_that_is_cut_leaves_nothing_to_see(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(objects, "_PART", 5 << 20)
     path = tmp_path / "file"
     path.write_bytes(bytes(11 << 20))
@@ -130,7 +149,9 @@ def test_one_of_those_who_create_an_object_does(bucket: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
-def test_a_refusal_is_known_whether_or_not_the_store_says_why(bucket: str, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def test_a_refusal_is_known_whether_or_not_the_store_says_why(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     """SeaweedFS does not repeat the condition in its answer, as AWS does; s3fs then has no error of its own for it."""
     objects.write(f"{bucket}/claim", b"mine")
     _answer_writes(monkeypatch, code)
@@ -155,10 +176,17 @@ def _answer_writes(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "403"])
-def test_a_refusal_names_the_store_and_the_variables_and_never_a_key(bucket: str, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def test_a_refusal_names_the_store_and_the_variables_and_never_a_key(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     _answer_writes(monkeypatch, code)
     endpoint = os.environ["AWS_ENDPOINT_URL"]
-    for ask in (objects.entries, objects.look, lambda address: objects.write(address, b""), lambda address: objects.create(address, b"")):
+    for ask in (
+        objects.entries,
+        objects.look,
+        lambda address: objects.write(address, b""),
+        lambda address: objects.create(address, b""),
+    ):
         with pytest.raises(StoreError, match=rf"{bucket}.*{endpoint} refused.*AWS_ACCESS_KEY_ID") as caught:
             ask(bucket)
         assert not any(os.environ[key] in str(caught.value) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
@@ -175,7 +203,17 @@ def test_a_store_without_keys_is_named_with_the_variables_to_set(bucket: str, mo
         objects.read(f"{bucket}/file")
 
 
-@pytest.mark.parametrize("ask", [objects.entries, objects.below, objects.read, objects.look, objects.open_object, lambda address: objects.write(address, b"")])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        objects.entries,
+        objects.below,
+        objects.read,
+        objects.look,
+        objects.open_object,
+        lambda address: objects.write(address, b""),
+    ],
+)
 def test_a_bucket_that_is_not_there_is_named(bucket: str, ask: Callable[[str], object]) -> None:
     if "MLOPS_TEST_S3" in os.environ:
         pytest.skip("SeaweedFS makes a bucket that is written to")

@@ -52,12 +52,20 @@ def environments(project: Path) -> dict[str, Environment]:
 
 
 @pytest.fixture
-def go(tmp_path: Path, hosts: Hosts, environments: dict[str, Environment], compiled: Callable[[Any], Path]) -> Callable[..., Run]:
+def go(
+    tmp_path: Path, hosts: Hosts, environments: dict[str, Environment], compiled: Callable[[Any], Path]
+) -> Callable[..., Run]:
     """Compile and run a pipeline in a store of this test, with warm processes shared by the session."""
 
     def run(pipeline: Any, parameters: dict[str, Any] | None = None, **options: Any) -> Run:
         path = pipeline if isinstance(pipeline, Path) else compiled(pipeline)
         use = options.pop("environments", environments)
-        return localrun.run(path, parameters or {}, store=tmp_path / "store", environments=use, options=Options(**{"hosts": hosts, **options}))
+        return localrun.run(
+            path,
+            parameters or {},
+            store=tmp_path / "store",
+            environments=use,
+            options=Options(**{"hosts": hosts, **options}),
+        )
 
     return run

@@ -41,10 +41,23 @@ def instrument(owner: Any, name: str, last: int) -> None:
 
 def main() -> None:
     pipeline, store, project, last = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-    for owner, name in ((os, "fsync"), (Path, "rename"), (Path, "replace"), (Path, "mkdir"), (Path, "write_text"), (Journal, "flush")):
+    for owner, name in (
+        (os, "fsync"),
+        (Path, "rename"),
+        (Path, "replace"),
+        (Path, "mkdir"),
+        (Path, "write_text"),
+        (Journal, "flush"),
+    ):
         instrument(owner, name, last)
     environment = Environment(cwd=project, sources={"*": ()})
-    run = localrun.run(pipeline, {"folder": str(project)}, store=store, environments={"alpine": environment}, options=Options(grace=0.2))
+    run = localrun.run(
+        pipeline,
+        {"folder": str(project)},
+        store=store,
+        environments={"alpine": environment},
+        options=Options(grace=0.2),
+    )
     print(next(MOMENTS) - 1)
     sys.exit(run.state != "SUCCEEDED")
 

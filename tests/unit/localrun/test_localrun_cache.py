@@ -34,7 +34,9 @@ def own(tmp_path: Path) -> Environment:
     """A project of this test alone, so that its code can be changed."""
     project = make_project(tmp_path / "own")
     (project / "uv.lock").write_text("kfp 2.13")
-    return Environment(cwd=project, sources={"*": (project / "stages.py",)}, lock=project / "uv.lock", variables={"MODE": "a"})
+    return Environment(
+        cwd=project, sources={"*": (project / "stages.py",)}, lock=project / "uv.lock", variables={"MODE": "a"}
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def chain(stages: ModuleType, compiled: Callable[[Any], Path]) -> Path:
     return compiled(chain)
 
 
-def test_a_second_run_runs_nothing_and_returns_the_same(go: Go, chain: Path, own: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_second_run_runs_nothing_and_returns_the_same(
+    go: Go, chain: Path, own: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     first = go(chain, environments={"test/data": own})
     later = datetime(2031, 1, 1, tzinfo=UTC)
     monkeypatch.chdir(tmp_path)
@@ -62,7 +66,9 @@ def test_a_second_run_runs_nothing_and_returns_the_same(go: Go, chain: Path, own
 
 
 @pytest.mark.parametrize("reference", ["test/data:1", f"test/data@sha256:{'0' * 64}"])
-def test_another_tag_of_an_image_that_an_environment_stands_for_changes_nothing(go: Go, chain: Path, own: Environment, reference: str) -> None:
+def test_another_tag_of_an_image_that_an_environment_stands_for_changes_nothing(
+    go: Go, chain: Path, own: Environment, reference: str
+) -> None:
     text = chain.read_text(encoding="utf-8")
     assert "image: test/data\n" in text
     go(chain, environments={"test/data": own})
@@ -99,7 +105,9 @@ def test_any_change_of_what_made_a_result_makes_it_anew(go: Go, chain: Path, own
         assert run.task("read").outputs.artifacts["metrics"].metadata == {"rows": 12}
 
 
-def test_equal_content_from_another_run_is_a_hit_downstream(go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path], chain: Path) -> None:
+def test_equal_content_from_another_run_is_a_hit_downstream(
+    go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path], chain: Path
+) -> None:
     @dsl.pipeline(name="other")
     def other() -> None:
         written = stages.write(text=stages.echo(text="hello").output)
@@ -109,7 +117,9 @@ def test_equal_content_from_another_run_is_a_hit_downstream(go: Go, stages: Modu
     assert cached(go(compiled(other), environments={"test/data": own})) == {"echo": False, "write": True, "read": True}
 
 
-@pytest.mark.parametrize("damage", ["deleted", "one byte", "one byte, same time", "one more file", "a file less", "executable", "html"])
+@pytest.mark.parametrize(
+    "damage", ["deleted", "one byte", "one byte, same time", "one more file", "a file less", "executable", "html"]
+)
 def test_a_damaged_result_is_made_anew(go: Go, chain: Path, own: Environment, damage: str) -> None:
     first = go(chain, environments={"test/data": own})
     data = first.task("write").outputs.artifacts["data"].path
@@ -136,7 +146,9 @@ def test_a_damaged_result_is_made_anew(go: Go, chain: Path, own: Environment, da
     assert cached(go(chain, environments={"test/data": own})) == {"write": True, "read": True}
 
 
-def test_caching_can_be_switched_off_for_a_task_a_group_and_a_run(go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]) -> None:
+def test_caching_can_be_switched_off_for_a_task_a_group_and_a_run(
+    go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]
+) -> None:
     @dsl.pipeline
     def inner() -> None:
         stages.echo(text="inside")
@@ -150,7 +162,11 @@ def test_caching_can_be_switched_off_for_a_task_a_group_and_a_run(go: Go, stages
     path = compiled(pipeline)
     go(path, environments={"test/data": own})
     assert cached(go(path, environments={"test/data": own})) == {"echo": True, "echo-2": False, "inner/echo": False}
-    assert cached(go(path, environments={"test/data": own}, cache=False)) == {"echo": False, "echo-2": False, "inner/echo": False}
+    assert cached(go(path, environments={"test/data": own}, cache=False)) == {
+        "echo": False,
+        "echo-2": False,
+        "inner/echo": False,
+    }
 
 
 def test_code_that_nobody_named_is_never_cached(go: Go, chain: Path, own: Environment) -> None:
@@ -159,7 +175,9 @@ def test_code_that_nobody_named_is_never_cached(go: Go, chain: Path, own: Enviro
     assert cached(go(chain, environments={"test/data": unknown})) == {"write": True, "read": False}
 
 
-def test_a_result_of_code_that_changed_meanwhile_is_not_kept(go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]) -> None:
+def test_a_result_of_code_that_changed_meanwhile_is_not_kept(
+    go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]
+) -> None:
     @dsl.pipeline(name="edits")
     def pipeline(file: str) -> None:
         stages.edit_source(file=file)
@@ -172,7 +190,9 @@ def test_a_result_of_code_that_changed_meanwhile_is_not_kept(go: Go, stages: Mod
         source.write_text(before)
 
 
-def test_a_task_that_asks_for_the_run_is_not_cached(go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]) -> None:
+def test_a_task_that_asks_for_the_run_is_not_cached(
+    go: Go, stages: ModuleType, own: Environment, compiled: Callable[[Any], Path]
+) -> None:
     @dsl.pipeline(name="asks")
     def pipeline() -> None:
         stages.echo(text=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
@@ -184,7 +204,10 @@ def test_a_task_that_asks_for_the_run_is_not_cached(go: Go, stages: ModuleType, 
 
 COMPONENT = Component(
     name="comp-a",
-    input_parameters={"n": ParameterDef(ParameterType.INTEGER), "s": ParameterDef(ParameterType.STRUCT, has_default=True, default={"a": 1})},
+    input_parameters={
+        "n": ParameterDef(ParameterType.INTEGER),
+        "s": ParameterDef(ParameterType.STRUCT, has_default=True, default={"a": 1}),
+    },
     input_artifacts={"data": ArtifactDef("system.Dataset", "0.0.1")},
     output_parameters={"Output": ParameterDef(ParameterType.STRING)},
     output_artifacts={"model": ArtifactDef("system.Model", "0.0.1")},
@@ -211,14 +234,28 @@ def key(facts: dict[str, Any], **other: Any) -> str:
         COMPONENT,
         name=other.get("name", "comp-a"),
         implementation=container,
-        input_parameters={**COMPONENT.input_parameters, "s": ParameterDef(ParameterType.STRUCT, has_default=True, default=facts["default"])},
+        input_parameters={
+            **COMPONENT.input_parameters,
+            "s": ParameterDef(ParameterType.STRUCT, has_default=True, default=facts["default"]),
+        },
         output_artifacts={"model": ArtifactDef(facts["output"], "0.0.1")},
     )
     data = replace(
-        DATA, digest=facts["digest"], metadata=facts["metadata"], type=facts["type"], uri=other.get("uri", "/here"), producer=other.get("producer", "")
+        DATA,
+        digest=facts["digest"],
+        metadata=facts["metadata"],
+        type=facts["type"],
+        uri=other.get("uri", "/here"),
+        producer=other.get("producer", ""),
     )
     environment = Environment(cwd=Path("/"), sources={"*": ()}, variables=facts["environment"])
-    return cache_key(component, Values(facts["parameters"], {"data": data}), environment, {"pipeline_job_uuid": other.get("run", "")}, DIGESTS)
+    return cache_key(
+        component,
+        Values(facts["parameters"], {"data": data}),
+        environment,
+        {"pipeline_job_uuid": other.get("run", "")},
+        DIGESTS,
+    )
 
 
 DIGESTS = Digests()
@@ -263,7 +300,9 @@ def test_a_change_of_a_name_changes_the_key(field: str, value: Any) -> None:
 @settings(max_examples=100, deadline=None)
 @given(order=st.permutations(list(FACTS)), text=st.text(max_size=5))
 def test_what_does_not_matter_does_not_change_the_key(order: list[str], text: str) -> None:
-    shuffled = {name: dict(reversed(FACTS[name].items())) if isinstance(FACTS[name], dict) else FACTS[name] for name in order}
+    shuffled = {
+        name: dict(reversed(FACTS[name].items())) if isinstance(FACTS[name], dict) else FACTS[name] for name in order
+    }
     assert key(shuffled, uri=f"/{text}", producer=text, run=text, name=text) == key(FACTS)
     assert key({**FACTS, "image": "image@sha256:00"}) == key(FACTS)
 

@@ -23,7 +23,11 @@ from localrun.records import Run
 def shell(compiled: Callable[[Any], Path]) -> Path:
     @dsl.container_component
     def say(text: str, times: int, said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
-        return dsl.ContainerSpec(image="alpine:3", command=["sh", "-c", 'test "$1" -gt 0 && printf "%s" "$0" > "$2"'], args=[text, times, said])
+        return dsl.ContainerSpec(
+            image="alpine:3",
+            command=["sh", "-c", 'test "$1" -gt 0 && printf "%s" "$0" > "$2"'],
+            args=[text, times, said],
+        )
 
     @dsl.pipeline(name="shell")
     def pipeline(text: str, times: int = 1) -> str:
@@ -32,8 +36,19 @@ def shell(compiled: Callable[[Any], Path]) -> Path:
     return compiled(pipeline)
 
 
-def test_prints_one_json_object_and_nothing_else(shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(shell), "-p", "text=a=b", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}", "--json"]
+def test_prints_one_json_object_and_nothing_else(
+    shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        str(shell),
+        "-p",
+        "text=a=b",
+        "--store",
+        str(tmp_path / "s"),
+        "--image",
+        f"alpine={tmp_path}",
+        "--json",
+    ]
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     run = json.loads(out)
@@ -41,8 +56,20 @@ def test_prints_one_json_object_and_nothing_else(shell: Path, tmp_path: Path, ca
     assert Path(run["folder"]).is_dir()
 
 
-def test_prints_a_line_per_change_and_the_tail_of_a_failure(shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(shell), "-p", "text=a", "-p", "times=0", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}"]
+def test_prints_a_line_per_change_and_the_tail_of_a_failure(
+    shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        str(shell),
+        "-p",
+        "text=a",
+        "-p",
+        "times=0",
+        "--store",
+        str(tmp_path / "s"),
+        "--image",
+        f"alpine={tmp_path}",
+    ]
     assert main(arguments) == 1
     err = capsys.readouterr().err
     assert "say: RUNNING\n" in err
@@ -64,7 +91,9 @@ def test_prints_a_line_per_change_and_the_tail_of_a_failure(shell: Path, tmp_pat
         (["-p", "text=a", "--image", "alpin=."], "did you mean 'alpine'?"),
     ],
 )
-def test_wrong_words_end_with_code_2_and_the_way_out(shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+def test_wrong_words_end_with_code_2_and_the_way_out(
+    shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
     assert main([str(shell), "--store", str(tmp_path / "s"), *arguments]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
@@ -77,7 +106,9 @@ def test_the_runner_imports_neither_kfp_nor_protobuf_nor_rich(shell: Path, tmp_p
     )
     arguments = [str(shell), "-p", "text=a", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}"]
     root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -95,7 +126,20 @@ def test_a_terminal_gets_a_table(count: int, tmp_path: Path, monkeypatch: pytest
         on_event(events.RunStarted("run-1", "p", tmp_path, tasks))
         on_event(events.HostStarting("image"))
         on_event(events.TaskChanged(TaskRun("task-0", "task-0", "comp", "f", state=State.SUCCEEDED, cached=True)))
-        on_event(events.TaskChanged(TaskRun("task-1", "task-1", "comp", "f", state=State.FAILED, error="[red]went wrong", seconds=2, max_rss_bytes=2**30)))
+        on_event(
+            events.TaskChanged(
+                TaskRun(
+                    "task-1",
+                    "task-1",
+                    "comp",
+                    "f",
+                    state=State.FAILED,
+                    error="[red]went wrong",
+                    seconds=2,
+                    max_rss_bytes=2**30,
+                )
+            )
+        )
         on_event(events.HostReady("image", 1.0))
         finished = Run("run-1", "p", State.FAILED, {}, datetime(2026, 1, 1, tzinfo=UTC), 2.0, tmp_path)
         on_event(events.RunFinished(finished))

@@ -27,7 +27,9 @@ Go = Callable[..., Run]
 
 def drive(pipeline: Path, store: Path, project: Path, last: int) -> "subprocess.Popen[str]":
     command = [sys.executable, str(HERE / "localrun_driver.py"), str(pipeline), str(store), str(project), str(last)]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 @pytest.fixture
@@ -35,9 +37,13 @@ def steps(compiled: Callable[[Any], Path]) -> Path:
     """Three steps and a branch of plain commands, each of which writes down that it ran."""
 
     @dsl.container_component
-    def step(folder: str, name: str, text: str, data: dsl.Output[dsl.Dataset], said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
+    def step(
+        folder: str, name: str, text: str, data: dsl.Output[dsl.Dataset], said: dsl.OutputPath(str)
+    ) -> dsl.ContainerSpec:  # type: ignore[valid-type]
         script = 'echo "$1" >> "$0/ran"; mkdir "$3"; echo "$2+$1" > "$3/part"; printf "%s" "$2+$1" > "$4"'
-        return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[folder, name, text, data.path, said])
+        return dsl.ContainerSpec(
+            image="alpine", command=["sh", "-c", script], args=[folder, name, text, data.path, said]
+        )
 
     @dsl.pipeline(name="steps")
     def pipeline(folder: str) -> str:
@@ -84,7 +90,11 @@ def check_goes_on(steps: Path, store: Path, project: Path, last: int) -> None:
     again = [name for name in ("one", "two", "three") if ran.count(name) > 1]
     finished = {"step": "one", "step-2": "two", "condition-branches-1/condition-2/step-3": "three"}
     assert not {finished[path] for path in before if path in finished} & set(again), (last, before, ran)
-    assert [(a.path / "part").read_text() for task in run.tasks for a in task.outputs.artifacts.values()] == ["0+one\n", "0+one+two\n", "0+one+two+three\n"]
+    assert [(a.path / "part").read_text() for task in run.tasks for a in task.outputs.artifacts.values()] == [
+        "0+one\n",
+        "0+one+two\n",
+        "0+one+two+three\n",
+    ]
     assert not list(store.rglob(".staging-*")), last
     kept = {path.name for path in (store / "artifacts" / "steps").iterdir()}
     assert kept == {task.execution for task in run.tasks if task.execution}, last
@@ -93,7 +103,9 @@ def check_goes_on(steps: Path, store: Path, project: Path, last: int) -> None:
         assert journal.execute("SELECT count(*) FROM executions WHERE state = 'RUNNING'").fetchone() == (0,)
 
 
-def test_when_the_runner_is_killed_no_descendant_survives(stages: ModuleType, compiled: Callable[[Any], Path], project: Path, tmp_path: Path) -> None:
+def test_when_the_runner_is_killed_no_descendant_survives(
+    stages: ModuleType, compiled: Callable[[Any], Path], project: Path, tmp_path: Path
+) -> None:
     @dsl.pipeline(name="lingers")
     def pipeline(folder: str) -> None:
         stages.linger(folder=folder)
@@ -103,7 +115,8 @@ def test_when_the_runner_is_killed_no_descendant_survives(stages: ModuleType, co
         "localrun.run(Path(sys.argv[1]), {'folder': sys.argv[3]}, store=Path(sys.argv[3]) / 'store', environments={'test/data': localrun.Environment(cwd=p)})"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(compiled(pipeline)), str(project), str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", script, str(compiled(pipeline)), str(project), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     pids = [int(appears(tmp_path / name)) for name in ("task", "grandchild")]
     process.kill()
@@ -114,7 +127,11 @@ def test_when_the_runner_is_killed_no_descendant_survives(stages: ModuleType, co
 
 
 def test_ctrl_c_ends_every_descendant_and_leaves_the_run_resumable(
-    stages: ModuleType, compiled: Callable[[Any], Path], environments: dict[str, Environment], hosts: Hosts, tmp_path: Path
+    stages: ModuleType,
+    compiled: Callable[[Any], Path],
+    environments: dict[str, Environment],
+    hosts: Hosts,
+    tmp_path: Path,
 ) -> None:
     @dsl.pipeline(name="cancelled")
     def pipeline(folder: str) -> None:
@@ -124,11 +141,15 @@ def test_ctrl_c_ends_every_descendant_and_leaves_the_run_resumable(
     def on_event(event: object) -> None:
         task = getattr(event, "task", None)
         if task is not None and task.name == "linger" and task.state is State.RUNNING:
-            subprocess.Popen(["sh", "-c", f"while [ ! -s '{tmp_path}/grandchild' ]; do sleep 0.02; done; kill -INT {os.getpid()}"])
+            subprocess.Popen(
+                ["sh", "-c", f"while [ ! -s '{tmp_path}/grandchild' ]; do sleep 0.02; done; kill -INT {os.getpid()}"]
+            )
 
     store = tmp_path / "store"
     options = Options(grace=0.3, hosts=hosts, on_event=on_event)
-    run = localrun.run(compiled(pipeline), {"folder": str(tmp_path)}, store=store, environments=environments, options=options)
+    run = localrun.run(
+        compiled(pipeline), {"folder": str(tmp_path)}, store=store, environments=environments, options=options
+    )
     assert (run.state, run.error, run.task("linger").state) == (State.CANCELLED, "cancelled", State.CANCELLED)
     assert all(gone(int((tmp_path / name).read_text())) for name in ("task", "grandchild"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -194,14 +215,19 @@ def test_many_runs_share_one_store(steps: Path, tmp_path: Path) -> None:
     assert {run.state for run in runs} == {State.SUCCEEDED}
 
 
-def test_a_run_that_another_process_executes_is_left_alone(go: Go, stages: ModuleType, environments: dict[str, Environment], tmp_path: Path) -> None:
+def test_a_run_that_another_process_executes_is_left_alone(
+    go: Go, stages: ModuleType, environments: dict[str, Environment], tmp_path: Path
+) -> None:
     @dsl.pipeline(name="owned")
     def pipeline() -> None:
         stages.echo(text="a")
 
     run = go(pipeline)
     store = tmp_path / "store"
-    with locked(Layout(store), run.run_id), pytest.raises(localrun.LocalrunError, match="is being executed by another process"):
+    with (
+        locked(Layout(store), run.run_id),
+        pytest.raises(localrun.LocalrunError, match="is being executed by another process"),
+    ):
         localrun.resume(run.run_id, store=store, environments=environments)
     (run.folder / "pipeline.yaml").write_text((run.folder / "pipeline.yaml").read_text() + "# other")
     with pytest.raises(localrun.LocalrunError, match="is not the pipeline that the run was started with"):
@@ -210,18 +236,24 @@ def test_a_run_that_another_process_executes_is_left_alone(go: Go, stages: Modul
         localrun.show(store, f"x{run.run_id}")
 
 
-def test_code_imported_by_a_warm_process_is_never_stale(stages: ModuleType, compiled: Callable[[Any], Path], project: Path, tmp_path: Path) -> None:
+def test_code_imported_by_a_warm_process_is_never_stale(
+    stages: ModuleType, compiled: Callable[[Any], Path], project: Path, tmp_path: Path
+) -> None:
     @dsl.pipeline(name="stale")
     def pipeline() -> str:
         return stages.uses_helper().output
 
     path = compiled(pipeline)
-    environment = Environment(cwd=project, preload=("helper",), sources={"*": (project / "stages.py", project / "helper.py")})
+    environment = Environment(
+        cwd=project, preload=("helper",), sources={"*": (project / "stages.py", project / "helper.py")}
+    )
     helper = project / "helper.py"
     with Hosts() as own:
         for value in ("1", "2"):
             helper.write_text(f"VALUE = '{value}'\n")
             options = Options(hosts=own)
-            run = localrun.run(path, {}, store=tmp_path / "store", environments={"test/data": replace(environment)}, options=options)
+            run = localrun.run(
+                path, {}, store=tmp_path / "store", environments={"test/data": replace(environment)}, options=options
+            )
             assert run.outputs.parameters == {"Output": value}
     helper.unlink()

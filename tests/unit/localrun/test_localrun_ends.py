@@ -46,7 +46,9 @@ def test_a_stuck_warm_process_is_named(go: Go, stages: ModuleType, monkeypatch: 
     assert "the warm process has not answered" in run.task("stop-host").error
 
 
-def test_a_pipelines_own_time_limit_ends_that_task_alone_and_each_attempt_has_it(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+def test_a_pipelines_own_time_limit_ends_that_task_alone_and_each_attempt_has_it(
+    go: Go, stages: ModuleType, tmp_path: Path
+) -> None:
     @dsl.pipeline(name="limited")
     def pipeline(folder: str) -> None:
         late = stages.fork_twice(folder=folder).set_retry(1, backoff_duration="0s")

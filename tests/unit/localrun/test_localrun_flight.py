@@ -32,7 +32,9 @@ Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
 
 
 def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> None:
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), KEY], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path), KEY], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     appears(tmp_path / "held")
     loop, landed = Loop(), threading.Event()
     flights = Flights(Layout(tmp_path), loop)
@@ -88,7 +90,11 @@ def test_where_the_first_of_equal_tasks_fails_the_next_one_tries(go: Go, stages:
             stages.flaky(counter=counter, failures=1)
 
     run = go(pipeline, {"counter": str(tmp_path / "n")})
-    assert sorted((str(task.state), task.cached) for task in run.tasks) == [("FAILED", False), ("SUCCEEDED", False), ("SUCCEEDED", True)]
+    assert sorted((str(task.state), task.cached) for task in run.tasks) == [
+        ("FAILED", False),
+        ("SUCCEEDED", False),
+        ("SUCCEEDED", True),
+    ]
 
 
 @pytest.fixture
@@ -114,7 +120,9 @@ def beside(compiled: Callable[[Any], Path]) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize("case", [("2G", 3 * 10**9, 1), ("2G", 10**9, 1), ("1G", 10**10, 3), ("", 0, 3)])
-def test_tasks_run_beside_each_other_while_their_memory_fits(go: Go, beside: Callable[[str], Path], tmp_path: Path, case: tuple[str, int, int]) -> None:
+def test_tasks_run_beside_each_other_while_their_memory_fits(
+    go: Go, beside: Callable[[str], Path], tmp_path: Path, case: tuple[str, int, int]
+) -> None:
     memory, free, most = case
     run = go(beside(memory), {"folder": str(tmp_path)}, max_workers=3, available_memory=lambda: free)
     assert run.state is State.SUCCEEDED

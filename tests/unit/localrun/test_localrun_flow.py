@@ -23,7 +23,12 @@ def states(run: Run) -> dict[str, State]:
 
 def test_parameters_arrive_with_their_types(go: Go, stages: ModuleType) -> None:
     @dsl.pipeline(name="types")
-    def pipeline(n: int = 2, flag: bool = True, names: list = ["a", 1], settings: dict = {"depth": 3, "rate": 0.5}) -> str:  # noqa: B006
+    def pipeline(
+        n: int = 2,
+        flag: bool = True,
+        names: list = ["a", 1],  # noqa: B006
+        settings: dict = {"depth": 3, "rate": 0.5},  # noqa: B006
+    ) -> str:
         grown = stages.add(a=n)
         stages.pair(n=grown.output)
         stages.echo(text=f"{n} and {grown.output}")
@@ -56,7 +61,11 @@ def test_artifacts_arrive_with_content_metadata_and_type(go: Go, stages: ModuleT
     assert read.outputs.artifacts["page"].type == "system.HTML"
     assert read.outputs.artifacts["page"].path.read_text() == "<p>fine</p>"
     data = read.inputs.artifacts["data"]
-    assert data == written.outputs.artifacts["data"] == run.outputs.artifacts["data" if "data" in run.outputs.artifacts else "Output"]
+    assert (
+        data
+        == written.outputs.artifacts["data"]
+        == run.outputs.artifacts["data" if "data" in run.outputs.artifacts else "Output"]
+    )
     assert (data.type, data.metadata, data.producer) == ("system.Dataset", {"rows": 5}, written.execution)
     assert (data.path / "part").read_text() == "hello"
     by_path = run.task("by-path").outputs
@@ -128,11 +137,22 @@ def test_importer_lightweight_and_container_components(go: Go, stages: ModuleTyp
     (tmp_path / "given" / "part").write_text("from outside")
 
     @dsl.container_component
-    def shell(text: str, out: dsl.Output[dsl.Artifact], said: dsl.OutputPath(str), extra: str = None) -> dsl.ContainerSpec:  # type: ignore[valid-type,assignment]  # noqa: RUF013
+    def shell(
+        text: str,
+        out: dsl.Output[dsl.Artifact],
+        said: dsl.OutputPath(str),
+        extra: str = None,  # noqa: RUF013
+    ) -> dsl.ContainerSpec:  # type: ignore[valid-type,assignment]
         return dsl.ContainerSpec(
             image="alpine:3.19@sha256:abc",
             command=["sh", "-c", 'printf "%s" "$*" > "$1"; cp "$1" "$2"'],
-            args=["sh", said, out.path, dsl.ConcatPlaceholder(["<", text, ">"]), dsl.IfPresentPlaceholder("extra", then=["--extra", extra], else_=["--none"])],
+            args=[
+                "sh",
+                said,
+                out.path,
+                dsl.ConcatPlaceholder(["<", text, ">"]),
+                dsl.IfPresentPlaceholder("extra", then=["--extra", extra], else_=["--none"]),
+            ],
         )
 
     @dsl.pipeline(name="kinds")
@@ -182,10 +202,16 @@ def test_a_flaky_task_is_tried_again_after_its_back_off(go: Go, stages: ModuleTy
     retried = [event for event in events if isinstance(event, TaskRetrying)]
     assert ["try 0" in event.task.error for event in retried] == [True, False]
     assert isinstance(events[-1], RunFinished)
-    assert sorted(path.name for path in (run.folder / "tasks" / "flaky").iterdir()) == ["attempt-1", "attempt-2", "attempt-3"]
+    assert sorted(path.name for path in (run.folder / "tasks" / "flaky").iterdir()) == [
+        "attempt-1",
+        "attempt-2",
+        "attempt-3",
+    ]
 
 
-def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(go: Go, stages: ModuleType, tmp_path: Path) -> None:
+def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(
+    go: Go, stages: ModuleType, tmp_path: Path
+) -> None:
     @dsl.pipeline(name="failure")
     def pipeline() -> None:
         stages.read(data=stages.write(text="x").after(stages.broken().set_retry(1)).outputs["data"])
@@ -194,7 +220,12 @@ def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(go: G
     run = go(pipeline)
     broken = run.task("broken")
     assert run.state is State.FAILED
-    assert states(run) == {"broken": State.FAILED, "echo": State.SUCCEEDED, "write": State.UPSTREAM_FAILED, "read": State.UPSTREAM_FAILED}
+    assert states(run) == {
+        "broken": State.FAILED,
+        "echo": State.SUCCEEDED,
+        "write": State.UPSTREAM_FAILED,
+        "read": State.UPSTREAM_FAILED,
+    }
     assert broken.error.startswith("ended with exit code 1; last lines of ")
     assert broken.error.endswith("ValueError: the schema does not fit")
     assert broken.log is not None
@@ -207,7 +238,10 @@ def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(go: G
     assert not list((tmp_path / "store").rglob(".staging-*"))
 
 
-@pytest.mark.parametrize(("number", "words"), [(9, "killed by SIGKILL (killed from outside"), (11, "killed by SIGSEGV (a crash in native code)")])
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(9, "killed by SIGKILL (killed from outside"), (11, "killed by SIGSEGV (a crash in native code)")],
+)
 def test_a_death_by_signal_is_named(go: Go, stages: ModuleType, number: int, words: str) -> None:
     @dsl.pipeline(name="death")
     def pipeline(number: int) -> None:
@@ -271,9 +305,15 @@ def test_variables_of_the_environment_and_of_the_task_reach_it_and_others_do_not
         stages.variable(name="FROM_SHELL")
 
     monkeypatch.setenv("FROM_SHELL", "shell")
-    environment = Environment(**{**environments["test/data"].__dict__, "variables": {"FROM_ENVIRONMENT": "environment"}})
+    environment = Environment(
+        **{**environments["test/data"].__dict__, "variables": {"FROM_ENVIRONMENT": "environment"}}
+    )
     run = go(pipeline, environments={"test/data": environment})
-    assert [run.task(name).outputs.parameters["Output"] for name in ("variable", "variable-2", "variable-3")] == ["environment", "task", ""]
+    assert [run.task(name).outputs.parameters["Output"] for name in ("variable", "variable-2", "variable-3")] == [
+        "environment",
+        "task",
+        "",
+    ]
 
 
 def test_a_preload_that_fails_is_loud(go: Go, stages: ModuleType, environments: dict[str, Environment]) -> None:

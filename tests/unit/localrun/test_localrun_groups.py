@@ -43,7 +43,9 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> StopAt:
 @pytest.fixture
 def go_on(tmp_path: Path, hosts: Hosts, environments: dict[str, Environment]) -> Callable[[Run], Run]:
     """Resume a run, without looking at results of other runs."""
-    return lambda run: localrun.resume(run.run_id, store=tmp_path / "store", environments=environments, options=Options(hosts=hosts, cache=False))
+    return lambda run: localrun.resume(
+        run.run_id, store=tmp_path / "store", environments=environments, options=Options(hosts=hosts, cache=False)
+    )
 
 
 @pytest.fixture
@@ -60,7 +62,11 @@ def handled(stages: ModuleType, tmp_path: Path) -> Any:
 def test_an_exit_task_runs_once_although_the_run_is_cancelled(go: Go, handled: Any, stop_at: StopAt) -> None:
     run = go(handled, on_event=stop_at("exit-handler-1/meet"))
     assert run.state is State.CANCELLED
-    assert states(run) == {"exit-handler-1/meet": State.CANCELLED, "exit-handler-1/echo-2": State.PENDING, "echo": State.SUCCEEDED}
+    assert states(run) == {
+        "exit-handler-1/meet": State.CANCELLED,
+        "exit-handler-1/echo-2": State.PENDING,
+        "echo": State.SUCCEEDED,
+    }
     assert run.task("echo").outputs.parameters == {"Output": "cleaned up"}
 
 
@@ -73,7 +79,9 @@ def test_a_resumed_run_runs_its_exit_task_again_when_what_it_follows_went_on(
     assert set(states(after).values()) == {State.SUCCEEDED}
     assert after.task("echo").attempts == 2
     again = go_on(before)
-    assert [task.attempts for task in again.tasks] == [task.attempts for task in after.tasks]  # nothing ran, so nothing is cleaned up again
+    assert [task.attempts for task in again.tasks] == [
+        task.attempts for task in after.tasks
+    ]  # nothing ran, so nothing is cleaned up again
 
 
 def test_a_second_cancel_ends_the_exit_task_too(go: Go, stages: ModuleType, tmp_path: Path, stop_at: StopAt) -> None:
@@ -97,7 +105,9 @@ def test_an_exit_task_has_as_long_as_the_run(go: Go, stages: ModuleType, tmp_pat
     assert (run.state, run.error) == (State.CANCELLED, "the run took longer than 0.4 s")
 
 
-def test_a_cancelled_loop_begins_no_more_iterations(go: Go, stages: ModuleType, tmp_path: Path, stop_at: StopAt) -> None:
+def test_a_cancelled_loop_begins_no_more_iterations(
+    go: Go, stages: ModuleType, tmp_path: Path, stop_at: StopAt
+) -> None:
     @dsl.pipeline(name="cancelled-loop")
     def pipeline() -> None:
         with dsl.ParallelFor(["a", "b", "c"], parallelism=1) as me:
@@ -113,14 +123,20 @@ def test_a_cancelled_loop_begins_no_more_iterations(go: Go, stages: ModuleType, 
     }
 
 
-def test_a_resumed_loop_runs_only_the_iterations_that_failed(go: Go, stages: ModuleType, tmp_path: Path, go_on: Callable[[Run], Run]) -> None:
+def test_a_resumed_loop_runs_only_the_iterations_that_failed(
+    go: Go, stages: ModuleType, tmp_path: Path, go_on: Callable[[Run], Run]
+) -> None:
     @dsl.pipeline(name="resumed-loop")
     def pipeline() -> None:
         with dsl.ParallelFor([0, 1, 2]) as failures:
             stages.flaky(counter=f"{tmp_path}/n{failures}", failures=failures)
 
     before = go(pipeline)
-    assert [before.task(f"for-loop-2[{n}]/flaky").state for n in range(3)] == [State.SUCCEEDED, State.FAILED, State.FAILED]
+    assert [before.task(f"for-loop-2[{n}]/flaky").state for n in range(3)] == [
+        State.SUCCEEDED,
+        State.FAILED,
+        State.FAILED,
+    ]
     for _ in range(2):
         after = go_on(before)
     assert set(states(after).values()) == {State.SUCCEEDED}
@@ -137,7 +153,9 @@ def test_iterations_come_up_as_events_when_their_loop_begins(go: Go, stages: Mod
     events: list[Any] = []
     go(pipeline, on_event=events.append)
     seen = [(event.task.path, str(event.task.state)) for event in events if isinstance(event, TaskChanged)]
-    assert seen[:3] == [("for-loop-2", "PENDING"), ("for-loop-2", "RUNNING"), ("for-loop-2[0]/add", "PENDING")] or seen[0] == ("for-loop-2", "RUNNING")
+    assert seen[:3] == [("for-loop-2", "PENDING"), ("for-loop-2", "RUNNING"), ("for-loop-2[0]/add", "PENDING")] or seen[
+        0
+    ] == ("for-loop-2", "RUNNING")
     assert ("for-loop-2[1]/add", "SUCCEEDED") in seen
     assert seen[-1] == ("for-loop-2", "SUCCEEDED")
 
@@ -150,7 +168,9 @@ def test_iterations_come_up_as_events_when_their_loop_begins(go: Go, stages: Mod
         ("[1", "the items: wanted JSON, got '[1' (str)"),
     ],
 )
-def test_items_that_are_none_fail_the_loop_by_name(go: Go, stages: ModuleType, compiled: Callable[[Any], Path], items: str, words: str) -> None:
+def test_items_that_are_none_fail_the_loop_by_name(
+    go: Go, stages: ModuleType, compiled: Callable[[Any], Path], items: str, words: str
+) -> None:
     @dsl.pipeline(name="items")
     def pipeline(items: list) -> None:
         with dsl.ParallelFor(items) as item:
@@ -158,7 +178,9 @@ def test_items_that_are_none_fail_the_loop_by_name(go: Go, stages: ModuleType, c
 
     path = compiled(pipeline)
     # A list that arrives as text, as it does from a field of an item.
-    text = path.read_text().replace("loop-item:\n          parameterType: STRING", "loop-item:\n          parameterType: NUMBER_INTEGER")
+    text = path.read_text().replace(
+        "loop-item:\n          parameterType: STRING", "loop-item:\n          parameterType: NUMBER_INTEGER"
+    )
     path.write_text(text.replace("LIST", "STRING"))
     run = go(path, {"items": items})
     assert run.state is State.FAILED
@@ -177,7 +199,9 @@ def test_packages_must_be_installed_already(tmp_path: Path, go: Go) -> None:
 
         return pipeline
 
-    assert go(needing("pytest>=8", "PyYAML", "nothing-of-the-kind; python_version < '3'")).outputs.parameters == {"Output": "ran"}
+    assert go(needing("pytest>=8", "PyYAML", "nothing-of-the-kind; python_version < '3'")).outputs.parameters == {
+        "Output": "ran"
+    }
     for package, words in (
         ("nothing-of-the-kind", "nothing-of-the-kind is not installed"),
         ("pytest<2", "pytest 8"),
@@ -205,7 +229,9 @@ def test_without_an_environment_an_image_runs_in_a_container_where_there_is_an_e
 ) -> None:
     @dsl.container_component
     def shell(words: str, out: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
-        return dsl.ContainerSpec(image="busybox:1.36", command=["sh", "-c", 'printf "%s" "$1" > "$0"'], args=[out.path, words])
+        return dsl.ContainerSpec(
+            image="busybox:1.36", command=["sh", "-c", 'printf "%s" "$1" > "$0"'], args=[out.path, words]
+        )
 
     @dsl.pipeline(name="contained")
     def pipeline() -> None:
@@ -232,14 +258,23 @@ shift; exec sh "$@"
     assert run.task("shell").outputs.artifacts["out"].path.read_text() == "hello"
     said = appears(tmp_path / "said").splitlines()
     assert said[:5] == ["run", "--rm", "--init", "--name", run.task("shell").execution]
-    written = [said[at + 1].split(",")[1] for at, word in enumerate(said) if word == "--mount" and not said[at + 1].endswith("readonly")]
+    written = [
+        said[at + 1].split(",")[1]
+        for at, word in enumerate(said)
+        if word == "--mount" and not said[at + 1].endswith("readonly")
+    ]
     attempt = f"{tmp_path}/store/runs/{run.run_id}/tasks/shell/attempt-1"
-    assert written == [f"source={attempt}/parameters", f"source={tmp_path}/store/artifacts/contained/.staging-{run.task('shell').execution}"]
+    assert written == [
+        f"source={attempt}/parameters",
+        f"source={tmp_path}/store/artifacts/contained/.staging-{run.task('shell').execution}",
+    ]
     assert "LEVEL=1" in said
 
 
 @pytest.mark.parametrize(("code", "removed"), [(0, False), (3, True)])
-def test_a_container_that_did_not_end_well_is_removed(tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch, code: int, removed: bool) -> None:
+def test_a_container_that_did_not_end_well_is_removed(
+    tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch, code: int, removed: bool
+) -> None:
     @dsl.container_component
     def shell() -> dsl.ContainerSpec:
         return dsl.ContainerSpec(image="busybox:1.36", command=["true"])
@@ -264,7 +299,9 @@ echo "$1" "$2" "$3" >> {tmp_path}/said
 
 
 def test_the_command_line_of_a_container() -> None:
-    environment = DockerEnvironment(cwd=Path("/"), image="a/b:1", writable=(Path("/store"),), readable=(Path("/data"),), options=("--read-only",))
+    environment = DockerEnvironment(
+        cwd=Path("/"), image="a/b:1", writable=(Path("/store"),), readable=(Path("/data"),), options=("--read-only",)
+    )
     line = environment.command("x-1", ["python3", "-m", "a b"], {"K": "v w"}, [Path("/given, too")], [Path("/out")])
     assert line[:2] == ["docker", "run"]
     assert line[line.index("--entrypoint") :] == ["--entrypoint", "python3", "a/b:1", "-m", "a b"]

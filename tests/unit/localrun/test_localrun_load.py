@@ -80,29 +80,74 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ((*TASK, "parameterIterator"), {"items": {"raw": "[1]"}, "itemInput": "text"}, "a loop over 'comp-echo', which is no group, is not supported"),
+        (
+            (*TASK, "parameterIterator"),
+            {"items": {"raw": "[1]"}, "itemInput": "text"},
+            "a loop over 'comp-echo', which is no group, is not supported",
+        ),
         ((*TASK, "triggerPolicy"), {"strategy": "ANY_UPSTREAM"}, "strategy: 'ANY_UPSTREAM' is not supported"),
-        ((*TASK, "triggerPolicy"), {"condition": "size(inputs.parameter_values['text']) == 1"}, "'size' is not supported"),
-        ((*TASK, "inputs", "parameters", "text"), {"somewhereElse": {}}, "an input from somewhereElse is not supported"),
-        ((*TASK, "inputs", "parameters", "text"), {"componentInputParameter": "x", "parameterExpressionSelector": "size(x)"}, "'size(x)' is not supported"),
-        ((*TASK, "inputs", "parameters", "text", "parameterExpressionSelector"), "x", "'parameterExpressionSelector' is not supported"),
+        (
+            (*TASK, "triggerPolicy"),
+            {"condition": "size(inputs.parameter_values['text']) == 1"},
+            "'size' is not supported",
+        ),
+        (
+            (*TASK, "inputs", "parameters", "text"),
+            {"somewhereElse": {}},
+            "an input from somewhereElse is not supported",
+        ),
+        (
+            (*TASK, "inputs", "parameters", "text"),
+            {"componentInputParameter": "x", "parameterExpressionSelector": "size(x)"},
+            "'size(x)' is not supported",
+        ),
+        (
+            (*TASK, "inputs", "parameters", "text", "parameterExpressionSelector"),
+            "x",
+            "'parameterExpressionSelector' is not supported",
+        ),
         ((*TASK, "cachingOptions", "cacheAge"), "1d", "'cacheAge' is not supported"),
-        ((*TASK, "inputs", "parameters", "text"), {"runtimeValue": {"constant": {"a": ["{{channel:task=;name=i;type=Integer;}}"]}}}, "compiler left"),
+        (
+            (*TASK, "inputs", "parameters", "text"),
+            {"runtimeValue": {"constant": {"a": ["{{channel:task=;name=i;type=Integer;}}"]}}},
+            "compiler left",
+        ),
         ((*TASK, "somethingNew"), {}, "tasks.echo: 'somethingNew' is not supported"),
         (("somethingNew",), {}, "'somethingNew' is not supported"),
         (("schemaVersion",), "3.0.0", "schemaVersion '3.0.0' is not supported"),
-        (("components", "comp-echo", "inputDefinitions", "parameters", "text", "parameterType"), "TASK_CONFIG", "parameter type 'TASK_CONFIG'"),
+        (
+            ("components", "comp-echo", "inputDefinitions", "parameters", "text", "parameterType"),
+            "TASK_CONFIG",
+            "parameter type 'TASK_CONFIG'",
+        ),
         (
             ("components", "comp-echo", "outputDefinitions", "artifacts"),
-            {"a": {"artifactType": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}, "isArtifactList": True}},
+            {
+                "a": {
+                    "artifactType": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"},
+                    "isArtifactList": True,
+                }
+            },
             "artifacts.a: a task cannot make a list of artifacts",
         ),
         ((*CONTAINER, "resources"), {"accelerator": {"type": "T4", "count": 1}}, "accelerators are not supported"),
         ((*CONTAINER, "lifecycle"), {"preCacheCheck": {"command": ["x"]}}, "'lifecycle' is not supported"),
         ((*CONTAINER, "args"), ["{{$.inputs.parameters['text'].json_escape[1]}}"], "json_escape[1]}} is not supported"),
-        ((*TASK, "inputs", "parameters", "text"), {"runtimeValue": {"constant": "{{$.pipeline_weather}}"}}, "pipeline_weather}} is not supported"),
-        (("deploymentSpec", "executors", "exec-echo"), {"customJob": {}}, "exec-echo: wanted a container or an importer, got customJob"),
-        (("deploymentSpec", "executors", "exec-echo"), {"importer": {"artifactUri": {"constant": "gs://a/b"}}}, "importing 'gs://a/b' is not supported"),
+        (
+            (*TASK, "inputs", "parameters", "text"),
+            {"runtimeValue": {"constant": "{{$.pipeline_weather}}"}},
+            "pipeline_weather}} is not supported",
+        ),
+        (
+            ("deploymentSpec", "executors", "exec-echo"),
+            {"customJob": {}},
+            "exec-echo: wanted a container or an importer, got customJob",
+        ),
+        (
+            ("deploymentSpec", "executors", "exec-echo"),
+            {"importer": {"artifactUri": {"constant": "gs://a/b"}}},
+            "importing 'gs://a/b' is not supported",
+        ),
         (
             ("components", "comp-echo", "singlePlatformSpecs"),
             [{"platform": "kubernetes", "deploymentSpec": {"executors": {"e": {"secretAsEnv": []}}}}],
@@ -110,7 +155,9 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_not_supported_is_named_with_its_place(tmp_path: Path, path: tuple[str, ...], value: object, words: str) -> None:
+def test_what_is_not_supported_is_named_with_its_place(
+    tmp_path: Path, path: tuple[str, ...], value: object, words: str
+) -> None:
     with pytest.raises(UnsupportedPipeline) as error:
         loaded(tmp_path, changed(path, value))
     assert words in str(error.value)
@@ -126,9 +173,17 @@ def test_what_is_not_supported_is_named_with_its_place(tmp_path: Path, path: tup
         ((*TASK, "componentRef", "name"), "comp-ecko", "no component 'comp-ecko'; did you mean 'comp-echo'?"),
         ((*TASK, "dependentTasks"), ["ecco"], "refers to 'ecco', which is not there; did you mean 'echo'?"),
         ((*TASK, "dependentTasks"), ["echo"], "tasks wait for each other: echo -> echo"),
-        ((*TASK, "inputs", "parameters", "text"), {"componentInputParameter": "word"}, "refers to 'word', which is not there"),
+        (
+            (*TASK, "inputs", "parameters", "text"),
+            {"componentInputParameter": "word"},
+            "refers to 'word', which is not there",
+        ),
         ((*TASK, "triggerPolicy"), {"condition": "inputs.parameter_values['nope'] == 1"}, "refers to 'nope'"),
-        (("components", "comp-echo"), {"dag": {"tasks": {"again": {"componentRef": {"name": "comp-echo"}}}}}, "comp-echo: contains itself"),
+        (
+            ("components", "comp-echo"),
+            {"dag": {"tasks": {"again": {"componentRef": {"name": "comp-echo"}}}}},
+            "comp-echo: contains itself",
+        ),
         (("components", "comp-echo", "executorLabel"), "exec-eco", "no executor 'exec-eco'; did you mean 'exec-echo'?"),
         ((*CONTAINER, "image"), "", "image: wanted an image"),
         ((*CONTAINER, "args"), [1], "args: wanted a list of strings"),
@@ -140,10 +195,16 @@ def test_what_is_not_supported_is_named_with_its_place(tmp_path: Path, path: tup
             {"parameters": {"n": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1.5}}},
             "defaultValue: wanted an integer, got 1.5",
         ),
-        (("root", "outputDefinitions"), {"parameters": {"Output": {"parameterType": "STRING"}}}, "root.outputDefinitions: refers to 'Output'"),
+        (
+            ("root", "outputDefinitions"),
+            {"parameters": {"Output": {"parameterType": "STRING"}}},
+            "root.outputDefinitions: refers to 'Output'",
+        ),
     ],
 )
-def test_what_contradicts_itself_is_named_with_its_place(tmp_path: Path, path: tuple[str, ...], value: object, words: str) -> None:
+def test_what_contradicts_itself_is_named_with_its_place(
+    tmp_path: Path, path: tuple[str, ...], value: object, words: str
+) -> None:
     with pytest.raises(InvalidPipeline) as error:
         loaded(tmp_path, changed(path, value))
     assert words in str(error.value)
@@ -192,19 +253,43 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"parameterIterator": {"items": {"raw": "{}"}, "itemInput": "text"}}, "wanted the name of an input, or raw: a list as JSON text"),
-        ({"parameterIterator": {"items": {"inputParameter": "texd"}, "itemInput": "text"}}, "the loop's items: refers to 'texd', which is not there"),
-        ({"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "texd"}}, "the loop's itemInput: refers to 'texd'"),
+        (
+            {"parameterIterator": {"items": {"raw": "{}"}, "itemInput": "text"}},
+            "wanted the name of an input, or raw: a list as JSON text",
+        ),
+        (
+            {"parameterIterator": {"items": {"inputParameter": "texd"}, "itemInput": "text"}},
+            "the loop's items: refers to 'texd', which is not there",
+        ),
+        (
+            {"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "texd"}},
+            "the loop's itemInput: refers to 'texd'",
+        ),
         ({"iteratorPolicy": {"parallelismLimit": 2}}, "iteratorPolicy: limits a loop, but there is none"),
-        ({"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "text"}, "iteratorPolicy": {"parallelismLimit": -1}}, "got -1"),
-        ({"parameterIterator": {}, "artifactIterator": {}}, "wanted one iterator, got parameterIterator and artifactIterator"),
-        ({"inputs": {"parameters": {"text": {"taskFinalStatus": {"producerTask": "ecco"}}}}}, "'ecco', which is not there"),
+        (
+            {
+                "parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "text"},
+                "iteratorPolicy": {"parallelismLimit": -1},
+            },
+            "got -1",
+        ),
+        (
+            {"parameterIterator": {}, "artifactIterator": {}},
+            "wanted one iterator, got parameterIterator and artifactIterator",
+        ),
+        (
+            {"inputs": {"parameters": {"text": {"taskFinalStatus": {"producerTask": "ecco"}}}}},
+            "'ecco', which is not there",
+        ),
     ],
 )
 def test_a_loop_or_a_status_that_leads_nowhere_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     spec = deepcopy(SMALL)
     task = {**spec["root"]["dag"]["tasks"]["echo"]}
-    spec["components"]["comp-group"] = {"dag": {"tasks": {"echo": task}}, "inputDefinitions": {"parameters": {"text": {"parameterType": "STRING"}}}}
+    spec["components"]["comp-group"] = {
+        "dag": {"tasks": {"echo": task}},
+        "inputDefinitions": {"parameters": {"text": {"parameterType": "STRING"}}},
+    }
     spec["root"]["dag"]["tasks"] = {"group": {**task, "componentRef": {"name": "comp-group"}, **change}}
     with pytest.raises(InvalidPipeline) as error:
         loaded(tmp_path, spec)
@@ -249,11 +334,18 @@ def test_a_random_change_loads_or_is_refused_by_name(tmp_path: Path, data: st.Da
 
 def test_a_request_is_set_aside_and_a_limit_only_where_there_is_none(tmp_path: Path) -> None:
     def asks(resources: dict[str, Any]) -> tuple[float, int]:
-        container = loaded(tmp_path, changed((*CONTAINER, "resources"), resources)).components["comp-echo"].implementation
+        container = (
+            loaded(tmp_path, changed((*CONTAINER, "resources"), resources)).components["comp-echo"].implementation
+        )
         assert isinstance(container, Container)
         return container.cpus, container.memory
 
-    both = {"resourceCpuRequest": "100m", "resourceCpuLimit": "2", "resourceMemoryRequest": "1Ki", "resourceMemoryLimit": "1Gi"}
+    both = {
+        "resourceCpuRequest": "100m",
+        "resourceCpuLimit": "2",
+        "resourceMemoryRequest": "1Ki",
+        "resourceMemoryLimit": "1Gi",
+    }
     assert asks(both) == (0.1, 1024)
     assert asks({"resourceCpuLimit": "2", "memoryLimit": 1.5}) == (2.0, 1_500_000_000)
 
@@ -261,7 +353,11 @@ def test_a_request_is_set_aside_and_a_limit_only_where_there_is_none(tmp_path: P
 @pytest.mark.parametrize("seconds", ["60", 60])
 def test_a_time_limit_of_the_platform_is_kept(tmp_path: Path, seconds: object) -> None:
     path = tmp_path / "pipeline.yaml"
-    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"activeDeadlineSeconds": seconds}}}}}}
+    platform = {
+        "platforms": {
+            "kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"activeDeadlineSeconds": seconds}}}}
+        }
+    }
     path.write_text(yaml.safe_dump_all([SMALL, platform]))
     container = localrun.load(path).components["comp-echo"].implementation
     assert isinstance(container, Container)
@@ -270,7 +366,11 @@ def test_a_time_limit_of_the_platform_is_kept(tmp_path: Path, seconds: object) -
 
 def test_placement_of_pods_is_no_business_of_this_machine(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
-    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"imagePullPolicy": "IfNotPresent"}}}}}}
+    platform = {
+        "platforms": {
+            "kubernetes": {"deploymentSpec": {"executors": {"exec-echo": {"imagePullPolicy": "IfNotPresent"}}}}
+        }
+    }
     path.write_text(yaml.safe_dump_all([SMALL, platform]))
     assert localrun.load(path).name == "small"
     platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-echo"] = {"pvcMount": [{}]}  # type: ignore[dict-item]

@@ -21,7 +21,14 @@ EXAMPLES = int(os.environ.get("LOCALRUN_EXAMPLES", "200"))
 """2500 makes it more than 5,000 mutations and 1,000 neutral changes."""
 FEW = settings(max_examples=max(60, EXAMPLES * 2 // 5), deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-PARAMETERS: dict[str, Any] = {"n": 1, "x": 1.5, "flag": True, "text": "a", "many": [1, "1", 1.0, None], "inside": {"a": {"b": [True, 0]}}}
+PARAMETERS: dict[str, Any] = {
+    "n": 1,
+    "x": 1.5,
+    "flag": True,
+    "text": "a",
+    "many": [1, "1", 1.0, None],
+    "inside": {"a": {"b": [True, 0]}},
+}
 DIGESTS = Digests()
 """One for all examples, as one lives as long as a run: what it remembers must never hide a change."""
 
@@ -38,8 +45,12 @@ class World:
     metadata: dict[str, Any]
 
     def key(self) -> str:
-        data = Artifact("data", "system.Dataset", "0.0.1", "", DIGESTS.of(self.folder / "data"), self.metadata, "somebody")
-        return cache_key(self.component, Values(self.parameters, {"data": data}), self.environment, self.runtime, DIGESTS)
+        data = Artifact(
+            "data", "system.Dataset", "0.0.1", "", DIGESTS.of(self.folder / "data"), self.metadata, "somebody"
+        )
+        return cache_key(
+            self.component, Values(self.parameters, {"data": data}), self.environment, self.runtime, DIGESTS
+        )
 
 
 def world_in(folder: Path) -> World:
@@ -53,10 +64,21 @@ def world_in(folder: Path) -> World:
         input_artifacts={"data": ArtifactDef("system.Dataset", "0.0.1")},
         output_parameters={"Output": ParameterDef(ParameterType.INTEGER)},
         output_artifacts={"model": ArtifactDef("system.Model", "0.0.1")},
-        implementation=Container("registry/image:1", ("python", "-m", "kfp.dsl.executor_main"), ("--function_to_execute", "f"), {"MODE": "a"}),
+        implementation=Container(
+            "registry/image:1", ("python", "-m", "kfp.dsl.executor_main"), ("--function_to_execute", "f"), {"MODE": "a"}
+        ),
     )
-    environment = Environment(cwd=folder, variables={"B": "1", "C": "2"}, sources={"f": (folder / "code",)}, lock=folder / "uv.lock")
-    return World(folder, component, dict(PARAMETERS), environment, {"pipeline_job_uuid": "run-1"}, {"rows": 3, "names": ["a", "b"]})
+    environment = Environment(
+        cwd=folder, variables={"B": "1", "C": "2"}, sources={"f": (folder / "code",)}, lock=folder / "uv.lock"
+    )
+    return World(
+        folder,
+        component,
+        dict(PARAMETERS),
+        environment,
+        {"pipeline_job_uuid": "run-1"},
+        {"rows": 3, "names": ["a", "b"]},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +86,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world_in(tmp_path_factory.mktemp("world"))
 
 
-SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.sampled_from(["", "1", "1.0", "True", "a"])
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.sampled_from(["", "1", "1.0", "True", "a"])
+)
 
 
 def kind(value: Any) -> Any:
@@ -108,7 +132,11 @@ def rewrite(path: Path, change: Callable[[bytearray], None]) -> Callable[[], Non
 @given(data=st.data())
 def test_a_byte_anywhere_changes_the_key(world: World, data: DataObject) -> None:
     before = world.key()
-    path = world.folder / data.draw(st.sampled_from(["code/a.py", "code/package/b.py", "code/package/text.json", "data/one", "data/part/two", "uv.lock"]))
+    path = world.folder / data.draw(
+        st.sampled_from(
+            ["code/a.py", "code/package/b.py", "code/package/text.json", "data/one", "data/part/two", "uv.lock"]
+        )
+    )
     place, bit = data.draw(st.integers(0, path.stat().st_size - 1)), data.draw(st.integers(0, 7))
 
     def flip(content: bytearray) -> None:
@@ -169,8 +197,21 @@ def test_command_image_variables_and_interface_change_the_key(world: World, data
     place = data.draw(st.integers(0, len(container.command)))
     variable = data.draw(st.sampled_from(["B", "C", "D"]))
     changed: list[World] = [
-        replace(world, component=replace(component, implementation=replace(container, command=(*container.command[:place], text, *container.command[place:])))),
-        replace(world, component=replace(component, implementation=replace(container, image=f"registry/image{text.encode().hex()}:1"))),
+        replace(
+            world,
+            component=replace(
+                component,
+                implementation=replace(
+                    container, command=(*container.command[:place], text, *container.command[place:])
+                ),
+            ),
+        ),
+        replace(
+            world,
+            component=replace(
+                component, implementation=replace(container, image=f"registry/image{text.encode().hex()}:1")
+            ),
+        ),
         replace(world, component=replace(component, implementation=replace(container, variables={"MODE": text}))),
         replace(world, component=replace(component, output_artifacts={text: ArtifactDef("system.Model", "0.0.1")})),
         replace(world, component=replace(component, output_artifacts={"model": ArtifactDef(text, "0.0.1")})),
@@ -194,9 +235,13 @@ def test_what_does_not_make_a_result_does_not_change_its_key(world: World, data:
     elif action == "name":
         changed = replace(world, component=replace(world.component, name=text))
     elif action == "order":
-        changed = replace(world, parameters=dict(reversed(world.parameters.items())), metadata=dict(reversed(world.metadata.items())))
+        changed = replace(
+            world, parameters=dict(reversed(world.parameters.items())), metadata=dict(reversed(world.metadata.items()))
+        )
     elif action == "tag":
-        changed = replace(world, component=replace(world.component, implementation=replace(container, image=f"registry/image:{text}")))
+        changed = replace(
+            world, component=replace(world.component, implementation=replace(container, image=f"registry/image:{text}"))
+        )
     elif action == "touch":
         os.utime(world.folder / "code" / "a.py")
     elif action == "clock":

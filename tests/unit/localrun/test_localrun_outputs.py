@@ -22,12 +22,16 @@ def says(compiled: Callable[[Any], Path]) -> Path:
     @dsl.container_component
     def say(output: str, data: dsl.Output[dsl.Dataset], number: dsl.OutputPath(int)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
         place = dsl.PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER
-        return dsl.ContainerSpec(image="alpine", command=["sh", "-c", 'printf "%s" "$0" > "$1"'], args=[output, place, data.path, number])
+        return dsl.ContainerSpec(
+            image="alpine", command=["sh", "-c", 'printf "%s" "$0" > "$1"'], args=[output, place, data.path, number]
+        )
 
     @dsl.container_component
     def look(data: dsl.Input[dsl.Dataset], said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
         rows = "{{$.inputs.artifacts['data'].metadata['rows']}}"
-        return dsl.ContainerSpec(image="alpine", command=["sh", "-c", 'printf "%s %s" "$0" "$1" > "$2"'], args=[data.uri, rows, said])
+        return dsl.ContainerSpec(
+            image="alpine", command=["sh", "-c", 'printf "%s %s" "$0" "$1" > "$2"'], args=[data.uri, rows, said]
+        )
 
     @dsl.pipeline(name="says")
     def pipeline(output: str) -> None:
@@ -44,7 +48,10 @@ def artifact(**said: object) -> str:
     ("output", "words"),
     [
         ("not json", "no readable executor output"),
-        (json.dumps({"parameterValues": {"other": 1}}), "an output parameter 'other' that its component does not declare"),
+        (
+            json.dumps({"parameterValues": {"other": 1}}),
+            "an output parameter 'other' that its component does not declare",
+        ),
         (json.dumps({"parameterValues": {"number": "1"}}), "output parameter 'number': wanted an integer, got '1'"),
         (json.dumps({"parameterValues": {"number": 1.5}}), "output parameter 'number': wanted an integer, got 1.5"),
         (artifact(metadata={"auc": float("nan")}), "metadata of output 'data'.auc: wanted a finite number"),
@@ -73,10 +80,14 @@ def test_an_output_elsewhere_is_passed_on_but_never_cached_downstream(go: Go, sa
     ("content", "words"),
     [("twelve", "wanted a NUMBER_INTEGER, got 'twelve'"), ("1.5", "wanted an integer, got 1.5")],
 )
-def test_a_parameter_file_that_does_not_fit_fails_the_task(go: Go, stages: ModuleType, content: str, words: str) -> None:
+def test_a_parameter_file_that_does_not_fit_fails_the_task(
+    go: Go, stages: ModuleType, content: str, words: str
+) -> None:
     @dsl.container_component
     def write(content: str, number: dsl.OutputPath(int)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
-        return dsl.ContainerSpec(image="alpine", command=["sh", "-c", 'printf "%s" "$0" > "$1"'], args=[content, number])
+        return dsl.ContainerSpec(
+            image="alpine", command=["sh", "-c", 'printf "%s" "$0" > "$1"'], args=[content, number]
+        )
 
     @dsl.pipeline(name="files")
     def pipeline(content: str) -> None:
@@ -85,7 +96,10 @@ def test_a_parameter_file_that_does_not_fit_fails_the_task(go: Go, stages: Modul
     assert words in go(pipeline, {"content": content}).task("write").error
 
 
-@pytest.mark.parametrize(("uri", "words"), [("/nowhere/at/all", "cannot import /nowhere/at/all: nothing is there"), ("gs://a/b", "wanted a path or file://")])
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [("/nowhere/at/all", "cannot import /nowhere/at/all: nothing is there"), ("gs://a/b", "wanted a path or file://")],
+)
 def test_what_cannot_be_imported_is_named(go: Go, stages: ModuleType, uri: str, words: str) -> None:
     @dsl.pipeline(name="imports")
     def pipeline(uri: str) -> None:
@@ -96,7 +110,9 @@ def test_what_cannot_be_imported_is_named(go: Go, stages: ModuleType, uri: str, 
     assert run.task("read").state is State.UPSTREAM_FAILED
 
 
-def test_a_condition_that_cannot_be_decided_fails_the_run_and_closes_nothing_silently(go: Go, stages: ModuleType, compiled: Callable[[Any], Path]) -> None:
+def test_a_condition_that_cannot_be_decided_fails_the_run_and_closes_nothing_silently(
+    go: Go, stages: ModuleType, compiled: Callable[[Any], Path]
+) -> None:
     @dsl.pipeline(name="undecidable")
     def pipeline(text: str = "a") -> None:
         with dsl.If(text == "a"):
@@ -104,7 +120,9 @@ def test_a_condition_that_cannot_be_decided_fails_the_run_and_closes_nothing_sil
 
     path = compiled(pipeline)
     spec = yaml.safe_load(path.read_text())
-    spec["root"]["dag"]["tasks"]["condition-1"]["triggerPolicy"]["condition"] = "inputs.parameter_values['pipelinechannel--text'] == 1"
+    spec["root"]["dag"]["tasks"]["condition-1"]["triggerPolicy"]["condition"] = (
+        "inputs.parameter_values['pipelinechannel--text'] == 1"
+    )
     path.write_text(yaml.safe_dump(spec))
     run = go(path)
     assert run.state is State.FAILED

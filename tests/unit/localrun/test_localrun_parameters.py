@@ -17,7 +17,10 @@ def pipeline(folder: Path, image: str = "test/data") -> Path:
         "components": {"comp-echo": {"executorLabel": "exec-echo"}},
         "deploymentSpec": {"executors": {"exec-echo": {"container": {"image": image, "command": ["true"]}}}},
         "pipelineInfo": {"name": "typed"},
-        "root": {"dag": {"tasks": {"echo": {"componentRef": {"name": "comp-echo"}}}}, "inputDefinitions": {"parameters": PARAMETERS}},
+        "root": {
+            "dag": {"tasks": {"echo": {"componentRef": {"name": "comp-echo"}}}},
+            "inputDefinitions": {"parameters": PARAMETERS},
+        },
         "schemaVersion": "2.1.0",
     }
     path = folder / "pipeline.json"
@@ -61,17 +64,26 @@ def test_parameters_are_checked_before_anything_runs(tmp_path: Path, given: dict
     assert not (tmp_path / "store").exists()
 
 
-def test_an_image_without_environment_is_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_without_environment_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(docker, "has_engine", lambda: False)
     path = pipeline(tmp_path, "test/date:1.2@sha256:0")
-    with pytest.raises(UnsupportedPipeline, match=r"no environment for the image 'test/date:1\.2@sha256:0'; did you mean 'test/data'"):
+    with pytest.raises(
+        UnsupportedPipeline, match=r"no environment for the image 'test/date:1\.2@sha256:0'; did you mean 'test/data'"
+    ):
         localrun.run(path, {}, store=tmp_path / "store", environments={"test/data": Environment(cwd=tmp_path)})
     assert not (tmp_path / "store").exists()
 
 
 def test_an_environment_stands_for_its_image_in_any_registry(tmp_path: Path) -> None:
     here = {"test/data": Environment(cwd=tmp_path)}
-    for image in ("test/data:1", "localhost/test/data", "registry.example/team/test/data@sha256:0", "host:5000/test/data:1"):
+    for image in (
+        "test/data:1",
+        "localhost/test/data",
+        "registry.example/team/test/data@sha256:0",
+        "host:5000/test/data:1",
+    ):
         assert in_any_registry(localrun.load(pipeline(tmp_path, image)), here)[image_name(image)] is here["test/data"]
     for image in ("other/test/data", "registry.example/latest/data"):
         assert image_name(image) not in in_any_registry(localrun.load(pipeline(tmp_path, image)), here)

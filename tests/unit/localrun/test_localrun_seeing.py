@@ -66,7 +66,9 @@ def test_a_failed_task_is_on_the_page_with_its_error(go: Go, stages: ModuleType)
     assert "UPSTREAM_FAILED" in page
 
 
-def test_events_are_one_json_object_per_line(compiled: Callable[[Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_are_one_json_object_per_line(
+    compiled: Callable[[Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     @dsl.container_component
     def say(said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
         return dsl.ContainerSpec(image="alpine", command=["sh", "-c", 'printf x > "$0"'], args=[said])
@@ -75,10 +77,20 @@ def test_events_are_one_json_object_per_line(compiled: Callable[[Any], Path], tm
     def pipeline() -> None:
         say()
 
-    assert main([str(compiled(pipeline)), "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}", "--json-events"]) == 0
+    assert (
+        main(
+            [str(compiled(pipeline)), "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}", "--json-events"]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
-    assert [event["event"] for event in events if not event["event"].startswith("host")] == ["run_started", "task_changed", "task_changed", "run_finished"]
+    assert [event["event"] for event in events if not event["event"].startswith("host")] == [
+        "run_started",
+        "task_changed",
+        "task_changed",
+        "run_finished",
+    ]
     assert events[-1]["run"]["state"] == "SUCCEEDED"
     assert all(datetime.fromisoformat(event["time"]) for event in events)
     assert err == ""
@@ -103,7 +115,9 @@ def three(go: Go, stages: ModuleType, compiled: Callable[[Any], Path]) -> list[R
     return [go(path, {"text": "a"}, **old(60)), go(path, {"text": "b"}, **old(50)), go(path, {"text": "b"}, **old(1))]
 
 
-def test_clean_says_what_goes_and_removes_it_only_when_told(three: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clean_says_what_goes_and_removes_it_only_when_told(
+    three: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = tmp_path / "store"
     before = sorted(path.relative_to(store) for path in store.rglob("*") if "sqlite" not in path.name)
     assert main(["clean", "--older-than", "30d", "--store", str(store)]) == 0
@@ -118,7 +132,9 @@ def test_clean_says_what_goes_and_removes_it_only_when_told(three: list[Run], tm
     assert localrun.show(store, three[2].run_id).tasks == three[2].tasks
     with sqlite3.connect(store / "localrun.sqlite") as journal:
         assert journal.execute("SELECT count(*) FROM executions").fetchone() == (2,)
-    assert main(["clean", "--older-than", "0m", "--store", str(store), "--yes"]) == 0  # what was kept for its user goes with it
+    assert (
+        main(["clean", "--older-than", "0m", "--store", str(store), "--yes"]) == 0
+    )  # what was kept for its user goes with it
     assert localrun.runs(store) == []
     assert not list((store / "artifacts" / "pair").iterdir())
     assert not list((store / "runs").iterdir())
@@ -134,7 +150,9 @@ def test_after_cleaning_a_result_is_made_anew(three: list[Run], go: Go, stages: 
     assert [(task.state, task.cached) for task in go(pair).tasks] == [(State.SUCCEEDED, False)]
 
 
-def test_what_is_being_executed_is_never_touched(three: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_being_executed_is_never_touched(
+    three: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     layout = Layout(tmp_path / "store")
     with locked(layout, three[0].run_id):
         assert main(["clean", "--older-than", "30d", "--store", str(layout.root), "--yes"]) == 0
@@ -154,8 +172,13 @@ def test_what_a_death_while_cleaning_left_goes_the_next_time(three: list[Run], t
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
-    [(["--older-than", "30"], 2, "wanted a number with m, h, d or w"), (["--older-than", "3d"], 1, "no run has been started here")],
+    [
+        (["--older-than", "30"], 2, "wanted a number with m, h, d or w"),
+        (["--older-than", "3d"], 1, "no run has been started here"),
+    ],
 )
-def test_clean_names_what_it_cannot_do(words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clean_names_what_it_cannot_do(
+    words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["clean", *words, "--store", str(tmp_path / "none")]) == code
     assert said in capsys.readouterr().err

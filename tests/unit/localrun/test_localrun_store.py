@@ -48,12 +48,16 @@ def test_two_runs_in_the_same_second_have_two_names(go: Go, pair: Path) -> None:
     assert names == ["pair-20260228120000", "pair-20260228120000-2", "pair-20260228120000-3"]
 
 
-def test_a_store_can_be_carried_away(go: Go, pair: Path, environments: dict[str, Environment], hosts: Hosts, tmp_path: Path) -> None:
+def test_a_store_can_be_carried_away(
+    go: Go, pair: Path, environments: dict[str, Environment], hosts: Hosts, tmp_path: Path
+) -> None:
     run = go(pair)
     shutil.move(tmp_path / "store", tmp_path / "elsewhere")
     shown = localrun.show(tmp_path / "elsewhere", run.run_id)
     assert (shown.task("write").outputs.artifacts["data"].path / "part").read_text() == "hello"
-    again = localrun.run(pair, {}, store=tmp_path / "elsewhere", environments=environments, options=Options(hosts=hosts))
+    again = localrun.run(
+        pair, {}, store=tmp_path / "elsewhere", environments=environments, options=Options(hosts=hosts)
+    )
     assert [task.cached for task in again.tasks] == [True, True]
 
 

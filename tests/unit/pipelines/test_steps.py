@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import localrun
+from core.errors import ConfigError
 from localrun.spec import Container, Dag
-from mlops.core.errors import ConfigError
 from pipelines.compiled import PIPELINES, compile_pipeline
 from pipelines.config import USECASES, UseCase, find, load
 from pipelines.steps import Steps
@@ -33,7 +33,13 @@ def _container(pipeline: localrun.Pipeline, stage: str) -> Container:
 
 def test_a_stages_settings_reach_its_task_and_no_other(tmp_path: Path) -> None:
     steps = Steps.model_validate(
-        {"train_model": {"resources": {"cpu": "250m", "memory": "1G"}, "retry": {"times": 2, "wait_seconds": 7}, "timeout_minutes": 0.5}}
+        {
+            "train_model": {
+                "resources": {"cpu": "250m", "memory": "1G"},
+                "retry": {"times": 2, "wait_seconds": 7},
+                "timeout_minutes": 0.5,
+            }
+        }
     )
     pipeline = _compiled(tmp_path, _usecase(steps=steps))
     trained = _container(pipeline, "train_model")
@@ -52,7 +58,9 @@ def test_no_step_is_without_a_request_a_limit_and_a_time_limit(tmp_path: Path, p
     executors = spec["deploymentSpec"]["executors"]
     limits = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     wanted = {f"resource{kind}{side}" for kind in ("Cpu", "Memory") for side in ("Request", "Limit")}
-    assert {name for name, executor in executors.items() if wanted <= executor["container"]["resources"].keys()} == set(executors)
+    assert {name for name, executor in executors.items() if wanted <= executor["container"]["resources"].keys()} == set(
+        executors
+    )
     assert {name for name in executors if int(limits[name]["activeDeadlineSeconds"]) > 0} == set(executors)
 
 
@@ -68,7 +76,10 @@ def test_settings_that_change_no_result_are_not_part_of_a_stages_section() -> No
         ("train_model: {resources: {cpu: two}}", "steps.train_model.resources.cpu: String should match"),
         ("train_model: {resources: {memory: 1GB}}", "steps.train_model.resources.memory: String should match"),
         ("train_model: {timeout_minutes: 0}", "steps.train_model.timeout_minutes: Input should be greater than 0"),
-        ("train_model: {retry: {times: 11}}", "steps.train_model.retry.times: Input should be less than or equal to 10"),
+        (
+            "train_model: {retry: {times: 11}}",
+            "steps.train_model.retry.times: Input should be less than or equal to 10",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_file_line_and_key(tmp_path: Path, wrong: str, said: str) -> None:

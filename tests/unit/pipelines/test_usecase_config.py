@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from mlops.core.errors import ConfigError, UsageError
+from core.errors import ConfigError, UsageError
 from pipelines.config import USECASES, find, json_schema, load
 
 FLIGHT_DELAY = (USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8")
@@ -70,7 +70,9 @@ def test_the_published_schema_is_the_models_own() -> None:
     current = json.dumps(json_schema(), indent=2) + "\n"
     if os.environ.get("REFRESH_GOLDEN"):
         PUBLISHED.write_text(current, encoding="utf-8")
-    assert PUBLISHED.read_text(encoding="utf-8") == current, "if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest tests/unit/pipelines"
+    assert PUBLISHED.read_text(encoding="utf-8") == current, (
+        "if the change is meant: REFRESH_GOLDEN=1 .venv/bin/pytest tests/unit/pipelines"
+    )
 
 
 def test_an_editor_accepts_what_the_loader_accepts() -> None:

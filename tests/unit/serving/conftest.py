@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from mlops.core.backends.registry import ModelVersion, Registry, open_registry
-from mlops.serving.app import ServingApp
-from mlops.serving.limits import Limits
-from mlops.serving.manager import ModelManager, Watch, load_version
-from mlops.serving.metrics import Metrics
-from mlops.serving.source import RegistrySource
+from core.backends.registry import ModelVersion, Registry, open_registry
+from serving.app import ServingApp
+from serving.limits import Limits
+from serving.manager import ModelManager, Watch, load_version
+from serving.metrics import Metrics
+from serving.source import RegistrySource
 
 LIMITS = Limits(body_bytes=200_000, rows=64, depth=20, body_seconds=0.5, header_seconds=0.5)
 

@@ -33,7 +33,9 @@ class Served:
         """Ask once, on a connection of its own; status 0 when there was no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
         try:
-            connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"} if body else {})
+            connection.request(
+                "POST" if body else "GET", path, body, {"Content-Type": "application/json"} if body else {}
+            )
             response = connection.getresponse()
             return response.status, response.read().decode()
         except OSError as error:
@@ -66,7 +68,13 @@ def serving(home: Path, *words: str, environment: Mapping[str, str] | None = Non
     command = [sys.executable, "-m", "mlops.cli.main", "serve", *words, "--port", str(port), "--json"]
     log = home / f"log-{port}"
     with log.open("w") as stream:
-        process = subprocess.Popen(command, env=os.environ | {"MLOPS_HOME": str(home)} | (environment or {}), stdout=subprocess.PIPE, stderr=stream, text=True)
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"MLOPS_HOME": str(home)} | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+        )
     try:
         yield Served(process, port, log)
     finally:

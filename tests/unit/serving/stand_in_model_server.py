@@ -33,7 +33,12 @@ class Models:
             if text not in seen[-1:]:
                 (RECORD / "configs" / str(len(seen))).write_text(text)
                 seen.append(text)
-                self.load({name: (Path(model["base_path"]), model["versions"], model["labels"]) for name, model in read_models(text).items()})
+                self.load(
+                    {
+                        name: (Path(model["base_path"]), model["versions"], model["labels"])
+                        for name, model in read_models(text).items()
+                    }
+                )
             time.sleep(0.05)
 
     def load(self, listed: dict[str, tuple[Path, list[int], dict[str, int]]]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from server_process import BODY, PREDICT, Served, serving
 
-from mlops.core.backends.object_registry import ObjectRegistry
+from core.backends.object_registry import ObjectRegistry
 
 POD = ("--all", "--wait", "--workers", "1", "--drain", "1.5", "--poll", "0.1")
 LAPTOP = ("flight_delay", "--workers", "1", "--drain", "1.5")
@@ -55,7 +55,9 @@ def pods(bucket: str, tmp_path: Path) -> Iterator[Callable[[str], Served]]:
 
 
 @pytest.mark.slow
-def test_a_pod_waits_follows_and_is_mended(pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path) -> None:
+def test_a_pod_waits_follows_and_is_mended(
+    pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path
+) -> None:
     """One server for a whole life, because a start takes seconds."""
     pod = pods("pod")
     pod.until(lambda: pod.ask("/healthz")[0] == 200)
@@ -101,7 +103,9 @@ class Client:
         while not self.stop.is_set():
             if connection is None:
                 self.turn += 1
-                connection = http.client.HTTPConnection("127.0.0.1", self.service.ports[self.turn % len(self.service.ports)], timeout=10)
+                connection = http.client.HTTPConnection(
+                    "127.0.0.1", self.service.ports[self.turn % len(self.service.ports)], timeout=10
+                )
             try:
                 connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
                 response = connection.getresponse()
@@ -116,7 +120,9 @@ class Client:
 
 
 @pytest.mark.slow
-def test_a_rolling_update_loses_no_request(pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path) -> None:
+def test_a_rolling_update_loses_no_request(
+    pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path
+) -> None:
     """The service learns of a pod that comes once it is ready, and of one that goes half a second after the pod itself."""
     push(registry, exported / "a")
     old, new = pods("old", *LAPTOP), pods("new")

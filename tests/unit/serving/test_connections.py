@@ -14,16 +14,18 @@ from typing import Any
 
 import pytest
 
-from mlops.core.backends.registry import Registry, open_registry
-from mlops.serving.limits import Limits
-from mlops.serving.listener import listen
-from mlops.serving.manager import Watch
-from mlops.serving.server import Options, Server, make_server
-from mlops.serving.source import RegistrySource
+from core.backends.registry import Registry, open_registry
+from serving.limits import Limits
+from serving.listener import listen
+from serving.manager import Watch
+from serving.server import Options, Server, make_server
+from serving.source import RegistrySource
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 BODY = json.dumps({"instances": [ROW]})
-LIMITS = Limits(body_bytes=200_000, body_seconds=0.4, header_seconds=0.4, header_bytes=8192, connections=60, idle_seconds=5)
+LIMITS = Limits(
+    body_bytes=200_000, body_seconds=0.4, header_seconds=0.4, header_bytes=8192, connections=60, idle_seconds=5
+)
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,19 @@ RUDE = [
     ("endless head", b"GET /healthz HTTP/1.1\r\na: " + b"x" * 300_000, b"", b"431 Request Header Fields Too Large"),
     ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"", b"400 Bad Request"),
     ("two lengths", HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", b"", b"400 Bad Request"),
-    ("both framings", HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"", b"400 Bad Request"),
+    (
+        "both framings",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"",
+        b"400 Bad Request",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("sent", "then", "status"), [row[1:] for row in RUDE], ids=[row[0] for row in RUDE])
-def test_a_client_that_is_slow_or_rude_is_answered_and_let_go(live: Live, sent: bytes, then: bytes, status: bytes) -> None:
+def test_a_client_that_is_slow_or_rude_is_answered_and_let_go(
+    live: Live, sent: bytes, then: bytes, status: bytes
+) -> None:
     started = time.monotonic()
     received = answer_to(live.port, sent, then=then, every=0.05 if then else 0.0)
     assert received.startswith(b"HTTP/1.1 " + status), received[:200]
@@ -141,7 +150,9 @@ def test_slow_clients_do_not_keep_others_waiting_and_the_cap_holds(live: Live) -
 
 def test_pipelined_and_kept_connections_work(live: Live) -> None:
     one = HEAD + b"Content-Length: %d\r\n" % len(BODY)
-    received = answer_to(live.port, (one + b"\r\n" + BODY.encode()) * 2 + one + b"Connection: close\r\n\r\n" + BODY.encode())
+    received = answer_to(
+        live.port, (one + b"\r\n" + BODY.encode()) * 2 + one + b"Connection: close\r\n\r\n" + BODY.encode()
+    )
     assert received.count(b"HTTP/1.1 200 OK") == 3
 
 
@@ -167,7 +178,9 @@ class Load:
         connection.close()
 
 
-def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(live: Live, exported: Path, tmp_path: Path) -> None:
+def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
+    live: Live, exported: Path, tmp_path: Path
+) -> None:
     possible = set()
     load = Load(live.port)
     clients = [threading.Thread(target=load.run) for _ in range(3)]
@@ -179,7 +192,9 @@ def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(live: Liv
         version = live.registry.publish("delay", folder, {})
         if number % 4 == 3:
             (version.path / "saved_model.pb").write_bytes(b"half")
-            (live.root / "delay" / "champion.json").write_text(json.dumps({"champion": {"version": version.version, "digest": version.digest}, "previous": []}))
+            (live.root / "delay" / "champion.json").write_text(
+                json.dumps({"champion": {"version": version.version, "digest": version.digest}, "previous": []})
+            )
         else:
             live.registry.promote("delay", version.version)
         time.sleep(0.1)

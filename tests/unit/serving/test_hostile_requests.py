@@ -9,9 +9,9 @@ from conftest import LIMITS, Shop
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mlops.serving.errors import RequestError
-from mlops.serving.limits import Limits
-from mlops.serving.strict_json import STRING, parse
+from serving.errors import RequestError
+from serving.limits import Limits
+from serving.strict_json import STRING, parse
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"
@@ -34,7 +34,11 @@ BAD_VALUES = [
     ("distance", "1e40", "instances[1].distance: wanted a number that float32 holds, got 1e+40"),
     ("distance", "true", "instances[1].distance: wanted a number that float32 holds, got true"),
     ("distance", '"1"', "instances[1].distance: wanted a number that float32 holds, got the string '1'"),
-    ("distance", "null", "instances[1].distance: wanted a number that float32 holds, got null; this feature is required"),
+    (
+        "distance",
+        "null",
+        "instances[1].distance: wanted a number that float32 holds, got null; this feature is required",
+    ),
     ("distance", "[1.0]", "instances[1].distance: wanted a number that float32 holds, got a list"),
     ("distance", "9" * 5000, "instances[1].distance: wanted a number, got one of 5000 digits"),
     ("distance", "0." + "9" * 5000, "instances[1].distance: wanted a number, got one of 5002 characters"),
@@ -53,7 +57,9 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("field", "text", "error"), BAD_VALUES, ids=[f"{field}={text:.20}" for field, text, _ in BAD_VALUES])
+@pytest.mark.parametrize(
+    ("field", "text", "error"), BAD_VALUES, ids=[f"{field}={text:.20}" for field, text, _ in BAD_VALUES]
+)
 def test_a_value_of_the_wrong_type_is_named(served: Shop, field: str, text: str, error: str) -> None:
     response = served.client.post(PREDICT, content=row_with(field, text), headers={"content-type": "application/json"})
     assert response.status_code == 400, response.text
@@ -87,15 +93,27 @@ BAD_BODIES = [
     ('{"instances": [5]}', "instances[0]: wanted an object of features, got 5"),
     ('{"instances": [{"hour": 1, "hour": 2}]}', "instances[0]: the key 'hour' stands there twice"),
     ('{"signature_name": 5, "instances": [1]}', "signature_name: wanted a string, got 5"),
-    ('{"signature_name": "serving_defualt", "instances": [1]}', 'Serving signature name: "serving_defualt" not found in signature def; did you mean'),
-    (rows({"carrier": "AA", "distence": 1.0, "hour": 1}), "instances[0]: unknown feature 'distence'; did you mean 'distance'?; missing feature 'distance'"),
+    (
+        '{"signature_name": "serving_defualt", "instances": [1]}',
+        'Serving signature name: "serving_defualt" not found in signature def; did you mean',
+    ),
+    (
+        rows({"carrier": "AA", "distence": 1.0, "hour": 1}),
+        "instances[0]: unknown feature 'distence'; did you mean 'distance'?; missing feature 'distance'",
+    ),
     (rows(ROW, {}), "instances[1]: missing feature 'carrier'; missing feature 'distance'; missing feature 'hour'"),
     (rows(ROW | {"\udcff": 1}), r"instances[0]: unknown feature '\udcff'"),
     (rows(ROW | {f"x{at}": 1 for at in range(500)}), "instances[0]: unknown feature 'x0'"),
     ('{"inputs": {"hour": [1]}}', "inputs: missing feature 'carrier'; missing feature 'distance'"),
     ('{"inputs": 5}', "inputs: wanted an object of columns, got 5"),
-    ('{"inputs": {"carrier": ["AA"], "hour": [1, 2], "distance": [3.0]}}', "inputs.hour: wanted 1 values as in inputs.carrier, got 2"),
-    ('{"inputs": {"carrier": "AA", "hour": [1], "distance": [3.0]}}', "inputs.carrier: wanted a list, got the string 'AA'"),
+    (
+        '{"inputs": {"carrier": ["AA"], "hour": [1, 2], "distance": [3.0]}}',
+        "inputs.hour: wanted 1 values as in inputs.carrier, got 2",
+    ),
+    (
+        '{"inputs": {"carrier": "AA", "hour": [1], "distance": [3.0]}}',
+        "inputs.carrier: wanted a list, got the string 'AA'",
+    ),
 ]
 
 
@@ -134,17 +152,39 @@ REFUSED = [
     ("batch too large", rows(*[ROW] * 65), JSON, 413, "instances: wanted at most 64 rows, got 65"),
     ("body too large", " " * (LIMITS.body_bytes + 1), JSON, 413, "the body has 200001 bytes"),
     ("length lies", "{}", JSON | {"content-length": "999999999999"}, 413, "the body has 999999999999 bytes"),
-    ("gzip bomb", gzip.compress(b" " * 20_000_000), JSON | {"content-encoding": "gzip"}, 413, "the inflated body is larger than 200000 bytes"),
+    (
+        "gzip bomb",
+        gzip.compress(b" " * 20_000_000),
+        JSON | {"content-encoding": "gzip"},
+        413,
+        "the inflated body is larger than 200000 bytes",
+    ),
     ("no gzip", b"{}", JSON | {"content-encoding": "gzip"}, 400, "Content-Encoding: wanted gzip"),
-    ("cut gzip", gzip.compress(b"{}")[:-4], JSON | {"content-encoding": "gzip"}, 400, "Content-Encoding: wanted one whole gzip stream"),
+    (
+        "cut gzip",
+        gzip.compress(b"{}")[:-4],
+        JSON | {"content-encoding": "gzip"},
+        400,
+        "Content-Encoding: wanted one whole gzip stream",
+    ),
     ("brotli", b"{}", JSON | {"content-encoding": "br"}, 415, "Content-Encoding: wanted gzip or none, got 'br'"),
     ("text", "{}", {"content-type": "text/plain"}, 415, "Content-Type: wanted application/json, got 'text/plain'"),
-    ("form", b"{}", {"content-type": "multipart/form-data; boundary=x"}, 415, "Content-Type: wanted application/json, got 'multipart/form-data'"),
+    (
+        "form",
+        b"{}",
+        {"content-type": "multipart/form-data; boundary=x"},
+        415,
+        "Content-Type: wanted application/json, got 'multipart/form-data'",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("body", "headers", "status", "error"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_what_is_too_much_or_not_json_is_refused(served: Shop, body: str | bytes, headers: dict[str, str], status: int, error: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_what_is_too_much_or_not_json_is_refused(
+    served: Shop, body: str | bytes, headers: dict[str, str], status: int, error: str
+) -> None:
     response = served.client.post(PREDICT, content=body, headers=headers)
     assert response.status_code == status, response.text
     assert response.json()["error"].startswith(error)
@@ -158,16 +198,23 @@ def test_a_body_without_a_length_is_refused(served: Shop) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
 def test_what_curl_and_careless_clients_say_of_json_is_taken(served: Shop, kind: str) -> None:
-    assert served.client.post(PREDICT, content=rows(ROW), headers={"content-type": kind} if kind else {}).status_code == 200
+    assert (
+        served.client.post(PREDICT, content=rows(ROW), headers={"content-type": kind} if kind else {}).status_code
+        == 200
+    )
 
 
 def test_gzip_is_taken(served: Shop) -> None:
-    response = served.client.post(PREDICT, content=gzip.compress(rows(ROW).encode()), headers=JSON | {"content-encoding": "gzip"})
+    response = served.client.post(
+        PREDICT, content=gzip.compress(rows(ROW).encode()), headers=JSON | {"content-encoding": "gzip"}
+    )
     assert response.status_code == 200
 
 
 def test_an_unknown_category_is_answered(served: Shop) -> None:
-    assert served.client.post(PREDICT, content=rows(ROW | {"carrier": "never seen é😀"}), headers=JSON).status_code == 200
+    assert (
+        served.client.post(PREDICT, content=rows(ROW | {"carrier": "never seen é😀"}), headers=JSON).status_code == 200
+    )
 
 
 def test_an_output_that_is_no_number_is_an_error_and_counted(served: Shop) -> None:
@@ -185,10 +232,22 @@ def test_an_output_that_is_no_number_is_an_error_and_counted(served: Shop) -> No
         ("regress", '{"examples": []}', "examples: wanted at least one row, got none"),
         ("regress", '{"examples": [5]}', "examples[0]: wanted an object of features, got 5"),
         ("regress", '{"context": 5, "examples": [{}]}', "context: wanted an object, got 5"),
-        ("classify", '{"examples": [{"hour": 1.5, "carrier": "AA", "distance": 1}]}', "examples[0].hour: wanted an integer that int64 holds, got 1.5"),
+        (
+            "classify",
+            '{"examples": [{"hour": 1.5, "carrier": "AA", "distance": 1}]}',
+            "examples[0].hour: wanted an integer that int64 holds, got 1.5",
+        ),
         ("classify", '{"examples": [{"hours": 1}]}', "examples[0]: unknown feature 'hours'; did you mean 'hour'?"),
-        ("classify", '{"signature_name": "serving_default", "examples": [{}]}', "signature 'serving_default' does not take tf.Example records"),
-        ("classify", '{"signature_name": "regress", "examples": [{"carrier": "AA", "hour": 1, "distance": 1}]}', "the signature gives outputs: classify needs"),
+        (
+            "classify",
+            '{"signature_name": "serving_default", "examples": [{}]}',
+            "signature 'serving_default' does not take tf.Example records",
+        ),
+        (
+            "classify",
+            '{"signature_name": "regress", "examples": [{"carrier": "AA", "hour": 1, "distance": 1}]}',
+            "the signature gives outputs: classify needs",
+        ),
     ],
 )
 def test_examples_are_held_to_the_same_rules(served: Shop, verb: str, body: str, error: str) -> None:
@@ -198,7 +257,12 @@ def test_examples_are_held_to_the_same_rules(served: Shop, verb: str, body: str,
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["AA", "hour", "b64"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["AA", "hour", "b64"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*ROW, "b64", "x"]), inner, max_size=5),
     max_leaves=12,
 )
@@ -206,7 +270,11 @@ JSON_VALUES = st.recursive(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.one_of(st.builds(lambda inner: {"instances": inner}, JSON_VALUES), st.builds(lambda inner: {"inputs": inner}, JSON_VALUES), JSON_VALUES),
+    st.one_of(
+        st.builds(lambda inner: {"instances": inner}, JSON_VALUES),
+        st.builds(lambda inner: {"inputs": inner}, JSON_VALUES),
+        JSON_VALUES,
+    ),
     st.integers(0, 60),
 )
 def test_no_body_makes_the_server_fail(served: Shop, document: Any, cut: int) -> None:

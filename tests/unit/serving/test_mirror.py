@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from mlops.core import objects
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.backends.object_registry import ObjectRegistry
-from mlops.core.backends.registry import ModelVersion, Pointer
-from mlops.core.errors import CorruptArtifact, RegistryError, StoreError
-from mlops.serving import mirror_progress
-from mlops.serving.metrics import Metrics
-from mlops.serving.mirror import Following, Mirror
-from mlops.serving.source import RegistrySource
+from core import objects
+from core.backends.local_registry import LocalRegistry
+from core.backends.object_registry import ObjectRegistry
+from core.backends.registry import ModelVersion, Pointer
+from core.errors import CorruptArtifact, RegistryError, StoreError
+from serving import mirror_progress
+from serving.metrics import Metrics
+from serving.mirror import Following, Mirror
+from serving.source import RegistrySource
 from tests.object_store import Calls
 
 NAMES = ("delay",)
@@ -117,9 +117,9 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    logger = logging.getLogger("mlops.serving")
+    logger = logging.getLogger("serving")
     logger.propagate, before = True, logger.propagate
-    with caplog.at_level(logging.INFO, "mlops.serving"):
+    with caplog.at_level(logging.INFO, "serving"):
         yield caplog
     logger.propagate = before
 
@@ -165,7 +165,9 @@ def test_only_what_is_in_production_is_followed(world: World) -> None:
     assert LocalRegistry(world.near).names() == ["delay"]
 
 
-def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(world: World, log: pytest.LogCaptureFixture) -> None:
+def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
     world.store.publish("one")
     mirror = world.mirror()
     mirror.look()
@@ -176,7 +178,9 @@ def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(worl
     assert [record.levelname for record in log.records].count("ERROR") == 1
     assert "s3://bucket/models cannot be read" in log.text
     assert 'mlops_serving_mirror_failures_total{store="s3://bucket/models"} 8.0' in world.text()
-    assert all(0.5 * bound <= pause <= bound for pause, bound in zip(pauses, [2, 4, 8, 16, 30, 30, 30, 30], strict=True))
+    assert all(
+        0.5 * bound <= pause <= bound for pause, bound in zip(pauses, [2, 4, 8, 16, 30, 30, 30, 30], strict=True)
+    )
     assert len({round(pause, 6) for pause in pauses[4:]}) == 4, "servers must not come back at one time"
     assert RegistrySource(world.near).missing() == "", "a server that has models takes requests without the store"
     world.store.away = False
@@ -252,9 +256,9 @@ def test_what_a_predecessor_left_is_checked_and_taken_or_replaced(world: World) 
 KILLED = """
 import itertools, os, sys
 from pathlib import Path
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.serving.metrics import Metrics
-from mlops.serving.mirror import Following, Mirror
+from core.backends.local_registry import LocalRegistry
+from serving.metrics import Metrics
+from serving.mirror import Following, Mirror
 from test_mirror import Store
 
 far, near = Path(sys.argv[1]), Path(sys.argv[2])

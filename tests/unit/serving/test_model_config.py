@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from text_proto import read_models
 
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.serving import mirror_progress
-from mlops.serving.model_config import Listed, ModelConfig, text
-from mlops.serving.source import RegistrySource
+from core.backends.local_registry import LocalRegistry
+from serving import mirror_progress
+from serving.model_config import Listed, ModelConfig, text
+from serving.source import RegistrySource
 
 
 class World:
@@ -19,7 +19,9 @@ class World:
         self.registry = LocalRegistry(folder / "models")
         self.path = folder / "models.config"
         self.answers: dict[str, Collection[int]] = {}
-        self.config = ModelConfig(self.path, self.registry.root, RegistrySource(self.registry.root), lambda name: self.answers.get(name, ()))
+        self.config = ModelConfig(
+            self.path, self.registry.root, RegistrySource(self.registry.root), lambda name: self.answers.get(name, ())
+        )
 
     def publish(self, content: str, *, promote: bool = True, name: str = "delay") -> None:
         exported = self.registry.root.with_name(f"exported-{name}-{content}")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from conftest import Shop
 
-from mlops.core.errors import RegistryError
-from mlops.serving.manager import ModelManager, Watch
-from mlops.serving.metrics import Metrics
-from mlops.serving.source import Published, Verified
+from core.errors import RegistryError
+from serving.manager import ModelManager, Watch
+from serving.metrics import Metrics
+from serving.source import Published, Verified
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 OpenShop = Callable[..., Shop]
@@ -69,8 +69,16 @@ def break_weights(folder: Path) -> None:
 DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("one bit of the weights", break_weights, "wanted sha256:"),
     ("no variables", lambda folder: shutil.rmtree(folder / "variables"), "missing; roll back"),
-    ("half a graph", lambda folder: (folder / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:200]), "saved_model.pb: wanted sha256:"),
-    ("no manifest", lambda folder: (folder / "manifest.json").unlink(), "a version without a manifest was never published"),
+    (
+        "half a graph",
+        lambda folder: (folder / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:200]),
+        "saved_model.pb: wanted sha256:",
+    ),
+    (
+        "no manifest",
+        lambda folder: (folder / "manifest.json").unlink(),
+        "a version without a manifest was never published",
+    ),
     ("half a manifest", lambda folder: (folder / "manifest.json").write_text('{"name":'), "wanted a manifest"),
     ("a file too many", lambda folder: (folder / "assets.extra" / "extra.txt").write_text("x"), "not in the manifest"),
 ]
@@ -84,7 +92,7 @@ def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
     first = ask(shop)
     version = shop.push("delay", exported / "b")
     damage(version.path)
-    with caplog.at_level(logging.ERROR, "mlops.serving"):
+    with caplog.at_level(logging.ERROR, "serving"):
         shop.manager.poll()
     assert ask(shop) == first
     [broken, whole] = shop.client.get("/v1/models/delay").json()["model_version_status"]
@@ -96,7 +104,9 @@ def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
     assert 'mlops_serving_champion_not_loaded{model="delay"} 1.0' in text
     assert "version 2 is in production but cannot be loaded, version 1 answers" in caplog.text
     shop.manager.poll()
-    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in shop.client.get("/metrics").text, "tried again with nothing changed"
+    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in shop.client.get("/metrics").text, (
+        "tried again with nothing changed"
+    )
 
 
 def test_a_folder_that_was_never_published_is_no_version(open_shop: OpenShop, exported: Path) -> None:
@@ -105,7 +115,9 @@ def test_a_folder_that_was_never_published_is_no_version(open_shop: OpenShop, ex
     shutil.copytree(exported / "b", shop.root / "delay" / "007")
     shutil.copytree(exported / "b", shop.root / "delay" / ".staging-8")
     shop.manager.poll()
-    states = {entry["version"]: entry["state"] for entry in shop.client.get("/v1/models/delay").json()["model_version_status"]}
+    states = {
+        entry["version"]: entry["state"] for entry in shop.client.get("/v1/models/delay").json()["model_version_status"]
+    }
     assert states == {"7": "END", "1": "AVAILABLE"}
     assert shop.client.post("/v1/models/delay/versions/7:predict", json={"instances": [ROW]}).status_code == 404
 
@@ -139,7 +151,9 @@ def test_a_model_that_reaches_for_files_is_not_loaded(open_shop: OpenShop, expor
     assert shop.client.get("/readyz").status_code == 503
 
 
-def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(open_shop: OpenShop, exported: Path, tmp_path: Path) -> None:
+def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(
+    open_shop: OpenShop, exported: Path, tmp_path: Path
+) -> None:
     import tiny_models
 
     shop = open_shop(delay=exported / "a")
@@ -147,7 +161,10 @@ def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(o
     shop.push("delay", tiny_models.export_delay(tmp_path / "nan", bias=float("nan")))
     shop.manager.poll()
     assert ask(shop) == first
-    assert "not finite" in shop.client.get("/v1/models/delay/versions/2").json()["model_version_status"][0]["status"]["error_message"]
+    assert (
+        "not finite"
+        in shop.client.get("/v1/models/delay/versions/2").json()["model_version_status"][0]["status"]["error_message"]
+    )
 
 
 def test_nothing_in_production_yet_is_said(open_shop: OpenShop, exported: Path) -> None:
@@ -192,7 +209,9 @@ class FakeSource:
 
 def test_an_old_version_is_closed_when_its_last_request_is_done() -> None:
     source, models = FakeSource(), {}
-    manager = ModelManager(source, lambda verified: models.setdefault(str(verified.path), FakeModel()), Metrics(), Watch(others=0))
+    manager = ModelManager(
+        source, lambda verified: models.setdefault(str(verified.path), FakeModel()), Metrics(), Watch(others=0)
+    )
     manager.poll()
     with manager.lease("m", None, None) as lease:
         assert lease.version == 1
@@ -215,6 +234,6 @@ def test_the_parsing_code_does_not_import_tensorflow() -> None:
     import subprocess
     import sys
 
-    code = "import sys, json, mlops.serving.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
+    code = "import sys, json, serving.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == []

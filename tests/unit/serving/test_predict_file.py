@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from core.backends.registry import open_registry
+from core.errors import DataError, EmptyDataset, MlopsError
+from core.store import Store
 from mlops.cli.predict import predict
-from mlops.core.backends.registry import open_registry
-from mlops.core.errors import DataError, EmptyDataset, MlopsError
-from mlops.core.store import Store
 
 ROWS: list[dict[str, Any]] = [
     {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9},
@@ -57,7 +57,9 @@ def test_predictions_are_printed_or_written_whole(store: Store, tmp_path: Path) 
     file = written(tmp_path, "a.csv", CSV)
     printed = run(store, file).stdout
     assert printed.startswith("row,prediction\n1,0.8153")
-    assert run(store, file, "-o", str(tmp_path / "out" / "p.csv")).stdout.startswith("2 rows predicted by flight_delay version 1")
+    assert run(store, file, "-o", str(tmp_path / "out" / "p.csv")).stdout.startswith(
+        "2 rows predicted by flight_delay version 1"
+    )
     assert (tmp_path / "out" / "p.csv").read_text() == printed
     run(store, file, "-o", str(tmp_path / "p.jsonl"))
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
@@ -95,8 +97,14 @@ def test_a_bad_cell_is_named_and_nothing_is_written(store: Store, tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ('{"carrier": "AA", "hour": 1.5, "distance": 1}', "a.jsonl:3: feature 'hour': wanted an integer that int64 holds, got 1.5"),
-        ('{"carrier": "AA", "hour": 1, "distance": NaN}', "a.jsonl:3: feature 'distance': wanted a finite number, got NaN"),
+        (
+            '{"carrier": "AA", "hour": 1.5, "distance": 1}',
+            "a.jsonl:3: feature 'hour': wanted an integer that int64 holds, got 1.5",
+        ),
+        (
+            '{"carrier": "AA", "hour": 1, "distance": NaN}',
+            "a.jsonl:3: feature 'distance': wanted a finite number, got NaN",
+        ),
         ('{"carrier": "AA", "hour": 1}', "a.jsonl:3: missing feature 'distance'"),
         ('{"carier": "AA", "hour": 1, "distance": 1}', "a.jsonl:3: unknown feature 'carier'; did you mean 'carrier'?"),
         ('{"hour": 1, "hour": 2}', "a.jsonl:3: the key 'hour' stands there twice"),
@@ -110,7 +118,9 @@ def test_a_bad_line_is_named(store: Store, tmp_path: Path, line: str, error: str
     assert str(raised.value).startswith(f"{tmp_path}/{error}")
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.csv", ""), ("a.csv", "carrier,hour,distance\n"), ("a.jsonl", ""), ("a.jsonl", "\n\n")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", ""), ("a.csv", "carrier,hour,distance\n"), ("a.jsonl", ""), ("a.jsonl", "\n\n")]
+)
 def test_a_file_without_rows_is_said(store: Store, tmp_path: Path, name: str, content: str) -> None:
     with pytest.raises(EmptyDataset):
         run(store, written(tmp_path, name, content))
@@ -122,7 +132,7 @@ def test_no_champion_says_what_to_run_first(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_said() -> None:
-    from mlops.serving.listener import listen
+    from serving.listener import listen
 
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -16,7 +16,7 @@ def expected(row: dict[str, Any], bias: float) -> float:
 
 
 def example(values: dict[str, Any]) -> str:
-    from mlops.serving.savedmodel import serialize
+    from serving.savedmodel import serialize
 
     return base64.b64encode(serialize([values])[0]).decode()
 
@@ -52,7 +52,10 @@ def test_rows_and_columns_give_the_same_numbers(served: Shop) -> None:
 def test_an_optional_feature_may_be_absent_or_null(served: Shop, absent: dict[str, Any]) -> None:
     bare = {name: ROW[name] for name in ("carrier", "hour", "distance")}
     response = served.client.post("/v1/models/delay:predict", json={"instances": [bare | absent, ROW]})
-    assert response.json()["predictions"] == [[pytest.approx(expected(bare, -1.0), abs=1e-6)], [pytest.approx(expected(ROW, -1.0), abs=1e-6)]]
+    assert response.json()["predictions"] == [
+        [pytest.approx(expected(bare, -1.0), abs=1e-6)],
+        [pytest.approx(expected(ROW, -1.0), abs=1e-6)],
+    ]
     columns = {name: [ROW[name]] for name in bare} | {name: [value] for name, value in absent.items()}
     response = served.client.post("/v1/models/delay:predict", json={"inputs": columns})
     assert response.json()["outputs"] == [[pytest.approx(expected(bare, -1.0), abs=1e-6)]]
@@ -65,7 +68,11 @@ def test_classify_and_regress_answer_in_their_own_forms(served: Shop) -> None:
     regressed = served.client.post("/v1/models/delay:regress", json=body).json()
     assert regressed == {"results": [pytest.approx(value, abs=1e-6) for value in wanted]}
     classified = served.client.post("/v1/models/delay:classify", json=body).json()
-    assert classified == {"results": [[["0", pytest.approx(1 - value, abs=1e-6)], ["1", pytest.approx(value, abs=1e-6)]] for value in wanted]}
+    assert classified == {
+        "results": [
+            [["0", pytest.approx(1 - value, abs=1e-6)], ["1", pytest.approx(value, abs=1e-6)]] for value in wanted
+        ]
+    }
 
 
 def test_a_model_made_elsewhere_is_served_by_its_signatures(served: Shop) -> None:
@@ -73,17 +80,32 @@ def test_a_model_made_elsewhere_is_served_by_its_signatures(served: Shop) -> Non
     for instances in ([{"b64": serialized}], [{"examples": {"b64": serialized}}]):
         response = served.client.post("/v1/models/foreign:predict", json={"instances": instances})
         assert response.json() == {"predictions": [[42.0]]}
-    assert served.client.post("/v1/models/foreign:predict", json={"inputs": [{"b64": serialized}]}).json() == {"outputs": [[42.0]]}
-    assert served.client.post("/v1/models/foreign:regress", json={"examples": [{"x": 4.0}, {"x": 5.5}]}).json() == {"results": [8.0, 11.0]}
+    assert served.client.post("/v1/models/foreign:predict", json={"inputs": [{"b64": serialized}]}).json() == {
+        "outputs": [[42.0]]
+    }
+    assert served.client.post("/v1/models/foreign:regress", json={"examples": [{"x": 4.0}, {"x": 5.5}]}).json() == {
+        "results": [8.0, 11.0]
+    }
 
 
 def test_several_outputs_come_by_name_and_bytes_as_base64(served: Shop) -> None:
-    body = {"signature_name": "mixed", "instances": [{"matrix": [1, 2.5], "word": "hi"}, {"matrix": [0, 1], "word": {"b64": "/w=="}}]}
+    body = {
+        "signature_name": "mixed",
+        "instances": [{"matrix": [1, 2.5], "word": "hi"}, {"matrix": [0, 1], "word": {"b64": "/w=="}}],
+    }
     response = served.client.post("/v1/models/foreign:predict", json=body)
     words = [base64.b64encode(word).decode() for word in (b"hi!", b"\xff!")]
-    assert response.json() == {"predictions": [{"total": 3.5, "word_bytes": {"b64": words[0]}}, {"total": 1.0, "word_bytes": {"b64": words[1]}}]}
+    assert response.json() == {
+        "predictions": [
+            {"total": 3.5, "word_bytes": {"b64": words[0]}},
+            {"total": 1.0, "word_bytes": {"b64": words[1]}},
+        ]
+    }
     ragged = {"signature_name": "mixed", "instances": [{"matrix": [1, 2, 3], "word": "hi"}]}
-    assert served.client.post("/v1/models/foreign:predict", json=ragged).json()["error"] == "instances[0].matrix: wanted shape [2], got [3]"
+    assert (
+        served.client.post("/v1/models/foreign:predict", json=ragged).json()["error"]
+        == "instances[0].matrix: wanted shape [2], got [3]"
+    )
 
 
 def test_status_lists_the_versions(served: Shop) -> None:
@@ -101,7 +123,10 @@ def test_metadata_is_the_signature(served: Shop) -> None:
     definition = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert definition["method_name"] == "tensorflow/serving/predict"
     hour = definition["inputs"]["hour"]
-    assert (hour["dtype"], hour["tensor_shape"]) == ("DT_INT64", {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False})
+    assert (hour["dtype"], hour["tensor_shape"]) == (
+        "DT_INT64",
+        {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+    )
     assert set(definition["outputs"]) == {"predictions"}
 
 
@@ -130,8 +155,12 @@ def test_metadata_is_the_signature(served: Shop) -> None:
         ("GET", "délay", 400, "Malformed request"),
     ],
 )
-def test_a_path_is_one_of_the_known_forms_or_nothing(served: Shop, method: str, path: str, status: int, error: str) -> None:
-    response = served.client.request(method, f"/v1/models/{path}", json={"instances": [ROW]} if method == "POST" else None)
+def test_a_path_is_one_of_the_known_forms_or_nothing(
+    served: Shop, method: str, path: str, status: int, error: str
+) -> None:
+    response = served.client.request(
+        method, f"/v1/models/{path}", json={"instances": [ROW]} if method == "POST" else None
+    )
     assert response.status_code == status
     assert error in response.json()["error"]
 
@@ -139,7 +168,9 @@ def test_a_path_is_one_of_the_known_forms_or_nothing(served: Shop, method: str, 
 def test_health_and_metrics(served: Shop) -> None:
     assert served.client.get("/healthz").status_code == 200
     assert served.client.get("/readyz").json() == {"status": "ready"}
-    served.client.post("/v1/models/delay/versions/2:predict", json={"instances": [ROW | {"temp": None, "carrier": "ZZ"}]})
+    served.client.post(
+        "/v1/models/delay/versions/2:predict", json={"instances": [ROW | {"temp": None, "carrier": "ZZ"}]}
+    )
     served.client.post("/v1/models/unheard_of:predict", json={})
     text = served.client.get("/metrics").text
     for line in (
@@ -157,7 +188,13 @@ def test_health_and_metrics(served: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/", 404), ("GET", "/v1/modelz/delay", 404), ("DELETE", "/v1/models/delay", 405), ("POST", "/healthz", 405)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1/modelz/delay", 404),
+        ("DELETE", "/v1/models/delay", 405),
+        ("POST", "/healthz", 405),
+    ],
 )
 def test_any_other_path_is_refused_in_the_same_form(served: Shop, method: str, path: str, status: int) -> None:
     response = served.client.request(method, path)

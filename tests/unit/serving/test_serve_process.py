@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from server_process import BODY, PREDICT, Served, serving
 
-from mlops.core.backends.registry import open_registry
+from core.backends.registry import open_registry
 
 
 @dataclass
@@ -87,7 +87,11 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
 def test_metrics_are_those_of_all_workers_together(served: Served) -> None:
     def predicted() -> float:
         text = served.ask("/metrics")[1]
-        return sum(float(line.split()[-1]) for line in text.splitlines() if re.match(r'mlops_serving_requests_total{.*code="200".*verb="predict"', line))
+        return sum(
+            float(line.split()[-1])
+            for line in text.splitlines()
+            if re.match(r'mlops_serving_requests_total{.*code="200".*verb="predict"', line)
+        )
 
     before = predicted()
     for _ in range(20):

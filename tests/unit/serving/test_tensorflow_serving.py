@@ -14,9 +14,9 @@ import pytest
 from server_process import BODY, PREDICT, Served, free_port, serving
 from text_proto import read_models
 
-from mlops.core.backends.local_registry import LocalRegistry
-from mlops.core.errors import UsageError
-from mlops.serving import tensorflow_serving
+from core.backends.local_registry import LocalRegistry
+from core.errors import UsageError
+from serving import tensorflow_serving
 
 STAND_IN = Path(__file__).with_name("stand_in_model_server.py")
 
@@ -41,7 +41,9 @@ class Engine:
 
     def configs(self) -> list[Config]:
         """What every text of the configuration that the binary has seen says of the model."""
-        texts = [path.read_text() for path in sorted((self.record / "configs").iterdir(), key=lambda path: int(path.name))]
+        texts = [
+            path.read_text() for path in sorted((self.record / "configs").iterdir(), key=lambda path: int(path.name))
+        ]
         models = [read_models(text)["flight_delay"] for text in texts]
         return [Config(model["versions"], model["labels"]) for model in models]
 
@@ -63,7 +65,9 @@ def put_on_path(folder: Path, script: str) -> str:
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     record = tmp_path / "record"
-    path = put_on_path(tmp_path / "bin", f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(STAND_IN)!r}, run_name='__main__')\n")
+    path = put_on_path(
+        tmp_path / "bin", f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(STAND_IN)!r}, run_name='__main__')\n"
+    )
     words = ("--all", "--wait", "--engine", "tensorflow_serving", "--host", "0.0.0.0", "--drain", "0.5")
     with serving(tmp_path, *words, environment={"PATH": path, "STAND_IN_RECORD": str(record)}) as served:
         yield Engine(served, LocalRegistry(tmp_path / "models"), record)
@@ -83,7 +87,9 @@ def test_it_follows_the_champion_forward_and_back(engine: Engine) -> None:
     engine.registry.rollback("flight_delay")
     engine.served.until(lambda: engine.answers_with() == 1)
     seen = engine.configs()
-    assert [config.versions for config in seen if not config.labels] == [[1]], "labels come once a version answers, and then stay"
+    assert [config.versions for config in seen if not config.labels] == [[1]], (
+        "labels come once a version answers, and then stay"
+    )
     assert list(dict.fromkeys(tuple(config.versions) for config in seen)) == [(1,), (1, 2)]
     assert (seen[-1].versions, seen[-1].labels) == ([1], {"champion": 1, "stable": 1})
     arguments = json.loads((engine.record / "arguments.json").read_text())
@@ -123,7 +129,9 @@ def test_a_binary_that_never_starts_ends_the_server(tmp_path: Path) -> None:
     path = put_on_path(tmp_path / "bin", "#!/bin/sh\nexit 3\n")
     registry = LocalRegistry(tmp_path / "models")
     Engine(Served, registry, tmp_path).publish("one")  # type: ignore[arg-type]
-    with serving(tmp_path, "--all", "--engine", "tensorflow_serving", "--host", "0.0.0.0", environment={"PATH": path}) as served:
+    with serving(
+        tmp_path, "--all", "--engine", "tensorflow_serving", "--host", "0.0.0.0", environment={"PATH": path}
+    ) as served:
         assert served.process.wait(60) == 1
         assert "exit code 3" in served.log.read_text()
         assert "in a row" in served.log.read_text()

@@ -54,6 +54,10 @@ def read_models(text: str) -> dict[str, dict[str, Any]]:
         [specific] = policy.pop("specific")
         assert not policy
         labels = {entry["key"][0]: entry["value"][0] for entry in config.get("version_labels", [])}
-        models[config["name"][0]] = {"base_path": config["base_path"][0], "versions": specific["versions"], "labels": labels}
+        models[config["name"][0]] = {
+            "base_path": config["base_path"][0],
+            "versions": specific["versions"],
+            "labels": labels,
+        }
     assert not listed
     return models

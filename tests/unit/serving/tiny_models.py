@@ -72,7 +72,9 @@ class Foreign(tf.Module):
         parsed = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([], tf.float32)})
         return {"outputs": parsed["x"][:, tf.newaxis] * 2.0}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "matrix"), tf.TensorSpec([None], tf.string, "word")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 2], tf.float32, "matrix"), tf.TensorSpec([None], tf.string, "word")]
+    )
     def mixed(self, matrix: Any, word: Any) -> Any:
         return {"total": tf.reduce_sum(matrix, axis=1), "word_bytes": tf.strings.join([word, "!"])}
 
@@ -87,7 +89,11 @@ class Reader(tf.Module):
 
 def export_delay(folder: Path, bias: float, hang: bool = False) -> Path:
     module = Delay(bias, hang)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve, "classify": module.classify, "regress": module.regress})
+    tf.saved_model.save(
+        module,
+        str(folder),
+        signatures={"serving_default": module.serve, "classify": module.classify, "regress": module.regress},
+    )
     (folder / "assets.extra").mkdir()
     (folder / "assets.extra" / "features.json").write_text(json.dumps(FEATURES))
     return folder

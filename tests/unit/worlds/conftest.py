@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from fake_kfp import FakeKfp, FakeMetadata, served
 
-from mlops.core.store import Store
+from core.store import Store
 from mlops.worlds.kfp_connection import Connection
 
 

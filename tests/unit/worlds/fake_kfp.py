@@ -117,19 +117,34 @@ class FakeMetadata:
         self._artifact = self.store.put_artifact_type(mlmd.ArtifactType(name="system.Artifact"))
         self._contexts: dict[str, int] = {}
 
-    def record(self, run_id: str, task: str, state: str, outputs: dict[str, str] | None = None, *, pod: str = "", dag: bool = False) -> int:
+    def record(
+        self,
+        run_id: str,
+        task: str,
+        state: str,
+        outputs: dict[str, str] | None = None,
+        *,
+        pod: str = "",
+        dag: bool = False,
+    ) -> int:
         """Record one execution of a task; returns its id."""
         if run_id not in self._contexts:
             self._contexts[run_id] = self.store.put_contexts([mlmd.Context(type_id=self._run_type, name=run_id)])[0]
-        execution = mlmd.Execution(type_id=self._dag if dag else self._container, last_known_state=mlmd.Execution.State.Value(state))
+        execution = mlmd.Execution(
+            type_id=self._dag if dag else self._container, last_known_state=mlmd.Execution.State.Value(state)
+        )
         execution.custom_properties["task_name"].string_value = task
         if pod:
             execution.custom_properties["pod_name"].string_value = pod
         made = []
         for name, uri in (outputs or {}).items():
-            event = mlmd.Event(type=mlmd.Event.Type.OUTPUT, path=mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=name)]))
+            event = mlmd.Event(
+                type=mlmd.Event.Type.OUTPUT, path=mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=name)])
+            )
             made.append((mlmd.Artifact(type_id=self._artifact, uri=uri), event))
-        identity, _, _ = self.store.put_execution(execution, made, [mlmd.Context(id=self._contexts[run_id], type_id=self._run_type, name=run_id)])
+        identity, _, _ = self.store.put_execution(
+            execution, made, [mlmd.Context(id=self._contexts[run_id], type_id=self._run_type, name=run_id)]
+        )
         return int(identity)
 
     @contextmanager

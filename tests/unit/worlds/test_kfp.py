@@ -10,13 +10,13 @@ import pytest
 import yaml
 from fake_kfp import LATER, FakeKfp, FakeMetadata
 
+from core import images, objects
+from core.decision import Check, Decision, Verdict
+from core.errors import MlopsError
+from core.image_record import ImageRecord
+from core.store import Store
 from localrun.events import Event, RunStarted, TaskChanged
 from mlops.cluster.reach import Pod
-from mlops.core import images, objects
-from mlops.core.decision import Check, Decision, Verdict
-from mlops.core.errors import MlopsError
-from mlops.core.image_record import ImageRecord
-from mlops.core.store import Store
 from mlops.worlds import kfp as world
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
@@ -25,7 +25,16 @@ from mlops.worlds.record import find_summary
 from pipelines.config import UseCase, find, load
 
 GATES = ("scope_use_case", "validate_data", "evaluate_model", "validate_infra")
-TASKS = ("scope-use-case", "ingest-examples", "compute-statistics", "validate-data", "transform-features", "train-model", "evaluate-model", "validate-infra")
+TASKS = (
+    "scope-use-case",
+    "ingest-examples",
+    "compute-statistics",
+    "validate-data",
+    "transform-features",
+    "train-model",
+    "evaluate-model",
+    "validate-infra",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +46,9 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def usecase(bucket: str) -> UseCase:
     """The use case with five small spans in the store; what is in them is read by no test here."""
     for span in range(1, 6):
-        objects.write(f"{bucket}/ml-in-production/data/flight_delay/span-{span}/flights.parquet", f"span {span}".encode())
+        objects.write(
+            f"{bucket}/ml-in-production/data/flight_delay/span-{span}/flights.parquet", f"span {span}".encode()
+        )
     return load(find("flight_delay"))
 
 
@@ -88,13 +99,17 @@ def _all_steps(metadata: FakeMetadata, outputs: Outputs, run_id: str) -> None:
     for task in TASKS:
         gate = task.replace("-", "_")
         made = {"decision": outputs.decision(gate)} if gate in GATES else {}
-        made |= {"pictures": outputs.put(f"{task}/pictures", f"<p>pictures of {task}</p>")} if task == "train-model" else {}
+        made |= (
+            {"pictures": outputs.put(f"{task}/pictures", f"<p>pictures of {task}</p>")} if task == "train-model" else {}
+        )
         metadata.record(run_id, task, "CACHED" if task == "ingest-examples" else "COMPLETE", made)
     said = {"name": "flight_delay", "version": 1, "path": "s3://b/flight_delay/1", "digest": "sha256:" + "0" * 64}
     metadata.record(run_id, "push-model", "COMPLETE", {"pushed": outputs.put("push-model/pushed", json.dumps(said))})
 
 
-def test_a_submission_is_pinned_and_sent_as_compiled(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store, bucket: str) -> None:
+def test_a_submission_is_pinned_and_sent_as_compiled(
+    kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store, bucket: str
+) -> None:
     submitted = kubeflow.submit(usecase, "level1")
     run = kfp.runs[submitted.run_id]
     parameters = run["runtime_config"]["parameters"]
@@ -118,7 +133,12 @@ def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecas
     spec = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]
     groups = [spec["root"], *(component for component in spec["components"].values() if "dag" in component)]
     assert len(groups) == 3
-    assert not [task for group in groups for task in group["dag"]["tasks"].values() if task.get("cachingOptions", {}).get("enableCache")]
+    assert not [
+        task
+        for group in groups
+        for task in group["dag"]["tasks"].values()
+        if task.get("cachingOptions", {}).get("enableCache")
+    ]
 
 
 def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
@@ -145,9 +165,13 @@ def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
     assert changes.count(("train-model", "SUCCEEDED")) == 1
 
 
-def test_a_gate_that_says_no_skips_what_comes_after_it(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs) -> None:
+def test_a_gate_that_says_no_skips_what_comes_after_it(
+    kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
+) -> None:
     run_id = kubeflow.submit(usecase, "level1").run_id
-    metadata.record(run_id, "evaluate-model", "COMPLETE", {"decision": outputs.decision("evaluate_model", Verdict.FAIL)})
+    metadata.record(
+        run_id, "evaluate-model", "COMPLETE", {"decision": outputs.decision("evaluate_model", Verdict.FAIL)}
+    )
     kfp.on_look = [_end("SUCCEEDED")]
     outcome, _ = kubeflow.follow(run_id, 60, lambda _: None)
     assert (outcome.exit_code, outcome.headline) == (3, "Nothing was pushed: evaluate_model said no.")
@@ -159,7 +183,11 @@ def test_a_gate_that_stops_the_run_is_heard_from_its_log(
 ) -> None:
     """Kubeflow Pipelines keeps no output of a task that failed."""
     decision = _decision("validate_data", Verdict.FAIL)
-    monkeypatch.setattr(world.reach, "logs", lambda pod, namespace: f"of {pod}\ndecision: {decision.model_dump_json()}\nSchemaError: the data is not fit")
+    monkeypatch.setattr(
+        world.reach,
+        "logs",
+        lambda pod, namespace: f"of {pod}\ndecision: {decision.model_dump_json()}\nSchemaError: the data is not fit",
+    )
     run_id = local.submit(usecase, "level1").run_id
     metadata.record(run_id, "validate-data", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
@@ -172,8 +200,12 @@ def test_a_gate_that_stops_the_run_is_heard_from_its_log(
     assert {task.name: task.state for task in outcome.tasks}["train-model"] == "UPSTREAM_FAILED"
 
 
-def test_a_run_that_breaks_before_its_first_task_says_what_broke(usecase: UseCase, kfp: FakeKfp, local: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")])
+def test_a_run_that_breaks_before_its_first_task_says_what_broke(
+    usecase: UseCase, kfp: FakeKfp, local: Kubeflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        world.reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")]
+    )
     monkeypatch.setattr(world.reach, "logs", lambda pod, namespace: f"{pod} found no metadata service")
     run_id = local.submit(usecase, "level1").run_id
     kfp.on_look = [_end("FAILED")]
@@ -183,7 +215,9 @@ def test_a_run_that_breaks_before_its_first_task_says_what_broke(usecase: UseCas
     assert "root-driver found no metadata service" in outcome.failed.error
 
 
-def test_a_task_that_fails_is_a_failure_and_no_verdict(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata) -> None:
+def test_a_task_that_fails_is_a_failure_and_no_verdict(
+    kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata
+) -> None:
     run_id = kubeflow.submit(usecase, "level1").run_id
     metadata.record(run_id, "train-model", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
@@ -196,19 +230,25 @@ def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_
     local: Kubeflow, usecase: UseCase, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.reach, "lacking_images", lambda names: names[:1])
-    with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"):
+    with pytest.raises(
+        MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"
+    ):
         local.submit(usecase, "level1")
     assert not kfp.runs
 
 
-def test_images_of_a_registry_are_named_by_their_digests(connection: Connection, store: Store, usecase: UseCase, kfp: FakeKfp) -> None:
+def test_images_of_a_registry_are_named_by_their_digests(
+    connection: Connection, store: Store, usecase: UseCase, kfp: FakeKfp
+) -> None:
     digest = "sha256:" + "1" * 64
     for group in images.GROUPS:
         ImageRecord(store.images).add_pushed("registry.example", images.tag(), group, digest)
     references = images.chosen_references({"MLOPS_IMAGE_REGISTRY": "registry.example"}, store.images)
     submitted = Kubeflow(connection, store, PodSettings(), references).submit(usecase, "level1")
     executors = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
-    assert {executor["container"]["image"] for executor in executors} == {f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS}
+    assert {executor["container"]["image"] for executor in executors} == {
+        f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS
+    }
 
 
 def test_images_that_were_not_pushed_are_asked_for_by_name(store: Store) -> None:
@@ -216,10 +256,15 @@ def test_images_that_were_not_pushed_are_asked_for_by_name(store: Store) -> None
         images.chosen_references({"MLOPS_IMAGE_REGISTRY": "registry.example"}, store.images)
 
 
-def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata) -> None:
+def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(
+    kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata
+) -> None:
     run_id = kubeflow.submit(usecase, "level1").run_id
     metadata.record(run_id, "scope-use-case", "RUNNING")
-    with pytest.raises(MlopsError, match=rf"(?s)wanted its end within 0.001 minutes.*scope-use-case running.*mlops runs follow {run_id}"):
+    with pytest.raises(
+        MlopsError,
+        match=rf"(?s)wanted its end within 0.001 minutes.*scope-use-case running.*mlops runs follow {run_id}",
+    ):
         kubeflow.follow(run_id, 0.06, lambda _: None)
 
 
@@ -241,7 +286,9 @@ def test_a_run_of_another_store_is_not_known(kubeflow: Kubeflow) -> None:
         kubeflow.follow("nobody", 1, lambda _: None)
 
 
-def test_nothing_is_kept_of_a_submission_that_was_refused(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store) -> None:
+def test_nothing_is_kept_of_a_submission_that_was_refused(
+    kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store
+) -> None:
     kfp.fail.add(("POST", "runs"))
     with pytest.raises(MlopsError, match="answered 500"):
         kubeflow.submit(usecase, "level1")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from fake_kfp import FakeMetadata
 
+from core.errors import MlopsError
 from localrun.records import State
-from mlops.core.errors import MlopsError
 from mlops.worlds.kfp_metadata import KfpMetadata, latest
 
 
@@ -27,18 +27,25 @@ def test_a_run_that_nothing_is_known_of_has_no_executions(reader: KfpMetadata) -
     assert reader.executions("no-such-run") == []
 
 
-def test_states_pods_and_outputs_are_those_of_the_tasks_and_of_no_group(metadata: FakeMetadata, reader: KfpMetadata) -> None:
+def test_states_pods_and_outputs_are_those_of_the_tasks_and_of_no_group(
+    metadata: FakeMetadata, reader: KfpMetadata
+) -> None:
     metadata.record("run-1", "root", "RUNNING", dag=True)
     metadata.record("run-1", "ingest-examples", "CACHED", {"examples": "minio://b/examples"})
     metadata.record("run-1", "train-model", "FAILED", pod="pod-7")
-    metadata.record("run-1", "train-model", "COMPLETE", {"model": "minio://b/model", "pictures": "minio://b/pictures"}, pod="pod-8")
+    metadata.record(
+        "run-1", "train-model", "COMPLETE", {"model": "minio://b/model", "pictures": "minio://b/pictures"}, pod="pod-8"
+    )
     metadata.record("run-2", "train-model", "RUNNING")
     found = latest(reader.executions("run-1"))
     assert set(found) == {"ingest-examples", "train-model"}
     assert (found["ingest-examples"].state, found["ingest-examples"].cached) == (State.SUCCEEDED, True)
     trained = found["train-model"]
     assert (trained.state, trained.cached, trained.pod) == (State.SUCCEEDED, False, "pod-8")
-    assert trained.outputs == {"model": ("system.Artifact", "minio://b/model"), "pictures": ("system.Artifact", "minio://b/pictures")}
+    assert trained.outputs == {
+        "model": ("system.Artifact", "minio://b/model"),
+        "pictures": ("system.Artifact", "minio://b/pictures"),
+    }
     assert [execution.state for execution in reader.executions("run-2")] == [State.RUNNING]
 
 

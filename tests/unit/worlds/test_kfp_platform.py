@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops.core.errors import UsageError
+from core.errors import UsageError
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from pipelines.compiled import compile_pipeline
 from pipelines.config import find, load
@@ -31,7 +31,9 @@ def test_the_pipeline_is_sent_as_it_is_and_keeps_its_time_limits(compiled: Path)
     sent, pods = _sent(compiled, PodSettings())
     assert sent == spec
     before = limits["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert {label: pod["activeDeadlineSeconds"] for label, pod in pods.items()} == {label: pod["activeDeadlineSeconds"] for label, pod in before.items()}
+    assert {label: pod["activeDeadlineSeconds"] for label, pod in pods.items()} == {
+        label: pod["activeDeadlineSeconds"] for label, pod in before.items()
+    }
 
 
 def test_only_steps_that_use_the_store_are_given_its_keys(compiled: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from fake_kfp import FakeKfp, served
 
+from core.errors import MlopsError, UsageError
+from core.images import GROUPS, chosen_references, image
 from mlops.cluster import reach
-from mlops.core.errors import MlopsError, UsageError
-from mlops.core.images import GROUPS, chosen_references, image
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_schedule import Schedules
 from pipelines.config import UseCase, find, load
@@ -31,7 +31,9 @@ def schedules(api: str) -> Schedules:
 
 
 def _usecase(cron: str = "0 6 2 * *", **changes: object) -> UseCase:
-    return load(find("flight_delay")).model_copy(update={"schedule": Schedule.model_validate({"cron": cron, **changes})})
+    return load(find("flight_delay")).model_copy(
+        update={"schedule": Schedule.model_validate({"cron": cron, **changes})}
+    )
 
 
 def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: Schedules) -> None:
@@ -43,7 +45,9 @@ def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: Schedules) -> N
     assert not {CREATE, DELETE} & set(kfp.calls)
 
 
-def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_secret(kfp: FakeKfp, schedules: Schedules) -> None:
+def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_secret(
+    kfp: FakeKfp, schedules: Schedules
+) -> None:
     schedules.apply(_usecase())
     [made] = kfp.recurring.values()
     assert made["trigger"]["cron_schedule"]["cron"] == "0 0 6 2 * *"
@@ -51,7 +55,16 @@ def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_s
     spec = made["pipeline_spec"]["pipeline_spec"]
     [executor] = spec["deploymentSpec"]["executors"].values()
     assert executor["container"]["command"] == ["mlops"]
-    assert executor["container"]["args"] == ["submit", "flight_delay", "--to", "kfp", "--pipeline", "level1", "--span", "newest"]
+    assert executor["container"]["args"] == [
+        "submit",
+        "flight_delay",
+        "--to",
+        "kfp",
+        "--pipeline",
+        "level1",
+        "--span",
+        "newest",
+    ]
     variables = {one["name"]: one["value"] for one in executor["container"]["env"]}
     assert variables["KFP_ENDPOINT"] == "http://ml-pipeline.kubeflow:8888"
     assert "SECRET" not in json.dumps(executor) and "KEY" not in " ".join(variables)
@@ -70,7 +83,9 @@ def test_a_change_is_created_before_the_old_one_goes(kfp: FakeKfp, schedules: Sc
 
 
 @pytest.mark.parametrize("broken", [CREATE, DELETE])
-def test_a_failure_on_the_way_leaves_a_schedule_and_the_next_apply_mends_it(kfp: FakeKfp, schedules: Schedules, broken: tuple[str, str]) -> None:
+def test_a_failure_on_the_way_leaves_a_schedule_and_the_next_apply_mends_it(
+    kfp: FakeKfp, schedules: Schedules, broken: tuple[str, str]
+) -> None:
     schedules.apply(_usecase())
     kfp.fail.add(broken)
     with pytest.raises(MlopsError, match="Kubeflow Pipelines answered 500"):
@@ -90,7 +105,9 @@ def test_another_use_cases_schedules_are_left_alone(kfp: FakeKfp, schedules: Sch
     assert schedules.delete("flight") == []
 
 
-def test_a_schedule_that_somebody_switched_off_is_replaced_and_not_switched_on(kfp: FakeKfp, schedules: Schedules) -> None:
+def test_a_schedule_that_somebody_switched_off_is_replaced_and_not_switched_on(
+    kfp: FakeKfp, schedules: Schedules
+) -> None:
     """Switched on again it would start the runs of the time in between."""
     first = schedules.apply(_usecase()).current
     kfp.recurring[first.id]["status"] = "DISABLED"
@@ -105,13 +122,17 @@ def test_a_use_case_without_a_schedule_says_what_to_write(schedules: Schedules) 
         schedules.apply(usecase)
 
 
-def test_a_use_case_that_no_image_holds_is_refused(schedules: Schedules, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_use_case_that_no_image_holds_is_refused(
+    schedules: Schedules, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     usecase = _usecase().model_copy(update={"folder": tmp_path_factory.mktemp("elsewhere")})
     with pytest.raises(UsageError, match="images hold no other"):
         schedules.apply(usecase)
 
 
-def test_a_schedule_is_not_applied_to_nodes_that_lack_its_image(kfp: FakeKfp, api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_is_not_applied_to_nodes_that_lack_its_image(
+    kfp: FakeKfp, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reach, "lacking_images", lambda names: names)
     with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: "):
         Schedules(Connection(api, "", "s3://bucket/folder", local=True), {}).apply(_usecase())

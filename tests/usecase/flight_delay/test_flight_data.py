@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.examples.manifest import read_schema
 from components.ingest_examples.config import Config
 from components.ingest_examples.logic import Source, ingest
-from mlops.core.examples import read_schema
 from usecases.flight_delay.data import PATTERN, SPANS, write_spans
 
 USECASE = Path(__file__).resolve().parents[3] / "usecases" / "flight_delay"
@@ -41,7 +41,14 @@ def test_columns_are_those_of_the_schema_in_its_order(folder: Path) -> None:
 def test_weather_and_plane_join_the_flight_by_hour_in_utc_and_tail_number(folder: Path) -> None:
     """The first flight of the year: UA 1545, 5:15 from Newark to Houston, plane N14228 of 1999; 39 degrees at that hour."""
     first = month(folder, 1).slice(0, 1).to_pylist()[0]
-    assert [first[name] for name in ("late", "carrier", "origin", "dest", "day_of_week", "hour")] == [0, "UA", "EWR", "IAH", 2, 5]
+    assert [first[name] for name in ("late", "carrier", "origin", "dest", "day_of_week", "hour")] == [
+        0,
+        "UA",
+        "EWR",
+        "IAH",
+        2,
+        5,
+    ]
     assert [first[name] for name in ("distance", "plane_age", "plane_seats")] == [1400.0, 14.0, 149.0]
     assert first["temp"] == pytest.approx(39.02)
     assert first["wind_gust"] is None
@@ -61,5 +68,7 @@ def test_months_are_written_once_and_whole(folder: Path) -> None:
 def test_the_sample_is_read_as_csv(tmp_path: Path) -> None:
     (tmp_path / "sample-1.csv").write_bytes((USECASE / "sample.csv").read_bytes())
     config = Config.model_validate({"format": "csv", "window": 1, "split": {"by": "hash"}})
-    manifest = ingest(config, Source(str(tmp_path / "sample-{SPAN}.csv"), 1, ""), str(USECASE / "schema.pbtxt"), tmp_path / "examples")
+    manifest = ingest(
+        config, Source(str(tmp_path / "sample-{SPAN}.csv"), 1, ""), str(USECASE / "schema.pbtxt"), tmp_path / "examples"
+    )
     assert sum(shard.records for shard in manifest.shards) == 300

@@ -11,10 +11,10 @@ import pyarrow.csv as pa_csv
 import pytest
 import tensorflow_transform as tft
 
+from artifacts.examples.manifest import read_schema
 from components.train_model.rows import Recipe
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
-from mlops.core.examples import read_schema
 from tests.written_examples import write_examples
 from usecases.flight_delay import module
 
@@ -24,15 +24,21 @@ NAN, INF = float("nan"), float("inf")
 
 def _sample() -> pa.Table:
     """The use case's sample rows, with the types of its schema."""
-    types = {name: pa.string() for name in module.CATEGORIES} | {name: pa.int64() for name in ("late", "hour", "day_of_week")}
-    read = pa_csv.read_csv(FOLDER / "sample.csv", convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True))
+    types = {name: pa.string() for name in module.CATEGORIES} | {
+        name: pa.int64() for name in ("late", "hour", "day_of_week")
+    }
+    read = pa_csv.read_csv(
+        FOLDER / "sample.csv", convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+    )
     return read.cast(pa.schema([(field.name, types.get(field.name, pa.float32())) for field in read.schema]))
 
 
 def _replaced(table: pa.Table, **columns: list[Any]) -> pa.Table:
     for name, values in columns.items():
         index = table.schema.get_field_index(name)
-        table = table.set_column(index, name, pa.array((values * table.num_rows)[: table.num_rows], table.schema.field(name).type))
+        table = table.set_column(
+            index, name, pa.array((values * table.num_rows)[: table.num_rows], table.schema.field(name).type)
+        )
     return table
 
 
@@ -60,12 +66,16 @@ class Transformed(NamedTuple):
 def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     folder = tmp_path_factory.mktemp("flights")
     sample = _sample()
-    splits = {"train": _replaced(sample, **TRAINING)} | {name: _replaced(sample.slice(0, 20), **changes) for name, changes in REQUESTS.items()}
+    splits = {"train": _replaced(sample, **TRAINING)} | {
+        name: _replaced(sample.slice(0, 20), **changes) for name, changes in REQUESTS.items()
+    }
     examples = write_examples(folder / "examples", splits)
     schema = str(FOLDER / "schema.pbtxt")
     transform(Config(), Inputs(str(FOLDER / "module.py"), schema, examples), folder / "graph")
     output = tft.TFTransformOutput(str(folder / "graph"))
-    recipe = Recipe(read_schema(schema), output.transform_features_layer(), module.LABEL, list(output.transformed_feature_spec()))
+    recipe = Recipe(
+        read_schema(schema), output.transform_features_layer(), module.LABEL, list(output.transformed_feature_spec())
+    )
     return Transformed(folder / "graph", {name: next(recipe.columns(examples, name, 1000)) for name in splits})
 
 
@@ -74,7 +84,9 @@ def test_every_output_is_finite_and_one_number_a_row(transformed: Transformed, r
     for name, values in transformed.columns[rows].items():
         assert values.shape == (len(values), 1), name
         assert np.isfinite(values).all(), name
-        assert name == "day_of_week" or np.abs(values[values != values.astype(int)]).max(initial=0) <= module.LIMIT, name
+        assert name == "day_of_week" or np.abs(values[values != values.astype(int)]).max(initial=0) <= module.LIMIT, (
+            name
+        )
 
 
 def test_an_unseen_category_and_a_missing_value_have_a_place_of_their_own(transformed: Transformed) -> None:

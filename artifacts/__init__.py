@@ -1,0 +1,1 @@
+"""One room per kind of artifact: what it is on disk, how it is read, written and checked."""

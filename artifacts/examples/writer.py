@@ -1,0 +1,192 @@
+"""Shares records out to splits by their hash and writes them as gzipped TFRecord shards, compressing beside the reading."""
+
+import os
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+import pyarrow_hotfix  # noqa: F401
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from artifacts.examples import columns, tfrecord
+from artifacts.examples.manifest import Columns, Shard, split_folder
+from core import digest
+
+_GZIP = 31
+"""zlib's name for a gzip stream; its header has no time, so equal records are equal bytes."""
+_LEVEL = 1
+_BUCKETS = 10_000
+_PENDING = 4
+"""Blocks that may wait for compression; more would only hold memory."""
+
+Shares = tuple[tuple[str, float], ...]
+"""Splits and their percentages, adding up to 100."""
+
+
+class Block(NamedTuple):
+    """Some rows: as serialized examples and, where they came as columns of single values, as those too."""
+
+    records: pa.Array
+    columns: pa.RecordBatch | None
+
+
+class SpanWriter:
+    """Writes the shards of one span, one per split; a split that gets no record has no shard."""
+
+    def __init__(self, folder: Path, span: int, shares: Shares) -> None:
+        self._folder = folder
+        self._span = span
+        self._splits = [split for split, _ in shares]
+        self._bounds = np.cumsum([percent * _BUCKETS / 100 for _, percent in shares])[:-1]
+        self._open: dict[str, _ShardWriter] = {}
+        self._compression = ThreadPoolExecutor(1)
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._compression.shutdown(cancel_futures=True)
+        for shard in self._open.values():
+            shard.abandon()
+
+    def write(self, block: Block) -> None:
+        """Write rows, each to the split that its hash chooses."""
+        crcs = _crcs(block.records)
+        framed = Block(_framed(block.records, crcs), block.columns)
+        chosen = np.searchsorted(self._bounds, (crcs.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
+        for index, split in enumerate(self._splits):
+            mine = chosen == index
+            if mine.any():
+                self._queue(split, framed if mine.all() else _filtered(framed, pa.array(mine)))
+
+    def finish(self) -> list[Shard]:
+        """Wait for the compression, close the files and describe them."""
+        while self._pending:
+            self._pending.popleft().result()
+        return [shard.finish(split, self._span) for split, shard in self._open.items()]
+
+    def _queue(self, split: str, framed: Block) -> None:
+        shard = self._open.get(split) or self._open.setdefault(
+            split, _ShardWriter(self._folder, f"{split_folder(split)}/span-{self._span:05d}")
+        )
+        while len(self._pending) >= _PENDING:
+            self._pending.popleft().result()
+        self._pending.append(self._compression.submit(shard.write, framed))
+
+
+class _ShardWriter:
+    """Writes one shard's records and, as long as all of its rows have the same columns, those."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._records_name = f"{name}-00000-of-00001.gz"
+        self._columns_name = f"columns/{name}.arrow"
+        self._records = 0
+        self._stream = _create(folder / self._records_name)
+        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._columns_stream: BinaryIO | None = _create(folder / self._columns_name)
+        self._columns: pa.RecordBatchStreamWriter | None = None
+        self._columns_schema: pa.Schema | None = None
+
+    def write(self, framed: Block) -> None:
+        self._records += len(framed.records)
+        self._stream.write(self._compressor.compress(_content(framed.records)))
+        if self._columns_stream is None:
+            return
+        if framed.columns is None or self._columns_schema not in (None, framed.columns.schema):
+            self._drop_columns()
+            return
+        if self._columns is None:
+            self._columns_schema = framed.columns.schema
+            self._columns = pa.ipc.new_stream(self._columns_stream, self._columns_schema, options=columns.OPTIONS)
+        self._columns.write_batch(framed.columns)
+
+    def finish(self, split: str, span: int) -> Shard:
+        self._stream.write(self._compressor.flush())
+        _close(self._stream)
+        twin = None
+        if self._columns_stream is not None and self._columns is not None:
+            self._columns.close()
+            _close(self._columns_stream)
+            twin = Columns(name=self._columns_name, sha256=digest.of_file(self._folder / self._columns_name))
+        sha256 = digest.of_file(self._folder / self._records_name)
+        return Shard(
+            name=self._records_name, split=split, span=span, records=self._records, sha256=sha256, columns=twin
+        )
+
+    def abandon(self) -> None:
+        """Close what is still open; nothing after `finish`."""
+        self._stream.close()
+        if self._columns_stream is not None:
+            self._columns_stream.close()
+
+    def _drop_columns(self) -> None:
+        assert self._columns_stream is not None
+        self._columns_stream.close()
+        self._columns_stream = None
+        (self._folder / self._columns_name).unlink()
+
+
+def _create(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
+
+
+def _close(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+    stream.close()
+
+
+def _filtered(block: Block, mine: pa.Array) -> Block:
+    return Block(block.records.filter(mine), None if block.columns is None else block.columns.filter(mine))
+
+
+def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:
+    """CRC-32C of each record; it is the record's checksum and, because equal rows are equal bytes, its hash as well."""
+    content, offsets = memoryview(_content(records)), _offsets(records)
+    return np.fromiter(
+        (google_crc32c.value(bytes(content[start:end])) for start, end in pairwise(offsets)), np.uint32, len(records)
+    )
+
+
+def _framed(records: pa.Array, crcs: npt.NDArray[np.uint32]) -> pa.Array:
+    """Put each record between its header and its footer."""
+    lengths = pc.binary_length(records).dictionary_encode()
+    headers = pa.array([_header(length) for length in lengths.dictionary.to_pylist()], pa.binary()).take(
+        lengths.indices
+    )
+    masked = ((crcs >> np.uint32(15)) | (crcs << np.uint32(17))) + np.uint32(0xA282EAD8)
+    offsets = np.arange(len(records) + 1, dtype=np.int32) * 4
+    footers = pa.Array.from_buffers(
+        pa.binary(), len(records), [None, pa.py_buffer(offsets), pa.py_buffer(masked.astype("<u4"))]
+    )
+    return pc.binary_join_element_wise(headers, records, footers, b"")
+
+
+def _header(length: int) -> bytes:
+    size = length.to_bytes(8, "little")
+    return tfrecord.HEADER.pack(length, tfrecord.masked_crc(size))
+
+
+def _offsets(values: pa.Array) -> list[int]:
+    """Offsets of the values in their content, from 0."""
+    lengths = pc.binary_length(values).to_numpy(zero_copy_only=False)
+    return [0, *np.cumsum(lengths).tolist()]
+
+
+def _content(values: pa.Array) -> pa.Buffer:
+    """Return the bytes of all values of a binary array without gaps, in one buffer."""
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
+    return values.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))

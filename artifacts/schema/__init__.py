@@ -1,0 +1,1 @@
+"""The curated schema: read with the places of its parts."""

@@ -1,0 +1,63 @@
+"""Writes that survive a power cut and locks that die with their holder; what the local backends stand on."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import RegistryError
+
+STAGING = ".staging-"
+"""Prefix of everything half-written; a name with it can never be read as a version."""
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's or a folder's content is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a new file and wait until it is on the disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Give a file new content, whole or not at all, even when the power goes."""
+    staged = path.with_name(f"{STAGING}{path.name}")
+    write(staged, content)
+    staged.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def locked(path: Path, wait_seconds: float = 60.0) -> Iterator[None]:
+    """Hold a lock that the kernel takes back when its holder dies; RegistryError when another keeps it too long."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise RegistryError(
+                    f"{path}: another process has been writing here for {wait_seconds:g} s; wait for it to end, or end it, then try again"
+                )
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

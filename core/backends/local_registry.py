@@ -1,0 +1,189 @@
+"""A registry in a folder: TensorFlow Serving's layout, published by rename, numbered under a kernel lock.
+
+`<root>/<name>/<version>/` holds the saved model and its manifest, `<root>/<name>/champion.json` the pointer, and
+`<root>/<name>/.counter` the highest number ever given out. Reading needs the standard library alone.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core import digest
+from core.backends import durable, manifest
+from core.backends.manifest import Manifest
+from core.backends.production import Production, ProductionRegistry, checked_name
+from core.backends.registry import LAST_VERSION, NAME, ModelVersion, is_version
+from core.errors import CorruptArtifact, RegistryError
+
+CHAMPION = "champion.json"
+COUNTER = ".counter"
+LOCK = ".lock"
+
+
+class LocalRegistry(ProductionRegistry):
+    """Model versions in a folder of this machine; see `Registry` for what each method promises."""
+
+    def __init__(self, root: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        super().__init__(clock)
+        self.root = root.absolute()
+
+    @classmethod
+    def opened(cls, root: str, _cache: Path | None) -> "LocalRegistry":
+        """Open the registry at a path or a file:// address; its versions are here and need no cache."""
+        return cls(Path(root.removeprefix("file://")))
+
+    def names(self) -> list[str]:
+        """Return the names in order."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
+
+    def check_writable(self, name: str) -> None:
+        """Raise RegistryError with path and mode when a publish would be refused."""
+        folder = self._folder(name)
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+            raise RegistryError(
+                f"{nearest}: wanted a folder to write models to{_mode(nearest)}; make it writable, or name another store with MLOPS_HOME"
+            )
+
+    def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
+        """Copy a saved model in as the next version, whole or not at all."""
+        self.check_writable(name)
+        files = manifest.scan(saved_model)
+        with self._writing(name) as folder:
+            existing = self._published(name, digest.of_named(files))
+            if existing is not None:
+                durable.sync(folder)
+                return existing
+            version = self._next_version(folder)
+            staged = Manifest(name, version, self._now(), files, about).stage(saved_model, folder)
+            # Nothing of this version can be seen before this line, and all of it is on the disk by then.
+            staged.rename(folder / str(version))
+            durable.sync(folder)
+            return self.get(name, version)
+
+    def get(self, name: str, version: int) -> ModelVersion:
+        """Return a version after checking every byte."""
+        written, path = self._manifest(name, version), self._folder(name) / str(version)
+        written.verify(path)
+        return ModelVersion(name, version, path, written.digest, written.created, written.about, str(path))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Return the versions that are whole, oldest first."""
+        found = (self._get_whole(name, number) for number in self.numbers(name))
+        return [version for version in found if version is not None]
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of the folders in order."""
+        folder = self._folder(name)
+        return (
+            sorted(int(path.name) for path in folder.iterdir() if is_version(path.name) and path.is_dir())
+            if folder.is_dir()
+            else []
+        )
+
+    def problems(self, name: str) -> list[str]:
+        """Say everything that is wrong under a name."""
+        folder = self._folder(name)
+        found = [
+            f"{path}: left over from a push that was interrupted; the next push removes it"
+            for path in sorted(folder.glob(f"{durable.STAGING}*"))
+        ]
+        for number in self.numbers(name):
+            try:
+                self.get(name, number)
+            except (CorruptArtifact, OSError) as error:
+                found.append(str(error))
+        try:
+            self.champion(name)
+        except (CorruptArtifact, RegistryError, OSError) as error:
+            found.append(f"in production: {error}")
+        return found
+
+    def _folder(self, name: str) -> Path:
+        return self.root / checked_name(name)
+
+    def _manifest(self, name: str, version: int) -> Manifest:
+        path = self._folder(name) / str(version)
+        if not is_version(str(version)) or not path.is_dir():
+            raise self._no_version(str(self.root), name, version)
+        return Manifest.read(path)
+
+    def _published(self, name: str, model_digest: str) -> ModelVersion | None:
+        for number in reversed(self.numbers(name)):
+            version = self._get_whole(name, number)
+            if version is not None and version.digest == model_digest:
+                return version
+        return None
+
+    def _next_version(self, folder: Path) -> int:
+        """Take the next number from what was ever given out, so that neither a clock nor a deleted version can bring one back."""
+        counter = folder / COUNTER
+        given = counter.read_text(encoding="ascii").strip() if counter.exists() else "0"
+        if given != "0" and not is_version(given):
+            raise CorruptArtifact(
+                f"{counter}: wanted the highest version ever given out, got {given!r}; write that number into it"
+            )
+        version = max([int(given), *self.numbers(folder.name)]) + 1
+        if version > LAST_VERSION:
+            raise RegistryError(f"{folder}: a folder holds the last number there is, {LAST_VERSION}; remove it")
+        durable.replace(counter, f"{version}\n".encode())
+        return version
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[Path]:
+        """Hold the lock of a name, clean up after writers that died, and leave nothing half-written behind."""
+        folder = self._folder(name)
+        try:
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                durable.sync(folder.parent)
+            with durable.locked(folder / LOCK):
+                _sweep(folder)
+                try:
+                    yield folder
+                except BaseException:
+                    _sweep(folder)
+                    raise
+        except OSError as error:
+            path = Path(os.fsdecode(error.filename)) if error.filename else folder
+            raise RegistryError(
+                f"{path}: {error.strerror or error}{_mode(path)}; mend that and try again: the same model is never published twice"
+            ) from error
+
+    def _production(self, name: str) -> Production:
+        path = self._folder(name) / CHAMPION
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return Production()
+        return Production.parse(content, str(path))
+
+    def _move(self, name: str, move: Callable[[Production], Production]) -> Production:
+        with self._writing(name) as folder:
+            state = self._production(name)
+            moved = move(state)
+            if moved is not state:
+                durable.replace(folder / CHAMPION, moved.content())
+            return moved
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.glob(f"{durable.STAGING}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f" (mode {status.st_mode & 0o7777:04o}, owner {status.st_uid}, we are {os.geteuid()})"

@@ -1,0 +1,155 @@
+"""The model registry: what every place that keeps model versions offers, and how one is opened."""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.errors import RegistryError
+
+BACKENDS = {
+    "": "core.backends.local_registry:LocalRegistry",
+    "file": "core.backends.local_registry:LocalRegistry",
+    "s3": "core.backends.object_registry:ObjectRegistry",
+}
+"""Scheme of a registry's root -> module:class, imported when it is opened."""
+
+VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+"""A version's folder name. Python's int() takes more (`007`, ` 7 `, `1_0`, Arabic digits), TensorFlow Serving other things."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
+"""A model's name: one folder, never a path."""
+LAST_VERSION = 2**63 - 1
+"""TensorFlow Serving keeps versions as signed 64-bit integers."""
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """One version of a model by number and content."""
+
+    version: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.version}@{self.digest}"
+
+    @classmethod
+    def parse(cls, reference: str) -> "Pointer":
+        """Read `3@sha256:<hex>`; RegistryError says what a reference looks like."""
+        version, _, digest = reference.partition("@")
+        if not is_version(version) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            raise RegistryError(f"wanted a model version such as 3@sha256:<64 hex digits>, got {reference!r}")
+        return cls(int(version), digest)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A published version whose bytes were checked against its manifest when it was handed out."""
+
+    name: str
+    version: int
+    path: Path
+    """The folder on this machine that TensorFlow Serving would load; of a registry elsewhere, the copy that `get` brings."""
+    digest: str
+    """Over all files of the saved model; the same model has the same digest wherever it lies."""
+    created: str
+    """When it was published, ISO 8601 in UTC; for people, never for order."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Where it comes from: data spans, digests, decisions."""
+    address: str = ""
+    """Where it lies for everybody: a path, or an address in an object store."""
+
+    @property
+    def reference(self) -> str:
+        """The version by number and content, as `3@sha256:..`."""
+        return str(Pointer(self.version, self.digest))
+
+
+class Registry(Protocol):
+    """Keeps model versions under a name, and for each name a pointer to the one in production."""
+
+    def names(self) -> list[str]:
+        """Return the names that hold at least one version or ever did, in order."""
+
+    def check_writable(self, name: str) -> None:
+        """Raise RegistryError with path and mode when a publish would be refused; asked before anything is trained."""
+
+    def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
+        """Copy a saved model in as the next version, whole or not at all; the same model again returns the version it has."""
+
+    def get(self, name: str, version: int) -> ModelVersion:
+        """Return a version after checking every byte; RegistryError when there is none, CorruptArtifact when it is not whole."""
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Return the versions that are whole, oldest first; those of a registry elsewhere by their manifests alone."""
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of the versions in order without reading them."""
+
+    def verify(self, version: ModelVersion) -> None:
+        """Check every byte of a version again; CorruptArtifact names the file that differs."""
+
+    def resolve(self, name: str, reference: str) -> ModelVersion:
+        """Return the version that `3@sha256:..` names; RegistryError when that number now holds another model."""
+
+    def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
+        """Make a version the one in production; a version that already is changes nothing.
+
+        With `replacing` (a reference, or "" for none at all), RegistryError when another version is in production by now.
+        """
+
+    def rollback(self, name: str) -> ModelVersion:
+        """Make the previous version in production the one again; RegistryError when there is none."""
+
+    def pointer(self, name: str) -> Pointer | None:
+        """Return what is in production without checking its bytes: cheap enough to poll."""
+
+    def champion(self, name: str) -> ModelVersion | None:
+        """Return the version in production after checking every byte, None when nothing was ever promoted."""
+
+    def history(self, name: str) -> list[Mapping[str, Any]]:
+        """Return every move of the pointer, oldest first: action, version, digest, at, and `from` (the reference before, or "")."""
+
+    def withdrawn(self, name: str, digest: str) -> bool:
+        """Whether a person took the model of this digest out of production, and nobody put it back since."""
+
+    def problems(self, name: str) -> list[str]:
+        """Say everything that is wrong under a name: versions that are not whole, a pointer to nothing, leftovers."""
+
+
+def is_version(text: str) -> bool:
+    """Whether a folder name is a version that both this registry and TensorFlow Serving read as the same number."""
+    return VERSION.fullmatch(text) is not None and int(text) <= LAST_VERSION
+
+
+def open_registry(root: str, cache: Path | None = None) -> Registry:
+    """Open the registry at a root, a path or an address whose scheme names the backend; RegistryError when no backend knows it.
+
+    `cache` is the folder for versions of a registry elsewhere, laid out as a local one; without it, one below the temporary folder.
+    """
+    scheme, separator, rest = root.partition("://")
+    if not separator:
+        scheme, rest = "", root
+    if scheme not in BACKENDS or not rest:
+        raise RegistryError(f"wanted a registry as a path, an s3:// or a file:// address, got {root!r}")
+    module, _, name = BACKENDS[scheme].partition(":")
+    registry: Registry = getattr(importlib.import_module(module), name).opened(root, cache)
+    return registry
+
+
+def find(root: str, reference: str) -> ModelVersion:
+    """Return the version that `3@sha256:..` names, under whichever name it lies: the digest tells that it is that very model.
+
+    A stage that trains or judges knows no name. Raises RegistryError when no name holds it, CorruptArtifact when it is not whole.
+    """
+    Pointer.parse(reference)
+    registry = open_registry(root)
+    for name in registry.names():
+        try:
+            return registry.resolve(name, reference)
+        except RegistryError:
+            continue  # another model has that number under this name
+    raise RegistryError(
+        f"{root}: wanted the model version {reference}, got no such version under {', '.join(registry.names()) or 'any name'}; was it deleted?"
+    )

@@ -1,0 +1,66 @@
+"""The container images that steps run in, by the dependency group they hold.
+
+In a component an image is only a name. Compiling puts a reference in its place that cannot move: the name with the content
+tag, or the digest that a registry gave to what was pushed under that tag.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+from core.build_context import content_digest
+from core.errors import MlopsError
+from core.image_record import ImageRecord
+
+Group = Literal["data", "serving", "tfx"]
+
+GROUPS: tuple[Group, ...] = get_args(Group)
+PREFIX = "ml-in-production/"
+BASE = "python:3.11-slim"
+"""What every target image is built from; kfp asks for it, and only an image build uses it."""
+
+
+def image(group: Group) -> str:
+    """Name of the image that holds one dependency group: `data` has Arrow alone, `tfx` the TFX libraries too, `serving` the model server."""
+    return f"{PREFIX}{group}"
+
+
+def tag() -> str:
+    """Return the tag of all images: a hash of everything that is copied into them."""
+    return content_digest().removeprefix("sha256:")[:16]
+
+
+def reference(group: Group) -> str:
+    """Return the local reference of an image that holds the sources as they are now."""
+    return f"{image(group)}:{tag()}"
+
+
+def local_references() -> dict[str, str]:
+    """Return the local reference of every image by its name."""
+    now = tag()
+    return {image(group): f"{image(group)}:{now}" for group in GROUPS}
+
+
+def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str, str] | None:
+    """Return the references that an environment asks for; None for the local ones.
+
+    MLOPS_IMAGE_REGISTRY asks for what was pushed there. MLOPS_IMAGE_REFERENCES holds them as JSON: so a schedule hands them to what it submits.
+    """
+    if given := environment.get("MLOPS_IMAGE_REFERENCES"):
+        return dict(json.loads(given))
+    registry = environment.get("MLOPS_IMAGE_REGISTRY")
+    return pushed_references(registry, record) if registry else None
+
+
+def pushed_references(registry: str, record: Path) -> dict[str, str]:
+    """Return the references, by digest, of what was pushed to a registry; MlopsError when the sources as they are now were not."""
+    registry, now = registry.rstrip("/"), tag()
+    digests = ImageRecord(record).pushed(registry, now)
+    missing = [group for group in GROUPS if group not in digests]
+    if missing:
+        raise MlopsError(
+            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {now}: these sources were not pushed there; "
+            f"run `mlops images build`, then `mlops images push {registry}`"
+        )
+    return {image(group): f"{registry}/{image(group)}@{digests[group]}" for group in GROUPS}

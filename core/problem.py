@@ -1,0 +1,45 @@
+"""What a use case is about: the facts that several stages need, written once.
+
+A stage's configuration that declares a field of the same name as one here (`label`, `task`, `metrics`, ...) gets its
+value from the use case's `problem:` section; the user writes it there and nowhere else.
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.settings import Settings
+
+Task = Literal["binary_classification", "multiclass_classification", "regression"]
+
+
+class Metric(Settings):
+    """A number the model is judged by, with the bound it must keep on the judged split."""
+
+    name: str
+    """As the evaluation names it, such as `auc`, `auc_precision_recall`, `calibration_error`."""
+    at_least: float | None = None
+    """Lowest value that is good enough, in the metric's own unit."""
+    at_most: float | None = None
+    """Highest value that is good enough, in the metric's own unit."""
+    why: str = Field(min_length=10)
+    """Where the bound comes from: a measurement, a business need, never a wish."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(
+                f"metric {self.name!r}: wanted exactly one of at_least and at_most, got {'both' if self.at_least is not None else 'neither'}"
+            )
+        return self
+
+
+class Problem(Settings):
+    """The supervised problem."""
+
+    label: str
+    """The feature to predict, as the schema names it."""
+    task: Task
+    """What kind of prediction it is; it chooses the signatures, the baselines and the metrics that make sense."""
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    """What good enough means; a model below any bound is not blessed."""

@@ -1,0 +1,139 @@
+"""The connection to an S3 store: what s3fs is told, and what its errors mean to a person.
+
+Where the store is and who asks it stands in botocore's own environment variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY. A key is never part of a message.
+"""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import NoSuchObject, StoreError, UsageError
+
+SECONDS = 60.0
+"""How long the store may take for one question, all retries included."""
+BYTES_PER_SECOND = 1 << 20
+"""What a slow store takes in: a file may take its size more."""
+_ATTEMPTS = 3
+_REFUSED = frozenset(
+    {
+        "401",
+        "403",
+        "AccessDenied",
+        "AllAccessDisabled",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+    }
+)
+_NO_KEYS = frozenset({"CredentialRetrievalError", "NoCredentialsError", "PartialCredentialsError"})
+_SILENT = frozenset(
+    {
+        "ClientPayloadError",
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "FSTimeoutError",
+        "ReadTimeoutError",
+        "ResponseStreamingError",
+    }
+)
+_ALREADY_THERE = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
+
+
+_CONNECTIONS: dict[tuple[int, str, str], Any] = {}
+"""By process, endpoint and region. What a fork inherits stays here untouched: to close it would take its parent's sockets away."""
+
+
+def connect() -> Any:
+    """Return the file system of s3fs; the same one for the same process and settings."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    key = (os.getpid(), endpoint(), region)
+    if key not in _CONNECTIONS:
+        _CONNECTIONS[key] = _connected(endpoint(), region)
+    return _CONNECTIONS[key]
+
+
+def _connected(url: str, region: str) -> Any:
+    import s3fs  # type: ignore[import-untyped] # noqa: PLC0415 - what never meets an address need not pay for it
+
+    config = {
+        # SeaweedFS and MinIO know a bucket by the path and not by the host's name, and not all take checksums in trailers.
+        "s3": {"addressing_style": "path"} if url else {},
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "connect_timeout": 5,
+        "read_timeout": 30,
+        "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
+    }
+    files = s3fs.S3FileSystem(
+        endpoint_url=url or None,
+        client_kwargs={"region_name": region},
+        config_kwargs=config,
+        use_listings_cache=False,  # a listing that was kept says what was so before another process wrote
+        skip_instance_cache=True,
+    )
+    files.retries = 2  # of a body that stopped halfway; botocore repeats the rest
+    return files
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """Return what s3fs raises when the store, the network or the settings are at fault."""
+    from aiohttp import ClientError as ConnectionFault  # noqa: PLC0415 - as above
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+
+    return (OSError, TimeoutError, BotoCoreError, ClientError, ConnectionFault)
+
+
+def is_already_there(error: Exception) -> bool:
+    """Whether a write was refused because an object is, or is just being, written there."""
+    # s3fs knows FileExistsError only where the answer repeats the condition, as AWS does and SeaweedFS does not.
+    return isinstance(error, FileExistsError) or _code(error) in _ALREADY_THERE
+
+
+def explained(error: Exception, address: str, wanted: str) -> StoreError:
+    """Say what was wanted of an address, what came instead, and what to do; NoSuchObject where there is nothing."""
+    said, store = f"{address}: wanted {wanted}, but", _endpoint_name()
+    if isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
+        return NoSuchObject(f"{said} there is nothing in {store}")
+    return StoreError(f"{said} {_reason(error, urlsplit(address).netloc, store)}")
+
+
+def _reason(error: Exception, bucket: str, store: str) -> str:
+    code, kind = _code(error), type(error).__name__
+    if code == "NoSuchBucket":
+        return f"there is no bucket {bucket!r} in {store}; create it, or correct the address (MLOPS_STORE)"
+    if isinstance(error, PermissionError) or code in _REFUSED:
+        return f"{store} refused ({code or kind}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and what they may do in this bucket"
+    if kind in _NO_KEYS:
+        return f"there are no credentials for {store}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if kind == "FileExpired":
+        return "it was written again while it was read; run again when nothing writes there"
+    if kind in _SILENT:
+        return (
+            f"{store} does not answer ({kind}); is it up, and is AWS_ENDPOINT_URL right? "
+            "A store inside a cluster is reached through `kubectl port-forward`, with AWS_ENDPOINT_URL=http://localhost:<port>"
+        )
+    return f"{store} said {code or kind}: {error}"
+
+
+def _code(error: BaseException) -> str:
+    """The store's own word for an error, which s3fs keeps as the cause."""
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def endpoint() -> str:
+    """Return the store's URL, "" for AWS itself; UsageError for one that cannot be."""
+    url = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
+        raise UsageError(
+            "wanted AWS_ENDPOINT_URL as http(s)://host:port, without user or password; keys go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return url
+
+
+def _endpoint_name() -> str:
+    return endpoint() or "AWS S3 (AWS_ENDPOINT_URL is not set)"

@@ -1,0 +1,83 @@
+"""A use case's spans on their way from this machine to the object store where other machines read them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.spans import files as source
+from artifacts.spans.files import SourceFile
+from core import digest, objects
+from core.errors import NoSuchObject, UsageError
+from core.store import Store
+from mlops.worlds.pinned import fetch
+from pipelines.config import UseCase
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One file of a span and where it lies now."""
+
+    span: int
+    address: str
+    size: int
+    """Bytes."""
+    written: bool
+    """False where the same content lay there already."""
+
+
+def ship(
+    usecase: UseCase, store: Store, spans: tuple[int, ...] = (), tell: Callable[[Shipped], None] = lambda _: None
+) -> list[Shipped]:
+    """Copy the local spans of a use case (all, or those named) to the store's object store; what is there already stays as it is.
+
+    An object is there whole or not at all, and is read back. Raises UsageError without an object store and for a span that is not here.
+    """
+    if not store.objects:
+        raise UsageError(
+            "wanted an object store to push to: --to kfp for the local cluster, --to s3://bucket/folder, or MLOPS_STORE"
+        )
+    done = []
+    for file in _local(usecase, store, spans):
+        assert isinstance(file.path, Path)
+        address = f"{store.source(usecase.name)}/{file.path.relative_to(store.data / usecase.name).as_posix()}"
+        shipped = Shipped(file.span, address, file.path.stat().st_size, written=_put(file.path, address))
+        tell(shipped)
+        done.append(shipped)
+    return done
+
+
+def there(usecase: UseCase, store: Store) -> dict[int, int]:
+    """Return the spans that the store has, and how many files each is of."""
+    found = source.spans(f"{store.source(usecase.name)}/{usecase.source.pattern}")
+    return {span: len(files) for span, files in sorted(found.items())}
+
+
+def _local(usecase: UseCase, store: Store, spans: tuple[int, ...]) -> Iterator[SourceFile]:
+    pattern = usecase.source.pattern
+    if Path(pattern).is_absolute() or objects.is_address(pattern):
+        raise UsageError(
+            f"{usecase.folder / 'config.yaml'}: source.pattern {pattern!r} lies outside the store; wanted one below data/{usecase.name}/"
+        )
+    here = Store(store.root)
+    fetch(usecase, here)
+    found = source.spans(f"{here.source(usecase.name)}/{pattern}")
+    missing = ", ".join(str(span) for span in sorted(set(spans) - set(found)))
+    if missing or not found:
+        known = ", ".join(map(str, sorted(found))) or "none"
+        raise UsageError(
+            f"{here.source(usecase.name)}/{pattern}: wanted span {missing or 'of any number'}, but these are there: {known}"
+        )
+    for span in sorted(spans or found):
+        yield from sorted(found[span], key=lambda file: file.name)
+
+
+def _put(path: Path, address: str) -> bool:
+    """Make an object's content that of a file; returns whether it had to be written."""
+    wanted = digest.of_file(path)
+    try:
+        if objects.digest_of(address) == wanted:
+            return False
+    except NoSuchObject:
+        pass
+    objects.upload(path, address, wanted)
+    return True

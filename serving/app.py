@@ -1,0 +1,259 @@
+"""The paths: TensorFlow Serving's REST surface, health and metrics, on Starlette."""
+
+import asyncio
+import logging
+import re
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving import responses
+from serving.errors import RequestError, bad_request, not_found, too_large
+from serving.inference import VERBS, Inference, Target
+from serving.limits import Limits
+from serving.manager import ModelManager
+from serving.metrics import Metrics
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+VERSION = r"[1-9][0-9]{0,18}"
+_ROOT = "/v1/models/"
+_PATH = re.compile(
+    rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|:[a-z]+)?",
+    re.ASCII,
+)
+_JSON_TYPES = frozenset({"application/json", "text/json", "application/x-www-form-urlencoded", ""})
+"""What a body may call itself: JSON, or what curl's `-d` says of it and many clients leave out; TensorFlow Serving takes both."""
+_LOG = logging.getLogger("serving")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ServingApp:
+    """The application of one process; `draining` turns readiness off and closes connections after their answer."""
+
+    def __init__(self, manager: ModelManager, metrics: Metrics, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self.draining = False
+        self._manager = manager
+        self._metrics = metrics
+        self._limits = limits
+        self._inference = Inference(manager, limits, metrics)
+        self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="predict")
+        self._pending = 0
+        self._held_bytes = 0
+        self.asgi = Starlette(
+            routes=[
+                Route("/v1/models/{rest:path}", self._get, methods=["GET"]),
+                Route("/v1/models/{rest:path}", self._post, methods=["POST"]),
+                Route("/healthz", self._health, methods=["GET"]),
+                Route("/readyz", self._readiness, methods=["GET"]),
+                Route("/metrics", self._text, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _unrouted},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        # The port is opened after this: a worker that takes another's place gets no request before it can answer.
+        await asyncio.to_thread(self._manager.start)
+        yield
+        await asyncio.to_thread(self._pool.shutdown)
+        await asyncio.to_thread(self._manager.stop)
+
+    async def _health(self, _: Request) -> Response:
+        return self._send(200, responses.encode({"status": "alive"}))
+
+    async def _readiness(self, _: Request) -> Response:
+        if self.draining:
+            return self._send(503, responses.error_body("draining: this process is going away", "UNAVAILABLE"))
+        if missing := self._manager.waiting_for():
+            return self._send(503, responses.error_body(missing, "UNAVAILABLE"))
+        return self._send(200, responses.encode({"status": "ready"}))
+
+    async def _text(self, _: Request) -> Response:
+        return Response(
+            await asyncio.to_thread(self._metrics.text), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
+
+    async def _get(self, request: Request) -> Response:
+        return await self._answer(request, "status", self._describe)
+
+    async def _post(self, request: Request) -> Response:
+        return await self._answer(request, "", self._infer)
+
+    async def _answer(
+        self, request: Request, verb: str, how: Callable[[Request, Target], Awaitable[tuple[str, bytes]]]
+    ) -> Response:
+        """Answer and count; every refusal has TensorFlow Serving's form."""
+        model, version, status = "", "", 200
+        try:
+            target = parse_path(request.scope["path"].removeprefix(_ROOT), request.method)
+            verb = target.verb or verb
+            model = target.model if self._manager.has(target.model) else ""
+            version, body = await how(request, target)
+            response = self._send(200, body)
+        except RequestError as error:
+            status = error.status
+            response = self._refuse(error)
+        except Exception:
+            # A fault of our own: the client learns nothing of it, the log everything.
+            _LOG.exception("%s failed", request.method)
+            status = 500
+            response = self._send(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
+        self._metrics.requests.labels(model, version, verb, str(status)).inc()
+        return response
+
+    async def _describe(self, _: Request, target: Target) -> tuple[str, bytes]:
+        if target.verb == "metadata":
+            return await asyncio.to_thread(self._metadata, target)
+        found = self._manager.status(target.model, target.version, target.label)
+        listed = [
+            {"version": str(s.version), "state": s.state, "status": {"error_code": s.code, "error_message": s.message}}
+            for s in found
+        ]
+        return "", responses.encode({"model_version_status": listed})
+
+    def _metadata(self, target: Target) -> tuple[str, bytes]:
+        with self._manager.lease(target.model, target.version, target.label) as lease:
+            spec = {"name": target.model, "signature_name": "", "version": str(lease.version)}
+            return str(lease.version), responses.encode(
+                {"model_spec": spec, "metadata": {"signature_def": {"signature_def": lease.model.metadata()}}}
+            )
+
+    async def _infer(self, request: Request, target: Target) -> tuple[str, bytes]:
+        if not self._manager.has(target.model):
+            raise not_found(
+                f"Servable not found for request: {'Specific' if target.version else 'Latest'}({target.model})"
+            )
+        body = await self._read(request)
+        if self._pending >= self._limits.pending:
+            raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
+        self._pending += 1
+        started = time.perf_counter()
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._inference.answer, target, body)
+        finally:
+            self._pending -= 1
+            # A client's own slowness is not in it: the body was read before.
+            self._metrics.seconds.labels(target.model, target.verb).observe(time.perf_counter() - started)
+        return str(answer.version), answer.body
+
+    async def _read(self, request: Request) -> bytes:
+        """Read a body within its caps; RequestError 408, 411, 413, 415 or 503, before the bytes are held where possible."""
+        encoding = self._check_headers(request)
+        chunks: list[bytes] = []
+        held = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                async for chunk in request.stream():
+                    held += len(chunk)
+                    self._held_bytes += len(chunk)
+                    if held > self._limits.body_bytes:
+                        raise too_large(f"the body is larger than {self._limits.body_bytes} bytes")
+                    if self._held_bytes > self._limits.bodies_bytes:
+                        raise RequestError(503, "UNAVAILABLE", "too many large requests at one time; try again later")
+                    chunks.append(chunk)
+        except TimeoutError:
+            self._metrics.refused_connections.labels("slow body").inc()
+            raise RequestError(
+                408, "DEADLINE_EXCEEDED", f"the body did not arrive within {self._limits.body_seconds:g} s"
+            ) from None
+        except ClientDisconnect:
+            raise RequestError(400, "CANCELLED", "the client went away") from None
+        finally:
+            self._held_bytes -= held
+        body = b"".join(chunks)
+        return _inflate(body, self._limits.body_bytes) if encoding == "gzip" else body
+
+    def _check_headers(self, request: Request) -> str:
+        """Check what the headers say before a byte of the body is read, and return the content encoding."""
+        headers = request.headers
+        length = headers.get("content-length")
+        if length is None or "transfer-encoding" in headers:
+            raise RequestError(
+                411, "LENGTH_REQUIRED", "wanted a Content-Length, got none: chunked bodies are not taken"
+            )
+        if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
+            raise bad_request("Content-Length: wanted a number of bytes")
+        if int(length) > self._limits.body_bytes:
+            raise too_large(
+                f"the body has {length} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request"
+            )
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in _JSON_TYPES:
+            raise RequestError(
+                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}"
+            )
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise RequestError(
+                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}"
+            )
+        return encoding
+
+    def _send(self, status: int, body: bytes) -> Response:
+        headers = {"connection": "close"} if self.draining else None
+        return Response(body, status, headers, "application/json")
+
+    def _refuse(self, error: RequestError) -> Response:
+        """Answer an error; where the body may not have been read, the connection cannot be used again."""
+        if error.status >= 500 and error.status != 503:
+            _LOG.error("%s: %s", error.code, error)
+        response = self._send(error.status, responses.error_body(str(error), error.code))
+        if error.status in {404, 408, 411, 413, 415, 503}:
+            response.headers["connection"] = "close"
+        if error.status == 503:
+            response.headers["retry-after"] = "1"
+        return response
+
+
+def parse_path(rest: str, method: str) -> Target:
+    """Read what follows /v1/models/; RequestError (400, 404) for anything that is not exactly a known form.
+
+    Nothing of it is ever used as a path: a name is only looked up among the models that are loaded.
+    """
+    found = _PATH.fullmatch(rest)
+    malformed = bad_request(f"Malformed request: {method} /v1/models/{ascii(rest[:100])[1:-1]}")
+    if found is None:
+        raise malformed
+    verb = (found["rest"] or "").lstrip("/:")
+    if method == "GET" and (found["rest"] or "/").startswith("/"):
+        return Target(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
+    if method == "POST" and verb in VERBS and (found["rest"] or "").startswith(":"):
+        return Target(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
+    raise malformed
+
+
+def _inflate(body: bytes, most: int) -> bytes:
+    """Inflate a gzip body up to the cap and not one byte further."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        inflated = inflater.decompress(body, most + 1)
+    except zlib.error as error:
+        raise bad_request(f"Content-Encoding: wanted gzip, got {error}") from None
+    if len(inflated) > most:
+        raise too_large(f"the inflated body is larger than {most} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise bad_request("Content-Encoding: wanted one whole gzip stream, got a truncated one or something after it")
+    return inflated
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    """Answer a path or method that is not ours in the same form as everything else."""
+    assert isinstance(error, HTTPException)
+    message = f"Malformed request: {request.method} {ascii(request.url.path[:100])[1:-1]}"
+    headers: dict[str, Any] = {**(error.headers or {}), "connection": "close"}
+    return Response(
+        responses.error_body(message, "NOT_FOUND" if error.status_code == 404 else "INVALID_ARGUMENT"),
+        error.status_code,
+        headers,
+        "application/json",
+    )

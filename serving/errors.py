@@ -1,0 +1,31 @@
+"""What a request can be answered with when it is not answered with predictions."""
+
+from core.errors import MlopsError
+
+
+class RequestError(MlopsError):
+    """A request that cannot be answered; `status` is HTTP's, `code` names the kind for a machine."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ModelError(MlopsError):
+    """A SavedModel that cannot be served; the message says what is wrong with it."""
+
+
+def bad_request(message: str) -> RequestError:
+    """A request whose content is wrong: 400."""
+    return RequestError(400, "INVALID_ARGUMENT", message)
+
+
+def not_found(message: str) -> RequestError:
+    """A model, version or path that is not here: 404."""
+    return RequestError(404, "NOT_FOUND", message)
+
+
+def too_large(message: str) -> RequestError:
+    """More bytes or rows than the server takes in one request: 413."""
+    return RequestError(413, "TOO_LARGE", message)

@@ -1,0 +1,83 @@
+"""Answers one request with one version: from the body's bytes to the answer's bytes, in one thread."""
+
+from typing import NamedTuple
+
+from serving import requests, responses
+from serving.errors import RequestError, bad_request
+from serving.limits import Limits
+from serving.manager import Lease, ModelManager
+from serving.metrics import Metrics
+from serving.signature import DEFAULT_SIGNATURE, Signature
+from serving.strict_json import parse
+
+VERBS = frozenset({"predict", "classify", "regress"})
+
+
+class Target(NamedTuple):
+    """What a path names; at most one of version and label."""
+
+    model: str
+    version: int | None = None
+    label: str | None = None
+    verb: str = ""
+
+
+class Answer(NamedTuple):
+    """A body, and the version that gave it."""
+
+    version: int
+    body: bytes
+
+
+class Inference:
+    """Everything that answering needs; called from the threads of the pool."""
+
+    def __init__(self, manager: ModelManager, limits: Limits, metrics: Metrics) -> None:
+        self._manager = manager
+        self._limits = limits
+        self._metrics = metrics
+
+    def answer(self, target: Target, body: bytes) -> Answer:
+        """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
+        document = parse(body, self._limits)
+        with self._manager.lease(target.model, target.version, target.label) as lease:
+            try:
+                if target.verb == "predict":
+                    return Answer(lease.version, self._predict(target.model, lease, document))
+                return Answer(lease.version, self._judge(target.verb, lease, document))
+            except RequestError as error:
+                if error.code == "NON_FINITE_OUTPUT":
+                    self._metrics.non_finite.labels(target.model, str(lease.version)).inc()
+                raise
+
+    def _predict(self, name: str, lease: Lease, document: object) -> bytes:
+        question = requests.predict_question(document)
+        signature = lease.model.signature(question.signature)
+        feeds = requests.feeds(question, signature, self._limits.rows)
+        outputs = lease.model.run(signature, feeds.columns)
+        for feature, count in feeds.missing.items():
+            self._metrics.missing.labels(name, feature).inc(count)
+        for feature, count in feeds.unknown.items():
+            self._metrics.unknown.labels(name, feature).inc(count)
+        return responses.predict_body(outputs, feeds.rows, question.form)
+
+    def _judge(self, verb: str, lease: Lease, document: object) -> bytes:
+        from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
+
+        question = requests.example_question(document)
+        signature = _example_signature(lease, question.signature, verb)
+        rows = requests.example_rows(question, lease.model.features, self._limits.rows)
+        outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})
+        return responses.classify_body(outputs) if verb == "classify" else responses.regress_body(outputs)
+
+
+def _example_signature(lease: Lease, asked: str, verb: str) -> Signature:
+    """Find the signature for classify or regress: the one asked for, the one named as the verb, or the default."""
+    name = asked or (verb if verb in lease.model.signatures else DEFAULT_SIGNATURE)
+    signature = lease.model.signature(name)
+    if not signature.takes_examples:
+        fitting = sorted(s.name for s in lease.model.signatures.values() if s.takes_examples)
+        raise bad_request(
+            f"signature {name!r} does not take tf.Example records, which {verb} needs; those that do: {', '.join(fitting) or 'none'}"
+        )
+    return signature

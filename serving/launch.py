@@ -1,0 +1,161 @@
+"""Serves a registry, wherever it lies, with one of the engines."""
+
+import math
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.backends.durable import locked
+from core.backends.registry import Registry, open_registry
+from core.digest import of_bytes
+from serving import mirror_progress, supervisor
+from serving.mirror_progress import Progress
+
+if TYPE_CHECKING:
+    from serving.tensorflow_serving import Launch
+
+_SLACK_SECONDS = 5.0
+"""Over what draining and finishing take, before a process that still runs is killed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is served, and how."""
+
+    registry: str
+    """A path, or an address: then a folder below `scratch` follows it."""
+    scratch: Path
+    """Where everything is written that a server writes."""
+    names: tuple[str, ...] = ()
+    """The models; all that are in production when empty."""
+    workers: int = 2
+    """Processes of this project's own server; TensorFlow Serving is one, with threads."""
+    drain_seconds: float = 1.0
+    """After SIGTERM, how long requests are still taken while readiness is off."""
+    finish_seconds: float = 20.0
+    """After that, how long running requests may take to finish."""
+    poll_seconds: float = 1.0
+    """Time between two looks at a registry behind an address."""
+
+    def crew(self, workers: int) -> supervisor.Crew:
+        """Return how processes are kept; they are killed only when their time to drain and finish is over."""
+        return supervisor.Crew(workers, stop_seconds=self.drain_seconds + self.finish_seconds + _SLACK_SECONDS)
+
+
+class Place(NamedTuple):
+    """Where a registry's models are on this machine."""
+
+    registry: Registry
+    folder: Path
+    mirrored: bool
+
+
+def locate(plan: Plan) -> Place:
+    """Find the folder that is served; RegistryError when the address is none."""
+    scheme, separator, rest = plan.registry.partition("://")
+    if not separator or scheme == "file":
+        folder = Path(rest if separator else plan.registry)
+        return Place(open_registry(plan.registry), folder, mirrored=False)
+    # A folder for each address: version 3 of one store is another model than version 3 of another.
+    followed = of_bytes(" ".join((plan.registry, *plan.names)).encode())
+    folder = plan.scratch / f"mirror-{followed.removeprefix('sha256:')[:12]}"
+    return Place(open_registry(plan.registry, cache=folder), folder, mirrored=True)
+
+
+def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
+    """Serve with this project's own server: workers that share one listening socket and their metrics."""
+    place = locate(plan)
+    with _shared_folder(plan) as shared:
+        # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
+        from serving import metrics, savedmodel, server, source  # noqa: F401, PLC0415
+
+        watched = source.RegistrySource(place.folder, plan.names)
+        options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
+        job = supervisor.Job(
+            work=lambda: server.serve(watched, listener, options),
+            beside=_mirrors(plan, place),
+            gone=lambda pid: metrics.forget_worker(pid, shared),
+            # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
+            stopping=listener.close,
+        )
+        supervisor.supervise(job, plan.crew(plan.workers))
+
+
+def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
+    """Serve with TensorFlow Serving's binary; our processes fill its folder and answer for its health."""
+    place = locate(plan)
+    with _shared_folder(plan) as shared:
+        from serving import metrics, tensorflow_serving  # noqa: PLC0415 - as above
+
+        tensorflow_serving.find_binary()
+        launch = tensorflow_serving.Launch(
+            shared / "models.config", port, port - 1, plan.drain_seconds, plan.finish_seconds
+        )
+        job = supervisor.Job(
+            work=partial(tensorflow_serving.run, launch),
+            beside=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
+            gone=lambda pid: metrics.forget_worker(pid, shared),
+        )
+        supervisor.supervise(job, plan.crew(1))
+
+
+def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
+    """Return the work of the one process that follows a store; nothing where the registry is a folder of this machine."""
+    if not place.mirrored:
+        return ()
+    place.folder.mkdir(parents=True, exist_ok=True)
+    if not (place.folder / mirror_progress.FILE).exists():
+        mirror_progress.write(
+            place.folder, Progress(whole=False, trouble=f"{plan.registry} is being read for the first time")
+        )
+    return (partial(_follow, plan, place),)
+
+
+def _follow(plan: Plan, place: Place) -> None:
+    from serving.metrics import Metrics  # noqa: PLC0415
+    from serving.mirror import Following, Mirror  # noqa: PLC0415
+
+    # Two servers of one machine may have one folder; one of them fills it, for both.
+    with locked(place.folder / ".lock", wait_seconds=math.inf):
+        Mirror(place.registry, place.folder, Metrics(), Following(plan.registry, plan.names, plan.poll_seconds)).run()
+
+
+def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
+    """Keep TensorFlow Serving's list of versions, and answer for its health."""
+    from serving.health import answer_health  # noqa: PLC0415
+    from serving.metrics import Metrics  # noqa: PLC0415
+    from serving.model_config import ModelConfig  # noqa: PLC0415
+    from serving.source import RegistrySource  # noqa: PLC0415
+    from serving.tensorflow_serving import available  # noqa: PLC0415
+
+    config = ModelConfig(
+        launch.config, place.folder, RegistrySource(place.folder, plan.names), partial(available, launch.port)
+    )
+    answer_health(launch.port + 1, config.waiting_for, Metrics().text)
+    while True:
+        config.look()
+        time.sleep(1.0)
+
+
+@contextmanager
+def _shared_folder(plan: Plan) -> Iterator[Path]:
+    """Make the folder in which this server's processes share their numbers; those of servers that were killed go, too."""
+    plan.scratch.mkdir(parents=True, exist_ok=True)
+    for folder in plan.scratch.iterdir():
+        if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    shared = plan.scratch / str(os.getpid())
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+    try:
+        yield shared
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)

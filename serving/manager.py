@@ -1,0 +1,308 @@
+"""Keeps the right versions loaded: watches the source, loads beside the old, swaps, and lets the old one finish."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from core.errors import MlopsError
+from serving.errors import ModelError, RequestError, bad_request, not_found
+from serving.metrics import Metrics
+from serving.source import Published, Source, Verified
+
+if TYPE_CHECKING:
+    from serving.savedmodel import SavedModel
+
+LABELS = frozenset({"champion", "stable"})
+"""Both name the version in production; `stable` is the word in TensorFlow Serving's own examples."""
+_NOTHING_YET = "no version is in production yet"
+Load = Callable[[Verified], "SavedModel"]
+_LOG = logging.getLogger("serving")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How the source is watched."""
+
+    seconds: float = 1.0
+    """Time between two looks."""
+    others: int = 2
+    """How many of the newest versions are kept loaded beside the champion; a rollback to one of them is instant."""
+    retry_seconds: float = 60.0
+    """A version that failed to load is tried again after this, or as soon as its folder changes."""
+
+
+class Status(NamedTuple):
+    """One version in the words of TensorFlow Serving's status."""
+
+    version: int
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+
+@dataclass
+class _Loaded:
+    model: "SavedModel"
+    created: float | None
+    users: int = 0
+    retired: bool = False
+
+
+@dataclass(frozen=True)
+class _Failed:
+    stamp: Hashable
+    at: float
+    message: str
+
+
+@dataclass
+class _Model:
+    champion: int | None = None
+    loaded: dict[int, _Loaded] = field(default_factory=dict)
+    failed: dict[int, _Failed] = field(default_factory=dict)
+    trouble: str = ""
+
+
+class Lease(NamedTuple):
+    """A version that stays loaded while a request uses it."""
+
+    version: int
+    model: "SavedModel"
+
+
+class ModelManager:
+    """The loaded versions of all models; everything but `poll` may be called from any thread."""
+
+    def __init__(self, source: Source, load: Load, metrics: Metrics, watch: Watch = Watch()) -> None:
+        self._source = source
+        self._load = load
+        self._metrics = metrics
+        self._watch = watch
+        self._models: dict[str, _Model] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._was_ready = False
+
+    def start(self) -> None:
+        """Load what is there, then go on watching in a thread of its own."""
+        self._look()
+        self._thread = threading.Thread(target=self._run, name="model-manager", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching and close what is loaded; call it when no request is left."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        for name in list(self._models):
+            self._retire(name, keep=frozenset())
+
+    def waiting_for(self) -> str:
+        """Say what is missing before this process can take requests: "" once all that is in production, and so at least one model, answers.
+
+        A model that joins later does not take the others' readiness away: what answers goes on answering.
+        """
+        if self._was_ready:
+            return ""
+        with self._lock:
+            silent = {name: model.trouble for name, model in sorted(self._models.items()) if model.champion is None}
+            if len(silent) < len(self._models):
+                silent = {name: trouble for name, trouble in silent.items() if trouble}
+            missing = [f"{name}: {trouble or _NOTHING_YET}" for name, trouble in silent.items()]
+            if not self._models:
+                missing = ["no model is in production yet"]
+        missing += filter(None, [self._source.missing()])
+        self._was_ready = not missing
+        return "; ".join(missing)
+
+    def has(self, name: str) -> bool:
+        """Whether a model of this name is known."""
+        return name in self._models
+
+    @contextmanager
+    def lease(self, name: str, version: int | None, label: str | None) -> Iterator[Lease]:
+        """Hold a version for one request: the given one, or the champion; RequestError (400, 404, 503) when there is none."""
+        with self._lock:
+            number = self._resolve(name, version, label)
+            held = self._models[name].loaded[number]
+            held.users += 1
+        try:
+            yield Lease(number, held.model)
+        finally:
+            with self._lock:
+                held.users -= 1
+                last = held.retired and held.users == 0
+            if last:
+                held.model.close()
+
+    def status(self, name: str, version: int | None, label: str | None) -> list[Status]:
+        """Return the versions known of a model, newest first; RequestError (400, 404) when none fits."""
+        with self._lock:
+            if label is not None:
+                version = self._resolve(name, None, label)
+            model = self._models.get(name)
+            found = [] if model is None else _statuses(model)
+        found = [status for status in found if version in (None, status.version)]
+        if not found:
+            raise not_found(
+                f"Could not find any versions of model {name}"
+                if version is None
+                else f"Could not find version {version} of model {name}"
+            )
+        return found
+
+    def poll(self) -> None:
+        """Look once at every model; what goes wrong with one is logged and leaves it and the others as they were."""
+        for name in self._source.names():
+            with self._lock:
+                model = self._models.setdefault(name, _Model())
+            try:
+                published = self._source.published(name)
+            except (MlopsError, OSError) as error:
+                self._say(name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}")
+                continue
+            self._follow(name, model, published)
+            self._measure(name, model, published)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._watch.seconds):
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self.poll()
+        except Exception:
+            # The watcher must outlive anything that one look can meet; the loaded versions go on answering.
+            _LOG.exception("the look at the registry failed")
+
+    def _resolve(self, name: str, version: int | None, label: str | None) -> int:
+        """Find the version to answer with; the lock is held."""
+        model = self._models.get(name)
+        if model is None:
+            raise not_found(
+                f"Servable not found for request: {f'Specific({name}, {version})' if version else f'Latest({name})'}"
+            )
+        if label is not None and label not in LABELS:
+            raise bad_request(f"Unrecognized servable version label: {label}; known: {', '.join(sorted(LABELS))}")
+        if version is None:
+            if model.champion is None:
+                why = model.trouble or _NOTHING_YET
+                raise RequestError(503, "UNAVAILABLE", f"{name}: {why}")
+            return model.champion
+        if version not in model.loaded:
+            raise not_found(f"Servable not found for request: Specific({name}, {version})")
+        return version
+
+    def _follow(self, name: str, model: _Model, published: Published) -> None:
+        newest = published.versions[-self._watch.others :] if self._watch.others else ()
+        wanted = dict.fromkeys([*([published.champion] if published.champion else []), *reversed(newest)])
+        for version in wanted:
+            if version not in model.loaded and self._due(name, model, version):
+                self._try(name, model, version)
+        if published.champion in model.loaded and model.champion != published.champion:
+            with self._lock:
+                model.champion = published.champion
+            _LOG.info("%s: version %d answers now", name, published.champion)
+        self._retire(name, keep=frozenset(wanted) | {model.champion})
+        with self._lock:
+            model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
+
+    def _due(self, name: str, model: _Model, version: int) -> bool:
+        failed = model.failed.get(version)
+        return (
+            failed is None
+            or failed.stamp != self._source.stamp(name, version)
+            or time.monotonic() - failed.at > self._watch.retry_seconds
+        )
+
+    def _try(self, name: str, model: _Model, version: int) -> None:
+        stamp = self._source.stamp(name, version)
+        try:
+            verified = self._source.verify(name, version)
+            loaded = _Loaded(self._load(verified), verified.created)
+        except (MlopsError, OSError) as error:
+            _LOG.error("%s: version %d is not served: %s", name, version, error)
+            self._metrics.load_failures.labels(name, str(version)).inc()
+            with self._lock:
+                model.failed[version] = _Failed(stamp, time.monotonic(), str(error))
+            return
+        with self._lock:
+            model.loaded[version] = loaded
+            model.failed.pop(version, None)
+        self._metrics.loaded.labels(name, str(version)).set(1)
+        _LOG.info("%s: version %d is loaded", name, version)
+
+    def _retire(self, name: str, keep: frozenset[int | None]) -> None:
+        """Forget versions; each is closed when the last request that uses it is done."""
+        with self._lock:
+            model = self._models[name]
+            gone = {version: model.loaded.pop(version) for version in list(model.loaded) if version not in keep}
+            for held in gone.values():
+                held.retired = True
+            idle = [held for held in gone.values() if held.users == 0]
+        for held in idle:
+            held.model.close()
+        for version in gone:
+            self._metrics.loaded.labels(name, str(version)).set(0)
+            _LOG.info("%s: version %d is let go", name, version)
+
+    def _measure(self, name: str, model: _Model, published: Published) -> None:
+        behind = published.champion is not None and published.champion != model.champion
+        self._metrics.behind.labels(name).set(int(behind))
+        if behind:
+            failed = model.failed.get(published.champion or 0)
+            serving = f"version {model.champion} answers" if model.champion else "nothing answers"
+            self._say(
+                name,
+                model,
+                f"version {published.champion} is in production but cannot be loaded, {serving}: {failed.message if failed else ''}",
+            )
+        else:
+            model.trouble = ""
+        if model.champion is not None:
+            self._metrics.champion.labels(name).set(model.champion)
+            created = model.loaded[model.champion].created
+            if created is not None:
+                self._metrics.age.labels(name).set(max(0.0, time.time() - created))
+
+    def _say(self, name: str, model: _Model, trouble: str) -> None:
+        """Log a trouble once, not at every look."""
+        if trouble != model.trouble:
+            _LOG.error("%s: %s", name, trouble)
+        model.trouble = trouble
+
+
+def load_version(verified: Verified) -> "SavedModel":
+    """Load a version and let it answer one row; ModelError when it cannot, or answers with no number."""
+    from serving.savedmodel import SavedModel  # noqa: PLC0415 - TensorFlow, only in the process that serves
+
+    model = SavedModel(verified.path)
+    try:
+        outputs: Mapping[str, np.ndarray] = model.warm_up()  # type: ignore[type-arg]
+    except RequestError as error:
+        model.close()
+        raise ModelError(f"{verified.path}: it does not answer one row: {error}") from error
+    bad = [name for name, values in outputs.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
+    if bad and model.features is not None:
+        model.close()
+        raise ModelError(
+            f"{verified.path}: it answers {', '.join(bad)} that are not finite numbers; roll back, then look at the training"
+        )
+    return model
+
+
+def _statuses(model: _Model) -> list[Status]:
+    loaded = [Status(version, "AVAILABLE") for version in model.loaded]
+    failed = [
+        Status(version, "END", "DATA_LOSS", failure.message)
+        for version, failure in model.failed.items()
+        if version not in model.loaded
+    ]
+    return sorted((*loaded, *failed), reverse=True)

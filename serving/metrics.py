@@ -1,0 +1,88 @@
+"""What the server counts, for Prometheus; label values come from the registry and the schema, never from a client."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several workers share their numbers; the library reads it when it is imported and when numbers are made."""
+_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_Mode = Literal["livemostrecent", "livemin", "livesum", "mostrecent"]
+
+
+class Metrics:
+    """The numbers of one serving process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = self._counter("requests", "Answered requests.", "model", "version", "verb", "code")
+        self.seconds = Histogram(
+            "mlops_serving_request_seconds",
+            "From the whole body read to the answer.",
+            ("model", "verb"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.missing = self._counter(
+            "missing_features", "Optional features that a row did not have.", "model", "feature"
+        )
+        self.unknown = self._counter(
+            "unknown_values",
+            "Categories that training has not seen, answered from the out-of-vocabulary bucket.",
+            "model",
+            "feature",
+        )
+        self.non_finite = self._counter(
+            "non_finite_outputs", "Answers refused because the model gave NaN or infinity.", "model", "version"
+        )
+        self.load_failures = self._counter(
+            "load_failures", "Versions that could not be loaded, and were not served.", "model", "version"
+        )
+        self.refused_connections = self._counter(
+            "refused_connections", "Connections closed for a cap or a deadline.", "reason"
+        )
+        self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
+        self.champion = self._gauge(
+            "champion_version", "The version that the unversioned path answers with.", "livemin", "model"
+        )
+        self.behind = self._gauge(
+            "champion_not_loaded", "1 while the version in production could not be loaded.", "livemostrecent", "model"
+        )
+        self.mirrored = self._counter(
+            "mirrored_versions", "Versions brought from the store, or found here whole.", "model"
+        )
+        self.mirror_refused = self._counter(
+            "mirror_refused_versions",
+            "Versions of the store that are not whole, and were not brought.",
+            "model",
+            "version",
+        )
+        self.mirror_failures = self._counter("mirror_failures", "Looks at the store that failed.", "store")
+        self.mirror_seen = self._gauge(
+            "mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store"
+        )
+        self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mlops_serving_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, mode: _Mode, *labels: str) -> Gauge:
+        return Gauge(f"mlops_serving_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)
+
+    def text(self) -> bytes:
+        """Return the numbers of all workers in Prometheus' text format."""
+        if os.environ.get(MULTIPROCESS_VARIABLE):
+            from prometheus_client import multiprocess  # noqa: PLC0415 - one process alone does not need it
+
+            gathered = CollectorRegistry()
+            multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
+            return generate_latest(gathered)
+        return generate_latest(self._registry)
+
+
+def forget_worker(pid: int, folder: Path) -> None:
+    """Take a dead worker's gauges out of the sum; its counters stay."""
+    for path in folder.glob(f"gauge_live*_{pid}.db"):
+        path.unlink(missing_ok=True)

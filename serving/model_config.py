@@ -1,0 +1,132 @@
+"""The model configuration that TensorFlow Serving reads, kept so that its rule for a path without a version names the champion.
+
+TensorFlow Serving answers with the highest version that it has loaded. So nothing above the champion is listed: after a rollback
+the versions that were left behind are unloaded, and the champion is the highest again. A label may only name a version that is
+loaded, or the whole file is refused; so the labels go to the version that answers, and follow once the champion does.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Hashable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from core.backends import durable
+from core.errors import MlopsError
+from serving.manager import LABELS, Watch
+from serving.source import Published, Source
+
+Available = Callable[[str], Collection[int]]
+"""A model's name -> the versions of it that answer now."""
+_LOG = logging.getLogger("serving")
+
+
+class Listed(NamedTuple):
+    """One model in the file."""
+
+    folder: Path
+    versions: tuple[int, ...]
+    """In order; the last is the champion."""
+    labelled: int | None = None
+    """The version that the labels name; None while none of the versions answers."""
+
+
+class ModelConfig:
+    """Writes the file whenever the registry, or what answers, has changed."""
+
+    def __init__(self, path: Path, root: Path, source: Source, available: Available, watch: Watch = Watch()) -> None:  # noqa: B008 - frozen
+        self._path = path
+        self._root = root
+        self._source = source
+        self._available = available
+        self._watch = watch
+        self._versions: dict[str, tuple[int, ...]] = {}
+        self._checked: dict[tuple[str, int], tuple[Hashable, bool]] = {}
+        self._ready: frozenset[str] = frozenset()
+
+    def look(self) -> None:
+        """Look at the registry once and rewrite the file when something has changed; a model that cannot be read stays as it is."""
+        for name in self._source.names():
+            try:
+                listed = self._wanted(name, self._source.published(name))
+            except (MlopsError, OSError) as error:
+                _LOG.error("%s: cannot read the registry, what is loaded stays: %s", name, error)
+                continue
+            if listed:
+                # A new mapping each time: `waiting_for` reads it in other threads.
+                self._versions = {**self._versions, name: listed}
+        models = {
+            name: Listed(self._root / name, versions, self._answering(name, versions))
+            for name, versions in self._versions.items()
+        }
+        content = text(models).encode()
+        if not self._path.exists() or self._path.read_bytes() != content:
+            durable.replace(self._path, content)
+            _LOG.info("listed: %s", "; ".join(map(_shown, models, models.values())) or "no model")
+
+    def waiting_for(self) -> str:
+        """Say what is missing before requests can be taken; "" when every model that once answered still does."""
+        silent = [name for name in sorted(self._ready or self._versions) if not self._available(name)]
+        missing = [f"{name}: no version of it answers" for name in silent]
+        if not self._ready:
+            missing += [] if self._versions else ["no model is in production yet"]
+            missing += filter(None, [self._source.missing()])
+        if not missing:
+            self._ready = self._ready or frozenset(self._versions)
+        return "; ".join(missing)
+
+    def _wanted(self, name: str, published: Published) -> tuple[int, ...]:
+        """Return the champion and the newest below it that are whole; () while there is no champion that is."""
+        if published.champion is None or not self._whole(name, published.champion):
+            return ()
+        below = [version for version in published.versions if version < published.champion]
+        kept = below[-self._watch.others :] if self._watch.others else []
+        return (*(version for version in kept if self._whole(name, version)), published.champion)
+
+    def _whole(self, name: str, version: int) -> bool:
+        """Check every byte of a version once, and again when its folder changed; TensorFlow Serving itself checks none."""
+        stamp = self._source.stamp(name, version)
+        checked, whole = self._checked.get((name, version), (None, False))
+        if checked != stamp:
+            whole = self._verify(name, version)
+            self._checked[name, version] = (stamp, whole)
+        return whole
+
+    def _verify(self, name: str, version: int) -> bool:
+        try:
+            self._source.verify(name, version)
+        except (MlopsError, OSError) as error:
+            _LOG.error("%s: version %d is not served: %s", name, version, error)
+            return False
+        return True
+
+    def _answering(self, name: str, versions: tuple[int, ...]) -> int | None:
+        return max(set(versions) & set(self._available(name)), default=None)
+
+
+def text(models: Mapping[str, Listed]) -> str:
+    """Return a ModelServerConfig message in protobuf's text format."""
+    return "".join(["model_config_list {\n", *(_model(name, listed) for name, listed in sorted(models.items())), "}\n"])
+
+
+def _shown(name: str, listed: Listed) -> str:
+    versions = ", ".join(map(str, listed.versions))
+    return f"{name} {versions} ({listed.labelled or 'none'} answers)"
+
+
+def _model(name: str, listed: Listed) -> str:
+    versions = " ".join(f"versions: {version}" for version in listed.versions)
+    lines = [
+        f"name: {_quoted(name)}",
+        f"base_path: {_quoted(str(listed.folder))}",
+        'model_platform: "tensorflow"',
+        f"model_version_policy {{ specific {{ {versions} }} }}",
+    ]
+    if listed.labelled is not None:
+        lines += [f"version_labels {{ key: {_quoted(label)} value: {listed.labelled} }}" for label in sorted(LABELS)]
+    return "".join(["  config {\n", *(f"    {line}\n" for line in lines), "  }\n"])
+
+
+def _quoted(word: str) -> str:
+    """Quote a string as protobuf's text format has it: what is not plain ASCII goes as octal bytes."""
+    plain = (chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03o}" for byte in word.encode())
+    return f'"{"".join(plain)}"'

@@ -1,0 +1,101 @@
+"""What a child process does first: die with its parent, listen to signals again, log to where it is told."""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import TextIO
+
+_PR_SET_PDEATHSIG = 1
+
+
+def follow_parent(parent: int, with_signal: signal.Signals) -> None:
+    """Ask the kernel to send this process a signal when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), with_signal)
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's greetings, and its libraries' about Python versions, out of a user's terminal; before its import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\..*")
+
+
+def default_signals() -> None:
+    """Undo what a parent has set up for itself."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
+    """Run work in a child that never outlives its parent and never returns to the caller's code; returns the child's id."""
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        default_signals()
+        follow_parent(parent, dies_with)
+        work()
+        code = 0
+    except BaseException:
+        # Whatever it is, it must end here: the code after the fork is the parent's.
+        logging.getLogger("serving").exception("process %d failed", os.getpid())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def ending(status: int) -> str:
+    """Say how a process ended, by what waiting for it returned."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record with its time, level, process and, where there is one, its traceback."""
+        entry = {
+            "time": _iso(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def log_to(stream: TextIO, *, as_json: bool) -> None:
+    """Send the server's log to a stream, as lines for people or for machines."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    )
+    logger = logging.getLogger("serving")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    server = logging.getLogger("uvicorn.error")
+    server.handlers = [handler]
+    server.setLevel(logging.WARNING)
+    server.propagate = False
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"

@@ -1,0 +1,105 @@
+"""Deadlines and caps of a connection, which uvicorn leaves to a proxy in front: there need not be one here."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving import responses
+from serving.limits import Limits
+from serving.metrics import Metrics
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with an end to everything a client can do slowly or without limit."""
+
+    limits = Limits()
+    metrics: Metrics
+    _head_timer: "TimerHandle | None" = None
+    _head_bytes = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        """Take a connection, or answer 503 when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._refuse(503, "UNAVAILABLE", "too many connections; try again later")
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline together with the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless a request's head is too long."""
+        if not self._in_head and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.header_bytes and not self.transport.is_closing():
+                self._refuse(431, "TOO_LARGE", f"the request's head is longer than {self.limits.header_bytes} bytes")
+
+    def on_headers_complete(self) -> None:
+        """Begin the request; its head was in time."""
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Give the client its time to take the answer."""
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size() > 0:
+            self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP in the same form as everything else."""
+        self._refuse(400, "INVALID_ARGUMENT", msg)
+
+    def _await_head(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(self.limits.header_seconds, self._head_too_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_too_late(self) -> None:
+        if not self.transport.is_closing():
+            self._refuse(
+                408, "DEADLINE_EXCEEDED", f"the request's head did not arrive within {self.limits.header_seconds:g} s"
+            )
+
+    def _abort_if_stuck(self) -> None:
+        if self.transport is not None and self.transport.get_write_buffer_size() > 0:
+            self.metrics.refused_connections.labels("slow reader").inc()
+            self.transport.abort()
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self.metrics.refused_connections.labels(str(status)).inc()
+        body = responses.error_body(message, code)
+        head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self._stop_timer()
+        self.transport.write(head % (status, _PHRASES[status], len(body)) + body)
+        self.transport.close()
+
+
+def bounded(limits: Limits, metrics: Metrics) -> type[BoundedProtocol]:
+    """Make the protocol class of one process; uvicorn makes an instance of it for each connection."""
+    content: dict[str, Any] = {"limits": limits, "metrics": metrics}
+    return type("Bounded", (BoundedProtocol,), content)

@@ -1,0 +1,103 @@
+"""Writes TensorFlow Serving's response bodies; nothing leaves here that is not strict JSON."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from serving.columns import Column
+from serving.errors import RequestError, bad_request
+
+Outputs = Mapping[str, Column]
+
+
+def encode(value: Any) -> bytes:
+    """Encode a JSON body; ValueError for NaN, which callers have refused before."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def error_body(message: str, code: str) -> bytes:
+    """Encode an error as TensorFlow Serving does, with the kind beside it for machines."""
+    return encode({"error": message.encode("utf-8", "backslashreplace").decode(), "code": code})
+
+
+def require_finite(outputs: Outputs) -> None:
+    """Raise RequestError (500) when a model answers with NaN or infinity: a prediction nobody should act on."""
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            raise RequestError(
+                500,
+                "NON_FINITE_OUTPUT",
+                f"the model's output {name!r} has {bad} values that are not finite numbers; no prediction is better than this one",
+            )
+
+
+def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
+    """Encode predictions in the form of the question: `predictions` by row or `outputs` by column."""
+    require_finite(outputs)
+    plain = {name: _plain(name, values) for name, values in outputs.items()}
+    if form == "inputs":
+        return encode({"outputs": next(iter(plain.values())) if len(plain) == 1 else plain})
+    for name, values in outputs.items():
+        if values.ndim == 0 or len(values) != rows:
+            raise bad_request(f"the output {name!r} is not one value per row: use the column format, 'inputs'")
+    if len(plain) == 1:
+        return encode({"predictions": next(iter(plain.values()))})
+    return encode({"predictions": [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]})
+
+
+def classify_body(outputs: Outputs) -> bytes:
+    """Encode classifications: per row a list of [label, score]; labels are row numbers where the model names none."""
+    require_finite(outputs)
+    scores = outputs.get("scores")
+    if scores is None or scores.ndim != 2:
+        raise bad_request(
+            f"the signature gives {', '.join(outputs)}: classify needs an output 'scores' of shape [rows, classes]"
+        )
+    classes = outputs.get("classes")
+    named = (
+        _plain("classes", classes)
+        if classes is not None
+        else [[str(at) for at in range(scores.shape[1])]] * len(scores)
+    )
+    return encode(
+        {
+            "results": [
+                [list(pair) for pair in zip(labels, row, strict=True)]
+                for labels, row in zip(named, scores.tolist(), strict=True)
+            ]
+        }
+    )
+
+
+def regress_body(outputs: Outputs) -> bytes:
+    """Encode regressions: one number per row."""
+    require_finite(outputs)
+    values = outputs.get("outputs")
+    if values is None or values.dtype.kind != "f" or values.size != len(values):
+        raise bad_request(
+            f"the signature gives {', '.join(outputs)}: regress needs an output 'outputs' of one number per row"
+        )
+    return encode({"results": values.reshape(-1).tolist()})
+
+
+def _plain(name: str, values: Column) -> Any:
+    if values.dtype.kind in "OS":
+        return _text(values.tolist(), as_bytes=name.endswith("_bytes"))
+    return values.tolist()
+
+
+def _text(value: Any, *, as_bytes: bool) -> Any:
+    """Decode strings; what is named `*_bytes`, or is not UTF-8, goes as base64."""
+    if isinstance(value, list):
+        return [_text(item, as_bytes=as_bytes) for item in value]
+    raw = value if isinstance(value, bytes) else str(value).encode()
+    if not as_bytes:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(raw).decode()}

@@ -1,0 +1,97 @@
+"""One serving process: the application on a listening socket, until it is told to go."""
+
+import logging
+import resource
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+
+from core.errors import MlopsError
+from serving.app import ServingApp
+from serving.limits import Limits
+from serving.manager import ModelManager, Watch, load_version
+from serving.metrics import Metrics
+from serving.protocol import bounded
+from serving.source import Source
+
+_OTHER_FILES = 512
+"""Open files beside the connections: model files, logs, libraries, metrics."""
+_LOG = logging.getLogger("serving")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a process serves."""
+
+    limits: Limits = field(default_factory=Limits)
+    watch: Watch = field(default_factory=Watch)
+    drain_seconds: float = 1.0
+    """After SIGTERM, how long requests are still taken while readiness is off, for a balancer to look away."""
+    finish_seconds: float = 20.0
+    """After that, how long running requests may take to finish."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but SIGTERM first turns readiness off, and only then closes the door."""
+
+    def __init__(self, config: uvicorn.Config, app: ServingApp, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to drain; a second signal ends without waiting for the requests that run."""
+        if self._close_at is not None:
+            self.force_exit = self.should_exit = True
+            return
+        self._app.draining = True
+        self._close_at = time.monotonic() + (self._drain_seconds if sig == signal.SIGTERM else 0.0)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close the door when the time to drain is over."""
+        if self._close_at is not None and time.monotonic() >= self._close_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def make_server(source: Source, options: Options) -> Server:
+    """Put the parts of one process together; nothing is loaded and no port is touched yet."""
+    metrics = Metrics()
+    app = ServingApp(ModelManager(source, load_version, metrics, options.watch), metrics, options.limits)
+    config = uvicorn.Config(
+        app.asgi,
+        http=bounded(options.limits, metrics),
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(options.limits.idle_seconds),
+        timeout_graceful_shutdown=int(options.finish_seconds),
+    )
+    return Server(config, app, options.drain_seconds)
+
+
+def serve(source: Source, listener: socket.socket, options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+    _allow_files(options.limits.connections + _OTHER_FILES)
+    server = make_server(source, options)
+    server.run([listener])
+    if not server.started:
+        raise MlopsError("the server did not start; its log says why")
+    _LOG.info("stopped")
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's own limit on open files, or connections would be refused by the kernel before our cap says why."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
