@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from artifacts.examples.manifest import Manifest, read_schema, record_batches
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.schema.schema_file import read_schema
 from core.user_code import ROOT, reference
 from usecases.flight_delay.data import write_spans
 
@@ -52,7 +54,7 @@ def write_splits(folder: Path, peer: Path) -> None:
     for split in SPLITS:
         batches = record_batches(folder / "examples", split, schema)
         count = _write_csv(peer / split / "rows.csv", names, batches)
-        assert count == Manifest.read(folder / "examples").records(split), (
+        assert count == ExamplesManifest.read(folder / "examples").records(split), (
             "the peer must see every row that this program sees"
         )
 
@@ -116,9 +118,9 @@ def _copy_usecase(folder: Path, source: Path, spans: int) -> None:
 def _ingest(usecase: Path, folder: Path, wanted: Size) -> dict[str, int]:
     """Let this program's own ingestion split the rows."""
     from components.ingest_examples.config import Config
-    from components.ingest_examples.logic import Source, ingest
+    from components.ingest_examples.logic import PinnedSource, ingest
 
     section = yaml.safe_load((usecase / "config.yaml").read_text(encoding="utf-8"))["ingest_examples"]
-    source = Source(str(folder / "spans" / "span-{SPAN}" / "flights.csv"), wanted.spans, "")
+    source = PinnedSource(str(folder / "spans" / "span-{SPAN}" / "flights.csv"), wanted.spans, "")
     manifest = ingest(Config.model_validate(section), source, reference(usecase / "schema.pbtxt"), folder / "examples")
     return {split: manifest.records(split) for split in SPLITS}

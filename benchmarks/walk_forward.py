@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) -> Month:
     """Ingest, transform, train and judge one month."""
-    from components.ingest_examples.logic import Source, ingest
+    from components.ingest_examples.logic import PinnedSource, ingest
     from components.train_model.config import Config
     from components.train_model.logic import Inputs as TrainInputs
     from components.train_model.logic import Outputs, train
@@ -98,7 +98,7 @@ def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) 
     write_spans(folder / "data")
     place = folder / str(span)
     schema, examples, graph, model = usecase.schema_file, place / "examples", place / "graph", place / "model"
-    ingest(usecase.ingest_examples, Source(str(folder / "data" / PATTERN), span, ""), schema, examples)
+    ingest(usecase.ingest_examples, PinnedSource(str(folder / "data" / PATTERN), span, ""), schema, examples)
     start = time.perf_counter()
     transform(usecase.transform_features, Inputs(usecase.module, schema, examples), graph)
     section = usecase.section("train_model")
@@ -128,7 +128,8 @@ def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) 
 def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     import tensorflow_transform as tft
 
-    from artifacts.examples.manifest import read_schema, record_batches
+    from artifacts.examples.batches import record_batches
+    from artifacts.schema.schema_file import read_schema
     from components.train_model.rows import Recipe
     from core import user_code
 
@@ -150,7 +151,7 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
     """Ask the exported model, as a server would."""
     import tensorflow as tf
 
-    from artifacts.examples.manifest import shards
+    from artifacts.examples.shards import shards
 
     regress = tf.saved_model.load(str(saved_model)).signatures["regress"]
     files = [str(path) for path in shards(examples, "eval")]

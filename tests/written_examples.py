@@ -7,7 +7,7 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
 from artifacts.examples.encoder import encode
-from artifacts.examples.manifest import Manifest
+from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.writer import Block, SpanWriter
 
 
@@ -26,7 +26,7 @@ def write_examples(folder: Path, splits: Mapping[str, pa.Table]) -> Path:
             for batch in binary.combine_chunks().to_batches():
                 writer.write(Block(encode(batch), batch))
             shards += writer.finish()
-    Manifest(
+    ExamplesManifest(
         source="test", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
     ).write(folder)
     return folder

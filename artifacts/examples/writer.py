@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from artifacts.examples import columns, tfrecord
-from artifacts.examples.manifest import Columns, Shard, split_folder
+from artifacts.examples.manifest import Columns, Shard
+from artifacts.examples.names import columns_name, records_name, shard_stem
 from core import digest
 
 _GZIP = 31
@@ -78,7 +79,7 @@ class SpanWriter:
 
     def _queue(self, split: str, framed: Block) -> None:
         shard = self._open.get(split) or self._open.setdefault(
-            split, _ShardWriter(self._folder, f"{split_folder(split)}/span-{self._span:05d}")
+            split, _ShardWriter(self._folder, shard_stem(split, self._span))
         )
         while len(self._pending) >= _PENDING:
             self._pending.popleft().result()
@@ -88,10 +89,10 @@ class SpanWriter:
 class _ShardWriter:
     """Writes one shard's records and, as long as all of its rows have the same columns, those."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, stem: str) -> None:
         self._folder = folder
-        self._records_name = f"{name}-00000-of-00001.gz"
-        self._columns_name = f"columns/{name}.arrow"
+        self._records_name = records_name(stem)
+        self._columns_name = columns_name(stem)
         self._records = 0
         self._stream = _create(folder / self._records_name)
         self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)

@@ -4,12 +4,27 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.examples.manifest import read_schema
+from core.errors import SchemaError
 
+SCHEMA_NAME = "schema.pbtxt"
+"""The file in a use case's folder."""
+TRAINING, SERVING = "TRAINING", "SERVING"
+"""The environments that a schema tells apart: rows with a label, and rows as the server gets them."""
 _NAME = re.compile(r"""^\s*name\s*:\s*["']([^"']*)["']""")
 _BLOCK = re.compile(r"^(\w+)\s*:?\s*\{")
+
+
+def read_schema(path: Path | str) -> schema_pb2.Schema:
+    """Read a schema in text form; SchemaError names the line that cannot be parsed."""
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), schema_pb2.Schema())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{path}: wanted a schema in text form, got {error}") from error
+    except text_format.ParseError as error:
+        raise SchemaError(f"{path}:{error.GetLine() or 0}: wanted a schema in text form, got {error}") from error
 
 
 class SchemaFile:

@@ -33,7 +33,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class Window:
+class SpanWindow:
     """The spans of a run, oldest first, and their files by span and name."""
 
     pattern: str
@@ -41,7 +41,7 @@ class Window:
     files: tuple[SourceFile, ...]
 
 
-def resolve(pattern: str, span: int | None, window: int) -> Window:
+def resolve(pattern: str, span: int | None, window: int) -> SpanWindow:
     """Find the last `window` spans up to `span`, or up to the newest when None; fewer are fine only at the beginning.
 
     Raises UsageError for a pattern that cannot be one, and DataError for a span that is missing.
@@ -56,7 +56,7 @@ def resolve(pattern: str, span: int | None, window: int) -> Window:
     if gone:
         raise DataError(_missing(pattern, gone, found))
     files = tuple(file for number in wanted for file in sorted(found[number], key=lambda file: file.name))
-    return Window(pattern, tuple(wanted), files)
+    return SpanWindow(pattern, tuple(wanted), files)
 
 
 def latest_span(pattern: str) -> int:
@@ -64,7 +64,7 @@ def latest_span(pattern: str) -> int:
     return _newest(pattern, spans(pattern))
 
 
-def window_digest(window: Window) -> str:
+def window_digest(window: SpanWindow) -> str:
     """Digest over the content and relative names of the window's files."""
     return digest.of_named({file.name: _digest(file.path) for file in window.files})
 

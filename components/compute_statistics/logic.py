@@ -19,13 +19,18 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from artifacts.examples import tfrecord
-from artifacts.examples.manifest import Manifest, read_schema, record_batches, split_folder, verified
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import span_glob, split_glob
+from artifacts.examples.shards import verified
+from artifacts.schema.schema_file import read_schema
+from artifacts.statistics import folder as statistics_folder
+from artifacts.statistics.names import SERVING, is_span, of_span, of_split
 from components.compute_statistics.config import Config
 from components.compute_statistics.pictures import describe
 from core import pictures, user_code
 from core.errors import EmptyDataset, SchemaError
 
-FILE = "FeatureStats.pb"
 Group = list[Any]
 """What TFDV's generators have accumulated over some examples, one accumulator per generator."""
 
@@ -37,21 +42,21 @@ def compute(
 
     Raises CorruptArtifact for examples that are not what was ingested, and SchemaError for a feature of changing type.
     """
-    manifest = Manifest.read(examples)
+    manifest = ExamplesManifest.read(examples)
     curated = read_schema(user_code.resolve(schema))
     describer = _Beam(config, curated) if config.engine == "beam" else _InProcess(config, curated)
     found = describer.of_examples(Path(examples), manifest)
     if config.serving:
-        found["Serving"] = _InProcess(config, curated).of_serving(user_code.resolve(config.serving))
-    written = {name: _write(result, Path(statistics) / name / FILE) for name, result in found.items()}
+        found[SERVING] = _InProcess(config, curated).of_serving(user_code.resolve(config.serving))
+    written = statistics_folder.write(statistics, found)
     pictures.write(
         pictures_path,
-        describe({name: result for name, result in found.items() if not name.startswith("Span-")}, curated),
+        describe({name: result for name, result in found.items() if not is_span(name)}, curated),
     )
     return written
 
 
-def newest_spans(manifest: Manifest) -> tuple[int, ...]:
+def newest_spans(manifest: ExamplesManifest) -> tuple[int, ...]:
     """Return the newest span and the one before it, as far as the window holds them."""
     return tuple(sorted(manifest.spans)[-2:])
 
@@ -65,7 +70,9 @@ class _InProcess:
         for generator in self._generators:
             generator.setup()
 
-    def of_examples(self, folder: Path, manifest: Manifest) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
+    def of_examples(
+        self, folder: Path, manifest: ExamplesManifest
+    ) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
         """Describe each split, and the newest spans over all splits."""
         newest = newest_spans(manifest)
         splits: dict[str, Group] = {}
@@ -80,8 +87,8 @@ class _InProcess:
             group = self._add(None, batches, what)
             spans[span] = self._merge(spans.get(span), _copy(group), f"span {span}")
             splits[split] = self._merge(splits.get(split), group, what)
-        found = {split_folder(split): self._extract(group) for split, group in splits.items()}
-        return found | {f"Span-{span}": self._extract(group) for span, group in spans.items()}
+        found = {of_split(split): self._extract(group) for split, group in splits.items()}
+        return found | {of_span(span): self._extract(group) for span, group in spans.items()}
 
     def of_serving(self, path: Path) -> statistics_pb2.DatasetFeatureStatisticsList:
         """Describe a TFRecord file of tf.Examples; EmptyDataset when it has none."""
@@ -91,7 +98,8 @@ class _InProcess:
             result = self._extract(self._add(None, (decoder.DecodeBatch(block) for block in blocks), str(path)))
         if not result.datasets[0].num_examples:
             raise EmptyDataset(
-                f"{path}: wanted examples as the server got them, got none; leave compute_statistics.serving empty until there are some"
+                f"{path}: wanted examples as the server got them, got none; "
+                "leave compute_statistics.serving empty until there are some"
             )
         return result
 
@@ -130,12 +138,14 @@ class _Beam:
         self._options = tfdv.StatsOptions(schema=schema)
         self._arguments = list(config.beam_args)
 
-    def of_examples(self, folder: Path, manifest: Manifest) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
+    def of_examples(
+        self, folder: Path, manifest: ExamplesManifest
+    ) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
         """Describe each split, and the newest spans over all splits."""
         for shard in manifest.shards:
             verified(folder, shard)
-        patterns = {split_folder(split): f"{folder}/{split_folder(split)}/*.gz" for split in manifest.splits()}
-        patterns |= {f"Span-{span}": f"{folder}/Split-*/span-{span:05d}-*.gz" for span in newest_spans(manifest)}
+        patterns = {of_split(split): f"{folder}/{split_glob(split)}" for split in manifest.splits()}
+        patterns |= {of_span(span): f"{folder}/{span_glob(span)}" for span in newest_spans(manifest)}
         return {name: self._of_pattern(pattern) for name, pattern in patterns.items()}
 
     def _of_pattern(self, pattern: str) -> statistics_pb2.DatasetFeatureStatisticsList:
@@ -164,9 +174,3 @@ def _changing_type(what: str, error: TypeError) -> SchemaError:
     return SchemaError(
         f"{what}: wanted one type per feature, got {error}; correct the spans that differ, or the type in the schema"
     )
-
-
-def _write(result: statistics_pb2.DatasetFeatureStatisticsList, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(result.SerializeToString(deterministic=True))
-    return path

@@ -8,29 +8,27 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from artifacts.examples.names import EVAL, TRAIN
+from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing
+from artifacts.statistics.names import SERVING, of_split, title
 from core import pictures
 from core.pictures import Markup, Series
 
 BINS = 24
-_SHOWN = ("Split-train", "Split-eval", "Serving")
+_SHOWN = (of_split(TRAIN), of_split(EVAL), SERVING)
 """What histograms compare; validation is a sample of train's own spans."""
 
 Statistics: TypeAlias = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
-Feature: TypeAlias = statistics_pb2.FeatureNameStatistics
 
 
 def describe(found: Statistics, schema: schema_pb2.Schema) -> Markup:
     """Draw the features of several data sets, in the schema's order and then by name."""
-    shown = {
-        name: {feature_name(one): one for one in found[name].datasets[0].features} for name in _SHOWN if name in found
-    }
+    shown = {name: by_name(found[name]) for name in _SHOWN if name in found}
     known = [feature.name for feature in schema.feature]
     others = sorted({name for features in shown.values() for name in features} - set(known))
-    names = [name.removeprefix("Split-") for name in shown]
+    names = [title(name) for name in shown]
     rows = [_row(name, shown) for name in known + others]
-    counts = ", ".join(
-        f"{name.removeprefix('Split-')} {result.datasets[0].num_examples:,}" for name, result in found.items()
-    )
+    counts = ", ".join(f"{title(name)} {result.datasets[0].num_examples:,}" for name, result in found.items())
     headers = [
         "feature",
         "distribution",
@@ -40,38 +38,16 @@ def describe(found: Statistics, schema: schema_pb2.Schema) -> Markup:
     return pictures.fragment("Data", f"Examples: {counts}.", pictures.legend(names), pictures.table(headers, rows))
 
 
-def feature_name(feature: Feature) -> str:
-    """Name of a feature, whichever way its statistics spell it."""
-    return str(feature.name or ".".join(feature.path.step))
-
-
-def missing(feature: Feature) -> float:
-    """Share of the examples that lack a feature, from 0 to 1."""
-    common = common_statistics(feature)
-    total = common.num_missing + common.num_non_missing
-    return float(common.num_missing / total) if total else 1.0
-
-
-def common_statistics(feature: Feature) -> statistics_pb2.CommonStatistics:
-    """What a feature's statistics have whatever its type."""
-    kind = feature.WhichOneof("stats") or "num_stats"
-    return getattr(feature, kind).common_stats
-
-
 def histograms(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
     """Share of the values in each of up to 24 bars, the same bars for all; and what each bar stands for."""
-    if all(feature.WhichOneof("stats") == "num_stats" for feature in features):
+    if all(is_number(feature) for feature in features):
         return _numbers(features)
     return _categories(features)
 
 
 def _row(name: str, shown: Mapping[str, Mapping[str, Feature]]) -> list[str | float | None]:
     features = [features.get(name) for features in shown.values()]
-    there = [
-        (split.removeprefix("Split-"), feature)
-        for split, feature in zip(shown, features, strict=True)
-        if feature is not None
-    ]
+    there = [(title(split), feature) for split, feature in zip(shown, features, strict=True) if feature is not None]
     if not there:
         return [name, pictures.muted("no value at all"), *[None] * (2 * len(features))]
     shares, labels = histograms([feature for _, feature in there])
@@ -83,7 +59,7 @@ def _row(name: str, shown: Mapping[str, Mapping[str, Feature]]) -> list[str | fl
 
 
 def _words(feature: Feature) -> str:
-    if feature.WhichOneof("stats") == "num_stats":
+    if is_number(feature):
         numbers = feature.num_stats
         return f"{numbers.min:.4g} to {numbers.max:.4g}, mean {numbers.mean:.4g}, deviation {numbers.std_dev:.4g}"
     strings = feature.string_stats

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples import tfrecord
-from artifacts.examples.manifest import shards
+from artifacts.examples.shards import shards
 from components.evaluate_model.baselines import Method, Sample, fit, one_feature
 from components.evaluate_model.columns import Values, Vocabulary, categories, numbers
 from components.evaluate_model.config import Config

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artifacts.examples.manifest import read_schema
+from artifacts.schema.schema_file import read_schema
 from components.evaluate_model import parity
 from components.evaluate_model.config import Config
 from components.evaluate_model.eval_config import CHAMPION, computations, eval_config

@@ -16,6 +16,6 @@ def ingest_examples(config: dict, source: str, span: int, data: str, schema: str
         examples: One folder per split and the manifest.
     """
     from components.ingest_examples.config import Config
-    from components.ingest_examples.logic import Source, ingest
+    from components.ingest_examples.logic import PinnedSource, ingest
 
-    ingest(Config.model_validate(config), Source(source, span, data), schema, examples.path)
+    ingest(Config.model_validate(config), PinnedSource(source, span, data), schema, examples.path)

@@ -8,21 +8,21 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
 from artifacts.examples.encoder import encode
-from artifacts.examples.manifest import Manifest, Shard, read_schema
+from artifacts.examples.manifest import ExamplesManifest, Shard
+from artifacts.examples.names import EVAL, REJECTS, TRAIN, VALIDATION
 from artifacts.examples.writer import Block, Shares, SpanWriter
+from artifacts.schema.schema_file import read_schema
 from artifacts.spans.csv_rows import CsvOptions, Rejects, read_csv
 from artifacts.spans.feature_types import FeatureType, feature_types
-from artifacts.spans.files import SourceFile, Window, resolve, stamp, window_digest
+from artifacts.spans.files import SourceFile, SpanWindow, resolve, stamp, window_digest
 from artifacts.spans.parquet_rows import read_parquet
 from artifacts.spans.tfrecord_rows import read_tfrecord
 from components.ingest_examples.config import Config
 from core import user_code
 from core.errors import DataError, EmptyDataset
 
-REJECTS = "rejects.jsonl"
 
-
-class Source(NamedTuple):
+class PinnedSource(NamedTuple):
     """What is read: the pattern of the files, the newest span, and the digest that its window must have (or nothing)."""
 
     pattern: str
@@ -30,7 +30,7 @@ class Source(NamedTuple):
     data: str
 
 
-def ingest(config: Config, source: Source, schema: str, examples: Path | str) -> Manifest:
+def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | str) -> ExamplesManifest:
     """Write the examples of the window that ends with a span; the manifest comes last.
 
     Raises DataError, with file and place, for a source that cannot be trusted, and EmptyDataset for a split without rows.
@@ -54,7 +54,7 @@ def ingest(config: Config, source: Source, schema: str, examples: Path | str) ->
             f"{source.pattern}: the files changed while they were read; run again when the source is complete"
         )
     _check_splits(shares, shards)
-    manifest = Manifest(
+    manifest = ExamplesManifest(
         source=source.pattern,
         data=data,
         spans=window.spans,
@@ -71,13 +71,13 @@ def _shares(config: Config, is_newest: bool) -> Shares:
     """Return the splits of a span and their percentages."""
     split = config.split
     if split.by == "hash":
-        return (("train", 100 - split.validation - split.eval), ("validation", split.validation), ("eval", split.eval))
+        return ((TRAIN, 100 - split.validation - split.eval), (VALIDATION, split.validation), (EVAL, split.eval))
     if is_newest:
-        return (("eval", 100.0),)
-    return (("train", 100 - split.validation), ("validation", split.validation))
+        return ((EVAL, 100.0),)
+    return ((TRAIN, 100 - split.validation), (VALIDATION, split.validation))
 
 
-def _check_window(config: Config, window: Window) -> None:
+def _check_window(config: Config, window: SpanWindow) -> None:
     if config.split.by == "time" and len(window.spans) < 2:
         raise DataError(
             f"{window.pattern}: wanted at least one span before span {window.spans[-1]} to train on, got none; "
@@ -85,7 +85,7 @@ def _check_window(config: Config, window: Window) -> None:
         )
 
 
-def _pinned(window: Window, pinned: str) -> str:
+def _pinned(window: SpanWindow, pinned: str) -> str:
     """Return the digest of the window's files; DataError when the run was pinned to others."""
     data = window_digest(window)
     if pinned and data != pinned:
@@ -95,13 +95,13 @@ def _pinned(window: Window, pinned: str) -> str:
     return data
 
 
-def _stamps(window: Window) -> list[Hashable]:
+def _stamps(window: SpanWindow) -> list[Hashable]:
     """Return what changes when a file is written, for each file."""
     return [stamp(file.path) for file in window.files]
 
 
 def _blocks(
-    config: Config, window: Window, types: dict[str, FeatureType], rejects: Rejects, span: int
+    config: Config, window: SpanWindow, types: dict[str, FeatureType], rejects: Rejects, span: int
 ) -> Iterator[Block]:
     """Yield the rows of a span, file by file."""
     for file in window.files:

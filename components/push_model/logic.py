@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from artifacts.examples.manifest import Manifest
+from artifacts.examples.manifest import ExamplesManifest
 from components.push_model.config import Config
 from core import digest
 from core.backends.registry import ModelVersion, Registry, open_registry
@@ -83,7 +83,7 @@ def opened(path: Path, gate: str) -> Decision:
 
 def about(target: Target, examples_folder: Path, decisions: Mapping[str, Decision]) -> dict[str, Any]:
     """Say where a model comes from, for the version's manifest."""
-    examples = Manifest.read(examples_folder)
+    examples = ExamplesManifest.read(examples_folder)
     return {
         "model": target.name,
         "judged_against": target.champion,

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow_transform as tft
 
-from artifacts.examples.manifest import Manifest, read_schema
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.schema.schema_file import read_schema
 from components.train_model import curves, export, fitting, run_fn
 from components.train_model.config import Config
 from components.train_model.raw_features import raw_features, write_features
@@ -97,7 +98,7 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
 
 
 def _built(build_model: Any, transform: tft.TFTransformOutput, config: Config, inputs: Inputs) -> keras.Model:
-    rows = Manifest.read(inputs.examples).records("train")
+    rows = ExamplesManifest.read(inputs.examples).records("train")
     steps = -(-rows // config.batch_size) * config.epochs
     model = build_model(transform, {"train_steps": steps, **config.hyperparameters})
     if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
@@ -144,7 +145,7 @@ def _report(fitted: fitting.Fitted, model: keras.Model, facts: dict[str, float],
 
 def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, function: Any) -> None:
     folder = Path(outputs.model)
-    rows = Manifest.read(inputs.examples).records("train")
+    rows = ExamplesManifest.read(inputs.examples).records("train")
     if not rows:
         raise TrainingError(
             f"{inputs.examples}: wanted rows in the split 'train', got none; widen ingest_examples.window"

@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from artifacts.examples.manifest import record_batches
+from artifacts.examples.batches import record_batches
 from core.errors import TrainingError, did_you_mean
 
 Columns = dict[str, npt.NDArray[Any]]

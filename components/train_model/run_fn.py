@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import dataset_options
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
-from artifacts.examples.manifest import file_pattern
+from artifacts.examples.shards import file_pattern
 from components.train_model.config import Config
 from core.errors import TrainingError
 

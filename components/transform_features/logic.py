@@ -18,7 +18,9 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis as in_process
-from artifacts.examples.manifest import Manifest, read_schema, record_batches
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.schema.schema_file import read_schema
 from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
 from core import user_code
@@ -47,7 +49,7 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
         raise MlopsError(
             f"{inputs.module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(preprocessing_fn).__name__}"
         )
-    if not Manifest.read(inputs.examples).records(_SPLIT):
+    if not ExamplesManifest.read(inputs.examples).records(_SPLIT):
         raise EmptyDataset(
             f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window"
         )

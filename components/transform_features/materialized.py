@@ -14,7 +14,8 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tensor_to_arrow import TensorsToRecordBatchConverter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from artifacts.examples.manifest import Manifest, Shard, record_batches
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from core import digest
 
 FOLDER = "transformed_examples"
@@ -25,7 +26,7 @@ def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path
     """Transform every split and span and write it as gzipped TFRecords under the names that the raw shards have."""
     folder = transform_graph / FOLDER
     output = tft.TFTransformOutput(str(transform_graph))
-    manifest = Manifest.read(examples)
+    manifest = ExamplesManifest.read(examples)
     converter = _Converter(output, schema)
     shards = []
     for shard in manifest.shards:

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from artifacts.schema.schema_file import SchemaFile
+from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
+from artifacts.statistics.features import examples
 from core.decision import Check, Verdict
 
 _METHODS = {"L_INFTY": "largest change of a value's share", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
@@ -21,7 +22,7 @@ class Side(NamedTuple):
     @property
     def examples(self) -> int:
         """How many rows it has; a set without any has no statistics at all."""
-        return sum(int(dataset.num_examples) for dataset in self.statistics.datasets)
+        return examples(self.statistics)
 
 
 class Comparison(NamedTuple):
@@ -44,7 +45,7 @@ def compare(comparison: Comparison, file: SchemaFile, min_examples: int) -> tupl
         else {"serving_statistics": comparison.before.statistics}
     )
     found = tfdv.validate_statistics(
-        comparison.now.statistics, file.schema, environment=file.environment("TRAINING"), **other
+        comparison.now.statistics, file.schema, environment=file.environment(TRAINING), **other
     )
     measured = {
         ".".join(info.path.step): measurement
@@ -57,7 +58,7 @@ def compare(comparison: Comparison, file: SchemaFile, min_examples: int) -> tupl
 def _comparable(kind: str, file: SchemaFile) -> list[str]:
     features = [feature for feature in file.schema.feature if feature.HasField(f"{kind}_comparator")]
     if kind == "skew":  # the server is never sent the label
-        features = [feature for feature in features if "SERVING" not in feature.not_in_environment]
+        features = [feature for feature in features if SERVING not in feature.not_in_environment]
     return [feature.name for feature in features]
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from google.protobuf.message import DecodeError
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from artifacts.schema.schema_file import SchemaFile
+from artifacts.examples.names import TRAIN
+from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
+from artifacts.statistics import folder as statistics_folder
+from artifacts.statistics import names
+from artifacts.statistics.features import by_name, is_number
 from components.validate_data.anomalies import explain
 from components.validate_data.comparisons import Comparison, Side, compare
 from components.validate_data.config import Config
@@ -15,11 +18,11 @@ from components.validate_data.lint import lint
 from components.validate_data.pictures import draw
 from core import pictures, user_code
 from core.decision import Check, Decision, Verdict
-from core.errors import CorruptArtifact, DataError, SchemaError
+from core.errors import DataError, SchemaError
 
 GATE = "validate_data"
-STATISTICS = "FeatureStats.pb"
 ANOMALIES = "SchemaDiff.pb"
+_TRAINED_ON = names.of_split(TRAIN)
 
 
 class Outputs(NamedTuple):
@@ -60,12 +63,12 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     file = SchemaFile(user_code.resolve(schema))
     found = Findings(outputs)
     _lint(file, found)
-    sides = _read(Path(statistics))
+    sides = {name: Side(name, found) for name, found in statistics_folder.read(statistics).items()}
     for name, side in sides.items():
-        if name.startswith("Split-"):
+        if names.is_split(name):
             _split(config, side, file, found)
-    _drift(config, [side for name, side in sides.items() if name.startswith("Span-")], file, found)
-    if "Serving" in sides:
+    _drift(config, [side for name, side in sides.items() if names.is_span(name)], file, found)
+    if names.SERVING in sides:
         _serving(config, sides, file, found)
     decision = Decision.of(GATE, found.checks)
     pictures.write(outputs.pictures, draw(found.checks, found.moves))
@@ -73,25 +76,6 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     decision.write(outputs.decision)
     _stop_unless_open(decision, found)
     return decision
-
-
-def _read(folder: Path) -> dict[str, Side]:
-    """Read all statistics; spans come in the order of their numbers."""
-    sides = {}
-    for path in sorted(folder.glob(f"*/{STATISTICS}"), key=lambda path: (len(path.parent.name), path.parent.name)):
-        try:
-            sides[path.parent.name] = Side(
-                path.parent.name, statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
-            )
-        except DecodeError as error:
-            raise CorruptArtifact(
-                f"{path}: wanted statistics, got something else: {error}; run compute_statistics again"
-            ) from error
-    if not any(name.startswith("Split-") for name in sides):
-        raise CorruptArtifact(
-            f"{folder}: wanted statistics of at least one split, got none; run compute_statistics again"
-        )
-    return sides
 
 
 def _lint(file: SchemaFile, found: Findings) -> None:
@@ -134,7 +118,7 @@ def _split(config: Config, side: Side, file: SchemaFile, found: Findings) -> Non
         return  # TFDV finds nothing wrong with no data
     if config.label:
         found.data.append(_label(config.label, side))
-    _fits(side, "TRAINING", file, found)
+    _fits(side, TRAINING, file, found)
 
 
 def _fits(side: Side, environment: str, file: SchemaFile, found: Findings) -> None:
@@ -161,13 +145,10 @@ def _fits(side: Side, environment: str, file: SchemaFile, found: Findings) -> No
 
 def _label(label: str, side: Side) -> Check:
     """A split in which every row has the same label trains nothing and judges nothing."""
-    features = {
-        feature.name or ".".join(feature.path.step): feature for feature in side.statistics.datasets[0].features
-    }
-    feature = features.get(label)
+    feature = by_name(side.statistics).get(label)
     if feature is None:
         values = 0
-    elif feature.WhichOneof("stats") == "num_stats":
+    elif is_number(feature):
         values = 2 if feature.num_stats.min < feature.num_stats.max else 1
     else:
         values = int(feature.string_stats.unique)
@@ -206,12 +187,10 @@ def _drift(config: Config, spans: list[Side], file: SchemaFile, found: Findings)
 
 
 def _serving(config: Config, sides: dict[str, Side], file: SchemaFile, found: Findings) -> None:
-    serving = sides["Serving"]
-    _fits(serving, "SERVING", file, found)
-    if "Split-train" in sides:
-        checks, _ = compare(
-            Comparison("skew", sides["Split-train"], serving, config.on_skew), file, config.min_examples
-        )
+    serving = sides[names.SERVING]
+    _fits(serving, SERVING, file, found)
+    if _TRAINED_ON in sides:
+        checks, _ = compare(Comparison("skew", sides[_TRAINED_ON], serving, config.on_skew), file, config.min_examples)
         found.moves += checks
 
 

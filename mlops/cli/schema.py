@@ -11,7 +11,7 @@ import click
 from core.store import Store
 
 if TYPE_CHECKING:
-    from artifacts.spans.files import Window
+    from artifacts.spans.files import SpanWindow
     from components.ingest_examples.config import Config as IngestExamples
     from pipelines.config import UseCase
 
@@ -29,7 +29,7 @@ def show(usecase: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from artifacts.examples.manifest import read_schema
+    from artifacts.schema.schema_file import read_schema
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
@@ -81,7 +81,7 @@ def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None
         click.echo(f"Span {window.spans[-1]} fits {path} as it is.")
 
 
-def _diff(usecase: "UseCase", window: "Window", path: Path) -> str:
+def _diff(usecase: "UseCase", window: "SpanWindow", path: Path) -> str:
     """Describe one span as the pipeline would, without keeping anything, and compare with the curated schema."""
     os.environ.setdefault(
         "TF_CPP_MIN_LOG_LEVEL", "3"
@@ -89,11 +89,12 @@ def _diff(usecase: "UseCase", window: "Window", path: Path) -> str:
     warnings.simplefilter("ignore", FutureWarning)
     from google.protobuf import text_format
 
-    from artifacts.examples.manifest import read_schema
+    from artifacts.schema.schema_file import read_schema
+    from artifacts.statistics.names import FILE, of_span
     from components.compute_statistics.config import Config as StatisticsConfig
-    from components.compute_statistics.logic import FILE, compute
+    from components.compute_statistics.logic import compute
     from components.ingest_examples.config import Split
-    from components.ingest_examples.logic import Source, ingest
+    from components.ingest_examples.logic import PinnedSource, ingest
     from components.validate_data.proposal import propose
 
     curated = read_schema(path)
@@ -102,12 +103,12 @@ def _diff(usecase: "UseCase", window: "Window", path: Path) -> str:
         folder = Path(name)
         draft = folder / "draft.pbtxt"
         draft.write_text(text_format.MessageToString(_draft(curated, config, window)), encoding="utf-8")
-        ingest(config, Source(window.pattern, window.spans[-1], ""), str(draft), folder / "examples")
+        ingest(config, PinnedSource(window.pattern, window.spans[-1], ""), str(draft), folder / "examples")
         compute(StatisticsConfig(), folder / "examples", str(draft), folder / "statistics", folder / "pictures.html")
-        return propose(curated, folder / "statistics" / f"Span-{window.spans[-1]}" / FILE, path.name)
+        return propose(curated, folder / "statistics" / of_span(window.spans[-1]) / FILE, path.name)
 
 
-def _draft(curated: Any, config: "IngestExamples", window: "Window") -> Any:
+def _draft(curated: Any, config: "IngestExamples", window: "SpanWindow") -> Any:
     """Add to the curated schema the types that CSV columns it does not know seem to have."""
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -143,7 +144,7 @@ def _about(feature: Any, path: Path) -> dict[str, Any]:
 
 
 def _values(feature: Any, path: Path) -> str:
-    from artifacts.examples.manifest import read_schema
+    from artifacts.schema.schema_file import read_schema
 
     kind = feature.WhichOneof("domain_info")
     if kind in ("int_domain", "float_domain"):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from artifacts.examples.manifest import read_schema
+from artifacts.schema.schema_file import read_schema
 from mlops.cluster.reach import forwarded
 from mlops.cluster.site import NAMESPACE
 from mlops.worlds.kfp_connection import Connection

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts.examples.manifest import Manifest
+from artifacts.examples.manifest import ExamplesManifest
 from components.compute_statistics.config import Config
 from components.compute_statistics.logic import compute
 from components.ingest_examples.config import Config as IngestConfig
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from core import digest
 from core.errors import CorruptArtifact, EmptyDataset, SchemaError
 
@@ -48,7 +48,7 @@ def ingested(root: Path, *tables: pa.Table) -> Path:
     config = IngestConfig.model_validate({"format": "parquet", "window": len(tables) - 1})
     ingest(
         config,
-        Source(str(root / "span-{SPAN}" / "rows.parquet"), len(tables), ""),
+        PinnedSource(str(root / "span-{SPAN}" / "rows.parquet"), len(tables), ""),
         str(root / "schema.pbtxt"),
         root / "examples",
     )
@@ -98,7 +98,7 @@ def _assert_same(mine: Any, other: Any) -> None:
 
 
 def test_spans_and_splits_count_the_rows_of_the_manifest(tmp_path: Path) -> None:
-    manifest = Manifest.read(ingested(tmp_path, table(1), table(2), table(3)))
+    manifest = ExamplesManifest.read(ingested(tmp_path, table(1), table(2), table(3)))
     found = statistics(tmp_path)
     assert {name: found[f"Split-{name}"].num_examples for name in manifest.splits()} == {
         name: manifest.records(name) for name in manifest.splits()
@@ -137,7 +137,7 @@ def test_a_feature_whose_type_changes_inside_a_split_is_named(tmp_path: Path) ->
 
 def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> None:
     folder = ingested(tmp_path, table(1), table(2))
-    shard = folder / Manifest.read(folder).shards[0].name
+    shard = folder / ExamplesManifest.read(folder).shards[0].name
     shard.write_bytes(shard.read_bytes()[:-1])
     for engine in ("in_process", "beam"):
         with pytest.raises(CorruptArtifact, match=shard.name):

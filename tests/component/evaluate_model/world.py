@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from artifacts.examples.manifest import Manifest, Shard
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.tfrecord import FOOTER, HEADER, masked_crc
 from core import digest
 
@@ -81,7 +81,7 @@ def write_examples(folder: Path, train: Rows, judged: Rows, schema: str = SCHEMA
                 stream.write(header + FOOTER.pack(masked_crc(header)) + record + FOOTER.pack(masked_crc(record)))
         shards.append(Shard(name=name, split=split, span=1, records=len(records), sha256=digest.of_file(folder / name)))
     (folder / "schema.pbtxt").write_text(schema)
-    Manifest(
+    ExamplesManifest(
         source="test", data="sha256:0", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
     ).write(folder)
     return folder

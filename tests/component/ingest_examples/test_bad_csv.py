@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from artifacts.examples.manifest import MANIFEST, Manifest, record_batches
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import MANIFEST
 from components.ingest_examples.config import Config
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from core.errors import DataError, EmptyDataset, MlopsError
 
 SCHEMA = """
@@ -21,14 +23,14 @@ BAD_FROM = 62
 """The line after the header and the good rows."""
 
 
-def write(root: Path, content: bytes, schema: str = SCHEMA) -> tuple[Source, str]:
+def write(root: Path, content: bytes, schema: str = SCHEMA) -> tuple[PinnedSource, str]:
     (root / "span-1").mkdir(parents=True, exist_ok=True)
     (root / "span-1" / "rows.csv").write_bytes(content)
     (root / "schema.pbtxt").write_text(schema)
-    return Source(str(root / "span-{SPAN}" / "rows.csv"), 1, ""), str(root / "schema.pbtxt")
+    return PinnedSource(str(root / "span-{SPAN}" / "rows.csv"), 1, ""), str(root / "schema.pbtxt")
 
 
-def read(root: Path, content: bytes, schema: str = SCHEMA, **settings: object) -> Manifest:
+def read(root: Path, content: bytes, schema: str = SCHEMA, **settings: object) -> ExamplesManifest:
     config = Config.model_validate({"format": "csv", "window": 1, "split": {"by": "hash"}, **settings})
     source, reference = write(root, content, schema)
     return ingest(config, source, reference, root / "examples")

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from artifacts.examples.batches import record_batches
 from artifacts.examples.encoder import encode, varint
-from artifacts.examples.manifest import Manifest, record_batches
+from artifacts.examples.manifest import ExamplesManifest
 from artifacts.spans.files import latest_span, resolve, window_digest
 from components.ingest_examples import logic
 from components.ingest_examples.config import Config
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from core import objects
 from core.errors import CorruptArtifact, DataError, EmptyDataset, StoreError, UsageError
 
@@ -36,10 +37,10 @@ def spans(root: Path, *numbers: int) -> str:
     return str(root / "span-{SPAN}" / "rows.parquet")
 
 
-def run(root: Path, pattern: str, span: int, data: str = "", **settings: object) -> Manifest:
+def run(root: Path, pattern: str, span: int, data: str = "", **settings: object) -> ExamplesManifest:
     return ingest(
         Config.model_validate({"format": "parquet", **settings}),
-        Source(pattern, span, data),
+        PinnedSource(pattern, span, data),
         str(root / "schema.pbtxt"),
         root / "examples",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from artifacts.examples.manifest import Manifest, Shard
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from components.push_model.config import Config
 from components.push_model.logic import Candidate, Target, push
 from core import digest
@@ -38,7 +38,7 @@ def candidate(folder: Path, weights: str = "new") -> Candidate:
     examples = folder / "examples"
     examples.mkdir(parents=True)
     shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
-    Manifest(
+    ExamplesManifest(
         source="/d/{SPAN}",
         data="sha256:da7a",
         spans=(1, 2, 3),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from artifacts.examples.manifest import Manifest, Shard
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from components.train_model.config import Config, RunFn
 from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
@@ -42,7 +42,7 @@ def _examples(folder: Path) -> Path:
                 sha256=digest.of_file(target),
             )
         )
-    Manifest(
+    ExamplesManifest(
         source="tfx", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=tuple(shards)
     ).write(folder)
     return folder

@@ -13,7 +13,10 @@ import tensorflow_transform as tft
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from artifacts.examples.manifest import Manifest, read_schema, record_batches, shards
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.shards import shards
+from artifacts.schema.schema_file import read_schema
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from components.transform_features.materialized import FOLDER
@@ -149,7 +152,10 @@ def preprocessing_fn(inputs):
     output = tft.TFTransformOutput(str(tmp_path / "graph"))
     assert sorted(output.vocabulary_by_name("carrier")) == [b"A", b"B", b"C", b"D"]
     folder = tmp_path / "graph" / FOLDER
-    assert [(shard.split, shard.records) for shard in Manifest.read(folder).shards] == [("train", 600), ("eval", 100)]
+    assert [(shard.split, shard.records) for shard in ExamplesManifest.read(folder).shards] == [
+        ("train", 600),
+        ("eval", 100),
+    ]
     records = tf.data.TFRecordDataset([str(path) for path in shards(folder, "eval")], "GZIP").batch(100)
     parsed = tf.io.parse_example(next(iter(records)), output.transformed_feature_spec())
     np.testing.assert_array_equal(parsed["carrier"], _transformed(tmp_path / "graph", inputs, "eval")["carrier"])

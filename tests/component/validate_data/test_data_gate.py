@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts.examples.manifest import shards
+from artifacts.examples.shards import shards
 from artifacts.schema.schema_file import SchemaFile
 from components.compute_statistics.config import Config as StatisticsConfig
 from components.compute_statistics.logic import compute
 from components.ingest_examples.config import Config as IngestConfig
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from components.validate_data.config import Config
 from components.validate_data.logic import Outputs, validate
 from components.validate_data.proposal import propose
@@ -99,7 +99,7 @@ class Gate:
                 "split": {"by": "time" if len(self.spans) > 1 else "hash"},
             }
         )
-        source = Source(str(self.root / "span-{SPAN}" / "rows.parquet"), max(self.spans), "")
+        source = PinnedSource(str(self.root / "span-{SPAN}" / "rows.parquet"), max(self.spans), "")
         ingest(config, source, str(self.schema), self.root / "examples")
         compute(
             StatisticsConfig.model_validate(settings),

@@ -9,14 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts.examples import manifest as examples
-from artifacts.examples import tfrecord
-from artifacts.examples.manifest import Manifest, file_pattern, read_schema, record_batches, shards
+from artifacts.examples import batches, tfrecord
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.shards import file_pattern, shards
+from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import feature_types
 from artifacts.spans.files import SourceFile
 from artifacts.spans.tfrecord_rows import read_tfrecord
 from components.ingest_examples.config import Config
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from core.errors import CorruptArtifact, EmptyDataset, SchemaError
 
 SCHEMA = 'feature { name: "n" type: INT } feature { name: "x" type: FLOAT } feature { name: "s" type: BYTES }'
@@ -41,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     )
     ingest(
         config,
-        Source(str(tmp_path / "span-{SPAN}" / "*.parquet"), 1, ""),
+        PinnedSource(str(tmp_path / "span-{SPAN}" / "*.parquet"), 1, ""),
         str(tmp_path / "schema.pbtxt"),
         tmp_path / "examples",
     )
@@ -50,9 +52,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_columns_and_records_hold_the_same_values(folder: Path) -> None:
     schema = read_schema(folder.parent / "schema.pbtxt")
-    for shard in Manifest.read(folder).shards:
+    for shard in ExamplesManifest.read(folder).shards:
         for kinds in (None, schema):
-            decoded = pa.Table.from_batches(list(examples._decoded(folder / shard.name, kinds, 100)))
+            decoded = pa.Table.from_batches(list(batches._decoded(folder / shard.name, kinds, 100)))
             read = pa.Table.from_batches(list(record_batches(folder, shard.split, kinds, 100)))
             read.validate(full=True)
             assert read.equals(decoded.select(read.column_names))
@@ -65,7 +67,7 @@ def test_batches_have_at_most_the_size_asked_for(folder: Path) -> None:
 
 def test_a_shard_that_is_cut_anywhere_is_corrupt(folder: Path) -> None:
     """At a record's boundary, inside a header, inside a body, without gzip's trailer, or at nothing: none reads as fewer rows."""
-    shard = next(shard for shard in Manifest.read(folder).shards if shard.split == "train")
+    shard = next(shard for shard in ExamplesManifest.read(folder).shards if shard.split == "train")
     path = folder / shard.name
     whole = path.read_bytes()
     plain = gzip.decompress(whole)
@@ -83,7 +85,7 @@ def test_a_shard_that_is_cut_anywhere_is_corrupt(folder: Path) -> None:
 
 
 def test_one_flipped_bit_in_records_or_columns_is_found(folder: Path) -> None:
-    shard = Manifest.read(folder).of_split("eval")[0]
+    shard = ExamplesManifest.read(folder).of_split("eval")[0]
     assert shard.columns is not None
     for name in (shard.name, shard.columns.name):
         path = folder / name
@@ -104,7 +106,7 @@ def test_a_folder_without_a_manifest_is_unfinished(folder: Path) -> None:
 def test_a_manifest_that_is_none_is_named(folder: Path, content: str) -> None:
     (folder / "manifest.json").write_text(content)
     with pytest.raises(CorruptArtifact, match=r"manifest\.json"):
-        Manifest.read(folder)
+        ExamplesManifest.read(folder)
 
 
 def test_a_split_that_does_not_exist_names_those_that_do(folder: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_tfrecord_source_is_read_gzipped_or_not(folder: Path, tmp_path: Path) 
     shard = shards(folder, "train")[0]
     plain = tmp_path / "rows.tfrecord"
     plain.write_bytes(gzip.decompress(shard.read_bytes()))
-    records = Manifest.read(folder).records("train")
+    records = ExamplesManifest.read(folder).records("train")
     assert read_source(shard, tmp_path / "schema.pbtxt") == read_source(plain, tmp_path / "schema.pbtxt") == records
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import localrun
-from artifacts.examples.manifest import Manifest, Shard
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from core import objects
 from core.backends.registry import open_registry
 from core.decision import Check, Decision, Verdict
@@ -43,7 +43,7 @@ class Runs:
         examples = folder / "examples"
         examples.mkdir()
         shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
-        Manifest(
+        ExamplesManifest(
             source="/d/{SPAN}",
             data="sha256:da7a",
             spans=(2, 3),

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts.examples.manifest import read_schema
+from artifacts.schema.schema_file import read_schema
 from components.ingest_examples.config import Config
-from components.ingest_examples.logic import Source, ingest
+from components.ingest_examples.logic import PinnedSource, ingest
 from usecases.flight_delay.data import PATTERN, SPANS, write_spans
 
 USECASE = Path(__file__).resolve().parents[3] / "usecases" / "flight_delay"
@@ -69,6 +69,9 @@ def test_the_sample_is_read_as_csv(tmp_path: Path) -> None:
     (tmp_path / "sample-1.csv").write_bytes((USECASE / "sample.csv").read_bytes())
     config = Config.model_validate({"format": "csv", "window": 1, "split": {"by": "hash"}})
     manifest = ingest(
-        config, Source(str(tmp_path / "sample-{SPAN}.csv"), 1, ""), str(USECASE / "schema.pbtxt"), tmp_path / "examples"
+        config,
+        PinnedSource(str(tmp_path / "sample-{SPAN}.csv"), 1, ""),
+        str(USECASE / "schema.pbtxt"),
+        tmp_path / "examples",
     )
     assert sum(shard.records for shard in manifest.shards) == 300

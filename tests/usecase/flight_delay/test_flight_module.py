@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pytest
 import tensorflow_transform as tft
 
-from artifacts.examples.manifest import read_schema
+from artifacts.schema.schema_file import read_schema
 from components.train_model.rows import Recipe
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform

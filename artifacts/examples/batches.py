@@ -1,0 +1,68 @@
+"""Examples as Arrow record batches, from a shard's columns where it has them, else decoded from its records."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.examples import columns, tfrecord
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.shards import verified, verified_columns
+from core.errors import CorruptArtifact, SchemaError
+
+
+def record_batches(
+    folder: Path | str,
+    split: str,
+    schema: schema_pb2.Schema | None,
+    batch_size: int = 8192,
+    span: int | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the examples of a split as Arrow record batches of at most `batch_size` rows, every feature a list.
+
+    With a schema, the batches have its features alone, in its order and types; without one, those that the records have.
+    Columns are read where the shard has them, else its records are decoded; the values are the same.
+    Raises CorruptArtifact for files that are not what was written, SchemaError for a feature of another type.
+    """
+    folder = Path(folder)
+    for shard in ExamplesManifest.read(folder).of_split(split, span):
+        path = verified(folder, shard)
+        if shard.columns is None:
+            batches = _decoded(path, schema, batch_size)
+        else:
+            batches = columns.read(
+                verified_columns(folder, shard.columns), None if schema is None else _arrow_types(schema), batch_size
+            )
+        seen = 0
+        for batch in batches:
+            seen += batch.num_rows
+            yield batch
+        if seen != shard.records:
+            raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {seen}; run ingest_examples again")
+
+
+def _decoder(schema: schema_pb2.Schema | None) -> Any:
+    from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder  # noqa: PLC0415
+
+    return ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+
+
+def _arrow_types(schema: schema_pb2.Schema) -> dict[str, pa.DataType]:
+    """Arrow types of a schema's features, in its order."""
+    return {field.name: field.type for field in _decoder(schema).ArrowSchema()}
+
+
+def _decoded(path: Path, schema: schema_pb2.Schema | None, batch_size: int) -> Iterator[pa.RecordBatch]:
+    decoder = _decoder(schema)
+    records = tfrecord.read_trusted(tfrecord.inflate(path))
+    while block := list(islice(records, batch_size)):
+        try:
+            yield decoder.DecodeBatch(block)
+        except (RuntimeError, ValueError) as error:
+            raise SchemaError(
+                f"{path}: wanted features of the schema's types, got {error}; correct the source, or the type in the schema"
+            ) from error

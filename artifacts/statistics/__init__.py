@@ -1,0 +1,1 @@
+"""Statistics of examples, as TensorFlow Data Validation computes them: one file per split, span or serving data."""

@@ -1,0 +1,35 @@
+"""The names that statistics have: what is described, and the file that says it."""
+
+from artifacts.examples.names import split_folder, split_of
+
+FILE = "FeatureStats.pb"
+"""As TFX names it."""
+SERVING = "Serving"
+"""The folder of what the server was sent."""
+
+_SPAN_PREFIX = "Span-"
+
+
+def of_split(split: str) -> str:
+    """Name of the folder that describes a split."""
+    return split_folder(split)
+
+
+def of_span(span: int) -> str:
+    """Name of the folder that describes a span over all its splits."""
+    return f"{_SPAN_PREFIX}{span}"
+
+
+def is_split(name: str) -> bool:
+    """Tell whether a folder of this name describes a split."""
+    return split_of(name) is not None
+
+
+def is_span(name: str) -> bool:
+    """Tell whether a folder of this name describes a span."""
+    return name.startswith(_SPAN_PREFIX)
+
+
+def title(name: str) -> str:
+    """What a person calls the data that a folder describes, such as `train` for `Split-train`."""
+    return split_of(name) or name
