@@ -1,13 +1,13 @@
 """Runs any compiled Kubeflow Pipelines v2 pipeline on this machine, fast, cached and resumable."""
 
-from localrun.environment import Environment
+from localrun.environments.environment import Environment
 from localrun.errors import LocalrunError, UnsupportedPipeline
-from localrun.hosts import Hosts
-from localrun.load import load
-from localrun.options import Options
+from localrun.execution.options import Options
+from localrun.execution.runner import resume, run, runs, show
+from localrun.hosts.hosts import Hosts
 from localrun.records import Artifact, Run, RunSummary, State, TaskRun, Values
-from localrun.runner import resume, run, runs, show
-from localrun.spec import Pipeline
+from localrun.spec.load import load
+from localrun.spec.pipeline import Pipeline
 
 __all__ = [
     "Artifact",

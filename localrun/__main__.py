@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 
 from localrun.clean_command import clean_up
-from localrun.codec import Codec
-from localrun.environment import Environment, image_name
+from localrun.display.progress import shown
+from localrun.environments.environment import Environment, image_name
 from localrun.errors import InvalidPipeline, LocalrunError, ParameterError, UnsupportedPipeline, nearest
-from localrun.load import load
-from localrun.options import Options
-from localrun.parameters import from_text
-from localrun.progress import shown
+from localrun.execution.options import Options
+from localrun.execution.runner import resume, run
 from localrun.records import Run, State
-from localrun.runner import resume, run
-from localrun.spec import Pipeline
+from localrun.spec.load import load
+from localrun.spec.parameters import from_text
+from localrun.spec.pipeline import Pipeline
+from localrun.store.codec import Codec
 
 _ABOUT = "Run a compiled Kubeflow Pipelines v2 pipeline on this machine. `python -m localrun clean --help` says how to remove old runs."
 _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}

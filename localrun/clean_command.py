@@ -6,11 +6,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localrun.clean import Plan, age, clean, plan
+from localrun.display.progress import memory
 from localrun.errors import LocalrunError, ParameterError, StoreError
-from localrun.journal import Journal
-from localrun.layout import Layout, alone
-from localrun.progress import memory
+from localrun.store.clean import Plan, age, clean, plan
+from localrun.store.journal import Journal
+from localrun.store.layout import Layout, alone
 
 
 def clean_up(words: list[str]) -> int:

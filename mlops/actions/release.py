@@ -10,7 +10,7 @@ from core.backends.registry import ModelVersion, open_registry
 from core.decision import Decision
 from core.errors import CorruptArtifact, GateClosed, MlopsError
 from core.store import Store
-from localrun.digests import Digests
+from localrun.store.digests import Digests
 from mlops.worlds.lineage import facts_of
 from mlops.worlds.record import Submission
 

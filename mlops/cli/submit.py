@@ -86,7 +86,7 @@ def submit(
 
 def follow_to_end(kubeflow: "Kubeflow", run_id: str, deadline: float, *, as_json: bool) -> None:
     """Show a run's states until it ends, say how it ended, and leave with its exit code; the deadline is in minutes."""
-    from localrun.progress import shown
+    from localrun.display.progress import shown
     from mlops.cli.run import tell
 
     with shown(quiet=as_json) as show:

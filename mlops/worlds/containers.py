@@ -7,7 +7,7 @@ from core.errors import MlopsError
 from core.images import local_references
 from core.store import Store
 from core.user_code import ROOT
-from localrun.docker import DockerEnvironment, has_engine, image_id
+from localrun.environments.docker import DockerEnvironment, has_engine, image_id
 from pipelines.config import UseCase
 
 HARDENED = (

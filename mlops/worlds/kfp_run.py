@@ -9,9 +9,9 @@ from core import objects
 from core.backends import durable
 from core.decision import Decision
 from core.digest import of_bytes
-from localrun.attempt import function_name
 from localrun.records import Artifact, State, TaskRun, Values
-from localrun.spec import Container, Dag, Pipeline
+from localrun.spec.commands import function_name
+from localrun.spec.pipeline import Container, Dag, Pipeline
 from mlops.worlds.kfp_metadata import Execution
 
 KEPT = ("decision", "pictures", "pushed")

@@ -11,8 +11,8 @@ from core.errors import MlopsError
 from core.images import image
 from core.store import Store
 from core.user_code import ROOT
+from localrun.display.progress import shown
 from localrun.events import Event, RunStarted
-from localrun.progress import shown
 from mlops.report.outcome import Outcome
 from mlops.worlds.containers import containers
 from mlops.worlds.pinned import compiled_file, pin

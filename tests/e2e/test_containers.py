@@ -27,7 +27,7 @@ from core.build_context import CERTIFICATES, content_digest, files
 from core.images import GROUPS, local_references, reference
 from core.store import Store
 from core.user_code import ROOT
-from localrun.docker import has_engine, image_id
+from localrun.environments.docker import has_engine, image_id
 from mlops.report.outcome import Outcome
 from mlops.worlds import containers
 from mlops.worlds.laptop import Laptop

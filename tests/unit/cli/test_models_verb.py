@@ -13,7 +13,7 @@ from core import objects
 from core.backends.registry import open_registry
 from core.decision import Check, Decision, Verdict
 from core.store import Store
-from localrun.digests import Digests
+from localrun.store.digests import Digests
 from mlops.cli import main as roof
 from mlops.worlds.record import Submission
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import localrun
 from localrun import Environment, Options
-from localrun.journal import Journal
+from localrun.store.journal import Journal
 
 MOMENTS = itertools.count(1)
 

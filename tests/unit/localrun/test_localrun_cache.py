@@ -17,9 +17,9 @@ from kfp import dsl
 from localrun_project import make_project
 
 from localrun import Artifact, Environment, Options, Run, State, Values
-from localrun.cachekey import cache_key
-from localrun.digests import Digests
-from localrun.spec import ArtifactDef, Component, Container, ParameterDef, ParameterType
+from localrun.cache.key import cache_key
+from localrun.spec.pipeline import ArtifactDef, Component, Container, ParameterDef, ParameterType
+from localrun.store.digests import Digests
 
 Go = Callable[..., Run]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from localrun.cel import parse
 from localrun.errors import ConditionError
+from localrun.spec.cel import parse
 
 P = "inputs.parameter_values['pipelinechannel--x']"
 

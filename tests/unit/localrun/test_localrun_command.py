@@ -15,7 +15,7 @@ from kfp import dsl
 
 from localrun import State, TaskRun, events
 from localrun.__main__ import main
-from localrun.progress import describe, memory, shown
+from localrun.display.progress import describe, memory, shown
 from localrun.records import Run
 
 

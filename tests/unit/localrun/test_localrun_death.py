@@ -18,7 +18,7 @@ from localrun_project import appears, gone
 
 import localrun
 from localrun import Environment, Hosts, Options, Run, State
-from localrun.layout import Layout, locked
+from localrun.store.layout import Layout, locked
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

@@ -9,8 +9,9 @@ import pytest
 from kfp import dsl, kubernetes
 from localrun_project import appears, gone
 
-from localrun import Hosts, Run, State, hosts
-from localrun.outcome import _how_it_ended
+from localrun import Hosts, Run, State
+from localrun.execution.outcome import _how_it_ended
+from localrun.hosts import hosts
 
 Go = Callable[..., Run]
 

@@ -14,19 +14,19 @@ from kfp import dsl
 from localrun_project import appears
 
 from localrun import Run, State
-from localrun.admission import Admission
-from localrun.flight import Flights
-from localrun.layout import Layout
-from localrun.loop import Loop
-from localrun.memory import available
+from localrun.cache.flight import Flights
+from localrun.execution.admission import Admission
+from localrun.execution.loop import Loop
+from localrun.hosts.memory import available
+from localrun.store.layout import Layout
 
 Go = Callable[..., Run]
 ROOT = Path(__file__).parents[3]
 KEY = f"sha256:{'ab' * 32}"
 HOLD = """
 import sys, time; from pathlib import Path
-from localrun.flight import Flights; from localrun.layout import Layout; from localrun.loop import Loop
-assert Flights(Layout(Path(sys.argv[1])), Loop()).enter(sys.argv[2], print)
+from localrun.cache.flight import Flights; from localrun.store.layout import Layout; from localrun.execution.loop import Loop
+assert Flights(Layout(Path(sys.argv[1])), Loop().post).enter(sys.argv[2], print)
 Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
 """
 
@@ -37,7 +37,7 @@ def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> No
     )
     appears(tmp_path / "held")
     loop, landed = Loop(), threading.Event()
-    flights = Flights(Layout(tmp_path), loop)
+    flights = Flights(Layout(tmp_path), loop.post)
     assert not flights.enter(KEY, landed.set)
     assert flights.enter(f"sha256:{'cd' * 32}", landed.set)
     holder.kill()
@@ -45,7 +45,7 @@ def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> No
     loop.receive()
     assert landed.is_set()
     flights.close()
-    again = Flights(Layout(tmp_path), loop)
+    again = Flights(Layout(tmp_path), loop.post)
     assert again.enter(KEY, landed.set)
     again.close()
     loop.close()
@@ -53,7 +53,7 @@ def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> No
 
 def test_a_run_that_ends_while_it_waits_gives_the_key_back(tmp_path: Path) -> None:
     loop = Loop()
-    first, second, third = (Flights(Layout(tmp_path), loop) for _ in range(3))
+    first, second, third = (Flights(Layout(tmp_path), loop.post) for _ in range(3))
     assert first.enter(KEY, list)
     assert not second.enter(KEY, list)
     second.close()

@@ -11,9 +11,11 @@ from kfp import dsl
 from localrun_project import appears
 
 import localrun
-from localrun import Environment, Hosts, Options, Run, State, UnsupportedPipeline, docker, scheduler
-from localrun.docker import DockerEnvironment
+from localrun import Environment, Hosts, Options, Run, State, UnsupportedPipeline
+from localrun.environments import docker
+from localrun.environments.docker import DockerEnvironment
 from localrun.events import TaskChanged
+from localrun.execution import scheduler
 
 Go = Callable[..., Run]
 StopAt = Callable[..., Callable[[Any], None]]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import localrun
 from localrun import LocalrunError, UnsupportedPipeline
 from localrun.errors import InvalidPipeline
-from localrun.spec import Container
+from localrun.spec.pipeline import Container
 
 SMALL: dict[str, Any] = {
     "components": {

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from localrun import Artifact, Environment, Values
-from localrun.cachekey import cache_key
-from localrun.digests import Digests
-from localrun.spec import ArtifactDef, Component, Container, ParameterDef, ParameterType
+from localrun.cache.key import cache_key
+from localrun.spec.pipeline import ArtifactDef, Component, Container, ParameterDef, ParameterType
+from localrun.store.digests import Digests
 
 EXAMPLES = int(os.environ.get("LOCALRUN_EXAMPLES", "200"))
 """2500 makes it more than 5,000 mutations and 1,000 neutral changes."""

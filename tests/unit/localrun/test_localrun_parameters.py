@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import localrun
-from localrun import Environment, UnsupportedPipeline, docker
-from localrun.environment import image_name, in_any_registry
+from localrun import Environment, UnsupportedPipeline
+from localrun.environments import docker
+from localrun.environments.environment import image_name, in_any_registry
 from localrun.errors import ParameterError
 
 

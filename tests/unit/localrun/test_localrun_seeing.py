@@ -16,7 +16,7 @@ from kfp import dsl
 import localrun
 from localrun import Run, State
 from localrun.__main__ import main
-from localrun.layout import Layout, locked
+from localrun.store.layout import Layout, locked
 
 Go = Callable[..., Run]
 

@@ -15,8 +15,9 @@ import pytest
 from kfp import dsl
 
 import localrun
-from localrun import Environment, Hosts, LocalrunError, Options, Run, State, layout
-from localrun.digests import Digests
+from localrun import Environment, Hosts, LocalrunError, Options, Run, State
+from localrun.store import layout
+from localrun.store.digests import Digests
 
 Go = Callable[..., Run]
 

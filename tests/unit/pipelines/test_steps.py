@@ -8,7 +8,7 @@ import yaml
 
 import localrun
 from core.errors import ConfigError
-from localrun.spec import Container, Dag
+from localrun.spec.pipeline import Container, Dag
 from pipelines.compiled import PIPELINES, compile_pipeline
 from pipelines.config import USECASES, UseCase, find, load
 from pipelines.steps import Steps

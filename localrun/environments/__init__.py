@@ -1,0 +1,1 @@
+"""What stands for an image on this machine: a folder and an interpreter, or a container."""

@@ -1,0 +1,122 @@
+"""Runs the command of an image that no local environment stands for in a container, where there is an engine.
+
+The command line is built here and started like that of any other program.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localrun.environments.environment import Environment, image_name
+from localrun.errors import UnsupportedPipeline
+from localrun.spec.pipeline import Pipeline
+from localrun.store.digests import Digests
+
+_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class DockerEnvironment(Environment):
+    """An image itself instead of its local counterpart; a task sees its own inputs and outputs at the same paths, and nothing else."""
+
+    image: str = ""
+    writable: tuple[Path, ...] = ()
+    """What every task may write to beside its outputs."""
+    readable: tuple[Path, ...] = ()
+    """What every task may read beside its inputs."""
+    options: tuple[str, ...] = ()
+    """Further words of `docker run`."""
+
+    def command(
+        self,
+        name: str,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        readable: Sequence[Path],
+        writable: Sequence[Path],
+    ) -> list[str]:
+        """Return the command line that runs `argv` in a new container `name`, which is removed when it ends."""
+        mounts = [_mount(path, "readonly") for path in (*self.readable, *readable)] + [
+            _mount(path) for path in (*self.writable, *writable)
+        ]
+        settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **variables}.items()]  # noqa: S108 - the container's own
+        words = [
+            "docker",
+            "run",
+            "--rm",
+            "--init",
+            "--name",
+            name,
+            "--user",
+            f"{os.getuid()}:{os.getgid()}",
+            *self.options,
+        ]
+        words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
+        words += [word for setting in settings for word in ("--env", setting)]
+        return [*words, "--entrypoint", argv[0], self.image, *argv[1:]]
+
+    def fingerprint(self, digests: Digests) -> dict[str, object]:
+        """Describe the image by the digest of its content: a tag can move."""
+        return {"docker": digests.once(f"image {self.image}", lambda: image_id(self.image)), "reference": self.image}
+
+    def source_fingerprint(self, function: str, digests: Digests) -> str | None:
+        """All code stands in the image; one that is not here yet cannot be told in advance."""
+        known = digests.once(f"image {self.image}", lambda: image_id(self.image))
+        return hashlib.sha256(f"{known} {function}".encode()).hexdigest() if known else None
+
+
+def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
+    """Return the environments with the image itself for every image that has none, if there is an engine to run it.
+
+    Raises UnsupportedPipeline for two versions of one image.
+    """
+    found = dict(environments)
+    missing = {image for image in pipeline.images.values() if image_name(image) not in environments}
+    if not missing or not has_engine():
+        return found
+    for image in sorted(missing):
+        if image_name(image) in found:
+            raise UnsupportedPipeline(
+                f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; map the image to an environment"
+            )
+        found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image)
+    return found
+
+
+def has_engine() -> bool:
+    """Whether a container could be started."""
+    return bool(_ask("version", "--format", "{{.Server.Version}}"))
+
+
+def image_id(image: str) -> str:
+    """Return the digest of an image's content, or nothing where the image is not on this machine."""
+    return _ask("image", "inspect", "--format", "{{.Id}}", image)
+
+
+def removal(name: str) -> list[str]:
+    """Return the command line that ends a container: one that is asked to end in vain outlives the command that started it."""
+    return ["docker", "rm", "--force", name]
+
+
+def _mount(path: Path, *settings: str) -> str:
+    """Write a bind mount as docker reads it; unlike `--volume` it makes no folder where there is none."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(["type=bind", f"source={path}", f"target={path}", *settings])
+    return line.getvalue()
+
+
+def _ask(*words: str) -> str:
+    program = shutil.which("docker")
+    if program is None:
+        return ""
+    try:
+        answer = subprocess.run([program, *words], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603 - no word comes from outside but an image's name
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

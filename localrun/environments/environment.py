@@ -1,0 +1,122 @@
+"""What an image is on this machine, and what is fingerprinted of it."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localrun.errors import LocalrunError, UnsupportedPipeline, nearest
+from localrun.spec.pipeline import Pipeline
+from localrun.store.digests import Digests
+
+# Passed on to tasks because programs do not work without them; none of them is meant to change a result.
+_PASSED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|([a-z]+|[A-Z]+)_(proxy|PROXY)|COVERAGE_PROCESS_START"
+)
+# What a container has, too: a task's result must not depend on where the runner stands.
+_FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
+_REGISTRY = re.compile(r"([^/]*[.:][^/]*|localhost)/")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The local counterpart of an image: a Python, a working directory, and the code that a task runs."""
+
+    cwd: Path
+    """Working directory of every task; `kfp_config.ini` lies here."""
+    python: Path = Path(sys.executable)
+    """Interpreter that has what the image has."""
+    preload: tuple[str, ...] = ()
+    """Modules that the warm process imports once, before it forks a process per task; importing must start no threads that matter."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of every task; part of the cache key."""
+    sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Function name -> files and folders that hold its code, `*` for all functions; a function without any is never cached."""
+    lock: Path | None = None
+    """File that pins what is installed, such as `uv.lock`; part of the cache key."""
+
+    def process_variables(self) -> dict[str, str]:
+        """Return the environment variables of this environment's processes."""
+        passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
+        path = f"{Path(self.python).absolute().parent}{os.pathsep}{passed.get('PATH', os.defpath)}"
+        return {**passed, **_FIXED, "PATH": path, **self.variables}
+
+    def key(self) -> str:
+        """Name the warm process that serves this environment: equal keys can share one."""
+        return json.dumps(
+            [str(self.python), str(Path(self.cwd).absolute()), self.preload, sorted(self.variables.items())]
+        )
+
+    def fingerprint(self, digests: Digests) -> dict[str, object]:
+        """Describe interpreter, installed distributions, lock file and variables for a cache key."""
+        return {
+            "python": digests.once(f"interpreter {self.python}", lambda: _interpreter(str(self.python))),
+            "installed": digests.once(f"installed {self.python}", lambda: _installed(str(self.python))),
+            "lock": digests.of(Path(self.lock)) if self.lock else "",
+            "variables": dict(sorted(self.variables.items())),
+        }
+
+    def source_fingerprint(self, function: str, digests: Digests) -> str | None:
+        """Digest of the code behind a function; None where nothing says what its code is."""
+        named = self.sources.get(function)
+        everywhere = self.sources.get("*")
+        if named is None and everywhere is None:
+            return None
+        total = hashlib.sha256()
+        for path in sorted({Path(p).absolute() for p in (*(named or ()), *(everywhere or ()))}):
+            if not path.exists():
+                raise LocalrunError(f"{path}: named as source of {function}, but it is not there")
+            total.update(f"{os.path.relpath(path, Path(self.cwd).absolute())}\0{digests.of_sources(path)}\n".encode())
+        return total.hexdigest()
+
+
+def image_name(reference: str) -> str:
+    """Strip tag and digest from an image reference."""
+    name = reference.partition("@")[0]
+    head, slash, tail = name.rpartition("/")
+    return f"{head}{slash}{tail.partition(':')[0]}"
+
+
+def in_any_registry(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
+    """Return the environments under the names that the pipeline gives them, too: `a/b` stands for `registry.example/x/a/b` where nothing else does."""
+    found = dict(environments)
+    for name in {image_name(image) for image in pipeline.images.values()} - set(found):
+        ends = [known for known in environments if _REGISTRY.match(name) and name.endswith(f"/{known}")]
+        if ends:
+            found[name] = environments[max(ends, key=len)]
+    return found
+
+
+def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) -> None:
+    """Raise UnsupportedPipeline for the first image that no environment stands for."""
+    for component, image in pipeline.images.items():
+        if image_name(image) not in environments:
+            raise UnsupportedPipeline(
+                f"component {component}: no environment for the image {image!r}{nearest(image_name(image), environments)}"
+            )
+    for name, environment in environments.items():
+        if not Path(environment.cwd).is_dir():
+            raise LocalrunError(f"environment {name!r}: its working directory {environment.cwd} is not there")
+        if not os.access(environment.python, os.X_OK):
+            raise LocalrunError(f"environment {name!r}: {environment.python} is no program")
+
+
+def _interpreter(python: str) -> str:
+    """Say which interpreter it is without starting it: a cached rerun must not pay for that."""
+    if python == sys.executable:
+        return sys.version
+    real = Path(python).resolve()
+    about = real.stat()
+    config = Path(python).absolute().parent.parent / "pyvenv.cfg"
+    return f"{real} {about.st_size} {about.st_mtime_ns} {config.read_text() if config.is_file() else ''}"
+
+
+def _installed(python: str) -> str:
+    """Digest of the names and versions of the installed distributions, from the names of their folders alone."""
+    prefix = Path(python).absolute().parent.parent
+    names = sorted(path.name for path in prefix.glob("lib/python3*/site-packages/*-info"))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""One run's view of the warm processes: which one serves which image, and when they are started."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from localrun.environments.environment import Environment, image_name
+from localrun.errors import LocalrunError
+from localrun.events import HostReady, HostStarting
+from localrun.execution.attempt import is_warm
+from localrun.execution.context import Context, Job
+from localrun.execution.loop import Loop
+from localrun.hosts.hosts import Deliver, Host, Message
+from localrun.spec.pipeline import Container
+
+
+class Fleet:
+    """Starts hosts when they are first needed and tells the loop when they are ready."""
+
+    def __init__(self, context: Context, loop: Loop) -> None:
+        self.context = context
+        self.loop = loop
+        self._hosts: dict[tuple[str, bool], Host] = {}
+        self._watching: list[tuple[Host, Deliver]] = []
+
+    def environment(self, container: Container) -> Environment:
+        """The environment that stands for a container's image."""
+        return self.context.environments[image_name(container.image)]
+
+    def host(self, container: Container) -> Host:
+        """The warm process for a container, started when it is first asked for, and again when it died at work."""
+        environment = self.environment(container)
+        key = (image_name(container.image), is_warm(container, environment))
+        host = self._hosts.get(key)
+        if host is None or (host.error and host.seconds is not None):
+            assert self.context.hosts is not None
+            host = self._hosts[key] = self.context.hosts.get(environment, executes=key[1])
+            if all(host is not known for known, _ in self._watching):
+                self._watch(host, key[0])
+        return host
+
+    def warm(self, containers: list[Container]) -> None:
+        """Start every host that these containers will need, so that imports run beside the first tasks."""
+        for container in containers:
+            self.host(container)
+
+    def submit(self, container: Container, execution: str, launch: Path, deliver: Callable[[Message], None]) -> None:
+        """Have a task started; the message of its end arrives in the loop."""
+
+        def arrived(message: Message) -> None:
+            self.loop.post(partial(deliver, message))
+
+        try:
+            self.host(container).submit(execution, launch, arrived)
+        except LocalrunError as error:
+            arrived({"event": "ended", "error": str(error), "begun": False})
+
+    def used(self, running: Mapping[str, Job]) -> Iterator[tuple[Job, int]]:
+        """Yield running jobs with the bytes that they use."""
+        for execution, job in running.items():
+            yield job, self.memory(job.container, execution)
+
+    def memory(self, container: Container, execution: str) -> int:
+        """Bytes that a task uses now."""
+        return self.host(container).memory(execution)
+
+    def close(self) -> None:
+        """Stop listening; whoever owns the hosts ends them."""
+        for host, deliver in self._watching:
+            host.unwatch(deliver)
+
+    def _watch(self, host: Host, image: str) -> None:
+        def changed(message: Message) -> None:
+            self.loop.post(partial(self._changed, image, message))
+
+        if not host.is_ready:
+            self.context.options.on_event(HostStarting(image))
+        self._watching.append((host, changed))
+        host.watch(changed)
+
+    def _changed(self, image: str, message: Message) -> None:
+        if message["event"] == "ready":
+            self.context.options.on_event(HostReady(image, message["seconds"]))

@@ -1,0 +1,57 @@
+"""How a run is executed; nothing here changes what it computes."""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from localrun.events import Event
+from localrun.hosts.hosts import Hosts
+from localrun.hosts.memory import available
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)
+
+
+def _nothing(_: Event) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of one run; time and ids are given from outside where a test wants to own them."""
+
+    cache: bool = True
+    """Whether results of earlier runs are used; results are recorded either way."""
+    max_workers: int = 0
+    """Tasks that run at the same time; 0 is one per processor that this process may use."""
+    on_event: Callable[[Event], None] = _nothing
+    """Called in the run's own thread with everything that happens; must return quickly."""
+    hosts: Hosts | None = None
+    """Warm processes to share with other runs; without it the run starts and ends its own."""
+    attempt_timeout: float | None = None
+    """Seconds that one attempt of a task may take, unless the pipeline sets a shorter limit for it; None is for ever."""
+    run_timeout: float | None = None
+    """Seconds that the run may take before it is cancelled; None is for ever."""
+    grace: float = 5.0
+    """Seconds between asking a task to end and killing it."""
+    available_memory: Callable[[], int] = available
+    """Bytes that tasks may still use; asked before a task is started beside others."""
+    clock: Callable[[], datetime] = _now
+    new_id: Callable[[], str] = _new_id
+
+    def limit(self, of_task: float) -> float | None:
+        """Seconds that an attempt may take: the shorter of the pipeline's own limit for the task (0 is none) and this run's."""
+        limits = [seconds for seconds in (of_task or None, self.attempt_timeout) if seconds is not None]
+        return min(limits, default=None)
+
+    @property
+    def workers(self) -> int:
+        """Number of tasks that may run at the same time."""
+        return self.max_workers if self.max_workers > 0 else len(os.sched_getaffinity(0))

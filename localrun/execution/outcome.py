@@ -1,0 +1,143 @@
+"""Judges how an attempt ended, and publishes or sets aside what it made."""
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from localrun.display.progress import memory
+from localrun.environments.docker import DockerEnvironment
+from localrun.environments.environment import image_name
+from localrun.errors import LocalrunError, OutputError
+from localrun.execution.context import Context, Job
+from localrun.graph.nodes import task_runtime
+from localrun.hosts.hosts import Message, signal_name
+from localrun.records import Artifact, State, TaskRun, Values
+from localrun.spec.parameters import plain
+from localrun.spec.pipeline import Importer
+from localrun.spec.placeholders import fill_data
+from localrun.store.digests import ABSENT
+from localrun.store.layout import set_aside, tail
+
+_NO_MEMORY = re.compile(
+    r"^MemoryError\b|\bstd::bad_alloc\b|Cannot allocate memory|OOM when allocating|ArrayMemoryError", re.MULTILINE
+)
+"""What programs say last when they are refused more memory."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt came to; `kept` is where a failed one's outputs lie."""
+
+    state: State
+    outputs: Values = field(default_factory=Values)
+    error: str = ""
+    seconds: float = 0.0
+    max_rss_bytes: int = 0
+    kept: Path | None = None
+    key: str = ""
+    out_of_memory: bool = False
+    is_final: bool = False
+    """Whether another attempt would come to the same end."""
+
+    def judge(self, task: TaskRun, finished: datetime) -> TaskRun:
+        """Return a task's record with how its last attempt went."""
+        return replace(
+            task,
+            state=self.state,
+            outputs=self.outputs,
+            error=self.error,
+            seconds=self.seconds,
+            max_rss_bytes=self.max_rss_bytes,
+            failed_outputs=self.kept,
+            finished=finished,
+        )
+
+
+def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Outcome:
+    """Publish the outputs of an attempt that ended well; keep those of any other for a person to look at."""
+    attempt = job.attempt
+    assert attempt is not None
+    is_contained = isinstance(context.environments[image_name(job.container.image)], DockerEnvironment)
+    # What was measured of a container is the memory of docker's own command.
+    seconds, peak = float(message.get("seconds", 0.0)), 0 if is_contained else int(message.get("max_rss", 0))
+    reason = _how_it_ended(message)
+    if job.timed_out:
+        reason = f"took longer than {context.options.limit(job.container.seconds):g} s; {reason or 'ended after that'}"
+    try:
+        if not reason:
+            key = _unchanged_key(context, job)
+            return Outcome(State.SUCCEEDED, attempt.commit(key, context.digests), "", seconds, peak, key=key)
+    except (LocalrunError, OSError, ValueError) as error:
+        reason = str(error)
+    kept = attempt.folder / "outputs"
+    try:
+        found = set_aside(attempt.staging, kept)
+    except LocalrunError:
+        found = False
+    state = State.CANCELLED if cancelled and not job.timed_out else State.FAILED
+    said = tail(attempt.log)
+    killed, refused = bool(message.get("out_of_memory")), bool(_NO_MEMORY.search("\n".join(said.splitlines()[-5:])))
+    if refused and state is State.FAILED and not job.timed_out:
+        reason = f"out of memory: {reason}"
+    error_text = (
+        f"{cancelled}: {reason}"
+        if state is State.CANCELLED
+        else f"{reason}; last lines of {attempt.log}:\n{said}"
+        if said
+        else reason
+    )
+    final = refused or (killed and not message.get("beside"))  # alone it may fit where it did not beside others
+    return Outcome(
+        state,
+        Values(),
+        error_text,
+        seconds,
+        peak,
+        kept if found else None,
+        out_of_memory=killed or refused,
+        is_final=final,
+    )
+
+
+def _unchanged_key(context: Context, job: Job) -> str:
+    """The cache key, unless the code changed while the task ran: then nobody can say which code made the result."""
+    if not job.key:
+        return ""
+    return job.key if context.cache_key(job) == job.key else ""
+
+
+def _how_it_ended(message: Message) -> str:
+    """Say in words why a process did not end well; empty when it did."""
+    if "error" in message:
+        return str(message["error"])
+    code = os.waitstatus_to_exitcode(message["status"])
+    if code == 0:
+        return ""
+    if message.get("out_of_memory"):
+        return f"out of memory: killed by the kernel (SIGKILL) at {memory(message['max_rss'])}"
+    return f"ended with exit code {code}" if code > 0 else f"killed by {signal_name(-code)}"
+
+
+def import_artifact(context: Context, job: Job) -> Outcome:
+    """Take something that lies on this machine in as an artifact."""
+    importer = job.node.component.implementation
+    assert isinstance(importer, Importer)
+    uri = str(job.inputs.parameters.get("uri") or importer.uri)
+    message = {"inputs": {"parameterValues": job.inputs.parameters, "artifacts": {}}}
+    try:
+        if "://" in uri and not uri.startswith("file://"):
+            raise OutputError(f"cannot import {uri!r}: wanted a path or file:// on this machine")
+        place = Path(uri.removeprefix("file://")).absolute()
+        digest = context.digests.of(place)
+        if digest == ABSENT:
+            raise OutputError(f"cannot import {place}: nothing is there")
+        metadata = plain(fill_data(importer.metadata, message, task_runtime(context.runtime, job.node)), "metadata")
+    except (LocalrunError, OSError) as error:
+        return Outcome(State.FAILED, error=str(error))
+    (name, definition), *_ = job.node.component.output_artifacts.items()
+    artifact = Artifact(
+        name, definition.schema_title, definition.schema_version, str(place), digest, metadata, job.record.execution
+    )
+    return Outcome(State.SUCCEEDED, Values({}, {name: artifact}))

@@ -1,0 +1,1 @@
+"""The warm processes that import everything once and fork a process per task."""

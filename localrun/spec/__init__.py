@@ -1,0 +1,1 @@
+"""A compiled pipeline: read strictly, checked as a graph, and held as frozen values."""

@@ -1,0 +1,134 @@
+"""Executors of the spec: a command in an image, or an importer."""
+
+import json
+import re
+
+from localrun.errors import InvalidPipeline, UnsupportedPipeline
+from localrun.spec.pipeline import Container, Importer
+from localrun.spec.section import Section
+
+_INSTALL = re.compile(r"pip install\b[^&\n]*")
+_OPTION = re.compile(r"'([^']+)'|\"([^\"]+)\"")
+_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|[KMGTPE]i?|k|)")
+_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {
+    f"{u}{i}": base**n for n, u in enumerate("KMGTPE", 1) for i, base in (("", 1000.0), ("i", 1024.0))
+}
+_PLACEHOLDER = re.compile(r"\{\{\$\.?(.*?)\}\}", re.DOTALL)
+_UNRESOLVED = "{{channel:"
+_KNOWN = re.compile(
+    r"""|inputs\.parameters\[['"]+[\w-]+['"]+\]
+    |inputs\.artifacts\[['"]+[\w-]+['"]+\](\.(uri|path|name|metadata(\[['"]+[^'"]+['"]+\])?))?
+    |outputs\.parameters\[['"]+[\w-]+['"]+\]\.output_file
+    |outputs\.artifacts\[['"]+[\w-]+['"]+\](\.(uri|path|name|metadata(\[['"]+[^'"]+['"]+\])?))?
+    |outputs\.output_file|outputMetadataUri
+    |pipeline_(job_name|job_resource_name|job_uuid|task_name|task_uuid|root|job_create_time_utc|job_schedule_time_utc)""",
+    re.VERBOSE,
+)
+
+
+def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
+    """Load one executor, with the seconds that an attempt may take; UnsupportedPipeline names what it asks for beyond a command or an importer."""
+    if "importer" in section:
+        found: Container | Importer = _importer(section.section("importer"))
+    elif "container" in section:
+        found = _container(section.section("container"), seconds)
+    else:
+        raise UnsupportedPipeline(
+            f"{section.where}: wanted a container or an importer, got {', '.join(section.values) or 'nothing'}"
+        )
+    section.end()
+    return found
+
+
+def check_placeholders(text: str, where: str) -> None:
+    """UnsupportedPipeline names the first placeholder that this runner would not fill in."""
+    if _UNRESOLVED in text:
+        raise UnsupportedPipeline(
+            f"{where}: kfp's compiler left {text[:80]!r} unresolved; it does not support an f-string inside a list or mapping"
+        )
+    for inner in _PLACEHOLDER.findall(text):
+        if not _KNOWN.fullmatch(inner):
+            raise UnsupportedPipeline(f"{where}: the placeholder {{{{$.{inner}}}}} is not supported")
+
+
+def _container(section: Section, seconds: float) -> Container:
+    variables = {}
+    for variable in section.list_of_sections("env"):
+        variables[variable.text("name")] = variable.text("value")
+        variable.end()
+    if section.section("lifecycle").values:
+        raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
+    command = section.texts("command")
+    cpus, memory = _resources(section.section("resources"))
+    found = Container(
+        section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory, seconds
+    )
+    section.end()
+    if not found.image:
+        raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
+    for text in (*found.command, *found.args):
+        _check_argument(text, section.where)
+    return found
+
+
+def _check_argument(text: str, where: str) -> None:
+    if not text.startswith(('{"Concat": ', '{"IfPresent": ')):
+        check_placeholders(text, where)
+        return
+    try:
+        json.loads(text)
+    except ValueError:
+        raise InvalidPipeline(f"{where}: {text[:60]!r} is no placeholder") from None
+    check_placeholders(text.replace('\\"', '"'), where)
+
+
+def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a Python component wants to be installed before it runs, beyond kfp, which every environment has."""
+    if not any("kfp.dsl.executor_main" in part for part in command):
+        return ()
+    lines = _INSTALL.findall("\n".join(command[:4]))
+    options = [one or other for line in lines for one, other in _OPTION.findall(line)]
+    return tuple(
+        name for name in options if not name.startswith("-") and not re.match(r"(kfp|typing-extensions)\b(?!-)", name)
+    )
+
+
+def _resources(section: Section) -> tuple[float, int]:
+    """Return the processors and bytes of memory that a task asks for: its request, else its limit, as far as they are known before the run."""
+    if section.values.get("accelerator"):
+        raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
+    section.ignore("accelerator")
+    # A limit is what a task must not exceed; what is set aside for it is the request, as on a cluster.
+    cpus = [_asked(section, "resourceCpu", "cpu", 1.0, kind) for kind in ("Request", "Limit")]
+    memory = [_asked(section, "resourceMemory", "memory", 1e9, kind) for kind in ("Request", "Limit")]
+    section.end()
+    return cpus[0] or cpus[1], int(memory[0] or memory[1])
+
+
+def _asked(section: Section, key: str, old_key: str, unit: float, kind: str) -> float:
+    """Read one amount: as text, or as older compilers wrote it, as a number."""
+    text, number = section.text(f"{key}{kind}"), section.number(f"{old_key}{kind}")
+    return _quantity(text) or number * unit
+
+
+def _quantity(text: str) -> float:
+    """Read an amount as Kubernetes writes it, such as 500m or 1Gi; one that only the run will tell counts as none."""
+    match = _QUANTITY.fullmatch(text)
+    return float(match[1]) * _UNITS[match[2]] if match else 0.0
+
+
+def _importer(section: Section) -> Importer:
+    uri = section.section("artifactUri")
+    constant = uri.text("constant")
+    uri.ignore("runtimeParameter")
+    if "://" in constant and not constant.startswith("file://"):
+        raise UnsupportedPipeline(
+            f"{uri.where}: importing {constant!r} is not supported; wanted a path or file:// on this machine"
+        )
+    kind = section.section("typeSchema")
+    kind.ignore("schemaTitle", "schemaVersion")
+    section.flag("reimport")  # what lies there is looked at each time, so there is nothing to choose
+    found = Importer(constant, section.data("metadata", {}))
+    for inner in (uri, kind, section):
+        inner.end()
+    return found

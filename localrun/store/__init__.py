@@ -1,0 +1,1 @@
+"""What outlives a process: folders, journal, records as JSON, digests, and removing what is old."""

@@ -1,0 +1,245 @@
+"""The journal: what ran, where it stands and what it made, in one SQLite file that survives a death at any instant."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from localrun.errors import StoreError
+from localrun.records import State, TaskRun, Values
+from localrun.store.codec import Codec, text
+from localrun.store.layout import Layout
+
+_VERSION = 1
+_APPLICATION = 0x6C6F6372
+_BUSY_MS = 60_000
+_SCHEMA = """
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, parameters TEXT NOT NULL,
+    started TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL, outputs TEXT NOT NULL
+) STRICT;
+CREATE TABLE tasks (
+    run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (run_id, path)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE executions (
+    number INTEGER PRIMARY KEY, execution TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, path TEXT NOT NULL, pipeline TEXT NOT NULL,
+    cache_key TEXT NOT NULL, state TEXT NOT NULL, outputs TEXT NOT NULL
+) STRICT;
+CREATE INDEX executions_by_key ON executions (cache_key) WHERE state = 'SUCCEEDED';
+CREATE INDEX executions_by_run ON executions (run_id);
+"""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the journal has it."""
+
+    run_id: str
+    pipeline: str
+    digest: str
+    state: State
+    parameters: dict[str, Any]
+    started: datetime
+    seconds: float
+    error: str
+    outputs: Values
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One attempt that was started: `outputs` are there when it succeeded."""
+
+    execution: str
+    run_id: str
+    path: str
+    pipeline: str
+    key: str
+    state: State
+    outputs: Values
+
+
+class Journal:
+    """Writes are collected until `flush` commits them together; belongs to the thread that opened it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.file = layout.journal
+        self.codec = Codec(layout.root)
+        self._pending: list[tuple[str, tuple[Any, ...]]] = []
+        with self._explained():
+            layout.root.mkdir(parents=True, exist_ok=True)
+            self._sql = sqlite3.connect(self.file, timeout=_BUSY_MS / 1000, isolation_level=None)
+            self._sql.execute("PRAGMA journal_mode = WAL")
+            self._sql.execute("PRAGMA synchronous = FULL")
+            self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            self._prepare()
+
+    def _prepare(self) -> None:
+        version = self._one("PRAGMA user_version")
+        if version == 0:
+            self._sql.execute("BEGIN IMMEDIATE")  # another process may be just as new
+            if self._one("PRAGMA user_version") == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._sql.execute(statement)
+                self._sql.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self._sql.execute(f"PRAGMA user_version = {_VERSION}")
+            self._sql.execute("COMMIT")
+        elif version != _VERSION or self._one("PRAGMA application_id") != _APPLICATION:
+            raise StoreError(
+                f"{self.file}: schema version {version}, this localrun reads {_VERSION}; use the version that wrote it, or another store"
+            )
+
+    def _one(self, query: str) -> int:
+        return int(self._sql.execute(query).fetchone()[0])
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.file}: {error}") from error
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        self._pending.append((statement, values))
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._explained():
+            return self._sql.execute(query, values).fetchall()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is written that is not committed yet."""
+        return bool(self._pending)
+
+    def flush(self) -> None:
+        """Commit everything written since the last time, in one transaction; durable when this returns."""
+        if not self._pending:
+            return
+        with self._explained():
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, values in self._pending:
+                    self._sql.execute(statement, values)
+                self._sql.execute("COMMIT")
+            except BaseException as error:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                elif not isinstance(error, sqlite3.Error):
+                    self._pending.clear()  # interrupted behind the commit: written, not to be written again
+                raise
+            self._pending.clear()
+
+    def close(self) -> None:
+        """Close; what was not flushed is lost, as when the process dies."""
+        self._sql.close()
+
+    def write_run(self, row: RunRow) -> None:
+        """Insert or replace a run."""
+        self._write(
+            "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                row.run_id,
+                row.pipeline,
+                row.digest,
+                row.state,
+                text(row.parameters),
+                row.started.isoformat(),
+                row.seconds,
+                row.error,
+                text(self.codec.values(row.outputs)),
+            ),
+        )
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return a run, or None."""
+        rows = self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+        return self._run(rows[0]) if rows else None
+
+    def run_ids(self) -> set[str]:
+        """Return the ids of all runs."""
+        return {row[0] for row in self._rows("SELECT run_id FROM runs")}
+
+    def runs(self) -> list[RunRow]:
+        """Return all runs, the newest first."""
+        return [self._run(row) for row in self._rows("SELECT * FROM runs ORDER BY started DESC, run_id DESC")]
+
+    def _run(self, row: Any) -> RunRow:
+        outputs = self.codec.read_values(json.loads(row[8]))
+        return RunRow(
+            row[0],
+            row[1],
+            row[2],
+            State(row[3]),
+            json.loads(row[4]),
+            datetime.fromisoformat(row[5]),
+            row[6],
+            row[7],
+            outputs,
+        )
+
+    def write_task(self, run_id: str, position: int, task: TaskRun) -> None:
+        """Insert or replace a task's record; `position` is its place in listings."""
+        self._write(
+            "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?)",
+            (run_id, task.path, position, task.state, text(self.codec.task(task))),
+        )
+
+    def tasks(self, run_id: str) -> list[TaskRun]:
+        """Return the tasks of a run in the order of the pipeline."""
+        rows = self._rows("SELECT record FROM tasks WHERE run_id = ? ORDER BY position", (run_id,))
+        return [self.codec.read_task(json.loads(row[0])) for row in rows]
+
+    def peaks(self, pipeline: str) -> dict[str, int]:
+        """Return how many bytes tasks of each component used at most in the latest runs of a pipeline."""
+        latest = "SELECT run_id FROM runs WHERE pipeline = ? ORDER BY started DESC LIMIT 5"
+        fields = "json_extract(record, '$.component'), max(json_extract(record, '$.max_rss_bytes'))"
+        return dict(self._rows(f"SELECT {fields} FROM tasks WHERE run_id IN ({latest}) GROUP BY 1", (pipeline,)))  # noqa: S608 - both are ours
+
+    def write_execution(self, row: Execution) -> None:
+        """Insert an execution, or change its state and outputs."""
+        self._write(
+            "INSERT INTO executions (execution, run_id, path, pipeline, cache_key, state, outputs) VALUES (?,?,?,?,?,?,?)"
+            " ON CONFLICT (execution) DO UPDATE SET cache_key = excluded.cache_key, state = excluded.state, outputs = excluded.outputs",
+            (
+                row.execution,
+                row.run_id,
+                row.path,
+                row.pipeline,
+                row.key,
+                row.state,
+                text(self.codec.values(row.outputs)),
+            ),
+        )
+
+    def candidates(self, key: str) -> list[Execution]:
+        """Return what a cache key was computed to before, the newest first."""
+        return self._executions("cache_key = ? AND state = 'SUCCEEDED' ORDER BY number DESC LIMIT 3", key)
+
+    def unfinished(self, run_id: str) -> list[Execution]:
+        """Return the executions of a run that never came to an end."""
+        return self._executions("run_id = ? AND state = 'RUNNING'", run_id)
+
+    def executions(self) -> list[Execution]:
+        """Return all executions of all runs, also of those that are forgotten."""
+        return self._executions("number > ?", "0")
+
+    def forget(self, runs: Iterable[str], executions: Iterable[str]) -> None:
+        """Remove runs and cache entries, durably and together."""
+        for run_id in runs:
+            self._write("DELETE FROM tasks WHERE run_id = ?", (run_id,))
+            self._write("DELETE FROM runs WHERE run_id = ?", (run_id,))
+        for execution in executions:
+            self._write("DELETE FROM executions WHERE execution = ?", (execution,))
+        self.flush()
+
+    def _executions(self, where: str, value: str) -> list[Execution]:
+        rows = self._rows(
+            f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}",  # noqa: S608
+            (value,),
+        )
+        return [
+            Execution(r[0], r[1], r[2], r[3], r[4], State(r[5]), self.codec.read_values(json.loads(r[6]))) for r in rows
+        ]
