@@ -1,19 +1,22 @@
-"""A gate's decision: one JSON file that says what was asked, what was seen and what to do next.
+"""A gate's decision: one JSON file that holds what was asked, what was observed and what to do next.
 
 Every gate writes exactly one, as the output artifact named `decision`. Its JSON Schema is published as
-`docs/decision.schema.json`. A gate that is closed also says it in one line of its log, because Kubeflow Pipelines keeps no
-output of a task that failed, and a gate that stops a run is such a task.
+`docs/decision.schema.json`. A closed gate also prints it on one line of its log, because Kubeflow Pipelines keeps no
+output of a failed task, and a gate that stops a run is such a task.
 """
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core import durable
 
 LOG_MARK = "decision: "
-"""What a closed gate's line in the log begins with."""
+"""Prefix of the line in the log that holds a closed gate's decision."""
 
 
 class Verdict(StrEnum):
@@ -25,16 +28,16 @@ class Verdict(StrEnum):
 
 
 class Check(BaseModel):
-    """One rule of a gate, held against one observation."""
+    """One rule of a gate, compared with one observation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rule: str = Field(description="The rule in words, such as `auc >= 0.62`.")
     threshold: float | str | None = Field(
-        default=None, description="The bound that the rule holds, in the unit of the observation."
+        default=None, description="The bound of the rule, in the unit of the observation."
     )
-    observed: float | str | None = Field(default=None, description="What was seen; null when nothing could be seen.")
-    slice: str = Field(default="", description="The slice of the data it was seen on; empty for all of it.")
+    observed: float | str | None = Field(default=None, description="What was observed; null when nothing could be.")
+    slice: str = Field(default="", description="The slice of the data it was observed on; empty for all of it.")
     verdict: Verdict
     next_step: str = Field(default="", description="What a person does about it; empty when it passed.")
 
@@ -44,12 +47,23 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     gate: str = Field(description="The stage that decided, such as `evaluate_model`.")
-    verdict: Verdict
+    subject: str = Field(
+        default="",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Digest of what it decided about; empty for a gate that decides before there is a model.",
+    )
+    verdict: Verdict = Field(description="What the checks add up to; a decision with any other verdict is not valid.")
     summary: str = Field(description="One sentence for a person.")
     next_step: str = Field(default="", description="The first thing to do when the gate is closed.")
     checks: tuple[Check, ...] = ()
+
+    @model_validator(mode="after")
+    def _verdict_of_the_checks(self) -> Self:
+        if self.verdict is not (wanted := total(self.checks)):
+            raise ValueError(f"the checks add up to {wanted}, but the verdict is {self.verdict}")
+        return self
 
     @property
     def is_open(self) -> bool:
@@ -57,33 +71,23 @@ class Decision(BaseModel):
         return self.verdict is Verdict.PASS
 
     @classmethod
-    def of(cls, gate: str, checks: tuple[Check, ...], summary: str = "") -> Self:
-        """Add checks up: no check at all or one undecided is undecided, unless one fails; then it is a fail."""
-        verdicts = {check.verdict for check in checks}
-        if Verdict.FAIL in verdicts:
-            verdict = Verdict.FAIL
-        elif not checks or Verdict.UNDECIDED in verdicts:
-            verdict = Verdict.UNDECIDED
-        else:
-            verdict = Verdict.PASS
+    def of(cls, gate: str, checks: tuple[Check, ...], *, subject: str = "") -> Self:
+        """Add checks up to a decision about the subject, given by its digest."""
+        verdict = total(checks)
         closed = [check for check in checks if check.verdict is not Verdict.PASS]
         worst = next((check for check in closed if check.verdict is verdict), None)
-        if not summary:
-            summary = _summarize(gate, checks, worst)
-        next_step = (
-            worst.next_step
-            if worst
-            else ("" if checks else f"Give {gate} at least one rule: a gate without rules stays closed.")
-        )
-        return cls(gate=gate, verdict=verdict, summary=summary, next_step=next_step, checks=checks)
+        if worst is not None:
+            next_step = worst.next_step
+        else:
+            next_step = "" if checks else f"Give {gate} at least one rule: a gate without rules stays closed."
+        summary = _summarize(gate, checks, worst)
+        return cls(gate=gate, subject=subject, verdict=verdict, summary=summary, next_step=next_step, checks=checks)
 
     def write(self, path: Path | str) -> None:
-        """Write the decision as JSON, whole or not at all."""
+        """Write the decision as JSON, atomically; a closed gate's is printed too."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.staging")
-        staged.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        staged.replace(target)
+        durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
         if not self.is_open:
             print(f"{LOG_MARK}{self.model_dump_json()}", flush=True)
 
@@ -91,29 +95,39 @@ class Decision(BaseModel):
     def in_log(cls, log: str) -> Self | None:
         """Return the last decision that a log holds; None where there is none, or only a line that was cut."""
         for line in reversed(log.splitlines()):
-            _, mark, said = line.partition(LOG_MARK)
+            _, mark, content = line.partition(LOG_MARK)
             if mark:
                 try:
-                    return cls.model_validate_json(said)
+                    return cls.model_validate_json(content)
                 except ValidationError:
                     return None
         return None
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a decision back; pydantic's ValidationError says what does not fit."""
+        """Read a decision back; pydantic's ValidationError names what does not fit."""
         return cls.model_validate_json(Path(path).read_bytes())
 
 
+def total(checks: Sequence[Check]) -> Verdict:
+    """Add checks up: one that fails is a fail; without one, no check at all or one undecided is undecided."""
+    verdicts = {check.verdict for check in checks}
+    if Verdict.FAIL in verdicts:
+        return Verdict.FAIL
+    if not checks or Verdict.UNDECIDED in verdicts:
+        return Verdict.UNDECIDED
+    return Verdict.PASS
+
+
 class Bound(NamedTuple):
-    """What a number must keep; exactly one side is given."""
+    """The limit of a number; exactly one side is given."""
 
     at_least: float | None = None
     at_most: float | None = None
 
 
 def compare(name: str, observed: float | None, bound: Bound, slice: str = "", next_step: str = "") -> Check:
-    """Hold one number against one bound; a missing or non-finite number is undecided, never a pass.
+    """Compare one number with one bound; a missing or non-finite number is undecided, never a pass.
 
     Raises ValueError when the bound has both sides or none.
     """
@@ -124,7 +138,8 @@ def compare(name: str, observed: float | None, bound: Bound, slice: str = "", ne
     rule = f"{name} {'>=' if bound.at_least is not None else '<='} {limit:g}"
     if observed is None or not math.isfinite(observed):
         verdict = Verdict.UNDECIDED
-        next_step = f"{name} could not be computed{f' on slice {slice}' if slice else ''}: look for empty data or NaN in the model's output."
+        where = f" on slice {slice}" if slice else ""
+        next_step = f"{name} could not be computed{where}: look for empty data or NaN in the model's output."
         observed = None
     else:
         passed = observed >= limit if bound.at_least is not None else observed <= limit

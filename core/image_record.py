@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.backends.durable import replace
+from core.durable import replace
 from core.errors import MlopsError
 
 

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.backends.durable import locked
 from core.backends.registry import Registry, open_registry
 from core.digest import of_bytes
+from core.durable import locked
 from serving import mirror_progress, supervisor
 from serving.mirror_progress import Progress
 

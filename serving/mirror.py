@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from core.backends import durable
+from core import durable
 from core.backends.local_registry import LocalRegistry
 from core.backends.registry import ModelVersion, Pointer
 from core.errors import CorruptArtifact, MlopsError

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from core.backends import durable
+from core import durable
 
 FILE = ".mirror.json"
 """No model can have this name."""

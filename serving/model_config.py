@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from core.backends import durable
+from core import durable
 from core.errors import MlopsError
 from serving.manager import LABELS, Watch
 from serving.source import Published, Source

@@ -13,8 +13,11 @@ from core.errors import did_you_mean
 GATE = "evaluate_model"
 
 
-def decide(config: Config, measured: Measured, champion: str) -> Decision:
-    """Hold the numbers against every rule; `champion` names the version in production, empty when there is none."""
+def decide(config: Config, measured: Measured, champion: str, subject: str = "") -> Decision:
+    """Compare the numbers with every rule.
+
+    `champion` names the version in production, empty when there is none; `subject` is the candidate's digest.
+    """
     checks = [*_sound(config, measured), *_absolute(config, measured)]
     if not measured.faults:
         checks += [
@@ -24,7 +27,7 @@ def decide(config: Config, measured: Measured, champion: str) -> Decision:
             *_against_baselines(config, measured),
             *_leaks(config, measured),
         ]
-    return Decision.of(GATE, tuple(checks))
+    return Decision.of(GATE, tuple(checks), subject=subject)
 
 
 def _check(rule: str, verdict: Verdict, observed: float | str | None, next_step: str, slice: str = "") -> Check:

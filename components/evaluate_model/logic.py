@@ -16,7 +16,7 @@ from components.evaluate_model.judged import Examples, Rivals, judge
 from components.evaluate_model.measured import Measured, Slice, measure, primary
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.predictor import Predictor, saved_model
-from core import user_code
+from core import digest, user_code
 from core.backends.registry import find
 from core.decision import Decision
 
@@ -58,13 +58,14 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     folder.mkdir(parents=True, exist_ok=True)
     examples = Examples(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)), config.label)
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
+    candidate = saved_model(Path(inputs.model))
     rivals = Rivals(
-        Predictor(saved_model(Path(inputs.model)), config.task),
+        Predictor(candidate, config.task),
         Predictor(champion.path, config.task) if champion else None,
     )
     judged = judge(config, examples, rivals)
     measured = measure(config, judged, folder / "tfma")
-    decision = decide(config, measured, inputs.champion)
+    decision = decide(config, measured, inputs.champion, digest.of_folder(candidate))
     parity.write(folder / "parity.jsonl", judged.parity)
     _write_json(folder / "metrics.json", report(config, measured, inputs.champion, len(judged.labels)))
     draw(config, judged, measured, decision, outputs.pictures)

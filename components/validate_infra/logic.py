@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from components.validate_infra.config import Config
 from components.validate_infra.requests import Client, ServerGone
+from core import digest
 from core.decision import Bound, Check, Decision, Verdict, compare
 from core.errors import UsageError
 from serving.candidate import CandidateServer
@@ -48,8 +49,9 @@ def validate(
     config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str
 ) -> Decision:
     """Judge whether the exported model can serve, and write the decision; a model that cannot is a `fail`, never an error."""
-    checks = _checks(config, Path(model_path) / SAVED_MODEL, Path(evaluation_path) / PARITY_FILE)
-    decision = Decision.of(GATE, checks)
+    saved_model = Path(model_path) / SAVED_MODEL
+    checks = _checks(config, saved_model, Path(evaluation_path) / PARITY_FILE)
+    decision = Decision.of(GATE, checks, subject=digest.of_folder(saved_model))
     decision.write(decision_path)
     return decision
 

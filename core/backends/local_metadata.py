@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.backends import durable
+from core import durable
 from core.backends.metadata import MODEL_VERSION, ArtifactFacts, Lineage, LineageError, RunFacts, TaskFacts
 
 RUN = "pipeline_run"

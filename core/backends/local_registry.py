@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core import digest
-from core.backends import durable, manifest
+from core import digest, durable
+from core.backends import manifest
 from core.backends.manifest import Manifest
 from core.backends.production import Production, ProductionRegistry, checked_name
 from core.backends.registry import LAST_VERSION, NAME, ModelVersion, is_version

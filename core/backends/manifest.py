@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import digest
-from core.backends import durable
+from core import digest, durable
 from core.errors import CorruptArtifact, RegistryError
 
 FILE = "manifest.json"

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from core import digest, s3
-from core.backends import durable
+from core import digest, durable, s3
 from core.backends.local_registry import LOCK
 from core.backends.manifest import FILE, Manifest
 from core.errors import CorruptArtifact, RegistryError

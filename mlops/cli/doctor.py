@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from core.check import Check
+from core.finding import Finding
 from core.store import Store
 
 GIB = 2**30
@@ -56,7 +56,7 @@ def doctor(store: Store, as_json: bool) -> None:
     sys.exit(1 if broken else 0)
 
 
-def show(checks: Sequence[Check], *, as_json: bool) -> list[Check]:
+def show(checks: Sequence[Finding], *, as_json: bool) -> list[Finding]:
     """Print checks, each with its fix, and return those that are required and not well."""
     from mlops.cli.main import print_json
 
@@ -69,7 +69,7 @@ def show(checks: Sequence[Check], *, as_json: bool) -> list[Check]:
     return broken
 
 
-def examine(store: Store) -> Iterator[Check]:
+def examine(store: Store) -> Iterator[Finding]:
     """Make every check; none of them changes anything that stays."""
     from core.user_code import ROOT
 
@@ -87,10 +87,10 @@ def examine(store: Store) -> Iterator[Check]:
     yield from cluster_tools(os.environ)
 
 
-def python(version: tuple[int, ...]) -> Check:
+def python(version: tuple[int, ...]) -> Finding:
     """The interpreter: the TFX 1.16 family and this lock file are for 3.11."""
     found = ".".join(map(str, version))
-    return Check(
+    return Finding(
         "python",
         version[:2] == (3, 11),
         found,
@@ -98,11 +98,11 @@ def python(version: tuple[int, ...]) -> Check:
     )
 
 
-def libc(name: str, version: str) -> Check:
+def libc(name: str, version: str) -> Finding:
     """The C library that the wheels are built for."""
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     ok = name == "glibc" and numbers >= (2, 17)
-    return Check(
+    return Finding(
         "glibc",
         ok,
         f"{name or 'no glibc'} {version}".strip(),
@@ -110,9 +110,9 @@ def libc(name: str, version: str) -> Check:
     )
 
 
-def processors(count: int) -> Check:
+def processors(count: int) -> Finding:
     """CPUs that this process may use."""
-    return Check(
+    return Finding(
         "cpus",
         count >= 2,
         str(count),
@@ -121,10 +121,10 @@ def processors(count: int) -> Check:
     )
 
 
-def memory(bytes_free: int) -> Check:
+def memory(bytes_free: int) -> Finding:
     """Memory that a run of the whole year needs."""
     ok = bytes_free >= 3 * GIB
-    return Check(
+    return Finding(
         "memory",
         ok,
         f"{bytes_free / GIB:.1f} GiB free",
@@ -143,11 +143,11 @@ def available_memory() -> int:
     return free
 
 
-def disk(root: Path, wanted: int = 2 * GIB) -> Check:
+def disk(root: Path, wanted: int = 2 * GIB) -> Finding:
     """Room where the store lies; a run of the whole year writes a few hundred megabytes."""
     free = shutil.disk_usage(_nearest(root)).free
     ok = free >= wanted
-    return Check(
+    return Finding(
         "disk",
         ok,
         f"{free / GIB:.1f} GiB free at {root}",
@@ -155,7 +155,7 @@ def disk(root: Path, wanted: int = 2 * GIB) -> Check:
     )
 
 
-def packages(lock: Path) -> Check:
+def packages(lock: Path) -> Finding:
     """Installed versions against the lock file."""
     import tomllib
 
@@ -166,9 +166,9 @@ def packages(lock: Path) -> Check:
             for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
         }
     except (OSError, ValueError, KeyError) as error:
-        return Check("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
+        return Finding("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
     wrong = [said for name in PINNED if name in locked and (said := _differs(name, locked[name]))]
-    return Check("packages", not wrong, "; ".join(wrong) or f"{len(PINNED)} as locked", fix if wrong else "")
+    return Finding("packages", not wrong, "; ".join(wrong) or f"{len(PINNED)} as locked", fix if wrong else "")
 
 
 def _differs(name: str, wanted: str) -> str:
@@ -179,15 +179,15 @@ def _differs(name: str, wanted: str) -> str:
     return "" if got == wanted else f"{name} is {got}, wanted {wanted}"
 
 
-def hotfix(module: str = "pyarrow_hotfix") -> Check:
+def hotfix(module: str = "pyarrow_hotfix") -> Finding:
     """The fix of CVE-2023-47248, which pyarrow 10 has."""
     ok = importlib.util.find_spec(module) is not None
-    return Check(
+    return Finding(
         "pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "make setup, or: uv sync --frozen"
     )
 
 
-def writable(root: Path) -> Check:
+def writable(root: Path) -> Finding:
     """Whether the store can be written to, found out by writing."""
     import tempfile
 
@@ -199,16 +199,16 @@ def writable(root: Path) -> Check:
             os.fsync(stream.fileno())
     except OSError as error:
         mode = f"{place.stat().st_mode & 0o7777:04o}"
-        return Check(
+        return Finding(
             "store",
             False,
             f"{place}: {error.strerror} (mode {mode}, we are {os.geteuid()})",
             f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours",
         )
-    return Check("store", True, f"{root} can be written")
+    return Finding("store", True, f"{root} can be written")
 
 
-def databases(root: Path) -> Check:
+def databases(root: Path) -> Finding:
     """The SQLite files of the store, read from end to end."""
     import sqlite3
 
@@ -223,10 +223,10 @@ def databases(root: Path) -> Check:
         except sqlite3.Error as error:
             bad.append(f"{path}: {error}")
     fix = "move the named file away; models and their manifests do not need it, the next run makes a new one"
-    return Check("databases", not bad, "; ".join(bad) or f"{len(files)} whole", fix if bad else "")
+    return Finding("databases", not bad, "; ".join(bad) or f"{len(files)} whole", fix if bad else "")
 
 
-def registry(root: str) -> Check:
+def registry(root: str) -> Finding:
     """Every version's bytes against its manifest, and the pointers; an object store that cannot be asked is a problem of its own."""
     from core.backends.registry import open_registry
     from core.errors import StoreError
@@ -241,16 +241,16 @@ def registry(root: str) -> Check:
         ]
         count = sum(len(found.versions(name)) for name in found.names())
     except StoreError as error:
-        return Check("models", False, str(error), "mend that, or unset MLOPS_STORE to use this machine's own models")
+        return Finding("models", False, str(error), "mend that, or unset MLOPS_STORE to use this machine's own models")
     fix = "mlops models rollback NAME where it is in production, then remove the version's folder and push the model again"
-    return Check("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
+    return Finding("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
 
 
-def leftovers(root: Path) -> Check:
+def leftovers(root: Path) -> Finding:
     """Half-written files of processes that were killed."""
     found = sorted(path for pattern in (".staging-*", "*/.staging-*", "*/*/.staging-*") for path in root.glob(pattern))
     said = f"{len(found)}, such as {found[0]}" if found else "none"
-    return Check(
+    return Finding(
         "leftovers",
         not found,
         said,
@@ -259,7 +259,7 @@ def leftovers(root: Path) -> Check:
     )
 
 
-def cluster_tools(environment: Mapping[str, str]) -> Iterator[Check]:
+def cluster_tools(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Docker, kind and kubectl, as `mlops cluster up` checks them; a run on this machine needs none."""
     from mlops.cluster.commands import Commands
     from mlops.cluster.tools import examine
@@ -272,7 +272,7 @@ def _nearest(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _print(check: Check) -> None:
+def _print(check: Finding) -> None:
     word, colour = ("ok", "green") if check.ok else ("fix", "red") if check.required else ("note", "yellow")
     click.echo(f"{click.style(f'{word:>4}', fg=colour)}  {check.name:<15} {check.found}")
     if check.fix:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 
-from core.backends.durable import locked
+from core.durable import locked
 from core.errors import RegistryError
 from core.images import PREFIX
 from mlops.cluster import kind, up

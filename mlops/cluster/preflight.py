@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from core.check import Check
 from core.errors import MlopsError
+from core.finding import Finding
 from core.images import BASE
 from mlops.cluster import kind, node_images, tools
 from mlops.cluster.commands import parsed
@@ -28,7 +28,7 @@ _SURELY_TOO_LITTLE = 0.6
 _HUB = "registry-1.docker.io"
 
 
-def examine(site: Site) -> list[Check]:
+def examine(site: Site) -> list[Finding]:
     """Make every check that what was found so far allows; none of them changes anything."""
     checks = tools.examine(site.commands)
     settled = {check.name: check.ok for check in checks}
@@ -44,12 +44,12 @@ def examine(site: Site) -> list[Check]:
     return checks
 
 
-def _host(site: Site, *, exists: bool) -> Iterator[Check]:
+def _host(site: Site, *, exists: bool) -> Iterator[Finding]:
     """The machine that Docker runs on, which need not be this one."""
     info: dict[str, Any] = parsed(site.commands.answers(["docker", "info", "--format", "{{json .}}"])) or {}
     far = remote_engine(site)
     if far:
-        yield Check(
+        yield Finding(
             "docker host",
             False,
             f"the engine is on {far}; kind opens its ports on that machine's 127.0.0.1 alone",
@@ -57,7 +57,7 @@ def _host(site: Site, *, exists: bool) -> Iterator[Check]:
             required=False,
         )
     if count := info.get("NCPU"):
-        yield Check(
+        yield Finding(
             "cpus",
             count >= 2,
             f"{count} for Docker",
@@ -65,7 +65,7 @@ def _host(site: Site, *, exists: bool) -> Iterator[Check]:
         )
     if size := info.get("MemTotal"):
         ok = size >= MEMORY
-        yield Check(
+        yield Finding(
             "memory",
             ok,
             f"{size / GIB:.1f} GiB for Docker",
@@ -80,7 +80,7 @@ def _host(site: Site, *, exists: bool) -> Iterator[Check]:
         yield from () if exists else _ports(site)
 
 
-def disk(folder: Path, wanted: int) -> Check:
+def disk(folder: Path, wanted: int) -> Finding:
     """Room where Docker keeps its data, or where archives lie for a while."""
     free = shutil.disk_usage(folder).free
     fix = (
@@ -88,7 +88,7 @@ def disk(folder: Path, wanted: int) -> Check:
         if free >= wanted
         else f"free {(wanted - free) / GIB:.1f} GiB there: `docker system prune`, or MLOPS_HOME on a larger disk"
     )
-    return Check(
+    return Finding(
         "disk",
         free >= wanted,
         f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}",
@@ -107,11 +107,11 @@ def remote_engine(site: Site) -> str:
     return host if scheme in {"tcp", "ssh", "https"} and machine not in {"localhost", "127.0.0.1", "[::1]"} else ""
 
 
-def _ports(site: Site) -> Iterator[Check]:
+def _ports(site: Site) -> Iterator[Finding]:
     for variable, port in (("MLOPS_PORT_UI", site.settings.ui_port), ("MLOPS_PORT_SERVER", site.settings.server_port)):
         if port:
             ok = is_free(port)
-            yield Check(
+            yield Finding(
                 "port",
                 ok,
                 f"{port} is {'free' if ok else 'taken'}",
@@ -130,7 +130,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _versions(site: Site, checks: list[Check], *, exists: bool) -> Iterator[Check]:
+def _versions(site: Site, checks: list[Finding], *, exists: bool) -> Iterator[Finding]:
     client = next(check.found for check in checks if check.name == "kubectl")
     running = site.kubectl.items("nodes") if exists else []
     if running:
@@ -139,7 +139,7 @@ def _versions(site: Site, checks: list[Check], *, exists: bool) -> Iterator[Chec
         yield tools.skew(client, kind.node_image(site.settings, site.commands).split("@")[0].rpartition(":")[2])
 
 
-def _manifests(site: Site) -> Iterator[Check]:
+def _manifests(site: Site) -> Iterator[Finding]:
     try:
         is_remote = locate(site.settings).is_remote
         site.progress.waiting(f"rendering {site.settings.manifests}")
@@ -148,16 +148,16 @@ def _manifests(site: Site) -> Iterator[Check]:
         fix = (
             "MLOPS_KFP_MANIFESTS=a local folder or checkout of Kubeflow Pipelines; an address needs git and the network"
         )
-        yield Check("manifests", False, str(error), fix)
+        yield Finding("manifests", False, str(error), fix)
         return
-    yield Check(
+    yield Finding(
         "manifests", True, f"{count} objects from {'' if is_remote else 'the folder '}{site.settings.manifests}"
     )
 
 
-def _overlay(site: Site) -> Check:
+def _overlay(site: Site) -> Finding:
     ok = (site.overlay / "kustomization.yaml").is_file()
-    return Check(
+    return Finding(
         "overlay",
         ok,
         str(site.overlay),
@@ -165,22 +165,22 @@ def _overlay(site: Site) -> Check:
     )
 
 
-def _node_image(site: Site) -> Check:
+def _node_image(site: Site) -> Finding:
     """The image of the node itself: here, or its registry answers."""
     image = kind.node_image(site.settings, site.commands)
     if image and site.commands.run(["docker", "image", "inspect", image], check=False).code == 0:
-        return Check("node image", True, f"{image} is here")
+        return Finding("node image", True, f"{image} is here")
     if not image and site.commands.answers(["docker", "image", "ls", "--quiet", kind.REPOSITORY]):
-        return Check("node image", True, "the default of kind; one without a tag is here")
+        return Finding("node image", True, "the default of kind; one without a tag is here")
     host = registry(image or kind.REPOSITORY)
     found = f"{image or 'the default of kind'} is to be pulled from {host}"
     if answers(host):
-        return Check("node image", True, found)
+        return Finding("node image", True, found)
     fix = f"MLOPS_KIND_NODE_IMAGE=an image of the local Docker, or docker load one that is named {kind.REPOSITORY}:v..."
-    return Check("node image", False, f"{found}, which does not answer", fix)
+    return Finding("node image", False, f"{found}, which does not answer", fix)
 
 
-def _images(site: Site) -> Check:
+def _images(site: Site) -> Finding:
     """Images that are not in the local Docker must be within reach; those that a node image of one's own holds cannot be seen before it runs."""
     base = replaced(BASE, site.settings.overrides)
     names = [*site.manifests.needed_images(), base]
@@ -192,8 +192,8 @@ def _images(site: Site) -> Check:
     unreachable = [name for name in lacking if registry(name) in silent]
     found = f"{len(here)} of {len(names)} are here, {len(lacking)} to be pulled"
     if not unreachable:
-        return Check("images", True, found)
-    return Check(
+        return Finding("images", True, found)
+    return Finding(
         "images",
         False,
         f"{found}, of which {len(unreachable)} from registries that do not answer: {', '.join(unreachable)}",

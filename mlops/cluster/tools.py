@@ -3,7 +3,7 @@
 import platform
 from typing import Any
 
-from core.check import Check
+from core.finding import Finding
 from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.kind import version_numbers
@@ -12,59 +12,59 @@ OLDEST = {"docker": (20, 10), "kind": (0, 20), "kubectl": (1, 27)}
 """docker: what kind asks for; kind: nodes with containerd's present configuration; kubectl: kustomize 5, which the manifests are written for."""
 
 
-def examine(commands: Commands) -> list[Check]:
-    """Check docker, its engine, kind and kubectl; changes nothing."""
+def examine(commands: Commands) -> list[Finding]:
+    """Finding docker, its engine, kind and kubectl; changes nothing."""
     return [*docker(commands), kind(commands), kubectl(commands)]
 
 
-def docker(commands: Commands) -> list[Check]:
+def docker(commands: Commands) -> list[Finding]:
     """The client, and the engine that it reaches through DOCKER_HOST or its context."""
     try:
         done = commands.run(["docker", "version", "--format", "{{json .}}"], seconds=20, check=False)
     except CommandFailed as error:
-        return [Check("docker", False, _short(error), _how_to_install("docker"))]
+        return [Finding("docker", False, _short(error), _how_to_install("docker"))]
     told: dict[str, Any] = parsed(done.stdout) or {}
     client = _judged("docker", str((told.get("Client") or {}).get("Version", "")))
     server = told.get("Server") or {}
     if done.code or ("Client" in told and not server):
         last = (done.stderr.strip() or "it does not answer").splitlines()[-1]
-        return [client, Check("docker engine", False, last, _engine_fix(done.stderr))]
+        return [client, Finding("docker engine", False, last, _engine_fix(done.stderr))]
     return [client, _judged("docker", str(server.get("Version", "")), "docker engine")]
 
 
-def kind(commands: Commands) -> Check:
+def kind(commands: Commands) -> Finding:
     """Kubernetes in Docker."""
     try:
         words = commands.run(["kind", "version"], seconds=20).stdout.split()
     except CommandFailed as error:
-        return Check("kind", False, _short(error), _how_to_install("kind"))
+        return Finding("kind", False, _short(error), _how_to_install("kind"))
     return _judged("kind", next((word for word in words if word.startswith("v")), ""))
 
 
-def kubectl(commands: Commands) -> Check:
+def kubectl(commands: Commands) -> Finding:
     """Kubernetes' client, which renders manifests, too."""
     try:
         told = parsed(commands.run(["kubectl", "version", "--client", "--output=json"], seconds=20).stdout) or {}
     except CommandFailed as error:
-        return Check("kubectl", False, _short(error), _how_to_install("kubectl"))
+        return Finding("kubectl", False, _short(error), _how_to_install("kubectl"))
     return _judged("kubectl", str((told.get("clientVersion") or {}).get("gitVersion", "")))
 
 
-def skew(client: str, node: str) -> Check:
+def skew(client: str, node: str) -> Finding:
     """How far kubectl and the node's Kubernetes are apart; further than one minor version is not supported, and mostly works."""
     ours, theirs = version_numbers(client)[:2], version_numbers(node)[:2]
     is_near = len(ours) < 2 or len(theirs) < 2 or (ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1)
     fix = f"install kubectl {theirs[0]}.{theirs[1]}" if not is_near else ""
-    return Check("kubectl and node", is_near, f"{client}, node {node or 'of kind'}", fix, required=False)
+    return Finding("kubectl and node", is_near, f"{client}, node {node or 'of kind'}", fix, required=False)
 
 
-def _judged(tool: str, version: str, name: str = "") -> Check:
+def _judged(tool: str, version: str, name: str = "") -> Finding:
     """Compare a version with the oldest that will do; one that cannot be read is taken on trust."""
     numbers = version_numbers(version)
     oldest = ".".join(map(str, OLDEST[tool]))
     if numbers and numbers < OLDEST[tool]:
-        return Check(name or tool, False, f"{version}, wanted {oldest} or later", _how_to_install(tool))
-    return Check(name or tool, True, version or "of an unknown version")
+        return Finding(name or tool, False, f"{version}, wanted {oldest} or later", _how_to_install(tool))
+    return Finding(name or tool, True, version or "of an unknown version")
 
 
 def _engine_fix(said: str) -> str:

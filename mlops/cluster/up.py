@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.backends.durable import locked
-from core.check import Check
+from core.durable import locked
 from core.errors import MlopsError, RegistryError
+from core.finding import Finding
 from mlops.cluster import (
     credentials,
     diagnosis,
@@ -50,7 +50,7 @@ class Summary:
 class NotReady(ClusterError):
     """A machine on which the cluster cannot be brought up; `checks` holds what was found."""
 
-    def __init__(self, message: str, checks: Sequence[Check]) -> None:
+    def __init__(self, message: str, checks: Sequence[Finding]) -> None:
         super().__init__(message)
         self.checks = checks
 
@@ -71,7 +71,7 @@ def up(site: Site) -> Summary:
         ) from error
 
 
-def require(checks: Sequence[Check], site: Site) -> None:
+def require(checks: Sequence[Finding], site: Site) -> None:
     """Go on only when every check that is required is well; the others are notes."""
     for check in checks:
         if not check.ok and not check.required:

@@ -6,8 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.backends.durable import replace
 from core.decision import Check, Decision, Verdict
+from core.durable import replace
 from mlops.report.outcome import Outcome, TaskOutcome
 
 TEMPLATES = Path(__file__).parent / "templates"

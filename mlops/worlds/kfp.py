@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import localrun
-from core.backends import durable
+from core import durable
 from core.errors import MlopsError
 from core.store import Store
 from localrun.events import Event, RunFinished, RunStarted, TaskChanged

@@ -5,8 +5,7 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from core import objects
-from core.backends import durable
+from core import durable, objects
 from core.decision import Decision
 from core.digest import of_bytes
 from localrun.records import Artifact, State, TaskRun, Values

@@ -7,9 +7,9 @@ from typing import Any
 
 import localrun
 from core import digest
-from core.backends.durable import replace
 from core.backends.metadata import open_metadata
 from core.decision import Decision
+from core.durable import replace
 from core.errors import MlopsError
 from core.store import Store
 from mlops.report.outcome import Outcome, Pushed, State, TaskOutcome

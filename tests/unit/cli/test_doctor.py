@@ -74,7 +74,7 @@ FAILING = [
 
 @pytest.mark.parametrize(("check", "found", "fix", "required"), FAILING)
 def test_a_problem_is_named_with_its_fix(
-    tmp_path: Path, check: Callable[[Path], doctor.Check], found: str, fix: str, required: bool
+    tmp_path: Path, check: Callable[[Path], doctor.Finding], found: str, fix: str, required: bool
 ) -> None:
     result = check(tmp_path)
     assert not result.ok
@@ -115,8 +115,8 @@ def test_the_verb_fails_only_for_what_a_run_needs(
 ) -> None:
     monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
     checks = [
-        doctor.Check("docker", False, "not installed", "optional", required=False),
-        doctor.Check("disk", not broken, "0 GiB", "free some"),
+        doctor.Finding("docker", False, "not installed", "optional", required=False),
+        doctor.Finding("disk", not broken, "0 GiB", "free some"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda _: iter(checks))
     for words in (["mlops", "doctor"], ["mlops", "doctor", "--json"]):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.backends.durable import locked
+from core.durable import locked
 from core.errors import MlopsError
 from mlops.cluster.errors import ClusterError
 from mlops.cluster.up import up

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from core.decision import Bound, Check, Decision, Verdict, compare
 
@@ -59,3 +60,15 @@ def test_a_closed_gate_is_heard_from_its_log_where_its_output_is_lost(
 def test_an_open_gate_says_nothing_in_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Decision.of("gate", (Check(rule="a rule", verdict=Verdict.PASS),)).write(tmp_path / "decision")
     assert not capsys.readouterr().out
+
+
+@given(VERDICTS, st.sampled_from(list(Verdict)))
+def test_a_verdict_that_its_checks_do_not_add_up_to_is_not_read(verdicts: list[Verdict], written: Verdict) -> None:
+    checks = tuple(Check(rule=f"rule {index}", verdict=verdict) for index, verdict in enumerate(verdicts))
+    decision = Decision.of("gate", checks)
+    changed = decision.model_dump(mode="json") | {"verdict": written.value}
+    if written is decision.verdict:
+        assert Decision.model_validate(changed) == decision
+    else:
+        with pytest.raises(ValidationError, match="add up to"):
+            Decision.model_validate(changed)

@@ -1,11 +1,11 @@
-"""One thing that was looked at on this machine, and how to mend it."""
+"""One thing that was checked on this machine, and how to mend it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Check:
-    """What a check found; `fix` is what to type or change, and empty when it is well."""
+class Finding:
+    """What was found; `fix` is what to type or change, empty when nothing is wrong."""
 
     name: str
     ok: bool

@@ -1,4 +1,4 @@
-"""Writes that survive a power cut and locks that die with their holder; what the local backends stand on."""
+"""Writes that survive a power cut, and locks that the kernel releases when their holder dies."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import RegistryError
 
 STAGING = ".staging-"
-"""Prefix of everything half-written; a name with it can never be read as a version."""
+"""Prefix of everything half-written; a name with it is never read as a version."""
 
 
 def sync(path: Path) -> None:
@@ -31,7 +31,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Give a file new content, whole or not at all, even when the power goes."""
+    """Replace a file's content atomically, also across a power cut."""
     staged = path.with_name(f"{STAGING}{path.name}")
     write(staged, content)
     staged.replace(path)
@@ -40,14 +40,15 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path, wait_seconds: float = 60.0) -> Iterator[None]:
-    """Hold a lock that the kernel takes back when its holder dies; RegistryError when another keeps it too long."""
+    """Hold a lock that the kernel releases when its holder dies; RegistryError when another holds it too long."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(handle):
             if time.monotonic() > deadline:
                 raise RegistryError(
-                    f"{path}: another process has been writing here for {wait_seconds:g} s; wait for it to end, or end it, then try again"
+                    f"{path}: another process has been writing here for {wait_seconds:g} s; "
+                    "wait for it to end, or end it, then try again"
                 )
             time.sleep(0.02)
         yield
