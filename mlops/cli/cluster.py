@@ -51,10 +51,10 @@ def up(*, only_check: bool, as_json: bool) -> None:
     """
     from mlops.cli.doctor import show
     from mlops.cli.main import print_json
-    from mlops.cluster import preflight
+    from mlops.cluster.lifecycle import preflight
+    from mlops.cluster.lifecycle.up import NotReady
+    from mlops.cluster.lifecycle.up import up as bring_up
     from mlops.cluster.progress import Progress
-    from mlops.cluster.up import NotReady
-    from mlops.cluster.up import up as bring_up
 
     with Progress() as progress:
         site = _site(progress)
@@ -83,7 +83,7 @@ def down(*, images: bool, as_json: bool) -> None:
     A cluster that was there before is emptied of what was put into it, and stays.
     """
     from mlops.cli.main import print_json
-    from mlops.cluster.down import down as take_down
+    from mlops.cluster.lifecycle.down import down as take_down
     from mlops.cluster.progress import Progress
 
     with Progress() as progress:
@@ -102,8 +102,8 @@ def down(*, images: bool, as_json: bool) -> None:
 def status(*, as_json: bool) -> None:
     """Show what runs in the cluster and where it can be reached; returns 1 when Kubeflow Pipelines is not ready."""
     from mlops.cli.main import print_json
+    from mlops.cluster.health.status import status as look
     from mlops.cluster.progress import Progress
-    from mlops.cluster.status import status as look
 
     site = _site(Progress())
     found = look(site)
@@ -152,8 +152,8 @@ def print_variables(variables: Sequence["Variable"], values: Mapping[str, str], 
 
 
 def _site(progress: "Progress") -> "Site":
-    from mlops.cluster.commands import Commands
-    from mlops.cluster.images import Images
+    from mlops.cluster.images.project import Images
+    from mlops.cluster.programs.commands import Commands
     from mlops.cluster.site import Site
 
     return Site.of(

@@ -261,8 +261,8 @@ def leftovers(root: Path) -> Finding:
 
 def cluster_tools(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Docker, kind and kubectl, as `mlops cluster up` checks them; a run on this machine needs none."""
-    from mlops.cluster.commands import Commands
-    from mlops.cluster.tools import examine
+    from mlops.cluster.programs.commands import Commands
+    from mlops.cluster.programs.tools import examine
 
     for check in examine(Commands(environment)):
         yield replace(check, required=False, fix=check.fix and f"only make deploy-local needs it: {check.fix}")

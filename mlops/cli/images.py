@@ -9,7 +9,7 @@ import click
 from core.store import Store
 
 if TYPE_CHECKING:
-    from mlops.cluster.images import Images
+    from mlops.cluster.images.project import Images
     from mlops.cluster.progress import Progress
 
 
@@ -32,7 +32,7 @@ def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -
 
     Returns 1 when one cannot be built or is larger than its budget.
     """
-    from mlops.cluster.images import names
+    from mlops.cluster.images.project import names
     from mlops.cluster.progress import Progress
 
     with Progress() as progress:
@@ -83,14 +83,14 @@ def push(store: Store, *, registry: str, as_json: bool) -> None:
 def config(*, as_json: bool) -> None:
     """List every environment variable that is read, with its value."""
     from mlops.cli.cluster import print_variables
-    from mlops.cluster.builds import VARIABLES
+    from mlops.cluster.images.builds import VARIABLES
 
     print_variables(VARIABLES, {one.name: os.environ.get(one.name, one.default) for one in VARIABLES}, as_json=as_json)
 
 
 def _images(store: Store, progress: "Progress") -> "Images":
-    from mlops.cluster.commands import Commands
-    from mlops.cluster.images import Images
+    from mlops.cluster.images.project import Images
+    from mlops.cluster.programs.commands import Commands
 
     return Images(Commands(os.environ), store, progress.waiting)
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from core.store import Store
 from core.user_code import ROOT
-from mlops.cluster.commands import Commands
-from mlops.cluster.kubectl import Kubectl
-from mlops.cluster.manifests import Manifests
+from mlops.cluster.manifests.kubeflow import Manifests
+from mlops.cluster.programs.commands import Commands
+from mlops.cluster.programs.kubectl import Kubectl
 from mlops.cluster.progress import Progress
 from mlops.cluster.settings import ClusterSettings, read
 

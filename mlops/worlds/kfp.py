@@ -17,7 +17,7 @@ from core.errors import MlopsError
 from core.store import Store
 from localrun.events import Event, RunFinished, RunStarted, TaskChanged
 from localrun.records import State, TaskRun
-from mlops.cluster import reach
+from mlops.cluster.access import reach
 from mlops.cluster.site import KFP_NAMESPACE
 from mlops.report.outcome import Outcome
 from mlops.worlds import kfp_run

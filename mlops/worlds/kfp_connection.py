@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from core import objects
 from core.errors import UsageError
 from core.store import Store
-from mlops.cluster import reach
+from mlops.cluster.access import reach
 from mlops.cluster.site import KFP_NAMESPACE
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from core.errors import UsageError
-from mlops.cluster.credentials import ACCESS_KEY, SECRET, SECRET_KEY
-from mlops.cluster.reach import STORE
+from mlops.cluster.access.credentials import ACCESS_KEY, SECRET, SECRET_KEY
+from mlops.cluster.access.reach import STORE
 from mlops.cluster.settings import PULL_POLICIES
 from pipelines.steps import Resources
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.images import reference
 from localrun import Hosts
-from mlops.cluster.reach import forwarded
+from mlops.cluster.access.reach import forwarded
 from mlops.cluster.site import KFP_NAMESPACE
 
 if TYPE_CHECKING:

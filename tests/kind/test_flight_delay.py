@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from artifacts.schema.schema_file import read_schema
-from mlops.cluster.reach import forwarded
+from mlops.cluster.access.reach import forwarded
 from mlops.cluster.site import NAMESPACE
 from mlops.worlds.kfp_connection import Connection
 from pipelines.config import USECASES

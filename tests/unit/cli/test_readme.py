@@ -8,7 +8,8 @@ import click
 import pytest
 
 from mlops.cli.main import cli
-from mlops.cluster import builds, settings
+from mlops.cluster import settings
+from mlops.cluster.images import builds
 from mlops.worlds.kfp_schedule import PASSED_ON
 
 ROOT = Path(__file__).resolve().parents[3]

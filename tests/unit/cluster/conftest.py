@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops.cluster import preflight, rollout
-from mlops.cluster.up import up
+from mlops.cluster.health import rollout
+from mlops.cluster.lifecycle import preflight
+from mlops.cluster.lifecycle.up import up
 from tests.unit.cluster.standin import serving
 from tests.unit.cluster.world import World
 

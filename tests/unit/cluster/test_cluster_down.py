@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from mlops.cli.cluster import cluster
-from mlops.cluster.down import down
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.kind import making
-from mlops.cluster.status import status
-from mlops.cluster.up import up
+from mlops.cluster.health.status import status
+from mlops.cluster.lifecycle.down import down
+from mlops.cluster.lifecycle.up import up
+from mlops.cluster.nodes.kind import making
 from tests.unit.cluster.world import NAME, OWN, World
 
 

@@ -14,7 +14,7 @@ import pytest
 from core.durable import locked
 from core.errors import MlopsError
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.up import up
+from mlops.cluster.lifecycle.up import up
 from tests.unit.cluster.world import NAME, OWN, World
 
 CLUSTER, KFP_IMAGES, KFP, OWN_IMAGES, SERVER = (

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mlops.cluster import pods
-from mlops.cluster.references import full, named, registry, replace, replaced
-from mlops.cluster.workloads import amount, cap_cpu_requests, containers
+from mlops.cluster.health import pods
+from mlops.cluster.manifests.references import full, named, registry, replace, replaced
+from mlops.cluster.manifests.workloads import amount, cap_cpu_requests, containers
 from tests.unit.cluster.world import deployment
 
 

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from mlops.cli.cluster import cluster
-from mlops.cluster import preflight, tools
-from mlops.cluster.up import NotReady, up
+from mlops.cluster.lifecycle import preflight
+from mlops.cluster.lifecycle.up import NotReady, up
+from mlops.cluster.programs import tools
 from tests.unit.cluster.world import World
 
 

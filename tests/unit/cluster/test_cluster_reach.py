@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.cluster import forward, reach
-from mlops.cluster.commands import Commands
+from mlops.cluster.access import forward, reach
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.programs.commands import Commands
+from mlops.cluster.programs.kubectl import Kubectl
 from tests.unit.cluster.world import SECRET_VALUE, World
 
 

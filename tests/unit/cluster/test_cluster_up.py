@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from core.user_code import ROOT
-from mlops.cluster import manifests, preflight
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.up import STEPS, overlay, up
-from mlops.cluster.workloads import NODE_PORTS
+from mlops.cluster.lifecycle import preflight
+from mlops.cluster.lifecycle.up import STEPS, overlay, up
+from mlops.cluster.manifests import kubeflow as manifests
+from mlops.cluster.manifests.workloads import NODE_PORTS
 from tests.unit.cluster.world import KFP_IMAGES, NAME, OWN, SECRET_VALUE, World, deployment
 
 IMAGE_OF_SERVER = f"Deployment {NAME} model-server"

@@ -19,10 +19,10 @@ from core.errors import UsageError
 from core.images import GROUPS, PREFIX, local_references, tag
 from core.store import Store
 from mlops.cli.main import cli
-from mlops.cluster import builds
-from mlops.cluster.commands import Commands
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.images import BUDGETS, Images, names
+from mlops.cluster.images import builds
+from mlops.cluster.images.project import BUDGETS, Images, names
+from mlops.cluster.programs.commands import Commands
 
 DOCKER = """#!{python}
 import json, os, sys
@@ -261,7 +261,7 @@ def test_sources_that_change_while_they_are_packed_are_not_built(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = machine.images()
-    monkeypatch.setattr("mlops.cluster.images.tag", lambda: "another")
+    monkeypatch.setattr("mlops.cluster.images.project.tag", lambda: "another")
     with pytest.raises(ClusterError, match="were changed while they were being packed"):
         found.build(names(()), lambda _: None)
     assert not machine.built()

@@ -16,7 +16,7 @@ from core.errors import MlopsError
 from core.image_record import ImageRecord
 from core.store import Store
 from localrun.events import Event, RunStarted, TaskChanged
-from mlops.cluster.reach import Pod
+from mlops.cluster.access.reach import Pod
 from mlops.worlds import kfp as world
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection

@@ -10,7 +10,7 @@ from fake_kfp import FakeKfp, served
 
 from core.errors import MlopsError, UsageError
 from core.images import GROUPS, chosen_references, image
-from mlops.cluster import reach
+from mlops.cluster.access import reach
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_schedule import Schedules
 from pipelines.config import UseCase, find, load

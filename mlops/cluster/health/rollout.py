@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops.cluster import kind, pods
-from mlops.cluster.deadline import Deadline
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.kubectl import Object
-from mlops.cluster.pods import Trouble
+from mlops.cluster.health import pods
+from mlops.cluster.health.pods import Trouble
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs.deadline import Deadline
+from mlops.cluster.programs.kubectl import Object
 from mlops.cluster.site import Site
 
 WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}

@@ -13,10 +13,11 @@ from core.image_record import Built, ImageRecord
 from core.images import BASE, GROUPS, PREFIX, Group, image, tag
 from core.store import Store
 from core.user_code import ROOT
-from mlops.cluster import builds, tools
-from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.references import replaced
+from mlops.cluster.images import builds
+from mlops.cluster.manifests.references import replaced
+from mlops.cluster.programs import tools
+from mlops.cluster.programs.commands import Commands, parsed
 from mlops.cluster.settings import read
 
 BUDGETS = {"data": 600, "serving": 2000, "tfx": 3300}

@@ -8,20 +8,16 @@ from typing import Any
 from core.durable import locked
 from core.errors import MlopsError, RegistryError
 from core.finding import Finding
-from mlops.cluster import (
-    credentials,
-    diagnosis,
-    kind,
-    manifests,
-    node_images,
-    preflight,
-    references,
-    rollout,
-    workloads,
-)
-from mlops.cluster.deadline import Deadline
+from mlops.cluster.access import credentials
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.kubectl import Object
+from mlops.cluster.health import diagnosis, rollout
+from mlops.cluster.lifecycle import preflight
+from mlops.cluster.manifests import kubeflow as manifests
+from mlops.cluster.manifests import references, workloads
+from mlops.cluster.nodes import images as node_images
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs.deadline import Deadline
+from mlops.cluster.programs.kubectl import Object
 from mlops.cluster.settings import spoken
 from mlops.cluster.site import KFP_NAMESPACE, Site, scratch
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from core.durable import locked
 from core.errors import RegistryError
 from core.images import PREFIX
-from mlops.cluster import kind, up
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.kubectl import Object, as_list
+from mlops.cluster.lifecycle import up
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs.kubectl import Object, as_list
 from mlops.cluster.site import NAMESPACE, Site
 
 NETWORK = "kind"

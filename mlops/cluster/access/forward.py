@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.programs.kubectl import Kubectl
 
 OPEN_SECONDS = 30.0
 _RESTARTS = 5

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops.cluster.workloads import containers
+from mlops.cluster.manifests.workloads import containers
 
 _IN_CONFIG = re.compile(r"image$", re.IGNORECASE)
 _REFERENCE = re.compile(r"[\w.-]+(:\d+)?(/[\w.-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?", re.ASCII)

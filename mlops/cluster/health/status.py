@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from mlops.cluster import kind, pods, rollout
+from mlops.cluster.health import pods, rollout
+from mlops.cluster.nodes import kind
 from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
 
 

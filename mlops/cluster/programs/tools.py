@@ -4,9 +4,8 @@ import platform
 from typing import Any
 
 from core.finding import Finding
-from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.kind import version_numbers
+from mlops.cluster.programs.commands import Commands, parsed
 
 OLDEST = {"docker": (20, 10), "kind": (0, 20), "kubectl": (1, 27)}
 """docker: what kind asks for; kind: nodes with containerd's present configuration; kubectl: kustomize 5, which the manifests are written for."""
@@ -56,6 +55,16 @@ def skew(client: str, node: str) -> Finding:
     is_near = len(ours) < 2 or len(theirs) < 2 or (ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1)
     fix = f"install kubectl {theirs[0]}.{theirs[1]}" if not is_near else ""
     return Finding("kubectl and node", is_near, f"{client}, node {node or 'of kind'}", fix, required=False)
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Read the numbers of a version such as v1.33.1-rc.0; what is no number ends it."""
+    numbers = []
+    for part in text.removeprefix("v").split("-")[0].split("+")[0].split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
 
 
 def _judged(tool: str, version: str, name: str = "") -> Finding:

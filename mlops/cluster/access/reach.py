@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mlops.cluster import credentials, kind, node_images, references
-from mlops.cluster import pods as states
-from mlops.cluster.commands import Commands
+from mlops.cluster.access import credentials
+from mlops.cluster.access.forward import Forward
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.forward import Forward
-from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.health import pods as states
+from mlops.cluster.manifests import references
+from mlops.cluster.nodes import images as node_images
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs.commands import Commands
+from mlops.cluster.programs.kubectl import Kubectl
 from mlops.cluster.settings import read
 from mlops.cluster.site import KFP_NAMESPACE
 

@@ -13,8 +13,8 @@ from core.build_context import CERTIFICATES, files
 from core.errors import UsageError
 from core.images import BASE
 from core.user_code import ROOT
-from mlops.cluster.commands import Commands, die_with_parent, said
 from mlops.cluster.errors import CommandFailed
+from mlops.cluster.programs.commands import Commands, die_with_parent, said
 from mlops.cluster.settings import Variable, spoken
 
 VARIABLES = (

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops.cluster import pods
 from mlops.cluster.errors import CommandFailed
+from mlops.cluster.health import pods
 from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
 
 PREFIX = "diagnosis-"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError, did_you_mean
-from mlops.cluster import references, workloads
-from mlops.cluster.commands import Commands, parsed
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.kubectl import Object, as_list
+from mlops.cluster.manifests import references, workloads
+from mlops.cluster.programs.commands import Commands, parsed
+from mlops.cluster.programs.kubectl import Object, as_list
 from mlops.cluster.settings import ClusterSettings
 
 CLUSTER_SCOPED = "cluster-scoped-resources"

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops.cluster.commands import Commands, Done, parsed
 from mlops.cluster.errors import CommandFailed
+from mlops.cluster.programs.commands import Commands, Done, parsed
 from mlops.cluster.settings import read
 
 MANAGER = "mlops"

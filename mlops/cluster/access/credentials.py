@@ -4,7 +4,7 @@ import base64
 from contextlib import suppress
 
 from mlops.cluster.errors import ClusterError, CommandFailed
-from mlops.cluster.kubectl import Kubectl
+from mlops.cluster.programs.kubectl import Kubectl
 from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE
 
 SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - a name

@@ -12,10 +12,12 @@ from typing import Any
 from core.errors import MlopsError
 from core.finding import Finding
 from core.images import BASE
-from mlops.cluster import kind, node_images, tools
-from mlops.cluster.commands import parsed
-from mlops.cluster.manifests import locate
-from mlops.cluster.references import registry, replaced
+from mlops.cluster.manifests.kubeflow import locate
+from mlops.cluster.manifests.references import registry, replaced
+from mlops.cluster.nodes import images as node_images
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs import tools
+from mlops.cluster.programs.commands import parsed
 from mlops.cluster.site import Site
 
 GIB = 2**30

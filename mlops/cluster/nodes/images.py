@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlops.cluster import kind
-from mlops.cluster.commands import Commands, parsed
-from mlops.cluster.deadline import Deadline
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.references import full
+from mlops.cluster.manifests.references import full
+from mlops.cluster.nodes import kind
+from mlops.cluster.programs.commands import Commands, parsed
+from mlops.cluster.programs.deadline import Deadline
 from mlops.cluster.site import Site
 
 _BATCH_BYTES = 6e9

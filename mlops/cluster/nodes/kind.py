@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops.cluster.commands import Commands, parsed
-from mlops.cluster.deadline import Deadline
 from mlops.cluster.errors import ClusterError, CommandFailed
+from mlops.cluster.manifests.workloads import NODE_PORTS, amount
+from mlops.cluster.programs.commands import Commands, parsed
+from mlops.cluster.programs.deadline import Deadline
+from mlops.cluster.programs.tools import version_numbers
 from mlops.cluster.settings import ClusterSettings
 from mlops.cluster.site import Site
-from mlops.cluster.workloads import NODE_PORTS, amount
 
 LABEL = "ml-in-production/made-by"
 """Label of the nodes of a cluster that we made: only such a cluster is taken away whole."""
@@ -62,16 +63,6 @@ def node_image(settings: ClusterSettings, commands: Commands) -> str:
         version_numbers(line.rpartition(":")[2]): line for line in said.split() if line.startswith(f"{REPOSITORY}:v")
     }
     return versions[max(versions)] if versions else ""
-
-
-def version_numbers(text: str) -> tuple[int, ...]:
-    """Read the numbers of a version such as v1.33.1-rc.0; what is no number ends it."""
-    numbers = []
-    for part in text.removeprefix("v").split("-")[0].split("+")[0].split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
 
 
 def configuration(settings: ClusterSettings) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""This project's images in the local Docker: built, measured, pushed."""

@@ -1,0 +1,1 @@
+"""Bringing the cluster up and taking it away, after everything was checked."""

@@ -1,0 +1,1 @@
+"""Manifests of Kubernetes: those of Kubeflow Pipelines, and what is changed in them."""

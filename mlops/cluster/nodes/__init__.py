@@ -1,0 +1,1 @@
+"""The kind cluster itself, and the images on its nodes."""

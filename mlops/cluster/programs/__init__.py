@@ -1,0 +1,1 @@
+"""docker, kind and kubectl: whether they are installed, and how they are called."""
