@@ -206,13 +206,18 @@ class ModelManager:
         for version in wanted:
             if version not in model.loaded and self._due(name, model, version):
                 self._try(name, model, version)
+            # Here and not after the loop: the champion, which is the first, does not wait for the others to be loaded.
+            self._swap(name, model, published)
+        self._retire(name, keep=frozenset(wanted) | {model.champion})
+        with self._lock:
+            model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
+
+    def _swap(self, name: str, model: _Model, published: Published) -> None:
+        """Let the champion answer as soon as it is loaded."""
         if published.champion in model.loaded and model.champion != published.champion:
             with self._lock:
                 model.champion = published.champion
             _LOG.info("%s: version %d answers now", name, published.champion)
-        self._retire(name, keep=frozenset(wanted) | {model.champion})
-        with self._lock:
-            model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
 
     def _due(self, name: str, model: _Model, version: int) -> bool:
         failed = model.failed.get(version)

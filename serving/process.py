@@ -93,7 +93,7 @@ def log_to(stream: TextIO, *, as_json: bool) -> None:
     logger.propagate = False
     server = logging.getLogger("uvicorn.error")
     server.handlers = [handler]
-    server.setLevel(logging.WARNING)
+    server.setLevel(logging.ERROR)  # its warning about what is no HTTP names neither client nor reason; ours does
     server.propagate = False
 
 

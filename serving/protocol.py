@@ -1,6 +1,8 @@
 """Deadlines and caps of a connection, which uvicorn leaves to a proxy in front: there need not be one here."""
 
 import asyncio
+import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,6 +14,7 @@ from serving.metrics import Metrics
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
+_LOG = logging.getLogger("serving")
 _PHRASES = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -43,11 +46,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless a request's head is too long."""
-        if not self._in_head and (self.cycle is None or self.cycle.response_complete):
+        """Read on, unless a request's head is too long; also of the next request, while this one is being answered."""
+        began_in_head = self._in_head
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
         super().data_received(data)
-        if self._in_head:
+        if began_in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.header_bytes and not self.transport.is_closing():
                 self._refuse(431, "TOO_LARGE", f"the request's head is longer than {self.limits.header_bytes} bytes")
@@ -58,6 +62,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Take what follows for the head of the next request."""
+        super().on_message_complete()
+        self._in_head = True
+        self._head_bytes = 0
+
     def on_response_complete(self) -> None:
         """Give the client its time to take the answer."""
         super().on_response_complete()
@@ -65,12 +75,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the same form as everything else."""
-        self._refuse(400, "INVALID_ARGUMENT", msg)
+        """Answer what is not HTTP in the same form as everything else, with the parser's reason."""
+        self._refuse(400, "INVALID_ARGUMENT", f"wanted an HTTP request: {sys.exception() or msg}")
 
     def _await_head(self) -> None:
-        self._in_head = True
-        self._head_bytes = 0
         self._stop_timer()
         self._head_timer = self.loop.call_later(self.limits.header_seconds, self._head_too_late)
 
@@ -92,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         self.metrics.refused_connections.labels(str(status)).inc()
+        _LOG.warning("%s: answered %d: %s", self.client[0] if self.client else "a client", status, message)
         body = responses.error_body(message, code)
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self._stop_timer()

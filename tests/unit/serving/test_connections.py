@@ -18,6 +18,7 @@ from core.backends.registry import Registry, open_registry
 from serving.limits import Limits
 from serving.listener import listen
 from serving.manager import Watch
+from serving.savedmodel import SavedModel
 from serving.server import Options, Server, make_server
 from serving.source import RegistrySource
 
@@ -126,6 +127,30 @@ def test_a_client_that_is_slow_or_rude_is_answered_and_let_go(
     assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]
     assert time.monotonic() - started < 2
     assert live.post()[0] == 200
+
+
+def test_the_next_head_is_capped_while_a_request_is_being_answered(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(SavedModel, "run", lambda *_: released.wait(5) and {})
+    with socket.create_connection(("127.0.0.1", live.port), timeout=5) as client:
+        client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY.encode())
+        client.sendall(b"GET /healthz HTTP/1.1\r\n")
+        sent = 0
+        try:
+            while sent < 100 * LIMITS.header_bytes:
+                sent += client.send(b"a: " + b"x" * 1000 + b"\r\n")
+                time.sleep(0.001)
+        except ConnectionError:
+            pass
+        released.set()
+        assert sent < 100 * LIMITS.header_bytes
+    assert get_status(live.port, "/healthz") == 200
+
+
+def test_two_requests_in_one_packet_are_both_answered(live: Live) -> None:
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY.encode()
+    last = request.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    assert answer_to(live.port, request + last).count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_slow_clients_do_not_keep_others_waiting_and_the_cap_holds(live: Live) -> None:

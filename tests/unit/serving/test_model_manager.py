@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from conftest import Shop
 
 from core.errors import RegistryError
-from serving.manager import ModelManager, Watch
+from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
-from serving.source import Published, Verified
+from serving.savedmodel import SavedModel
+from serving.source import Published, RegistrySource, Verified
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 OpenShop = Callable[..., Shop]
@@ -42,6 +44,37 @@ def test_a_promotion_and_a_rollback_are_followed(open_shop: OpenShop, exported: 
     shop.registry.rollback("delay")
     shop.manager.poll()
     assert ask(shop) == first
+
+
+def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
+    open_shop: OpenShop, exported: Path, tmp_path: Path
+) -> None:
+    shop = open_shop(delay=exported / "a")
+    for number in (2, 3):
+        folder = shutil.copytree(exported / "b", tmp_path / f"b{number}")
+        (folder / "assets.extra" / "note.txt").write_text(str(number))
+        shop.registry.publish("delay", folder, {})
+    answering: list[int] = []
+    loads = 0
+
+    def counted(verified: Verified) -> SavedModel:
+        nonlocal loads
+        if loads:
+            answering.append(manager.status("delay", None, "champion")[0].version)
+        loads += 1
+        return load_version(verified)
+
+    manager = ModelManager(RegistrySource(shop.root), counted, Metrics(), Watch(seconds=3600))
+    manager.poll()
+    assert (loads, answering) == (3, [1, 1])
+
+
+def test_a_version_that_is_let_go_leaves_no_graph_behind(exported: Path) -> None:
+    model = SavedModel(exported / "a")
+    graph = weakref.ref(model._session.graph)
+    model.warm_up()
+    model.close()
+    assert graph() is None
 
 
 def test_only_the_champion_and_the_newest_stay_loaded(open_shop: OpenShop, exported: Path, tmp_path: Path) -> None:
