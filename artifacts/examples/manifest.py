@@ -99,3 +99,7 @@ class ExamplesManifest(BaseModel):
     def records(self, split: str, span: int | None = None) -> int:
         """Count the examples of a split, of one span where given."""
         return sum(shard.records for shard in self.shards if shard.split == split and span in (None, shard.span))
+
+    def newest_spans(self) -> tuple[int, ...]:
+        """Return the newest span and the one before it, as far as the window holds them."""
+        return tuple(sorted(self.spans)[-2:])

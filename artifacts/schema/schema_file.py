@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from artifacts.schema.derived import without_derived
 from core.errors import SchemaError
 
 SCHEMA_NAME = "schema.pbtxt"
@@ -18,13 +19,29 @@ _BLOCK = re.compile(r"^(\w+)\s*:?\s*\{")
 
 
 def read_schema(path: Path | str) -> schema_pb2.Schema:
-    """Read a schema in text form; SchemaError names the line that cannot be parsed."""
+    """Read the features that examples have from a schema in text form; SchemaError names the line that cannot be parsed."""
+    return without_derived(read_whole_schema(path))
+
+
+def read_whole_schema(path: Path | str) -> schema_pb2.Schema:
+    """Read a schema with the numbers that are derived for validation alone; SchemaError as `read_schema`."""
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), schema_pb2.Schema())
+    except FileNotFoundError as error:
+        raise SchemaError(
+            f"{path}: wanted the curated schema, got no file; `mlops schema propose USECASE --write` makes a first one"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path}: wanted a schema in text form, got {error}") from error
     except text_format.ParseError as error:
         raise SchemaError(f"{path}:{error.GetLine() or 0}: wanted a schema in text form, got {error}") from error
+
+
+def write_schema(schema: schema_pb2.Schema, path: Path) -> None:
+    """Write a schema in text form, atomically."""
+    staged = path.with_name(f".{path.name}.staging")
+    staged.write_text(text_format.MessageToString(schema), encoding="utf-8")
+    staged.replace(path)
 
 
 class SchemaFile:
@@ -32,7 +49,7 @@ class SchemaFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.schema: schema_pb2.Schema = read_schema(path)
+        self.schema: schema_pb2.Schema = read_whole_schema(path)
         self.features: dict[str, schema_pb2.Feature] = {feature.name: feature for feature in self.schema.feature}
 
     def place(self, feature: str, *keys: str) -> str:

@@ -6,6 +6,10 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 Feature: TypeAlias = statistics_pb2.FeatureNameStatistics
 
+_FEWEST = 20
+_DIFFERENT = 0.5
+"""With more different values than this share, a value occurs less than twice."""
+
 
 def by_name(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Feature]:
     """Return the statistics of each feature of a data set; empty when there is no data."""
@@ -38,3 +42,11 @@ def common_statistics(feature: Feature) -> statistics_pb2.CommonStatistics:
     """What a feature's statistics have whatever its type."""
     kind = feature.WhichOneof("stats") or "num_stats"
     return getattr(feature, kind).common_stats
+
+
+def mostly_different(feature: Feature) -> bool:
+    """Tell whether nearly every value of a category is another one, so that the shares of its values say nothing."""
+    if feature.WhichOneof("stats") != "string_stats":
+        return False
+    values = common_statistics(feature).tot_num_values
+    return bool(values >= _FEWEST and feature.string_stats.unique > _DIFFERENT * values)

@@ -4,6 +4,8 @@ from artifacts.examples.names import split_folder, split_of
 
 FILE = "FeatureStats.pb"
 """As TFX names it."""
+DERIVED_FILE = "DerivedStats.pb"
+"""The same for what is derived from texts and images; absent where there are none."""
 SERVING = "Serving"
 """The folder of what the server was sent."""
 

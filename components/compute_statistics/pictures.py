@@ -1,34 +1,55 @@
-"""A table of all features, split beside split: how many are missing, what they look like, and small histograms."""
+"""A table of all features, split beside split: how many are missing, what they look like, and small histograms.
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import TypeAlias
+A text is shown by its length and its words, an image by its size and brightness, a list also by how many values it has.
+"""
 
-import numpy as np
-import numpy.typing as npt
-from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.names import EVAL, TRAIN
-from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing
+from artifacts.schema import derived
+from artifacts.schema.derived import name_of
+from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing, mostly_different
+from artifacts.statistics.features import examples as example_count
 from artifacts.statistics.names import SERVING, of_split, title
+from components.compute_statistics.histograms import Shares, histograms, list_lengths
+from components.compute_statistics.in_process import Described
 from core import pictures
 from core.pictures import Markup, Series
 
-BINS = 24
 _SHOWN = (of_split(TRAIN), of_split(EVAL), SERVING)
 """What histograms compare; validation is a sample of train's own spans."""
+_TOP_WORDS = 8
 
-Statistics: TypeAlias = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
+Row: TypeAlias = list[str | float | None]
 
 
-def describe(found: Statistics, schema: schema_pb2.Schema) -> Markup:
+class _Shown(NamedTuple):
+    """The statistics of one feature, by the data set that they describe; None where it has none."""
+
+    name: str
+    features: Mapping[str, Feature | None]
+
+    @property
+    def present(self) -> dict[str, Feature]:
+        return {name: feature for name, feature in self.features.items() if feature is not None}
+
+
+def describe(found: Described, schema: schema_pb2.Schema) -> Markup:
     """Draw the features of several data sets, in the schema's order and then by name."""
-    shown = {name: by_name(found[name]) for name in _SHOWN if name in found}
-    known = [feature.name for feature in schema.feature]
-    others = sorted({name for features in shown.values() for name in features} - set(known))
-    names = [title(name) for name in shown]
-    rows = [_row(name, shown) for name in known + others]
-    counts = ", ".join(f"{title(name)} {result.datasets[0].num_examples:,}" for name, result in found.items())
+    sets = [name for name in _SHOWN if name in found.features]
+    raw = {name: by_name(found.features[name]) for name in sets}
+    extra = {name: by_name(found.derived[name]) if name in found.derived else {} for name in sets}
+    known = [feature.name for feature in schema.feature if not derived.is_derived(feature)]
+    others = sorted({name for features in raw.values() for name in features} - set(known))
+    rows = []
+    for name in known + others:
+        shown = _Shown(name, {one: raw[one].get(name) for one in sets})
+        rows += _rows(shown, extra, schema)
+    names = [title(name) for name in sets]
+    counts = ", ".join(f"{title(name)} {example_count(one):,}" for name, one in found.features.items())
     headers = [
         "feature",
         "distribution",
@@ -38,70 +59,97 @@ def describe(found: Statistics, schema: schema_pb2.Schema) -> Markup:
     return pictures.fragment("Data", f"Examples: {counts}.", pictures.legend(names), pictures.table(headers, rows))
 
 
-def histograms(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
-    """Share of the values in each of up to 24 bars, the same bars for all; and what each bar stands for."""
-    if all(is_number(feature) for feature in features):
-        return _numbers(features)
-    return _categories(features)
-
-
-def _row(name: str, shown: Mapping[str, Mapping[str, Feature]]) -> list[str | float | None]:
-    features = [features.get(name) for features in shown.values()]
-    there = [(title(split), feature) for split, feature in zip(shown, features, strict=True) if feature is not None]
-    if not there:
-        return [name, pictures.muted("no value at all"), *[None] * (2 * len(features))]
-    shares, labels = histograms([feature for _, feature in there])
-    drawing = pictures.bars(
-        [Series(split, list(share)) for (split, _), share in zip(there, shares, strict=True)], labels
+def _rows(shown: _Shown, extra: Mapping[str, Mapping[str, Feature]], schema: schema_pb2.Schema) -> list[Row]:
+    """One row for a feature; further ones for how many values it has, and for what is derived from it."""
+    if not shown.present:
+        return [[shown.name, pictures.muted("no value at all"), *[None] * (2 * len(shown.features))]]
+    is_text, is_image = shown.name in derived.texts(schema), shown.name in derived.images(schema)
+    if not (is_text or is_image):
+        lengths = [_list_row(shown)] if _is_list(shown) else []
+        return [_row(shown, _drawn(shown), _values), *lengths]
+    numbers = (
+        (derived.CHARACTERS, derived.WORD_COUNT) if is_text else (derived.WIDTH, derived.HEIGHT, derived.BRIGHTNESS)
     )
-    gaps = [None if feature is None else f"{missing(feature):.1%}" for feature in features]
-    return [name, drawing, *gaps, *(None if feature is None else _words(feature) for feature in features)]
+    first = _row(
+        shown,
+        pictures.muted("text: its lengths and words are below" if is_text else "image: its sizes are below"),
+        _different,
+    )
+    rows = [first]
+    for deriver in numbers:
+        one = _Shown(f"{shown.name}: {deriver.replace('_', ' ')}", _derived_of(shown.name, deriver, extra))
+        if one.present:
+            rows.append(_row(one, _drawn(one), _values))
+    if is_text:
+        words = _Shown(f"{shown.name}: words", _derived_of(shown.name, derived.WORDS, extra))
+        if words.present:
+            rows.append(_row(words, _drawn(words), _top_words))
+    return rows
 
 
-def _words(feature: Feature) -> str:
+def _derived_of(source: str, deriver: str, extra: Mapping[str, Mapping[str, Feature]]) -> dict[str, Feature | None]:
+    return {one: features.get(name_of(source, deriver)) for one, features in extra.items()}
+
+
+def _row(shown: _Shown, drawing: Markup, words: Callable[[Feature], str]) -> Row:
+    gaps = [None if feature is None else f"{missing(feature):.1%}" for feature in shown.features.values()]
+    return [shown.name, drawing, *gaps, *(None if one is None else words(one) for one in shown.features.values())]
+
+
+def _drawn(shown: _Shown) -> Markup:
+    """Draw the values of a feature; nothing where nearly every value is different."""
+    features = list(shown.present.values())
+    if any(feature.WhichOneof("stats") == "bytes_stats" for feature in features):
+        return pictures.muted("bytes")
+    if any(mostly_different(feature) for feature in features):
+        return pictures.muted("nearly every value is different")
+    return _bars(shown, *histograms(features))
+
+
+def _bars(shown: _Shown, shares: Sequence[Shares], labels: Sequence[str]) -> Markup:
+    series = [Series(title(one), share.tolist()) for one, share in zip(shown.present, shares, strict=True)]
+    return pictures.bars(series, labels)
+
+
+def _is_list(shown: _Shown) -> bool:
+    return any(common_statistics(feature).max_num_values > 1 for feature in shown.present.values())
+
+
+def _list_row(shown: _Shown) -> Row:
+    """How many values a row has, where that is not always one."""
+    lengths = _Shown(f"{shown.name}: values a row", shown.features)
+    drawing = _bars(lengths, *list_lengths(list(shown.present.values())))
+    return _row(lengths, drawing, _value_counts)
+
+
+def _values(feature: Feature) -> str:
     if is_number(feature):
         numbers = feature.num_stats
         return f"{numbers.min:.4g} to {numbers.max:.4g}, mean {numbers.mean:.4g}, deviation {numbers.std_dev:.4g}"
+    if feature.WhichOneof("stats") == "bytes_stats" or mostly_different(feature):
+        return _different(feature)
     strings = feature.string_stats
     total = max(common_statistics(feature).tot_num_values, 1)
     top = ", ".join(f"{value.value} {value.frequency / total:.0%}" for value in strings.top_values[:3])
     return f"{strings.unique} values: {top}"
 
 
-def _numbers(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
-    low = min(feature.num_stats.min for feature in features)
-    high = max(feature.num_stats.max for feature in features)
-    if all(feature.type == statistics_pb2.FeatureNameStatistics.INT for feature in features) and high - low < BINS:
-        edges = np.arange(low - 0.5, high + 1.5)  # a bar a number
-    else:
-        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    labels = [f"{left:.4g} to {right:.4g}" for left, right in pairwise(edges)]
-    return [_rebin(feature, edges) for feature in features], labels
+def _different(feature: Feature) -> str:
+    """Say how many values there are and how long; the values themselves would say nothing."""
+    if feature.WhichOneof("stats") == "bytes_stats":
+        content = feature.bytes_stats
+        return f"{content.unique:,} values of {content.min_num_bytes:.0f} to {content.max_num_bytes:.0f} bytes"
+    return f"{feature.string_stats.unique:,} different values, {feature.string_stats.avg_length:.0f} bytes on average"
 
 
-def _rebin(feature: Feature, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Move a standard histogram to other edges, taking values to lie evenly within a bucket."""
-    found = [one for one in feature.num_stats.histograms if one.type == statistics_pb2.Histogram.STANDARD]
-    buckets = [bucket for one in found for bucket in one.buckets if bucket.high_value >= bucket.low_value]
-    total = sum(bucket.sample_count for bucket in buckets)
-    if total <= 0:
-        return np.zeros(len(edges) - 1)
-    at = [buckets[0].low_value, *(np.nextafter(bucket.high_value, np.inf) for bucket in buckets)]
-    below = np.cumsum([0.0, *(bucket.sample_count for bucket in buckets)]) / total
-    cumulative = np.interp(edges, at, below)
-    cumulative[-1] = 1.0
-    return np.diff(cumulative)
+def _top_words(feature: Feature) -> str:
+    total = max(common_statistics(feature).tot_num_values, 1)
+    top = ", ".join(
+        f"{value.value} {value.frequency / total:.1%}" for value in feature.string_stats.top_values[:_TOP_WORDS]
+    )
+    return f"{feature.string_stats.unique:,} different words: {top}"
 
 
-def _categories(features: Sequence[Feature]) -> tuple[list[npt.NDArray[np.float64]], list[str]]:
-    """Compare the values that are most frequent in the first data set."""
-    counts = [
-        {bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets}
-        for feature in features
-    ]
-    labels = list(counts[0])[:BINS]
-    shares = []
-    for count in counts:
-        total = max(sum(count.values()), 1)
-        shares.append(np.array([count.get(label, 0) / total for label in labels]))
-    return shares, labels
+def _value_counts(feature: Feature) -> str:
+    common = common_statistics(feature)
+    return f"{common.min_num_values} to {common.max_num_values} values, mean {common.avg_num_values:.3g}"

@@ -6,11 +6,17 @@ from typing import Literal, NamedTuple
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from artifacts.schema import derived
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
-from artifacts.statistics.features import examples
+from artifacts.statistics.features import by_name, common_statistics, examples, mostly_different
+from components.validate_data.lint import may_be_absent
 from core.decision import Check, Verdict
 
 _METHODS = {"L_INFTY": "largest change of a value's share", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
+
+
+_SHARE = anomalies_pb2.DriftSkewInfo.Measurement.UNKNOWN
+_UNSEEN = "share of words that were not there before"
 
 
 class Side(NamedTuple):
@@ -18,6 +24,9 @@ class Side(NamedTuple):
 
     name: str
     statistics: statistics_pb2.DatasetFeatureStatisticsList
+    """What is validated: the features, and what the schema declares as derived from them."""
+    derived: statistics_pb2.DatasetFeatureStatisticsList = statistics_pb2.DatasetFeatureStatisticsList()
+    """All that is derived from texts and images."""
 
     @property
     def examples(self) -> int:
@@ -32,6 +41,11 @@ class Comparison(NamedTuple):
     now: Side
     before: Side
     reaction: Literal["stop", "continue"]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """What is compared, and what with."""
+        return self.now, self.before
 
 
 def compare(comparison: Comparison, file: SchemaFile, min_examples: int) -> tuple[list[Check], anomalies_pb2.Anomalies]:
@@ -78,6 +92,21 @@ def _check(
 ) -> Check:
     what = f"{feature}: {comparison.kind} from {comparison.before.name} to {comparison.now.name}"
     place = file.place(feature, f"{comparison.kind}_comparator")
+    origin = derived.derived_from(file.features[feature])
+    if origin.deriver == derived.UNSEEN_WORDS:
+        return _unseen_words(comparison, origin.source, file)
+    if may_be_absent(file.features[feature]) and not all(_has_values(side, feature) for side in comparison.sides):
+        return Check(
+            rule=f"{what}: it may be absent, and is", slice=comparison.now.name, verdict=Verdict.PASS, next_step=""
+        )
+    if measured is not None and schema_method(measured) == "L_INFTY" and _notices_nothing(comparison, feature):
+        return Check(
+            rule=f"{what} can be noticed: the infinity norm compares shares of values, and nearly every one is different",
+            slice=comparison.now.name,
+            verdict=Verdict.UNDECIDED,
+            next_step=f"declare `natural_language_domain {{}}` or `image_domain {{}}` for {feature} and bounds on what is "
+            f"derived from it (`mlops schema propose` shows how), or drop the comparator at {place}",
+        )
     if measured is None or not math.isfinite(measured.value):
         return Check(
             rule=f"{what} can be measured",
@@ -85,7 +114,16 @@ def _check(
             verdict=Verdict.UNDECIDED,
             next_step=f"look for a side where {feature} has no value or another type; its bound stands at {place}",
         )
-    rule = f"{what} <= {measured.threshold:g} ({_METHODS.get(schema_method(measured), 'measured change')})"
+    return _bounded(comparison, feature, measured, file)
+
+
+def _bounded(
+    comparison: Comparison, feature: str, measured: anomalies_pb2.DriftSkewInfo.Measurement, file: SchemaFile
+) -> Check:
+    """Hold what was measured against its bound."""
+    what = f"{feature}: {comparison.kind} from {comparison.before.name} to {comparison.now.name}"
+    place = file.place(feature, f"{comparison.kind}_comparator")
+    rule = f"{what} <= {measured.threshold:g} ({_METHODS.get(schema_method(measured), _UNSEEN)})"
     holds = measured.value <= measured.threshold
     recorded = not holds and comparison.reaction == "continue"
     return Check(
@@ -96,6 +134,41 @@ def _check(
         verdict=Verdict.PASS if holds or recorded else Verdict.FAIL,
         next_step="" if holds or recorded else _next_step(comparison, feature, place),
     )
+
+
+def _has_values(side: Side, feature: str) -> bool:
+    found = by_name(side.statistics).get(feature)
+    return found is not None and common_statistics(found).num_non_missing > 0
+
+
+def _notices_nothing(comparison: Comparison, feature: str) -> bool:
+    """Tell whether a feature is a text, an image or an identifier: its values have no shares worth comparing."""
+    found = [by_name(side.statistics).get(feature) for side in comparison.sides]
+    return any(one is not None and (one.HasField("bytes_stats") or mostly_different(one)) for one in found)
+
+
+def _unseen_words(comparison: Comparison, source: str, file: SchemaFile) -> Check:
+    """Compare the words of a text: which share of them the other data does not have."""
+    name = derived.name_of(source, derived.UNSEEN_WORDS)
+    key = f"{comparison.kind}_comparator"
+    threshold = float(getattr(file.features[name], key).infinity_norm.threshold)
+    words = derived.name_of(source, derived.WORDS)
+    now, before = (by_name(side.derived).get(words) for side in comparison.sides)
+    what = f"{name}: {comparison.kind} from {comparison.before.name} to {comparison.now.name}"
+    if now is None or before is None:
+        return Check(
+            rule=f"{what} can be measured",
+            slice=comparison.now.name,
+            verdict=Verdict.UNDECIDED,
+            next_step=f"look for a side where {source} has no word; its bound stands at {file.place(name, key)}",
+        )
+    known = {bucket.label for bucket in before.string_stats.rank_histogram.buckets}
+    buckets = now.string_stats.rank_histogram.buckets
+    unseen = sum(bucket.sample_count for bucket in buckets if bucket.label not in known)
+    measured = anomalies_pb2.DriftSkewInfo.Measurement(
+        type=_SHARE, value=unseen / max(sum(bucket.sample_count for bucket in buckets), 1), threshold=threshold
+    )
+    return _bounded(comparison, name, measured, file)
 
 
 def schema_method(measured: anomalies_pb2.DriftSkewInfo.Measurement) -> str:

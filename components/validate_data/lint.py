@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from artifacts.schema import derived
 from artifacts.schema.schema_file import SchemaFile
 
 _RETIRED = (schema_pb2.DEPRECATED, schema_pb2.DEBUG_ONLY, schema_pb2.DISABLED, schema_pb2.PLANNED, schema_pb2.ALPHA)
@@ -18,8 +19,8 @@ class Fault(NamedTuple):
     fix: str
 
 
-def lint(file: SchemaFile) -> list[Fault]:
-    """Return every fault of a schema, feature by feature."""
+def lint(file: SchemaFile, *, drift: bool = True) -> list[Fault]:
+    """Return every fault of a schema, feature by feature; `drift` says whether spans will be compared."""
     if not file.schema.feature:
         return [
             Fault(
@@ -32,7 +33,7 @@ def lint(file: SchemaFile) -> list[Fault]:
         fault
         for feature in file.schema.feature
         if feature.lifecycle_stage not in _RETIRED
-        for fault in _feature(feature, file)
+        for fault in _feature(feature, file, drift=drift)
     ]
 
 
@@ -43,7 +44,13 @@ def is_numeric(feature: schema_pb2.Feature) -> bool:
     return bool(feature.type == schema_pb2.INT and not feature.int_domain.is_categorical)
 
 
-def _feature(feature: schema_pb2.Feature, file: SchemaFile) -> list[Fault]:
+def may_be_absent(feature: schema_pb2.Feature) -> bool:
+    """Tell whether the schema says, in so many words, that no row need have a feature: `presence { min_fraction: 0 }`."""
+    presence = feature.presence
+    return bool(presence.HasField("min_fraction") and presence.min_fraction == 0 and not presence.min_count)
+
+
+def _feature(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> list[Fault]:
     if feature.type not in _TYPES:
         return [
             Fault(
@@ -52,18 +59,47 @@ def _feature(feature: schema_pb2.Feature, file: SchemaFile) -> list[Fault]:
                 f"write `type: INT`, `FLOAT` or `BYTES` at {file.place(feature.name, 'type')}",
             )
         ]
-    faults = [_presence(feature, file), _finite(feature, file), _drift(feature, file), _skew(feature, file)]
+    if derived.is_derived(feature):
+        faults = [_origin(feature, file), *_comparators(feature, file, drift=drift)]
+    else:
+        faults = [_presence(feature, file), _finite(feature, file), *_comparators(feature, file, drift=drift)]
     return [fault for fault in faults if fault is not None]
+
+
+def _origin(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
+    """A derived feature whose origin is not there is never measured."""
+    source, deriver = derived.derived_from(feature)
+    known = derived.derivers(file.features[source]) if source in file.features else {}
+    if deriver in known and feature.name == derived.name_of(source, deriver) and feature.type == known[deriver]:
+        return None
+    place = file.place(feature.name, "validation_derived_source", "lifecycle_stage")
+    if not known:
+        fix = (
+            "name in validation_derived_source { source_path { step } } a feature with `natural_language_domain {}` "
+            f"or `image_domain {{}}`, at {place}"
+        )
+        return Fault(feature.name, f"is derived from {source or 'nothing'}, which is neither text nor image", fix)
+    names = ", ".join(f"{derived.name_of(source, one)} ({_type(kind)})" for one, kind in known.items())
+    return Fault(
+        feature.name,
+        f"is not what {deriver or 'no deriver'} makes of {source}",
+        f"correct name, type and deriver_name at {place}; what can be derived: {names}",
+    )
+
+
+def _type(kind: int) -> str:
+    return str(schema_pb2.FeatureType.Name(kind))
 
 
 def _presence(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
     """A feature that vanishes from 95 % of the rows drifts by little; only its presence tells."""
-    if feature.presence.min_fraction > 0:
+    if feature.presence.min_fraction > 0 or may_be_absent(feature):
         return None
     return Fault(
         feature.name,
         "may be missing from every row without notice",
-        f"write `presence {{ min_fraction: 0.9 min_count: 1 }}` with the share that it has, at {file.place(feature.name, 'presence')}",
+        "write `presence { min_fraction: 0.9 min_count: 1 }` with the share that it has, "
+        f"or `presence {{ min_fraction: 0 }}` if no row need have it, at {file.place(feature.name, 'presence')}",
     )
 
 
@@ -71,21 +107,51 @@ def _finite(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
     domain = feature.float_domain
     if feature.type != schema_pb2.FLOAT or (domain.disallow_nan and domain.disallow_inf):
         return None
+    if domain.HasField("disallow_nan") and domain.HasField("disallow_inf"):
+        return None  # allowed on purpose, in so many words
     return Fault(
         feature.name,
         "may be NaN or infinite without notice",
-        f"write `float_domain {{ disallow_nan: true disallow_inf: true }}` at {file.place(feature.name, 'float_domain')}",
+        "write `float_domain { disallow_nan: true disallow_inf: true }`, or false where that is meant, "
+        f"at {file.place(feature.name, 'float_domain')}",
     )
 
 
-def _drift(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
-    return _comparator(feature, feature.drift_comparator, "drift_comparator", file)
+def _comparators(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> list[Fault | None]:
+    """Not every use case compares its spans, nor has data of its server; a comparator that is there must notice something."""
+    faults = []
+    for key, needed in (("drift_comparator", drift and not may_be_absent(feature)), ("skew_comparator", False)):
+        comparator = getattr(feature, key)
+        if derived.derivers(feature):
+            faults.append(_different_values(feature, key, file, needed=needed))
+        elif needed or feature.HasField(key):
+            faults.append(_comparator(feature, comparator, key, file))
+    return faults
 
 
-def _skew(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
-    if not feature.HasField("skew_comparator"):
-        return None  # not every use case has data of its server
-    return _comparator(feature, feature.skew_comparator, "skew_comparator", file)
+def _different_values(feature: schema_pb2.Feature, key: str, file: SchemaFile, *, needed: bool) -> Fault | None:
+    """Texts and images are compared by what is derived from them."""
+    place = file.place(feature.name, key)
+    first = next(iter(derived.derivers(feature)))
+    example = (
+        f'`feature {{ name: "{derived.name_of(feature.name, first)}" type: INT lifecycle_stage: VALIDATION_DERIVED '
+        f'validation_derived_source {{ deriver_name: "{first}" source_path {{ step: "{feature.name}" }} }} '
+        f"{key} {{ jensen_shannon_divergence {{ threshold: 0.1 }} }} }}`"
+    )
+    if feature.HasField(key):
+        return Fault(
+            feature.name,
+            f"has a {key} that notices nothing, because nearly every value is different",
+            f"drop it at {place}, and compare what is derived from it: {example}",
+        )
+    if needed and not derived.compared(file.schema.feature, feature.name, key):
+        names = ", ".join(derived.derivers(feature))
+        return Fault(
+            feature.name,
+            f"has no {key} on anything that is derived from it ({names})",
+            f"declare one with a measured bound, such as {example}",
+        )
+    return None
 
 
 def _comparator(
@@ -93,8 +159,12 @@ def _comparator(
 ) -> Fault | None:
     """An infinity norm is silently 0 on numbers: it compares the shares of categories."""
     norm, divergence = comparator.infinity_norm.threshold, comparator.jensen_shannon_divergence.threshold
-    right = "jensen_shannon_divergence" if is_numeric(feature) else "infinity_norm"
+    is_share = derived.is_derived(feature) and derived.derived_from(feature).deriver == derived.UNSEEN_WORDS
+    right = "jensen_shannon_divergence" if is_numeric(feature) and not is_share else "infinity_norm"
     fix = f"write `{key} {{ {right} {{ threshold: 0.1 }} }}` with a measured bound at {file.place(feature.name, key)}"
+    if is_share:
+        bounded = 0 < norm <= 1
+        return None if bounded else Fault(feature.name, f"has no {key} with an infinity_norm above 0 and up to 1", fix)
     if is_numeric(feature) and comparator.HasField("infinity_norm"):
         return Fault(
             feature.name, f"is a number whose {key} has an infinity_norm, which sees no change of a number", fix

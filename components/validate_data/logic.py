@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from artifacts.examples.names import TRAIN
+from artifacts.schema import derived
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
 from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics import names
@@ -62,8 +63,8 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     """
     file = SchemaFile(user_code.resolve(schema))
     found = Findings(outputs)
-    _lint(file, found)
-    sides = {name: Side(name, found) for name, found in statistics_folder.read(statistics).items()}
+    _lint(config, file, found)
+    sides = _sides(statistics, file.schema)
     for name, side in sides.items():
         if names.is_split(name):
             _split(config, side, file, found)
@@ -78,8 +79,22 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     return decision
 
 
-def _lint(file: SchemaFile, found: Findings) -> None:
-    faults = lint(file)
+def _sides(statistics: Path | str, schema: schema_pb2.Schema) -> dict[str, Side]:
+    """Read what is validated; of what is derived, that is what the schema declares."""
+    derived_statistics = statistics_folder.read_derived(statistics)
+    declared = {feature.name for feature in schema.feature if derived.is_derived(feature)}
+    sides = {}
+    for name, found in statistics_folder.read(statistics).items():
+        extra = derived_statistics.get(name, statistics_pb2.DatasetFeatureStatisticsList())
+        if found.datasets:
+            found.datasets[0].features.extend(one for key, one in by_name(extra).items() if key in declared)
+        sides[name] = Side(name, found, extra)
+    return sides
+
+
+def _lint(config: Config, file: SchemaFile, found: Findings) -> None:
+    drift = config.on_drift != "off"
+    faults = lint(file, drift=drift)
     for fault in faults:
         found.schema.append(
             Check(
@@ -92,7 +107,7 @@ def _lint(file: SchemaFile, found: Findings) -> None:
         count = len(file.schema.feature)
         found.schema.append(
             Check(
-                rule=f"the schema can notice a change in each of its {count} features",
+                rule=f"the schema can notice {'a change' if drift else 'a fault'} in each of its {count} features",
                 observed=float(count),
                 verdict=Verdict.PASS,
             )

@@ -1,0 +1,20 @@
+"""Works on the values of list columns, row for row."""
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def per_value(column: pa.Array, derived: pa.Array) -> pa.Array:
+    """Return a column of lists in which each value, in order, is replaced by what was derived from it; null rows stay null.
+
+    A value from which nothing can be derived (null) is left out of its row, and a row without any is null.
+    """
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+    row = np.repeat(np.arange(len(column)), lengths)
+    kept = derived.is_valid().to_numpy(zero_copy_only=False)
+    counts = np.bincount(row[kept], minlength=len(column))
+    offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+    missing = np.append(counts == 0, False)
+    return pa.LargeListArray.from_arrays(pa.array(offsets, mask=missing), derived.drop_null())

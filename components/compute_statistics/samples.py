@@ -1,0 +1,37 @@
+"""A few images of each split, as thumbnails."""
+
+import html
+from pathlib import Path
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import EVAL, TRAIN
+from artifacts.schema import derived
+from components.compute_statistics.images import thumbnail
+from core import pictures
+from core.pictures import Markup
+
+_SHOWN = 16
+
+
+def draw_samples(folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema) -> Markup:
+    """Show the first images of the split that is trained on and of the one that is evaluated; empty without images."""
+    names = derived.images(schema)
+    if not names:
+        return Markup("")
+    rows = []
+    for name in names:
+        for split in (split for split in (TRAIN, EVAL) if split in manifest.splits()):
+            rows.append([name, split, Markup(" ".join(_tags(folder, split, name)) or "none could be decoded")])
+    return pictures.fragment("Images", pictures.table(["feature", "split", "the first ones"], rows))
+
+
+def _tags(folder: Path, split: str, name: str) -> list[str]:
+    batch = next(record_batches(folder, split, None, _SHOWN), None)
+    if batch is None or name not in batch.schema.names:
+        return []
+    values = batch.column(batch.schema.get_field_index(name)).flatten().to_pylist()[:_SHOWN]
+    found = (thumbnail(value) for value in values if isinstance(value, bytes))
+    return [f'<img alt="{html.escape(name)}" src="{source}">' for source in found if source is not None]
