@@ -58,7 +58,7 @@ WORKDIR /app
 COPY . .
 RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
-        adapters artifacts components core localrun mlops pipelines serving usecases
+        adapters artifacts components core localrun mlops pipelines problems serving usecases
 
 # Nothing in an image belongs to its user, whose number a platform may change; a read-only root with a writable /tmp is enough.
 FROM ${BASE_IMAGE} AS runtime

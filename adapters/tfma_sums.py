@@ -1,7 +1,9 @@
 """The sums that TFMA's combiners take, over whole arrays at once.
 
 A sum is put into the accumulator that the combiner made, and the combiner turns it into its output: what a metric means
-stays TFMA's. Combiners are found by name because TFMA keeps them private; the tests hold each against TFMA's own pipeline.
+stays TFMA's. Combiners are found by the names of their private classes, and their private attributes are read, as they
+are in TFMA 0.47.1; a combiner that is not known here is TFMA's own, fed row by row. `tests/unit/adapters` holds the
+numbers against TFMA's own pipeline; `docs/adr` says how this room can be left.
 """
 
 import re
@@ -16,20 +18,28 @@ from tensorflow_model_analysis.contrib.aggregates.binary_confusion_matrices impo
 from tensorflow_model_analysis.metrics import binary_confusion_matrices, calibration_histogram, metric_types
 
 Values = NDArray[np.floating[Any]]
-Add = Callable[[Any, Any, Values, Values], Any]
+Weights = Values | None
+"""How much each row counts; None when all count the same."""
+Add = Callable[[Any, Any, Values, Values, Weights], Any]
+_HISTOGRAM = "_CalibrationHistogramCombiner"
 
 
 def adder(combiner: Any) -> Add | None:
     """Return the function that fills this combiner's accumulator from arrays; None when there is none."""
-    special = ("_example_weighted", "_class_weights", "_aggregation_type", "_sub_key", "_example_id_key")
-    if any(getattr(combiner, name, None) for name in special) or getattr(
-        getattr(combiner, "_key", None), "sub_key", None
-    ):
+    special = ("_class_weights", "_aggregation_type", "_sub_key", "_example_id_key")
+    if any(getattr(combiner, name, None) for name in special):
+        return None
+    if getattr(getattr(combiner, "_key", None), "sub_key", None):
         return None
     return _ADDERS.get(type(combiner).__name__)
 
 
-def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, Values]) -> Any:
+def is_weighted(combiner: Any) -> bool:
+    """Whether a combiner counts rows by their weights; Keras' metrics keep the answer with their keys."""
+    return bool(getattr(combiner, "_example_weighted", False))
+
+
+def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, Values], weights: Weights) -> Any:
     """Feed a combiner row by row, as TFMA's pipeline does."""
     if hasattr(combiner, "setup"):
         combiner.setup()
@@ -37,8 +47,13 @@ def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, V
     for row, label in enumerate(labels):
         scores = {name: np.atleast_1d(values[row]) for name, values in predictions.items()}
         truth = np.array([label])
-        inputs = metric_types.StandardMetricInputs(label=truth, prediction=scores[""]) if single else None
-        inputs = inputs or metric_types.StandardMetricInputs(label=dict.fromkeys(scores, truth), prediction=scores)
+        weight = {} if weights is None else {"example_weight": np.array([weights[row]])}
+        if single:
+            inputs = metric_types.StandardMetricInputs(label=truth, prediction=scores[""], **weight)
+        else:
+            by_model = {name: dict.fromkeys(scores, value) for name, value in weight.items()}
+            truths = dict.fromkeys(scores, truth)
+            inputs = metric_types.StandardMetricInputs(label=truths, prediction=scores, **by_model)
         total = combiner.add_input(total, inputs)
     return total
 
@@ -54,20 +69,22 @@ class Histogram:
 
     @staticmethod
     def can(combiner: Any) -> bool:
-        """Whether the histogram is the plain one: over [0, 1], by the prediction, no weights and no sub-keys."""
+        """Whether a combiner makes the plain histogram: over [0, 1], by the prediction, without sub-keys."""
+        if type(combiner).__name__ != _HISTOGRAM:
+            return False
         plain = combiner._left == 0 and combiner._range == 1 and combiner._prediction_based_bucketing
-        return bool(
-            plain and not combiner._example_weighted and combiner._key.sub_key is None and not combiner._class_weights
-        )
+        return bool(plain and combiner._key.sub_key is None and not combiner._class_weights)
 
     @classmethod
-    def of(cls, combiner: Any, labels: Values, predictions: Values) -> "Histogram":
+    def of(cls, combiner: Any, labels: Values, predictions: Values, weights: Weights) -> "Histogram":
         """Sum some rows into buckets."""
         size, scores = int(combiner._num_buckets), predictions.astype(np.float64)
         bucket = np.clip(scores * size + 1, 0, size + 1).astype(np.int64)
+        counted = (np.ones(len(scores)), labels, scores)
+        if weights is not None and is_weighted(combiner):
+            counted = (weights, labels * weights, scores * weights)
         examples, total, predicted = (
-            np.bincount(bucket, weights, minlength=size + 2).astype(np.float64)
-            for weights in (np.ones(len(scores)), labels, scores)
+            np.bincount(bucket, column, minlength=size + 2).astype(np.float64) for column in counted
         )
         return cls(size, examples, total, predicted)
 
@@ -89,8 +106,10 @@ def matrices(
     TFMA walks ten thousand buckets in Python for each slice and model; this is the same sum from both ends.
     """
     match = _MATRICES.fullmatch(key.name)
+    wanted = (key.model_name, key.example_weighted, _BUCKETS)
+    found = ((name, histogram) for name, histogram in histograms.items())
     source = next(
-        (found for name, found in histograms.items() if name.model_name == key.model_name and found.size == _BUCKETS),
+        (one for name, one in found if (name.model_name, name.example_weighted, one.size) == wanted),
         None,
     )
     if match is None or key.sub_key is not None or source is None:
@@ -129,57 +148,66 @@ class _Entry(NamedTuple):
     fn_examples: list[str]
 
 
-def _count(_combiner: Any, total: float, labels: Values, _predictions: Values) -> float:
-    return total + float(len(labels))
+def _sum(values: Values, weights: Weights) -> float:
+    return float(values.sum(dtype=np.float64)) if weights is None else float(values @ weights)
 
 
-def _confusion(combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
+def _rows(labels: Values, weights: Weights) -> float:
+    return float(len(labels)) if weights is None else float(weights.sum())
+
+
+def _count(_combiner: Any, total: float, labels: Values, _predictions: Values, weights: Weights) -> float:
+    return total + _rows(labels, weights)
+
+
+def _confusion(combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
     positive = labels == 1
     for threshold in combiner._binary_confusion_matrices._thresholds:
         above = predictions.astype(np.float64) > threshold
         cells = (positive & above, ~positive & ~above, ~positive & above, positive & ~above)
-        tp, tn, fp, fn = (float(np.count_nonzero(cell)) for cell in cells)
+        tp, tn, fp, fn = (_sum(cell, weights) for cell in cells)
         total[threshold] = _Entry(Matrix(tp=tp, tn=tn, fp=fp, fn=fn), [], [], [], [])
     return total
 
 
-def _weighted(_combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
-    total.total_weighted_labels += float(labels.sum())
-    total.total_weighted_predictions += float(predictions.sum(dtype=np.float64))
-    total.total_weighted_examples += float(len(labels))
+def _weighted(_combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
+    total.total_weighted_labels += _sum(labels, weights)
+    total.total_weighted_predictions += _sum(predictions, weights)
+    total.total_weighted_examples += _rows(labels, weights)
     return total
 
 
-def _squared_error(_combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
-    return _errors(total, (labels - predictions) ** 2)
+def _squared_error(_combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
+    return _errors(total, (labels - predictions) ** 2, weights)
 
 
-def _absolute_error(_combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
-    return _errors(total, np.abs(labels - predictions))
+def _absolute_error(_combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
+    return _errors(total, np.abs(labels - predictions), weights)
 
 
-def _errors(total: Any, errors: Values) -> Any:
-    total.total_regression_error += float(errors.sum())
-    total.total_example_weights += float(len(errors))
+def _errors(total: Any, errors: Values, weights: Weights) -> Any:
+    total.total_regression_error += _sum(errors, weights)
+    total.total_example_weights += _rows(errors, weights)
     return total
 
 
-def _correlation(_combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
+def _correlation(combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
     scores = predictions.astype(np.float64)
-    _weighted(_combiner, total, labels, scores)
-    total.total_weighted_squared_labels += float(labels @ labels)
-    total.total_weighted_squared_predictions += float(scores @ scores)
-    total.total_weighted_labels_times_predictions += float(labels @ scores)
+    _weighted(combiner, total, labels, scores, weights)
+    counted = labels if weights is None else labels * weights
+    total.total_weighted_squared_labels += float(counted @ labels)
+    total.total_weighted_squared_predictions += float((scores if weights is None else scores * weights) @ scores)
+    total.total_weighted_labels_times_predictions += float(counted @ scores)
     return total
 
 
-def _keras(combiner: Any, total: Any, labels: Values, predictions: Values) -> Any:
+def _keras(combiner: Any, total: Any, labels: Values, predictions: Values, weights: Weights) -> Any:
     """Update the Keras metrics that TFMA wraps once with all rows."""
     combiner.setup()
     for output, name in enumerate(combiner._output_names):
         for index, metric in enumerate(combiner._metrics[name]):
             metric.reset_states()
-            metric.update_state(labels[:, None], predictions)
+            metric.update_state(labels[:, None], predictions, sample_weight=weights)
             total.add_weights(output, index, metric.get_weights())
     return total
 

@@ -76,9 +76,9 @@ def _eval_config(usecase: "UseCase") -> str:
     import tensorflow_model_analysis as tfma
     from google.protobuf import text_format
 
-    from components.evaluate_model.eval_config import eval_config
+    from artifacts.evaluation.eval_config import eval_config
 
-    asked = eval_config(usecase.evaluate_model, with_champion=False, plots=False)
+    asked = eval_config(usecase.evaluate_model.measures, with_champion=False, plots=False)
     del asked.model_specs[:]
     asked.model_specs.append(tfma.ModelSpec(label_key=usecase.problem.label, signature_name="serving_default"))
     bounds = {metric.name.replace("_", ""): metric for metric in usecase.problem.metrics}

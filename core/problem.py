@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 from core.settings import Settings
 
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
+ModelOutput = Literal["auto", "probabilities", "logits"]
+"""What a classifier gives; `auto` takes scores outside [0, 1] for logits."""
 
 
 class Metric(Settings):
@@ -29,7 +31,8 @@ class Metric(Settings):
     def _one_bound(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError(
-                f"metric {self.name!r}: wanted exactly one of at_least and at_most, got {'both' if self.at_least is not None else 'neither'}"
+                f"metric {self.name!r}: wanted exactly one of at_least and at_most, "
+                f"got {'both' if self.at_least is not None else 'neither'}"
             )
         return self
 
@@ -41,5 +44,11 @@ class Problem(Settings):
     """The feature to predict, as the schema names it."""
     task: Task
     """What kind of prediction it is; it chooses the signatures, the baselines and the metrics that make sense."""
+    positive: str | None = None
+    """The class that a binary classification looks for, as the label spells it; words need it, 0 and 1 do not."""
+    model_output: ModelOutput = "auto"
+    """Whether a classifier gives probabilities or logits; logits are turned into probabilities."""
+    weight: str | None = None
+    """A numeric feature that says how much a row counts, in training and in evaluation; it is no input of the model."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """What good enough means; a model below any bound is not blessed."""

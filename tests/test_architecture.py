@@ -22,6 +22,7 @@ ROOMS = (
     "localrun",
     "mlops",
     "pipelines",
+    "problems",
     "serving",
     "usecases",
 )

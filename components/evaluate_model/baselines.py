@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.evaluate_model.columns import MISSING, Codes, Vocabulary, categories, numbers
+from artifacts.evaluation.columns import MISSING, Codes, Vocabulary, categories, numbers
 from components.evaluate_model.config import Baseline
 from core.problem import Task
+from problems import kind
 
 Floats = NDArray[np.float64]
 QUANTILES = 20
@@ -34,6 +35,23 @@ class Sample:
     task: Task
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, targets: Floats, task: Task, schema: schema_pb2.Schema, label: str) -> "Sample":
+        """Tell numbers from categories by the schema."""
+        features = [feature for feature in schema.feature if feature.name != label]
+        symbols = {
+            f.name
+            for f in features
+            if f.type == schema_pb2.BYTES or (f.type == schema_pb2.INT and f.int_domain.is_categorical)
+        }
+        numeric = tuple(f.name for f in features if f.name not in symbols)
+        return cls(batch, targets, task, numeric, tuple(f.name for f in features if f.name in symbols))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that a baseline can use."""
+        return (*self.numeric, *self.categorical)
 
 
 class Method(Protocol):
@@ -99,7 +117,7 @@ class QuantileKey:
 
 
 class RateTable:
-    """The mean of the label per cell, drawn to the overall mean where a cell has few rows; no key at all is the overall mean."""
+    """The mean of the label per cell, drawn to the overall mean where a cell has few rows; without keys that mean."""
 
     def __init__(self, keys: Sequence[Key], sample: Sample, smoothing: float) -> None:
         self._keys = keys
@@ -133,7 +151,7 @@ class Linear:
     """A (logistic) regression on standardized numbers, flags of missing numbers and one-hot values."""
 
     def __init__(self, sample: Sample) -> None:
-        self._task = sample.task
+        self._kind = kind(sample.task)
         self._numeric = [_Standardized(sample.batch, name) for name in sample.numeric]
         self._categorical = [_OneHot(sample.batch, name) for name in sample.categorical]
         matrix, targets = self._matrix(sample.batch), sample.targets
@@ -141,7 +159,7 @@ class Linear:
         self._classes = targets.shape[1] if targets.ndim == 2 else 2
         if self._constant is not None:
             return
-        self._model: Any = Ridge() if sample.task == "regression" else LogisticRegression(max_iter=100, tol=1e-3)
+        self._model: Any = self._kind.linear_model()
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", ConvergenceWarning
@@ -152,14 +170,7 @@ class Linear:
         """Predict each row's mean."""
         if self._constant is not None:
             return np.broadcast_to(self._constant, (batch.num_rows, *np.shape(self._constant)))
-        if self._task == "regression":
-            return np.asarray(self._model.predict(self._matrix(batch)))
-        known = self._model.predict_proba(self._matrix(batch))
-        if self._task == "binary_classification":
-            return np.asarray(known[:, 1])
-        scores = np.zeros((batch.num_rows, self._classes))
-        scores[:, self._model.classes_] = known
-        return scores
+        return np.asarray(self._kind.linear_scores(self._model, self._matrix(batch), self._classes))
 
     def _matrix(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
         parts = [*(part.columns(batch) for part in self._numeric), *(part.columns(batch) for part in self._categorical)]

@@ -1,12 +1,15 @@
 """The `evaluate_model` section: what is measured, on which slices, and what a model must hold to be blessed."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from core.decision import Bound
-from core.problem import Metric, Task
+from core.problem import Metric, ModelOutput, Task
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    from artifacts.evaluation.measures import Measures
 
 Features = tuple[str, ...]
 """Features whose values are crossed; one feature is a plain slice, none is all of the data."""
@@ -36,7 +39,7 @@ class SliceThreshold(Settings):
 
 
 class Change(Settings):
-    """A bound on candidate minus champion, both judged on the same rows."""
+    """A bound on candidate minus champion, both measured on the same rows."""
 
     metric: str
     """As the evaluation names it, such as `auc`."""
@@ -62,7 +65,8 @@ class Baseline(Settings):
     """A method so simple that a model which does not beat it is not worth its keep."""
 
     kind: Literal["majority", "rate_table", "linear"]
-    """`majority`: the label's mean or commonest class; `rate_table`: its smoothed mean per cell; `linear`: a (logistic) regression on the raw features."""
+    """`majority`: the label's mean or commonest class; `rate_table`: its smoothed mean per cell; `linear`: a (logistic)
+    regression on the raw features."""
     keys: Features = ()
     """The features that span a rate table."""
     smoothing: float = Field(default=20.0, ge=0)
@@ -105,23 +109,26 @@ class TfmaMetric(Settings):
 
 
 class Config(Settings):
-    """How a model is judged; `label`, `task` and `metrics` come from the `problem` section."""
+    """How a model is evaluated; `label`, `task`, `metrics` and `model_output` come from the `problem` section."""
 
     label: str
     task: Task
     metrics: tuple[Metric, ...] = ()
+    model_output: ModelOutput = "auto"
     slices: tuple[Features, ...] = ()
     """Which slices and crosses are measured, such as `[[carrier], [carrier, origin]]`."""
     slice_thresholds: tuple[SliceThreshold, ...] = ()
+    max_slices: int = Field(default=1000, ge=1)
+    """Most slices of one cross that are measured, those with the most rows first; the others are counted."""
     min_slice_examples: int = Field(default=200, ge=1)
-    """A slice with fewer rows is shown and counted, but not judged: its numbers are noise."""
+    """A slice with fewer rows is shown and counted, but no bound is held against it: its numbers are noise."""
     expected_slices: tuple[dict[str, str], ...] = ()
     """Slices that must be there with enough rows, such as `{origin: JFK}`."""
     absent_slice: Literal["fail", "undecided"] = "fail"
     """What an expected slice without enough rows means; either way the gate is closed."""
     change: tuple[Change, ...] = ()
     first_model: Literal["absolute", "undecided"] = "absolute"
-    """Without a champion: judge by all the other rules, or leave it to a person."""
+    """Without a champion: decide by all the other rules, or leave it to a person."""
     baselines: tuple[Baseline, ...] = ()
     baseline_examples: int = Field(default=100_000, ge=100)
     """Most rows of the train split that the baselines are fitted on, drawn at random."""
@@ -156,9 +163,29 @@ class Config(Settings):
         for where, features in named:
             if frozenset(features) not in measured:
                 raise ValueError(
-                    f"{where}: {list(features)} is not among slices, got {[list(features) for features in self.slices]}; add it there"
+                    f"{where}: {list(features)} is not among slices, "
+                    f"got {[list(features) for features in self.slices]}; add it there"
                 )
         return self
+
+    @property
+    def measures(self) -> "Measures":
+        """What is asked of the evaluation."""
+        from artifacts.evaluation.measures import Measures  # noqa: PLC0415 - a configuration is read without NumPy
+        from problems.kind import TfmaMetric as Asked  # noqa: PLC0415
+
+        return Measures(
+            label=self.label,
+            task=self.task,
+            slices=self.slices,
+            max_slices=self.max_slices,
+            more_metrics=tuple(Asked(metric.name, metric.config) for metric in self.more_metrics),
+            decision_threshold=self.decision_threshold,
+            confidence=self.confidence,
+            min_examples=self.min_examples,
+            beam_options=self.beam_options if self.engine == "beam" else None,
+            batch_size=self.batch_size,
+        )
 
 
 def _exactly_one(metric: str, **bounds: float | None) -> None:

@@ -1,19 +1,22 @@
 """Turns an evaluation's numbers into the gate's checks. Whatever is missing, not finite or absent keeps the gate closed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from components.evaluate_model.config import Change, Config, Features, SliceThreshold
-from components.evaluate_model.eval_config import CHAMPION
-from components.evaluate_model.measured import Measured, Slice, primary
-from components.evaluate_model.slices import label
+from artifacts.evaluation.measured import Measured, Slice
+from artifacts.evaluation.measures import CHAMPION, Features
+from artifacts.evaluation.slices import label
+from components.evaluate_model.config import Change, Config, SliceThreshold
 from core.decision import Bound, Check, Decision, Verdict, compare
 from core.errors import did_you_mean
+from problems import kind
 
 GATE = "evaluate_model"
 
 
-def decide(config: Config, measured: Measured, champion: str, subject: str = "") -> Decision:
+def decide(
+    config: Config, measured: Measured, feature_skill: Mapping[str, float], champion: str, subject: str = ""
+) -> Decision:
     """Compare the numbers with every rule.
 
     `champion` names the version in production, empty when there is none; `subject` is the candidate's digest.
@@ -25,7 +28,7 @@ def decide(config: Config, measured: Measured, champion: str, subject: str = "")
             *_expected(config, measured),
             *_against_champion(config, measured, champion),
             *_against_baselines(config, measured),
-            *_leaks(config, measured),
+            *_leaks(config, measured, feature_skill),
         ]
     return Decision.of(GATE, tuple(checks), subject=subject)
 
@@ -77,8 +80,8 @@ def _of(measured: Measured, features: Features) -> list[Slice]:
     return [item for item in measured.slices if {name for name, _ in item.key} == set(features)]
 
 
-def _judged(config: Config, measured: Measured, features: Features) -> tuple[list[Slice], list[Slice]]:
-    """Part the slices of some features into those that are judged and those that are too small; all of the data never is."""
+def _large_and_small(config: Config, measured: Measured, features: Features) -> tuple[list[Slice], list[Slice]]:
+    """Part the slices of some features into those that are large enough to decide by and the others."""
     found = _of(measured, features)
     large = [item for item in found if not features or item.examples >= config.min_slice_examples]
     return large, [item for item in found if item not in large]
@@ -87,7 +90,7 @@ def _judged(config: Config, measured: Measured, features: Features) -> tuple[lis
 def _per_slice(config: Config, measured: Measured) -> Iterator[Check]:
     for rule in config.slice_thresholds:
         for features in rule.slices:
-            large, small = _judged(config, measured, features)
+            large, small = _large_and_small(config, measured, features)
             yield from (_slice_check(rule, item) for item in large)
             yield _coverage(config, f"{rule.metric} of [{', '.join(features)}]", large, small)
 
@@ -153,7 +156,7 @@ def _against_champion(config: Config, measured: Measured, champion: str) -> Iter
         yield _check("at least one rule compares with the champion", Verdict.UNDECIDED, 0.0, step)
     for change in config.change:
         for features in change.slices:
-            large, small = _judged(config, measured, features)
+            large, small = _large_and_small(config, measured, features)
             yield from (_change_check(change, item) for item in large)
             if features:
                 yield _coverage(config, f"change of {change.metric} of [{', '.join(features)}]", large, small)
@@ -173,13 +176,14 @@ def _change_check(rule: Change, item: Slice) -> Check:
 
 
 def _against_baselines(config: Config, measured: Measured) -> Iterator[Check]:
-    found = {rival.name: rival for rival in measured.rivals if rival.name != CHAMPION}
+    found = {one.name: one for one in measured.comparisons if one.name != CHAMPION}
     for baseline in config.baselines:
         if not baseline.must_beat:
             continue
-        rival = found.get(baseline.name)
-        low = rival.gain.low if rival and math.isfinite(rival.gain.low) else None
-        rule = f"gain in {primary(config)} over {baseline.name}, lower end of {config.confidence:.0%} > {baseline.margin:g}"
+        one = found.get(baseline.name)
+        low = one.gain.low if one and math.isfinite(one.gain.low) else None
+        gain = f"gain in {kind(config.task).skill_name} over {baseline.name}"
+        rule = f"{gain}, lower end of {config.confidence:.0%} > {baseline.margin:g}"
         verdict = Verdict.UNDECIDED if low is None else Verdict.PASS if low > baseline.margin else Verdict.FAIL
         step = (
             f"The {baseline.name} baseline is as good: use it, or train a better model."
@@ -195,9 +199,9 @@ def _against_baselines(config: Config, measured: Measured) -> Iterator[Check]:
         )
 
 
-def _leaks(config: Config, measured: Measured) -> Iterator[Check]:
+def _leaks(config: Config, measured: Measured, feature_skill: Mapping[str, float]) -> Iterator[Check]:
     """Find what is too good to be true."""
-    name = primary(config)
+    name = kind(config.task).skill_name
     step = "This looks like a label leak: look for a feature that is known only after the fact."
     if config.leak.suspicious_above is not None:
         yield compare(
@@ -207,7 +211,7 @@ def _leaks(config: Config, measured: Measured) -> Iterator[Check]:
             next_step=step,
         )
     if config.leak.feature_above is not None:
-        for feature, value in measured.feature_skill.items():
+        for feature, value in feature_skill.items():
             if math.isfinite(value) and value > config.leak.feature_above:
                 at_fault = f"{feature} alone predicts the label: this looks like a label leak; drop it, or show that it is known in time."
                 yield compare(
@@ -216,7 +220,7 @@ def _leaks(config: Config, measured: Measured) -> Iterator[Check]:
                     Bound(at_most=config.leak.feature_above),
                     next_step=at_fault,
                 )
-        best = max((value for value in measured.feature_skill.values() if math.isfinite(value)), default=None)
+        best = max((value for value in feature_skill.values() if math.isfinite(value)), default=None)
         if best is None or best <= config.leak.feature_above:
             yield compare(
                 f"{name} of the best single feature, leak guard",

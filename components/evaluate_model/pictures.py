@@ -1,33 +1,36 @@
-"""What a person looks at: curves, slices, and the candidate beside its rivals."""
+"""What a person looks at: the candidate beside champion and baselines, what fits the kind of problem, and slices."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from components.evaluate_model.columns import Values
+from artifacts.evaluation.measured import Measured, Slice
+from artifacts.evaluation.measures import CANDIDATE, CHAMPION
+from artifacts.evaluation.slices import label
 from components.evaluate_model.config import Config
-from components.evaluate_model.eval_config import CANDIDATE, CHAMPION
-from components.evaluate_model.judged import Judged
-from components.evaluate_model.measured import Measured, Slice, primary
-from components.evaluate_model.slices import label
+from components.evaluate_model.scoring import Scored
 from core import pictures
 from core.decision import Decision, Verdict
 from core.pictures import COLORS, Markup
+from problems import kind
+from problems.charts import GREY
 
-POINTS = 200
-BINS = 20
 SLICES_SHOWN = 25
 WIDTH = 240
 """Of a bar in a table, in pixels."""
-GREY = "#b9bec6"
 
 
-def draw(config: Config, judged: Judged, measured: Measured, decision: Decision, path: Path | str) -> None:
+def draw(config: Config, scored: Scored, measured: Measured, decision: Decision, path: Path | str) -> None:
     """Write the pictures of an evaluation; what could not be measured is not drawn."""
     parts: list[str] = [pictures.verdict(decision.verdict.value), Markup(f"<p>{pictures.muted(decision.summary)}</p>")]
     if measured.slices:
-        parts += [_rivals(config, measured), *_curves(config, judged, measured), *_slices(config, measured)]
+        parts.append(_comparisons(config, measured))
+        shown = {"candidate": scored.rows.models[CANDIDATE]}
+        if CHAMPION in scored.rows.models and not measured.champion_fault:
+            shown["champion"] = scored.rows.models[CHAMPION]
+        parts += kind(config.task).pictures(scored.rows.labels, shown, scored.rows.classes)
+        parts += _slices(config, measured)
     closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
     rows = [
         [pictures.verdict(check.verdict.value), check.rule, check.slice, check.observed, check.next_step]
@@ -38,16 +41,18 @@ def draw(config: Config, judged: Judged, measured: Measured, decision: Decision,
     pictures.write(path, pictures.fragment("Evaluation", *parts))
 
 
-def _rivals(config: Config, measured: Measured) -> Markup:
+def _comparisons(config: Config, measured: Measured) -> Markup:
     """Lay candidate, champion and baselines out as bars, with how much the candidate gains over each."""
-    scale = max([measured.candidate_skill, *(rival.skill for rival in measured.rivals)], default=1.0)
+    scale = max([measured.candidate_skill, *(one.skill for one in measured.comparisons)], default=1.0)
     ours = measured.candidate_skill
     rows: list[list[str | float | None]] = [[Markup("<b>candidate</b>"), ours, _bar(ours / scale, COLORS[0]), "", ""]]
-    for rival in measured.rivals:
-        name, color = ("champion", COLORS[1]) if rival.name == CHAMPION else (rival.name, GREY)
-        interval = f"{rival.gain.low:+.4f} to {rival.gain.high:+.4f}"
-        rows.append([name, rival.skill, _bar(rival.skill / scale, color), f"{rival.gain.value:+.4f}", interval])
-    return pictures.table(["", primary(config), "", "the candidate's gain", f"{config.confidence:.0%} interval"], rows)
+    for one in measured.comparisons:
+        name, color = ("champion", COLORS[1]) if one.name == CHAMPION else (one.name, GREY)
+        interval = f"{one.gain.low:+.4f} to {one.gain.high:+.4f}"
+        rows.append([name, one.skill, _bar(one.skill / scale, color), f"{one.gain.value:+.4f}", interval])
+    return pictures.table(
+        ["", kind(config.task).skill_name, "", "the candidate's gain", f"{config.confidence:.0%} interval"], rows
+    )
 
 
 def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> Markup:
@@ -67,71 +72,9 @@ def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> M
     )
 
 
-def _curves(config: Config, judged: Judged, measured: Measured) -> Iterator[Markup]:
-    """Draw how the scores of a binary classification lie, and what a regression predicts."""
-    labels = judged.labels
-    shown = {name: scores for name, scores in judged.models.items() if name == CANDIDATE or not measured.champion_fault}
-    if config.task == "binary_classification":
-        with pictures.figure(9.0, 3.2) as figure:
-            roc, calibration, histogram = figure.subplots(1, 3)
-            for index, (name, scores) in enumerate(shown.items()):
-                title, color = ("candidate", "champion")[name == CHAMPION], COLORS[index]
-                roc.plot(*_roc(labels, scores), label=title, color=color)
-                calibration.plot(*_calibration(labels, scores), marker="o", markersize=3, label=title, color=color)
-            for axes, name, x, y in (
-                (roc, "ROC", "false positive rate", "true positive rate"),
-                (calibration, "Calibration", "prediction", "rate of positives"),
-            ):
-                axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
-                axes.set(title=name, xlabel=x, ylabel=y)
-            roc.legend()
-            bins = np.linspace(0, 1, BINS + 1).tolist()
-            for outcome, color in ((0, COLORS[4]), (1, COLORS[5])):
-                histogram.hist(
-                    shown[CANDIDATE][labels == outcome],
-                    bins=bins,
-                    density=True,
-                    alpha=0.6,
-                    color=color,
-                    label=f"label {outcome}",
-                )
-            histogram.set(title="Scores of the candidate", xlabel="prediction", ylabel="density")
-            histogram.legend()
-            yield pictures.svg(figure, "ROC curve, calibration and histogram of the scores")
-    elif config.task == "regression":
-        with pictures.figure(4.0, 3.2) as figure:
-            axes = figure.subplots()
-            some = np.linspace(0, len(labels) - 1, min(len(labels), 1000)).astype(int)
-            axes.plot(labels[some], shown[CANDIDATE][some], ".", markersize=3, alpha=0.5)
-            axes.set(title="Predictions of the candidate", xlabel="label", ylabel="prediction")
-            yield pictures.svg(figure, "Predictions against labels")
-
-
-def _roc(labels: Values, scores: Values) -> tuple[Values, Values]:
-    order = np.argsort(-scores, kind="stable")
-    positive = labels[order] > 0
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    hits, misses = np.cumsum(positive)[ends], np.cumsum(~positive)[ends]
-    some = np.unique(np.linspace(0, len(ends) - 1, min(POINTS, len(ends))).astype(int))
-    return np.append(0, misses[some] / misses[-1]), np.append(0, hits[some] / hits[-1])
-
-
-def _calibration(labels: Values, scores: Values) -> tuple[Values, Values]:
-    """Mean score and rate of positives in bins of equally many rows."""
-    parts = [part for part in np.array_split(np.argsort(scores, kind="stable"), 10) if len(part)]
-    return np.array([scores[part].mean() for part in parts]), np.array([labels[part].mean() for part in parts])
-
-
-_SHOWN = {
-    "binary_classification": ("auc", True),
-    "multiclass_classification": ("accuracy", True),
-    "regression": ("mean_squared_error", False),
-}
-
-
 def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
-    """Draw the worst slices of each kind that are large enough to be judged, with their rows and thresholds."""
-    metric, more_is_better = _SHOWN[config.task]
+    """Draw the worst slices of each kind that are large enough to decide by, with their rows and thresholds."""
+    metric, more_is_better = kind(config.task).sorted_by
     for features in config.slices:
         found = [item for item in measured.slices if features and {name for name, _ in item.key} == set(features)]
         large = [

@@ -46,7 +46,7 @@ PRELOAD = {
 
 def environments() -> dict[str, localrun.Environment]:
     """Map every image to this interpreter, with the sources that each stage's cache key covers."""
-    shared = tuple(ROOT / room for room in ("core", "artifacts", "adapters"))
+    shared = tuple(ROOT / room for room in ("core", "artifacts", "adapters", "problems"))
     stages = {path.parent.name: (path.parent,) for path in (ROOT / "components").glob("*/component.py")}
     stages["validate_infra"] = (*stages.get("validate_infra", ()), ROOT / "serving")
     sources = {"*": shared, **stages}

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from world import SCHEMA, SPEC, Model, Planted, Rows, read, rows, write_examples
 
-from components.evaluate_model.columns import MISSING
+from artifacts.evaluation.columns import MISSING
+from artifacts.evaluation.measured import Measured, measure
+from artifacts.evaluation.scored_rows import ScoredRows
+from artifacts.evaluation.slices import Column
 from components.evaluate_model.config import Config
-from components.evaluate_model.judged import Judged
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
-from components.evaluate_model.measured import Measured, measure
-from components.evaluate_model.slices import Column
 from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
@@ -39,7 +39,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def _judged(task: str) -> Judged:
+def _scored(task: str) -> ScoredRows:
     """Make 300 rows with two models; some rows have no carrier, and one airport has no late flight."""
     random = np.random.default_rng(5)
     count = 300
@@ -58,7 +58,7 @@ def _judged(task: str) -> Judged:
         labels[(carrier == 2) & (hour == 1)] = 0
         scores[0] = np.where(np.isin(scores[0], (0.0, 1.0)), np.where(labels > 0, 0.999, 0.001), scores[0])
     columns = {"carrier": Column(carrier, ["AA", "DL", "UA"]), "hour": Column(hour, [6, 18])}
-    return Judged(labels, {"candidate": scores[0], "baseline": scores[1]}, {}, columns, {}, ())
+    return ScoredRows(labels, {"candidate": scores[0], "baseline": scores[1]}, {}, columns)
 
 
 def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
@@ -72,9 +72,9 @@ def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
 
 @pytest.mark.parametrize(("task", "champion"), [*((task, True) for task in TASKS), ("binary_classification", False)])
 def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path: Path) -> None:
-    judged = _judged(task)
+    scored = _scored(task)
     if not champion:
-        judged = dataclasses.replace(judged, models={"candidate": judged.models["candidate"]})
+        scored = dataclasses.replace(scored, models={"candidate": scored.models["candidate"]})
     found = {}
     for engine in ("in_process", "beam"):
         config = Config(
@@ -85,7 +85,7 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path:
             batch_size=120,
             **TASKS[task],
         )
-        found[engine] = _flat(measure(config, judged, tmp_path / engine))
+        found[engine] = _flat(measure(config.measures, scored, tmp_path / engine))
     ours, theirs = found["in_process"], found["beam"]
     assert set(ours) == set(theirs)
     assert len({key for key, _, _ in ours}) == 1 + 3 + 6
@@ -288,9 +288,9 @@ def test_records_of_another_type_than_the_schemas_are_named(small: Path, tmp_pat
 
 
 def test_scores_that_are_no_probabilities_are_not_measured(tmp_path: Path) -> None:
-    judged = _judged("binary_classification")
-    logits = dataclasses.replace(judged, models={"candidate": judged.models["candidate"] * 4 - 2})
-    measured = measure(Config(label="late", task="binary_classification"), logits, tmp_path)
+    scored = _scored("binary_classification")
+    logits = dataclasses.replace(scored, models={"candidate": scored.models["candidate"] * 4 - 2})
+    measured = measure(Config(label="late", task="binary_classification").measures, logits, tmp_path)
     assert "wanted probabilities" in measured.faults[0]
     assert not measured.slices
 

@@ -5,13 +5,14 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
+from artifacts.evaluation.columns import Vocabulary, categories, numbers
+from artifacts.evaluation.slices import Column, groups
 from components.evaluate_model.baselines import Linear, RateTable, Sample, ValueKey, one_feature
-from components.evaluate_model.columns import Vocabulary, categories, numbers
 from components.evaluate_model.leak import FeatureSkill
-from components.evaluate_model.row_metrics import calibration_error
-from components.evaluate_model.skill import auc, gain, skill
-from components.evaluate_model.slices import Column, groups
 from core.errors import DataError
+from problems import kind
+from problems.auc import auc
+from problems.binary import calibration_error
 
 
 def _scores(
@@ -29,7 +30,7 @@ def test_auc_is_that_of_scikit_learn_with_ties() -> None:
     assert auc(labels, ours) == pytest.approx(roc_auc_score(labels, ours), abs=1e-12)
     assert auc(labels, np.zeros(500)) == 0.5
     assert np.isnan(auc(np.ones(3), np.arange(3.0)))
-    assert skill("regression", ours, theirs) == pytest.approx(r2_score(ours, theirs))
+    assert kind("regression").skill(ours, theirs) == pytest.approx(r2_score(ours, theirs))
 
 
 def test_the_interval_of_a_gain_covers_no_gain_as_often_as_it_says() -> None:
@@ -38,7 +39,7 @@ def test_the_interval_of_a_gain_covers_no_gain_as_often_as_it_says() -> None:
     for seed in range(400):
         labels, ours, theirs = _scores(300, seed)
         for task, truth in (("binary_classification", labels), ("regression", np.zeros(300) + labels)):
-            found = gain(task, truth, ours, theirs, 0.95)
+            found = kind(task).gain(truth, ours, theirs, 0.95)
             missed[task] += not found.low <= 0 <= found.high
             assert found.low <= found.value <= found.high
     assert 8 <= missed["binary_classification"] <= 34
@@ -47,8 +48,8 @@ def test_the_interval_of_a_gain_covers_no_gain_as_often_as_it_says() -> None:
 
 def test_a_real_gain_is_found_and_a_paired_test_sees_more_than_an_unpaired_one() -> None:
     labels, ours, theirs = _scores(3000, 1, (0.5, 2.0))
-    assert gain("binary_classification", labels, ours, theirs, 0.95).low > 0
-    alike = gain("binary_classification", labels, ours, ours + 1e-3 * theirs, 0.95)
+    assert kind("binary_classification").gain(labels, ours, theirs, 0.95).low > 0
+    alike = kind("binary_classification").gain(labels, ours, ours + 1e-3 * theirs, 0.95)
     assert alike.high - alike.low < 0.01
 
 
@@ -73,12 +74,12 @@ def test_slices_leave_out_rows_without_the_feature() -> None:
     first = vocabulary.add(*categories(_batch(a=[b"x", None, b"y"]), "a"))
     second = vocabulary.add(*categories(_batch(a=[b"y", b"z"]), "a"))
     column = Column(np.concatenate([first, second]), vocabulary.values)
-    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",))} == {
+    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",), 1000).found} == {
         (("a", "x"),): [0],
         (("a", "y"),): [2, 3],
         (("a", "z"),): [4],
     }
-    assert list(groups({"a": Column(np.full(3, -1, np.int32), [])}, ("a",))) == []
+    assert groups({"a": Column(np.full(3, -1, np.int32), [])}, ("a",), 1000).found == []
 
 
 def test_a_rate_table_is_drawn_to_the_mean_and_answers_for_unseen_cells() -> None:
@@ -115,7 +116,7 @@ def test_a_linear_baseline_learns_and_survives_one_class_and_missing_columns(tas
         else batch
     )
     sample = Sample(batch, targets, task, ("v",), ("c",))
-    assert skill(task, labels, Linear(sample).predict(batch)) > 0.9
+    assert kind(task).skill(labels, Linear(sample).predict(batch)) > 0.9
     same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, ("v",), ("c",))
     assert Linear(same).predict(batch).shape == targets.shape
 

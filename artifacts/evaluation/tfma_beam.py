@@ -15,40 +15,39 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
-from components.evaluate_model.columns import MISSING, Values
-from components.evaluate_model.config import Config
-from components.evaluate_model.eval_config import CHAMPION, eval_config, prediction_key
-from components.evaluate_model.slices import Column, SliceKey
+from artifacts.evaluation.columns import MISSING
+from artifacts.evaluation.eval_config import WEIGHT, eval_config, prediction_key
+from artifacts.evaluation.measures import CHAMPION, Measures
+from artifacts.evaluation.scored_rows import ScoredRows
+from artifacts.evaluation.slices import Column, SliceKey
+from problems import kind
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 
 
-def run(
-    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column], folder: Path
-) -> dict[SliceKey, MetricsDict]:
-    """Evaluate predictions that are made already, write TFMA's output and read its numbers back."""
-    asked = eval_config(config, with_champion=CHAMPION in models, plots=True)
-    batches = list(_batches(config, labels, models, columns))
-    with beam.Pipeline(options=PipelineOptions(list(config.beam_options))) as pipeline:
+def run(measures: Measures, scored: ScoredRows, folder: Path) -> dict[SliceKey, MetricsDict]:
+    """Evaluate scores that are there already, write TFMA's output and read its numbers back."""
+    weighted = scored.weights is not None
+    asked = eval_config(measures, with_champion=CHAMPION in scored.models, plots=True, weighted=weighted)
+    with beam.Pipeline(options=PipelineOptions(list(measures.beam_options or ()))) as pipeline:
         _ = (
             pipeline
-            | "Scored rows" >> beam.Create(batches, reshuffle=False)
+            | "Scored rows" >> beam.Create(list(_batches(measures, scored)), reshuffle=False)
             | "Evaluate" >> tfma.ExtractEvaluateAndWriteResults(eval_config=asked, output_path=str(folder))
         )
     found = writer.load_and_deserialize_metrics(str(folder), output_file_format="tfrecord")
     return {slicer_lib.deserialize_slice_key(item.slice_key): _values(item) for item in found}
 
 
-def _batches(
-    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]
-) -> Iterator[pa.RecordBatch]:
+def _batches(measures: Measures, scored: ScoredRows) -> Iterator[pa.RecordBatch]:
     """Cut the rows into record batches of the columns that TFMA needs."""
-    truth = labels.astype(np.int64) if config.task == "multiclass_classification" else labels.astype(np.float32)
-    arrays = {config.label: _lists(truth)}
-    arrays |= {prediction_key(name): _lists(scores) for name, scores in models.items()}
-    arrays |= {name: _values_of(column) for name, column in columns.items()}
+    arrays = {measures.label: _lists(kind(measures.task).tfma_label(scored.labels))}
+    arrays |= {prediction_key(name): _lists(scores) for name, scores in scored.models.items()}
+    arrays |= {name: _values_of(column) for name, column in scored.columns.items() if name != measures.label}
+    if scored.weights is not None:
+        arrays[WEIGHT] = _lists(scored.weights.astype(np.float32))
     table = pa.Table.from_arrays(list(arrays.values()), list(arrays))
-    yield from table.to_batches(max_chunksize=config.batch_size)
+    yield from table.to_batches(max_chunksize=measures.batch_size)
 
 
 def _lists(values: NDArray[Any]) -> pa.Array:
@@ -61,9 +60,9 @@ def _values_of(column: Column) -> pa.Array:
     present = column.codes != MISSING
     offsets = np.concatenate([[0], np.cumsum(present)])
     flat = [column.values[code] for code in column.codes[present]]
-    kind = pa.large_binary() if any(isinstance(value, str) for value in column.values) else None
+    dtype = pa.large_binary() if any(isinstance(value, str) for value in column.values) else None
     return pa.LargeListArray.from_arrays(
-        pa.array(offsets), pa.array([v.encode() if isinstance(v, str) else v for v in flat], type=kind)
+        pa.array(offsets), pa.array([v.encode() if isinstance(v, str) else v for v in flat], type=dtype)
     )
 
 

@@ -63,7 +63,8 @@ def _first_values(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, NDArray[n
     index = batch.schema.get_field_index(name)
     if index < 0:
         raise ConfigError(
-            f"config.yaml: evaluate_model names the feature {name!r}, which the schema does not have{did_you_mean(name, batch.schema.names)}"
+            f"config.yaml: evaluate_model names the feature {name!r}, which the schema does not have"
+            f"{did_you_mean(name, batch.schema.names)}"
         )
     column = batch.column(index)
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)

@@ -6,41 +6,37 @@ import tensorflow_model_analysis as tfma
 import tf_keras
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
-from components.evaluate_model.config import Config, TfmaMetric
+from artifacts.evaluation.measures import CANDIDATE, CHAMPION, Measures
 from core.errors import ConfigError
-from core.problem import Task
+from problems import kind
+from problems.kind import TfmaMetric
 
-CANDIDATE = "candidate"
-CHAMPION = "baseline"
-"""The champion's name in TFMA's output, where it is the baseline that differences are taken against."""
-
-_PLOTS: dict[Task, tuple[str, ...]] = {
-    "binary_classification": ("CalibrationPlot", "ConfusionMatrixPlot"),
-    "multiclass_classification": (),
-    "regression": (),
-}
+WEIGHT = "weight of the row"
+"""The column that rows' weights travel in."""
 
 
-def eval_config(config: Config, *, with_champion: bool, plots: bool) -> tfma.EvalConfig:
+def eval_config(measures: Measures, *, with_champion: bool, plots: bool, weighted: bool = False) -> tfma.EvalConfig:
     """Build the EvalConfig for the configured slices, of the candidate alone or beside the champion."""
     names = (CANDIDATE, CHAMPION) if with_champion else (CANDIDATE,)
     models = [
         tfma.ModelSpec(
             name=name if with_champion else "",
-            label_key=config.label,
+            label_key=measures.label,
             prediction_key=prediction_key(name),
+            example_weight_key=WEIGHT if weighted else "",
             is_baseline=name == CHAMPION,
         )
         for name in names
     ]
-    metrics = [*_standard(config), *config.more_metrics]
+    problem = kind(measures.task)
+    metrics = [*problem.tfma_metrics(measures.decision_threshold), *measures.more_metrics]
     if plots:
-        metrics += [TfmaMetric(name=name) for name in _PLOTS[config.task]]
+        metrics += problem.tfma_plots
     built = tfma.EvalConfig(
         model_specs=models,
         slicing_specs=[
             tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=features) for features in config.slices if features),
+            *(tfma.SlicingSpec(feature_keys=features) for features in measures.slices if features),
         ],
         metrics_specs=[tfma.MetricsSpec(metrics=[_metric(metric) for metric in metrics])],
     )
@@ -48,7 +44,7 @@ def eval_config(config: Config, *, with_champion: bool, plots: bool) -> tfma.Eva
 
 
 def computations(config: tfma.EvalConfig) -> list[metric_types.MetricComputation]:
-    """Return what TFMA computes for an EvalConfig; ConfigError when it cannot make a metric with the arguments it is given."""
+    """Return what TFMA computes for an EvalConfig; ConfigError when it cannot make a metric with its arguments."""
     try:
         return list(metric_specs.to_computations(config.metrics_specs, eval_config=config))
     except (TypeError, ValueError) as error:
@@ -58,30 +54,6 @@ def computations(config: tfma.EvalConfig) -> list[metric_types.MetricComputation
 def prediction_key(model: str) -> str:
     """Name the column that a model's predictions travel in."""
     return f"prediction of {model}"
-
-
-def _standard(config: Config) -> tuple[TfmaMetric, ...]:
-    """Name the metrics that every use case of a task gets."""
-    if config.task == "regression":
-        return tuple(
-            TfmaMetric(name=name)
-            for name in ("ExampleCount", "MeanSquaredError", "MeanAbsoluteError", "SquaredPearsonCorrelation")
-        )
-    if config.task == "multiclass_classification":
-        return tuple(
-            TfmaMetric(name=name)
-            for name in ("ExampleCount", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy")
-        )
-    threshold = config.decision_threshold
-    return (
-        *(TfmaMetric(name=name) for name in ("ExampleCount", "AUC", "AUCPrecisionRecall")),
-        TfmaMetric(name="BinaryAccuracy", config={"threshold": threshold}),
-        *(
-            TfmaMetric(name=name, config={"thresholds": (threshold,)})
-            for name in ("Precision", "Recall", "FalsePositiveRate", "FalseNegativeRate")
-        ),
-        *(TfmaMetric(name=name) for name in ("Calibration", "MeanLabel", "MeanPrediction")),
-    )
 
 
 _ALIASES = {
@@ -98,6 +70,7 @@ def _metric(metric: TfmaMetric) -> tfma.MetricConfig:
     registered = metric_types.registered_metrics()
     if name not in registered and not hasattr(tf_keras.metrics, name):
         raise ConfigError(
-            f"config.yaml: evaluate_model.more_metrics names {metric.name!r}, which TFMA does not have; known: {', '.join(sorted(registered))}"
+            f"config.yaml: evaluate_model.more_metrics names {metric.name!r}, which TFMA does not have; "
+            f"known: {', '.join(sorted(registered))}"
         )
     return tfma.MetricConfig(class_name=name, config=json.dumps(arguments)[1:-1] if arguments else "")

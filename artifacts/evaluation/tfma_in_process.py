@@ -1,23 +1,21 @@
 """Computes TFMA's metrics without a Beam pipeline: sums over whole arrays instead of row by row.
 
 TFMA says what to compute and turns sums into metrics; only the sums themselves are taken here, for the combiners that
-`tfma_sums` knows. Any other combiner is TFMA's own, fed row by row. Plots are drawn for all of the data alone.
+`adapters.tfma_sums` knows. Any other combiner is TFMA's own, fed row by row. Plots are drawn for all of the data alone.
 """
 
 import numbers
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
-from adapters.tfma_sums import Histogram, add_rows, adder, matrices
-from components.evaluate_model.columns import Values
-from components.evaluate_model.config import Config
-from components.evaluate_model.eval_config import CANDIDATE, CHAMPION, computations, eval_config
-from components.evaluate_model.slices import OVERALL, Column, Rows, SliceKey, groups
+from adapters.tfma_sums import Histogram, add_rows, adder, is_weighted, matrices
+from artifacts.evaluation.columns import Values
+from artifacts.evaluation.eval_config import computations, eval_config
+from artifacts.evaluation.measures import CANDIDATE, CHAMPION, Measures
+from artifacts.evaluation.slices import Rows, SliceKey
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 
@@ -44,34 +42,27 @@ class _Metrics:
         self._derived = list(dict.fromkeys(c for c in asked if isinstance(c, metric_types.DerivedMetricComputation)))
         self._baseline = next((spec.name for spec in config.model_specs if spec.is_baseline), None)
 
-    def compute(self, labels: Values, predictions: dict[str, Values]) -> MetricsDict:
+    def compute(self, labels: Values, predictions: dict[str, Values], weights: Values | None) -> MetricsDict:
         """Compute every metric and plot on some rows; `predictions` by the models' names in the EvalConfig."""
         results = _Results()
         for computation in self._sums:
-            self._sum(computation, labels, predictions, results)
+            combiner, key = computation.combiner, computation.keys[0]
+            model = predictions[key.model_name] if key.model_name in predictions else next(iter(predictions.values()))
+            if Histogram.can(combiner):
+                results.histograms[key] = Histogram.of(combiner, labels, model, weights)
+                continue
+            total = combiner.create_accumulator()
+            if add := adder(combiner):
+                total = add(combiner, total, labels, model, weights if is_weighted(combiner) else None)
+            else:
+                total = add_rows(combiner, total, labels, predictions, weights)
+            results.update(combiner.extract_output(total))
         for computation in self._derived:
             results.update(matrices(computation.keys[0], results.histograms) or computation.result(results))
         public = {
             key: value for key, value in results.items() if not key.name.startswith("_") or key.name.startswith("__")
         }
         return public | self._differences(public)
-
-    def _sum(
-        self,
-        computation: metric_types.MetricComputation,
-        labels: Values,
-        predictions: dict[str, Values],
-        results: _Results,
-    ) -> None:
-        combiner, key = computation.combiner, computation.keys[0]
-        model = predictions[key.model_name] if key.model_name in predictions else next(iter(predictions.values()))
-        if type(combiner).__name__ == "_CalibrationHistogramCombiner" and Histogram.can(combiner):
-            results.histograms[key] = Histogram.of(combiner, labels, model)
-            return
-        total = combiner.create_accumulator()
-        add = adder(combiner)
-        total = add(combiner, total, labels, model) if add else add_rows(combiner, total, labels, predictions)
-        results.update(combiner.extract_output(total))
 
     def _differences(self, results: MetricsDict) -> MetricsDict:
         """Take every number of the candidate minus the baseline's, as TFMA does."""
@@ -89,18 +80,21 @@ class _Metrics:
         }
 
 
-def compute(
-    config: Config, labels: Values, models: dict[str, Values], columns: dict[str, Column]
-) -> Iterator[tuple[SliceKey, Rows, MetricsDict]]:
-    """Yield all of the data and every slice: its key, its rows and TFMA's metrics of the candidate and the champion."""
-    rivals = CHAMPION in models
-    named = models if rivals else {"": models[CANDIDATE]}
+class Engine:
+    """Computes an evaluation's metrics on any slices; what TFMA is asked for is built once."""
 
-    @cache
-    def of(plots: bool) -> _Metrics:
-        return _Metrics(eval_config(config, with_champion=rivals, plots=plots))
+    def __init__(self, measures: Measures, names: tuple[str, ...], weighted: bool) -> None:
+        """Take what is measured, which models there are (`CANDIDATE`, `CHAMPION`), and whether rows have weights."""
+        with_champion = CHAMPION in names
+        self._names = {name: name if with_champion else "" for name in (CANDIDATE, CHAMPION)}
+        self.asked = eval_config(measures, with_champion=with_champion, plots=True, weighted=weighted)
+        self._whole = _Metrics(self.asked)
+        self._slice = _Metrics(eval_config(measures, with_champion=with_champion, plots=False, weighted=weighted))
 
-    yield OVERALL, np.arange(len(labels)), of(True).compute(labels, named)
-    for features in config.slices:
-        for key, rows in groups(columns, features) if features else ():
-            yield key, rows, of(False).compute(labels[rows], {name: values[rows] for name, values in named.items()})
+    def compute(
+        self, key: SliceKey, rows: Rows, labels: Values, models: Mapping[str, Values], weights: Values | None
+    ) -> MetricsDict:
+        """Compute TFMA's metrics on the rows of a slice; on all of the data its plots too."""
+        metrics = self._slice if key else self._whole
+        scores = {self._names[name]: values[rows] for name, values in models.items()}
+        return metrics.compute(labels[rows], scores, None if weights is None else weights[rows])

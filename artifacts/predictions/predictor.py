@@ -1,6 +1,7 @@
 """Asks a SavedModel for predictions on serialized tf.Examples, ours or any that TFX's `run_fn` exports."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -8,16 +9,12 @@ from numpy.typing import NDArray
 
 from core.errors import MlopsError
 from core.problem import Task
+from problems import kind
 
-Predictions = NDArray[np.float32]
-"""[rows] of probabilities of the positive class or of values; [rows, classes] for several classes."""
+Outputs = NDArray[np.float32]
+"""What the model says of each row, as it comes: [rows], or [rows, columns]."""
 
-_SIGNATURES: dict[Task, tuple[str, ...]] = {
-    "binary_classification": ("regress", "classify", "serving_default"),
-    "multiclass_classification": ("classify", "serving_default"),
-    "regression": ("regress", "serving_default"),
-}
-_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "output_0")
+_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "output_0")
 
 
 def saved_model(folder: Path) -> Path:
@@ -34,35 +31,32 @@ class Predictor:
     def __init__(self, folder: Path, task: Task) -> None:
         """Load the model; MlopsError when none of its signatures takes serialized tf.Examples."""
         self._folder = folder
-        self._task = task
+        self._kind = kind(task)
         self._model = tf.saved_model.load(str(folder))
         self._function, self._argument = self._signature()
 
-    def __call__(self, serialized: tf.Tensor) -> Predictions:
+    def __call__(self, serialized: tf.Tensor) -> Outputs:
         """Predict one batch of serialized tf.Examples, [rows] of strings."""
-        return self._shape(self._output(self._function(**{self._argument: serialized})))
+        output = self._output(self._function(**{self._argument: serialized}))
+        return np.asarray(self._kind.shaped(output.numpy(), str(self._folder)), np.float32)
 
-    def classes(self, serialized: tf.Tensor) -> list[str]:
+    def classes(self, serialized: tf.Tensor) -> tuple[str, ...]:
         """Name the classes in the order of the scores; empty when the model does not say."""
         named = self._function(**{self._argument: serialized[:1]}).get("classes")
-        return [] if named is None or named.dtype != tf.string else [name.decode() for name in named.numpy()[0]]
+        if named is None or named.dtype != tf.string:
+            return ()
+        return tuple(name.decode("utf-8", "replace") for name in named.numpy().reshape(-1))
 
     def _signature(self) -> tuple[tf.types.experimental.ConcreteFunction, str]:
         """Pick the first fitting signature whose only input is a vector of strings."""
-        for name in _SIGNATURES[self._task]:
+        for name in self._kind.signatures:
             function = self._model.signatures.get(name)
-            if function is None:
-                continue
-            specs = function.structured_input_signature[1]
-            if (
-                len(specs) == 1
-                and (spec := next(iter(specs.values()))).dtype == tf.string
-                and spec.shape.rank in (None, 1)
-            ):
-                return function, next(iter(specs))
-        wanted = ", ".join(_SIGNATURES[self._task])
+            if function is not None and (argument := _examples_argument(function)):
+                return function, argument
+        wanted = ", ".join(self._kind.signatures)
         raise MlopsError(
-            f"{self._folder}: wanted a signature ({wanted}) with one input of serialized tf.Examples, got {sorted(self._model.signatures)}"
+            f"{self._folder}: wanted a signature ({wanted}) with one input of serialized tf.Examples, "
+            f"got {sorted(self._model.signatures)}"
         )
 
     def _output(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -76,15 +70,11 @@ class Predictor:
             )
         return outputs[numeric[0]]
 
-    def _shape(self, output: tf.Tensor) -> Predictions:
-        scores = np.asarray(output.numpy(), np.float32)
-        if scores.ndim == 2 and scores.shape[1] == 1:
-            scores = scores[:, 0]
-        if self._task == "binary_classification" and scores.ndim == 2 and scores.shape[1] == 2:
-            scores = scores[:, 1]
-        wanted = 2 if self._task == "multiclass_classification" else 1
-        if scores.ndim != wanted:
-            raise MlopsError(
-                f"{self._folder}: wanted predictions of {wanted} dimension(s) for {self._task}, got the shape {list(output.shape)}"
-            )
-        return scores
+
+def _examples_argument(function: Any) -> str | None:
+    """Name the only input, when it is a vector of strings."""
+    specs = function.structured_input_signature[1]
+    if len(specs) != 1:
+        return None
+    name, spec = next(iter(specs.items()))
+    return str(name) if spec.dtype == tf.string and spec.shape.rank in (None, 1) else None

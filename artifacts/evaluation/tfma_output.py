@@ -12,7 +12,7 @@ from tensorflow_model_analysis import version
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
-from components.evaluate_model.slices import SliceKey
+from artifacts.evaluation.slices import SliceKey
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 

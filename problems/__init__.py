@@ -1,0 +1,19 @@
+"""Kinds of problem: what a label, a score, good enough and a telling picture are, one file per kind."""
+
+from importlib import import_module
+from typing import cast
+
+from core.problem import Task
+from problems.kind import Kind
+
+_MODULES: dict[Task, tuple[str, str]] = {
+    "binary_classification": ("problems.binary", "Binary"),
+    "multiclass_classification": ("problems.multiclass", "Multiclass"),
+    "regression": ("problems.regression", "Regression"),
+}
+
+
+def kind(task: Task) -> Kind:
+    """Return the kind of problem of a name; its module, and NumPy with it, is imported on use."""
+    module, name = _MODULES[task]
+    return cast(Kind, getattr(import_module(module), name)())

@@ -1,0 +1,71 @@
+"""The exact area under the ROC curve, and the interval of a difference of two (DeLong)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from problems.gains import Values, weighted_mean
+
+
+def auc(labels: Values, scores: Values, weights: Values | None = None) -> float:
+    """Probability that a positive row scores above a negative one, ties counting half; NaN for one class."""
+    positive = labels > 0
+    if _is_one_class(positive):
+        return float("nan")
+    above, _ = _placements(positive, scores, weights)
+    return float(np.mean(above)) if weights is None else weighted_mean(above, weights[positive])[0]
+
+
+def auc_of_table(rates: Values, positives: Values, negatives: Values) -> float:
+    """ROC AUC of scores that are shared by many rows: rows of each class per score; NaN for one class."""
+    _, group = np.unique(rates, return_inverse=True)
+    high, low = np.bincount(group, positives), np.bincount(group, negatives)
+    if not high.sum() or not low.sum():
+        return float("nan")
+    below = np.cumsum(low) - low
+    return float((high * (below + low / 2)).sum() / (high.sum() * low.sum()))
+
+
+def difference(labels: Values, ours: Values, theirs: Values, weights: Values | None = None) -> tuple[float, float]:
+    """Difference of two paired AUCs and its standard error (DeLong, DeLong and Clarke-Pearson 1988, by midranks)."""
+    positive = labels > 0
+    if _is_one_class(positive):
+        return float("nan"), float("nan")
+    sides = zip(_placements(positive, ours, weights), _placements(positive, theirs, weights), strict=True)
+    of_positives, of_negatives = (a - b for a, b in sides)
+    few = min(len(of_positives), len(of_negatives)) < 2
+    if weights is not None:
+        value, error = weighted_mean(of_positives, weights[positive])
+        _, other = weighted_mean(of_negatives, weights[~positive])
+        return value, float("nan") if few else float(np.hypot(error, other))
+    if few:
+        return float(np.mean(of_positives)), float("nan")
+    variance = np.var(of_positives, ddof=1) / len(of_positives) + np.var(of_negatives, ddof=1) / len(of_negatives)
+    return float(np.mean(of_positives)), float(np.sqrt(variance))
+
+
+def _is_one_class(positive: NDArray[np.bool_]) -> bool:
+    return bool(positive.all() or not positive.any())
+
+
+def _placements(positive: NDArray[np.bool_], scores: Values, weights: Values | None) -> tuple[Values, Values]:
+    """Return for each positive row the share of negatives below it, and for each negative that of positives above."""
+    if weights is not None:
+        high, low = (scores[positive], weights[positive]), (scores[~positive], weights[~positive])
+        return _share_below(scores[positive], *low), 1 - _share_below(scores[~positive], *high)
+    above, below = np.sort(scores[positive]), np.sort(scores[~positive])
+    of_positives = _midranks(below, scores[positive]) / (2 * len(below))
+    return of_positives, 1 - _midranks(above, scores[~positive]) / (2 * len(above))
+
+
+def _midranks(others: Values, scores: Values) -> NDArray[Any]:
+    return np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")
+
+
+def _share_below(scores: Values, others: Values, weights: Values) -> Values:
+    """Share of the others' weight below each score, ties counting half."""
+    order = np.argsort(others, kind="stable")
+    sums = np.concatenate([[0.0], np.cumsum(weights[order], dtype=np.float64)])
+    ranks = [np.searchsorted(others[order], scores, side) for side in ("left", "right")]  # type: ignore[call-overload]
+    return np.asarray((sums[ranks[0]] + sums[ranks[1]]) / (2 * sums[-1]))

@@ -1,0 +1,171 @@
+"""Two classes, one of which is looked for: scores are the probability of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import MlopsError
+from core.pictures import Markup
+from core.problem import ModelOutput, Task
+from problems import charts
+from problems.auc import auc, auc_of_table, difference
+from problems.classes import per_class, shown_class
+from problems.gains import Values, interval, mean
+from problems.kind import Class, Gain, Scores, TfmaMetric
+from problems.scores import are_logits, sigmoid, softmax
+
+BINS = 10
+_SMALLEST = 1e-7
+"""Keeps the logarithm of a probability finite, as Keras does."""
+
+
+class Binary:
+    """Labels are 0 or 1; scores are [rows], the probability of 1."""
+
+    task: Task = "binary_classification"
+    skill_name = "AUC"
+    sorted_by = ("auc", True)
+    signatures = ("regress", "classify", "serving_default")
+    has_classes = True
+    tfma_plots = (TfmaMetric("CalibrationPlot"), TfmaMetric("ConfusionMatrixPlot"))
+
+    def width(self, classes: Sequence[str]) -> int | None:
+        """Labels are 0 and 1, however they are called."""
+        return 2
+
+    def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
+        """Return ranking, the confusion matrix at the threshold, and calibration."""
+        at = {"thresholds": (threshold,)}
+        rates = ("Precision", "Recall", "FalsePositiveRate", "FalseNegativeRate")
+        return (
+            *(TfmaMetric(name) for name in ("ExampleCount", "AUC", "AUCPrecisionRecall")),
+            TfmaMetric("BinaryAccuracy", {"threshold": threshold}),
+            *(TfmaMetric(name, at) for name in rates),
+            *(TfmaMetric(name) for name in ("Calibration", "MeanLabel", "MeanPrediction")),
+        )
+
+    def tfma_label(self, labels: Values) -> NDArray[Any]:
+        """TFMA takes a float."""
+        return labels.astype(np.float32)
+
+    def shaped(self, output: NDArray[Any], model: str) -> Values:
+        """Take [rows], [rows, 1] or, for both classes, [rows, 2]."""
+        scores = np.asarray(output, np.float32)
+        if scores.ndim == 2 and scores.shape[1] == 1:
+            scores = scores[:, 0]
+        if scores.ndim != 1 and scores.shape[1:] != (2,):
+            raise MlopsError(
+                f"{model}: wanted predictions of the shape [rows], [rows, 1] or [rows, 2] for {self.task}, "
+                f"got {list(output.shape)}"
+            )
+        return scores
+
+    def scores(self, output: Values, declared: ModelOutput) -> Scores:
+        """Return the probability of the second of two columns, or of the only one."""
+        logits = are_logits(output, declared)
+        if output.ndim == 2:
+            return Scores(softmax(output)[:, 1] if logits else output[:, 1], "logits" if logits else "probabilities")
+        return Scores(sigmoid(output), "logits") if logits else Scores(output, "probabilities")
+
+    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+        """Both classes must be there, and nothing else; the model gives one number or none is known."""
+        if len(labels) == 1:
+            (value,) = labels
+            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; look at the source"
+        if set(labels) != {0, 1}:
+            some = ", ".join(f"{value:g}" for value in sorted(labels)[:10])
+            return (
+                f"wanted the labels 0 and 1 of a binary classification, got {some}; map them in preprocessing_fn, "
+                "or use multiclass_classification"
+            )
+        if width not in (None, 1):
+            return (
+                f"wanted a model with one output for a binary classification, got {width}: end it in Dense(1), "
+                "or use multiclass_classification"
+            )
+        return ""
+
+    def faults(self, labels: Values, scores: Values) -> Iterator[str]:
+        """Both classes must be there, and scores must be probabilities."""
+        if len(np.unique(labels)) < 2:
+            yield f"all {len(labels)} labels of the eval split are of one class"
+        if np.min(scores) < 0 or np.max(scores) > 1:
+            yield f"predictions are from {np.min(scores):.4g} to {np.max(scores):.4g}: wanted probabilities"
+
+    def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
+        """Return the exact ROC AUC."""
+        return auc(labels, scores, weights)
+
+    def gain(
+        self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
+    ) -> Gain:
+        """Compare two AUCs by DeLong's method."""
+        value, error = difference(labels, ours, theirs, weights)
+        return interval(value, error, confidence)
+
+    def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
+        """Measure the probabilities themselves."""
+        exact = scores.astype(np.float64)
+        clipped = np.clip(exact, _SMALLEST, 1 - _SMALLEST)
+        return {
+            "brier_score": mean((labels - exact) ** 2, weights),
+            "calibration_error": calibration_error(labels, exact, weights),
+            "log_loss": mean(-np.where(labels > 0, np.log(clipped), np.log1p(-clipped)), weights),
+        }
+
+    def undefined(self, labels: Values, metric: str) -> bool:
+        """TFMA gives the AUC of one class as 0, which is a number but not an answer."""
+        return metric.startswith("auc") and len(np.unique(labels)) < 2
+
+    def targets(self, labels: Values, width: int) -> Values:
+        """The mean of the labels is the rate of positives."""
+        return labels
+
+    def table_columns(self, targets: Values) -> list[NDArray[Any]]:
+        """Sum rows and positives."""
+        return [np.ones(len(targets)), targets]
+
+    def table_skill(self, rates: Values, sums: Values) -> float:
+        """Return the AUC of the cells' rates."""
+        rows, positives = sums.T
+        return auc_of_table(rates, positives, rows - positives)
+
+    def linear_model(self) -> Any:
+        """A logistic regression."""
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+        return LogisticRegression(max_iter=100, tol=1e-3)
+
+    def linear_scores(self, model: Any, matrix: Any, width: int) -> Values:
+        """Return the probability of the positive class."""
+        return np.asarray(model.predict_proba(matrix)[:, 1])
+
+    def classes(self, labels: Values, scores: Values, names: Sequence[str], threshold: float) -> list[Class]:
+        """Measure both classes at the threshold."""
+        return per_class(labels, (scores > threshold).astype(np.int64), names or ("0", "1"))
+
+    def wrongness(self, labels: Values, scores: Values) -> Values:
+        """Distance from the right probability."""
+        return np.asarray(np.abs(labels - scores))
+
+    def shown(self, value: float, names: Sequence[str]) -> str:
+        """Name the class."""
+        return shown_class(value, names)
+
+    def answer(self, scores: NDArray[Any], names: Sequence[str]) -> str:
+        """Say how probable the positive class is."""
+        return f"{shown_class(1, names)}: {float(scores):.3f}"
+
+    def pictures(self, labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Iterator[Markup]:
+        """Draw the ROC curve, calibration and how the scores lie."""
+        yield charts.binary(labels, models, [shown_class(0, names), shown_class(1, names)])
+
+
+def calibration_error(labels: Values, scores: Values, weights: Values | None = None) -> float:
+    """Expected calibration error: how far mean score and rate lie apart in ten equal steps of the score."""
+    bins = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
+    gap = scores - labels
+    gaps = np.abs(np.bincount(bins, gap if weights is None else gap * weights, minlength=BINS))
+    return float(gaps.sum() / (len(labels) if weights is None else weights.sum()))

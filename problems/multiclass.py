@@ -1,0 +1,167 @@
+"""Several classes, one of which is right: scores are a probability per class."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import MlopsError
+from core.pictures import Markup
+from core.problem import ModelOutput, Task
+from problems import charts
+from problems.classes import confusion, per_class, shown_class
+from problems.gains import Values, mean, paired
+from problems.kind import Class, Gain, Scores, TfmaMetric
+from problems.scores import are_logits, softmax
+
+_SMALLEST = 1e-7
+"""Keeps the logarithm of a probability finite, as Keras does."""
+_SUM_TOLERANCE = 1e-3
+
+
+class Multiclass:
+    """Labels are the index of a class; scores are [rows, classes]."""
+
+    task: Task = "multiclass_classification"
+    skill_name = "accuracy"
+    sorted_by = ("accuracy", True)
+    signatures = ("classify", "serving_default")
+    has_classes = True
+    tfma_plots: tuple[TfmaMetric, ...] = ()
+
+    def width(self, classes: Sequence[str]) -> int | None:
+        """One number for each class."""
+        return len(classes) or None
+
+    def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
+        """Return accuracy and cross-entropy."""
+        names = ("ExampleCount", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy")
+        return tuple(TfmaMetric(name) for name in names)
+
+    def tfma_label(self, labels: Values) -> NDArray[Any]:
+        """TFMA takes the index of the class."""
+        return labels.astype(np.int64)
+
+    def shaped(self, output: NDArray[Any], model: str) -> Values:
+        """Take [rows, classes]."""
+        scores = np.asarray(output, np.float32)
+        if scores.ndim != 2 or scores.shape[1] < 2:
+            raise MlopsError(
+                f"{model}: wanted predictions of the shape [rows, classes] for {self.task}, got {list(output.shape)}"
+            )
+        return scores
+
+    def scores(self, output: Values, declared: ModelOutput) -> Scores:
+        """Return probabilities that add up to 1; independent ones are scaled to do so."""
+        if are_logits(output, declared):
+            return Scores(softmax(output), "logits")
+        sums = output.sum(axis=1, keepdims=True)
+        if (np.abs(sums - 1) > _SUM_TOLERANCE).any() and (output >= 0).all() and (sums > 0).all():
+            return Scores(np.asarray(output / sums, np.float32), "probabilities")
+        return Scores(output, "probabilities")
+
+    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+        """Labels must be whole numbers from 0 below the number of the model's outputs, and of two classes at least."""
+        if len(labels) == 1:
+            (value,) = labels
+            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; look at the source"
+        wrong = sorted(value for value in labels if value != int(value) or value < 0 or (width and value >= width))
+        if wrong:
+            some = ", ".join(f"{value:g} ({labels[value]} rows)" for value in wrong[:10])
+            top = f"from 0 to {width - 1}, as the model has {width} outputs" if width else "from 0"
+            return (
+                f"wanted the classes as whole numbers {top}, got {some}; map the label in preprocessing_fn, such as "
+                "with tft.compute_and_apply_vocabulary, or give the model more outputs"
+            )
+        return ""
+
+    def faults(self, labels: Values, scores: Values) -> Iterator[str]:
+        """Two classes must be there, and scores must be probabilities."""
+        if len(np.unique(labels)) < 2:
+            yield f"all {len(labels)} labels of the eval split are of one class"
+        if np.min(scores) < 0 or np.max(scores) > 1:
+            yield f"predictions are from {np.min(scores):.4g} to {np.max(scores):.4g}: wanted probabilities"
+
+    def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
+        """Return the share of rows whose class is the most probable one."""
+        return mean(_hits(labels, scores), weights)
+
+    def gain(
+        self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
+    ) -> Gain:
+        """Compare hits row by row."""
+        return paired(_hits(labels, ours) - _hits(labels, theirs), confidence, weights)
+
+    def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
+        """Measure hits, the probability of the right class, and classes that are rare as much as common ones."""
+        right = scores[np.arange(len(labels)), labels.astype(np.int64)].astype(np.float64)
+        found = per_class(labels, np.argmax(scores, axis=1), [str(at) for at in range(scores.shape[1])])
+        there = [one for one in found if one.rows]
+        return {
+            "accuracy": mean(np.asarray(np.argmax(scores, axis=1) == labels, np.float64), weights),
+            "balanced_accuracy": float(np.mean([one.recall for one in there])),
+            "macro_f1": float(np.mean([one.f1 for one in there])),
+            "log_loss": mean(-np.log(np.clip(right, _SMALLEST, 1)), weights),
+        }
+
+    def undefined(self, labels: Values, metric: str) -> bool:
+        """Accuracy is defined for one class too."""
+        return False
+
+    def targets(self, labels: Values, width: int) -> Values:
+        """The mean of one-hot labels is the rate of each class."""
+        return np.eye(width)[labels.astype(np.int64)]
+
+    def table_columns(self, targets: Values) -> list[NDArray[Any]]:
+        """Sum the rows of each class."""
+        return list(targets.T)
+
+    def table_skill(self, rates: Values, sums: Values) -> float:
+        """Return the accuracy of each cell's commonest class."""
+        chosen = np.argmax(rates, axis=1)
+        return float(sums[np.arange(len(chosen)), chosen].sum() / sums.sum())
+
+    def linear_model(self) -> Any:
+        """A logistic regression over all classes."""
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+        return LogisticRegression(max_iter=100, tol=1e-3)
+
+    def linear_scores(self, model: Any, matrix: Any, width: int) -> Values:
+        """Return a probability per class; 0 for one that the sample does not have."""
+        known = model.predict_proba(matrix)
+        scores = np.zeros((matrix.shape[0], width))
+        scores[:, model.classes_] = known
+        return scores
+
+    def classes(self, labels: Values, scores: Values, names: Sequence[str], threshold: float) -> list[Class]:
+        """Measure each class by the most probable one."""
+        return per_class(labels, np.argmax(scores, axis=1), names or [str(at) for at in range(scores.shape[1])])
+
+    def wrongness(self, labels: Values, scores: Values) -> Values:
+        """How much more probable the most probable wrong class is than the right one."""
+        rows, right = np.arange(len(labels)), labels.astype(np.int64)
+        others = scores.copy()
+        others[rows, right] = -np.inf
+        return np.asarray(others.max(axis=1) - scores[rows, right])
+
+    def shown(self, value: float, names: Sequence[str]) -> str:
+        """Name the class."""
+        return shown_class(value, names)
+
+    def answer(self, scores: NDArray[Any], names: Sequence[str]) -> str:
+        """Name the most probable class and its probability."""
+        best = int(np.argmax(scores))
+        return f"{shown_class(best, names)}: {float(scores[best]):.3f}"
+
+    def pictures(self, labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Iterator[Markup]:
+        """Draw the confusion matrix, and measure class by class."""
+        scores = next(iter(models.values()))
+        called = names or [str(at) for at in range(scores.shape[1])]
+        yield charts.confusion_matrix(confusion(labels, np.argmax(scores, axis=1), len(called)), called)
+        yield charts.class_table(self.classes(labels, scores, called, 0.5))
+
+
+def _hits(labels: Values, scores: Values) -> Values:
+    return np.asarray(np.argmax(scores, axis=1) == labels, np.float64)
