@@ -17,6 +17,7 @@ from mlops.report.outcome import Outcome
 from mlops.worlds.containers import containers
 from mlops.worlds.pinned import compiled_file, pin
 from mlops.worlds.record import Submission, finish
+from mlops.worlds.sources import stage_sources
 from pipelines.config import UseCase
 
 _TENSORFLOW = (
@@ -44,12 +45,9 @@ PRELOAD = {
 """What a warm worker imports once, by image; see benchmarks/ for what it saves."""
 
 
-def environments() -> dict[str, localrun.Environment]:
-    """Map every image to this interpreter, with the sources that each stage's cache key covers."""
-    shared = tuple(ROOT / room for room in ("core", "artifacts", "adapters", "problems"))
-    stages = {path.parent.name: (path.parent,) for path in (ROOT / "components").glob("*/component.py")}
-    stages["validate_infra"] = (*stages.get("validate_infra", ()), ROOT / "serving")
-    sources = {"*": shared, **stages}
+def environments(store: Store) -> dict[str, localrun.Environment]:
+    """Map every image to this interpreter, with the sources that each stage's cache key covers: all that it can import."""
+    sources = stage_sources(store)
     return {
         name: localrun.Environment(
             python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock"
@@ -81,7 +79,11 @@ class Laptop:
         if not self._contained and not compiled_file(usecase, pipeline, self._store).exists():
             self._warm_up()
         pinned = pin(usecase, pipeline, span, self._store)
-        where = containers(usecase, pinned.parameters["source"], self._store) if self._contained else environments()
+        where = (
+            containers(usecase, pinned.parameters["source"], self._store)
+            if self._contained
+            else environments(self._store)
+        )
         submission = Submission(usecase.name, pinned.code)
         with self._options(submission, cache=cache) as options:
             done = localrun.run(
@@ -93,12 +95,14 @@ class Laptop:
         """Go on with a run that failed, was cancelled or whose process died; finished tasks do not run again."""
         submission = Submission.read(self._store.runs / run_id)
         with self._options(submission, cache=True) as options:
-            done = localrun.resume(run_id, store=self._store.root, environments=environments(), options=options)
+            done = localrun.resume(
+                run_id, store=self._store.root, environments=environments(self._store), options=options
+            )
         return finish(done, submission, self._store)
 
     def _warm_up(self) -> None:
         """Start the workers' imports beside reading and compiling: a pipeline that was never compiled has no result in the cache."""
-        for environment in environments().values():
+        for environment in environments(self._store).values():
             self._hosts.get(environment, executes=True)
 
     @contextmanager

@@ -11,20 +11,11 @@ from artifacts.spans import files as source
 from core import digest, images
 from core.backends.registry import open_registry
 from core.store import Store
-from core.user_code import ROOT, load, reference
+from core.user_code import load, reference
 from mlops.worlds.record import summaries
+from mlops.worlds.sources import code_digest
 from pipelines.compiled import compile_pipeline
 from pipelines.config import UseCase
-
-STEPS = ("components", "serving", "adapters", "artifacts", "core")
-"""The folders whose code runs inside steps."""
-
-
-def code_digest(folders: tuple[str, ...]) -> str:
-    """Digest over the code below some folders of the project, and the lock file."""
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    return digest.of_files((path.relative_to(ROOT).as_posix(), path) for path in [*files, ROOT / "uv.lock"])
-
 
 Span = int | Literal["newest"] | None
 """Which data a run is about: that span, the newest there is, or (None) what the use case says."""
@@ -72,9 +63,10 @@ def pin(
         "data": source.window_digest(window),
         "registry": store.registry,
     }
-    pinned = Pinned(compiled, parameters, code_digest(STEPS))
+    loaded = localrun.load(compiled)
+    pinned = Pinned(compiled, parameters, code_digest(loaded, store))
     parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
-    declared = localrun.load(compiled).root.input_parameters
+    declared = loaded.root.input_parameters
     return Pinned(compiled, {name: value for name, value in parameters.items() if name in declared}, pinned.code)
 
 

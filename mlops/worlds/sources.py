@@ -1,0 +1,27 @@
+"""The code that each stage can run: its import closure, from which every world takes what a cached result depends on."""
+
+from pathlib import Path
+
+import localrun
+from core import digest
+from core.import_closure import ImportClosure
+from core.store import Store
+from core.user_code import ROOT
+from localrun.spec.commands import function_name
+from localrun.spec.pipeline import Container
+
+
+def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]]:
+    """Return for each stage of the project below `root` the files that it can import, or read beside what it imports."""
+    closure = ImportClosure(root, memory=store.root / "imports.json")
+    components = sorted((root / "components").glob("*/component.py"))
+    return {component.parent.name: tuple(closure.files(component)) for component in components}
+
+
+def code_digest(pipeline: localrun.Pipeline, store: Store) -> str:
+    """Digest over the code that the stages of a pipeline can run, and the lock file."""
+    sources = stage_sources(store)
+    commands = [part.implementation for part in pipeline.components.values()]
+    stages = {function_name(command) for command in commands if isinstance(command, Container)}
+    files = {path for stage in stages for path in sources.get(stage, ())}
+    return digest.of_files((path.relative_to(ROOT).as_posix(), path) for path in [*files, ROOT / "uv.lock"])
