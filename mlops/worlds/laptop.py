@@ -46,7 +46,7 @@ PRELOAD = {
 
 
 def environments(store: Store) -> dict[str, localrun.Environment]:
-    """Map every image to this interpreter, with the sources that each stage's cache key covers: all that it can import."""
+    """Map every image to this interpreter, with what each stage can import: the sources that its cache key covers."""
     sources = stage_sources(store)
     return {
         name: localrun.Environment(
@@ -101,7 +101,7 @@ class Laptop:
         return finish(done, submission, self._store)
 
     def _warm_up(self) -> None:
-        """Start the workers' imports beside reading and compiling: a pipeline that was never compiled has no result in the cache."""
+        """Start the workers' imports beside compiling: a pipeline that was never compiled has no cached result."""
         for environment in environments(self._store).values():
             self._hosts.get(environment, executes=True)
 

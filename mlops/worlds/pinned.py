@@ -31,7 +31,7 @@ class Pinned:
 
 
 def source_pattern(usecase: UseCase, store: Store) -> str:
-    """Return the absolute source pattern; the use case's `data.py`, where there is one, first fetches what this machine's store lacks."""
+    """Return the absolute source pattern; the use case's `data.py` first fetches what this machine's store lacks."""
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or "://" in pattern:
         return pattern
@@ -41,7 +41,7 @@ def source_pattern(usecase: UseCase, store: Store) -> str:
 
 
 def fetch(usecase: UseCase, store: Store) -> None:
-    """Let the use case's `data.py`, where there is one, write what is missing below this machine's `data/<usecase>/`."""
+    """Let the use case's `data.py`, where there is one, write what `data/<usecase>/` lacks on this machine."""
     fetcher = usecase.folder / "data.py"
     if fetcher.is_file():
         load(reference(fetcher)).write_spans(store.data / usecase.name)
@@ -50,7 +50,7 @@ def fetch(usecase: UseCase, store: Store) -> None:
 def pin(
     usecase: UseCase, pipeline: str, span: Span, store: Store, references: Mapping[str, str] | None = None
 ) -> Pinned:
-    """Fix what a run depends on: the compiled pipeline (with the image references given), the window of data and its digest, and the champion."""
+    """Fix what a run depends on: the compiled pipeline (with the image references given), data and champion."""
     pattern = source_pattern(usecase, store)
     wanted = None if span == "newest" else usecase.source.span if span is None else span
     window = source.resolve(pattern, wanted, usecase.ingest_examples.spans)

@@ -1,4 +1,4 @@
-"""The code that each stage can run: its import closure, from which every world takes what a cached result depends on."""
+"""The code that each stage can run, computed from its imports: what a cached result depends on in every world."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from localrun.spec.pipeline import Container
 
 
 def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]]:
-    """Return for each stage of the project below `root` the files that it can import, or read beside what it imports."""
+    """Return for each stage of the project below `root` what it can import, or read beside what it imports."""
     closure = ImportClosure(root, memory=store.root / "imports.json")
     components = sorted((root / "components").glob("*/component.py"))
     return {component.parent.name: tuple(closure.files(component)) for component in components}
