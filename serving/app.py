@@ -6,8 +6,8 @@ import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import responses
+from serving.answer_pool import AnswerPool
 from serving.errors import RequestError, bad_request, not_found, too_large
 from serving.inference import VERBS, Inference, Target
 from serving.limits import Limits
@@ -45,9 +46,7 @@ class ServingApp:
         self._metrics = metrics
         self._limits = limits
         self._inference = Inference(manager, limits, metrics)
-        self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="predict")
-        self._pending = 0
-        self._held_bytes = 0
+        self._pool = AnswerPool(limits)
         self.asgi = Starlette(
             routes=[
                 Route("/v1/models/{rest:path}", self._get, methods=["GET"]),
@@ -133,33 +132,30 @@ class ServingApp:
             raise not_found(
                 f"Servable not found for request: {'Specific' if target.version else 'Latest'}({target.model})"
             )
-        body = await self._read(request)
-        if self._pending >= self._limits.pending:
-            raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
-        self._pending += 1
-        started = time.perf_counter()
-        try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._inference.answer, target, body)
-        finally:
-            self._pending -= 1
-            # A client's own slowness is not in it: the body was read before.
-            self._metrics.seconds.labels(target.model, target.verb).observe(time.perf_counter() - started)
+        with self._pool.budget() as charge:
+            body = await self._read(request, charge)
+            started = time.perf_counter()
+            try:
+                answer = await self._pool.run(request, partial(self._inference.answer, target, body))
+            finally:
+                # A client's own slowness is not in it: the body was read before.
+                self._metrics.seconds.labels(target.model, target.verb).observe(time.perf_counter() - started)
         return str(answer.version), answer.body
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, charge: Callable[[int], None]) -> bytes:
         """Read a body within its caps; RequestError 408, 411, 413, 415 or 503, before the bytes are held where possible."""
         encoding = self._check_headers(request)
+        if encoding == "gzip":
+            charge(self._limits.body_bytes)  # what it may be inflated to
         chunks: list[bytes] = []
         held = 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 async for chunk in request.stream():
                     held += len(chunk)
-                    self._held_bytes += len(chunk)
+                    charge(len(chunk))
                     if held > self._limits.body_bytes:
                         raise too_large(f"the body is larger than {self._limits.body_bytes} bytes")
-                    if self._held_bytes > self._limits.bodies_bytes:
-                        raise RequestError(503, "UNAVAILABLE", "too many large requests at one time; try again later")
                     chunks.append(chunk)
         except TimeoutError:
             self._metrics.refused_connections.labels("slow body").inc()
@@ -168,10 +164,9 @@ class ServingApp:
             ) from None
         except ClientDisconnect:
             raise RequestError(400, "CANCELLED", "the client went away") from None
-        finally:
-            self._held_bytes -= held
         body = b"".join(chunks)
-        return _inflate(body, self._limits.body_bytes) if encoding == "gzip" else body
+        # In a thread: inflating to the cap takes as long as many small requests.
+        return await asyncio.to_thread(_inflate, body, self._limits.body_bytes) if encoding == "gzip" else body
 
     def _check_headers(self, request: Request) -> str:
         """Check what the headers say before a byte of the body is read, and return the content encoding."""
@@ -208,7 +203,7 @@ class ServingApp:
         if error.status >= 500 and error.status != 503:
             _LOG.error("%s: %s", error.code, error)
         response = self._send(error.status, responses.error_body(str(error), error.code))
-        if error.status in {404, 408, 411, 413, 415, 503}:
+        if error.status in {404, 408, 411, 413, 415, 503, 504}:
             response.headers["connection"] = "close"
         if error.status == 503:
             response.headers["retry-after"] = "1"

@@ -10,7 +10,8 @@ class Limits:
     body_bytes: int = 4 << 20
     """Largest request body, also after inflating gzip."""
     bodies_bytes: int = 64 << 20
-    """Bytes of all bodies held at one time; beyond it a request is answered 503."""
+    """Bytes of all bodies from the first byte to the answer; beyond it a request is answered 503. What those in `threads`
+    are parsed into comes on top: up to 31 times their bytes, measured on `[[]]` again and again."""
     rows: int = 4096
     """Most rows of one request."""
     depth: int = 32
@@ -27,6 +28,8 @@ class Limits:
     """How long an idle connection is kept open."""
     connections: int = 1024
     """Most connections at one time; one more is answered 503 and closed."""
+    answer_seconds: float = 30.0
+    """Time from the whole body to the answer, the wait for a thread included."""
     pending: int = 256
     """Most requests waiting for a thread; one more is answered 503."""
     threads: int = 2

@@ -1,0 +1,113 @@
+"""The threads that answer requests: how much may wait for them, for how long, and for whom they still work."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from serving.errors import RequestError
+from serving.limits import Limits
+
+_Answer = TypeVar("_Answer")
+_LOG = logging.getLogger("serving")
+_STUCK_EXIT_CODE = 70
+"""EX_SOFTWARE of sysexits.h: the supervisor starts another process in this one's place."""
+
+
+def give_up() -> None:
+    """End this process at once: a thread that hangs in a model can neither be stopped nor waited for."""
+    os._exit(_STUCK_EXIT_CODE)
+
+
+class AnswerPool:
+    """Runs the work of requests in a few threads; to be used from one event loop."""
+
+    def __init__(self, limits: Limits, when_all_hang: Callable[[], None] = give_up) -> None:
+        self._limits = limits
+        self._when_all_hang = when_all_hang
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="predict")
+        self._pending = 0
+        self._hanging = 0
+        self._held_bytes = 0
+
+    def shutdown(self) -> None:
+        """Wait for what runs; call it when no request comes any more."""
+        self._threads.shutdown()
+
+    @contextmanager
+    def budget(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that charges a request's bytes, which stay charged until its answer is made.
+
+        It raises RequestError (503) when all requests together hold too much.
+        """
+        charged = 0
+
+        def charge(size: int) -> None:
+            nonlocal charged
+            charged += size
+            self._held_bytes += size
+            if self._held_bytes > self._limits.bodies_bytes:
+                raise RequestError(503, "UNAVAILABLE", "too many large requests at one time; try again later")
+
+        try:
+            yield charge
+        finally:
+            self._held_bytes -= charged
+
+    async def run(self, request: Request, work: Callable[[], _Answer]) -> _Answer:
+        """Run a request's work in a thread and return what it returns.
+
+        Raises RequestError: 503 when too many wait or this one waited too long, 504 when the model took too long, 400
+        when the client went away before a thread was free.
+        """
+        if self._pending >= self._limits.pending:
+            raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
+        queued = self._threads.submit(work)
+        answer = asyncio.wrap_future(queued)
+        self._pending += 1
+        # Only a request that has to wait is watched: its client may be gone before its turn comes.
+        gone = asyncio.ensure_future(_until_gone(request)) if self._pending > self._limits.threads else None
+        try:
+            waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
+            await asyncio.wait(waited_for, timeout=self._limits.answer_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if queued.cancel():
+                raise self._never_begun(is_gone=gone is not None and gone.done())
+            if gone is not None and gone.done():
+                return await answer  # it runs already; nobody reads what comes of it
+            raise self._hangs(answer)
+        finally:
+            self._pending -= 1
+            if gone is not None:
+                gone.cancel()
+
+    def _never_begun(self, *, is_gone: bool) -> RequestError:
+        if is_gone:
+            return RequestError(400, "CANCELLED", "the client went away")
+        seconds = self._limits.answer_seconds
+        return RequestError(503, "UNAVAILABLE", f"no thread was free within {seconds:g} s; try again later")
+
+    def _hangs(self, answer: "asyncio.Future[_Answer]") -> RequestError:
+        """Count a thread that has not come back in time; when all hang, this process is of no use any more."""
+        self._hanging += 1
+        answer.add_done_callback(self._came_back)
+        if self._hanging >= self._limits.threads:
+            _LOG.error("all %d threads hang in a model; this process ends, another takes its place", self._hanging)
+            self._when_all_hang()
+        return RequestError(504, "DEADLINE_EXCEEDED", f"the model took longer than {self._limits.answer_seconds:g} s")
+
+    def _came_back(self, answer: "asyncio.Future[_Answer]") -> None:
+        self._hanging -= 1
+        if not answer.cancelled():
+            answer.exception()  # too late for the client, and asyncio would log that nobody asked
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

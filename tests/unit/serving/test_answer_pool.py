@@ -1,0 +1,92 @@
+"""Nobody waits for ever, and nobody works for a client that is gone."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from serving.answer_pool import AnswerPool
+from serving.errors import RequestError
+from serving.limits import Limits
+
+LIMITS = Limits(threads=1, pending=3, answer_seconds=0.2, bodies_bytes=100)
+
+
+def request_of(receive: Callable[[], Any]) -> Request:
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
+
+
+async def here() -> Any:
+    """A client that stays: nothing comes from it any more."""
+    await asyncio.Event().wait()
+
+
+async def gone() -> Any:
+    return {"type": "http.disconnect"}
+
+
+async def failing(pool: AnswerPool, work: Callable[[], Any], receive: Callable[[], Any] = here) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        await pool.run(request_of(receive), work)
+    return caught.value
+
+
+def test_a_request_that_the_model_never_answers_is_answered_and_the_process_replaced() -> None:
+    released, replaced = threading.Event(), threading.Event()
+    pool = AnswerPool(LIMITS, replaced.set)
+
+    async def scene() -> None:
+        assert (await failing(pool, released.wait)).status == 504
+        assert replaced.is_set()
+        late = asyncio.ensure_future(failing(pool, lambda: "never begun"))
+        assert (await late).status == 503
+        released.set()
+        await asyncio.sleep(0.05)
+        assert await pool.run(request_of(here), lambda: "again") == "again"
+
+    asyncio.run(scene())
+    pool.shutdown()
+
+
+def test_work_for_a_client_that_left_before_its_turn_is_not_done() -> None:
+    released, done = threading.Event(), []
+    pool = AnswerPool(LIMITS)
+
+    async def scene() -> None:
+        first = asyncio.ensure_future(pool.run(request_of(here), lambda: released.wait(0.1)))
+        await asyncio.sleep(0.01)
+        assert (await failing(pool, lambda: done.append("for nobody"), gone)).code == "CANCELLED"
+        await first
+
+    asyncio.run(scene())
+    pool.shutdown()
+    assert not done
+
+
+def test_more_than_may_wait_are_sent_away() -> None:
+    released = threading.Event()
+    pool = AnswerPool(LIMITS)
+
+    async def scene() -> None:
+        waiting = [asyncio.ensure_future(pool.run(request_of(here), lambda: released.wait(0.1))) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert (await failing(pool, lambda: None)).status == 503
+        released.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(scene())
+    pool.shutdown()
+
+
+def test_what_is_held_is_charged_until_the_answer_and_then_given_back() -> None:
+    pool = AnswerPool(LIMITS)
+    with pool.budget() as charge:
+        charge(60)
+        with pytest.raises(RequestError, match="too many large requests"), pool.budget() as other:
+            other(50)
+        charge(40)
+    with pool.budget() as charge:
+        charge(100)
