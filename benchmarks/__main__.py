@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import goals, tell
+from benchmarks import goals, summary
 from benchmarks.bench import Bench, revision
 
 RESULTS = Path(__file__).with_name("results")
@@ -27,7 +27,8 @@ def main() -> None:
     machine = _machine()
     if machine["load"] > machine["cpus"] / 2:
         _say(
-            f"the load of this machine is {machine['load']:.1f} on {machine['cpus']} CPUs: times will say more about the others than about these programs"
+            f"the load of this machine is {machine['load']:.1f} on {machine['cpus']} CPUs: "
+            "the times will include other programs' work"
         )
     try:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.folder) as folder:
@@ -42,7 +43,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / f"{found['when'][:19].replace(':', '')}.json"
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{tell.UNFAIR}\n{target}")
+    print(f"\n{summary.UNFAIR}\n{target}")
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -75,8 +76,8 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for size in asked.rows or SIZES:
             found["speed"][size] = bench.speed(size, asked.runs)
             promises += goals.speed(size, found["speed"][size]["seconds"])
-            print(tell.speed(size, found["speed"][size]), flush=True)
-    print(tell.goals(promises), flush=True)
+            print(summary.speed(size, found["speed"][size]), flush=True)
+    print(summary.goals(promises), flush=True)
     return found | {"goals": [goal.as_json() for goal in promises]}
 
 

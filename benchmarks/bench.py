@@ -41,7 +41,7 @@ class Bench:
         )
 
     def speed(self, size: str, runs: int) -> dict[str, Any]:
-        """Measure cold and cached runs of both programs in turns; a cold run's store is fresh, and its cached run uses it again."""
+        """Measure cold and cached runs of both programs in turns; a cached run uses the cold one's store."""
         prepared = self.prepare(size)
         programs: dict[str, Program] = {"ours": ours, "peer": theirs} if self.peer else {"ours": ours}
         found: dict[str, Any] = {"rows": prepared.rows, "seconds": {}, "cpu_seconds": {}, "steps": {}}
@@ -61,7 +61,8 @@ class Bench:
             ran = program(prepared, store)
             key = f"{name} {what}"
             self.say(
-                f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, {ran.measured.cpu_seconds:7.2f} s CPU"
+                f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, "
+                f"{ran.measured.cpu_seconds:7.2f} s CPU"
             )
             found["seconds"].setdefault(key, []).append(ran.measured.seconds)
             found["cpu_seconds"].setdefault(key, []).append(ran.measured.cpu_seconds)
@@ -71,7 +72,7 @@ class Bench:
         shutil.rmtree(store)
 
     def memory(self, size: str) -> dict[str, Any]:
-        """Measure the largest memory of the whole process tree in runs of its own; the peer only where it has settings."""
+        """Measure the peak memory of the process tree in runs of its own; the peer only where it has settings."""
         prepared = self.prepare(size)
         mine = ours(prepared, self.folder / size / "ours", memory=True)
         found: dict[str, Any] = {

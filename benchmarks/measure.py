@@ -44,8 +44,8 @@ def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), s
     before = os.times()
     started = time.monotonic()
     said = where.log.with_suffix(".out")
-    # Files, because a pipe is only at its end when everybody who inherited it is gone. A session of its own: Ctrl-C reaches
-    # this process alone, which then ends the whole tree and not only a part of it.
+    # Files: a pipe ends only when every process that inherited it has ended. A session of its own: Ctrl-C reaches this
+    # process alone, which then ends the whole tree and not only a part of it.
     with where.log.open("wb") as errors, said.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=errors, env=environment(where.environment), start_new_session=True
@@ -67,7 +67,7 @@ def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), s
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return our own variables with some more, as on a user's machine: Python keeps the bytecode that it has compiled."""
+    """Return our own variables with some more, as on a user's machine: Python keeps its compiled bytecode."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
 
 
@@ -124,7 +124,7 @@ def _reap(process: int) -> None:
 
 
 class _Sampler:
-    """Adds up the memory of a process and its descendants until it is told to stop; that costs time, so timings are taken without."""
+    """Adds up the memory of a process and its descendants until `stop`; it costs time, so timings run without it."""
 
     def __init__(self, spare: frozenset[int], every_seconds: float = 0.25) -> None:
         self._spare = spare

@@ -1,7 +1,7 @@
 """The peer: the same steps on the same rows as a TFX pipeline, run by TFX's own LocalDagRunner as a whole process.
 
-Usage: python -m benchmarks.peer SETTINGS.json STORE. InfraValidator is left out: it starts TensorFlow Serving's binary or
-image, which is no Python package; so this program alone pays for proving that the model can serve.
+Usage: python -m benchmarks.peer SETTINGS.json STORE. InfraValidator is left out: it starts TensorFlow Serving's binary
+or image, which is no Python package; so only our own program pays for proving that the model can serve.
 """
 
 import json

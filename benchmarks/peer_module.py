@@ -1,4 +1,4 @@
-"""The module file that TFX's Transform and Trainer load: the use case's own functions, wired as TFX's templates do it."""
+"""The module file that TFX's Transform and Trainer load: the use case's functions, wired as in TFX's templates."""
 
 import importlib.util
 from types import ModuleType

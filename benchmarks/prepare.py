@@ -1,4 +1,4 @@
-"""Writes what both programs are given: rows, the use case, and for the peer the same training and evaluation as settings.
+"""Writes what both programs are given: rows, the use case, and the same training and evaluation as the peer's settings.
 
 Usage: python -m benchmarks.prepare SIZE FOLDER. A process of its own, so that the one which measures holds no library
 whose pages a measured process would share with it.

@@ -54,7 +54,7 @@ def _stage(task: dict[str, Any]) -> str:
 
 
 def _where(store: Path, **environment: str) -> measure.Where:
-    """Keep what a program writes to the temporary folder with the rest of the measurement, which is removed at its end."""
+    """Point a program's temporary folder into the measurement's, which is removed at its end."""
     temporary = store.with_suffix(".tmp")
     temporary.mkdir(parents=True, exist_ok=True)
     return measure.Where(environment | {"TMPDIR": str(temporary)}, store.with_suffix(".log"))

@@ -34,7 +34,7 @@ class Size(NamedTuple):
 
 
 SIZES = {"15000": Size(4, 3750), "all": Size(MONTHS, None), "x10": Size(10 * MONTHS, None)}
-"""Four months, thinned; the whole year; the year ten times over. The newest span is judged, the others are trained on."""
+"""Four months, thinned; a year; the year ten times. The newest span is evaluated, the others are trained on."""
 
 
 def write_usecase(folder: Path, wanted: Size) -> tuple[Path, dict[str, int]]:
@@ -72,7 +72,7 @@ def _write_span(folder: Path, span: int, rows: int | None) -> None:
 
 
 def _write_csv(path: Path, names: list[str], batches: Iterable[pa.RecordBatch]) -> int:
-    """Write rows; a missing value is an empty cell and a float always has a point, so that the peer infers the same types."""
+    """Write rows; a missing value is an empty cell and a float has a point, so that the peer infers the same types."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with path.open("w", encoding="utf-8", newline="") as stream:

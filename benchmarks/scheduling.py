@@ -1,6 +1,7 @@
-"""What a task costs beyond its own work: localrun and kfp.local's SubprocessRunner on the same compiled pipelines of no-op components.
+"""What a task costs beyond its work: localrun and kfp.local's SubprocessRunner on pipelines of no-op components.
 
-`python -m benchmarks.scheduling` prints, per shape and runner, the whole time per task, and for localrun the part of it that is not the task's own process.
+`python -m benchmarks.scheduling` prints, per shape and runner, the time per task, and for localrun the part that is
+not the task's own process.
 """
 
 import argparse
@@ -144,7 +145,8 @@ def _compare(shape: str, asked: argparse.Namespace, folder: Path, hosts: Hosts) 
     say(f"{shape}: kfp.local  {peer.per_task:8.1f} ms per task ({asked.peer_tasks} tasks, {peer.wall:.1f} s)")
     say(f"{shape}: ratio      {mine.per_task / peer.per_task:8.3f}")
     say(
-        f"{shape}: overhead   {mine.overhead:8.1f} ms per task beyond its own process; goal {GOAL_MS:g}: {'met' if met else 'MISSED'}"
+        f"{shape}: overhead   {mine.overhead:8.1f} ms per task beyond its own process; "
+        f"goal {GOAL_MS:g}: {'met' if met else 'MISSED'}"
     )
     return met
 

@@ -1,9 +1,10 @@
-"""Walk forward over the months of flight_delay: train on the months before, judge on the month itself.
+"""Walk forward over the months of flight_delay: train on the months before, evaluate on the month itself.
 
     python -m benchmarks.walk_forward [--months 4,5,6] [--out walk_forward.md]
 
 The stages' own functions and the use case's own configuration, in one process, beside three simpler methods on the same
-rows: the majority (an AUC of 0.5), the late rate by carrier and hour, and a logistic regression on the transformed features.
+rows: the majority (an AUC of 0.5), the late rate by carrier and hour, and a logistic regression on the transformed
+features.
 """
 
 import argparse
@@ -204,7 +205,8 @@ def _row(month: Month) -> str:
     aucs = f"**{model.auc:.3f}** | {linear.auc:.3f} | {table.auc:.3f} | 0.500"
     return (
         f"| {month.span} | {month.late:.3f} | {aucs} | {model.auc_pr:.3f} | {linear.auc_pr:.3f} | {table.auc_pr:.3f} "
-        f"| {model.calibration:.2f} | {linear.calibration:.2f} | {model.log_loss:.4f} | {linear.log_loss:.4f} | {month.seconds:.1f} |"
+        f"| {model.calibration:.2f} | {linear.calibration:.2f} "
+        f"| {model.log_loss:.4f} | {linear.log_loss:.4f} | {month.seconds:.1f} |"
     )
 
 

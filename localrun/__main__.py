@@ -17,7 +17,10 @@ from localrun.spec.parameters import from_text
 from localrun.spec.pipeline import Pipeline
 from localrun.store.codec import Codec
 
-_ABOUT = "Run a compiled Kubeflow Pipelines v2 pipeline on this machine. `python -m localrun clean --help` says how to remove old runs."
+_ABOUT = (
+    "Run a compiled Kubeflow Pipelines v2 pipeline on this machine. "
+    "`python -m localrun clean --help` says how to remove old runs."
+)
 _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
 
 
@@ -102,7 +105,7 @@ def _parameter(text: str, pipeline: Pipeline) -> tuple[str, object]:
 
 
 def _environments(pipeline: Pipeline, arguments: argparse.Namespace) -> dict[str, Environment]:
-    """Every image is the current folder unless said otherwise; all of a folder counts as the code of its tasks."""
+    """Every image is the current folder unless --image maps it; all of a folder counts as the code of its tasks."""
     folders = {image_name(image): Path.cwd() for image in pipeline.images.values()}
     for text in arguments.image:
         image, sign, folder = text.rpartition("=")

@@ -56,5 +56,6 @@ def _say(found: Plan, what: str) -> None:
     for run_id, reason in found.kept.items():
         print(f"{run_id} {reason}", file=sys.stderr)
     print(
-        f"{what} {len(found.runs)} runs, {len(found.executions)} cache entries, {len(found.folders)} folders, {memory(found.size)}"
+        f"{what} {len(found.runs)} runs, {len(found.executions)} cache entries, "
+        f"{len(found.folders)} folders, {memory(found.size)}"
     )

@@ -1,4 +1,4 @@
-"""What a run is, for whoever looks at it: plain frozen values."""
+"""What a run is: plain frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class State(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     SKIPPED = "SKIPPED"
-    """The branch it stands in was not taken."""
+    """Its branch was not taken."""
     UPSTREAM_FAILED = "UPSTREAM_FAILED"
     """Never started: something it needs failed."""
     CANCELLED = "CANCELLED"
@@ -66,7 +66,7 @@ class TaskRun:
     """One task of one run."""
 
     path: str
-    """Full name with the groups it stands in, such as `condition-1/push-model` or, in the fourth iteration of a loop, `for-loop-1[3]/train`."""
+    """Full name with its groups: `condition-1/push-model`; `for-loop-1[3]/train` in the fourth iteration of a loop."""
     name: str
     """Short name, such as `push-model`."""
     component: str
@@ -112,7 +112,7 @@ class Run:
         exact = [task for task in found if task.path == name]
         if len(found) != 1 and len(exact) != 1:
             raise KeyError(
-                f"{name!r} names {len(found)} tasks; there are {', '.join(task.path for task in self.tasks)}"
+                f"{name!r} names {len(found)} tasks; the tasks are {', '.join(task.path for task in self.tasks)}"
             )
         return (exact or found)[0]
 

@@ -1,4 +1,4 @@
-"""Single flight: of all tasks with the same cache key, in this run and in others of the store, one computes at a time."""
+"""Single flight: of all tasks with one cache key, in this run and in others of the store, one computes at a time."""
 
 import errno
 import fcntl
@@ -28,7 +28,7 @@ class Flights:
             layout.root.mkdir(parents=True, exist_ok=True)
             self._file = os.open(layout.flights, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def enter(self, key: str, later: Action) -> bool:
+    def acquire(self, key: str, later: Action) -> bool:
         """Whether the key is free and now this run's; if not, `later` is handled in the loop when it has become so."""
         if key in self._queues:
             self._queues[key].append(later)
@@ -41,8 +41,8 @@ class Flights:
         threading.Thread(target=self._wait, args=(key, later), daemon=True, name="localrun-flight").start()
         return False
 
-    def leave(self, key: str) -> None:
-        """The key's result is recorded, or there is none: whoever waits for it may look."""
+    def release(self, key: str) -> None:
+        """Give a key up: its result is recorded, or there is none; the next that waits for it looks again."""
         queue = self._queues[key]
         if queue:
             self._post(queue.popleft())  # still this run's: its next task looks first

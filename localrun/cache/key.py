@@ -19,7 +19,7 @@ _FORMAT = 1
 def cache_key(
     component: Component, inputs: Values, environment: Environment, runtime: Mapping[str, str], digests: Digests
 ) -> str:
-    """Return the key, or nothing for a task whose result cannot be told in advance.
+    """Return the key; empty for a task that must not be cached, because its code or the content of an input is unknown.
 
     In the key: command and interface, parameters with their types, the content (never the place) of artifacts, the
     environment, the source code. Not in the key: names of tasks, runs and components, clock, order of keys.

@@ -11,14 +11,15 @@ from localrun.display.progress import memory
 from localrun.records import Artifact, Run, TaskRun, Values
 from localrun.spec.pipeline import Pipeline
 from localrun.store.digests import ABSENT
-from localrun.store.layout import write_whole
+from localrun.store.layout import write_atomically
 
 _STYLE = """
 body { font: 14px/1.5 system-ui, sans-serif; color: #1d1d1f; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
 th, td { border-bottom: 1px solid #ddd; padding: .35rem .8rem .35rem 0; vertical-align: top; overflow-wrap: anywhere; }
-.number { text-align: right; font-variant-numeric: tabular-nums; } pre { background: #f5f5f5; overflow-x: auto; padding: .8rem; white-space: pre-wrap; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+pre { background: #f5f5f5; overflow-x: auto; padding: .8rem; white-space: pre-wrap; }
 .picture { overflow-x: auto; } .muted { color: #666; } code { font-size: .9em; }
 """
 
@@ -26,8 +27,8 @@ th, td { border-bottom: 1px solid #ddd; padding: .35rem .8rem .35rem 0; vertical
 def write_pages(pipeline: Pipeline, run: Run) -> None:
     """Write `graph.svg` and `run.html` into the run's folder."""
     picture = graph(pipeline, run)
-    write_whole(run.folder / "graph.svg", picture, durably=False)
-    write_whole(run.folder / "run.html", page(run, picture), durably=False)
+    write_atomically(run.folder / "graph.svg", picture, durably=False)
+    write_atomically(run.folder / "run.html", page(run, picture), durably=False)
 
 
 def page(run: Run, picture: str) -> str:
@@ -47,7 +48,10 @@ def page(run: Run, picture: str) -> str:
         "<h2>Outputs</h2>",
         *(_outputs(run, task.path, task.outputs) for task in run.tasks),
     ]
-    head = f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(run.run_id)}</title><style>{_STYLE}</style></head>"
+    head = (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{escape(run.run_id)}</title><style>{_STYLE}</style></head>"
+    )
     return "\n".join([head, "<body>", *(part for part in parts if part), "</body></html>\n"])
 
 

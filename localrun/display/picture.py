@@ -86,7 +86,7 @@ def _columns(edges: Mapping[str, set[str]]) -> list[list[str]]:
     while waiting:
         known = [
             path for path in waiting if edges[path] <= depth.keys()
-        ] or waiting  # a circle is not there, and would not hang
+        ] or waiting  # a circle cannot occur, and would not hang
         for path in known:
             depth[path] = 1 + max((depth.get(source, -1) for source in edges[path]), default=-1)
         waiting = [path for path in waiting if path not in depth]
@@ -108,7 +108,8 @@ def _box(task: TaskRun, place: tuple[int, int]) -> str:
     name = task.path if len(task.path) <= 27 else f"…{task.path[-26:]}"
     return (
         f"<g><title>{escape(task.path)}</title>"
-        f'<rect x="{x + 1}" y="{y + 1}" width="{_BOX[0] - 2}" height="{_BOX[1] - 2}" rx="5" fill="white" stroke="{colour}" stroke-width="2"/>'
+        f'<rect x="{x + 1}" y="{y + 1}" width="{_BOX[0] - 2}" height="{_BOX[1] - 2}" rx="5" '
+        f'fill="white" stroke="{colour}" stroke-width="2"/>'
         f'<text x="{x + 10}" y="{y + 17}" fill="{_INK}">{escape(name)}</text>'
         f'<text x="{x + 10}" y="{y + 32}" fill="{colour}" font-size="10">{escape(status(task))}</text></g>'
     )
@@ -128,10 +129,14 @@ def _bar(number: int, bar: tuple[TaskRun, datetime, datetime], began: datetime, 
     name = task.path if len(task.path) <= 38 else f"…{task.path[-37:]}"
     return (
         f'<g><title>{escape(task.path)}</title><text x="0" y="{y + 15}" fill="{_INK}">{escape(name)}</text>'
-        f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" rx="2" fill="{COLOURS.get(task.state, _GREY)}"/></g>'
+        f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" rx="2" '
+        f'fill="{COLOURS.get(task.state, _GREY)}"/></g>'
     )
 
 
 def _svg(width: int, height: int, title: str, shapes: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" {_FONT}>'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" {_FONT}>'
+    )
     return "\n".join([head, f"<title>{escape(title)}</title>", *shapes, "</svg>\n"])

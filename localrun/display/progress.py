@@ -1,4 +1,4 @@
-"""Shows a run while it goes: a live table on a terminal, plain lines elsewhere, nothing when asked to be quiet."""
+"""Shows a run while it goes: a live table on a terminal, plain lines elsewhere, nothing with `quiet`."""
 
 import json
 import re
@@ -34,9 +34,9 @@ _ROWS_BESIDE = 6
 def shown(
     *, quiet: bool = False, as_json: bool = False, stream: TextIO | None = None
 ) -> Iterator[Callable[[Event], None]]:
-    """Give the `on_event` of a run's options; what it shows goes to `stream` (standard error), which may break without harm.
+    """Yield the `on_event` of a run's options; it writes to `stream` (standard error), and goes on when that breaks.
 
-    With `as_json` that is one JSON object per line, on standard output.
+    With `as_json` it writes one JSON object per line to standard output.
     """
     stream = stream or (sys.stdout if as_json else sys.stderr)
     if quiet:

@@ -1,4 +1,4 @@
-"""Runs the command of an image that no local environment stands for in a container, where there is an engine.
+"""Runs the command of an image in a container, where no local environment stands for it and Docker is running.
 
 The command line is built here and started like that of any other program.
 """
@@ -23,7 +23,7 @@ _SECONDS = 10
 
 @dataclass(frozen=True)
 class DockerEnvironment(Environment):
-    """An image itself instead of its local counterpart; a task sees its own inputs and outputs at the same paths, and nothing else."""
+    """The image itself instead of a counterpart; a task sees its inputs and outputs at their paths, nothing else."""
 
     image: str = ""
     writable: tuple[Path, ...] = ()
@@ -66,13 +66,13 @@ class DockerEnvironment(Environment):
         return {"docker": digests.once(f"image {self.image}", lambda: image_id(self.image)), "reference": self.image}
 
     def source_fingerprint(self, function: str, digests: Digests) -> str | None:
-        """All code stands in the image; one that is not here yet cannot be told in advance."""
+        """The image's own digest, since all code is in it; None while the image is not on this machine."""
         known = digests.once(f"image {self.image}", lambda: image_id(self.image))
         return hashlib.sha256(f"{known} {function}".encode()).hexdigest() if known else None
 
 
 def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
-    """Return the environments with the image itself for every image that has none, if there is an engine to run it.
+    """Return the environments, with the image itself for every image that has none, if Docker is running.
 
     Raises UnsupportedPipeline for two versions of one image.
     """
@@ -83,7 +83,8 @@ def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment])
     for image in sorted(missing):
         if image_name(image) in found:
             raise UnsupportedPipeline(
-                f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; map the image to an environment"
+                f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; "
+                "map the image to an environment"
             )
         found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image)
     return found
@@ -100,12 +101,12 @@ def image_id(image: str) -> str:
 
 
 def removal(name: str) -> list[str]:
-    """Return the command line that ends a container: one that is asked to end in vain outlives the command that started it."""
+    """Return the command line that ends a container; killing the `docker run` that started it does not."""
     return ["docker", "rm", "--force", name]
 
 
 def _mount(path: Path, *settings: str) -> str:
-    """Write a bind mount as docker reads it; unlike `--volume` it makes no folder where there is none."""
+    """Write a bind mount as docker reads it; unlike `--volume` it never makes a missing folder."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(["type=bind", f"source={path}", f"target={path}", *settings])
     return line.getvalue()

@@ -31,11 +31,11 @@ class Environment:
     python: Path = Path(sys.executable)
     """Interpreter that has what the image has."""
     preload: tuple[str, ...] = ()
-    """Modules that the warm process imports once, before it forks a process per task; importing must start no threads that matter."""
+    """Modules that the warm process imports once, before it forks; they must not start threads that tasks need."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every task; part of the cache key."""
     sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Function name -> files and folders that hold its code, `*` for all functions; a function without any is never cached."""
+    """Function -> files and folders with its code, `*` for all functions; a function without any is never cached."""
     lock: Path | None = None
     """File that pins what is installed, such as `uv.lock`; part of the cache key."""
 
@@ -69,7 +69,7 @@ class Environment:
         total = hashlib.sha256()
         for path in sorted({Path(p).absolute() for p in (*(named or ()), *(everywhere or ()))}):
             if not path.exists():
-                raise LocalrunError(f"{path}: named as source of {function}, but it is not there")
+                raise LocalrunError(f"{path}: named as source of {function}, but it does not exist")
             total.update(f"{os.path.relpath(path, Path(self.cwd).absolute())}\0{digests.of_sources(path)}\n".encode())
         return total.hexdigest()
 
@@ -82,7 +82,10 @@ def image_name(reference: str) -> str:
 
 
 def in_any_registry(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
-    """Return the environments under the names that the pipeline gives them, too: `a/b` stands for `registry.example/x/a/b` where nothing else does."""
+    """Return the environments under the pipeline's names, too.
+
+    `a/b` stands for `registry.example/x/a/b` where nothing else does.
+    """
     found = dict(environments)
     for name in {image_name(image) for image in pipeline.images.values()} - set(found):
         ends = [known for known in environments if _REGISTRY.match(name) and name.endswith(f"/{known}")]
@@ -96,11 +99,12 @@ def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) ->
     for component, image in pipeline.images.items():
         if image_name(image) not in environments:
             raise UnsupportedPipeline(
-                f"component {component}: no environment for the image {image!r}{nearest(image_name(image), environments)}"
+                f"component {component}: no environment for the image {image!r}"
+                f"{nearest(image_name(image), environments)}"
             )
     for name, environment in environments.items():
         if not Path(environment.cwd).is_dir():
-            raise LocalrunError(f"environment {name!r}: its working directory {environment.cwd} is not there")
+            raise LocalrunError(f"environment {name!r}: its working directory {environment.cwd} does not exist")
         if not os.access(environment.python, os.X_OK):
             raise LocalrunError(f"environment {name!r}: {environment.python} is no program")
 

@@ -1,4 +1,4 @@
-"""What a component wants to be installed: nothing is installed for it, so it must be there already."""
+"""What a component wants to be installed: nothing is installed for it, so the environment must have it."""
 
 from collections.abc import Mapping
 from importlib.metadata import distributions
@@ -15,7 +15,7 @@ from localrun.spec.pipeline import Container, Pipeline
 
 
 def check_requirements(pipeline: Pipeline, environments: Mapping[str, Environment]) -> None:
-    """Raise UnsupportedPipeline for the first of `packages_to_install` that the environment of its image does not have."""
+    """Raise UnsupportedPipeline for the first of `packages_to_install` that its image's environment lacks."""
     known: dict[Path, dict[str, str]] = {}
     for name, component in pipeline.components.items():
         container = component.implementation
@@ -31,7 +31,8 @@ def check_requirements(pipeline: Pipeline, environments: Mapping[str, Environmen
             problem = _missing(text, known[python])
             if problem:
                 raise UnsupportedPipeline(
-                    f"component {name}: packages_to_install={text!r} is not supported: {problem}; install it into the environment of {container.image!r}"
+                    f"component {name}: packages_to_install={text!r} is not supported: {problem}; "
+                    f"install it into the environment of {container.image!r}"
                 )
 
 

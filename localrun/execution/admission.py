@@ -8,18 +8,18 @@ from localrun.execution.context import Job
 
 @dataclass(frozen=True)
 class Admission:
-    """Compares what tasks are said to need, or needed the last time, with what there is."""
+    """Compares what tasks declare to need, or needed the last time, with what is available."""
 
     peaks: Mapping[str, int]
     """Bytes that tasks of a component used at most in earlier runs."""
     available: Callable[[], int]
 
     def need(self, job: Job) -> int:
-        """Bytes that a task will use: as declared, else as before, else nobody knows and it counts as nothing."""
+        """Bytes that a task will use: as declared, else its peak in earlier runs, else 0."""
         return job.container.memory or self.peaks.get(job.node.component.name, 0)
 
     def fits(self, job: Job, running: Iterable[tuple[Job, int]]) -> bool:
-        """Whether a task may start beside those that run, each given with the bytes it uses already; alone it always may."""
+        """Whether a task may start beside those that run, given with the bytes they use; alone it always may."""
         beside = list(running)
         if not beside:
             return True

@@ -141,7 +141,7 @@ class Attempt:
         """
         written = self._executor_output()
         values = Values(self._parameters(written), self._artifacts(written, digests))
-        if not values.artifacts:  # all there is stands in the journal
+        if not values.artifacts:  # parameters alone are in the journal
             discard(self.staging)
             return values
         manifest = {
@@ -191,16 +191,16 @@ class Attempt:
         found = {}
         for name, definition in self.component.output_artifacts.items():
             listed = ((written.get("artifacts") or {}).get(name) or {}).get("artifacts") or [{}]
-            said = listed[0]
+            reported = listed[0]
             try:
-                metadata = plain(said.get("metadata") or dict(definition.metadata), f"metadata of output {name!r}")
+                metadata = plain(reported.get("metadata") or dict(definition.metadata), f"metadata of output {name!r}")
             except ParameterError as error:
                 raise OutputError(str(error)) from error
             artifact = Artifact(
                 name,
                 definition.schema_title,
                 definition.schema_version,
-                said.get("uri") or str(self.staging / name),
+                reported.get("uri") or str(self.staging / name),
                 "",
                 metadata,
                 self.execution,
@@ -217,7 +217,7 @@ class Attempt:
         if place.is_relative_to(self.staging):
             place = self.final / place.relative_to(self.staging)
         elif digest == ABSENT:
-            raise OutputError(f"output {artifact.name!r} is said to lie at {place}, but nothing is there")
+            raise OutputError(f"output {artifact.name!r} is reported at {place}, which does not exist")
         return replace(artifact, uri=str(place), digest=digest)
 
 

@@ -39,9 +39,10 @@ class Context:
         return f"{task[:100]}-{self.options.new_id()}"
 
     def cache_key(self, job: "Job") -> str:
-        """Return the key of a job's result, or nothing where it cannot be told in advance.
+        """Return the key of a job's result; empty where it cannot be known before the task runs.
 
-        A key that the pipeline's author gives is added to ours: it can keep results apart, but not make different inputs equal.
+        A key that the pipeline's author gives is added to ours: it separates results, and never makes different
+        inputs equal.
         """
         environment = self.environments[image_name(job.container.image)]
         key = cache_key(job.node.component, job.inputs, environment, task_runtime(self.runtime, job.node), self.digests)

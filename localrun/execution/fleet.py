@@ -1,6 +1,6 @@
 """One run's view of the warm processes: which one serves which image, and when they are started."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from localrun.environments.environment import Environment, image_name
 from localrun.errors import LocalrunError
 from localrun.events import HostReady, HostStarting
 from localrun.execution.attempt import is_warm
-from localrun.execution.context import Context, Job
+from localrun.execution.context import Context
 from localrun.execution.loop import Loop
-from localrun.hosts.hosts import Deliver, Host, Message
+from localrun.hosts.host import Deliver, Host, Message
 from localrun.spec.pipeline import Container
 
 
@@ -54,11 +54,6 @@ class Fleet:
             self.host(container).submit(execution, launch, arrived)
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
-
-    def used(self, running: Mapping[str, Job]) -> Iterator[tuple[Job, int]]:
-        """Yield running jobs with the bytes that they use."""
-        for execution, job in running.items():
-            yield job, self.memory(job.container, execution)
 
     def memory(self, container: Container, execution: str) -> int:
         """Bytes that a task uses now."""

@@ -25,7 +25,7 @@ class Lookup:
         self._waiting = waiting
         self._flights = Flights(context.layout, loop.post)
         self._landed: list[str] = []
-        """Keys whose results must be committed before others may look for them."""
+        """Keys whose results are committed with the next flush; only then may others look for them."""
 
     def search(self, job: Job) -> bool:
         """Whether there are earlier results; they will be verified and handed on."""
@@ -38,7 +38,7 @@ class Lookup:
         """Whether it is this task that computes its key; otherwise it comes back when another has, or has failed to."""
         if job.flying or not self._may_use_cache(job):
             return True
-        job.flying = self._flights.enter(job.key, partial(self._other_landed, job))
+        job.flying = self._flights.acquire(job.key, partial(self._other_landed, job))
         if not job.flying:
             job.resting = True
             self._waiting.append(job)
@@ -58,7 +58,7 @@ class Lookup:
     def committed(self) -> None:
         """Everything that ended is in the journal."""
         while self._landed:
-            self._flights.leave(self._landed.pop())
+            self._flights.release(self._landed.pop())
 
     def close(self) -> None:
         """Let others compute what this run did not come to."""

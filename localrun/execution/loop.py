@@ -1,4 +1,4 @@
-"""A run's event loop: things arrive from other threads and from timers, and are handled one after the other in one thread."""
+"""A run's event loop: actions from other threads and timers, done one after the other in one thread."""
 
 import heapq
 import itertools
@@ -24,18 +24,18 @@ class Loop:
         self._numbers = itertools.count()
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="localrun")
         self.busy = 0
-        """How many pieces of work are not yet handled."""
+        """How many results of `work` are outstanding."""
 
     def post(self, action: Action) -> None:
-        """Have something handled in the loop; safe from any thread and from signal handlers."""
+        """Have an action done in the loop; safe from any thread and from signal handlers."""
         self._inbox.put(action)
 
     def after(self, seconds: float, action: Action) -> None:
-        """Have something handled in the loop later."""
+        """Have an action done in the loop after some seconds."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._numbers), action))
 
     def work(self, action: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Have something done outside the loop and its result handled in the loop."""
+        """Do `action` outside the loop, then `then` with its result in the loop."""
         self.busy += 1
 
         def arrived(future: "Future[T]") -> None:
@@ -45,7 +45,7 @@ class Loop:
         self._pool.submit(action).add_done_callback(lambda future: self.post(partial(arrived, future)))
 
     def receive(self) -> None:
-        """Wait for the next thing and handle everything that has arrived by then."""
+        """Wait for the next action and do every one that has arrived by then."""
         timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         try:
             self._inbox.get(timeout=timeout)()

@@ -25,7 +25,7 @@ def _nothing(_: Event) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of one run; time and ids are given from outside where a test wants to own them."""
+    """Settings of one run; clock and ids are settings so that a test can fix them."""
 
     cache: bool = True
     """Whether results of earlier runs are used; results are recorded either way."""
@@ -36,9 +36,9 @@ class Options:
     hosts: Hosts | None = None
     """Warm processes to share with other runs; without it the run starts and ends its own."""
     attempt_timeout: float | None = None
-    """Seconds that one attempt of a task may take, unless the pipeline sets a shorter limit for it; None is for ever."""
+    """Seconds that one attempt of a task may take, unless the pipeline sets a shorter limit; None: no limit."""
     run_timeout: float | None = None
-    """Seconds that the run may take before it is cancelled; None is for ever."""
+    """Seconds that the run may take before it is cancelled; None: no limit."""
     grace: float = 5.0
     """Seconds between asking a task to end and killing it."""
     available_memory: Callable[[], int] = available
@@ -47,7 +47,7 @@ class Options:
     new_id: Callable[[], str] = _new_id
 
     def limit(self, of_task: float) -> float | None:
-        """Seconds that an attempt may take: the shorter of the pipeline's own limit for the task (0 is none) and this run's."""
+        """Seconds that an attempt may take: the shorter of the task's own limit (0: none) and this run's."""
         limits = [seconds for seconds in (of_task or None, self.attempt_timeout) if seconds is not None]
         return min(limits, default=None)
 

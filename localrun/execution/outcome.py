@@ -1,4 +1,4 @@
-"""Judges how an attempt ended, and publishes or sets aside what it made."""
+"""How an attempt ended; what it made is published, or set aside."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from localrun.environments.environment import image_name
 from localrun.errors import LocalrunError, OutputError
 from localrun.execution.context import Context, Job
 from localrun.graph.nodes import task_runtime
-from localrun.hosts.hosts import Message, signal_name
+from localrun.hosts.host import Message, signal_name
 from localrun.records import Artifact, State, TaskRun, Values
 from localrun.spec.parameters import plain
 from localrun.spec.pipeline import Importer
@@ -41,7 +41,7 @@ class Outcome:
     is_final: bool = False
     """Whether another attempt would come to the same end."""
 
-    def judge(self, task: TaskRun, finished: datetime) -> TaskRun:
+    def on_record(self, task: TaskRun, finished: datetime) -> TaskRun:
         """Return a task's record with how its last attempt went."""
         return replace(
             task,
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Outcome:
-    """Publish the outputs of an attempt that ended well; keep those of any other for a person to look at."""
+    """Publish the outputs of an attempt that ended well; set those of any other aside."""
     attempt = job.attempt
     assert attempt is not None
     is_contained = isinstance(context.environments[image_name(job.container.image)], DockerEnvironment)
@@ -77,15 +77,18 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
     except LocalrunError:
         found = False
     state = State.CANCELLED if cancelled and not job.timed_out else State.FAILED
-    said = tail(attempt.log)
-    killed, refused = bool(message.get("out_of_memory")), bool(_NO_MEMORY.search("\n".join(said.splitlines()[-5:])))
+    last_lines = tail(attempt.log)
+    killed, refused = (
+        bool(message.get("out_of_memory")),
+        bool(_NO_MEMORY.search("\n".join(last_lines.splitlines()[-5:]))),
+    )
     if refused and state is State.FAILED and not job.timed_out:
         reason = f"out of memory: {reason}"
     error_text = (
         f"{cancelled}: {reason}"
         if state is State.CANCELLED
-        else f"{reason}; last lines of {attempt.log}:\n{said}"
-        if said
+        else f"{reason}; last lines of {attempt.log}:\n{last_lines}"
+        if last_lines
         else reason
     )
     final = refused or (killed and not message.get("beside"))  # alone it may fit where it did not beside others

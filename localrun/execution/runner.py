@@ -31,7 +31,7 @@ from localrun.spec.pipeline import Pipeline
 from localrun.store.adoption import tidy
 from localrun.store.codec import Codec
 from localrun.store.journal import Journal, RunRow
-from localrun.store.layout import Layout, alone, is_owned, locked, new_run_folder, sweep, write_whole
+from localrun.store.layout import Layout, alone, is_owned, locked, new_run_folder, sweep, write_atomically
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
             started = options.clock()
             run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
             stack.enter_context(locked(layout, run_id))
-            write_whole(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
+            write_atomically(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
             row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
             journal.write_run(row)
             journal.flush()
@@ -115,7 +115,7 @@ def runs(store: Path) -> list[RunSummary]:
 
 
 def show(store: Path, run_id: str) -> Run:
-    """Return a run as the journal has it; StoreError when there is no such run."""
+    """Return a run as the journal has it; StoreError for an unknown run."""
     layout = _existing(store)
     with contextlib.closing(Journal(layout)) as journal:
         row = _known(journal, run_id)
@@ -185,7 +185,7 @@ def _execute(context: Context, row: RunRow) -> Run:
         row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs
     )
     result = _as_run(layout, row, tuple(scheduler.roster.tasks.values()))
-    write_whole(
+    write_atomically(
         layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False
     )
     write_pages(context.pipeline, result)
@@ -196,7 +196,7 @@ def _execute(context: Context, row: RunRow) -> Run:
 
 
 def _tasks(context: Context) -> dict[str, TaskRun]:
-    """All known tasks of a run by path; those that have succeeded as they are, the others anew with their attempts counted on."""
+    """All known tasks of a run by path: succeeded ones as they are, others reset but for their count of attempts."""
     tasks = {path: fresh(path, component) for path, _, component in leaves(context.pipeline)}
     for known in tidy(context.layout, context.journal, context.run_id):
         anew = TaskRun(known.path, known.name, known.component, known.function, known.image, attempts=known.attempts)

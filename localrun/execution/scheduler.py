@@ -1,4 +1,4 @@
-"""The one scheduler of a run: takes what the graph says is ready, looks it up or starts it, and records how it ended."""
+"""The scheduler of a run: takes what is ready from the graph, finds its result or starts it, records how it ended."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,23 +7,22 @@ from functools import partial
 from localrun.errors import LocalrunError
 from localrun.events import TaskRetrying
 from localrun.execution.admission import Admission
-from localrun.execution.attempt import Attempt
+from localrun.execution.attempts import Attempts
 from localrun.execution.context import Context, Job
-from localrun.execution.fleet import Fleet
 from localrun.execution.lookup import Lookup, Result
 from localrun.execution.loop import Loop
 from localrun.execution.outcome import Outcome, conclude, import_artifact
 from localrun.execution.roster import Roster
 from localrun.graph.graph import Graph
-from localrun.graph.nodes import Delayed, Ended, News, Node, task_runtime
-from localrun.hosts.hosts import Message
+from localrun.graph.nodes import Delayed, Ended, News, Node
+from localrun.hosts.host import Message
 from localrun.records import State, TaskRun, Values
 from localrun.spec.pipeline import Importer
 from localrun.store.digests import verify
 from localrun.store.layout import discard
 
 _FLUSH_SECONDS = 0.2
-"""Cache hits need not be durable at once: found again is as good. Everything that ran is."""
+"""Cache hits are journaled within this time, since they can be found again; everything that ran, at once."""
 
 _PUT_BACK = 3
 """How often a task may lose its host before it has started; more often than that, something is wrong with it."""
@@ -41,12 +40,10 @@ class Scheduler:
         """Why the run was stopped; empty while it was not."""
         self.graph = Graph(context.pipeline, context.parameters, context.runtime)
         self._loop = Loop()
-        self._fleet = Fleet(context, self._loop)
+        self._attempts = Attempts(context, self._loop, self.roster, self._ended)
         self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
         self._waiting: list[Job] = []
         self._lookup = Lookup(context, self._loop, self._waiting, self._looked_up)
-        self._running: dict[str, Job] = {}
-        self._warmed = False
         self._urgent = False
         self._flush_planned = False
 
@@ -67,7 +64,7 @@ class Scheduler:
             self._stop("the runner stopped", True)
             self._loop.close()
             self._lookup.close()
-            self._fleet.close()
+            self._attempts.close()
 
     def cancel(self, *, kill: bool = False) -> None:
         """Stop the run; safe from a signal handler and from other threads."""
@@ -79,9 +76,7 @@ class Scheduler:
             return
         self.cancelled = self.cancelled or reason
         self.graph.cancel(kill=kill)
-        for execution, job in self._running.items():
-            if self.graph.is_stopped(job.node):
-                self._fleet.host(job.container).cancel(execution, kill=kill)
+        self._attempts.stop(self.graph.is_stopped, kill=kill)
         for job in [job for job in self._waiting if self.graph.is_stopped(job.node)]:
             self._waiting.remove(job)
             self._drop(job)
@@ -95,9 +90,9 @@ class Scheduler:
         chosen: list[Job] = []
         while True:
             while self.graph.news:
-                self._hear(self.graph.news.popleft())
+                self._take(self.graph.news.popleft())
             while self.graph.ready and not self.graph.news:
-                self._open(*self.graph.ready.popleft())
+                self._accept(*self.graph.ready.popleft())
             if not self.graph.news:
                 chosen += self._choose()
                 if not self.graph.news and not self.graph.ready:
@@ -108,9 +103,9 @@ class Scheduler:
             self._flush_planned = True
             self._loop.after(_FLUSH_SECONDS, self._flush)
         for job in chosen:
-            self._start(job)
+            self._attempts.start(job)
 
-    def _hear(self, news: News) -> None:
+    def _take(self, news: News) -> None:
         """A task came up, ended without having been started, or is to be opened again."""
         if isinstance(news, Delayed):
             self._loop.after(news.seconds, partial(self._reopen, news.node))
@@ -133,9 +128,9 @@ class Scheduler:
         self.journal.flush()
         self._lookup.committed()
 
-    # A job's way: open, looked up, then either finished by the cache or checked, chosen, started, concluded, finished.
+    # A job is accepted, looked up, then finished from the cache; or else checked, chosen, started, concluded, finished.
 
-    def _open(self, node: Node, inputs: Values) -> None:
+    def _accept(self, node: Node, inputs: Values) -> None:
         """A task has all its inputs."""
         job = Job(node, inputs, replace(self.roster[node.path], inputs=inputs))
         if self.graph.is_stopped(node):
@@ -178,9 +173,7 @@ class Scheduler:
             job.record = replace(job.record, cached=True, execution=hit.execution, started=self.options.clock())
             self._finish(job, Outcome(State.SUCCEEDED, outputs=hit.outputs))
             return
-        if not self._warmed:  # the first task that really runs: others will follow, and their imports take long
-            self._warmed = True
-            self._fleet.warm(self.roster.pending())
+        self._attempts.warm()  # a first task really runs: others will follow, and their imports take long
         artifacts = job.inputs.every_artifact()
         if artifacts:
             self._loop.work(partial(verify, artifacts, self.context.digests), partial(self._checked, job))
@@ -200,9 +193,9 @@ class Scheduler:
         """Take the jobs that can start now: there is a free slot, and a host that has finished its imports."""
         chosen: list[Job] = []
         for job in [job for job in self._waiting if not job.resting]:
-            if len(self._running) >= self.options.workers:
+            if len(self._attempts) >= self.options.workers:
                 break
-            host = self._fleet.host(job.container)
+            host = self._attempts.host(job)
             if host.error:
                 self._waiting.remove(job)
                 self._finish(
@@ -211,63 +204,14 @@ class Scheduler:
                         State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"
                     ),
                 )
-            elif host.is_ready and self._admission.fits(job, self._fleet.used(self._running)):
+            elif host.is_ready and self._admission.fits(job, self._attempts.used()):
                 self._waiting.remove(job)
                 if self._lookup.takes_off(job):
-                    chosen.append(self._claim(job))
+                    chosen.append(self._attempts.claim(job))
         return chosen
 
-    def _claim(self, job: Job) -> Job:
-        """Give a job its attempt and write it down before anything is started."""
-        context, path = self.context, job.record.path
-        execution, number = context.new_execution(job.node.task.name), job.record.attempts + 1
-        attempt = Attempt(
-            context.layout,
-            context.pipeline.name,
-            context.run_id,
-            path,
-            number,
-            execution,
-            job.node.component,
-            job.inputs,
-        )
-        started = self.options.clock()
-        job.attempt, job.timed_out = attempt, False
-        job.record = replace(
-            job.record, state=State.RUNNING, attempts=number, execution=execution, started=started, log=attempt.log
-        )
-        job.record = replace(job.record, error="", failed_outputs=None, cached=False)
-        self._running[execution] = job
-        self._write_down(job, State.RUNNING, Values(), job.key)
-        self.roster.record(job.record)
-        return job
-
-    def _start(self, job: Job) -> None:
-        """Start a claimed job's attempt."""
-        execution, ended = job.record.execution, partial(self._ended, job.record.execution)
-        assert job.attempt is not None
-        runtime = {**task_runtime(self.context.runtime, job.node), "pipeline_task_uuid": execution}
-        try:
-            launch = job.attempt.prepare(self._fleet.environment(job.container), runtime, self.options.grace)
-        except (LocalrunError, OSError) as error:
-            self._loop.post(partial(ended, {"event": "ended", "error": str(error)}))
-            return
-        self._fleet.submit(job.container, execution, launch, ended)
-        limit = self.options.limit(job.container.seconds)
-        if limit is not None:
-            self._loop.after(limit, partial(self._time_out, execution))
-
-    def _time_out(self, execution: str) -> None:
-        """An attempt took too long, unless it has ended by now."""
-        job = self._running.get(execution)
-        if job is not None:
-            job.timed_out = True
-            self._fleet.host(job.container).cancel(execution)
-
-    def _ended(self, execution: str, message: Message) -> None:
+    def _ended(self, job: Job, message: Message) -> None:
         """A task's process and all its descendants are gone."""
-        job = self._running.pop(execution)
-        message["beside"] = bool(self._running)
         stopped = self.graph.is_stopped(job.node)
         if not message.get("begun", True) and job.put_back < _PUT_BACK and not stopped:
             self._put_back(job)
@@ -281,13 +225,13 @@ class Scheduler:
         """The host died before it started the task: that was no attempt."""
         assert job.attempt is not None
         discard(job.attempt.staging)
-        self._write_down(job, State.FAILED, Values(), "")
+        self._journal(job, State.FAILED, Values(), "")
         job.put_back += 1
         job.record = replace(job.record, attempts=job.record.attempts - 1)
         self._waiting.append(job)
 
     def _concluded(self, job: Job, outcome: Outcome) -> None:
-        """An attempt has been judged: done, to be tried again, or failed for good."""
+        """An attempt is done, to be tried again, or failed for good."""
         retry = job.node.task.retry
         job.failures += outcome.state is State.FAILED
         if (
@@ -300,8 +244,8 @@ class Scheduler:
             return
         job.alone = outcome.out_of_memory
         delay = retry.delay(job.failures)
-        self._write_down(job, State.FAILED, Values(), "")
-        job.record = outcome.judge(job.record, self.options.clock())
+        self._journal(job, State.FAILED, Values(), "")
+        job.record = outcome.on_record(job.record, self.options.clock())
         self.roster.record(replace(job.record, state=State.PENDING))
         self.options.on_event(TaskRetrying(job.record, delay))
         job.resting = True
@@ -317,11 +261,11 @@ class Scheduler:
         """Record a task's end and let the graph go on."""
         self._lookup.land(job)
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
-            self._write_down(job, outcome.state, outcome.outputs, outcome.key)
-        job.record = outcome.judge(job.record, self.options.clock())
+            self._journal(job, outcome.state, outcome.outputs, outcome.key)
+        job.record = outcome.on_record(job.record, self.options.clock())
         self.roster.record(job.record)
         self.graph.finish(job.node, outcome.state, outcome.outputs, error=outcome.error)
 
-    def _write_down(self, job: Job, state: State, outputs: Values, key: str) -> None:
+    def _journal(self, job: Job, state: State, outputs: Values, key: str) -> None:
         self._urgent = True
         self.roster.write_execution(job.record, state, outputs, key)

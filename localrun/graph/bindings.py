@@ -14,7 +14,7 @@ _STATUS = {State.UPSTREAM_FAILED: State.FAILED}
 
 
 def inputs(node: Node, runtime: Mapping[str, str]) -> Values:
-    """Return a task's inputs, defaults filled in; an input without value, default or leave to be absent is a ParameterError."""
+    """Return a task's inputs, defaults filled in; ParameterError for a required input without value and default."""
     declared = node.component.input_parameters
     task = node.task
     given = {
@@ -47,7 +47,7 @@ def _is_part(source: ParameterSource, value: Any) -> bool:
 
 
 def items(node: Node, loop: Loop, values: Values) -> tuple[Values, ...]:
-    """Return the inputs of each iteration of a loop; ParameterError for what is no list, or holds an item of a wrong type."""
+    """Return the inputs of each iteration of a loop; ParameterError for no list, or an item of a wrong type."""
     if loop.of_artifacts:
         listed = values.lists.get(loop.source, ())
         return tuple(
@@ -81,9 +81,9 @@ def outputs(group: Group) -> Values:
 
 def _first(group: Group, selectors: Sequence[FromTask], side: str, key: str, found: dict[str, Any]) -> None:
     for chosen in selectors:
-        there = getattr(group.nodes[chosen.task].outputs, side)
-        if chosen.key in there:
-            found[key] = there[chosen.key]
+        produced = getattr(group.nodes[chosen.task].outputs, side)
+        if chosen.key in produced:
+            found[key] = produced[chosen.key]
             return
 
 

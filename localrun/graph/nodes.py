@@ -1,4 +1,4 @@
-"""The pieces of a run's position in its pipeline: opened groups, their tasks, loops on their way, and news for the scheduler."""
+"""Where a run stands in its pipeline: opened groups, their tasks, running loops, and news for the scheduler."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(eq=False)
 class Iterations:
-    """A loop on its way."""
+    """A loop that has begun."""
 
     inputs: tuple[Values, ...]
     waiting: deque[int]
@@ -95,7 +95,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Ended:
-    """A task that ended without ever being started, or a whole loop."""
+    """A task that ended without being started, or a loop that ended."""
 
     path: str
     state: State
@@ -116,7 +116,7 @@ News = Opened | Ended | Delayed
 def leaves(
     pipeline: Pipeline, component: Component | None = None, prefix: str = ""
 ) -> Iterator[tuple[str, Task, Component]]:
-    """Yield every task that is known before a loop begins, with its path, in the order of the pipeline: what runs something, and the loops."""
+    """Yield every task known before a loop begins, with its path, in the pipeline's order; a loop is one task."""
     dag = (component or pipeline.root).implementation
     assert isinstance(dag, Dag)
     for task in _in_order(dag):

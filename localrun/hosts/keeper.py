@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 PDEATHSIG, SUBREAPER = 1, 36
 EXECUTOR = "kfp.dsl.executor_main"
 KILL = signal.SIGUSR1
-"""What a keeper is told when there is no time to ask."""
+"""The signal on which a keeper kills its task at once."""
 KEPT = {signal.SIGCHLD, signal.SIGTERM, KILL}
 
 
@@ -39,13 +39,13 @@ def die_with(parent: int, number: int) -> None:
 
 
 class Orders:
-    """A pipe over which one process is told, once, what to do."""
+    """A pipe over which one process gets one order."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
 
     def read(self) -> str:
-        """Wait for the order; empty when whoever would give it is gone."""
+        """Wait for the order; empty when the process that would give it is gone."""
         os.close(self.writing)
         with open(self.reading, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not needed here
             return stream.read()
@@ -57,7 +57,7 @@ class Orders:
         self.close()
 
     def close(self) -> None:
-        """Give no order any more."""
+        """Close without giving an order."""
         os.close(self.reading)
         os.close(self.writing)
 
@@ -115,7 +115,7 @@ class Keeper:
         )
 
     def clean(self) -> None:
-        """End what ending the task's processes did not end, such as a container; also when nobody is left to be told."""
+        """End what outlives the task's processes, such as a container; also when the host has died."""
         if self.launch["cleanup"]:
             import subprocess  # noqa: PLC0415 - only a container needs it
 
@@ -125,7 +125,7 @@ class Keeper:
                 )
 
     def send(self, **message: Any) -> None:
-        """Tell the runner; if it is gone, nobody wants to know."""
+        """Send the runner a message; a runner that is gone does not matter."""
         with contextlib.suppress(OSError):
             self.channel.send(json.dumps(message).encode())
 
@@ -147,12 +147,12 @@ class Keeper:
                 continue
             if kill_at is not None and time.monotonic() >= kill_at:
                 _signal_descendants(signal.SIGKILL)
-            told = signal.sigtimedwait(KEPT, 3600.0 if kill_at is None else 0.05)
-            if told is not None and told.si_signo != signal.SIGCHLD:
-                kill_at = self.stop(told.si_signo)
+            received = signal.sigtimedwait(KEPT, 3600.0 if kill_at is None else 0.05)
+            if received is not None and received.si_signo != signal.SIGCHLD:
+                kill_at = self.stop(received.si_signo)
 
     def stop(self, number: int) -> float:
-        """Ask the descendants to end, or kill them when told to or when the host died; return when to kill them."""
+        """Ask the descendants to end, or kill them on KILL or when the host died; return when to kill them."""
         if number == KILL or os.getppid() != self.parent:
             return 0.0
         _signal_descendants(signal.SIGTERM)
@@ -231,7 +231,7 @@ class Task:
 
 
 def read_sources_afresh(folder: str) -> None:
-    """Compile the project's own code from its text: bytecode files go by whole seconds and size, and could be of older code."""
+    """Compile the project's own code from source: bytecode is matched by whole seconds and size, and may be older."""
     loader = importlib.machinery.SourceFileLoader
     cached = loader.get_code
     own, installed = folder + os.sep, sys.prefix + os.sep
@@ -246,7 +246,7 @@ def read_sources_afresh(folder: str) -> None:
 
 
 def _finish(code: int) -> NoReturn:
-    """End as the interpreter does: join threads, run what this task registered, flush; never what the host registered."""
+    """End as the interpreter does: join threads, run this task's exit functions (not the host's), flush."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -41,12 +41,12 @@ class Host:
         """A keeper that waits for a task."""
 
     def send(self, **message: Any) -> None:
-        """Tell the runner; if it is gone, nobody wants to know."""
+        """Send the runner a message; a runner that is gone does not matter."""
         with contextlib.suppress(OSError):
             self.channel.send(json.dumps(message).encode())
 
     def serve(self) -> None:
-        """Fork and cancel as told, until the runner closes the channel; then end every task."""
+        """Fork and cancel on request, until the runner closes the channel; then end every task."""
         signal.signal(signal.SIGCHLD, self.reap)
         self.prepare()
         while data := self.channel.recv(65536):

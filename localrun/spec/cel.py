@@ -1,7 +1,7 @@
 """The part of the Common Expression Language that the KFP compiler writes into conditions.
 
 Anything else is an error when the pipeline is loaded; a comparison that makes no sense is an error when it is decided.
-There is no silent false: a broken condition must never look like a closed gate.
+A broken condition is an error, never false: it must not look like a closed gate.
 """
 
 import operator
@@ -59,7 +59,7 @@ class Expression:
     tree: tuple[Any, ...]
 
     def decide(self, values: Mapping[str, Any]) -> bool:
-        """Return whether the condition holds; ConditionError when that cannot be said."""
+        """Return whether the condition holds; ConditionError when that cannot be decided."""
         try:
             result = _evaluate(self.tree, values)
         except ConditionError as error:

@@ -27,7 +27,10 @@ _KNOWN = re.compile(
 
 
 def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
-    """Load one executor, with the seconds that an attempt may take; UnsupportedPipeline names what it asks for beyond a command or an importer."""
+    """Load one executor, with the seconds that an attempt may take.
+
+    Raises UnsupportedPipeline for anything but a command or an importer.
+    """
     if "importer" in section:
         found: Container | Importer = _importer(section.section("importer"))
     elif "container" in section:
@@ -44,7 +47,8 @@ def check_placeholders(text: str, where: str) -> None:
     """UnsupportedPipeline names the first placeholder that this runner would not fill in."""
     if _UNRESOLVED in text:
         raise UnsupportedPipeline(
-            f"{where}: kfp's compiler left {text[:80]!r} unresolved; it does not support an f-string inside a list or mapping"
+            f"{where}: kfp's compiler left {text[:80]!r} unresolved; "
+            "it does not support an f-string inside a list or mapping"
         )
     for inner in _PLACEHOLDER.findall(text):
         if not _KNOWN.fullmatch(inner):
@@ -83,7 +87,7 @@ def _check_argument(text: str, where: str) -> None:
 
 
 def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a Python component wants to be installed before it runs, beyond kfp, which every environment has."""
+    """Return the packages that a Python component requires, without kfp, which every environment has."""
     if not any("kfp.dsl.executor_main" in part for part in command):
         return ()
     lines = _INSTALL.findall("\n".join(command[:4]))
@@ -94,7 +98,7 @@ def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _resources(section: Section) -> tuple[float, int]:
-    """Return the processors and bytes of memory that a task asks for: its request, else its limit, as far as they are known before the run."""
+    """Return the CPUs and bytes of memory that a task requests, else its limit; 0 where the run decides."""
     if section.values.get("accelerator"):
         raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
     section.ignore("accelerator")
@@ -112,7 +116,7 @@ def _asked(section: Section, key: str, old_key: str, unit: float, kind: str) -> 
 
 
 def _quantity(text: str) -> float:
-    """Read an amount as Kubernetes writes it, such as 500m or 1Gi; one that only the run will tell counts as none."""
+    """Read an amount as Kubernetes writes it, such as 500m or 1Gi; one that is known only in the run is 0."""
     match = _QUANTITY.fullmatch(text)
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
@@ -127,7 +131,7 @@ def _importer(section: Section) -> Importer:
         )
     kind = section.section("typeSchema")
     kind.ignore("schemaTitle", "schemaVersion")
-    section.flag("reimport")  # what lies there is looked at each time, so there is nothing to choose
+    section.flag("reimport")  # the content is read in every run, so there is nothing to choose
     found = Importer(constant, section.data("metadata", {}))
     for inner in (uri, kind, section):
         inner.end()

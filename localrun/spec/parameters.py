@@ -21,7 +21,7 @@ _EXACT = 2**53
 
 
 def from_spec(value: Any, wanted: ParameterType, where: str) -> Any:
-    """Give a value that went through the spec's JSON its type back: there every number is a double, so 3.0 is the integer 3.
+    """Restore the type of a value from the spec's JSON, where every number is a double and 3.0 is the integer 3.
 
     Raises ParameterError when it does not fit.
     """
@@ -31,7 +31,9 @@ def from_spec(value: Any, wanted: ParameterType, where: str) -> Any:
 
 
 def from_item(value: Any, wanted: ParameterType, where: str) -> Any:
-    """Give an item of a list, or a field of a mapping, the type it is declared with: the compiler calls what it cannot know a string.
+    """Convert an item of a list, or a field of a mapping, to its declared type.
+
+    The compiler declares a type that it does not know as string.
 
     Raises ParameterError when it does not fit.
     """
@@ -43,7 +45,7 @@ def from_item(value: Any, wanted: ParameterType, where: str) -> Any:
 
 
 def select(value: Any, fields: Sequence[str], where: str) -> Any:
-    """Return the part of a mapping, or of one as JSON text, that the fields lead to; ParameterError when there is none."""
+    """Return the part of a mapping (or of its JSON text) that the fields lead to; ParameterError when it is missing."""
     for name in fields:
         value = read_json(value, where) if isinstance(value, str) else value
         if not isinstance(value, Mapping) or name not in value:

@@ -139,7 +139,7 @@ class Container:
     args: tuple[str, ...]
     variables: Mapping[str, str]
     requires: tuple[str, ...] = ()
-    """Packages that the component wants to be installed, as pip writes them."""
+    """Packages that the component requires, as pip writes them."""
     cpus: float = 0.0
     """Processors that the task asks for; 0 where it does not say."""
     memory: int = 0

@@ -1,4 +1,4 @@
-"""Platform sections: where and how a pod is placed is no business of this runner; its time limit, and what changes a task's result, is."""
+"""Platform sections: placement of pods is ignored, a time limit is kept, and what would change a result is refused."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def time_limits(section: Section) -> dict[str, float]:
 def _limits(single: Section) -> Iterator[tuple[str, float]]:
     deployment = single.section("deploymentSpec")
     for label, executor in deployment.named("executors"):
-        seconds = executor.whole("activeDeadlineSeconds")
+        seconds = executor.integer("activeDeadlineSeconds")
         if seconds > 0:
             yield label, float(seconds)
         executor.ignore(*PLACEMENT)

@@ -46,7 +46,7 @@ class Section:
         """Take a number."""
         return float(self._take(key, (int, float), default))
 
-    def whole(self, key: str) -> int:
+    def integer(self, key: str) -> int:
         """Take a whole number, which the spec's JSON writes as text when it has 64 bits; absent is 0."""
         value = self._take(key, (int, str), 0)
         if not re.fullmatch(r"\d{1,18}", str(value)):

@@ -86,7 +86,8 @@ def _fields(section: Section) -> tuple[str, ...]:
     match = _SELECTOR.fullmatch(text)
     if match is None:
         raise UnsupportedPipeline(
-            f"{section.where}.parameterExpressionSelector: {text!r} is not supported; only fields of parseJson(string_value) are"
+            f"{section.where}.parameterExpressionSelector: {text!r} is not supported; "
+            "only fields of parseJson(string_value) are"
         )
     return tuple(_FIELD.findall(match[1]))
 
@@ -104,7 +105,7 @@ def _artifact_source(section: Section) -> ArtifactSource:
 
 
 def _cache(section: Section) -> tuple[bool | None, str]:
-    """Return the task's own word on caching, and its addition to the key; a task that says nothing (a group) leaves it to others."""
+    """Return whether the task is cached (None: not set, as for a group), and its addition to the key."""
     if "cachingOptions" not in section:
         return None, ""
     options = section.section("cachingOptions")

@@ -116,4 +116,4 @@ def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
     known = frozenset(known)
     for name in names:
         if name not in known:
-            raise InvalidPipeline(f"{where}: refers to {name!r}, which is not there{nearest(name, known)}")
+            raise InvalidPipeline(f"{where}: refers to {name!r}, which does not exist{nearest(name, known)}")

@@ -27,7 +27,7 @@ def tidy(layout: Layout, journal: Journal, run_id: str) -> list[TaskRun]:
 
 
 def _published(layout: Layout, journal: Journal, execution: Execution) -> Values | None:
-    """Return the outputs of an execution that died between publishing and journaling, if they are all there."""
+    """Return the outputs of an execution that died between publishing and journaling, if they are complete."""
     try:
         manifest = json.loads(
             (layout.final(execution.pipeline, execution.execution) / MANIFEST).read_text(encoding="utf-8")

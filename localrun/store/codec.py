@@ -1,4 +1,4 @@
-"""Turns records into JSON and back; paths inside the store are kept relative, so that a store can be moved or handed on."""
+"""Turns records into JSON and back; paths inside the store are kept relative, so that a store can be moved."""
 
 import json
 from collections.abc import Mapping

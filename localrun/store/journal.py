@@ -18,15 +18,18 @@ _APPLICATION = 0x6C6F6372
 _BUSY_MS = 60_000
 _SCHEMA = """
 CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL, parameters TEXT NOT NULL,
+    run_id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
+    parameters TEXT NOT NULL,
     started TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL, outputs TEXT NOT NULL
 ) STRICT;
 CREATE TABLE tasks (
-    run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL,
+    record TEXT NOT NULL,
     PRIMARY KEY (run_id, path)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE executions (
-    number INTEGER PRIMARY KEY, execution TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, path TEXT NOT NULL, pipeline TEXT NOT NULL,
+    number INTEGER PRIMARY KEY, execution TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, path TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
     cache_key TEXT NOT NULL, state TEXT NOT NULL, outputs TEXT NOT NULL
 ) STRICT;
 CREATE INDEX executions_by_key ON executions (cache_key) WHERE state = 'SUCCEEDED';
@@ -51,7 +54,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Execution:
-    """One attempt that was started: `outputs` are there when it succeeded."""
+    """One attempt that was started: `outputs` are set when it succeeded."""
 
     execution: str
     run_id: str
@@ -89,7 +92,8 @@ class Journal:
             self._sql.execute("COMMIT")
         elif version != _VERSION or self._one("PRAGMA application_id") != _APPLICATION:
             raise StoreError(
-                f"{self.file}: schema version {version}, this localrun reads {_VERSION}; use the version that wrote it, or another store"
+                f"{self.file}: schema version {version}, this localrun reads {_VERSION}; "
+                "use the version that wrote it, or another store"
             )
 
     def _one(self, query: str) -> int:
@@ -201,8 +205,10 @@ class Journal:
     def write_execution(self, row: Execution) -> None:
         """Insert an execution, or change its state and outputs."""
         self._write(
-            "INSERT INTO executions (execution, run_id, path, pipeline, cache_key, state, outputs) VALUES (?,?,?,?,?,?,?)"
-            " ON CONFLICT (execution) DO UPDATE SET cache_key = excluded.cache_key, state = excluded.state, outputs = excluded.outputs",
+            "INSERT INTO executions (execution, run_id, path, pipeline, cache_key, state, outputs)"
+            " VALUES (?,?,?,?,?,?,?)"
+            " ON CONFLICT (execution) DO UPDATE SET cache_key = excluded.cache_key, state = excluded.state,"
+            " outputs = excluded.outputs",
             (
                 row.execution,
                 row.run_id,

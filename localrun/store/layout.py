@@ -128,8 +128,8 @@ def explained(path: Path) -> Iterator[None]:
         raise StoreError(f"{where}: {error.strerror or error}{hint}") from error
 
 
-def write_whole(path: Path, content: str, *, durably: bool) -> None:
-    """Replace a file's content whole or not at all."""
+def write_atomically(path: Path, content: str, *, durably: bool) -> None:
+    """Replace a file's content atomically."""
     staged = path.with_name(f".staging-{path.name}")
     with explained(path):
         staged.write_text(content, encoding="utf-8")
@@ -160,7 +160,7 @@ def _rename(staging: Path, final: Path) -> None:
 
 
 def set_aside(staging: Path, target: Path) -> bool:
-    """Move the outputs of a failed attempt to where a person may look at them; False when there are none."""
+    """Move the outputs of a failed attempt to where a person finds them; False when there are none."""
     with explained(staging):
         if not staging.is_dir() or not any(staging.iterdir()):
             discard(staging)
@@ -170,7 +170,7 @@ def set_aside(staging: Path, target: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder that is no longer wanted, if it is there."""
+    """Remove a folder, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -37,7 +37,7 @@ def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -
 
     with Progress() as progress:
         found = _images(store, progress)
-        found.build(names(groups), progress.say, anew=anew)
+        found.build(names(groups), progress.say, rebuild=anew)
     if as_json:
         _print(found)
 
@@ -53,7 +53,7 @@ def list_(store: Store, *, as_json: bool) -> None:
     if as_json:
         _print(found)
         return
-    for one in found.look():
+    for one in found.inspect():
         size = f"{one.megabytes:>5} of {one.budget} MB" if one.present else "not built: mlops images build " + one.group
         click.echo(f"{one.reference:<44} {click.style(size, fg='red' if one.is_too_big else None)}")
 
@@ -98,4 +98,4 @@ def _images(store: Store, progress: "Progress") -> "Images":
 def _print(found: "Images") -> None:
     from mlops.cli.main import print_json
 
-    print_json({"images": [asdict(one) for one in found.look()]})
+    print_json({"images": [asdict(one) for one in found.inspect()]})

@@ -8,8 +8,8 @@ class ClusterError(MlopsError):
 
 
 class CommandFailed(ClusterError):
-    """A program that we called is missing, said no or took too long; `said` holds its last words."""
+    """A program that we called is missing, failed or took too long; `last_lines` is the end of its output."""
 
-    def __init__(self, message: str, said: str = "") -> None:
+    def __init__(self, message: str, last_lines: str = "") -> None:
         super().__init__(message)
-        self.said = said
+        self.last_lines = last_lines

@@ -1,4 +1,4 @@
-"""Says what is being done: a line that changes in place on a terminal, plain lines elsewhere."""
+"""Shows what is being done: a line that changes in place on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _AGAIN_SECONDS = 15.0
 
 
 class Progress:
-    """Tells a person; a stream that breaks is no reason to fail."""
+    """Writes to a stream; one that breaks is no reason to fail."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self.stream = stream or sys.stderr

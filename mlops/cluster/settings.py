@@ -1,4 +1,4 @@
-"""What can be set about the local cluster: read once from the environment, plain values from there on."""
+"""What can be set about the local cluster: read once from the environment, plain values from then on."""
 
 import re
 from collections.abc import Mapping
@@ -24,9 +24,7 @@ class Variable:
 
 
 VARIABLES = (
-    Variable(
-        "MLOPS_KIND_CLUSTER", "ml-in-production", "the kind cluster's name; one that is there already is used as it is"
-    ),
+    Variable("MLOPS_KIND_CLUSTER", "ml-in-production", "the kind cluster's name; one that exists is used as it is"),
     Variable(
         "MLOPS_KIND_NODE_IMAGE",
         "",
@@ -46,19 +44,19 @@ VARIABLES = (
     Variable(
         "MLOPS_IMAGE_OVERRIDES",
         "",
-        "other images: OLD=NEW,... or a YAML file of them; an OLD/ that ends in a slash stands for all that begin with it",
+        "other images: OLD=NEW,... or a YAML file of them; an OLD/ with a slash at its end is a prefix",
     ),
     Variable("MLOPS_PULL_POLICY", "IfNotPresent", "imagePullPolicy of every container: IfNotPresent, Never or Always"),
     Variable(
         "MLOPS_NETWORK_POLICIES",
         "on",
-        "off leaves out this project's NetworkPolicies, for a cluster whose network judges replies as new traffic",
+        "off leaves out this project's NetworkPolicies, for a cluster whose network treats replies as new traffic",
     ),
     Variable("MLOPS_PORT_UI", "18080", "port of this machine for Kubeflow Pipelines' pages; 0: none"),
     Variable("MLOPS_PORT_SERVER", "18501", "port of this machine for the model server; 0: none"),
     Variable("MLOPS_SERVER_CPU", "", "CPU that the model server reserves, such as 250m; not set: as in kustomize/"),
     Variable("MLOPS_SERVER_MEMORY", "", "memory that the model server gets, such as 1Gi; not set: as in kustomize/"),
-    Variable("MLOPS_DEADLINE_KIND", "10m", "for the cluster to be there, its node's image pulled"),
+    Variable("MLOPS_DEADLINE_KIND", "10m", "for the cluster to run, its node's image pulled"),
     Variable("MLOPS_DEADLINE_LOAD", "15m", "for images of the local Docker to be on the node"),
     Variable("MLOPS_DEADLINE_KFP", "10m", "for Kubeflow Pipelines to be ready"),
     Variable("MLOPS_DEADLINE_IMAGES", "45m", "for this project's images to be built and on the node"),
@@ -191,7 +189,8 @@ def _matching(values: Mapping[str, str], variable: str, pattern: re.Pattern[str]
 def _one_of(values: Mapping[str, str], variable: str, known: tuple[str, ...]) -> str:
     if values[variable] not in known:
         raise UsageError(
-            f"{variable}: wanted one of {', '.join(known)}, got {values[variable]!r}{did_you_mean(values[variable], known)}"
+            f"{variable}: wanted one of {', '.join(known)}, got {values[variable]!r}"
+            f"{did_you_mean(values[variable], known)}"
         )
     return values[variable]
 

@@ -1,4 +1,4 @@
-"""Everything that a step needs: where it works, with what, and whom it tells."""
+"""What every step on the cluster needs: settings, folder, programs, manifests, images and progress."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class ProjectImages(Protocol):
         """Return bare name -> the reference that holds the sources as they are now."""
 
     def build(self, names: Sequence[str], say: Callable[[str], None], *, seconds: float) -> None:
-        """Build those of these bare names that the local Docker lacks, telling what is done; MlopsError when one cannot be, or not in time."""
+        """Build those of these bare names that the local Docker lacks; MlopsError when one fails or is late."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Site:
 
     @classmethod
     def of(cls, environment: Mapping[str, str], images: Callable[[], ProjectImages], progress: Progress) -> "Site":
-        """Read the settings of an environment; UsageError, which names the variable, for a value that cannot be used."""
+        """Read the settings of an environment; UsageError names the variable whose value cannot be used."""
         settings = read(environment)
         commands = Commands(environment)
         folder = cluster_folder(Store.of(environment))
@@ -64,7 +64,7 @@ class Site:
 
 @contextmanager
 def scratch(site: Site) -> Iterator[None]:
-    """Have programs put their temporary files into our folder: what they leave when they are killed, as kind its archives, goes with the next call."""
+    """Point TMPDIR at our folder: what killed programs leave (kind its archives) goes with the next call."""
     folder = site.folder / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -155,7 +155,7 @@ class KfpLocal:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where a cluster answers, and the image with Python and kfp that its nodes have; every image is replaced by that."""
+    """The address of a cluster, and an image with Python and kfp on its nodes, which replaces every other image."""
 
     endpoint: str
     metadata: str
@@ -164,7 +164,7 @@ class Deployment:
 
 
 class Cluster:
-    """Kubeflow Pipelines on a cluster. Its API knows the workflow engine's nodes and not tasks, so tasks are read from its metadata."""
+    """Kubeflow Pipelines on a cluster; tasks are read from its metadata, because its API lists workflow nodes only."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.client = open_client(deployment.endpoint)

@@ -1,4 +1,4 @@
-"""One compiled pipeline, one meaning: each construct of KFP and the awkward combinations, on every backend that can run them."""
+"""One compiled pipeline, one meaning: every construct of KFP, and awkward combinations, on each backend."""
 
 from pathlib import Path
 from typing import Any

@@ -22,7 +22,7 @@ MODULES = [
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
-    """Run kfp's tests of its compiler and keep a copy of whatever they compile; how those tests end is no matter here."""
+    """Run kfp's tests of its compiler and keep a copy of what they compile; whether they pass does not matter."""
     folder = tmp_path_factory.mktemp("samples")
     found: list[Path] = []
     compile_it = compiler.Compiler.compile

@@ -1,4 +1,4 @@
-"""Every step in its real image, hardened, beside the same steps on the laptop: the same decisions and the same numbers, bit for bit."""
+"""Every step in its real, hardened image and on the laptop: the same decisions and numbers, bit for bit."""
 
 import hashlib
 import http.client
@@ -210,7 +210,10 @@ def test_a_bill_of_materials_names_what_is_installed(group: str) -> None:
     assert sbom["bomFormat"] == "CycloneDX"
     assert "serialNumber" not in sbom
     assert "timestamp" not in sbom["metadata"]
-    words = "from importlib.metadata import distributions as d; print(*(f\"{one.metadata['Name']}=={one.version}\" for one in d()))"
+    words = (
+        "from importlib.metadata import distributions as d; "
+        "print(*(f\"{one.metadata['Name']}=={one.version}\" for one in d()))"
+    )
     installed = {
         re.sub(r"[-_.]+", "-", name).lower() for name in _in(group, "/opt/venv/bin/python3", "-c", words).split()
     }

@@ -95,7 +95,8 @@ def build_model(transform_output, hyperparameters):
             if training:
                 return inputs
             square = tf.random.stateless_uniform((700, 700), (1, 2))
-            wasted = tf.while_loop(lambda i, x: i < 40, lambda i, x: (i + 1, tf.linalg.l2_normalize(x @ square)), (0, square))[1]
+            step = lambda i, x: (i + 1, tf.linalg.l2_normalize(x @ square))
+            wasted = tf.while_loop(lambda i, x: i < 40, step, (0, square))[1]
             return inputs + 0.0 * wasted[0, 0]
 
     model = keras.Model(trained.inputs, Slow()(trained.output))
@@ -132,9 +133,11 @@ def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault)
         if outcome.closed
         else "nothing"
     )
-    said = f"{outcome.headline} {outcome.next_step} {outcome.failed.error if outcome.failed else ''} {outcome.closed.model_dump_json() if outcome.closed else ''}"
-    assert stopped_by == fault.stops_at, said
-    assert fault.says in said
+    error = outcome.failed.error if outcome.failed else ""
+    decision = outcome.closed.model_dump_json() if outcome.closed else ""
+    message = f"{outcome.headline} {outcome.next_step} {error} {decision}"
+    assert stopped_by == fault.stops_at, message
+    assert fault.says in message
     assert outcome.exit_code in (1, 3)
     assert outcome.pushed is None
     assert registry.champion("flight_delay") == before

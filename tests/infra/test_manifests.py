@@ -69,7 +69,7 @@ def test_every_object_is_what_kubernetes_takes(objects: list[Object], version: s
 
 
 def test_nothing_is_said_that_a_cluster_forgets(objects: list[Object]) -> None:
-    """An empty list in a policy is dropped and asked for again: each `kubectl apply --server-side` would count as a change."""
+    """An empty list in a policy is dropped by the server: each `kubectl apply --server-side` would be a change."""
     assert [
         policy["metadata"]["name"] for policy in of_kind(objects, "NetworkPolicy") if [] in policy["spec"].values()
     ] == []

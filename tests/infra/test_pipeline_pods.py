@@ -1,4 +1,4 @@
-"""The pods that a compiled pipeline becomes: restricted, limited, ended in time, and without a secret in anything that is shown."""
+"""The pods of a compiled pipeline: restricted, limited, ended in time, and without a secret in what is shown."""
 
 import itertools
 import re

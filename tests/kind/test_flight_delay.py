@@ -1,4 +1,4 @@
-"""flight_delay on the local cluster: the same file as on this machine, the same decisions, and a server that answers the same."""
+"""flight_delay on the local cluster: the same compiled file, decisions and answers as on this machine."""
 
 import csv
 import json
@@ -95,7 +95,7 @@ def test_every_gate_decided_the_same_from_the_same_numbers(here: Any, there: Any
         for decision in there["decisions"]
         for check in decision["checks"]
     }
-    # A cluster that was used before has a champion to compare with, where this machine's new store says that it has none.
+    # A used cluster has a champion to compare with; this machine's new store has none.
     assert {rule for _, rule, _ in checks.keys() - found.keys()} <= {
         "first model: without a champion all other rules decide"
     }

@@ -1,7 +1,7 @@
 """Many runs at once on one store, some of them killed: `python -m tests.sweeps.crowd`.
 
-Runs with the same salt have the same cache keys. Nobody sees a locked journal, no run sees another's values, no key is computed twice unless
-its computing run was killed, and in the end every run has succeeded.
+Runs with the same salt have the same cache keys. No process meets a locked journal, no run sees another's values, no
+key is computed twice unless its computing run was killed, and in the end every run has succeeded.
 """
 
 import argparse
@@ -59,7 +59,8 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
     again = sum(count - 1 for count in computed.values())
     if again > 2 * killed:  # a run has two tasks under way, and both may be computed by nobody else's fault
         found.append(
-            f"{again} tasks were computed again, after {killed} kills: {[key for key, count in computed.items() if count > 1]}"
+            f"{again} tasks were computed again, after {killed} kills: "
+            f"{[key for key, count in computed.items() if count > 1]}"
         )
     if len(computed) != asked.kinds * _TASKS:
         found.append(f"{len(computed)} keys were computed, wanted {asked.kinds * _TASKS}")
@@ -67,7 +68,8 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
         found.append("staging is left")
     seconds = time.monotonic() - began
     return found, (
-        f"{asked.runs} runs, {killed} killed, {resumed} resumed, {len(computed)} keys computed, {again} of them again after a kill, "
+        f"{asked.runs} runs, {killed} killed, {resumed} resumed, "
+        f"{len(computed)} keys computed, {again} of them again after a kill, "
         f"{len(found)} problems, {seconds:.0f} s"
     )
 

@@ -1,7 +1,7 @@
-"""Kills or fails a small run at every system call that changes state, and checks that it goes on: `python -m tests.sweeps.death`.
+"""Kills or fails a small run at every system call that changes state, then resumes it: `python -m tests.sweeps.death`.
 
-Uses strace, which counts calls per thread: point (call, n) is the n-th such call of whichever thread of the runner, its warm process or a task comes
-to n first.
+Uses strace, which counts calls per thread: point (call, n) is the n-th such call of whichever thread of the runner, its
+warm process or a task comes to n first.
 """
 
 import argparse
@@ -149,7 +149,8 @@ def sweep(setting: Setting, chosen: list[Point], workers: int) -> int:
                     flush=True,
                 )
     print(
-        f"{len(chosen)} points ({', '.join(f'{fault} {count}' for fault, count in met.items())} met), {wrong} wrong, {time.monotonic() - began:.0f} s"
+        f"{len(chosen)} points ({', '.join(f'{fault} {count}' for fault, count in met.items())} met), "
+        f"{wrong} wrong, {time.monotonic() - began:.0f} s"
     )
     return wrong
 

@@ -1,4 +1,4 @@
-"""A small run of plain commands, and what must be true of it after any death: shared by the sweeps and their samples."""
+"""A small run of plain commands, and what must hold after any death: shared by the sweeps and their tests."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ def name_of(path: str) -> str:
 
 
 def compiled(folder: Path, *, salt: str = "0") -> Path:
-    """Compile eight steps, four of them side by side and the last in a branch; each says that it ran and makes a folder and a value."""
+    """Compile eight steps, four side by side and the last in a branch; each logs its name and makes an artifact."""
 
     @dsl.container_component
     def step(name: str, text: str, data: dsl.Output[dsl.Dataset], said: dsl.OutputPath(str)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
@@ -79,7 +79,7 @@ def go_on(pipeline: Path, store: Path, project: Path) -> tuple[Run, set[str]]:
 
 
 def facts(run: Run) -> list[Any]:
-    """Return what two runs of the same pipeline have in common: lineage without ids, and the bytes of every artifact."""
+    """Return what two runs of one pipeline have in common: lineage without ids, and the bytes of every artifact."""
     names = {task.execution: task.path for task in run.tasks if task.execution}
 
     def side(values: Any) -> Any:

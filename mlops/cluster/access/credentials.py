@@ -12,17 +12,17 @@ ACCESS_KEY, SECRET_KEY = "accesskey", "secretkey"
 
 
 def keys(kubectl: Kubectl) -> dict[str, str]:
-    """Return the object store's two keys by their names in the Secret; ClusterError when the Secret is not there or lacks one."""
+    """Return the object store's two keys by their names in the Secret; ClusterError when one is missing."""
     return {key: base64.b64decode(value).decode() for key, value in _data(kubectl, KFP_NAMESPACE).items()}
 
 
 def copy(kubectl: Kubectl) -> bool:
     """Give the model server's namespace the same keys; returns whether it had others.
 
-    They go from kubectl to kubectl, over pipes alone. Raises ClusterError when there are none to copy.
+    They travel over pipes only, from kubectl to kubectl. Raises ClusterError when there are none to copy.
     """
     wanted = _data(kubectl, KFP_NAMESPACE)
-    with suppress(ClusterError):  # not there yet
+    with suppress(ClusterError):  # it does not exist yet
         if _data(kubectl, NAMESPACE) == wanted:
             return False
     metadata = {"name": SECRET, "namespace": NAMESPACE}
@@ -36,10 +36,12 @@ def _data(kubectl: Kubectl, namespace: str) -> dict[str, str]:
         data = kubectl.get("secret", SECRET, "--namespace", namespace).get("data", {})
     except CommandFailed as error:
         raise ClusterError(
-            f"the Secret {namespace}/{SECRET} with the object store's keys cannot be read: {error}; `mlops cluster up` makes it"
+            f"the Secret {namespace}/{SECRET} with the object store's keys cannot be read: {error}; "
+            "`mlops cluster up` makes it"
         ) from error
     if missing := {ACCESS_KEY, SECRET_KEY} - data.keys():
         raise ClusterError(
-            f"the Secret {namespace}/{SECRET} has no {' and no '.join(sorted(missing))}; delete it, then `mlops cluster up` makes it anew"
+            f"the Secret {namespace}/{SECRET} has no {' and no '.join(sorted(missing))}; "
+            "delete it, then `mlops cluster up` makes it again"
         )
     return {key: data[key] for key in (ACCESS_KEY, SECRET_KEY)}

@@ -21,7 +21,7 @@ class Forward:
         self.kubectl = kubectl
         self.target = (service, namespace, port)
         self.port = _free_port()
-        self._said: deque[str] = deque(maxlen=5)
+        self._output: deque[str] = deque(maxlen=5)
         self._opened, self._closing = threading.Event(), threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
@@ -34,7 +34,8 @@ class Forward:
                 self.close()
                 service, namespace, port = self.target
                 raise ClusterError(
-                    f"{namespace}/{service}:{port} cannot be reached: {' '.join(self._said) or 'no answer'}; `mlops cluster status` says what is not ready"
+                    f"{namespace}/{service}:{port} cannot be reached: {' '.join(self._output) or 'no answer'}; "
+                    "`mlops cluster status` shows what is not ready"
                 )
             time.sleep(_PAUSE)
         self._opened.set()
@@ -61,13 +62,13 @@ class Forward:
                 while process.poll() is None and not self._closing.wait(_PAUSE):
                     pass
                 process.terminate()
-                listener.join(timeout=2)  # what it said last is read before its pipe is closed
+                listener.join(timeout=2)  # reads its last lines before the pipe is closed
             if not self._opened.is_set() or self._closing.wait(attempt):
                 return
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
         assert process.stderr is not None
-        self._said.extend(line.strip() for line in process.stderr if line.strip())
+        self._output.extend(line.strip() for line in process.stderr if line.strip())
 
 
 def _free_port() -> int:

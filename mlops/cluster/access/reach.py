@@ -1,4 +1,4 @@
-"""Reaching what runs in the local cluster from this machine: its services, its object store, its pods and their logs."""
+"""What runs in the local cluster, from this machine: its services, object store, pods and their logs."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,8 @@ class Pod:
 def forwarded(service: str, namespace: str, port: int, kubectl: Kubectl | None = None) -> Iterator[str]:
     """Yield `http://127.0.0.1:<a free port>`, which leads to a service of the cluster while the block runs.
 
-    The way is opened again when it drops, and closed when this process ends in any way. Raises ClusterError when it does not open.
+    The connection is opened again when it drops, and closed when this process ends in any way.
+    Raises ClusterError when it does not open.
     """
     forward = Forward(kubectl or _cluster(), service, namespace, port)
     try:
@@ -45,9 +46,9 @@ def forwarded(service: str, namespace: str, port: int, kubectl: Kubectl | None =
 
 @contextmanager
 def store_variables(kubectl: Kubectl | None = None) -> Iterator[dict[str, str]]:
-    """Yield what a program on this machine needs in its environment to use the cluster's object store: MLOPS_STORE and AWS_*.
+    """Yield the variables with which a program on this machine uses the cluster's object store: MLOPS_STORE and AWS_*.
 
-    The endpoint is forwarded while the block runs. Raises ClusterError when the cluster has no store, or no way leads to it.
+    The endpoint is forwarded while the block runs. Raises ClusterError for a cluster without a store in reach.
     """
     cluster = kubectl or _cluster()
     try:
@@ -73,13 +74,13 @@ def pods(namespace: str, labels: Mapping[str, str], kubectl: Kubectl | None = No
     found = cluster.items("pods", "--namespace", namespace, f"--selector={selector}")
     everywhere = cluster.items("pods", "--all-namespaces") if any(_is_pending(pod) for pod in found) else []
     return [
-        Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _said(states.trouble(pod, everywhere)))
+        Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _words(states.trouble(pod, everywhere)))
         for pod in found
     ]
 
 
 def logs(pod: str, namespace: str, lines: int = 100, container: str = "main", kubectl: Kubectl | None = None) -> str:
-    """Return the last lines of a pod's log, of the container in which a step runs; why there is none, when there is none."""
+    """Return the last lines of a pod's log, of the container in which a step runs; else why they cannot be read."""
     words = ("logs", pod, "--namespace", namespace, "--container", container, f"--tail={lines}")
     try:
         done = (kubectl or _cluster()).run(*words, seconds=30, check=False)
@@ -91,8 +92,8 @@ def logs(pod: str, namespace: str, lines: int = 100, container: str = "main", ku
 def lacking_images(names: Sequence[str]) -> list[str]:
     """Return those images that not every node of the local cluster has; none where the nodes cannot be asked."""
     commands = Commands(os.environ)
-    there = node_images.on_nodes(commands, kind.nodes(commands, read(os.environ).name))
-    return [name for name in names if references.full(name) not in there] if there else []
+    present = node_images.on_nodes(commands, kind.nodes(commands, read(os.environ).name))
+    return [name for name in names if references.full(name) not in present] if present else []
 
 
 def _cluster() -> Kubectl:
@@ -113,5 +114,5 @@ def _is_pending(pod: Mapping[str, object]) -> bool:
     return isinstance(status, dict) and status.get("phase") == "Pending"
 
 
-def _said(trouble: states.Trouble | None) -> str:
+def _words(trouble: states.Trouble | None) -> str:
     return f"{trouble.why}{f' -> {trouble.fix}' if trouble.fix else ''}" if trouble else ""

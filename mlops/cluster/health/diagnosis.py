@@ -1,4 +1,4 @@
-"""What is left behind when the cluster does not come up: states, events and logs, in a folder and in short on the screen."""
+"""What is kept when the cluster does not come up: states, events and logs in a folder, the main lines on the screen."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -29,17 +29,17 @@ _LISTS = {
 
 
 def collect(site: Site, node_containers: list[str], now: datetime | None = None) -> Path:
-    """Write all that can be had into a new folder of the store, and the most telling lines to the screen; never fails for what cannot be had."""
+    """Write all that can be read into a new folder of the store, and the main lines to the screen; skips the rest."""
     folder = site.folder / f"{PREFIX}{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%S')}"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     writer = _Writer(folder, tuple(_secret_values(site)))
-    writer.write("docker.txt", _said(site, ["docker", "ps", "--all"]))
+    writer.write("docker.txt", _output(site, ["docker", "ps", "--all"]))
     for container in node_containers:
-        writer.write(f"{container}.txt", _said(site, ["docker", "logs", "--tail=300", container]))
-        writer.write(f"{container}-images.txt", _said(site, ["docker", "exec", container, "crictl", "images"]))
+        writer.write(f"{container}.txt", _output(site, ["docker", "logs", "--tail=300", container]))
+        writer.write(f"{container}-images.txt", _output(site, ["docker", "exec", container, "crictl", "images"]))
     if site.kubectl.is_ready():
         for name, words in _LISTS.items():
-            writer.write(name, _said(site, site.kubectl.argv(*words)))
+            writer.write(name, _output(site, site.kubectl.argv(*words)))
         _logs(site, writer)
         _events(site, writer)
     return folder
@@ -65,25 +65,25 @@ def _logs(site: Site, writer: _Writer) -> None:
     """Describe what is not well in the two namespaces and keep its logs."""
     described = []
     for pod in site.kubectl.items("pods", "--all-namespaces"):
-        namespace, said = pod["metadata"]["namespace"], pods.trouble(pod)
-        if said is None or namespace not in {KFP_NAMESPACE, NAMESPACE}:
+        namespace, trouble = pod["metadata"]["namespace"], pods.trouble(pod)
+        if trouble is None or namespace not in {KFP_NAMESPACE, NAMESPACE}:
             continue
-        site.progress.say(f"  {namespace}/{said.pod}: {said.why}")
-        described.append(_said(site, site.kubectl.argv("describe", "pod", said.pod, "--namespace", namespace)))
-        logs = {container: writer.clean(_log(site, namespace, said.pod, container)) for container in _started(pod)}
+        site.progress.say(f"  {namespace}/{trouble.pod}: {trouble.why}")
+        described.append(_output(site, site.kubectl.argv("describe", "pod", trouble.pod, "--namespace", namespace)))
+        logs = {container: writer.clean(_log(site, namespace, trouble.pod, container)) for container in _started(pod)}
         for container, log in logs.items():
-            writer.write(f"logs/{namespace}.{said.pod}.{container}.txt", log)
+            writer.write(f"logs/{namespace}.{trouble.pod}.{container}.txt", log)
             site.progress.say("\n".join(f"    {container} | {line}" for line in log.strip().splitlines()[-4:]))
     writer.write("describe.txt", "\n".join(described))
 
 
 def _log(site: Site, namespace: str, pod: str, container: str) -> str:
     words = ("logs", pod, "--namespace", namespace, "--container", container, "--tail=200")
-    before = _said(site, site.kubectl.argv(*words, "--previous"))
+    before = _output(site, site.kubectl.argv(*words, "--previous"))
     return (
-        f"{before}\n{_said(site, site.kubectl.argv(*words))}"
+        f"{before}\n{_output(site, site.kubectl.argv(*words))}"
         if "not found" not in before
-        else _said(site, site.kubectl.argv(*words))
+        else _output(site, site.kubectl.argv(*words))
     )
 
 
@@ -102,7 +102,8 @@ def _events(site: Site, writer: _Writer) -> None:
         about = event.get("involvedObject", {})
         site.progress.say(
             writer.clean(
-                f"  {about.get('namespace', '')}/{about.get('name', '')}: {event.get('reason', '')}: {event.get('message', '')}"
+                f"  {about.get('namespace', '')}/{about.get('name', '')}: "
+                f"{event.get('reason', '')}: {event.get('message', '')}"
             )
         )
 
@@ -120,7 +121,7 @@ def _secret_values(site: Site) -> Iterator[str]:
             yield from (plain, written)
 
 
-def _said(site: Site, argv: list[str]) -> str:
+def _output(site: Site, argv: list[str]) -> str:
     """Return what a program wrote, or why it wrote nothing."""
     try:
         done = site.commands.run(argv, seconds=_SECONDS, check=False)

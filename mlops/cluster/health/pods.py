@@ -11,7 +11,7 @@ _PULLING = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNev
 
 @dataclass(frozen=True)
 class Trouble:
-    """What keeps a pod from being ready; `is_final` when waiting does not help, as far as one can tell."""
+    """What keeps a pod from being ready; `is_final` when waiting will hardly help."""
 
     pod: str
     why: str
@@ -26,7 +26,7 @@ class Trouble:
 def trouble(pod: Mapping[str, Any], all_pods: Sequence[Mapping[str, Any]] = (), cpus: float = 0.0) -> Trouble | None:
     """Say what keeps a pod from being ready; None when it is ready or has done its work.
 
-    All pods and the CPUs of the node are for the sums when there is no room for it.
+    All pods and the CPUs of the node are needed to explain why no node has room.
     """
     name, status = pod["metadata"]["name"], pod.get("status", {})
     conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
@@ -38,7 +38,7 @@ def trouble(pod: Mapping[str, Any], all_pods: Sequence[Mapping[str, Any]] = (), 
     for container in _containers(status):
         if found := _container_trouble(name, container):
             return found
-    return Trouble(name, "starts" if is_running(pod) else f"{status.get('phase', 'not there yet')}".lower())
+    return Trouble(name, "starts" if is_running(pod) else f"{status.get('phase', 'not created yet')}".lower())
 
 
 def is_running(pod: Mapping[str, Any]) -> bool:
@@ -77,8 +77,8 @@ def _unscheduled(name: str, message: str, all_pods: Sequence[Mapping[str, Any]],
     if "Insufficient cpu" in message:
         pod = next((one for one in all_pods if one["metadata"]["name"] == name), None)
         wanted = f"it asks for {_request(pod, 'cpu'):g} CPU, " if pod else ""
-        said = f"no node has room: {wanted}{requested(all_pods, 'cpu'):.2f} of {cpus:g} CPUs are reserved"
-        return Trouble(name, said, "MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs", is_final=True)
+        why = f"no node has room: {wanted}{requested(all_pods, 'cpu'):.2f} of {cpus:g} CPUs are reserved"
+        return Trouble(name, why, "MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs", is_final=True)
     if "Insufficient memory" in message:
         return Trouble(
             name, f"no node has room: {message}", "give Docker more memory, or end other pods", is_final=True
@@ -96,7 +96,7 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None
     reason = state.get("waiting", {}).get("reason", "")
     if reason in _PULLING:
         image = container.get("image", "")
-        fix = f"docker pull {image} (or docker load) and again, so that it is loaded; or MLOPS_IMAGE_OVERRIDES={image}=OTHER"
+        fix = f"docker pull {image} (or docker load), then again; or MLOPS_IMAGE_OVERRIDES={image}=OTHER"
         return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=True, container=name)
     if reason == "CrashLoopBackOff":
         code = container.get("lastState", {}).get("terminated", {}).get("exitCode", "?")

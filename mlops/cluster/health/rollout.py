@@ -14,11 +14,13 @@ from mlops.cluster.site import Site
 
 WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 PATIENCE = 30.0
-"""Seconds that a trouble must last before it counts as final: a pull may succeed the second time."""
+"""Seconds that a final trouble must last before waiting ends: a pull may succeed the second time."""
 
 
 def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *, enough: str = "ready") -> bool:
-    """Wait until every Deployment and StatefulSet among objects is `ready`, or has pods that are `running`; returns whether all are ready.
+    """Wait until every Deployment and StatefulSet among objects is `ready`, or only its pods `running`.
+
+    Returns whether all are ready.
 
     Raises ClusterError, which says for each pod why and what to do, when the time is over or waiting cannot help.
     """
@@ -28,7 +30,7 @@ def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *
     troubles: list[Trouble] = []
     try:
         for _ in deadline.rounds():
-            unready, waiting, troubles = look(site, expected, enough)
+            unready, waiting, troubles = examine(site, expected, enough)
             if not waiting:
                 break
             serious = next((f"; {one.pod}: {one.why}" for one in troubles if one.container), "")
@@ -41,7 +43,9 @@ def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *
     return not unready
 
 
-def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tuple[list[str], list[str], list[Trouble]]:
+def examine(
+    site: Site, expected: Sequence[Mapping[str, Any]], enough: str
+) -> tuple[list[str], list[str], list[Trouble]]:
     """Return the workloads that are not ready, those of them to wait for, and what keeps their pods."""
     unready, waiting, troubles = [], [], []
     everywhere = site.kubectl.items("pods", "--all-namespaces")
@@ -62,7 +66,7 @@ def look(site: Site, expected: Sequence[Mapping[str, Any]], enough: str) -> tupl
         if enough == "running" and is_rolled_out(found) and own and all(map(pods.is_running, own)):
             continue
         waiting.append(str(metadata["name"]))
-        troubles += [said for pod in own if (said := pods.trouble(pod, everywhere, cpus))]
+        troubles += [one for pod in own if (one := pods.trouble(pod, everywhere, cpus))]
     return unready, waiting, troubles
 
 

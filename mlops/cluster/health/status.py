@@ -19,7 +19,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole picture; `ready` when a pipeline can be submitted."""
+    """The cluster's state; `ready` when a pipeline can be submitted."""
 
     cluster: str
     exists: bool
@@ -30,13 +30,13 @@ class Status:
 
     @property
     def ready(self) -> bool:
-        """Whether Kubeflow Pipelines is there and all of it is ready."""
+        """Whether Kubeflow Pipelines is installed and all of it is ready."""
         found = [one.ready for one in self.workloads if one.namespace == KFP_NAMESPACE]
         return bool(found) and all(found)
 
 
 def status(site: Site) -> Status:
-    """Look at the cluster; changes nothing. CommandFailed when kind cannot tell which clusters there are."""
+    """Read the cluster's state; changes nothing. CommandFailed when kind cannot list the clusters."""
     name = site.settings.name
     if name not in kind.clusters(site.commands):
         return Status(name, exists=False)
@@ -54,7 +54,7 @@ def status(site: Site) -> Status:
                 if pod["metadata"]["namespace"] == namespace
                 and pods.belongs(pod, item["spec"]["selector"]["matchLabels"])
             ]
-            why = [str(said) for pod in own if (said := pods.trouble(pod, everywhere, kind.cpus(found)))]
+            why = [str(one) for pod in own if (one := pods.trouble(pod, everywhere, kind.cpus(found)))]
             workloads.append(Workload(namespace, item["metadata"]["name"], rollout.is_ready(item), why))
     return Status(
         name, exists=True, answers=True, nodes=versions, workloads=workloads, urls=kind.published(site.commands, name)

@@ -14,7 +14,7 @@ from core.errors import UsageError
 from core.images import BASE
 from core.user_code import ROOT
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.programs.commands import Commands, die_with_parent, said
+from mlops.cluster.programs.commands import Commands, command_text, die_with_parent
 from mlops.cluster.settings import Variable, spoken
 
 VARIABLES = (
@@ -41,7 +41,7 @@ VARIABLES = (
         "the registry whose digests `mlops compile` and `mlops submit` put into pipelines; not set: local content tags",
     ),
 )
-"""Every variable about images that is read; another base image is named by MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
+"""Every variable about images; another base image is MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
 
 _ARGUMENTS = {
     "PACKAGE_INDEX": "MLOPS_IMAGE_INDEX",
@@ -51,17 +51,23 @@ _ARGUMENTS = {
 _PROXIES = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
 _LAST_LINES = 12
 _HINTS = {
-    r"no space left on device": "free disk where Docker keeps its data (docker system df; docker image prune), then build again: what is done stays done",
-    r"certificate|UnknownIssuer|SSLError": "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE",
+    r"no space left on device": (
+        "free disk where Docker keeps its data (docker system df; docker image prune), then build again: "
+        "what is done stays done"
+    ),
+    r"certificate|UnknownIssuer|SSLError": (
+        "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE"
+    ),
     r"resolve|resolution|Network is unreachable|Connection refused|timed out|dns error|Failed to fetch": (
-        "the build reaches no package index: MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy may be what is missing"
+        "the build reaches no package index: "
+        "try MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy"
     ),
 }
 """What a failed build's last lines show, and what helps."""
 
 
 def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
-    """Pack what images are built from, and the certificates; equal files give equal bytes, whatever their times, owners and modes.
+    """Pack what images are built from, and the certificates; equal files give equal bytes: no times, owners or modes.
 
     Raises UsageError where MLOPS_IMAGE_CA_BUNDLE names no file.
     """
@@ -70,7 +76,9 @@ def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
     if bundle := environment.get("MLOPS_IMAGE_CA_BUNDLE"):
         contents[CERTIFICATES] = Path(bundle).expanduser()
         if not contents[CERTIFICATES].is_file():
-            raise UsageError(f"MLOPS_IMAGE_CA_BUNDLE: wanted a file of certificates, got {bundle}, where there is none")
+            raise UsageError(
+                f"MLOPS_IMAGE_CA_BUNDLE: wanted a file of certificates, got {bundle}, which does not exist"
+            )
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, path in sorted(contents.items()):
             content = path.read_bytes()
@@ -97,10 +105,12 @@ def command(
     return [*words, "-"]
 
 
-def run(commands: Commands, words: Sequence[str], packed: bytes, seconds: float, hear: Callable[[str], None]) -> None:
-    """Run a build to its end; `hear` is told every line.
+def run(
+    commands: Commands, words: Sequence[str], packed: bytes, seconds: float, on_line: Callable[[str], None]
+) -> None:
+    """Run a build to its end; `on_line` gets every line.
 
-    Raises CommandFailed, with the last lines and what may help, when it fails or is not done in time.
+    Raises CommandFailed, with the last lines and a hint, when it fails or is not done in time.
     """
     last: list[str] = []
     late = threading.Event()
@@ -122,16 +132,17 @@ def run(commands: Commands, words: Sequence[str], packed: bytes, seconds: float,
             alarm.start()
             for line in map(_plain, process.stdout):
                 last = [*last, line][-_LAST_LINES:] if line else last
-                hear(line)
+                on_line(line)
             alarm.cancel()
     if late.is_set():
         raise CommandFailed(
-            f"`{said(words)}` was not done after {spoken(seconds)}; what is built stays built, so that a second call goes on"
+            f"`{command_text(words)}` was not done after {spoken(seconds)}; "
+            "what is built stays built, so that a second call goes on"
         )
     if process.returncode:
         text = "\n".join(last)
         raise CommandFailed(
-            f"`{said(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text
+            f"`{command_text(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text
         )
 
 
@@ -141,7 +152,7 @@ def _stop(process: "subprocess.Popen[str]", late: threading.Event) -> None:
 
 
 def _plain(line: str) -> str:
-    """Take out the colours that builds write."""
+    """Remove the colours that builds write."""
     return re.sub(r"\x1b\[[0-9;]*m", "", line).strip()
 
 

@@ -1,4 +1,4 @@
-"""Takes the local cluster away, and everything else that bringing it up left; nothing that was there before."""
+"""Deletes the local cluster and everything else that bringing it up made; nothing that existed before."""
 
 import shutil
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NETWORK = "kind"
 def down(site: Site, *, images: bool = False) -> list[str]:
     """Remove what `up` made; returns what was removed, in words. A second call finds nothing.
 
-    Raises ClusterError when something is there and cannot be removed.
+    Raises ClusterError when something cannot be removed.
     """
     site.folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -51,14 +51,13 @@ def _cluster(site: Site) -> list[str]:
 
 
 def _contents(site: Site) -> list[str]:
-    """Empty a cluster that was there before us of what we put into it."""
+    """Delete what we put into a cluster that we did not make."""
     scoped, others = site.manifests.halves()
     mine = up.overlay(site) if (site.overlay / "kustomization.yaml").is_file() else []
     for objects in (mine, others, scoped):
         _delete(site, objects)
-    return [
-        f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {site.settings.name}, which was there before and stays"
-    ]
+    cluster = site.settings.name
+    return [f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {cluster}, which was there before and stays"]
 
 
 def _delete(site: Site, objects: Sequence[Object]) -> None:
@@ -69,16 +68,16 @@ def _delete(site: Site, objects: Sequence[Object]) -> None:
 
 
 def _project_images(site: Site) -> list[str]:
-    said = site.commands.run(
+    found = site.commands.run(
         ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{PREFIX}*"]
     ).stdout.split()
-    if said:
-        site.commands.run(["docker", "image", "rm", *said], seconds=120)
-    return [f"image {name}" for name in said]
+    if found:
+        site.commands.run(["docker", "image", "rm", *found], seconds=120)
+    return [f"image {name}" for name in found]
 
 
 def _folder(site: Site) -> list[str]:
-    """Remove our folder of the store; the lock in it is held until the end, and whoever waits for it makes a new one."""
+    """Remove our folder of the store, with its lock, which is held until the end."""
     left = sorted(path.name for path in site.folder.iterdir() if not path.name.endswith(".lock"))
     try:
         shutil.rmtree(site.folder)

@@ -1,4 +1,4 @@
-"""Everything that is checked before anything is changed; each check that fails says how to mend it."""
+"""Everything that is checked before anything is changed; each failed check names its fix."""
 
 import shutil
 import socket
@@ -24,9 +24,9 @@ GIB = 2**30
 MEMORY = 3.8 * GIB
 """Kubeflow Pipelines idles at 1.3 GiB, and a training step takes 2.5 GiB more."""
 DISK_AT_FIRST, ARCHIVE, DISK_LATER = 20 * GIB, 5 * GIB, 2 * GIB
-"""Images lie in the local Docker, and twice on the node, packed and unpacked; while they are loaded, also in an archive below MLOPS_HOME."""
+"""Images are in the local Docker and twice on the node (packed, unpacked); loading adds an archive in MLOPS_HOME."""
 _SURELY_TOO_LITTLE = 0.6
-"""This part of what is wanted is not enough, whatever is there already."""
+"""Less than this share of the wanted space is never enough, whatever is loaded already."""
 _HUB = "registry-1.docker.io"
 
 
@@ -55,7 +55,7 @@ def _host(site: Site, *, exists: bool) -> Iterator[Finding]:
             "docker host",
             False,
             f"the engine is on {far}; kind opens its ports on that machine's 127.0.0.1 alone",
-            "run this there, or forward the ports of `docker ps` with ssh -L before the second call",
+            "run this on that machine, or forward the ports of `docker ps` with ssh -L before the second call",
             required=False,
         )
     if count := info.get("NCPU"):
@@ -183,15 +183,15 @@ def _node_image(site: Site) -> Finding:
 
 
 def _images(site: Site) -> Finding:
-    """Images that are not in the local Docker must be within reach; those that a node image of one's own holds cannot be seen before it runs."""
+    """Images that the local Docker lacks must be reachable; those inside a custom node image show only when it runs."""
     base = replaced(BASE, site.settings.overrides)
     names = [*site.manifests.needed_images(), base]
     here = {image.name for image in node_images.in_docker(site.commands, names)}
     lacking = [name for name in names if name not in here]
     hosts = sorted({registry(name) for name in lacking})
     with ThreadPoolExecutor() as threads:
-        silent = {host for host, answered in zip(hosts, threads.map(answers, hosts), strict=True) if not answered}
-    unreachable = [name for name in lacking if registry(name) in silent]
+        unanswered = {host for host, answered in zip(hosts, threads.map(answers, hosts), strict=True) if not answered}
+    unreachable = [name for name in lacking if registry(name) in unanswered]
     found = f"{len(here)} of {len(names)} are here, {len(lacking)} to be pulled"
     if not unreachable:
         return Finding("images", True, found)
@@ -205,7 +205,7 @@ def _images(site: Site) -> Finding:
 
 
 def answers(host: str) -> bool:
-    """Whether a registry can be reached, through a proxy where one is set; that it asks who we are is an answer."""
+    """Whether a registry can be reached, through a proxy where one is set; a demand to log in is an answer."""
     request = urllib.request.Request(f"https://{_HUB if host == 'docker.io' else host}/v2/", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=4):  # noqa: S310 - https

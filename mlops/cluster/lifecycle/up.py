@@ -31,7 +31,7 @@ class Step:
     name: str
     do: Callable[[Site, Deadline], None]
     deadline: str
-    mend: str
+    fix: str
 
 
 @dataclass
@@ -54,7 +54,7 @@ class NotReady(ClusterError):
 def up(site: Site) -> Summary:
     """Check the machine, then take every step.
 
-    Raises NotReady before anything is changed, ClusterError with the step, its deadline and the next step when one fails.
+    Raises NotReady before anything is changed; ClusterError with the failed step, its deadline and what to do next.
     """
     site.folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -74,8 +74,8 @@ def require(checks: Sequence[Finding], site: Site) -> None:
             site.progress.say(f"note: {check.name}: {check.found} -> {check.fix}")
     broken = [check for check in checks if check.required and not check.ok]
     if broken:
-        said = "\n".join(f"  {check.name}: {check.found}\n    -> {check.fix}" for check in broken)
-        raise NotReady(f"{len(broken)} of {len(checks)} checks need a fix; nothing was changed\n{said}", checks)
+        listed = "\n".join(f"  {check.name}: {check.found}\n    -> {check.fix}" for check in broken)
+        raise NotReady(f"{len(broken)} of {len(checks)} checks need a fix; nothing was changed\n{listed}", checks)
 
 
 def _steps(site: Site) -> Summary:
@@ -103,8 +103,9 @@ def _take(site: Site, step: Step) -> None:
             site, site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split()
         )
         raise ClusterError(
-            f"the step '{step.name}' failed (its deadline is {spoken(deadline.seconds)}, {deadline.variable}): {error}\n"
-            f"states, events and logs are in {left}\nnext: {step.mend}; then {AGAIN}"
+            f"the step '{step.name}' failed (its deadline is {spoken(deadline.seconds)}, {deadline.variable}): "
+            f"{error}\n"
+            f"states, events and logs are in {left}\nnext: {step.fix}; then {AGAIN}"
         ) from error
 
 
@@ -114,7 +115,7 @@ def _cluster(site: Site, deadline: Deadline) -> None:
 
 def _kfp_images(site: Site, deadline: Deadline) -> None:
     left = node_images.load(site, site.manifests.images(), deadline)
-    _tell_pulls(site, [name for name in left if name in site.manifests.needed_images()])
+    _report_pulls(site, [name for name in left if name in site.manifests.needed_images()])
 
 
 def _kfp(site: Site, deadline: Deadline) -> None:
@@ -132,17 +133,18 @@ def _kfp(site: Site, deadline: Deadline) -> None:
         )
     objects = _kfp_objects(site)
     is_new |= site.kubectl.apply(objects, deadline.left())
-    site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
+    site.progress.say("      applied" if is_new else "      up to date: nothing to apply")
     rollout.wait(site, objects, deadline)
 
 
 def _kfp_objects(site: Site) -> list[Object]:
-    there = [secret["metadata"]["name"] for secret in site.kubectl.items("secrets", "--namespace", KFP_NAMESPACE)]
-    objects = site.manifests.without_secrets(there)
+    existing = [secret["metadata"]["name"] for secret in site.kubectl.items("secrets", "--namespace", KFP_NAMESPACE)]
+    objects = site.manifests.without_secrets(existing)
     cpus = kind.cpus(site.kubectl.items("nodes"))
     if most := site.manifests.request(cpus):
         site.progress.say(
-            f"      the node has {cpus:g} CPUs: no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)"
+            f"      the node has {cpus:g} CPUs: "
+            f"no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)"
         )
         workloads.cap_cpu_requests(objects, most)
     workloads.expose(objects, "ml-pipeline-ui")
@@ -153,16 +155,16 @@ def _project_images(site: Site, deadline: Deadline) -> None:
     """Build and load what the node lacks; one for which another image is named is not built."""
     wanted = {name: references.replaced(name, site.settings.overrides) for name in site.images().references()}
     own = {name: reference for name, reference in site.images().references().items() if wanted[name] == name}
-    there = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
-    lacking = [name for name, reference in own.items() if references.full(reference) not in there]
+    present = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
+    lacking = [name for name, reference in own.items() if references.full(reference) not in present]
     if lacking:
         site.images().build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
         raise ClusterError(
-            f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images there?"
+            f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images from it?"
         )
-    _tell_pulls(site, left)
+    _report_pulls(site, left)
 
 
 def _server(site: Site, deadline: Deadline) -> None:
@@ -172,7 +174,7 @@ def _server(site: Site, deadline: Deadline) -> None:
     is_new = bool(spaces) and site.kubectl.apply(spaces, deadline.left())
     is_new |= credentials.copy(site.kubectl)
     is_new |= site.kubectl.apply(objects, deadline.left())
-    site.progress.say("      applied" if is_new else "      as it should be: nothing to apply")
+    site.progress.say("      applied" if is_new else "      up to date: nothing to apply")
     if not rollout.wait(site, objects, deadline, enough="running"):
         site.progress.say("      the model server runs, and is ready once a first model is in production")
 
@@ -188,7 +190,7 @@ def overlay(site: Site) -> list[Object]:
     return objects
 
 
-def _tell_pulls(site: Site, names: Sequence[Any]) -> None:
+def _report_pulls(site: Site, names: Sequence[Any]) -> None:
     if names:
         site.progress.say(f"      the cluster pulls {', '.join(names)}")
 
@@ -198,7 +200,7 @@ STEPS = (
         "kind cluster",
         _cluster,
         "kind",
-        "look at `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE",
+        "see `docker ps --all` and `docker logs`; where the node's image cannot be pulled, set MLOPS_KIND_NODE_IMAGE",
     ),
     Step(
         "images of Kubeflow Pipelines",
@@ -207,18 +209,18 @@ STEPS = (
         "free disk where Docker keeps its data, or name other images with MLOPS_IMAGE_OVERRIDES",
     ),
     Step(
-        "Kubeflow Pipelines", _kfp, "kfp", "mend what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"
+        "Kubeflow Pipelines", _kfp, "kfp", "fix what is named above, or give it more time with MLOPS_DEADLINE_KFP=20m"
     ),
     Step(
         "images of this project",
         _project_images,
         "images",
-        "mend what is named above; `mlops images build` builds alone",
+        "fix what is named above; `mlops images build` builds alone",
     ),
     Step(
         "model server",
         _server,
         "server",
-        "mend what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied",
+        "fix what is named above; `kubectl kustomize kustomize/overlays/kind` shows what is applied",
     ),
 )

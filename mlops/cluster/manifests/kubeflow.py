@@ -16,7 +16,7 @@ from mlops.cluster.settings import ClusterSettings
 CLUSTER_SCOPED = "cluster-scoped-resources"
 FEW_CPUS = 4
 SMALL_REQUEST = "20m"
-"""What a container of Kubeflow Pipelines reserves on a node with few CPUs: as shipped they reserve one CPU together, and no step would find room."""
+"""CPU that each of KFP's containers reserves on a small node: as shipped they reserve one CPU, and no step has room."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Base:
 def locate(settings: ClusterSettings) -> Base:
     """Find the two folders in what the settings name.
 
-    Raises UsageError when a local folder is not there, or is not `manifests/kustomize` of Kubeflow Pipelines.
+    Raises UsageError when a local folder does not exist, or is not `manifests/kustomize` of Kubeflow Pipelines.
     """
     place, environment = settings.manifests, settings.environment
     if _is_remote(place):
@@ -46,7 +46,8 @@ def locate(settings: ClusterSettings) -> Base:
     )
     if root is None:
         raise UsageError(
-            f"MLOPS_KFP_MANIFESTS: {given} holds no {CLUSTER_SCOPED}/; name Kubeflow Pipelines' manifests/kustomize folder, or a checkout of it"
+            f"MLOPS_KFP_MANIFESTS: {given} holds no {CLUSTER_SCOPED}/; "
+            "name Kubeflow Pipelines' manifests/kustomize folder, or a checkout of it"
         )
     if not (root / "env" / environment).is_dir():
         known = [folder.name for folder in (root / "env").glob("*/")]
@@ -73,7 +74,7 @@ def render(commands: Commands, target: str, seconds: float) -> list[Object]:
 
 @dataclass
 class Manifests:
-    """Both halves of Kubeflow Pipelines, rendered once; what comes from afar is kept in `cache`, without its Secrets."""
+    """Both halves of Kubeflow Pipelines, rendered once; remote ones are kept in `cache`, without their Secrets."""
 
     commands: Commands
     settings: ClusterSettings
@@ -82,7 +83,7 @@ class Manifests:
     _halves: tuple[list[Object], list[Object]] | None = None
 
     def halves(self) -> tuple[list[Object], list[Object]]:
-        """Return the cluster-scoped objects and the others, as they are upstream but for the settings' images and pull policy."""
+        """Return the cluster-scoped objects and the others, with the settings' images and pull policy."""
         if self._halves is None:
             base = locate(self.settings)
             kept = self._kept(base)
@@ -103,21 +104,21 @@ class Manifests:
         return references.named([item for half in self.halves() for item in half])
 
     def needed_images(self) -> list[str]:
-        """Return the images without which it does not work; configuration names one more, for pipelines of its first version."""
+        """Return the images that it needs; its configuration names one more, for pipelines of version 1."""
         return references.named([item for half in self.halves() for item in half if item["kind"] != "ConfigMap"])
 
-    def without_secrets(self, there: Sequence[str]) -> list[Object]:
+    def without_secrets(self, existing: Sequence[str]) -> list[Object]:
         """Return the second half without the Secrets that the cluster has already: keys that were changed stay changed.
 
         What was kept from before has none, so it is rendered again where one is missing.
         """
         wanted = [
-            item for item in self.halves()[1] if item["kind"] != "Secret" or item["metadata"]["name"] not in there
+            item for item in self.halves()[1] if item["kind"] != "Secret" or item["metadata"]["name"] not in existing
         ]
         if any(item["kind"] == "Secret" and item.get("kept") for item in wanted):
             self._file(locate(self.settings)).unlink()
             self._halves = None
-            return self.without_secrets(there)
+            return self.without_secrets(existing)
         return wanted
 
     def request(self, cpus: float) -> str:

@@ -21,7 +21,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Return the image's name as it stands there."""
+        """The image's name at this place."""
         return str(self.holder[self.key])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 PODS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
 NODE_PORTS = {"ml-pipeline-ui": 30080, "model-server": 30501}
-"""Service -> the port of the node that leads to it; kind maps it to one of this machine. The model server's is set in kustomize/, too."""
+"""Service -> its port on the node, which kind maps to one of this machine; kustomize/ sets the model server's, too."""
 _SIZES = {
     "": 1.0,
     "m": 0.001,

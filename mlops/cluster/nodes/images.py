@@ -1,4 +1,4 @@
-"""Images on the cluster's nodes: which are there, and loading those of the local Docker; nothing is ever pulled into it."""
+"""Images on the cluster's nodes: which they have, and loading others from the local Docker, which pulls nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,13 @@ from mlops.cluster.site import Site
 
 _BATCH_BYTES = 6e9
 _HINTS = {
-    "no space left": "free disk where Docker keeps its data: `docker system df` shows what takes it; a load needs four times the image's size for a while",
-    "content digest": "the local Docker holds only a part of this image: `docker image rm` it, so that the cluster pulls it",
+    "no space left": (
+        "free disk where Docker keeps its data: `docker system df` shows what takes it; "
+        "a load needs four times the image's size for a while"
+    ),
+    "content digest": (
+        "the local Docker holds only a part of this image: `docker image rm` it, so that the cluster pulls it"
+    ),
 }
 
 
@@ -30,21 +35,22 @@ def load(site: Site, names: Sequence[str], deadline: Deadline) -> list[str]:
 
     Raises CommandFailed, with what to do, when kind cannot load one.
     """
-    there = on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
-    lacking = [name for name in names if full(name) not in there]
+    present = on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
+    lacking = [name for name in names if full(name) not in present]
     local = in_docker(site.commands, [name for name in lacking if "@" not in name])
     site.progress.say(
-        f"      {len(names)} images: {len(names) - len(lacking)} on the node, {len(local)} to load from the local Docker"
+        f"      {len(names)} images: {len(names) - len(lacking)} on the node, "
+        f"{len(local)} to load from the local Docker"
     )
     for batch in _batches(local):
-        said = ", ".join(f"{image.name} ({image.size / 1e6:.0f} MB)" for image in batch)
-        site.progress.say(f"      loading {said}")
+        listed = ", ".join(f"{image.name} ({image.size / 1e6:.0f} MB)" for image in batch)
+        site.progress.say(f"      loading {listed}")
         _load(site, [image.name for image in batch], deadline)
     return [name for name in lacking if name not in {image.name for image in local}]
 
 
 def on_nodes(commands: Commands, containers: Sequence[str]) -> set[str]:
-    """Return the full names of the images that all nodes have; nothing where they cannot be asked, so that they are loaded again."""
+    """Return the full names of the images that all nodes have; empty, so that all are loaded, without an answer."""
     each = [_on_node(commands, container) for container in containers]
     return set.intersection(*each) if each else set()
 
@@ -53,14 +59,14 @@ def in_docker(commands: Commands, names: Sequence[str]) -> list[Local]:
     """Return those of the images that the local Docker has, with their sizes."""
     if not names:
         return []
-    said = parsed(commands.run(["docker", "image", "inspect", *names], check=False).stdout) or []
-    sizes = {full(tag): int(image.get("Size") or 0) for image in said for tag in image.get("RepoTags") or ()}
+    found = parsed(commands.run(["docker", "image", "inspect", *names], check=False).stdout) or []
+    sizes = {full(tag): int(image.get("Size") or 0) for image in found for tag in image.get("RepoTags") or ()}
     return [Local(name, sizes[full(name)]) for name in names if full(name) in sizes]
 
 
 def _on_node(commands: Commands, container: str) -> set[str]:
-    said = parsed(commands.answers(["docker", "exec", container, "crictl", "images", "--output=json"])) or {}
-    images = said.get("images") or []
+    found = parsed(commands.answers(["docker", "exec", container, "crictl", "images", "--output=json"])) or {}
+    images = found.get("images") or []
     return {
         name
         for image in images
@@ -70,7 +76,7 @@ def _on_node(commands: Commands, container: str) -> set[str]:
 
 
 def _batches(images: Sequence[Local]) -> Iterator[list[Local]]:
-    """Cut into few loads: layers that images share travel once in each, and what is loaded stays when we are stopped."""
+    """Cut into few loads: shared layers travel once in each, and what is loaded stays when we are interrupted."""
     batch: list[Local] = []
     for image in images:
         if batch and sum(one.size for one in batch) + image.size > _BATCH_BYTES:
@@ -90,4 +96,4 @@ def _load(site: Site, names: Sequence[str], deadline: Deadline) -> None:
         )
     except CommandFailed as error:
         hint = next((f"\n{hint}" for sign, hint in _HINTS.items() if sign in str(error)), "")
-        raise CommandFailed(f"{error}{hint}", error.said) from error
+        raise CommandFailed(f"{error}{hint}", error.last_lines) from error

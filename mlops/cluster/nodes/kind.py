@@ -14,12 +14,12 @@ from mlops.cluster.settings import ClusterSettings
 from mlops.cluster.site import Site
 
 LABEL = "ml-in-production/made-by"
-"""Label of the nodes of a cluster that we made: only such a cluster is taken away whole."""
+"""Label of the nodes of a cluster that we made: only such a cluster is deleted."""
 REPOSITORY = "kindest/node"
 
 
 def clusters(commands: Commands) -> list[str]:
-    """Return the names of all kind clusters; CommandFailed when kind cannot tell."""
+    """Return the names of all kind clusters; CommandFailed when kind cannot list them."""
     return commands.run(["kind", "get", "clusters"]).stdout.split()
 
 
@@ -29,14 +29,14 @@ def nodes(commands: Commands, name: str) -> list[str]:
 
 
 def ensure(site: Site, deadline: Deadline) -> None:
-    """Have the cluster there with every node ready: made, used as it is, or started again.
+    """Make sure that the cluster runs with every node ready: made, used as it is, or started again.
 
-    One that we were making when we were stopped is made anew. Raises ClusterError for one that is broken and not ours to mend.
+    One whose making was interrupted is made again. Raises ClusterError for one that is broken and not ours to repair.
     """
     name, marker = site.settings.name, making(site)
     is_there = name in clusters(site.commands)
-    if is_there and marker.exists() and not _is_whole(site):
-        site.progress.say(f"      {name} was left half made: it is made anew")
+    if is_there and marker.exists() and not _is_complete(site):
+        site.progress.say(f"      {name} was left half made: it is made again")
         site.commands.run(["kind", "delete", "cluster", "--name", name], seconds=120)
         is_there = False
     if not is_there:
@@ -44,23 +44,23 @@ def ensure(site: Site, deadline: Deadline) -> None:
     else:
         _start(site)
         _introduce(site)
-        site.progress.say(f"      {name} is there: used as it is")
+        site.progress.say(f"      {name} exists: used as it is")
     _wait(site, deadline)
     marker.unlink(missing_ok=True)
 
 
 def making(site: Site) -> Path:
-    """Return the file that is there while the cluster is being made, and stays when that is interrupted."""
+    """Return the file that exists while the cluster is being made, and stays when that is interrupted."""
     return site.folder / f"{site.settings.name}.making"
 
 
 def node_image(settings: ClusterSettings, commands: Commands) -> str:
-    """Return the node's image: the one that is set, else the newest of the local Docker, else nothing, for kind's own default."""
+    """Return the node's image: as set, else the newest of the local Docker, else empty, for kind's own default."""
     if settings.node_image:
         return settings.node_image
-    said = commands.answers(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
+    listed = commands.answers(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
     versions = {
-        version_numbers(line.rpartition(":")[2]): line for line in said.split() if line.startswith(f"{REPOSITORY}:v")
+        version_numbers(line.rpartition(":")[2]): line for line in listed.split() if line.startswith(f"{REPOSITORY}:v")
     }
     return versions[max(versions)] if versions else ""
 
@@ -91,9 +91,11 @@ def published(commands: Commands, name: str) -> dict[str, str]:
     """Return by service the address on this machine that leads to it, for those that have one."""
     found = {}
     for container in nodes(commands, name):
-        said = parsed(commands.answers(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", container]))
+        found_ports = parsed(
+            commands.answers(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", container])
+        )
         for service, port in NODE_PORTS.items():
-            bindings = (said or {}).get(f"{port}/tcp") or []
+            bindings = (found_ports or {}).get(f"{port}/tcp") or []
             if bindings:
                 found[service] = f"http://{bindings[0]['HostIp']}:{bindings[0]['HostPort']}"
     return found
@@ -113,7 +115,7 @@ def _create(site: Site, deadline: Deadline) -> None:
     )
 
 
-def _is_whole(site: Site) -> bool:
+def _is_complete(site: Site) -> bool:
     """Whether a cluster that was being made was done when we were stopped."""
     return site.kubectl.is_ready() and bool(site.kubectl.items("nodes"))
 
@@ -131,7 +133,7 @@ def _start(site: Site) -> None:
 
 
 def _introduce(site: Site) -> None:
-    """Write the cluster into the kubeconfig when it is not there, as with another KUBECONFIG than the one it was made with."""
+    """Write the cluster into the kubeconfig when it is missing, as with another KUBECONFIG than at its making."""
     known = site.commands.answers(["kubectl", "config", "get-contexts", "--output=name"]).split()
     if site.settings.context not in known:
         site.commands.run(["kind", "export", "kubeconfig", "--name", site.settings.name])

@@ -1,4 +1,4 @@
-"""Calls docker, kind and kubectl, always in the same way: a list of words, no shell, a deadline, and errors that show the last words."""
+"""Calls docker, kind and kubectl in one way: no shell, a deadline, and errors that show the last lines of output."""
 
 import ctypes
 import json
@@ -29,7 +29,7 @@ class Done:
 
 
 class Commands:
-    """Starts programs with the environment of the caller, so that DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG hold for all of them."""
+    """Starts programs with the caller's environment: DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
@@ -43,9 +43,9 @@ class Commands:
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> Done:
-        """Run a program to its end; `on_line` hears every line of standard error as it comes.
+        """Run a program to its end; `on_line` gets every line of standard error as it comes.
 
-        Raises CommandFailed when it is not installed, is not done in time or, with `check`, does not return 0. It never outlives us.
+        Raises CommandFailed when it is not installed, is late or, with `check`, does not return 0.
         """
         lines: list[str] = []
         process = self._start(argv)
@@ -60,15 +60,15 @@ class Commands:
         except subprocess.TimeoutExpired as error:
             last = "\n".join(lines[-_LAST_LINES:])
             raise CommandFailed(
-                f"`{said(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last
+                f"`{command_text(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last
             ) from error
         finally:
             _end(process)
             listener.join(timeout=2)
         done = Done(process.returncode, stdout, "\n".join(lines))
         if check and done.code:
-            last = "\n".join(lines[-_LAST_LINES:]) or stdout[-500:].strip() or "it said nothing"
-            raise CommandFailed(f"`{said(argv)}` ended with {done.code}: {last}", last)
+            last = "\n".join(lines[-_LAST_LINES:]) or stdout[-500:].strip() or "it wrote nothing"
+            raise CommandFailed(f"`{command_text(argv)}` ended with {done.code}: {last}", last)
         return done
 
     def answers(self, argv: Sequence[str], seconds: float = 20.0) -> str:
@@ -80,7 +80,7 @@ class Commands:
         return done.stdout.strip() if done.code == 0 else ""
 
     def background(self, argv: Sequence[str]) -> "subprocess.Popen[str]":
-        """Start a program that runs beside us and ends with the calling thread; CommandFailed when it is not installed."""
+        """Start a program that runs beside us until the calling thread ends; CommandFailed when it is not installed."""
         return self._start(argv, subprocess.DEVNULL, subprocess.DEVNULL)
 
     def _start(
@@ -110,7 +110,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def said(argv: Sequence[str]) -> str:
+def command_text(argv: Sequence[str]) -> str:
     """Write a command line as a person would type it, cut where it is long."""
     line = " ".join(argv)
     return line if len(line) <= 160 else f"{line[:150]} ..."
@@ -133,7 +133,7 @@ def _listen(stream: IO[str], lines: list[str], on_line: Callable[[str], None] | 
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """End a program and what it started, if they are still there."""
+    """End a program and what it started, if they still run."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return

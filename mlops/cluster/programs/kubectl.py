@@ -1,4 +1,4 @@
-"""One cluster, asked and changed through kubectl, always by its own context."""
+"""One cluster, read and changed through kubectl, always by its own context."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Object = dict[str, Any]
 
 
 class Kubectl:
-    """kubectl bound to one context, so that another cluster can never be meant."""
+    """kubectl bound to one context, so that it never changes another cluster."""
 
     def __init__(self, commands: Commands, context: str) -> None:
         self.commands = commands
@@ -35,7 +35,7 @@ class Kubectl:
         return self.commands.run(self.argv(*words), stdin=stdin, seconds=seconds, check=check)
 
     def get(self, *words: str, seconds: float = 20.0) -> Object:
-        """Return what `kubectl get` finds, as plain values; CommandFailed when it is not there or cannot be read."""
+        """Return what `kubectl get` finds, as plain values; CommandFailed when it is missing or cannot be read."""
         done = self.run("get", *words, "--output=json", f"--request-timeout={round(seconds)}s", seconds=seconds + 5)
         found = parsed(done.stdout)
         if not isinstance(found, dict):
@@ -61,7 +61,7 @@ class Kubectl:
     def apply(self, objects: Sequence[Object], seconds: float) -> bool:
         """Make the cluster hold these objects as given; returns whether anything had to change.
 
-        They travel on standard input, so that no value of a Secret stands on a command line or on the disk; `kubectl diff`
+        They travel on standard input, so that no value of a Secret is on a command line or on the disk; `kubectl diff`
         writes files, so it is never asked about a Secret.
         """
         text = as_list(objects)

@@ -1,4 +1,4 @@
-"""The three programs that a local cluster needs, and the engine behind them: are they there, and new enough."""
+"""The three programs that a local cluster needs, and Docker's engine: whether they are installed and new enough."""
 
 import platform
 from typing import Any
@@ -8,7 +8,7 @@ from mlops.cluster.errors import CommandFailed
 from mlops.cluster.programs.commands import Commands, parsed
 
 OLDEST = {"docker": (20, 10), "kind": (0, 20), "kubectl": (1, 27)}
-"""docker: what kind asks for; kind: nodes with containerd's present configuration; kubectl: kustomize 5, which the manifests are written for."""
+"""docker: what kind requires; kind: containerd's present configuration; kubectl: kustomize 5 for the manifests."""
 
 
 def examine(commands: Commands) -> list[Finding]:
@@ -22,13 +22,13 @@ def docker(commands: Commands) -> list[Finding]:
         done = commands.run(["docker", "version", "--format", "{{json .}}"], seconds=20, check=False)
     except CommandFailed as error:
         return [Finding("docker", False, _short(error), _how_to_install("docker"))]
-    told: dict[str, Any] = parsed(done.stdout) or {}
-    client = _judged("docker", str((told.get("Client") or {}).get("Version", "")))
-    server = told.get("Server") or {}
-    if done.code or ("Client" in told and not server):
+    version: dict[str, Any] = parsed(done.stdout) or {}
+    client = _at_least_oldest("docker", str((version.get("Client") or {}).get("Version", "")))
+    server = version.get("Server") or {}
+    if done.code or ("Client" in version and not server):
         last = (done.stderr.strip() or "it does not answer").splitlines()[-1]
         return [client, Finding("docker engine", False, last, _engine_fix(done.stderr))]
-    return [client, _judged("docker", str(server.get("Version", "")), "docker engine")]
+    return [client, _at_least_oldest("docker", str(server.get("Version", "")), "docker engine")]
 
 
 def kind(commands: Commands) -> Finding:
@@ -37,20 +37,20 @@ def kind(commands: Commands) -> Finding:
         words = commands.run(["kind", "version"], seconds=20).stdout.split()
     except CommandFailed as error:
         return Finding("kind", False, _short(error), _how_to_install("kind"))
-    return _judged("kind", next((word for word in words if word.startswith("v")), ""))
+    return _at_least_oldest("kind", next((word for word in words if word.startswith("v")), ""))
 
 
 def kubectl(commands: Commands) -> Finding:
     """Kubernetes' client, which renders manifests, too."""
     try:
-        told = parsed(commands.run(["kubectl", "version", "--client", "--output=json"], seconds=20).stdout) or {}
+        version = parsed(commands.run(["kubectl", "version", "--client", "--output=json"], seconds=20).stdout) or {}
     except CommandFailed as error:
         return Finding("kubectl", False, _short(error), _how_to_install("kubectl"))
-    return _judged("kubectl", str((told.get("clientVersion") or {}).get("gitVersion", "")))
+    return _at_least_oldest("kubectl", str((version.get("clientVersion") or {}).get("gitVersion", "")))
 
 
 def skew(client: str, node: str) -> Finding:
-    """How far kubectl and the node's Kubernetes are apart; further than one minor version is not supported, and mostly works."""
+    """How far kubectl and the node's Kubernetes are apart; over one minor version is unsupported, and mostly works."""
     ours, theirs = version_numbers(client)[:2], version_numbers(node)[:2]
     is_near = len(ours) < 2 or len(theirs) < 2 or (ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1)
     fix = f"install kubectl {theirs[0]}.{theirs[1]}" if not is_near else ""
@@ -67,8 +67,8 @@ def version_numbers(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _judged(tool: str, version: str, name: str = "") -> Finding:
-    """Compare a version with the oldest that will do; one that cannot be read is taken on trust."""
+def _at_least_oldest(tool: str, version: str, name: str = "") -> Finding:
+    """Compare a version with the oldest that will do; one that cannot be read passes."""
     numbers = version_numbers(version)
     oldest = ".".join(map(str, OLDEST[tool]))
     if numbers and numbers < OLDEST[tool]:
@@ -76,8 +76,8 @@ def _judged(tool: str, version: str, name: str = "") -> Finding:
     return Finding(name or tool, True, version or "of an unknown version")
 
 
-def _engine_fix(said: str) -> str:
-    if "permission denied" in said.lower():
+def _engine_fix(output: str) -> str:
+    if "permission denied" in output.lower():
         return "sudo usermod -aG docker $USER, then log in again"
     return "start Docker (sudo systemctl start docker, or Docker Desktop), or set DOCKER_HOST to an engine that runs"
 
@@ -93,7 +93,10 @@ def _how_to_install(tool: str) -> str:
     return {
         "docker": "https://docs.docker.com/engine/install/, or on Debian and Ubuntu: sudo apt-get install docker.io",
         "kind": f"curl -Lo kind https://kind.sigs.k8s.io/dl/v0.33.0/kind-linux-{machine} && {put}",
-        "kubectl": f'curl -LO "https://dl.k8s.io/release/$(curl -Ls https://dl.k8s.io/release/stable.txt)/bin/linux/{machine}/kubectl" && {put}',
+        "kubectl": (
+            'curl -LO "https://dl.k8s.io/release/$(curl -Ls https://dl.k8s.io/release/stable.txt)'
+            f'/bin/linux/{machine}/kubectl" && {put}'
+        ),
     }[tool]
 
 

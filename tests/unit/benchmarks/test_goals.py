@@ -1,4 +1,4 @@
-from benchmarks import goals, tell
+from benchmarks import goals, summary
 
 
 def test_medians_are_held_against_the_promises_of_their_size() -> None:
@@ -27,7 +27,7 @@ def test_what_the_peer_does_not_do_is_taken_off_and_what_is_outside_of_steps_is_
         "seconds": {"ours cold": [50.0], "peer cold": [100.0]},
         "steps": {"ours cold": [{"train_model": 20.0, "validate_infra": 5.0}], "peer cold": [{"Trainer": 60.0}]},
     }
-    lines = [" ".join(line.split()) for line in tell.speed("15000", found).splitlines()]
+    lines = [" ".join(line.split()) for line in summary.speed("15000", found).splitlines()]
     assert "ours cold 45.00 s 0.450 of the peer's cold run without validate_infra" in lines
     assert lines[lines.index("where the time of ours cold goes (50.00 s)") + 1] == "imports, start, end 25.00 s"
     assert lines[lines.index("where the time of peer cold goes (100.00 s)") + 1] == "imports, start, end 40.00 s"

@@ -1,4 +1,4 @@
-"""Every step fails in turn, and every step is interrupted in turn: what is said, what is left, and that the next call goes on."""
+"""Every step fails, or is interrupted, in turn: what is reported, what is left, and that the next call goes on."""
 
 import multiprocessing
 import os

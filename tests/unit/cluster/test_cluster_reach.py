@@ -81,7 +81,7 @@ def test_a_program_that_is_missing_fails_or_is_late_says_so(tmp_path: Path) -> N
         commands.run(["no-such-program"])
     with pytest.raises(CommandFailed, match="ended with 3: first\nlast") as failed:
         commands.run(["bash", "-c", "echo first >&2; echo last >&2; exit 3"])
-    assert failed.value.said == "first\nlast"
+    assert failed.value.last_lines == "first\nlast"
     with pytest.raises(CommandFailed, match="was not done after 0s: busy"):
         commands.run(["bash", "-c", "echo busy >&2; sleep 30"], seconds=0.3)
 

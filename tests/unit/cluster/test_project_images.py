@@ -1,4 +1,4 @@
-"""`mlops images` with a docker that only pretends: what is built, with which words, and what is said when it cannot be."""
+"""`mlops images` with a pretended docker: what is built, with which arguments, and what is reported of a failure."""
 
 import io
 import json
@@ -50,7 +50,8 @@ elif words[0] == "build":
     labels = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--label")
     target = words[words.index("--target") + 1]
     size = json.loads((folder / "sizes.json").read_text()).get(target, 10**8)
-    images[words[words.index("--tag") + 1]] = {{"Id": f"sha256:{{target}}", "Size": size, "Config": {{"Labels": labels}}}}
+    reference = words[words.index("--tag") + 1]
+    images[reference] = {{"Id": f"sha256:{{target}}", "Size": size, "Config": {{"Labels": labels}}}}
     print("Step 1/2 : FROM base", "Successfully built", sep="\\n")
 elif words[0] == "run":
     print('{{"bomFormat": "CycloneDX"}}')
@@ -115,10 +116,10 @@ def test_only_what_is_missing_is_built_and_both_are_said(machine: Machine) -> No
     assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx"]
     said = _build(machine)
     assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx", "data", "serving"]
-    assert f"ml-in-production/tfx:{tag()} is there: 100 of {BUDGETS['tfx']} MB" in said
+    assert f"ml-in-production/tfx:{tag()} is built: 100 of {BUDGETS['tfx']} MB" in said
     _build(machine)
     assert len(machine.built()) == 3
-    machine.images().build(names(()), said.append, anew=True)
+    machine.images().build(names(()), said.append, rebuild=True)
     assert len(machine.built()) == 6
 
 
@@ -217,7 +218,7 @@ def test_a_base_that_is_not_here_is_pulled_or_named(machine: Machine) -> None:
     ):
         _build(machine)
     machine.set("faults", {})
-    assert f"pulling {BASE}, which is not here yet" in _build(machine)
+    assert f"pulling {BASE}, which is not in the local Docker yet" in _build(machine)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def write(text: str, data: dsl.Output[dsl.Dataset], log: str = ""):
 
 
 @dsl.component(target_image=IMAGE)
-def read(data: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics], page: dsl.Output[dsl.HTML], log: str = "") -> str:
+def read(
+    data: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics], page: dsl.Output[dsl.HTML], log: str = ""
+) -> str:
     if log:
         with open(log, "a") as stream:
             stream.write("read\\n")

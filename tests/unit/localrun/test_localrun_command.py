@@ -102,7 +102,8 @@ def test_wrong_words_end_with_code_2_and_the_way_out(
 def test_the_runner_imports_neither_kfp_nor_protobuf_nor_rich(shell: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from localrun.__main__ import main; code = main(sys.argv[1:]);"
-        "heavy = {'kfp', 'google.protobuf', 'rich', 'numpy', 'tensorflow', 'mlops'} & set(sys.modules); print(heavy); sys.exit(bool(heavy) or code)"
+        "heavy = {'kfp', 'google.protobuf', 'rich', 'numpy', 'tensorflow', 'mlops'} & set(sys.modules);"
+        " print(heavy); sys.exit(bool(heavy) or code)"
     )
     arguments = [str(shell), "-p", "text=a", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}"]
     root = Path(__file__).parents[3]

@@ -112,7 +112,8 @@ def test_when_the_runner_is_killed_no_descendant_survives(
 
     script = (
         "import sys, localrun; from pathlib import Path; p = Path(sys.argv[2]);"
-        "localrun.run(Path(sys.argv[1]), {'folder': sys.argv[3]}, store=Path(sys.argv[3]) / 'store', environments={'test/data': localrun.Environment(cwd=p)})"
+        "localrun.run(Path(sys.argv[1]), {'folder': sys.argv[3]}, store=Path(sys.argv[3]) / 'store',"
+        " environments={'test/data': localrun.Environment(cwd=p)})"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(compiled(pipeline)), str(project), str(tmp_path)],

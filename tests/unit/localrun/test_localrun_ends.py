@@ -11,7 +11,7 @@ from localrun_project import appears, gone
 
 from localrun import Hosts, Run, State
 from localrun.execution.outcome import _how_it_ended
-from localrun.hosts import hosts
+from localrun.hosts import host
 
 Go = Callable[..., Run]
 
@@ -34,8 +34,8 @@ def test_the_kernel_is_named_where_it_killed_for_memory() -> None:
 
 
 def test_a_stuck_warm_process_is_named(go: Go, stages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosts, "_QUIET", 0.05)
-    monkeypatch.setattr(hosts, "_SILENT", 0.2)
+    monkeypatch.setattr(host, "_QUIET", 0.05)
+    monkeypatch.setattr(host, "_SILENT", 0.2)
 
     @dsl.pipeline(name="stuck")
     def pipeline() -> None:

@@ -25,8 +25,9 @@ ROOT = Path(__file__).parents[3]
 KEY = f"sha256:{'ab' * 32}"
 HOLD = """
 import sys, time; from pathlib import Path
-from localrun.cache.flight import Flights; from localrun.store.layout import Layout; from localrun.execution.loop import Loop
-assert Flights(Layout(Path(sys.argv[1])), Loop().post).enter(sys.argv[2], print)
+from localrun.cache.flight import Flights
+from localrun.store.layout import Layout; from localrun.execution.loop import Loop
+assert Flights(Layout(Path(sys.argv[1])), Loop().post).acquire(sys.argv[2], print)
 Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
 """
 
@@ -38,15 +39,15 @@ def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> No
     appears(tmp_path / "held")
     loop, landed = Loop(), threading.Event()
     flights = Flights(Layout(tmp_path), loop.post)
-    assert not flights.enter(KEY, landed.set)
-    assert flights.enter(f"sha256:{'cd' * 32}", landed.set)
+    assert not flights.acquire(KEY, landed.set)
+    assert flights.acquire(f"sha256:{'cd' * 32}", landed.set)
     holder.kill()
     holder.wait()
     loop.receive()
     assert landed.is_set()
     flights.close()
     again = Flights(Layout(tmp_path), loop.post)
-    assert again.enter(KEY, landed.set)
+    assert again.acquire(KEY, landed.set)
     again.close()
     loop.close()
 
@@ -54,12 +55,12 @@ def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> No
 def test_a_run_that_ends_while_it_waits_gives_the_key_back(tmp_path: Path) -> None:
     loop = Loop()
     first, second, third = (Flights(Layout(tmp_path), loop.post) for _ in range(3))
-    assert first.enter(KEY, list)
-    assert not second.enter(KEY, list)
+    assert first.acquire(KEY, list)
+    assert not second.acquire(KEY, list)
     second.close()
     first.close()
     landed = threading.Event()
-    if not third.enter(KEY, landed.set):  # the thread of the second may hold it for a moment
+    if not third.acquire(KEY, landed.set):  # the thread of the second may hold it for a moment
         loop.receive()
         assert landed.is_set()
     third.close()

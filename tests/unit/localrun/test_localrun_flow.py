@@ -345,6 +345,6 @@ def test_a_missing_working_directory_is_named_before_anything_runs(go: Go, stage
     def pipeline() -> None:
         stages.echo(text="a")
 
-    with pytest.raises(LocalrunError, match=r"working directory .* is not there"):
+    with pytest.raises(LocalrunError, match=r"working directory .* does not exist"):
         go(pipeline, environments={"test/data": Environment(cwd=tmp_path / "nowhere")})
     assert not (tmp_path / "store").exists()

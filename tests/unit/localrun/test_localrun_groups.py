@@ -1,4 +1,4 @@
-"""What surrounds groups of tasks: cancelling with exit tasks, resuming loops, records of iterations, packages and images."""
+"""Around groups of tasks: cancelling with exit tasks, resuming loops, records of iterations, packages, images."""
 
 from collections.abc import Callable
 from dataclasses import replace

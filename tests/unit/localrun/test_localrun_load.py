@@ -171,12 +171,12 @@ def test_what_is_not_supported_is_named_with_its_place(
         (("pipelineInfo", "name"), "../up", "'../up' is no name"),
         (("root", "dag", "tasks"), {"a/b": SMALL["root"]["dag"]["tasks"]["echo"]}, "'a/b' is no name"),
         ((*TASK, "componentRef", "name"), "comp-ecko", "no component 'comp-ecko'; did you mean 'comp-echo'?"),
-        ((*TASK, "dependentTasks"), ["ecco"], "refers to 'ecco', which is not there; did you mean 'echo'?"),
+        ((*TASK, "dependentTasks"), ["ecco"], "refers to 'ecco', which does not exist; did you mean 'echo'?"),
         ((*TASK, "dependentTasks"), ["echo"], "tasks wait for each other: echo -> echo"),
         (
             (*TASK, "inputs", "parameters", "text"),
             {"componentInputParameter": "word"},
-            "refers to 'word', which is not there",
+            "refers to 'word', which does not exist",
         ),
         ((*TASK, "triggerPolicy"), {"condition": "inputs.parameter_values['nope'] == 1"}, "refers to 'nope'"),
         (
@@ -259,7 +259,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
         ),
         (
             {"parameterIterator": {"items": {"inputParameter": "texd"}, "itemInput": "text"}},
-            "the loop's items: refers to 'texd', which is not there",
+            "the loop's items: refers to 'texd', which does not exist",
         ),
         (
             {"parameterIterator": {"items": {"raw": "[1]"}, "itemInput": "texd"}},
@@ -279,7 +279,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
         ),
         (
             {"inputs": {"parameters": {"text": {"taskFinalStatus": {"producerTask": "ecco"}}}}},
-            "'ecco', which is not there",
+            "'ecco', which does not exist",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def artifact(**said: object) -> str:
         (json.dumps({"parameterValues": {"number": "1"}}), "output parameter 'number': wanted an integer, got '1'"),
         (json.dumps({"parameterValues": {"number": 1.5}}), "output parameter 'number': wanted an integer, got 1.5"),
         (artifact(metadata={"auc": float("nan")}), "metadata of output 'data'.auc: wanted a finite number"),
-        (artifact(uri="/nowhere/at/all"), "output 'data' is said to lie at /nowhere/at/all, but nothing is there"),
+        (artifact(uri="/nowhere/at/all"), "output 'data' is reported at /nowhere/at/all, which does not exist"),
     ],
 )
 def test_an_output_that_does_not_fit_fails_the_task(go: Go, says: Path, output: str, words: str) -> None:

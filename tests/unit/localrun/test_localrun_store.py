@@ -158,5 +158,5 @@ def test_python_and_version_control_are_no_source_code(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text("{}")
     assert Digests().of_sources(tmp_path) != before
     gone = Environment(cwd=tmp_path, sources={"f": (tmp_path / "gone.py",)})
-    with pytest.raises(LocalrunError, match=r"gone\.py: named as source of f, but it is not there"):
+    with pytest.raises(LocalrunError, match=r"gone\.py: named as source of f, but it does not exist"):
         replace(gone).source_fingerprint("f", Digests())

@@ -7,8 +7,8 @@ from typing import Any
 from benchmarks.goals import Goal
 
 UNFAIR = (
-    "The peer has no InfraValidator (it needs TensorFlow Serving's binary or image) and draws no pictures, fits no baselines and"
-    " scopes nothing; this program does."
+    "The peer has no InfraValidator (it needs TensorFlow Serving's binary or image), draws no pictures, fits no "
+    "baselines and scopes nothing; this program does."
 )
 
 
@@ -33,7 +33,7 @@ def speed(size: str, found: Mapping[str, Any]) -> str:
 def _without_infra(
     seconds: Mapping[str, Sequence[float]], steps: Mapping[str, Any], peer: float | None
 ) -> Iterable[str]:
-    """Leave out what the peer does not do; the stage runs alone, between evaluation and push, so its time can be taken off."""
+    """Subtract a stage that the peer does not have: it runs alone, between evaluation and push."""
     values = [
         whole - step.get("validate_infra", 0.0)
         for whole, step in zip(seconds["ours cold"], steps["ours cold"], strict=True)
