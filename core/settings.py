@@ -9,3 +9,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
     )
+
+
+class GateSettings(Settings):
+    """The section of a stage that decides about a model: `push_model` may require or waive its decision."""

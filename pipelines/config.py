@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from components.collect_evidence.config import Config as CollectEvidence
 from components.compute_statistics.config import Config as ComputeStatistics
 from components.evaluate_model.config import Config as EvaluateModel
 from components.ingest_examples.config import Config as IngestExamples
@@ -19,6 +20,7 @@ from core.errors import ConfigError, UsageError, did_you_mean
 from core.problem import Problem
 from core.settings import Settings
 from core.user_code import ROOT, reference
+from pipelines import gates
 from pipelines.schedule import Schedule
 from pipelines.steps import Steps
 from pipelines.yaml_lines import Place, YamlFile
@@ -50,6 +52,7 @@ class UseCase(Settings):
     train_model: TrainModel
     evaluate_model: EvaluateModel
     validate_infra: ValidateInfra = ValidateInfra()
+    collect_evidence: CollectEvidence = CollectEvidence()
     push_model: PushModel = PushModel()
     steps: Steps = Steps()
     schedule: Schedule | None = None
@@ -122,9 +125,11 @@ def load(folder: Path) -> UseCase:
     if "folder" in content:
         raise ConfigError(f"{file.where(('folder',))} is not yours to set")
     try:
-        return UseCase.model_validate({**content, "folder": folder})
+        usecase = UseCase.model_validate({**content, "folder": folder})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(file, detail) for detail in error.errors())) from None
+    gates.check_names(usecase.push_model, gates.known(UseCase), file)
+    return usecase
 
 
 def _share_problem(content: dict[str, Any], file: YamlFile) -> None:

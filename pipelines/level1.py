@@ -17,9 +17,10 @@ def level1(usecase: UseCase) -> dsl.base_component.BaseComponent:
         rival = segments.Rival(champion, registry)
         validated = segments.validated_data(usecase, segments.Window(source, span, data))
         candidate = segments.candidate(usecase, validated, rival)
-        with dsl.If(candidate.blessed == True, name="blessed"):  # noqa: E712 - traced into the compiled condition
+        with segments.passed(usecase, candidate.evaluated, name="blessed"):
             infra = segments.served(usecase, candidate)
-            with dsl.If(infra.outputs["Output"] == True, name="servable"):  # noqa: E712 - as above
-                segments.pushed(usecase, candidate, infra, segments.Target(champion, registry, submission))
+            with segments.passed(usecase, infra, name="servable"):
+                evidence = segments.collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra)
+                segments.pushed(usecase, candidate, evidence, segments.Destination(champion, registry, submission))
 
     return continuous_training

@@ -1,10 +1,12 @@
 """Stretches of steps that several pipelines share; plain functions that are called while a pipeline is traced."""
 
-from typing import NamedTuple
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 from kfp import dsl
 from kfp.dsl.python_component import PythonComponent
 
+from components.collect_evidence.component import collect_evidence
 from components.compute_statistics.component import compute_statistics
 from components.evaluate_model.component import evaluate_model
 from components.ingest_examples.component import ingest_examples
@@ -14,7 +16,11 @@ from components.train_model.component import train_model
 from components.transform_features.component import transform_features
 from components.validate_data.component import validate_data
 from components.validate_infra.component import validate_infra
+from pipelines import gates
 from pipelines.config import UseCase
+
+SLOTS = ("first", "second", "third", "fourth")
+"""The decisions that one task of `collect_evidence` takes."""
 
 
 class Window(NamedTuple):
@@ -32,8 +38,8 @@ class Rival(NamedTuple):
     registry: str
 
 
-class Target(NamedTuple):
-    """Where a push goes, whom it replaces, and which submission asks for it."""
+class Destination(NamedTuple):
+    """Where a push goes, which version it replaces, and which submission asks for it."""
 
     champion: str
     registry: str
@@ -48,13 +54,18 @@ class Data(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A trained model and what the evaluation says of it."""
+    """A trained model, and the task that evaluated it."""
 
     examples: dsl.Dataset
     model: dsl.Model
-    evaluation: dsl.Artifact
-    decision: dsl.Artifact
-    blessed: bool
+    evaluated: dsl.PipelineTask
+
+
+class Evidence(NamedTuple):
+    """What the gates decided about a candidate, and which gates those are."""
+
+    artifact: dsl.Artifact
+    gates: tuple[str, ...]
 
 
 def run(usecase: UseCase, stage: PythonComponent, **inputs: object) -> dsl.PipelineTask:
@@ -91,25 +102,42 @@ def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
     )
     model = trained.outputs["model"]
     evaluated = run(usecase, evaluate_model, schema=schema, examples=examples, model=model, **rival._asdict())
-    return Candidate(
-        examples, model, evaluated.outputs["evaluation"], evaluated.outputs["decision"], evaluated.outputs["Output"]
-    )
+    return Candidate(examples, model, evaluated)
 
 
 def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask:
     """Let a real server answer real requests with the candidate."""
-    return run(usecase, validate_infra, model=candidate.model, evaluation=candidate.evaluation)
+    return run(usecase, validate_infra, model=candidate.model, evaluation=candidate.evaluated.outputs["evaluation"])
 
 
-def pushed(usecase: UseCase, candidate: Candidate, infra: dsl.PipelineTask, target: Target) -> dsl.PipelineTask:
-    """Publish the candidate and make it the champion."""
+def passed(usecase: UseCase, gate: dsl.PipelineTask, name: str) -> Any:
+    """Open a branch that runs when a gate lets the model through; a waived gate stops nothing."""
+    if gates.stage_of(gate) in usecase.push_model.waives:
+        return nullcontext()
+    return dsl.If(gate.outputs["Output"] == True, name=name)  # noqa: E712 - traced into the compiled condition
+
+
+def collected(usecase: UseCase, **decided: dsl.PipelineTask) -> Evidence:
+    """Collect the decisions of gates; a keyword names each in the evidence, and is the gate's own where it decides once."""
+    artifact = None
+    names_left = list(decided)
+    while names_left:
+        names, names_left = names_left[: len(SLOTS)], names_left[len(SLOTS) :]
+        decisions = {slot: decided[name].outputs["decision"] for slot, name in zip(SLOTS, names, strict=False)}
+        earlier: dict[str, object] = {} if artifact is None else {"earlier": artifact}
+        artifact = run(usecase, collect_evidence, names=names, **decisions, **earlier).outputs["evidence"]
+    return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
+
+
+def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destination: Destination) -> dsl.PipelineTask:
+    """Publish the candidate and make it the champion; ConfigError when the pipeline does not ask what it requires."""
+    gates.check_asked(usecase.push_model, evidence.gates, usecase.folder / "config.yaml")
     return run(
         usecase,
         push_model,
         name=usecase.name,
         model=candidate.model,
-        evaluated=candidate.decision,
-        served=infra.outputs["decision"],
+        evidence=evidence.artifact,
         examples=candidate.examples,
-        **target._asdict(),
+        **destination._asdict(),
     )

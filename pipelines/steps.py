@@ -59,6 +59,7 @@ class Steps(Settings):
     train_model: Step = Step()
     evaluate_model: Step = Step()
     validate_infra: Step = Step()
+    collect_evidence: Step = Step()
     push_model: Step = Step()
 
     def apply(self, stage: str, task: "PipelineTask") -> "PipelineTask":

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from core.decision import Bound
 from core.problem import Metric, ModelOutput, Task
-from core.settings import Settings
+from core.settings import GateSettings, Settings
 
 if TYPE_CHECKING:
     from artifacts.evaluation.measures import Measures
@@ -108,7 +108,7 @@ class TfmaMetric(Settings):
     """Its arguments, such as `{thresholds: [0.3]}`."""
 
 
-class Config(Settings):
+class Config(GateSettings):
     """How a model is evaluated; `label`, `task`, `metrics` and `model_output` come from the `problem` section."""
 
     label: str

@@ -1,1 +1,1 @@
-"""Puts a model that has passed every gate into production, whole or not at all."""
+"""Publishes a model whose evidence is complete, and puts it into production."""

@@ -1,3 +1,5 @@
+"""Publishes a model whose evidence is complete, atomically."""
+
 from kfp import dsl
 
 from core.images import BASE, image
@@ -8,30 +10,33 @@ def push_model(
     config: dict,
     name: str,
     model: dsl.Input[dsl.Model],
-    evaluated: dsl.Input[dsl.Artifact],
-    served: dsl.Input[dsl.Artifact],
+    evidence: dsl.Input[dsl.Artifact],
     examples: dsl.Input[dsl.Dataset],
     champion: str,
     registry: str,
     submission: str,
     pushed: dsl.Output[dsl.Artifact],
+    decision: dsl.Output[dsl.Artifact],
 ) -> str:
-    """Publish a model that has passed every gate as the next version, and make it the champion; return `<version>@<digest>`.
+    """Publish a model as the next version and make it the champion, if its evidence is complete and its place is free.
+
+    Returns `<version>@<digest>`, or nothing when the gate is closed; nothing is pushed then.
 
     Args:
         config: The `push_model` section of the use case's configuration.
         name: The model's name in the registry.
         model: The trained model.
-        evaluated: The decision of `evaluate_model`; anything but a pass stops the push.
-        served: The decision of `validate_infra`; anything but a pass stops the push.
-        examples: What the model was trained and judged on; its manifest goes into the version's.
-        champion: The version that the model was judged against; when another is in production by now, nothing is pushed.
+        evidence: What the gates decided, from `collect_evidence`.
+        examples: What the model was trained and evaluated on; its manifest goes into the version's.
+        champion: The version that the model was compared with; when another is in production by now, the gate is closed.
         registry: Where models are published.
         submission: Id of the submission, so that no cache takes a push of another one for this one's.
-        pushed: What was pushed: name, version, path and digest.
+        pushed: What was pushed: name, version, path and digest; null when nothing was.
+        decision: This gate's own decision: one check per required gate, and those of the model's place.
     """
     from components.push_model.config import Config
-    from components.push_model.logic import Candidate, Target, push
+    from components.push_model.logic import Destination, Outputs, Release, push
 
-    candidate = Candidate.of(model.path, evaluated.path, served.path, examples.path)
-    return push(Config.model_validate(config), Target(name, registry, champion, submission), candidate, pushed.path)
+    release = Release.at(model.path, evidence.path, examples.path)
+    destination = Destination(name, registry, champion, submission)
+    return push(Config.model_validate(config), release, destination, Outputs(pushed.path, decision.path))

@@ -1,42 +1,48 @@
-"""Publish a model that every gate has let through, once, however often the step is repeated."""
+"""Publish a model whose evidence is complete, once, however often the step is repeated."""
 
 import json
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from artifacts.evidence.evidence import Evidence
+from artifacts.evidence.requirements import Requirements
 from artifacts.examples.manifest import ExamplesManifest
 from components.push_model.config import Config
-from core import digest
+from core import digest, durable
+from core.backends import manifest
 from core.backends.registry import ModelVersion, Registry, open_registry
-from core.decision import Decision
-from core.errors import GateClosed, RegistryError
+from core.decision import Check, Decision, Verdict
+from core.errors import CorruptArtifact, RegistryError
 
+GATE = "push_model"
 SAVED_MODEL = "Format-Serving"
 """The folder of a model artifact that holds what is served."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """The model, what the gates said of it, and what it was made from."""
+class Release:
+    """What is released: a model, what the gates decided about it, and what it was made from."""
 
     model: Path
-    evaluated: Path
-    served: Path
+    evidence: Path
     examples: Path
 
     @classmethod
-    def of(cls, *paths: str) -> "Candidate":
+    def at(cls, *paths: str) -> "Release":
         """Take the paths in the order of the fields."""
         return cls(*map(Path, paths))
 
+    @property
+    def saved_model(self) -> Path:
+        """The folder that is published."""
+        return self.model / SAVED_MODEL
+
 
 @dataclass(frozen=True)
-class Target:
-    """Where the model goes, the champion that it was judged against, and the submission that asks for it."""
+class Destination:
+    """Where a model goes, the champion that it was compared with, and the submission that asks for it."""
 
     name: str
     registry: str
@@ -44,76 +50,125 @@ class Target:
     submission: str = ""
 
 
-def push(config: Config, target: Target, candidate: Candidate, pushed: Path | str) -> str:
-    """Publish, promote and say what was pushed; repeated after any interruption, it ends in the same state.
+@dataclass(frozen=True)
+class Outputs:
+    """Where the description of what was pushed, and the decision, are written."""
 
-    Raises GateClosed when a gate did not pass or a person withdrew this very model, RegistryError when it cannot be published
-    or another champion is in production than the model was judged against.
+    pushed: Path | str
+    decision: Path | str
+
+
+def push(config: Config, release: Release, destination: Destination, outputs: Outputs) -> str:
+    """Decide, publish, promote and write what was pushed; repeated after any interruption, it ends in the same state.
+
+    Returns the version's reference, or "" when the gate is closed; then nothing was published. Raises RegistryError when
+    the model cannot be published, or the champion changes at the very moment.
     """
-    decisions = {
-        gate: opened(path, gate)
-        for gate, path in (("evaluate_model", candidate.evaluated), ("validate_infra", candidate.served))
-    }
-    registry = open_registry(target.registry)
-    saved_model = candidate.model / SAVED_MODEL
+    registry = open_registry(destination.registry)
+    model = digest.of_named(manifest.scan(release.saved_model))
+    decision = decide(release.evidence, config.requirements, model)
     if config.promote:
-        _check_place(registry, target, digest.of_folder(saved_model))
-    version = registry.publish(target.name, saved_model, about(target, candidate.examples, decisions))
+        place = (champion_check(registry, destination, model), withdrawal_check(registry, destination, model))
+        decision = Decision.of(GATE, (*decision.checks, *place), subject=model)
+    decision.write(outputs.decision)
+    if not decision.is_open:
+        write_pushed(None, Path(outputs.pushed))
+        return ""
+    origin = about(release, destination, decision) | {"waived": dict(config.waives)}
     if config.promote:
-        registry.promote(target.name, version.version, replacing=target.champion)
-    write_pushed(version, Path(pushed))
+        version = publish_and_promote(registry, release.saved_model, destination, origin)
+    else:
+        version = registry.publish(destination.name, release.saved_model, origin)
+    write_pushed(version, Path(outputs.pushed))
     return version.reference
 
 
-def opened(path: Path, gate: str) -> Decision:
-    """Read a gate's decision; GateClosed unless it is this gate's and an outright pass."""
+def decide(evidence: Path, requirements: Requirements, model: str) -> Decision:
+    """Compare a model's evidence with what a release requires; evidence that cannot be read leaves it undecided."""
     try:
-        decision = Decision.read(path)
-    except (OSError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-        raise GateClosed(
-            f"{path}: wanted the decision of {gate}, got none that can be read ({reason}); a gate that says nothing is closed"
-        ) from error
-    if decision.gate != gate:
-        raise GateClosed(f"{path}: wanted the decision of {gate}, got one of {decision.gate}; nothing was pushed")
-    if not decision.is_open:
-        raise GateClosed(f"{gate} says {decision.verdict}: {decision.summary} {decision.next_step}".strip())
-    return decision
+        found = Evidence.read(evidence)
+    except CorruptArtifact as error:
+        unread = Check(
+            rule="the evidence can be read",
+            observed=str(error),
+            verdict=Verdict.UNDECIDED,
+            next_step="Run the pipeline again; if it happens again, find out what writes to its artifacts.",
+        )
+        return Decision.of(GATE, (unread,), subject=model)
+    return Decision.of(GATE, requirements.checks(found, model), subject=model)
 
 
-def about(target: Target, examples_folder: Path, decisions: Mapping[str, Decision]) -> dict[str, Any]:
-    """Say where a model comes from, for the version's manifest."""
-    examples = ExamplesManifest.read(examples_folder)
+def champion_check(registry: Registry, destination: Destination, model: str) -> Check:
+    """Find out whether the champion is still the one that a model, given by its digest, was compared with."""
+    current = registry.pointer(destination.name)
+    if current is not None and current.digest == model:
+        return Check(rule="this very model is in production already", observed=str(current), verdict=Verdict.PASS)
+    return _check(
+        "the champion is the one that the model was compared with",
+        str(current or "") == destination.champion,
+        str(current or "no version"),
+        "Run the pipeline again, so that the model is compared with the one that it would replace.",
+        threshold=destination.champion or "no version",
+    )
+
+
+def withdrawal_check(registry: Registry, destination: Destination, model: str) -> Check:
+    """Find out whether a person took this very model out of production."""
+    is_withdrawn = registry.withdrawn(destination.name, model)
+    return _check(
+        "no person has rolled this very model back",
+        not is_withdrawn,
+        "rolled back" if is_withdrawn else "not rolled back",
+        "A person puts it back with `mlops models push`; a pipeline does not.",
+    )
+
+
+def _check(rule: str, holds: bool, observed: str, next_step: str, threshold: str | None = None) -> Check:
+    verdict = Verdict.PASS if holds else Verdict.FAIL
+    return Check(
+        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if holds else next_step
+    )
+
+
+def publish_and_promote(
+    registry: Registry, saved_model: Path, destination: Destination, origin: dict[str, Any]
+) -> ModelVersion:
+    """Publish a model and put it in the champion's place; one that cannot take the place is not left behind."""
+    before = registry.numbers(destination.name)
+    version = registry.publish(destination.name, saved_model, origin)
+    try:
+        registry.promote(destination.name, version.version, replacing=destination.champion)
+    except RegistryError:
+        if version.version not in before:
+            with suppress(RegistryError):  # the error that counts is the promotion's
+                registry.discard(destination.name, version.version)
+        raise
+    return version
+
+
+def about(release: Release, destination: Destination, decision: Decision) -> dict[str, Any]:
+    """Describe where a model comes from, for the version's manifest."""
+    examples = ExamplesManifest.read(release.examples)
     return {
-        "model": target.name,
-        "judged_against": target.champion,
-        "submission": target.submission,
+        "model": destination.name,
+        "compared_with": destination.champion,
+        "submission": destination.submission,
         "spans": list(examples.spans),
         "data": examples.data,
         "source": examples.source,
         "records": {split: examples.records(split) for split in examples.splits()},
-        "decisions": {gate: decision.model_dump(mode="json") for gate, decision in decisions.items()},
+        "evidence": Evidence.read(release.evidence).model_dump(mode="json")["entries"],
+        "decision": decision.model_dump(mode="json"),
     }
 
 
-def write_pushed(version: ModelVersion, path: Path) -> None:
-    """Write what was pushed, for the report and the command line."""
-    said = {"name": version.name, "version": version.version, "path": version.address, "digest": version.digest}
+def write_pushed(version: ModelVersion | None, path: Path) -> None:
+    """Write what was pushed, for the report and the command line: null when nothing was."""
+    content = version and {
+        "name": version.name,
+        "version": version.version,
+        "path": version.address,
+        "digest": version.digest,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-
-
-def _check_place(registry: Registry, target: Target, model: str) -> None:
-    """Find out before anything is written that the model could not take its place."""
-    current = registry.pointer(target.name)
-    if current is not None and current.digest == model:
-        return
-    if str(current or "") != target.champion:
-        raise RegistryError(
-            f"{target.name}: {current or 'no version'} is in production, but the model was judged against {target.champion or 'none'}; "
-            "run the pipeline again, so that it is compared with the one it would replace"
-        )
-    if registry.withdrawn(target.name, model):
-        raise GateClosed(
-            f"{target.name}: this very model was rolled back by a person; `mlops models push` by a person puts it back, a pipeline does not"
-        )
+    durable.replace(path, f"{json.dumps(content, indent=2)}\n".encode())

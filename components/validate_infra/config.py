@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.settings import Settings
+from core.settings import GateSettings
 
 
-class Config(Settings):
+class Config(GateSettings):
     """Limits for the server process; they hold on the machine that runs the pipeline."""
 
     engine: Literal["mlops", "tensorflow_serving"] = "mlops"

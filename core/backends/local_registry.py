@@ -67,6 +67,14 @@ class LocalRegistry(ProductionRegistry):
             durable.sync(folder)
             return self.get(name, version)
 
+    def discard(self, name: str, version: int) -> None:
+        """Remove a version that was never in production; its number is not given out again."""
+        with self._writing(name) as folder:
+            self._check_never_promoted(name, version)
+            (folder / str(version)).rename(folder / f"{durable.STAGING}discarded-{version}")
+            durable.sync(folder)
+            _sweep(folder)
+
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte."""
         written, path = self._manifest(name, version), self._folder(name) / str(version)

@@ -71,6 +71,14 @@ class ObjectRegistry(ProductionRegistry):
                 return self.get(name, number)
         raise RegistryError(f"{self._folder(name)}: {_TRIES} other pushes were quicker; try again")
 
+    def discard(self, name: str, version: int) -> None:
+        """Remove a version that was never in production, the manifest first; its number is not given out again."""
+        self._check_never_promoted(name, version)
+        folder = self._version_folder(name, version)
+        objects.delete(objects.join(folder, FILE))
+        for entry in objects.below(folder):
+            objects.delete(entry.address)
+
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte of its copy on this machine."""
         written, folder = self._manifest(name, version), self._version_folder(name, version)

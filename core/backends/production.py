@@ -182,6 +182,12 @@ class ProductionRegistry(ABC):
         """Whether the last move of the pointer that this model had a part in was a rollback away from it."""
         return self._production(name).withdrawn(digest)
 
+    def _check_never_promoted(self, name: str, version: int) -> None:
+        if version not in self.numbers(name):
+            raise self._no_version(name, name, version)
+        if any(move["version"] == version for move in self.history(name)):
+            raise RegistryError(f"{name}: version {version} is or was in production and stays; roll back instead")
+
     def _get_whole(self, name: str, number: int) -> ModelVersion | None:
         try:
             return self.get(name, number)

@@ -78,6 +78,9 @@ class Registry(Protocol):
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
         """Copy a saved model in as the next version, whole or not at all; the same model again returns the version it has."""
 
+    def discard(self, name: str, version: int) -> None:
+        """Remove a version whose promotion failed; RegistryError for one that is or ever was in production."""
+
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte; RegistryError when there is none, CorruptArtifact when it is not whole."""
 

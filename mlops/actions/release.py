@@ -1,71 +1,122 @@
 """A person's own decision to put a finished run's model into production."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import localrun
-from components.push_model.logic import SAVED_MODEL, Target, about, opened
+from artifacts.evidence.evidence import Evidence, read_decisions
+from components.push_model.config import Config
+from components.push_model.logic import (
+    GATE,
+    Destination,
+    Release,
+    about,
+    champion_check,
+    decide,
+    publish_and_promote,
+)
+from core import digest
 from core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, open_metadata, release
-from core.backends.registry import ModelVersion, open_registry
-from core.decision import Decision
+from core.backends.registry import ModelVersion, Registry, open_registry
+from core.decision import Decision, Verdict
 from core.errors import CorruptArtifact, GateClosed, MlopsError
 from core.store import Store
 from localrun.store.digests import Digests
 from mlops.worlds.lineage import facts_of
 from mlops.worlds.record import Submission
 
-GATES = ("evaluate_model", "validate_infra")
+EVIDENCE = "evidence.json"
+"""What was collected from a run's gates for a push by hand; kept in the run's folder."""
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleasedByHand:
     """What a push by hand did."""
 
     version: ModelVersion
     closed: tuple[str, ...]
-    """What the gates said against it, when it was pushed all the same."""
+    """What spoke against it, when it was pushed all the same."""
 
 
-def push_by_hand(store: Store, run_id: str, override: str = "") -> Release:
-    """Publish the model of a finished run and make it the champion.
+def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHand:
+    """Publish the model of a finished run and make it the champion, held to what its use case requires of a release.
 
-    Raises GateClosed when a gate of the run did not pass and no reason is given to override it, MlopsError when the run has no
-    model or another champion is in production than the model was judged against.
+    Raises GateClosed when the run's evidence is not complete, or another champion is in production than the model was
+    compared with, and no reason is given to override it; MlopsError when the run has no model or several.
     """
     submission = Submission.read(store.runs / run_id)
     run = localrun.show(store.root, run_id)
-    model = _output(run, "train_model", "model")
     examples = _output(run, "ingest_examples", "examples")
+    config = Config.model_validate(submission.release)
+    evidence = _evidence(run)
+    model = _model(run, evidence, config)
     if model is None or examples is None:
         raise MlopsError(f"run {run_id} has no trained model to push; `mlops runs show {run_id}` says where it ended")
     _check(model)
-    decisions, closed = _decisions(run)
+    evidence.write(run.folder / EVIDENCE)
+    ours = Release(model.path, run.folder / EVIDENCE, examples.path)
+    destination = Destination(submission.usecase, store.registry, str(run.parameters.get("champion", "")))
+    registry = open_registry(store.registry)
+    decision = _decide(ours, destination, registry, config)
+    closed = _closed(decision)
     if closed and not override:
         raise GateClosed("; ".join(closed) + '; to push all the same, say why with --override "..."')
-    target = Target(submission.usecase, store.registry, str(run.parameters.get("champion", "")))
-    said = about(target, examples.path, decisions) | {"run": run_id, "by_hand": True}
+    origin = about(ours, destination, decision) | {"waived": dict(config.waives), "run": run_id, "by_hand": True}
     if override:
-        said |= {"override": {"reason": override, "closed": list(closed)}}
-    registry = open_registry(target.registry)
-    version = registry.publish(target.name, model.path / SAVED_MODEL, said)
-    registry.promote(version.name, version.version, replacing=None if override else target.champion)
+        origin |= {"override": {"reason": override, "closed": list(closed)}}
+        destination = replace(destination, champion=str(registry.pointer(destination.name) or ""))
+    version = publish_and_promote(registry, ours.saved_model, destination, origin)
     _record(store, facts_of(run, submission.code), version, model)
-    return Release(version, closed)
+    return ReleasedByHand(version, closed)
 
 
-def _decisions(run: localrun.Run) -> tuple[dict[str, Decision], tuple[str, ...]]:
-    decisions, closed = {}, []
-    for gate in GATES:
-        artifact = _output(run, gate, "decision")
-        if artifact is None:
-            closed.append(f"{gate} was never asked")
-            continue
+def _decide(ours: Release, destination: Destination, registry: Registry, config: Config) -> Decision:
+    """Decide as the pipeline does, but for a model that a person has rolled back: a person may put it back."""
+    model = digest.of_folder(ours.saved_model)
+    evidence = decide(ours.evidence, config.requirements, model)
+    return Decision.of(GATE, (*evidence.checks, champion_check(registry, destination, model)), subject=model)
+
+
+def _evidence(run: localrun.Run) -> Evidence:
+    """Collect every decision of the run that is about a model; a stage that decided several times is named by its tasks."""
+    decided = [task for task in run.tasks if task.state == "SUCCEEDED" and "decision" in task.outputs.artifacts]
+    stages = [task.function for task in decided]
+    paths = []
+    for task in decided:
+        artifact = task.outputs.artifacts["decision"]
         _check(artifact)
-        try:
-            decisions[gate] = opened(artifact.path, gate)
-        except GateClosed as error:
-            closed.append(str(error))
-    return decisions, tuple(closed)
+        if task.function != GATE:
+            paths.append((task.function if stages.count(task.function) == 1 else task.name, artifact.path))
+    found = read_decisions(paths)
+    return Evidence(entries=tuple(entry for entry in found.entries if entry.decision.subject))
+
+
+def _model(run: localrun.Run, evidence: Evidence, config: Config) -> localrun.Artifact | None:
+    """Return the run's model; of several, the only one that every required gate decided about."""
+    models = {artifact.digest: artifact for artifact in _outputs(run, "model")}
+    if len(models) < 2:
+        return next(iter(models.values()), None)
+    complete = []
+    for artifact in models.values():
+        subject = digest.of_folder(Release(artifact.path, Path(), Path()).saved_model)
+        gates = {entry.decision.gate for entry in evidence.entries if entry.decision.subject == subject}
+        if gates.issuperset(config.requires):
+            complete.append(artifact)
+    if len(complete) != 1:
+        required = ", ".join(config.requires)
+        raise MlopsError(
+            f"run {run.run_id} has {len(models)} models, {len(complete)} of which {required} decided about: "
+            "wanted exactly one to push; let the pipeline push it"
+        )
+    return complete[0]
+
+
+def _outputs(run: localrun.Run, name: str) -> Iterator[localrun.Artifact]:
+    for task in run.tasks:
+        if task.state == "SUCCEEDED" and name in task.outputs.artifacts:
+            yield task.outputs.artifacts[name]
 
 
 def _output(run: localrun.Run, function: str, name: str) -> localrun.Artifact | None:
@@ -75,6 +126,12 @@ def _output(run: localrun.Run, function: str, name: str) -> localrun.Artifact | 
         if task.function == function and task.state == "SUCCEEDED"
     )
     return next(found, None)
+
+
+def _closed(decision: Decision) -> tuple[str, ...]:
+    """Say of each check that does not hold what was observed, and what to do."""
+    closed = (check for check in decision.checks if check.verdict is not Verdict.PASS)
+    return tuple(f"{check.rule}: {check.observed}. {check.next_step}".strip() for check in closed)
 
 
 def _check(artifact: localrun.Artifact) -> None:

@@ -1,7 +1,7 @@
 """`mlops models`: which versions there are, where they come from, and which one is in production."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -205,14 +205,26 @@ def _print_version(version: "ModelVersion") -> None:
         click.echo(
             f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}"
         )
-    if "judged_against" in about:
-        click.echo(f"against   {about['judged_against'][:24] or 'no champion'}")
-    for gate, decision in about.get("decisions", {}).items():
-        click.echo(f"{decision['verdict']:<9} {gate}: {decision['summary']}")
+    if "compared_with" in about:
+        click.echo(f"against   {about['compared_with'][:24] or 'no champion'}")
+    _print_evidence(about)
     if "override" in about:
         click.secho(f"override  {about['override']['reason']}", fg="yellow")
         for said in about["override"]["closed"]:
             click.secho(f"          {said}", fg="yellow")
+
+
+def _print_evidence(about: Mapping[str, Any]) -> None:
+    """Print each decision of the evidence, those about other models marked, and what the release made of them."""
+    release = about.get("decision", {})
+    for entry in about.get("evidence", ()):
+        decision = entry["decision"]
+        other = "" if decision["subject"] == release.get("subject") else f" (about {decision['subject'][:19]})"
+        click.echo(f"{decision['verdict']:<9} {entry['name']}{other}: {decision['summary']}")
+    for gate, reason in about.get("waived", {}).items():
+        click.secho(f"waived    {gate}: {reason}", fg="yellow")
+    if release:
+        click.echo(f"{release['verdict']:<9} {release['gate']}: {release['summary']}")
 
 
 def _print_lineage(lineage: "Lineage | None", missing: str) -> None:

@@ -58,7 +58,9 @@ class Outcome:
 
     @property
     def closed(self) -> Decision | None:
-        """The first gate that said no, or could not say."""
+        """The first gate that stopped the model; one that did not keep it from being pushed was waived."""
+        if self.pushed is not None:
+            return None
         return next((decision for decision in self.decisions if not decision.is_open), None)
 
     @property

@@ -84,7 +84,7 @@ class Kubeflow:
             folder.mkdir(parents=True)
             durable.replace(folder / "submitted.yaml", sent.read_bytes())
         shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
-        Submission(usecase.name, pinned.code, WORLD).write(folder)
+        Submission(usecase.name, pinned.code, WORLD, usecase.section("push_model")).write(folder)
         return Submitted(created.run_id, folder)
 
     def follow(self, run_id: str, deadline: float, on_event: Callable[[Event], None]) -> tuple[Outcome, Path]:

@@ -84,7 +84,7 @@ class Laptop:
             if self._contained
             else environments(self._store)
         )
-        submission = Submission(usecase.name, pinned.code)
+        submission = Submission(usecase.name, pinned.code, release=usecase.section("push_model"))
         with self._options(submission, cache=cache) as options:
             done = localrun.run(
                 pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options

@@ -21,7 +21,7 @@ def facts_of(run: localrun.Run, code: str) -> RunFacts:
 def _task(task: localrun.TaskRun) -> TaskFacts:
     outputs = _artifacts(task.outputs)
     if PUSHED in outputs and task.state == "SUCCEEDED":
-        outputs["version"] = published(Path(outputs[PUSHED].uri))
+        outputs |= published(Path(outputs[PUSHED].uri))
     return TaskFacts(
         name=task.path,
         component=task.function or task.component,
@@ -36,10 +36,12 @@ def _task(task: localrun.TaskRun) -> TaskFacts:
     )
 
 
-def published(path: Path) -> ArtifactFacts:
-    """Describe the version that a `pushed` file names."""
-    said = json.loads(path.read_text(encoding="utf-8"))
-    return release(said["name"], int(said["version"]), said["digest"], said["path"])
+def published(path: Path) -> dict[str, ArtifactFacts]:
+    """Describe the version that a `pushed` file names, as one more output; none where it says null."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content is None:
+        return {}
+    return {"version": release(content["name"], int(content["version"]), content["digest"], content["path"])}
 
 
 def _artifacts(values: localrun.Values) -> dict[str, ArtifactFacts]:

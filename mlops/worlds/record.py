@@ -1,7 +1,8 @@
 """What a finished run leaves for people and machines: its outcome, its report, its summary and its lineage."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ class Submission:
     usecase: str
     code: str
     world: str = "laptop"
+    release: Mapping[str, Any] = field(default_factory=dict)
+    """The `push_model` section at that time: what a release of the run's model requires."""
 
     def write(self, folder: Path) -> None:
         """Keep it beside the run, so that a resume knows it too."""
@@ -110,8 +113,9 @@ def _pushed(run: localrun.Run) -> Pushed | None:
     for task in run.tasks:
         path = _output(task, "pushed") if task.state == "SUCCEEDED" else None
         if path:
-            said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return Pushed(name=said["name"], version=int(said["version"]), path=said["path"], digest=said["digest"])
+            content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
+            if content is not None:
+                return Pushed(content["name"], int(content["version"]), content["path"], content["digest"])
     return None
 
 

@@ -66,7 +66,13 @@ def test_the_push_stands_behind_both_gates(tmp_path: Path) -> None:
     assert set(inner) == {"validate-infra", *(name for name in inner if name.startswith("condition"))}
     guard = next(task for name, task in inner.items() if name.startswith("condition"))
     assert "validate-infra-Output'] == true" in guard["triggerPolicy"]["condition"]
-    assert "push-model" in ir["components"][guard["componentRef"]["name"]]["dag"]["tasks"]
+    innermost = ir["components"][guard["componentRef"]["name"]]["dag"]["tasks"]
+    assert set(innermost) == {"collect-evidence", "push-model"}
+    decisions = innermost["collect-evidence"]["inputs"]["artifacts"].values()
+    assert {channel["componentInputArtifact"] for channel in decisions} == {
+        "pipelinechannel--evaluate-model-decision",
+        "pipelinechannel--validate-infra-decision",
+    }
 
 
 def test_nothing_is_trained_before_the_data_has_passed_its_gate(tmp_path: Path) -> None:

@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from artifacts.evidence.evidence import Evidence
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from components.push_model.config import Config
-from components.push_model.logic import Candidate, Target, push
+from components.push_model.logic import Destination, Outputs, Release, push
 from core import digest
 from core.backends.local_registry import LocalRegistry
+from core.backends.registry import ModelVersion
 from core.decision import Check, Decision, Verdict
-from core.errors import GateClosed, MlopsError, RegistryError
+from core.errors import MlopsError, RegistryError
+
+GATES = ("evaluate_model", "validate_infra")
+OTHER = "sha256:" + "0" * 64
 
 
-def decide(path: Path, gate: str, verdict: Verdict = Verdict.PASS) -> Path:
-    Decision.of(
-        gate, (Check(rule="auc >= 0.6", threshold=0.6, observed=0.7, verdict=verdict, next_step="Train longer."),)
-    ).write(path)
-    return path
+def decision(gate: str, subject: str, verdict: Verdict = Verdict.PASS) -> Decision:
+    check = Check(rule="auc >= 0.6", threshold=0.6, observed=0.7, verdict=verdict, next_step="Train longer.")
+    return Decision.of(gate, (check,), subject=subject)
 
 
 def model(folder: Path, weights: str) -> Path:
@@ -34,7 +38,11 @@ def model(folder: Path, weights: str) -> Path:
     return folder
 
 
-def candidate(folder: Path, weights: str = "new") -> Candidate:
+def subject(folder: Path) -> str:
+    return digest.of_folder(folder / "Format-Serving")
+
+
+def candidate(folder: Path, weights: str = "new") -> Release:
     examples = folder / "examples"
     examples.mkdir(parents=True)
     shard = Shard(name="Split-train/x.gz", split="train", span=3, records=7, sha256="sha256:0")
@@ -47,29 +55,48 @@ def candidate(folder: Path, weights: str = "new") -> Candidate:
         rejected=0,
         shards=(shard,),
     ).write(examples)
-    evaluated, served = (
-        decide(folder / "evaluated.json", "evaluate_model"),
-        decide(folder / "served.json", "validate_infra"),
-    )
-    return Candidate(model(folder / "model", weights), evaluated, served, examples)
+    about = subject(model(folder / "model", weights))
+    Evidence.of({gate: decision(gate, about) for gate in GATES}).write(folder / "evidence")
+    return Release(folder / "model", folder / "evidence", examples)
 
 
 class Place:
-    """A registry with a champion, and a candidate that was judged against it."""
+    """A registry with a champion, and a candidate that was compared with it."""
 
     def __init__(self, folder: Path) -> None:
         self.registry = LocalRegistry(folder / "models")
         old = self.registry.publish("m", model(folder / "old", "old") / "Format-Serving", {})
         self.champion = self.registry.promote("m", old.version)
         self.candidate = candidate(folder / "candidate")
-        self.pushed = folder / "pushed.json"
+        self.outputs = Outputs(folder / "pushed.json", folder / "decision.json")
 
     @property
-    def target(self) -> Target:
-        return Target("m", str(self.registry.root), self.champion.reference, "submission-1")
+    def destination(self) -> Destination:
+        return Destination("m", str(self.registry.root), self.champion.reference, "submission-1")
+
+    @property
+    def subject(self) -> str:
+        return subject(self.candidate.model)
 
     def push(self, **config: Any) -> str:
-        return push(Config(**config), self.target, self.candidate, self.pushed)
+        return push(Config(**config), self.candidate, self.destination, self.outputs)
+
+    def evidence(self, **decisions: Decision) -> None:
+        """Give the candidate this evidence in place of what it has."""
+        Evidence.of(decisions).write(self.candidate.evidence)
+
+    def refused(self, verdict: Verdict, says: str, **config: Any) -> None:
+        """Push, and hold that the gate is closed, says why, and that nothing at all was pushed."""
+        versions, champion = self.registry.versions("m"), self.registry.champion("m")
+        assert self.push(**config) == ""
+        closed = Decision.read(self.outputs.decision)
+        assert (closed.gate, closed.verdict, closed.subject) == ("push_model", verdict, self.subject)
+        assert says in closed.model_dump_json()
+        assert closed.next_step
+        assert json.loads(Path(self.outputs.pushed).read_text()) is None
+        assert self.registry.versions("m") == versions
+        assert self.registry.champion("m") == champion
+        assert self.registry.problems("m") == []
 
 
 @pytest.fixture
@@ -82,19 +109,20 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
     champion = place.registry.champion("m")
     assert (champion.reference, champion.version) == (reference, 2)
     assert champion.digest == digest.of_folder(place.candidate.model / "Format-Serving")
-    assert json.loads(place.pushed.read_text()) == {
+    assert json.loads(Path(place.outputs.pushed).read_text()) == {
         "name": "m",
         "version": 2,
         "path": str(champion.path),
         "digest": champion.digest,
     }
     about = dict(champion.about)
-    assert {gate: said["verdict"] for gate, said in about.pop("decisions").items()} == {
+    assert {entry["name"]: entry["decision"]["verdict"] for entry in about.pop("evidence")} == {
         "evaluate_model": "pass",
         "validate_infra": "pass",
     }
+    assert about.pop("decision") == Decision.read(place.outputs.decision).model_dump(mode="json")
     assert about == {
-        "model": "m", "judged_against": place.champion.reference, "submission": "submission-1",
+        "model": "m", "compared_with": place.champion.reference, "waived": {}, "submission": "submission-1",
         "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
     }  # fmt: skip
 
@@ -113,7 +141,98 @@ def test_a_release_may_wait_for_a_person(place: Place) -> None:
     assert place.registry.champion("m") == place.champion
 
 
-def _remove(path: Path) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNDECIDED])
+@pytest.mark.parametrize("gate", GATES)
+def test_a_required_gate_that_is_no_outright_pass_closes_the_push(place: Place, gate: str, verdict: Verdict) -> None:
+    passes = {name: decision(name, place.subject) for name in GATES}
+    place.evidence(**passes | {gate: decision(gate, place.subject, verdict)})
+    place.refused(verdict, f"{gate} passes this model")
+    assert Decision.read(place.outputs.decision).next_step == "Train longer."
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_required_gate_that_was_not_asked_closes_the_push(place: Place, gate: str) -> None:
+    place.evidence(**{name: decision(name, place.subject) for name in GATES if name != gate})
+    place.refused(Verdict.UNDECIDED, f"{gate} was asked about this model")
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("about", [OTHER, ""])
+def test_a_decision_about_another_model_is_not_carried_over(place: Place, gate: str, about: str) -> None:
+    passes = {name: decision(name, place.subject) for name in GATES}
+    place.evidence(**passes | {gate: decision(gate, about)})
+    place.refused(Verdict.FAIL, about or "no model")
+
+
+def test_a_gate_that_the_release_does_not_know_closes_the_push(place: Place) -> None:
+    passes = {name: decision(name, place.subject) for name in GATES}
+    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject))
+    place.refused(Verdict.FAIL, "Add check_fairness to push_model.requires")
+    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject, Verdict.FAIL))
+    place.refused(Verdict.FAIL, "auc >= 0.6", requires=(*GATES, "check_fairness"))
+    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject))
+    assert place.push(requires=(*GATES, "check_fairness"))
+
+
+def test_a_model_that_another_evaluation_refused_is_pushed_by_its_own(place: Place) -> None:
+    place.evidence(
+        before_compression=decision("evaluate_model", OTHER, Verdict.FAIL),
+        evaluate_model=decision("evaluate_model", place.subject),
+        validate_infra=decision("validate_infra", place.subject),
+    )
+    assert place.push()
+
+
+@pytest.mark.parametrize(
+    ("other", "about", "says"),
+    [
+        ("before_compression", OTHER, "evaluate_model passes this model"),
+        ("on_holidays", "", "evaluate_model passes this model"),
+    ],
+)
+def test_another_evaluation_does_not_stand_for_one_that_refused(
+    place: Place, other: str, about: str, says: str
+) -> None:
+    place.evidence(
+        **{
+            other: decision("evaluate_model", about or place.subject),
+            "evaluate_model": decision("evaluate_model", place.subject, Verdict.FAIL),
+            "validate_infra": decision("validate_infra", place.subject),
+        }
+    )
+    place.refused(Verdict.FAIL, says)
+
+
+def test_a_gate_is_waived_by_name_and_with_a_reason_that_is_kept(place: Place) -> None:
+    reason = "this model is used in bulk and never served"
+    place.evidence(
+        evaluate_model=decision("evaluate_model", place.subject),
+        validate_infra=decision("validate_infra", place.subject, Verdict.FAIL),
+    )
+    place.push(requires=("evaluate_model",), waives={"validate_infra": reason})
+    about = place.registry.champion("m").about
+    assert about["waived"] == {"validate_infra": reason}
+    assert any(
+        reason in check["rule"] and check["observed"].startswith("fail") for check in about["decision"]["checks"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"requires": ["evaluate_model"]}, "leaves out validate_infra"),
+        ({"requires": []}, "at least 1"),
+        ({"requires": ["evaluate_model", "evaluate_model", "validate_infra"]}, "each gate once"),
+        ({"waives": {"validate_infra": "we never serve it"}}, "in both"),
+        ({"requires": ["evaluate_model"], "waives": {"validate_infra": "no"}}, "at least 10 characters"),
+    ],
+)
+def test_a_default_gate_is_left_out_with_a_reason_or_not_at_all(config: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Config.model_validate(config)
+
+
+def _missing(path: Path) -> None:
     path.unlink()
 
 
@@ -121,52 +240,65 @@ def _empty(path: Path) -> None:
     path.write_text("")
 
 
-def _fail(path: Path) -> None:
-    decide(path, json.loads(path.read_text())["gate"], Verdict.FAIL)
-
-
-def _undecided(path: Path) -> None:
-    decide(path, json.loads(path.read_text())["gate"], Verdict.UNDECIDED)
-
-
-def _no_rule(path: Path) -> None:
-    Decision.of(json.loads(path.read_text())["gate"], ()).write(path)
-
-
-def _other_gate(path: Path) -> None:
-    decide(path, "scope_use_case")
-
-
-def _nan(path: Path) -> None:
+def _not_a_number(path: Path) -> None:
     path.write_text(path.read_text().replace("0.7", "NaN"))
 
 
-@pytest.mark.parametrize("fault", [_remove, _empty, _fail, _undecided, _no_rule, _other_gate, _nan])
-@pytest.mark.parametrize("gate", ["evaluated", "served"])
-def test_anything_but_an_open_gate_stops_the_push(place: Place, gate: str, fault: Callable[[Path], None]) -> None:
-    fault(getattr(place.candidate, gate))
-    with pytest.raises(GateClosed, match="evaluate_model" if gate == "evaluated" else "validate_infra") as caught:
-        place.push()
-    assert caught.value.exit_code == 3
-    assert [version.version for version in place.registry.versions("m")] == [1]
-    assert not place.pushed.exists()
+def _better_number(path: Path) -> None:
+    path.write_text(path.read_text().replace("0.7", "0.9"))
 
 
-def test_a_champion_that_moved_while_the_model_was_judged_stops_the_push(place: Place, tmp_path: Path) -> None:
+def _older_version(path: Path) -> None:
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+
+
+@pytest.mark.parametrize("tamper", [_missing, _empty, _not_a_number, _better_number, _older_version])
+def test_evidence_that_was_changed_or_cannot_be_read_closes_the_push(
+    place: Place, tamper: Callable[[Path], None]
+) -> None:
+    tamper(place.candidate.evidence)
+    place.refused(Verdict.UNDECIDED, "the evidence can be read")
+
+
+def test_a_verdict_that_was_turned_into_a_pass_closes_the_push(place: Place) -> None:
+    place.evidence(**{gate: decision(gate, place.subject, Verdict.FAIL) for gate in GATES})
+    path = place.candidate.evidence
+    content = json.loads(path.read_text())
+    for entry in content["entries"]:
+        entry["decision"]["verdict"] = "pass"
+        entry["digest"] = digest.of_bytes(json.dumps(entry["decision"], separators=(",", ":")).encode())
+    path.write_text(json.dumps(content))
+    place.refused(Verdict.UNDECIDED, "add up to fail")
+
+
+def test_a_champion_that_moved_since_the_comparison_closes_the_push(place: Place, tmp_path: Path) -> None:
     other = place.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
     place.registry.promote("m", other.version)
+    place.refused(Verdict.FAIL, "Run the pipeline again")
+
+
+def test_a_champion_that_moves_during_the_push_leaves_no_version_behind(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = place.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
+    publish = LocalRegistry.publish
+
+    def publish_late(self: LocalRegistry, *args: Any) -> ModelVersion:
+        version = publish(self, *args)
+        place.registry.promote("m", other.version)
+        return version
+
+    monkeypatch.setattr(LocalRegistry, "publish", publish_late)
     with pytest.raises(RegistryError, match="run the pipeline again"):
         place.push()
     assert place.registry.champion("m") == other
-    assert len(place.registry.versions("m")) == 2
+    assert place.registry.numbers("m") == [1, 2]
 
 
 def test_a_model_that_a_person_rolled_back_is_not_put_back_by_a_pipeline(place: Place) -> None:
     place.push()
     place.registry.rollback("m")
-    with pytest.raises(GateClosed, match="rolled back by a person"):
-        place.push()
-    assert place.registry.champion("m") == place.champion
+    place.refused(Verdict.FAIL, "A person puts it back")
 
 
 def test_a_model_folder_without_a_saved_model_is_named(place: Place) -> None:

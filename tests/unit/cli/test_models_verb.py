@@ -1,6 +1,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 import localrun
 from artifacts.examples.manifest import ExamplesManifest, Shard
-from core import objects
+from core import digest, objects
 from core.backends.registry import open_registry
 from core.decision import Check, Decision, Verdict
 from core.store import Store
@@ -62,9 +63,8 @@ class Runs:
         ]
         for gate, verdict in ({"evaluate_model": Verdict.PASS, "validate_infra": Verdict.PASS} | verdicts).items():
             if verdict is not None:
-                Decision.of(
-                    gate, (Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer."),)
-                ).write(folder / f"{gate}.json")
+                check = Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer.")
+                Decision.of(gate, (check,), subject=digest.of_folder(model)).write(folder / f"{gate}.json")
                 decision = self._artifact("decision", folder / f"{gate}.json", "system.Artifact")
                 tasks.append(self._task(gate.replace("_", "-"), {"model": trained}, {"decision": decision}))
         champion = open_registry(self.store.registry).pointer("m")
@@ -141,18 +141,23 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     assert [task["name"] for task in shown["lineage"]["tasks"]] == ["ingest-examples", "train-model", "models-push-1"]
     code, output = mlops("models", "show", "m")
     assert code == 0
-    assert all(
-        words in output
-        for words in ["m version 1", "spans 2, 3 of /d/{SPAN} (7 train)", "run-1 (m-level0", "-> model: sha256:"]
-    )
+    for words in (
+        "m version 1",
+        "spans 2, 3 of /d/{SPAN} (7 train)",
+        "pass      evaluate_model: all 1 checks hold.",
+        "pass      push_model: all 3 checks hold.",
+        "run-1 (m-level0",
+        "-> model: sha256:",
+    ):
+        assert words in output
 
 
 @pytest.mark.parametrize(
     ("verdicts", "says"),
     [
-        ({"evaluate_model": Verdict.FAIL}, "evaluate_model says fail"),
-        ({"validate_infra": Verdict.UNDECIDED}, "validate_infra says undecided"),
-        ({"evaluate_model": None}, "evaluate_model was never asked"),
+        ({"evaluate_model": Verdict.FAIL}, "evaluate_model passes this model: fail"),
+        ({"validate_infra": Verdict.UNDECIDED}, "validate_infra passes this model: undecided"),
+        ({"evaluate_model": None}, "evaluate_model was asked about this model: no decision"),
     ],
 )
 def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
@@ -170,6 +175,23 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
     override = open_registry(runs.store.registry).get("m", 1).about["override"]
     assert override["reason"] == "a holiday is coming"
     assert says in override["closed"][0]
+
+
+def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, mlops: Mlops) -> None:
+    first, second = runs.add("run-1", "first"), runs.add("run-2", "second")
+    runs.known["run-2"] = replace(second, tasks=(*second.tasks[:2], *first.tasks[2:]))
+    code, output = mlops("models", "push", "run-2")
+    assert code == 3
+    assert "evaluate_model decided about this model: it decided about sha256:" in output
+    assert open_registry(runs.store.registry).names() == []
+
+
+def test_a_person_is_held_to_what_the_use_case_requires(runs: Runs, mlops: Mlops) -> None:
+    run = runs.add("run-1", "first", validate_infra=None)
+    release = {"requires": ["evaluate_model"], "waives": {"validate_infra": "it is never served"}}
+    Submission(usecase="m", code="sha256:code", release=release).write(run.folder)
+    assert mlops("models", "push", "run-1")[0] == 0
+    assert "waived    validate_infra: it is never served" in mlops("models", "show", "m")[1]
 
 
 def test_production_goes_back_and_forth(runs: Runs, mlops: Mlops) -> None:
@@ -190,13 +212,15 @@ def test_production_goes_back_and_forth(runs: Runs, mlops: Mlops) -> None:
     assert [(version["version"], version["champion"]) for version in models[0]["versions"]] == [(1, True), (2, False)]
 
 
-def test_a_model_that_was_judged_against_another_champion_is_refused(runs: Runs, mlops: Mlops) -> None:
+def test_a_model_that_was_compared_with_another_champion_is_pushed_only_with_a_reason(runs: Runs, mlops: Mlops) -> None:
     runs.add("run-1", "first")
     runs.add("run-2", "second")
     assert mlops("models", "push", "run-1")[0] == 0
     code, output = mlops("models", "push", "run-2")
-    assert code == 1
-    assert "run the pipeline again" in output
+    assert code == 3
+    assert "Run the pipeline again" in output
+    assert open_registry(runs.store.registry).numbers("m") == [1]
+    assert mlops("models", "push", "run-2", "--override", "the other one is broken")[0] == 0
 
 
 def test_a_model_whose_bytes_changed_since_the_run_is_refused(runs: Runs, mlops: Mlops) -> None:

@@ -1,0 +1,111 @@
+"""The evidence of a candidate: the decision of each gate that was asked, under a name of its own, in one JSON file.
+
+Its JSON Schema is published as `docs/evidence.schema.json`. Each decision comes with its digest, so that one that was
+changed after it was added is found.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core import digest, durable
+from core.decision import Decision
+from core.errors import CorruptArtifact
+
+
+class Entry(BaseModel):
+    """One gate's decision, as it was added."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="Unique in the evidence: the gate, or a name of its own where a gate was asked more than once.",
+    )
+    digest: str = Field(description="Digest of the decision, so that a change is found.")
+    decision: Decision
+
+    @classmethod
+    def of(cls, name: str, decision: Decision) -> Self:
+        """Name a decision."""
+        return cls(name=name, digest=_digest(decision), decision=decision)
+
+    @model_validator(mode="after")
+    def _unchanged(self) -> Self:
+        if self.digest != (got := _digest(self.decision)):
+            raise ValueError(
+                f"the decision of {self.decision.gate} was changed after it was added: wanted {self.digest}, got {got}"
+            )
+        return self
+
+
+class Evidence(BaseModel):
+    """All decisions about a candidate, and about the models that it was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    entries: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_each_name(self) -> Self:
+        names = [entry.name for entry in self.entries]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"wanted one decision of each name, got several of {', '.join(twice)}")
+        return self
+
+    @classmethod
+    def of(cls, decisions: Mapping[str, Decision]) -> Self:
+        """Put decisions under their names."""
+        return cls(entries=tuple(Entry.of(name, decision) for name, decision in decisions.items()))
+
+    def __add__(self, other: "Evidence") -> "Evidence":
+        """Add the entries of another; pydantic's ValidationError when a name is there already."""
+        return Evidence(entries=(*self.entries, *other.entries))
+
+    def of_gate(self, gate: str) -> Iterator[Entry]:
+        """Yield the decisions of one gate, in the order in which they were added."""
+        return (entry for entry in self.entries if entry.decision.gate == gate)
+
+    def write(self, path: Path | str) -> None:
+        """Write the file atomically."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Read the file; CorruptArtifact for one that is missing, malformed or changed."""
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifact(f"{path}: wanted the evidence of a model, got {_reason(error)}") from None
+
+
+def read_decisions(paths: Iterable[tuple[str, Path | str]]) -> Evidence:
+    """Read decisions as the gates wrote them, by name; CorruptArtifact for one that cannot be read, or a name twice."""
+    entries = []
+    for name, path in paths:
+        try:
+            entries.append(Entry.of(name, Decision.read(path)))
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifact(f"{path}: wanted the decision {name}, got {_reason(error)}") from None
+    try:
+        return Evidence(entries=tuple(entries))
+    except ValidationError as error:
+        raise CorruptArtifact(_reason(error)) from None
+
+
+def _digest(decision: Decision) -> str:
+    return digest.of_bytes(decision.model_dump_json().encode())
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -1,0 +1,69 @@
+"""What a release requires of a candidate's evidence: which gates must have let this very model through."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from artifacts.evidence.evidence import Entry, Evidence
+from core.decision import Check, Verdict
+
+_AGAIN = "Run the pipeline again."
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """A closed list of gates: those that must pass, and those that need not, each with the reason."""
+
+    requires: tuple[str, ...]
+    waives: Mapping[str, str] = field(default_factory=dict)
+
+    def checks(self, evidence: Evidence, subject: str) -> tuple[Check, ...]:
+        """Compare the evidence with the list; `subject` is the digest of the model that is to be released."""
+        required = (check for gate in self.requires for check in _required(gate, evidence, subject))
+        waived = (_waived(gate, reason, evidence) for gate, reason in self.waives.items())
+        return (*required, *waived, *self._unknown(evidence))
+
+    def _unknown(self, evidence: Evidence) -> Iterator[Check]:
+        known = {*self.requires, *self.waives}
+        for entry in evidence.entries:
+            if (gate := entry.decision.gate) not in known:
+                yield Check(
+                    rule=f"{entry.name} comes from a gate that the release knows",
+                    threshold=", ".join(sorted(known)),
+                    observed=gate,
+                    verdict=Verdict.FAIL,
+                    next_step=f"Add {gate} to push_model.requires in config.yaml, or to push_model.waives with a reason.",
+                )
+
+
+def _required(gate: str, evidence: Evidence, subject: str) -> Iterator[Check]:
+    """Yield one check per decision of a gate about the model; one that does not hold when there is none."""
+    entries = list(evidence.of_gate(gate))
+    about_it = [entry for entry in entries if entry.decision.subject == subject]
+    if about_it:
+        yield from (_passed(entry) for entry in about_it)
+    elif entries:
+        others = ", ".join(sorted({entry.decision.subject or "no model" for entry in entries}))
+        yield _closed(f"{gate} decided about this model", subject, f"it decided about {others}", Verdict.FAIL)
+    else:
+        yield _closed(f"{gate} was asked about this model", subject, "no decision", Verdict.UNDECIDED)
+
+
+def _closed(rule: str, subject: str, observed: str, verdict: Verdict) -> Check:
+    return Check(rule=rule, threshold=subject, observed=observed, verdict=verdict, next_step=_AGAIN)
+
+
+def _passed(entry: Entry) -> Check:
+    decision = entry.decision
+    own_name = "" if entry.name == decision.gate else f" ({entry.name})"
+    return Check(
+        rule=f"{decision.gate}{own_name} passes this model",
+        observed=f"{decision.verdict}: {decision.summary}",
+        verdict=decision.verdict,
+        next_step="" if decision.is_open else decision.next_step or _AGAIN,
+    )
+
+
+def _waived(gate: str, reason: str, evidence: Evidence) -> Check:
+    """Record what a gate that is not required decided; it closes nothing."""
+    seen = ", ".join(f"{entry.decision.verdict}: {entry.decision.summary}" for entry in evidence.of_gate(gate))
+    return Check(rule=f"{gate} is waived: {reason}", observed=seen or "no decision", verdict=Verdict.PASS)

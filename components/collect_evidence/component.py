@@ -1,0 +1,34 @@
+from kfp import dsl
+
+from core.images import BASE, image
+
+
+@dsl.component(base_image=BASE, target_image=image("data"))
+def collect_evidence(
+    config: dict,
+    names: list,
+    evidence: dsl.Output[dsl.Artifact],
+    first: dsl.Input[dsl.Artifact],
+    second: dsl.Input[dsl.Artifact] = None,
+    third: dsl.Input[dsl.Artifact] = None,
+    fourth: dsl.Input[dsl.Artifact] = None,
+    earlier: dsl.Input[dsl.Artifact] = None,
+):
+    """Put the decisions of several gates into one file, under a name each; kfp has no list of artifacts to hand over.
+
+    Args:
+        config: The `collect_evidence` section of the use case's configuration.
+        names: A name for each decision that is given, in their order.
+        evidence: The earlier evidence and these decisions; a name that is there already is an error.
+        first: A gate's decision.
+        second: A gate's decision.
+        third: A gate's decision.
+        fourth: A gate's decision.
+        earlier: What another collection wrote, where there are more than four decisions.
+    """
+    from components.collect_evidence.config import Config
+    from components.collect_evidence.logic import collect
+
+    decisions = [given.path for given in (first, second, third, fourth) if given is not None]
+    before = None if earlier is None else earlier.path
+    collect(Config.model_validate(config), dict(zip(names, decisions, strict=True)), before, evidence.path)
