@@ -54,7 +54,7 @@ def test_a_waived_gate_is_asked_but_stops_nothing(tmp_path: Path) -> None:
     conditions = [task["triggerPolicy"]["condition"] for task in tasks.values() if "triggerPolicy" in task]
     assert len(conditions) == 1
     assert "evaluate-model-Output" in conditions[0]
-    assert "validate-infra-decision" in str(tasks["collect-evidence"]["inputs"]["artifacts"])
+    assert "'producerTask': 'validate-infra'" in str(tasks["collect-evidence"]["inputs"]["artifacts"])
 
 
 def _pipeline(use: UseCase, evaluations: int, *, infra: bool = True) -> dsl.base_component.BaseComponent:
