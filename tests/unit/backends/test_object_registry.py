@@ -1,3 +1,5 @@
+"""What the registry in an object store promises beyond the contract of all registries."""
+
 import contextlib
 import json
 import multiprocessing
@@ -5,9 +7,6 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable
-from datetime import UTC, datetime
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,7 @@ from core.backends.object_registry import ObjectRegistry
 from core.backends.registry import find, open_registry
 from core.errors import CorruptArtifact, MlopsError, RegistryError, StoreError, UsageError
 from tests.object_store import Calls
-from tests.unit.backends.test_local_registry import model
-
-FROZEN = datetime(2013, 11, 3, 1, 30, tzinfo=UTC)
+from tests.unit.backends.registries import FROZEN, model
 
 
 @pytest.fixture
@@ -81,77 +78,10 @@ def test_a_model_of_another_content_is_refused_before_it_is_brought(registry: Ob
     assert not (tmp_path / "other").exists()
 
 
-def test_the_same_model_again_is_the_version_it_has(registry: ObjectRegistry, tmp_path: Path) -> None:
-    first = registry.publish("m", model(tmp_path / "a"), {})
-    assert registry.publish("m", model(tmp_path / "b"), {"other": 1}) == first
-    assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 2
-
-
-def test_a_deleted_number_never_comes_back_not_even_for_the_same_model(
-    registry: ObjectRegistry, tmp_path: Path
-) -> None:
-    registry.publish("m", model(tmp_path / "a", "a"), {})
-    second = registry.publish("m", model(tmp_path / "b", "b"), {})
-    for entry in objects.below(second.address):
-        objects.delete(entry.address)
-    assert registry.numbers("m") == [1]
-    assert registry.publish("m", model(tmp_path / "b2", "b"), {}).version == 3
-    assert registry.publish("m", model(tmp_path / "c", "c"), {}).version == 4
-
-
-@pytest.mark.parametrize("name", ["../x", "/etc", "", ".", "a/b", "ü", "-x", "x" * 64])
-def test_a_name_is_never_a_path(registry: ObjectRegistry, tmp_path: Path, name: str) -> None:
-    with pytest.raises(RegistryError, match="wanted a model name"):
-        registry.publish(name, model(tmp_path / "a"), {})
-
-
 @pytest.mark.parametrize("root", ["s3://", "s3://bucket/../x", "s3://B/x", "s3://bucket//x", "s3://bucket/a?b"])
 def test_an_address_that_cannot_be_one_is_the_users_error(root: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, RegistryError), match=r"s3://"):
         open_registry(root, tmp_path)
-
-
-def _remove(address: str) -> None:
-    objects.delete(address)
-
-
-def _flip(address: str) -> None:
-    content = bytearray(objects.read(address))
-    content[len(content) // 2] ^= 1
-    objects.write(address, bytes(content))
-
-
-def _truncate(address: str) -> None:
-    objects.write(address, objects.read(address)[:-2])
-
-
-FILES = ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets.extra/features.json", "manifest.json"]
-
-
-@pytest.mark.parametrize("damage", [_remove, _flip, _truncate])
-@pytest.mark.parametrize("name", FILES)
-def test_a_version_that_is_not_whole_is_never_handed_out(
-    registry: ObjectRegistry, tmp_path: Path, name: str, damage: Callable[[str], None]
-) -> None:
-    first = registry.publish("m", model(tmp_path / "a", "a"), {})
-    registry.promote("m", 1)
-    second = registry.publish("m", model(tmp_path / "b", "b"), {})
-    registry.promote("m", 2)
-    damage(f"{second.address}/{name}")
-    away = elsewhere(registry, tmp_path / "other")
-    gone = (damage, name) == (_remove, "manifest.json")  # a folder without a manifest was never published
-    for refused in (
-        lambda: away.get("m", 2),
-        lambda: away.verify(second),
-        lambda: away.champion("m"),
-        lambda: away.promote("m", 2),
-    ):
-        with pytest.raises(RegistryError if gone else CorruptArtifact):
-            refused()
-    assert not (tmp_path / "other" / "m" / "2").exists()
-    assert away.problems("m")
-    assert away.rollback("m").digest == first.digest
-    assert away.publish("m", model(tmp_path / "again", "b"), {}).version == 3
 
 
 def test_a_broken_copy_is_brought_again_and_a_whole_one_is_not(registry: ObjectRegistry, tmp_path: Path) -> None:
@@ -179,66 +109,6 @@ def test_a_manifest_cannot_name_a_file_outside_its_folder(registry: ObjectRegist
         objects.write(f"{version.address}/manifest.json", Manifest("m", 1, "", {name: version.digest}, {}).content())
         with pytest.raises(CorruptArtifact):
             registry.get("m", 1)
-
-
-def test_a_version_copied_to_another_number_does_not_count(registry: ObjectRegistry, tmp_path: Path) -> None:
-    first = registry.publish("m", model(tmp_path / "a"), {})
-    for entry in objects.below(first.address):
-        objects.write(entry.address.replace("/m/1/", "/m/5/"), objects.read(entry.address))
-    assert registry.versions("m") == [first]
-    assert "cannot be copied" in registry.problems("m")[0]
-    assert registry.publish("m", model(tmp_path / "b", "b"), {}).version == 6
-
-
-def test_the_pointer_moves_and_moves_back_and_keeps_its_history(registry: ObjectRegistry, tmp_path: Path) -> None:
-    versions = [registry.publish("m", model(tmp_path / text, text), {}) for text in "abc"]
-    for version in versions:
-        registry.promote("m", version.version)
-    registry.promote("m", 3)
-    assert registry.champion("m") == versions[2]
-    assert [registry.rollback("m").version for _ in range(2)] == [2, 1]
-    assert str(registry.pointer("m")) == versions[0].reference
-    with pytest.raises(RegistryError, match="no earlier version"):
-        registry.rollback("m")
-    assert [(move["action"], move["version"]) for move in registry.history("m")] == [
-        ("promote", 1), ("promote", 2), ("promote", 3), ("rollback", 2), ("rollback", 1),
-    ]  # fmt: skip
-    assert [registry.withdrawn("m", version.digest) for version in versions] == [False, True, True]
-
-
-def test_the_pointer_moves_only_from_where_it_was_seen(registry: ObjectRegistry, tmp_path: Path) -> None:
-    first, second, _third = (registry.publish("m", model(tmp_path / text, text), {}) for text in "abc")
-    registry.promote("m", 1, replacing="")
-    registry.promote("m", 2, replacing=first.reference)
-    registry.promote("m", 2, replacing=first.reference)  # a repeat after a crash
-    for seen in ["", first.reference]:
-        with pytest.raises(RegistryError, match=rf"but {second.reference} is; .*run the pipeline again"):
-            registry.promote("m", 3, replacing=seen)
-    assert registry.champion("m") == second
-
-
-@pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"{}", b'{"champion": {"version": "../1", "digest": "x"}, "previous": []}']
-)
-def test_a_broken_pointer_is_an_error_and_not_no_champion(
-    registry: ObjectRegistry, tmp_path: Path, content: bytes
-) -> None:
-    registry.promote("m", registry.publish("m", model(tmp_path / "a"), {}).version)
-    objects.write(f"{registry.root}/m/.champion/{2:020d}.json", content)
-    with pytest.raises(CorruptArtifact, match="wanted a pointer"):
-        registry.champion("m")
-
-
-def test_what_is_not_there_is_named_with_what_is(registry: ObjectRegistry, tmp_path: Path) -> None:
-    registry.publish("flight_delay", model(tmp_path / "a"), {})
-    with pytest.raises(RegistryError, match="did you mean 'flight_delay'"):
-        registry.get("flight_dely", 1)
-    with pytest.raises(RegistryError, match="no version 2; known: 1"):
-        registry.get("flight_delay", 2)
-    with pytest.raises(RegistryError, match=r"no saved_model\.pb"):
-        registry.publish("flight_delay", tmp_path, {})
-    with pytest.raises(StoreError, match="no bucket 'not-there'"):
-        ObjectRegistry("s3://not-there/models", tmp_path).publish("m", model(tmp_path / "b"), {})
 
 
 class _Cut(OSError):
@@ -301,63 +171,6 @@ def test_a_push_that_never_came_to_its_end_is_named_and_does_not_stand_in_the_wa
     assert registry.problems("m") == []
 
 
-def _publish(root: str, cache: Path, source: Path, barrier: Barrier) -> None:
-    barrier.wait()
-    registry = ObjectRegistry(root, cache)
-    registry.promote("m", registry.publish("m", source, {}).version)
-
-
-def test_processes_that_push_at_the_same_time_get_a_version_for_each_model(
-    registry: ObjectRegistry, tmp_path: Path
-) -> None:
-    context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(4)
-    sources = [model(tmp_path / str(number), str(number // 2)) for number in range(4)]
-    caches = [tmp_path / f"cache-{number % 2}" for number in range(4)]
-    workers = [
-        context.Process(target=_publish, args=(registry.root, cache, source, barrier))
-        for cache, source in zip(caches, sources, strict=True)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    assert [version.version for version in registry.versions("m")] == [1, 2]
-    assert registry.champion("m") is not None
-    assert registry.problems("m") == []
-
-
-def _compete(root: str, cache: Path, seen: str, version: int, barrier: Barrier) -> None:
-    registry = ObjectRegistry(root, cache)
-    barrier.wait()
-    try:
-        registry.promote("m", version, replacing=seen)
-    except RegistryError:
-        os._exit(3)
-
-
-def test_of_those_who_saw_the_same_champion_one_takes_its_place(registry: ObjectRegistry, tmp_path: Path) -> None:
-    versions = [registry.publish("m", model(tmp_path / str(number), str(number)), {}) for number in range(4)]
-    registry.promote("m", 1)
-    context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(3)
-    workers = [
-        context.Process(
-            target=_compete, args=(registry.root, tmp_path / "cache", versions[0].reference, version.version, barrier)
-        )
-        for version in versions[1:]
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert sorted(worker.exitcode for worker in workers) == [0, 3, 3]
-    winner = versions[1:][[worker.exitcode for worker in workers].index(0)]
-    assert registry.champion("m") == winner
-    assert len(registry.history("m")) == 2
-
-
 def _die(root: str, cache: Path, source: Path, at: int) -> None:
     with Calls(lambda _: os.kill(os.getpid(), signal.SIGKILL), at).watching():
         registry = ObjectRegistry(root, cache)
@@ -378,6 +191,11 @@ def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(
     _push(registry, source)
     assert registry.champion("m").version == 1
     assert registry.problems("m") == []
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no bucket 'not-there'"):
+        ObjectRegistry("s3://not-there/models", tmp_path).publish("m", model(tmp_path / "b"), {})
 
 
 def test_a_store_that_ignores_the_condition_is_refused(

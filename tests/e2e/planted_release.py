@@ -1,0 +1,44 @@
+"""Wires the end of the road alone: evidence from decisions that lie in files, and the push that is held to it."""
+
+import json
+
+from kfp import dsl
+
+from components.collect_evidence.component import collect_evidence
+from components.push_model.component import push_model
+from pipelines import segments
+from pipelines.config import UseCase
+
+PLAN = "release.json"
+"""In the use case's folder: the paths of `model` and `examples`, of `decisions` by name, or of `evidence`."""
+
+
+def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
+    """Wire what the plan in the use case's folder says, past the checks that a pipeline of the project goes through."""
+    plan = json.loads((usecase.folder / PLAN).read_text(encoding="utf-8"))
+
+    def imported(path: str, kind: type[dsl.Artifact]) -> dsl.Artifact:
+        return dsl.importer(artifact_uri=path, artifact_class=kind, reimport=True).output
+
+    @dsl.pipeline(name="planted-release")
+    def planted(champion: str, registry: str, submission: str) -> None:
+        if "evidence" in plan:
+            evidence = imported(plan["evidence"], dsl.Artifact)
+        else:
+            decisions = [imported(path, dsl.Artifact) for path in plan["decisions"].values()]
+            slots = dict(zip(segments.SLOTS, decisions, strict=False))
+            collected = segments.run(usecase, collect_evidence, names=list(plan["decisions"]), **slots)
+            evidence = collected.outputs["evidence"]
+        segments.run(
+            usecase,
+            push_model,
+            name=usecase.name,
+            model=imported(plan["model"], dsl.Model),
+            evidence=evidence,
+            examples=imported(plan["examples"], dsl.Dataset),
+            champion=champion,
+            registry=registry,
+            submission=submission,
+        )
+
+    return planted

@@ -1,0 +1,121 @@
+"""The registries under one roof: each opened over a place of its own, whose bytes a test can change behind its back."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from core import objects
+from core.backends.local_registry import LocalRegistry
+from core.backends.object_registry import ObjectRegistry
+from core.backends.registry import Registry
+
+FROZEN = datetime(2013, 11, 3, 1, 30, tzinfo=UTC)
+
+
+def model(folder: Path, content: str = "weights") -> Path:
+    """Write a saved model of four files."""
+    (folder / "variables").mkdir(parents=True)
+    (folder / "assets.extra").mkdir()
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "variables" / "variables.data-00000-of-00001").write_text(content)
+    (folder / "assets.extra" / "features.json").write_text("{}")
+    return folder
+
+
+class Place(Protocol):
+    """A registry and what lies under it; names are relative to the registry's root."""
+
+    root: str
+    registry: Registry
+
+    def elsewhere(self, name: str = "other") -> Registry:
+        """The same registry, seen from another process or machine."""
+
+    def pointer(self, moves: int) -> str:
+        """Name of the file that holds the pointer after some moves."""
+
+    def files(self, folder: str) -> set[str]:
+        """Names of all files below a folder, relative to it."""
+
+    def read(self, name: str) -> bytes: ...
+
+    def write(self, name: str, content: bytes) -> None: ...
+
+    def remove(self, name: str) -> None: ...
+
+
+def copy(place: Place, folder: str, to: str) -> None:
+    """Copy a folder of a place behind the registry's back."""
+    for name in place.files(folder):
+        place.write(f"{to}/{name}", place.read(f"{folder}/{name}"))
+
+
+@dataclass
+class Folder:
+    """A local registry."""
+
+    root: str
+    registry: Registry
+
+    @classmethod
+    def at(cls, folder: Path) -> "Folder":
+        return cls(str(folder / "models"), LocalRegistry(folder / "models", clock=lambda: FROZEN))
+
+    def elsewhere(self, name: str = "other") -> Registry:
+        return LocalRegistry(Path(self.root))
+
+    def pointer(self, moves: int) -> str:
+        return "m/champion.json"
+
+    def files(self, folder: str) -> set[str]:
+        top = Path(self.root, folder)
+        return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+
+    def read(self, name: str) -> bytes:
+        return Path(self.root, name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        path = Path(self.root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def remove(self, name: str) -> None:
+        path = Path(self.root, name)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@dataclass
+class Store:
+    """A registry in an object store, with the folder of its copies on this machine."""
+
+    root: str
+    registry: Registry
+    folder: Path
+
+    @classmethod
+    def at(cls, bucket: str, folder: Path) -> "Store":
+        root = f"{bucket}/models"
+        return cls(root, ObjectRegistry(root, folder / "cache", clock=lambda: FROZEN), folder)
+
+    def elsewhere(self, name: str = "other") -> Registry:
+        return ObjectRegistry(self.root, self.folder / name)
+
+    def pointer(self, moves: int) -> str:
+        return f"m/.champion/{moves:020d}.json"
+
+    def files(self, folder: str) -> set[str]:
+        top = f"{self.root}/{folder}"
+        return {entry.address.removeprefix(f"{top}/") for entry in objects.below(top)}
+
+    def read(self, name: str) -> bytes:
+        return objects.read(f"{self.root}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        objects.write(f"{self.root}/{name}", content)
+
+    def remove(self, name: str) -> None:
+        addresses = [entry.address for entry in objects.below(f"{self.root}/{name}")]
+        for address in addresses or [f"{self.root}/{name}"]:
+            objects.delete(address)
