@@ -82,7 +82,7 @@ class ImportClosure:
     def _add_package(self, name: str, folder: str, modules: dict[str, list[str]]) -> None:
         beside = modules.setdefault(name, [])
         for entry in os.scandir(folder):
-            if code_files.is_left_out(entry.name):
+            if code_files.is_leftover(entry.name) or code_files.is_readme(entry.name):
                 continue
             if entry.is_dir():
                 inner: dict[str, list[str]] = {}

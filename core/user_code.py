@@ -1,26 +1,46 @@
 """Loads the files of a use case inside a step, and only those that the pipeline was compiled for.
 
-A compiled pipeline names user files as `usecases/flight_delay/module.py@sha256:<hex>`, relative to the project's root
-(the folder that holds `usecases/`) or absolute. The digest makes the code part of every cache key, and an image that
+A compiled pipeline names a file as `usecases/flight_delay/schema.pbtxt@sha256:<hex>`, relative to the project's root
+(the folder that holds `usecases/`) or absolute. Of a Python file the digest covers all that it can import or read: its
+whole folder, and what its folder imports of the project. So the code is part of every cache key, and an image that
 holds other code than the pipeline was compiled for is found out before anything runs.
 """
 
-import importlib.util
-import sys
+import fnmatch
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
-from core import digest
+from core import code_files, digest, import_closure, use_case_package
 from core.errors import MlopsError, did_you_mean
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = import_closure.ROOT
+
+_REFERENCE = re.compile(r"(?P<name>.+?)(@(?P<digest>sha256:[0-9a-f]{64})(;without=(?P<without>.+))?)?", re.DOTALL)
+_NO_CODE = re.compile(r"config\.yaml|sample.*")
 
 
-def reference(path: Path) -> str:
-    """Name a file with its digest, for a pipeline that is being compiled."""
+class _Reference(NamedTuple):
+    """A reference taken apart; `digest` is empty where any content will do."""
+
+    path: Path
+    digest: str
+    without: str
+
+
+def reference(path: Path, *, without: str = "") -> str:
+    """Name a file with its digest, for a pipeline that is being compiled.
+
+    A Python file stands for its whole folder: what is in it counts, except README, `config.yaml` and samples that no
+    code names, leftovers of tools, and what matches the pattern `without` (relative names), such as the source data.
+    Raises MlopsError for a folder with links to other folders, whose content could change unseen.
+    """
     absolute = path.resolve()
     name = absolute.relative_to(ROOT).as_posix() if absolute.is_relative_to(ROOT) else str(absolute)
-    return f"{name}@{digest.of_file(absolute)}"
+    suffix = f";without={without}" if without and _is_code(absolute) else ""
+    return f"{name}@{_digest(absolute, without)}{suffix}"
 
 
 def resolve(ref: str) -> Path:
@@ -28,30 +48,29 @@ def resolve(ref: str) -> Path:
 
     Raises MlopsError when the file is not there, or is not the one that the pipeline was compiled for.
     """
-    name, _, wanted = ref.partition("@")
-    path = ROOT / name
+    path, wanted, without = _parsed(ref)
     if not path.is_file():
         raise MlopsError(
             f"{path}: the use case's file is not there; the image must be built from the same sources as the pipeline"
         )
-    if wanted and (got := digest.of_file(path)) != wanted:
+    if wanted and (got := _digest(path, without)) != wanted:
+        what = f"the code in {path.parent}" if _is_code(path) else "this file"
         raise MlopsError(
-            f"{path}: the pipeline was compiled for {wanted}, but this file is {got}; compile again, or rebuild the image"
+            f"{path}: the pipeline was compiled for {wanted}, but {what} is {got}; compile again, or rebuild the image"
         )
     return path
 
 
 def load(ref: str) -> ModuleType:
-    """Import the Python module that a reference names; what the module itself raises passes through."""
+    """Import the Python module that a reference names; what the module itself raises passes through.
+
+    The folder is a package, `usecases.<folder>`, wherever it lies; its modules import each other by that name, by
+    relative names, or by their bare names as if the folder were on Python's path. Each load reads the files anew.
+    """
     path = resolve(ref)
-    name = f"usecase_{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise MlopsError(f"{path}: wanted a Python module, got a file that Python cannot import")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    if not _is_code(path):
+        raise MlopsError(f"{path}: wanted a Python module (.py), got a file that Python cannot import")
+    return use_case_package.load(path)
 
 
 def function(module: ModuleType, name: str) -> object:
@@ -61,3 +80,45 @@ def function(module: ModuleType, name: str) -> object:
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise MlopsError(f"{module.__file__}: wanted a function {name}(){did_you_mean(name, public)}")
     return found
+
+
+def _parsed(ref: str) -> _Reference:
+    match = _REFERENCE.fullmatch(ref)
+    assert match is not None, "a reference is not empty"
+    return _Reference(ROOT / match["name"], match["digest"] or "", match["without"] or "")
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix == ".py"
+
+
+def _digest(path: Path, without: str) -> str:
+    return digest.of_files(_code(path.parent, without)) if _is_code(path) else digest.of_file(path)
+
+
+def _code(folder: Path, without: str) -> Iterator[tuple[str, Path]]:
+    """Yield all that code in a folder can import or read, by a name that does not depend on where the folder lies."""
+    files = {name: path for name, path in _files(folder) if not fnmatch.fnmatchcase(name, without)}
+    code = [path for path in files.values() if _is_code(path)]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in code]
+    for name, path in files.items():
+        if not (_NO_CODE.fullmatch(path.name) or code_files.is_readme(path.name)) or _is_named(path.name, texts):
+            yield name, path
+    for path in import_closure.ImportClosure().files(*code):
+        if not path.is_relative_to(folder):
+            yield f"project:{path.relative_to(ROOT).as_posix()}", path
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in code_files.below(folder):
+        if path.is_dir():
+            raise MlopsError(
+                f"{path}: a link to a folder, whose content could change unseen; copy the files, or link each of them"
+            )
+        yield path.relative_to(folder).as_posix(), path
+
+
+def _is_named(name: str, texts: list[str]) -> bool:
+    """Whether a string in some code is this file's name, or a path that ends with it."""
+    named = re.compile(rf"""["'/]{re.escape(name)}["']""")
+    return any(named.search(text) for text in texts)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core import digest
 from core.errors import UsageError, did_you_mean
 from core.images import local_references
 from pipelines.config import UseCase
@@ -36,6 +37,12 @@ def write_compiled(wired: Any, target: Path, references: Mapping[str, str] | Non
         text = staged.read_text(encoding="utf-8")
         staged.write_text(_pinned(text, references or local_references()), encoding="utf-8")
         staged.replace(target)
+
+
+def wiring_digest(compiled: Path) -> str:
+    """Digest of a compiled pipeline but for the versions of its images, which change with files that no step reads."""
+    text = compiled.read_text(encoding="utf-8")
+    return digest.of_bytes(re.sub(r"^( +image: .*?)(@sha256:[0-9a-f]{64}|:[^/\n]*)$", r"\1", text, flags=re.M).encode())
 
 
 def _pinned(text: str, references: Mapping[str, str]) -> str:

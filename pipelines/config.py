@@ -1,5 +1,6 @@
 """A use case's configuration: the sum of the stages' sections, checked as a whole before anything is compiled."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,14 @@ class UseCase(Settings):
 
     @property
     def module(self) -> str:
-        """Reference of the user's Python module, with its digest."""
-        return reference(self._file("module.py"))
+        """Reference of the user's Python module, with the digest of the folder's code.
+
+        Source data that lies in the folder does not count: what was read of it has a digest of its own in every run.
+        """
+        pattern = re.sub(r"\{[^}]*\}", "*", self.source.pattern)
+        inside = Path(pattern).is_relative_to(self.folder)
+        without = Path(pattern).relative_to(self.folder).as_posix() if inside else ""
+        return reference(self._file("module.py"), without=without)
 
     @property
     def schema_file(self) -> str:

@@ -11,10 +11,10 @@ from artifacts.spans import files as source
 from core import digest, images
 from core.backends.registry import open_registry
 from core.store import Store
-from core.user_code import load, reference
+from core.user_code import load
 from mlops.worlds.record import summaries
 from mlops.worlds.sources import code_digest
-from pipelines.compiled import compile_pipeline
+from pipelines.compiled import compile_pipeline, wiring_digest
 from pipelines.config import UseCase
 
 Span = int | Literal["newest"] | None
@@ -44,7 +44,7 @@ def fetch(usecase: UseCase, store: Store) -> None:
     """Let the use case's `data.py`, where there is one, write what `data/<usecase>/` lacks on this machine."""
     fetcher = usecase.folder / "data.py"
     if fetcher.is_file():
-        load(reference(fetcher)).write_spans(store.data / usecase.name)
+        load(str(fetcher)).write_spans(store.data / usecase.name)
 
 
 def pin(
@@ -74,7 +74,9 @@ def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Map
     """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
     made_from = (
         images.tag(),
-        digest.of_folder(usecase.folder),
+        usecase.model_dump_json(),
+        usecase.module,
+        usecase.schema_file,
         str(usecase.folder),
         *sorted((references or {}).values()),
     )
@@ -110,6 +112,6 @@ def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
     same = (
         parameters == pinned.parameters
         and maker["code"] == pinned.code
-        and maker["compiled"] == digest.of_file(pinned.pipeline)
+        and maker["compiled"] == wiring_digest(pinned.pipeline)
     )
     return own if same else None

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import localrun
-from core import digest
 from core.backends.metadata import open_metadata
 from core.decision import Decision
 from core.durable import replace
@@ -16,6 +15,7 @@ from core.store import Store
 from mlops.report.outcome import Outcome, Pushed, State, TaskOutcome
 from mlops.report.render import write_report
 from mlops.worlds.lineage import facts_of
+from pipelines.compiled import wiring_digest
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def finish(run: localrun.Run, submission: Submission, store: Store) -> tuple[Out
     """Record a run that has come to its end, however it ended; return what came out and where the report is."""
     outcome = outcome_of(run, submission)
     report = write_report(outcome, run.folder / "report.html")
-    compiled = digest.of_file(run.folder / "pipeline.yaml")
+    compiled = wiring_digest(run.folder / "pipeline.yaml")
     _write_json(run.folder / "summary.json", outcome.as_json(report) | {"code": submission.code, "compiled": compiled})
     open_metadata(store.metadata).record(facts_of(run, submission.code))
     return outcome, report
