@@ -51,6 +51,7 @@ def test_the_project_s_images_hold_sources_and_no_tests() -> None:
         "localrun",
         "mlops",
         "pipelines",
+        "problems",
         "serving",
         "usecases",
     }
