@@ -10,13 +10,13 @@ from artifacts.evaluation.eval_config import computations, eval_config
 from artifacts.evaluation.measured import Measured, measure
 from artifacts.evaluation.measures import CHAMPION
 from artifacts.predictions import parity
-from artifacts.predictions.predictor import Predictor, saved_model
+from artifacts.predictions.predictor import saved_model
 from artifacts.predictions.split import Splits
 from artifacts.schema.schema_file import read_schema
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.pictures import draw
-from components.evaluate_model.scoring import Models, score
+from components.evaluate_model.scoring import Model, Models, score
 from core import digest, user_code
 from core.backends.registry import find
 from core.decision import Decision
@@ -59,14 +59,14 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     folder.mkdir(parents=True, exist_ok=True)
     splits = Splits(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
-    candidate = saved_model(Path(inputs.model))
     models = Models(
-        Predictor(candidate, config.task),
-        Predictor(champion.path, config.task) if champion else None,
+        Model.load(Path(inputs.model), config), Model.load(Path(champion.path), config) if champion else None
     )
     scored = score(config, splits, models)
     measured = measure(measures, scored.rows, folder / metrics_file.TFMA)
-    decision = decide(config, measured, scored.feature_skill, inputs.champion, digest.of_folder(candidate))
+    decision = decide(
+        config, measured, scored.feature_skill, inputs.champion, digest.of_folder(saved_model(Path(inputs.model)))
+    )
     parity.write(folder, scored.parity)
     numbers = metrics_file.content(measures, scored.rows, measured, inputs.champion)
     metrics_file.write(folder, numbers | {"feature_skill": scored.feature_skill, "faults": list(measured.faults)})

@@ -1,6 +1,7 @@
 """Lets candidate, champion and baselines score the same rows, batch by batch; of a row only its scores stay."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,56 @@ from artifacts.evaluation.columns import Values, Vocabulary, categories
 from artifacts.evaluation.measures import CANDIDATE, CHAMPION
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column
+from artifacts.model import label as label_file
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
-from artifacts.predictions.predictor import Predictor
+from artifacts.predictions.predictor import Predictor, saved_model
 from artifacts.predictions.split import Block, Splits
 from components.evaluate_model.baselines import Method, Sample, fit, one_feature
+from components.evaluate_model.champion import in_order, obstacle
 from components.evaluate_model.config import Config
 from components.evaluate_model.leak import FeatureSkill
+from core.errors import DataError, MlopsError
 from problems import kind
+from problems.kind import Scores
+from problems.labels import TrainedLabel
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that scores rows, and the label that it was trained on."""
+
+    predictor: Predictor
+    label: TrainedLabel
+    folder: Path
+    """What train_model wrote, or the published SavedModel."""
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> "Model":
+        """Load a model; one that says nothing of its label was trained on the raw one."""
+        found = saved_model(folder)
+        label = label_file.read(found) or TrainedLabel(config.label, config.task, output=config.model_output)
+        return cls(Predictor(found, config.task), label, folder)
+
+    def named(self, first: tf.Tensor) -> "Model":
+        """Complete the classes' names: by the model's own answer to a row, or by their numbers."""
+        output = self.predictor(first)
+        width = output.shape[1] if output.ndim == 2 else 2
+        names = self.label.classes or self.predictor.classes(first)
+        if not kind(self.label.task).has_classes:
+            names = ()
+        elif names and len(names) < width:
+            names = (*names, *map(str, range(len(names), width)))
+        return replace(self, label=replace(self.label, classes=names))
 
 
 @dataclass(frozen=True)
 class Models:
     """The models that score the same rows."""
 
-    candidate: Predictor
-    champion: Predictor | None
+    candidate: Model
+    champion: Model | None
 
 
 @dataclass(frozen=True)
@@ -43,17 +77,22 @@ def score(config: Config, splits: Splits, models: Models) -> Scored:
     """Fit the baselines on the train split and let everybody score the eval split."""
     problem = kind(config.task)
     first = next(splits.blocks("eval", 1)).serialized
-    probe = models.candidate(first)
-    classes = models.candidate.classes(first) if problem.has_classes and probe.ndim == 2 else ()
+    candidate = models.candidate.named(first)
+    probe = candidate.predictor(first)
     width = probe.shape[1] if probe.ndim == 2 else 2
-    labels = LabelReader(config.label, config.task, classes, width)
+    if problem.has_classes and candidate.label.classes and len(candidate.label.classes) != width:
+        raise DataError(
+            f"{candidate.folder}: wanted a score for each of the {len(candidate.label.classes)} classes "
+            f"({', '.join(candidate.label.classes[:10])}), got {width}; give the model as many outputs"
+        )
+    labels = LabelReader(candidate.label, width, candidate.folder)
     fitted = _fitted(config, splits, labels, width)
-    collected = _Collected(config, models, labels, fitted, width)
+    collected = _Collected(config, Models(candidate, models.champion), labels, fitted, width)
     kept: tuple[ParityRow, ...] = ()
     for block in splits.blocks("eval", config.batch_size):
         output = collected.add(block)
         kept = kept or parity.choose(block.batch, output, {config.label}, config.parity_examples)
-    return collected.result(classes, kept)
+    return collected.result(kept)
 
 
 @dataclass(frozen=True)
@@ -91,13 +130,14 @@ class _Collected:
     parts: dict[str, list[Values]] = field(default_factory=dict)
     codes: dict[str, list[Any]] = field(default_factory=dict)
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    champion: Model | None = None
     champion_fault: str = ""
 
     def add(self, block: Block) -> Values:
         """Let everybody score a batch; returns the candidate's raw output."""
         labels = self.labels(block)
         targets = kind(self.config.task).targets(labels, self.width)
-        output = self.models.candidate(block.serialized)
+        output = self.models.candidate.predictor(block.serialized)
         self._keep("label", labels)
         self._keep(CANDIDATE, output)
         self._ask_champion(block.serialized)
@@ -114,21 +154,31 @@ class _Collected:
         if self.models.champion is None or self.champion_fault:
             return
         try:
-            self._keep(CHAMPION, self.models.champion(rows))
+            if self.champion is None:
+                self.champion = self.models.champion.named(rows[:1])
+                self.champion_fault = obstacle(self.models.candidate.label, self.champion.label)
+            if not self.champion_fault:
+                self._keep(CHAMPION, self.champion.predictor(rows))
         except tf.errors.OpError as error:
             # TensorFlow puts what happened between where it happened and the name of the node.
             lines = [line for line in str(error.message).split("\n\t [[")[0].splitlines() if line]
             self.champion_fault = lines[-1] if lines else type(error).__name__
+        except MlopsError as error:
+            self.champion_fault = str(error)
 
     def _keep(self, name: str, values: Values) -> None:
         self.parts.setdefault(name, []).append(values)
 
-    def result(self, classes: tuple[str, ...], kept: tuple[ParityRow, ...]) -> Scored:
+    def result(self, kept: tuple[ParityRow, ...]) -> Scored:
         """Put the batches together; outputs become scores now that all of them are there."""
         whole = {name: np.concatenate(self.parts.pop(name)) for name in list(self.parts)}
         problem = kind(self.config.task)
-        names = (CANDIDATE,) if self.champion_fault else (CANDIDATE, CHAMPION)
-        scores = {name: problem.scores(whole[name], self.config.model_output) for name in names if name in whole}
+        ours = self.models.candidate.label
+        scores = {CANDIDATE: problem.scores(whole[CANDIDATE], ours.output)}
+        if self.champion is not None and not self.champion_fault:
+            theirs = self.champion.label
+            values, form = problem.scores(whole[CHAMPION], theirs.output)
+            scores[CHAMPION] = Scores(in_order(ours, theirs, values), form)
         rows = ScoredRows(
             labels=whole["label"],
             models={name: found.values for name, found in scores.items()},
@@ -137,7 +187,7 @@ class _Collected:
                 name: Column(np.concatenate(codes), self.vocabularies[name].values)
                 for name, codes in self.codes.items()
             },
-            classes=classes,
+            classes=ours.classes,
             champion_fault=self.champion_fault,
             notes={name: found.form for name, found in scores.items()},
         )

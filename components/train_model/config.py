@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from core.problem import Task
+from core.problem import ModelOutput, Task
 from core.settings import Settings
 
 
@@ -12,7 +12,8 @@ class EarlyStopping(Settings):
     """When more epochs would only fit the training rows better."""
 
     patience: int = Field(default=2, ge=1)
-    """Epochs without a better loss on the `validation` split before training stops; the best epoch's weights are kept."""
+    """Epochs without a better loss on the `validation` split before training stops; the best epoch's weights are
+    kept."""
     min_delta: float = Field(default=0.0, ge=0)
     """Smallest fall of that loss that counts."""
 
@@ -26,16 +27,25 @@ class RunFn(Settings):
     examples: Literal["transformed", "raw"] = "transformed"
     """What `train_files` and `eval_files` are; `transformed` needs transform_features.materialize."""
     eval_split: str = "validation"
-    """The split that `eval_files` point at. The judged split stays unseen unless it is named here."""
+    """The split that `eval_files` point at. The split that the gate decides by stays unseen unless it is named here."""
+    answers: Literal["trained", "raw"] = "trained"
+    """Whether the exported model of a regression answers in the unit of the transformed label, or in the raw label's."""
 
 
 class Config(Settings):
-    """How a model is trained; `label` and `task` come from the `problem` section."""
+    """How a model is trained; `label`, `task`, `positive`, `model_output` and `weight` come from `problem`."""
 
     label: str
     task: Task
+    positive: str | None = None
+    model_output: ModelOutput = "auto"
+    weight: str | None = None
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    """How much the rows of a class count in training: `balanced` gives every class the same sum, a mapping says it by
+    the class's name (1 for one that is not named). Evaluation is not weighted by it."""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    """Handed to `build_model` as they are, with `train_steps` (optimizer steps of the whole training) added; to `run_fn` as `fn_args.hyperparameters`."""
+    """Handed to `build_model` with `train_steps` (optimizer steps of the whole training) added, and with `classes` where
+    the classes of a text label are known before training; to `run_fn` as `fn_args.hyperparameters`."""
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=512, ge=1)
     """Rows per optimizer step."""
@@ -43,11 +53,14 @@ class Config(Settings):
     seed: int = Field(default=20130101, ge=0, lt=1 << 32)
     """Of initial weights, shuffling and dropout."""
     deterministic: bool = True
-    """Whether two trainings on the same data give the same weights, bit by bit; TensorFlow then uses only operations that promise it."""
+    """Whether two trainings on the same data give the same weights, bit by bit; TensorFlow then uses only operations
+    that promise it."""
     warm_start: bool = False
-    """Whether weights start as the champion's where path and shape agree; what they mean must agree too, so keep the vocabularies stable."""
+    """Whether weights start as the champion's where path and shape agree; what they mean must agree too, so keep the
+    vocabularies stable."""
     checkpoints: bool = True
-    """Whether an interrupted training goes on after its last whole epoch when it is started again with the same output folder."""
+    """Whether an interrupted training goes on after its last whole epoch when it is started again with the same output
+    folder."""
     read_rows: int = Field(default=32_768, ge=1)
     """Rows that are read and transformed at once."""
     shuffle_rows: int = Field(default=1 << 18, ge=1)

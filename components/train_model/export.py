@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -16,17 +16,30 @@ Transform = Callable[[Tensors], Tensors]
 """tf.Transform's layer: raw features to transformed ones."""
 
 
-def export(model: keras.Model, transform: Transform, features: Sequence[RawFeature], task: Task, folder: Path) -> None:
+class Answer(NamedTuple):
+    """How the model's output is answered."""
+
+    task: Task
+    classes: tuple[str, ...] = ()
+    """Names of the classes in the order of the scores; their numbers where there are none."""
+    finish: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+    """Turns the model's output, [rows, K], into what is answered: logits into probabilities, a trained unit into the
+    label's own."""
+
+
+def export(
+    model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer, folder: Path
+) -> None:
     """Write the SavedModel.
 
-    Signatures: `serving_default` (one tensor per raw feature -> `predictions`, [rows, K]), `classify` (classification) and
-    `regress` (all but several classes), which take serialized tf.Examples, and `transform_features`.
+    Signatures: `serving_default` (one tensor per raw feature -> `predictions`, [rows, K]), `classify` (classification)
+    and `regress` (all but several classes), which take serialized tf.Examples, and `transform_features`.
     """
-    served = _Served(model, transform, features, task)
+    served = _Served(model, transform, features, answer)
     signatures = {"serving_default": served.predict_raw, "transform_features": served.transform_examples}
-    if task != "regression":
+    if answer.task != "regression":
         signatures["classify"] = served.classify
-    if task != "multiclass_classification":
+    if answer.task != "multiclass_classification":
         signatures["regress"] = served.regress
     tf.saved_model.save(served, str(folder), signatures=signatures)
 
@@ -34,16 +47,21 @@ def export(model: keras.Model, transform: Transform, features: Sequence[RawFeatu
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """What is exported: the weights, the transform's tables, and the functions over them."""
 
-    def __init__(self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], task: Task) -> None:
+    def __init__(
+        self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer
+    ) -> None:
         super().__init__()
         self.transform = transform
         # The variables alone: a tracked Keras model would be traced again, for functions that nobody calls.
         self.weights = [weight.value for weight in model.variables]
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = tf.function(lambda raw: dict(transform(raw)), input_signature=[columns])
-        self._predict = tf.function(partial(_predict, model, self._transformed), input_signature=[columns])
+        self._predict = tf.function(
+            partial(_predict, model, self._transformed, answer.finish), input_signature=[columns]
+        )
         self._features = tuple(features)
-        self._is_binary = task == "binary_classification"
+        self._is_binary = answer.task == "binary_classification"
+        self._classes = answer.classes
         examples = tf.TensorSpec([None], tf.string, name="examples")
         request = {feature.name: feature.spec() for feature in features}
         self.predict_raw = tf.function(self._predict_raw, input_signature=[request])
@@ -62,7 +80,8 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         scores = self._predict(self._parsed(examples))
         if self._is_binary:
             scores = tf.concat([1 - scores, scores], axis=1)
-        classes = tf.strings.as_string(tf.range(tf.shape(scores)[1]))
+        numbers = tf.strings.as_string(tf.range(tf.shape(scores)[1]))
+        classes = tf.constant(self._classes) if self._classes else numbers
         return {"classes": tf.tile(classes[tf.newaxis], [tf.shape(scores)[0], 1]), "scores": scores}
 
     def _regress(self, examples: tf.Tensor) -> Tensors:
@@ -75,12 +94,14 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         return dict(tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features}))
 
 
-def _predict(model: keras.Model, transform: Transform, raw: Tensors) -> tf.Tensor:
-    """Return the model's output for raw features as float32 of shape [rows, K]."""
+def _predict(
+    model: keras.Model, transform: Transform, finish: Callable[[tf.Tensor], tf.Tensor], raw: Tensors
+) -> tf.Tensor:
+    """Return what is answered for raw features as float32 of shape [rows, K]."""
     known = transform(raw)
     names = input_names(model) or tuple(known)
     output = model({name: known[name] for name in names}, training=False)
-    return tf.cast(tf.reshape(output, [tf.shape(output)[0], -1]), tf.float32)
+    return tf.cast(finish(tf.reshape(output, [tf.shape(output)[0], -1])), tf.float32)
 
 
 def input_names(model: keras.Model) -> tuple[str, ...] | None:

@@ -16,9 +16,10 @@ from components.train_model.rows import Block, Order, Rows
 from components.train_model.state import TrainingState
 from core.errors import TrainingError
 from core.problem import Task
+from problems import kind
 
 log = logging.getLogger(__name__)
-Step = Callable[[tuple[dict[str, tf.Tensor], tf.Tensor]], dict[str, Any]]
+Step = Callable[[Any], dict[str, Any]]
 """Keras' `train_step` or `test_step`."""
 
 
@@ -39,26 +40,13 @@ def seed_everything(config: Config) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def check_labels(rows: Rows, split: str, task: Task) -> None:
-    """Raise TrainingError for rows that nothing can be learned from: none at all, one class, labels that are no classes."""
+def check_labels(rows: Rows, split: str, task: Task, width: int | None) -> None:
+    """Raise TrainingError for rows that nothing can be learned from; `width` is how many numbers the model gives."""
     if not len(rows):
         raise TrainingError(f"wanted rows in the split {split!r}, got none; widen ingest_examples.window")
-    values = rows.labels
-    if not all(math.isfinite(value) for value in values):
-        raise TrainingError(
-            f"{rows.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity; set disallow_nan in the schema"
-        )
-    if task == "regression" or split != "train":
-        return
-    if len(values) == 1:
-        (value,) = values
-        raise TrainingError(
-            f"{rows.label}: wanted at least two classes in the split {split!r}, got {value:g} in all {len(rows)} rows; look at the source"
-        )
-    if task == "binary_classification" and set(values) != {0, 1}:
-        raise TrainingError(
-            f"{rows.label}: wanted the labels 0 and 1 of a binary classification, got {', '.join(f'{value:g}' for value in sorted(values))}"
-        )
+    fault = kind(task).label_fault(rows.labels, width) if split == "train" else ""
+    if fault:
+        raise TrainingError(f"{rows.label} in the split {split!r}: {fault}")
 
 
 def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, checkpoint: Path) -> Fitted:
@@ -91,26 +79,25 @@ def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, ch
 def _build(model: keras.Model, rows: Rows) -> None:
     """Let the optimizer and the metrics make their variables, which a traced function must not."""
     model.optimizer.build(model.trainable_variables)
-    features, label = rows.example()
-    model.test_step(({name: tf.constant(values) for name, values in features.items()}, tf.constant(label)))
+    model.test_step(tf.nest.map_structure(tf.constant, rows.example()))
 
 
 def _traced(step: Step, example: Block) -> Callable[..., tf.Tensor]:
     """Make a function that runs a step over blocks of any number of rows, traced once."""
     specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
     traced: Callable[..., tf.Tensor] = tf.function(
-        partial(_each_batch, step), input_signature=[*specs, tf.TensorSpec([], tf.int32)]
+        partial(_each_batch, step), input_signature=[specs, tf.TensorSpec([], tf.int32)]
     )
     return traced
 
 
-def _each_batch(step: Step, features: dict[str, tf.Tensor], label: tf.Tensor, batch_size: tf.Tensor) -> tf.Tensor:
+def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
     """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
-    count = tf.shape(label)[0]
+    count = tf.shape(block[1])[0]
     start, is_finite = tf.constant(0), tf.constant(True)
     while start < count and is_finite:
         end = tf.minimum(start + batch_size, count)
-        logs = step(({name: values[start:end] for name, values in features.items()}, label[start:end]))
+        logs = step(tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block))
         is_finite = tf.math.is_finite(logs["loss"])
         start = end
     return start
@@ -122,11 +109,12 @@ def _numbers(
     """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
     model.reset_metrics()
     rows = 0
-    for features, label in blocks:
-        rows += int(run(features, label, batch_size))
+    for block in blocks:
+        rows += int(run(block, batch_size))
         loss = float(model.get_metrics_result()["loss"])
         if not math.isfinite(loss):
             raise TrainingError(
-                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for wild values"
+                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for "
+                "wild values"
             )
     return {name: float(value) for name, value in model.get_metrics_result().items()}

@@ -3,24 +3,35 @@
 import json
 import logging
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import keras
+import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.model.label import LABEL_GRAPH
+from artifacts.model.label import write as write_label
 from artifacts.schema.schema_file import read_schema
 from components.train_model import curves, export, fitting, run_fn
+from components.train_model.answers import answer, check_inverse, output_width, save_label_graph
+from components.train_model.class_weights import weigh_classes
 from components.train_model.config import Config
+from components.train_model.labels import Classes, Observed, made_by_training
 from components.train_model.raw_features import raw_features, write_features
 from components.train_model.rows import Recipe, Rows
 from components.train_model.warm_start import save_weights, warm_start
 from core import user_code
 from core.backends.registry import find
 from core.errors import TrainingError
+from problems.labels import TrainedLabel
 
 log = logging.getLogger(__name__)
 SERVING = "Format-Serving"
@@ -50,30 +61,34 @@ class Outputs(NamedTuple):
 def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train with the module's `build_model`, or else its `run_fn`.
 
-    Raises TrainingError, and leaves no SavedModel, for no rows, one class or a loss that is not finite; MlopsError when the
-    module has neither function. What the user's functions raise passes through.
+    Raises TrainingError, and leaves no SavedModel, for no rows, labels that nothing can be learned from or a loss that is
+    not finite; MlopsError when the module has neither function. What the user's functions raise passes through.
     """
     model_folder = Path(outputs.model)
     model_folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(model_folder / SERVING, ignore_errors=True)
+    shutil.rmtree(model_folder / LABEL_GRAPH, ignore_errors=True)
     schema = read_schema(user_code.resolve(inputs.schema))
+    raw = raw_features(schema, config.label, config.weight)
     module = user_code.load(inputs.module)
-    build_model = getattr(module, "build_model", None)
-    if build_model is None and hasattr(module, "run_fn"):
-        _train_tfx(config, inputs, outputs, module.run_fn)
-    else:
-        build_model = user_code.function(module, "build_model")
-        _train_keras(config, inputs, outputs, build_model)
-    features = raw_features(schema, config.label)
-    write_features(model_folder / SERVING / "assets.extra" / "features.json", features, config.label, config.task)
-
-
-def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: Any) -> None:
-    schema = read_schema(user_code.resolve(inputs.schema))
-    raw = raw_features(schema, config.label)
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
+    if hasattr(module, "run_fn") and not hasattr(module, "build_model"):
+        label = _train_tfx(config, inputs, outputs, module)
+    else:
+        user_code.function(module, "build_model")
+        label = _train_keras(config, inputs, outputs, module)
+    if label.source == "transformed":
+        save_label_graph(transform, config.label, model_folder)
+    write_label(model_folder / SERVING, label)
+    write_features(model_folder / SERVING / "assets.extra" / "features.json", raw, label)
+
+
+def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType) -> TrainedLabel:
+    schema = read_schema(user_code.resolve(inputs.schema))
+    transform = tft.TFTransformOutput(str(inputs.transform_graph))
+    made = made_by_training(config, schema, Path(inputs.examples), transform.transformed_feature_spec())
     fitting.seed_everything(config)
-    model = _built(build_model, transform, config, inputs)
+    model = _built(module.build_model, transform, config, inputs, made)
     vocabularies = Path(transform.transform_savedmodel_dir) / "assets"
     taken = (
         warm_start(model, vocabularies, inputs.registry, inputs.champion)
@@ -82,28 +97,39 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, build_model: 
     )
     layer = transform.transform_features_layer()
     folder = Path(outputs.model)
+    observed = Observed(config, made)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
-        recipe = Recipe(schema, layer, config.label, _features(model, transform, config.label))
+        features = _features(model, transform, config.label)
+        recipe = Recipe(schema, layer, config.label, features, observed.number, config.weight)
         training, validation = _rows(config, inputs, recipe, Path(temporary))
+        width = output_width(model, training)
+        fitting.check_labels(training, "train", config.task, width)
+        fitting.check_labels(validation, "validation", config.task, width)
+        in_raw_unit = check_inverse(module, observed, config, transform)
+        label = observed.result(2 if config.task == "binary_classification" else width, in_raw_unit=in_raw_unit)
+        weigh_classes(config, label, training, validation)
         fitted = fitting.fit(model, training, validation, config, folder / CHECKPOINT)
-    export.export(model, layer, raw, config.task, folder / SERVING)
+    label = replace(label, output=config.model_output)
+    how = answer(module, model, label, transform)
+    export.export(model, layer, raw_features(schema, config.label, config.weight), how, folder / SERVING)
     save_weights(model, folder / SERVING)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    _report(
-        fitted,
-        model,
-        {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)},
-        outputs,
-    )
+    facts = {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)}
+    _report(fitted, model, facts, outputs)
+    return replace(label, output="probabilities" if how.finish is not tf.identity else config.model_output)
 
 
-def _built(build_model: Any, transform: tft.TFTransformOutput, config: Config, inputs: Inputs) -> keras.Model:
+def _built(
+    build_model: Any, transform: tft.TFTransformOutput, config: Config, inputs: Inputs, made: Classes | None
+) -> keras.Model:
     rows = ExamplesManifest.read(inputs.examples).records("train")
     steps = -(-rows // config.batch_size) * config.epochs
-    model = build_model(transform, {"train_steps": steps, **config.hyperparameters})
+    known = {"train_steps": steps} if made is None else {"train_steps": steps, "classes": list(made.names)}
+    model = build_model(transform, known | config.hyperparameters)
     if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
         raise TrainingError(
-            f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and loss before returning it"
+            f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and loss "
+            "before returning it"
         )
     return model
 
@@ -120,11 +146,10 @@ def _rows(config: Config, inputs: Inputs, recipe: Recipe, folder: Path) -> tuple
     for split in ("train", "validation"):
         blocks = recipe.columns(Path(inputs.examples), split, config.read_rows)
         splits.append(Rows(blocks, config.label, folder / split, limit))
-        fitting.check_labels(splits[-1], split, config.task)
     return splits[0], splits[1]
 
 
-def _report(fitted: fitting.Fitted, model: keras.Model, facts: dict[str, float], outputs: Outputs) -> None:
+def _report(fitted: fitting.Fitted, model: keras.Model, facts: Mapping[str, float], outputs: Outputs) -> None:
     """Write `training.json`, the metrics and the picture."""
     best = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
     summary = {
@@ -143,20 +168,43 @@ def _report(fitted: fitting.Fitted, model: keras.Model, facts: dict[str, float],
     curves.draw(outputs.pictures, fitted, summary)
 
 
-def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, function: Any) -> None:
+def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType) -> TrainedLabel:
     folder = Path(outputs.model)
     rows = ExamplesManifest.read(inputs.examples).records("train")
     if not rows:
         raise TrainingError(
             f"{inputs.examples}: wanted rows in the split 'train', got none; widen ingest_examples.window"
         )
+    label = observe_run_fn(config, inputs)
     base_model = find(inputs.registry, inputs.champion).path if config.warm_start and inputs.champion else None
     schema = user_code.resolve(inputs.schema)
-    run_fn.run(
-        function, config, run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
-    )
+    places = run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
+    run_fn.run(module.run_fn, config, places)
     (folder / "training.json").write_text(
         json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8"
     )
     outputs.log_metric("rows", float(rows))
     curves.draw_without_history(outputs.pictures, rows)
+    return replace(label, output=config.model_output)
+
+
+def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
+    """See what the transform makes of the label that a `run_fn` trains on; TrainingError for labels that cannot be.
+
+    A text label that the transform leaves alone is the module's own matter: its model names the classes, or nothing does.
+    """
+    schema = read_schema(user_code.resolve(inputs.schema))
+    transform = tft.TFTransformOutput(str(inputs.transform_graph))
+    spec = transform.transformed_feature_spec().get(config.label)
+    is_text = any(f.name == config.label and f.type == schema_pb2.BYTES for f in schema.feature)
+    is_transformed = spec is not None and spec.dtype != tf.string and config.run_fn.examples == "transformed"
+    if is_text and not is_transformed:
+        return TrainedLabel(config.label, config.task)
+    observed = Observed(config, None)
+    layer = transform.transform_features_layer() if is_transformed else lambda _: {}
+    recipe = Recipe(schema, layer, config.label, (), observed.number)
+    blocks = recipe.columns(Path(inputs.examples), "train", config.read_rows)
+    # Only labels are held, a few bytes a row; nothing goes to disk.
+    fitting.check_labels(Rows(blocks, config.label, Path(), sys.maxsize), "train", config.task, None)
+    width = 2 if config.task == "binary_classification" else None
+    return observed.result(width, in_raw_unit=config.run_fn.answers == "raw")

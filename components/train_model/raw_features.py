@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from core.errors import SchemaError, did_you_mean
-from core.problem import Task
+from problems.labels import TrainedLabel
 
 _DTYPES = {schema_pb2.FLOAT: tf.float32, schema_pb2.INT: tf.int64, schema_pb2.BYTES: tf.string}
 _WORDS = {tf.float32: "float", tf.int64: "int", tf.string: "string"}
@@ -59,28 +59,34 @@ class RawFeature(NamedTuple):
         return tf.SparseTensor(indices, tf.boolean_mask(values, known), shape)
 
 
-def raw_features(schema: schema_pb2.Schema, label: str) -> list[RawFeature]:
-    """Return the features of a request in the schema's order, the label left out; SchemaError when there is no such label."""
+def raw_features(schema: schema_pb2.Schema, label: str, weight: str | None = None) -> list[RawFeature]:
+    """Return the features of a request in the schema's order, without label and weight.
+
+    SchemaError when there is no such label or weight.
+    """
     names = [feature.name for feature in schema.feature]
     if label not in names:
         raise SchemaError(f"the schema has no feature for problem.label {label!r}{did_you_mean(label, names)}")
+    if weight is not None and weight not in names:
+        raise SchemaError(f"the schema has no feature for problem.weight {weight!r}{did_you_mean(weight, names)}")
     skipped = (schema_pb2.DEPRECATED, schema_pb2.DISABLED)
     domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
     return [
         _raw_feature(feature, domains)
         for feature in schema.feature
-        if feature.name != label and feature.lifecycle_stage not in skipped
+        if feature.name not in (label, weight) and feature.lifecycle_stage not in skipped
     ]
 
 
-def write_features(path: Path, features: list[RawFeature], label: str, task: Task) -> None:
+def write_features(path: Path, features: list[RawFeature], label: TrainedLabel) -> None:
     """Write `features.json`, by which a server checks requests."""
     listed = [
         {"name": feature.name, "dtype": _WORDS[feature.dtype], "required": feature.required, "values": feature.values}
         for feature in features
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"features": listed, "label": label, "task": task}, indent=2) + "\n", encoding="utf-8")
+    content = {"features": listed, "label": label.name, "task": label.task, "classes": label.classes}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _raw_feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]]) -> RawFeature:

@@ -1,27 +1,32 @@
 """Transformed rows: made once from the examples, kept in memory or on disk, and shuffled anew for every epoch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
+from artifacts.evaluation.columns import numbers
 from artifacts.examples.batches import record_batches
 from core.errors import TrainingError, did_you_mean
 
 Columns = dict[str, npt.NDArray[Any]]
-"""Arrays of equally many rows by feature, the label among them."""
-Block = tuple[Columns, npt.NDArray[Any]]
-"""The features of some rows, and their labels."""
+"""Arrays of equally many rows by feature, the label and the weight among them."""
+Block = tuple[Columns, npt.NDArray[Any]] | tuple[Columns, npt.NDArray[Any], npt.NDArray[np.float32]]
+"""The features of some rows, their labels and, where rows are weighted, their weights."""
+WEIGHT = "weight of the row"
 
 
-class Recipe(NamedTuple):
+@dataclass(frozen=True)
+class Recipe:
     """How examples become the rows that a model is trained on."""
 
     schema: schema_pb2.Schema
@@ -30,19 +35,60 @@ class Recipe(NamedTuple):
     label: str
     features: Sequence[str]
     """Transformed features that the model takes."""
+    number: Callable[[pa.RecordBatch, npt.NDArray[Any] | None], npt.NDArray[Any]] | None = None
+    """Makes the label that is trained on of raw rows and the transformed label."""
+    weight: str | None = None
 
     def columns(self, examples: Path, split: str, read_rows: int) -> Iterator[Columns]:
-        """Yield a split's transformed rows in blocks; the label is the transformed one, or the raw one when the module drops it."""
+        """Yield a split's transformed rows in blocks.
+
+        The label is the transformed one, or the raw one when the module drops it; TrainingError for one that is not a
+        finite number.
+        """
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
         for batch in record_batches(examples, split, self.schema, read_rows):
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
             transformed = self.transform(tensors)
-            label = transformed.get(self.label, tensors.get(self.label))
-            yield {
-                **{name: _dense(name, transformed) for name in self.features},
-                self.label: _dense(self.label, {self.label: label}),
-            }
+            label = self._numbered(batch, transformed, tensors)
+            if bad := int(np.count_nonzero(~np.isfinite(label.astype(np.float64)))):
+                raise TrainingError(
+                    f"{self.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity in "
+                    f"{bad} of {len(label)} rows; set disallow_nan in the schema, or look at preprocessing_fn"
+                )
+            columns = {name: _dense(name, transformed) for name in self.features} | {self.label: label}
+            yield columns if self.weight is None else columns | {WEIGHT: _weights(batch, self.weight)}
+
+    def _numbered(
+        self, batch: pa.RecordBatch, transformed: dict[str, Any], tensors: dict[str, Any]
+    ) -> npt.NDArray[Any]:
+        label = transformed.get(self.label)
+        if self.number is None:
+            return _dense(self.label, {self.label: tensors.get(self.label) if label is None else label})
+        is_text = label is not None and label.dtype == tf.string
+        return self.number(batch, None if label is None or is_text else _label(self.label, label, batch.num_rows))
+
+
+def _label(name: str, value: Any, rows: int) -> npt.NDArray[Any]:
+    """Return a transformed label as [rows, 1]."""
+    array: npt.NDArray[Any] = (value.values if isinstance(value, tf.SparseTensor) else value).numpy()
+    if array.size != rows:
+        raise TrainingError(
+            f"{name}: wanted one number a row from preprocessing_fn, got the shape {list(value.shape)}; a class is its "
+            "number, not one column per class, and several labels a row (multi-label) cannot be trained on"
+        )
+    return array.reshape(rows, 1)
+
+
+def _weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float32]:
+    weights = numbers(batch, name)
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        raise TrainingError(
+            f"problem.weight {name!r}: wanted a number from 0 in every row, got {int(wrong.sum())} of {len(weights)} "
+            f"rows without (such as {weights[wrong][0]}); set presence and float_domain in the schema"
+        )
+    return weights.astype(np.float32)
 
 
 class Rows:
@@ -55,6 +101,8 @@ class Rows:
         self._counts: list[int] = []
         self.labels: dict[float, int] = {}
         """How often each value of the label occurs, up to a few different values."""
+        self.class_weights: Mapping[float, float] = {}
+        """How much the rows of a class count, by its number; 1 for one that is not here."""
         held = 0
         for block in blocks:
             size = sum(values.nbytes for values in block.values())
@@ -96,7 +144,16 @@ class Rows:
         return self._split({name: np.concatenate([block[name] for block in blocks])[order] for name in blocks[0]})
 
     def _split(self, columns: Columns) -> Block:
-        return {name: values for name, values in columns.items() if name != self.label}, columns[self.label]
+        features = {name: values for name, values in columns.items() if name not in (self.label, WEIGHT)}
+        label = columns[self.label]
+        if WEIGHT not in columns and not self.class_weights:
+            return features, label
+        weights = columns.get(WEIGHT, np.ones(len(label), np.float32))
+        if self.class_weights:
+            values, position = np.unique(label.reshape(len(label)), return_inverse=True)
+            table = [self.class_weights.get(value, 1.0) for value in values.tolist()]
+            weights = (weights * np.array(table)[position]).astype(np.float32)
+        return features, label, weights
 
     def _load(self, index: int) -> Columns:
         block = self._blocks[index]
@@ -120,7 +177,7 @@ class Order(NamedTuple):
     rows: int
 
 
-_MANY = 1000
+_MANY = 10_000
 
 
 def _dense(name: str, tensors: dict[str, Any]) -> npt.NDArray[Any]:

@@ -227,7 +227,13 @@ BAD = {
         (TrainingError, EmptyDataset),
         "validation",
     ),
-    "one class": ({}, ONE_CLASS, "", TrainingError, "at least two classes in the split 'train', got 1 in all 200 rows"),
+    "one class": (
+        {},
+        ONE_CLASS,
+        "",
+        TrainingError,
+        "split 'train': wanted at least two classes, got 1 in all 200 rows",
+    ),
     "other labels": (
         {},
         {"train": _with_label(_flights(200), [1, 2]), "validation": _flights(50)},

@@ -1,0 +1,1 @@
+"""A trained model: a folder with a SavedModel under `Format-Serving/` and what travels with it."""

@@ -1,0 +1,88 @@
+"""How a trained model's output becomes its answer, and what of the label only the transform can say."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
+from components.train_model.config import Config
+from components.train_model.export import Answer
+from components.train_model.labels import Observed
+from components.train_model.rows import Rows
+from core.errors import TrainingError
+from core.problem import ModelOutput
+from problems import kind
+from problems.labels import TrainedLabel
+
+INVERSE = "label_to_business_unit"
+"""What a module calls the function that takes a regression's trained label back to the raw label's unit."""
+
+
+def output_width(model: keras.Model, rows: Rows) -> int | None:
+    """Count the numbers that a model gives a row; None for a model with several outputs."""
+    shape = getattr(model, "output_shape", None) if getattr(model, "outputs", None) else None
+    if shape is None and len(rows):
+        features = {name: tf.constant(values) for name, values in rows.example()[0].items()}
+        output = model(features, training=False)
+        shape = tuple(output.shape) if isinstance(output, tf.Tensor) else None
+    if not isinstance(shape, tuple) or not all(size is None or isinstance(size, int) for size in shape):
+        return None
+    return int(np.prod([size or 1 for size in shape[1:]]))
+
+
+def answer(module: ModuleType, model: keras.Model, label: TrainedLabel, transform: tft.TFTransformOutput) -> Answer:
+    """Say how the model's output is answered: probabilities for a classification, the raw label's unit if declared."""
+    inverse = getattr(module, INVERSE, None)
+    if not kind(label.task).has_classes:
+        return Answer(label.task) if inverse is None else Answer(label.task, finish=lambda x: inverse(x, transform))
+    if not gives_logits(model, label.output):
+        return Answer(label.task, label.classes)
+    finish = tf.sigmoid if label.task == "binary_classification" else tf.nn.softmax
+    return Answer(label.task, label.classes, finish)
+
+
+def gives_logits(model: keras.Model, declared: ModelOutput) -> bool:
+    """Whether a classifier gives logits: declared so, or trained with a loss that takes them."""
+    if declared != "auto":
+        return declared == "logits"
+    loss = getattr(model, "loss", None)
+    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    return bool(config.get("from_logits", False))
+
+
+def check_inverse(module: ModuleType, observed: Observed, config: Config, transform: Any) -> bool:
+    """Whether the module takes the label back to its raw unit; TrainingError when it does not give the raw label."""
+    inverse: Callable[..., tf.Tensor] | None = getattr(module, INVERSE, None)
+    if inverse is None or kind(config.task).has_classes or observed.sample is None:
+        return False
+    raw, trained = observed.sample
+    found = np.asarray(inverse(tf.constant(trained[:, None], tf.float32), transform)).reshape(-1)
+    close = np.isclose(found, raw, rtol=1e-3, atol=1e-3 * float(np.std(raw)))
+    if not close.all():
+        worst = int(np.argmax(np.abs(found - raw)))
+        raise TrainingError(
+            f"{INVERSE}: wanted the raw label {config.label!r} back from the transformed one, "
+            f"got {found[worst]:.6g} for {raw[worst]:.6g} (transformed: {trained[worst]:.6g}); correct it in module.py"
+        )
+    return True
+
+
+def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path) -> None:
+    """Write the graph from serialized tf.Examples to the label, for what cannot be read from the raw label alone."""
+    module = tf.Module()
+    module.transform = transform.transform_features_layer()
+    spec = transform.raw_feature_spec()
+
+    def read(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = module.transform(tf.io.parse_example(examples, spec))[label]
+        dense = found.values if isinstance(found, tf.SparseTensor) else found
+        return {LABEL_OUTPUT: tf.reshape(tf.cast(dense, tf.float64), [-1])}
+
+    module.read = tf.function(read, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    tf.saved_model.save(module, str(folder / LABEL_GRAPH), signatures={"serving_default": module.read})

@@ -1,0 +1,199 @@
+"""What a model is trained to say: how the raw label becomes numbers, seen on the rows that it is trained on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.evaluation.columns import MISSING, categories, numbers
+from artifacts.examples.batches import record_batches
+from components.train_model.config import Config
+from core.errors import DataError, TrainingError, did_you_mean
+from problems import kind
+from problems.labels import TrainedLabel, value_name
+
+MOST_VALUES = 10_000
+"""A label with more raw values is not held as a table of them."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Classes that training makes of raw values, because the module leaves the label as it is."""
+
+    names: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The number of each raw value."""
+        return {name: index for index, name in enumerate(self.names)}
+
+
+def made_by_training(
+    config: Config, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
+) -> Classes | None:
+    """Name the classes that training has to number: those of words that the module leaves alone; None where it has not to.
+
+    The schema's domain gives them in its order, or else the values of the train split, sorted. Of a binary
+    classification `problem.positive` is class 1. `transformed` is the transform's output by dtype.
+    """
+    feature = next(feature for feature in schema.feature if feature.name == config.label)
+    is_text = feature.type == schema_pb2.BYTES
+    left_alone = config.label not in transformed or transformed[config.label].dtype == "string"
+    if not kind(config.task).has_classes:
+        if is_text and left_alone:
+            raise TrainingError(
+                f"problem.label {config.label!r}: wanted numbers for a regression, got text; make them in "
+                "preprocessing_fn, or use multiclass_classification"
+            )
+        return None
+    if not left_alone or not (is_text or config.positive):
+        return None
+    found = _domain(schema, feature) or _values(config.label, schema, examples)
+    if config.task == "binary_classification":
+        found = _positive_last(config, found)
+    return Classes(found)
+
+
+def _domain(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str, ...]:
+    shared = {domain.name: tuple(domain.value) for domain in schema.string_domain}
+    return shared.get(feature.domain, tuple(feature.string_domain.value))
+
+
+def _values(label: str, schema: schema_pb2.Schema, examples: Path) -> tuple[str, ...]:
+    only = schema_pb2.Schema(feature=[feature for feature in schema.feature if feature.name == label])
+    found: set[str] = set()
+    for batch in record_batches(examples, "train", only, 65_536):
+        found |= {value_name(value) for value in one_value(batch, label)[1]}
+    return tuple(sorted(found))
+
+
+def _positive_last(config: Config, found: tuple[str, ...]) -> tuple[str, ...]:
+    if len(found) != 2:
+        raise TrainingError(
+            f"problem.label {config.label!r}: wanted two values for a binary classification, got {len(found)}: "
+            f"{', '.join(map(repr, found[:10]))}; use multiclass_classification, or make two of them in preprocessing_fn"
+        )
+    if config.positive not in found:
+        got = "nothing" if config.positive is None else repr(config.positive)
+        hint = "" if config.positive is None else did_you_mean(config.positive, found)
+        raise TrainingError(
+            f"problem.positive: wanted which of {found[0]!r} and {found[1]!r} the model looks for, got {got}{hint}; "
+            "set it in config.yaml"
+        )
+    return tuple(sorted(found, key=lambda name: name == config.positive))
+
+
+def one_value(batch: pa.RecordBatch, label: str) -> tuple[npt.NDArray[np.int32], list[Any]]:
+    """Number the raw label's values within a batch; TrainingError where a row has none or several."""
+    try:
+        codes, values = categories(batch, label)
+    except DataError:
+        raise TrainingError(
+            f"problem.label {label!r}: wanted one value in every row, got rows with several (multi-label); predict one "
+            "of them, make one value of them in the data, or use a use case for each"
+        ) from None
+    if missing := int(np.count_nonzero(codes == MISSING)):
+        raise TrainingError(
+            f"problem.label {label!r}: wanted one value in every row, got {missing} of {len(codes)} rows without; "
+            "leave such rows out of the data, and set presence in the schema"
+        )
+    return codes, values
+
+
+@dataclass
+class Observed:
+    """What the module made of the raw label, seen on every row of the train and validation splits."""
+
+    config: Config
+    made: Classes | None
+    is_same: bool = True
+    """Whether the trained label was the raw one in every row."""
+    is_function: bool = True
+    """Whether every raw value became one class."""
+    classes: dict[str, int] = field(default_factory=dict)
+    sample: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
+    """Some rows of a number: the raw label and the one that is trained on."""
+
+    def number(self, batch: pa.RecordBatch, trained: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        """Return the label that is trained on, [rows, 1]; `trained` is the transformed one, where there is one."""
+        label = self.config.label
+        codes, values = one_value(batch, label)
+        if self.made is not None:
+            table = np.array([self.made.values.get(value_name(value), -1) for value in values] or [0], np.int64)
+            if (table[codes] < 0).any():
+                unknown = sorted(value_name(v) for v in values if value_name(v) not in self.made.values)
+                raise TrainingError(
+                    f"problem.label {label!r}: wanted one of {', '.join(map(repr, self.made.names))}, "
+                    f"got {', '.join(map(repr, unknown[:10]))}; correct the data, or the domain in the schema"
+                )
+            self.is_same = False
+            return table[codes][:, None]
+        if trained is None:
+            trained = numbers(batch, label).astype(batch[label].type.value_type.to_pandas_dtype())[:, None]
+        self._compare(batch, codes, values, trained.reshape(len(codes), -1)[:, 0])
+        return trained
+
+    def _compare(
+        self, batch: pa.RecordBatch, codes: npt.NDArray[np.int32], values: list[Any], trained: npt.NDArray[Any]
+    ) -> None:
+        is_text = any(isinstance(value, str) for value in values)
+        if self.is_same and not is_text:
+            raw = numbers(batch, self.config.label)
+            self.sample = self.sample or (raw[:1000], trained[:1000].astype(np.float64))
+            self.is_same = bool(np.array_equal(raw.astype(np.float32), trained.astype(np.float32)))
+        self.is_same = self.is_same and not is_text
+        if not kind(self.config.task).has_classes or not self.is_function:
+            return
+        finite = np.nan_to_num(trained.astype(np.float64))
+        pairs = np.unique(np.stack([codes.astype(np.float64), finite], axis=1), axis=0)
+        for code, number in pairs.tolist():
+            known = self.classes.setdefault(value_name(values[int(code)]), int(number))
+            self.is_function = self.is_function and known == number
+        self.is_function = self.is_function and len(self.classes) <= MOST_VALUES
+
+    def result(self, width: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
+        """Write the facts down; `width` is how many classes there are, where that is known."""
+        config, has_classes = self.config, kind(self.config.task).has_classes
+        if self.made is not None:
+            return TrainedLabel(config.label, config.task, classes=self.made.names, values=self.made.values)
+        if not has_classes:
+            if self.is_same or in_raw_unit:
+                return TrainedLabel(config.label, config.task)
+            return TrainedLabel(config.label, config.task, "transformed", unit="trained")
+        if self.is_same:
+            names = tuple(str(at) for at in range(width or 0))
+            self._check_positive(names)
+            return TrainedLabel(config.label, config.task, classes=names)
+        if not self.is_function:
+            return TrainedLabel(config.label, config.task, "transformed")
+        names = _names(self.classes, width)
+        self._check_positive(names)
+        return TrainedLabel(config.label, config.task, classes=names, values=dict(self.classes))
+
+    def _check_positive(self, names: tuple[str, ...]) -> None:
+        positive = self.config.positive
+        if self.config.task == "binary_classification" and positive is not None and positive not in names[1:]:
+            raise TrainingError(
+                f"problem.positive: wanted {positive!r} to be class 1, but preprocessing_fn makes that of "
+                f"{' '.join(names[1:]) or 'nothing'!r}; correct one of them"
+            )
+
+
+def _names(classes: Mapping[str, int], width: int | None) -> tuple[str, ...]:
+    """Name each number by the raw values that became it, or by itself."""
+    named: dict[int, list[str]] = {}
+    for name, number in classes.items():
+        named.setdefault(number, []).append(name)
+    count = width or max(named, default=-1) + 1
+    return tuple(_joined(named.get(at, [str(at)])) for at in range(count))
+
+
+def _joined(names: Iterable[str]) -> str:
+    found = sorted(names)
+    return " or ".join(found) if len(found) <= 3 else f"{found[0]} or {len(found) - 1} others"
