@@ -1,4 +1,4 @@
-"""What images are built from: the files that `.dockerignore` lets through, read here as a container build reads them."""
+"""What images are built from: the files that `.dockerignore` lets through, read as a container build reads them."""
 
 import os
 import re
@@ -27,7 +27,10 @@ class Rule(NamedTuple):
 
 
 def files(root: Path = ROOT) -> list[str]:
-    """Return the relative names of all files that images hold, sorted; MlopsError where no image can be built from a folder."""
+    """Return the relative names of all files that images hold, sorted.
+
+    Raises MlopsError for a folder that no image can be built from.
+    """
     rules = _rules(root / IGNORE)
     # Begun from the names that are let in: the rest of the folder may be large, and is not looked at.
     starts = [rule.pattern for rule in rules if rule.lets_in]
@@ -44,7 +47,8 @@ def _rules(path: Path) -> list[Rule]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise MlopsError(
-            f"{path}: wanted the list of what images hold, got no file; work from a checkout of the project, or in one of its images"
+            f"{path}: wanted the list of what images hold, got no file; "
+            "work from a checkout of the project, or in one of its images"
         ) from None
     written = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [_rule(line.removeprefix("!").strip("/"), lets_in=line.startswith("!")) for line in written]

@@ -23,7 +23,7 @@ def of_file(path: Path) -> str:
 
 
 def of_named(digests: Mapping[str, str]) -> str:
-    """Digest over named contents whose own digests are known: independent of order, times and places, but not of the names."""
+    """Digest over named contents whose own digests are known; it depends on the names, not on order or places."""
     return of_bytes("".join(f"{name}\0{of}\n" for name, of in sorted(digests.items())).encode())
 
 

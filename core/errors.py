@@ -44,7 +44,7 @@ class TrainingError(MlopsError):
 
 
 class GateClosed(MlopsError):
-    """A gate said no, or said nothing: what lies behind it is not done."""
+    """A gate is closed, or gave no decision: what comes after it is not done."""
 
     exit_code = 3
 

@@ -1,4 +1,7 @@
-"""What was built and pushed on this machine, in the store's `images.json`: sizes, bills of materials, and digests by registry and tag."""
+"""What was built and pushed on this machine, in the store's `images.json`.
+
+It holds sizes, bills of materials, and digests by registry and tag.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -50,7 +53,8 @@ class ImageRecord:
             return {}
         except ValueError as error:
             raise MlopsError(
-                f"{self.path}: wanted the record of images as JSON, got {error}; remove the file, then build and push again"
+                f"{self.path}: wanted the record of images as JSON, got {error}; "
+                "remove the file, then build and push again"
             ) from error
         assert isinstance(known, dict)
         return known

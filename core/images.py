@@ -1,7 +1,7 @@
 """The container images that steps run in, by the dependency group they hold.
 
-In a component an image is only a name. Compiling puts a reference in its place that cannot move: the name with the content
-tag, or the digest that a registry gave to what was pushed under that tag.
+In a component an image is only a name. Compiling puts a reference in its place that cannot move: the name with the
+content tag, or the digest that a registry gave to what was pushed under that tag.
 """
 
 import json
@@ -22,7 +22,10 @@ BASE = "python:3.11-slim"
 
 
 def image(group: Group) -> str:
-    """Name of the image that holds one dependency group: `data` has Arrow alone, `tfx` the TFX libraries too, `serving` the model server."""
+    """Name of the image that holds one dependency group.
+
+    `data` has Arrow alone, `tfx` the TFX libraries too, `serving` the model server.
+    """
     return f"{PREFIX}{group}"
 
 
@@ -45,7 +48,8 @@ def local_references() -> dict[str, str]:
 def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str, str] | None:
     """Return the references that an environment asks for; None for the local ones.
 
-    MLOPS_IMAGE_REGISTRY asks for what was pushed there. MLOPS_IMAGE_REFERENCES holds them as JSON: so a schedule hands them to what it submits.
+    MLOPS_IMAGE_REGISTRY asks for what was pushed there. MLOPS_IMAGE_REFERENCES holds them as JSON: a schedule passes
+    them to what it submits that way.
     """
     if given := environment.get("MLOPS_IMAGE_REFERENCES"):
         return dict(json.loads(given))
@@ -54,13 +58,16 @@ def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str,
 
 
 def pushed_references(registry: str, record: Path) -> dict[str, str]:
-    """Return the references, by digest, of what was pushed to a registry; MlopsError when the sources as they are now were not."""
+    """Return the references, by digest, of what was pushed to a registry.
+
+    Raises MlopsError when the sources as they are now were not pushed there.
+    """
     registry, now = registry.rstrip("/"), tag()
     digests = ImageRecord(record).pushed(registry, now)
     missing = [group for group in GROUPS if group not in digests]
     if missing:
         raise MlopsError(
-            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {now}: these sources were not pushed there; "
-            f"run `mlops images build`, then `mlops images push {registry}`"
+            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {now}: "
+            f"these sources were not pushed there; run `mlops images build`, then `mlops images push {registry}`"
         )
     return {image(group): f"{registry}/{image(group)}@{digests[group]}" for group in GROUPS}

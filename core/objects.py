@@ -1,7 +1,7 @@
 """Objects in an object store, by address: `s3://<bucket>/<key>`. What a name's parts are is the caller's business.
 
-An object is there whole or not at all: no store shows half of one. There is no rename and no lock; `create` is what several
-processes agree by.
+Writes are atomic: no store shows half an object. There is no rename and no lock; `create` is what several processes agree
+by.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def join(address: str, *names: str | int) -> str:
 
 
 def entries(folder: str) -> list[Entry]:
-    """Return what lies directly in a folder, by name; nothing where there is none. StoreError when there is no such bucket."""
+    """Return what lies directly in a folder, by name; nothing where there is none. StoreError without the bucket."""
     try:
         found = _ask(folder, "a list of what is there", lambda fs: fs.ls(folder, detail=True, timeout=s3.SECONDS))
     except NoSuchObject:
@@ -83,7 +83,10 @@ def look(address: str) -> Entry:
 
 
 def open_object(address: str) -> io.BufferedReader:
-    """Open an object for reading, block by block; NoSuchObject when there is none, StoreError when it changes while it is read."""
+    """Open an object for reading, block by block.
+
+    Raises NoSuchObject when there is none, StoreError when it changes while it is read.
+    """
     return io.BufferedReader(_Reader(address), BLOCK)
 
 
@@ -121,12 +124,15 @@ def create(address: str, content: bytes) -> bool:
         if refused:
             return False
         raise StoreError(
-            f"{address}: the store took what was written there, but keeps another's; wanted one that honours If-None-Match"
+            f"{address}: the store took what was written there, but keeps another's; "
+            "wanted one that honours If-None-Match"
         )
-    # Refused, and yet ours: the first answer was lost, and s3fs asked again. Not refused: only a store that refuses the second time can be trusted.
+    # Refused, and yet ours: the first answer was lost, and s3fs asked again.
+    # Not refused: only a store that refuses the second time can be trusted.
     if not refused and not _put_new(address, content):
         raise StoreError(
-            f"{address}: the store writes over an object although it was asked not to; wanted one that honours If-None-Match"
+            f"{address}: the store writes over an object although it was asked not to; "
+            "wanted one that honours If-None-Match"
         )
     return True
 
@@ -137,7 +143,10 @@ def delete(address: str) -> None:
 
 
 def upload(path: Path, address: str, wanted: str) -> None:
-    """Write a file's content to an object and read it back; StoreError, and no object, when its digest is not the one wanted."""
+    """Write a file's content to an object and read it back.
+
+    Raises StoreError, and leaves no object, when its digest is not the one wanted.
+    """
     seconds = s3.SECONDS + path.stat().st_size / s3.BYTES_PER_SECOND
     _ask(
         address, f"to write {path} there", lambda fs: fs.put_file(str(path), address, chunksize=_PART, timeout=seconds)
@@ -145,7 +154,8 @@ def upload(path: Path, address: str, wanted: str) -> None:
     if (got := digest_of(address)) != wanted:
         delete(address)
         raise StoreError(
-            f"{address}: wanted {wanted} as {path} had it, but read back {got}; try again when nothing writes to that file"
+            f"{address}: wanted {wanted} as {path} had it, but read back {got}; "
+            "try again when nothing writes to that file"
         )
 
 
@@ -160,7 +170,7 @@ def download(address: str, path: Path) -> str:
 
 
 def _put_new(address: str, content: bytes) -> bool:
-    """Ask for a write where there is nothing; return whether the store said no."""
+    """Ask for a write where there is nothing; return whether the store refused."""
 
     def put(fs: Any) -> bool:
         try:
@@ -183,7 +193,7 @@ def _ask(address: str, wanted: str, question: Callable[[Any], _Answer]) -> _Answ
 
 
 def _below(folder: str, found: Any) -> list[Entry]:
-    """Turn what s3fs lists into entries; a folder's own placeholder, and an object of the folder's name, are not below it."""
+    """Turn what s3fs lists into entries, without a folder's own placeholder or an object of the folder's name."""
     listed = (_entry(info) for info in found)
     return sorted(
         entry for entry in listed if entry.address.startswith(f"{folder}/") and not entry.address.endswith("/")

@@ -103,7 +103,7 @@ class Series:
 
 
 def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180, height: int = 44) -> Markup:
-    """Draw small histograms of several series over each other, in pixels, without axes; a bar's title tells its numbers."""
+    """Draw small histograms of several series over each other, in pixels, without axes; bars have titles."""
     count = max((len(one.shares) for one in series), default=0)
     top = max((share for one in series for share in one.shares if math.isfinite(share)), default=0.0)
     if not count or top <= 0:
@@ -114,10 +114,10 @@ def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180,
         for bar, share in enumerate(one.shares):
             tall = max(share / top * (height - 2), 0.6 if share > 0 else 0.0)
             label = f"{labels[bar]}: " if bar < len(labels) else ""
-            parts.append(
-                f'<rect x="{bar * step + index * slot:.1f}" y="{height - tall:.1f}" width="{max(slot - 0.5, 0.5):.1f}" height="{tall:.1f}" '
-                f'fill="{COLORS[index % len(COLORS)]}"><title>{html.escape(f"{one.name} {label}{share:.1%}")}</title></rect>'
-            )
+            place = f'x="{bar * step + index * slot:.1f}" y="{height - tall:.1f}"'
+            size = f'width="{max(slot - 0.5, 0.5):.1f}" height="{tall:.1f}"'
+            title = html.escape(f"{one.name} {label}{share:.1%}")
+            parts.append(f'<rect {place} {size} fill="{COLORS[index % len(COLORS)]}"><title>{title}</title></rect>')
     names = ", ".join(one.name for one in series)
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" {size}>{"".join(parts)}</svg>')

@@ -1,7 +1,7 @@
 """The connection to an S3 store: what s3fs is told, and what its errors mean to a person.
 
-Where the store is and who asks it stands in botocore's own environment variables: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY. A key is never part of a message.
+The store's address and keys come from botocore's own environment variables: AWS_ENDPOINT_URL, AWS_REGION,
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. A key is never part of a message.
 """
 
 import os
@@ -43,7 +43,7 @@ _ALREADY_THERE = frozenset({"409", "412", "ConditionalRequestConflict", "Precond
 
 
 _CONNECTIONS: dict[tuple[int, str, str], Any] = {}
-"""By process, endpoint and region. What a fork inherits stays here untouched: to close it would take its parent's sockets away."""
+"""By process, endpoint and region. What a fork inherits is left open: closing it would close its parent's sockets."""
 
 
 def connect() -> Any:
@@ -59,7 +59,7 @@ def _connected(url: str, region: str) -> Any:
     import s3fs  # type: ignore[import-untyped] # noqa: PLC0415 - what never meets an address need not pay for it
 
     config = {
-        # SeaweedFS and MinIO know a bucket by the path and not by the host's name, and not all take checksums in trailers.
+        # SeaweedFS and MinIO know a bucket by its path, not by the host's name; not all take checksums in trailers.
         "s3": {"addressing_style": "path"} if url else {},
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
@@ -94,10 +94,10 @@ def is_already_there(error: Exception) -> bool:
 
 def explained(error: Exception, address: str, wanted: str) -> StoreError:
     """Say what was wanted of an address, what came instead, and what to do; NoSuchObject where there is nothing."""
-    said, store = f"{address}: wanted {wanted}, but", _endpoint_name()
+    begins, store = f"{address}: wanted {wanted}, but", _endpoint_name()
     if isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
-        return NoSuchObject(f"{said} there is nothing in {store}")
-    return StoreError(f"{said} {_reason(error, urlsplit(address).netloc, store)}")
+        return NoSuchObject(f"{begins} there is nothing in {store}")
+    return StoreError(f"{begins} {_reason(error, urlsplit(address).netloc, store)}")
 
 
 def _reason(error: Exception, bucket: str, store: str) -> str:
@@ -105,7 +105,10 @@ def _reason(error: Exception, bucket: str, store: str) -> str:
     if code == "NoSuchBucket":
         return f"there is no bucket {bucket!r} in {store}; create it, or correct the address (MLOPS_STORE)"
     if isinstance(error, PermissionError) or code in _REFUSED:
-        return f"{store} refused ({code or kind}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and what they may do in this bucket"
+        return (
+            f"{store} refused ({code or kind}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+            "and what they may do in this bucket"
+        )
     if kind in _NO_KEYS:
         return f"there are no credentials for {store}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if kind == "FileExpired":
@@ -130,7 +133,8 @@ def endpoint() -> str:
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
         raise UsageError(
-            "wanted AWS_ENDPOINT_URL as http(s)://host:port, without user or password; keys go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            "wanted AWS_ENDPOINT_URL as http(s)://host:port, without user or password; "
+            "keys go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return url
 

@@ -17,11 +17,11 @@ class Store:
 
     root: Path
     objects: str = ""
-    """Address in an object store, such as `s3://bucket/folder`, where data and models lie; empty when they lie below `root`."""
+    """Address in an object store, such as `s3://bucket/folder`, that holds data and models; empty: below `root`."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Store":
-        """Find the store that an environment names; an empty variable counts as not set, UsageError for what is no address."""
+        """Find the store that an environment names; an empty variable is as if unset. UsageError for no address."""
         address = environment.get("MLOPS_STORE", "")
         try:
             address = checked(address) if address else ""

@@ -118,7 +118,7 @@ def passed(usecase: UseCase, gate: dsl.PipelineTask, name: str) -> Any:
 
 
 def collected(usecase: UseCase, **decided: dsl.PipelineTask) -> Evidence:
-    """Collect the decisions of gates; a keyword names each in the evidence, and is the gate's own where it decides once."""
+    """Collect the decisions of gates; a keyword names each in the evidence, after its gate where that decides once."""
     artifact = None
     names_left = list(decided)
     while names_left:

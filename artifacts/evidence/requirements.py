@@ -31,7 +31,7 @@ class Requirements:
                     threshold=", ".join(sorted(known)),
                     observed=gate,
                     verdict=Verdict.FAIL,
-                    next_step=f"Add {gate} to push_model.requires in config.yaml, or to push_model.waives with a reason.",
+                    next_step=f"Add {gate} to push_model.requires in config.yaml, or to waives with a reason.",
                 )
 
 

@@ -1,4 +1,4 @@
-"""The `collect_evidence` section: there is nothing to choose; what a release requires is said under `push_model`."""
+"""The `collect_evidence` section: no keys; `push_model` names what a release requires."""
 
 from core.settings import Settings
 

@@ -28,7 +28,7 @@ def push_model(
         model: The trained model.
         evidence: What the gates decided, from `collect_evidence`.
         examples: What the model was trained and evaluated on; its manifest goes into the version's.
-        champion: The version that the model was compared with; when another is in production by now, the gate is closed.
+        champion: The version that the model was compared with; the gate is closed when another is in production by now.
         registry: Where models are published.
         submission: Id of the submission, so that no cache takes a push of another one for this one's.
         pushed: What was pushed: name, version, path and digest; null when nothing was.

@@ -36,5 +36,5 @@ class Config(Settings):
 
     @property
     def requirements(self) -> Requirements:
-        """What the evidence is held against."""
+        """What the evidence must hold."""
         return Requirements(self.requires, self.waives)

@@ -61,8 +61,8 @@ class Outputs:
 def push(config: Config, release: Release, destination: Destination, outputs: Outputs) -> str:
     """Decide, publish, promote and write what was pushed; repeated after any interruption, it ends in the same state.
 
-    Returns the version's reference, or "" when the gate is closed; then nothing was published. Raises RegistryError when
-    the model cannot be published, or the champion changes at the very moment.
+    Returns the version's reference, or "" when the gate is closed; then nothing was published. Raises RegistryError
+    when the model cannot be published, or the champion changes during the push.
     """
     registry = open_registry(destination.registry)
     model = digest.of_named(manifest.scan(release.saved_model))

@@ -55,8 +55,8 @@ class LocalMetadata:
         except (errors.StatusError, RuntimeError) as error:
             reason = str(error).partition(" query:")[0]
             raise LineageError(
-                f"{self.path}: wanted ML Metadata's SQLite file, got: {reason}; when another program keeps it locked, end that; "
-                "when it is damaged, move it away: `mlops runs` and the models' manifests do not need it"
+                f"{self.path}: wanted ML Metadata's SQLite file, got: {reason}; when another program keeps it locked, "
+                "end that; when it is damaged, move it away: `mlops runs` and the models' manifests do not need it"
             ) from error
 
     def _lineage(self, name: str, version: int, digest: str) -> Lineage:
@@ -66,7 +66,8 @@ class LocalMetadata:
         outputs = sorted(event.execution_id for event in makers if event.type == self._pb.Event.OUTPUT)
         if not outputs:
             raise LineageError(
-                f"{self.path}: nothing is recorded of {name} version {version} ({digest}); its own manifest still says where it comes from"
+                f"{self.path}: nothing is recorded of {name} version {version} ({digest}); "
+                "its own manifest still says where it comes from"
             )
         # A rerun publishes nothing new: the first execution is the one that did.
         run = next(one for one in self._store.get_contexts_by_execution(outputs[0]) if one.type == RUN)

@@ -48,11 +48,12 @@ class LocalRegistry(ProductionRegistry):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
             raise RegistryError(
-                f"{nearest}: wanted a folder to write models to{_mode(nearest)}; make it writable, or name another store with MLOPS_HOME"
+                f"{nearest}: wanted a folder to write models to{_mode(nearest)}; "
+                "make it writable, or name another store with MLOPS_HOME"
             )
 
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
-        """Copy a saved model in as the next version, whole or not at all."""
+        """Copy a saved model in as the next version, atomically."""
         self.check_writable(name)
         files = manifest.scan(saved_model)
         with self._writing(name) as folder:
@@ -96,7 +97,7 @@ class LocalRegistry(ProductionRegistry):
         )
 
     def problems(self, name: str) -> list[str]:
-        """Say everything that is wrong under a name."""
+        """List everything that is wrong under a name."""
         folder = self._folder(name)
         found = [
             f"{path}: left over from a push that was interrupted; the next push removes it"
@@ -130,7 +131,7 @@ class LocalRegistry(ProductionRegistry):
         return None
 
     def _next_version(self, folder: Path) -> int:
-        """Take the next number from what was ever given out, so that neither a clock nor a deleted version can bring one back."""
+        """Take the number after the highest ever given out: neither a clock nor a deleted version brings one back."""
         counter = folder / COUNTER
         given = counter.read_text(encoding="ascii").strip() if counter.exists() else "0"
         if given != "0" and not is_version(given):
@@ -161,7 +162,8 @@ class LocalRegistry(ProductionRegistry):
         except OSError as error:
             path = Path(os.fsdecode(error.filename)) if error.filename else folder
             raise RegistryError(
-                f"{path}: {error.strerror or error}{_mode(path)}; mend that and try again: the same model is never published twice"
+                f"{path}: {error.strerror or error}{_mode(path)}; "
+                "mend that and try again: the same model is never published twice"
             ) from error
 
     def _production(self, name: str) -> Production:

@@ -13,6 +13,8 @@ from core.errors import CorruptArtifact, RegistryError
 
 FILE = "manifest.json"
 FORMAT = 1
+REPAIR = "roll back, then publish the model again"
+"""What a person does about a version that is not whole."""
 
 
 @dataclass(frozen=True)
@@ -73,31 +75,27 @@ class Manifest:
             sealed = seal == _seal(body) and body["format"] == FORMAT and body["digest"] == manifest.digest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptArtifact(
-                f"{where}: wanted a manifest, got {type(error).__name__}: {error}; roll back, then publish the model again"
+                f"{where}: wanted a manifest, got {type(error).__name__}: {error}; {REPAIR}"
             ) from None
         if not sealed or not all(map(_is_inside, manifest.files)):
-            raise CorruptArtifact(
-                f"{where}: the manifest was changed after it was written; roll back, then publish the model again"
-            )
+            raise CorruptArtifact(f"{where}: the manifest was changed after it was written; {REPAIR}")
         return manifest
 
     def verify(self, folder: Path) -> None:
         """Check that a folder holds exactly the manifest's files; CorruptArtifact names the first that differs."""
         if (self.name, str(self.version)) != (folder.parent.name, folder.name):
             raise CorruptArtifact(
-                f"{folder}: its manifest is of {self.name} version {self.version}; a version cannot be copied or renamed"
+                f"{folder}: its manifest is of {self.name} version {self.version}; "
+                "a version cannot be copied or renamed"
             )
         found = _list(folder, CorruptArtifact)
         found.pop(FILE, None)
         for name in sorted(found.keys() ^ self.files.keys()):
-            raise CorruptArtifact(
-                f"{folder / name}: {'not in the manifest' if name in found else 'missing'}; roll back, then publish the model again"
-            )
+            fault = "not in the manifest" if name in found else "missing"
+            raise CorruptArtifact(f"{folder / name}: {fault}; {REPAIR}")
         for name, wanted in sorted(self.files.items()):
             if (got := digest.of_file(found[name])) != wanted:
-                raise CorruptArtifact(
-                    f"{folder / name}: wanted {wanted}, got {got}; roll back, then publish the model again"
-                )
+                raise CorruptArtifact(f"{folder / name}: wanted {wanted}, got {got}; {REPAIR}")
 
 
 def _is_inside(name: str) -> bool:
@@ -106,7 +104,10 @@ def _is_inside(name: str) -> bool:
 
 
 def scan(saved_model: Path) -> dict[str, str]:
-    """Digest every file of a saved model by relative name; RegistryError when it is none or holds what cannot be published."""
+    """Digest every file of a saved model by relative name.
+
+    Raises RegistryError when it is none, or holds what cannot be published.
+    """
     if not (saved_model / "saved_model.pb").is_file():
         raise RegistryError(f"{saved_model}: wanted a SavedModel, found no saved_model.pb in it")
     found = _list(saved_model, RegistryError)

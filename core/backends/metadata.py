@@ -96,7 +96,7 @@ class Metadata(Protocol):
     """Keeps what runs did, so that a version can be traced back."""
 
     def record(self, run: RunFacts) -> None:
-        """Record a run; the same run again, also after it was resumed, brings what is recorded up to date and doubles nothing."""
+        """Record a run; the same run again, also after it was resumed, updates what is recorded and doubles nothing."""
 
     def lineage(self, name: str, version: int, digest: str) -> Lineage:
         """Trace a published version back; LineageError when nothing is recorded of it."""

@@ -1,4 +1,4 @@
-"""Writes a run into ML Metadata's store: the same run again brings what is recorded up to date and doubles nothing."""
+"""Writes a run into ML Metadata's store: the same run again updates what is recorded and doubles nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -141,7 +141,7 @@ class _Types:
 
 
 def _identity(artifact: ArtifactFacts) -> str:
-    """Name an artifact by place and content: what a cached task hands on is the artifact that the first execution made."""
+    """Name an artifact by place and content: a cached task hands on the artifact that the first execution made."""
     return f"{artifact.digest} {artifact.uri}"
 
 

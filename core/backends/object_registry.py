@@ -15,7 +15,7 @@ from typing import Any
 
 from core import digest, objects
 from core.backends import manifest
-from core.backends.manifest import FILE, Manifest
+from core.backends.manifest import FILE, REPAIR, Manifest
 from core.backends.production import Production, ProductionRegistry, checked_name
 from core.backends.registry import LAST_VERSION, NAME, ModelVersion, Pointer, is_version
 from core.backends.version_cache import VersionCache
@@ -28,7 +28,7 @@ _DONE = ".done"
 _STATE = ".json"
 _NUMBERED = re.compile(r"([0-9]{20})(\.[a-z]+)", re.ASCII)
 _TRIES = 100
-"""Races for a number that may be lost before a person is told."""
+"""Races for a number that may be lost before it is an error."""
 
 
 class ObjectRegistry(ProductionRegistry):
@@ -57,7 +57,7 @@ class ObjectRegistry(ProductionRegistry):
         objects.delete(probe)
 
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
-        """Copy a saved model in as the next version; a push of the same model that was interrupted is taken up where it stopped."""
+        """Copy a saved model in as the next version; an interrupted push of the same model is continued."""
         files = manifest.scan(saved_model)
         model = digest.of_named(files)
         for _ in range(_TRIES):
@@ -96,13 +96,17 @@ class ObjectRegistry(ProductionRegistry):
         return [number for number, files in self._uploaded(name).items() if FILE in files]
 
     def problems(self, name: str) -> list[str]:
-        """Say what is wrong under a name: files too few or too many, a broken manifest, a wrong byte of the champion, as the store has it."""
+        """List what is wrong under a name, as the store has it.
+
+        That is: missing or additional files, a broken manifest, a wrong byte of the champion.
+        """
         found = []
         for number, files in self._uploaded(name).items():
             folder = self._version_folder(name, number)
             if FILE not in files:
                 found.append(
-                    f"{folder}: left by a push that was interrupted; push the same model again to finish it, or remove the folder"
+                    f"{folder}: left by a push that was interrupted; "
+                    "push the same model again to finish it, or remove the folder"
                 )
                 continue
             try:
@@ -146,7 +150,8 @@ class ObjectRegistry(ProductionRegistry):
         written = Manifest.parse(content, objects.join(folder, FILE))
         if (written.name, written.version) != (name, version):
             raise CorruptArtifact(
-                f"{folder}: its manifest is of {written.name} version {written.version}; a version cannot be copied or renamed"
+                f"{folder}: its manifest is of {written.name} version {written.version}; "
+                "a version cannot be copied or renamed"
             )
         return written
 
@@ -202,7 +207,8 @@ class ObjectRegistry(ProductionRegistry):
         folder = self._version_folder(written.name, written.version)
         for file, wanted in sorted(written.files.items()):
             objects.upload(saved_model / file, objects.join(folder, file), wanted)
-        # Nothing of this version can be seen before this line. When two push the same model at once, one of them writes the manifest.
+        # Nothing of this version can be seen before the next line.
+        # When two push the same model at once, one of them writes the manifest.
         objects.create(objects.join(folder, FILE), written.content())
         objects.write(self._claim_address(written.name, written.version, _DONE), b"")
 
@@ -244,23 +250,22 @@ def _sizes(written: Manifest, folder: str) -> dict[str, int]:
     found.pop(FILE, None)
     for name in sorted(found.keys() ^ written.files.keys()):
         what = "not in the manifest" if name in found else "missing"
-        raise CorruptArtifact(f"{objects.join(folder, name)}: {what}; roll back, then publish the model again")
+        raise CorruptArtifact(f"{objects.join(folder, name)}: {what}; {REPAIR}")
     return found
 
 
 def _check_bytes(written: Manifest, wanted: Pointer, folder: str) -> None:
-    """Read a version where it lies; CorruptArtifact when it is not the one wanted, or a file is not what the manifest says."""
+    """Read a version where it lies; CorruptArtifact when it is another one, or a file differs from the manifest."""
     if written.digest != wanted.digest:
         raise CorruptArtifact(f"{folder}: wanted {wanted.digest}, got {written.digest}")
     for name in sorted(_sizes(written, folder)):
         if (got := objects.digest_of(objects.join(folder, name))) != written.files[name]:
-            raise CorruptArtifact(
-                f"{objects.join(folder, name)}: wanted {written.files[name]}, got {got}; roll back, then publish the model again"
-            )
+            wanted_digest = written.files[name]
+            raise CorruptArtifact(f"{objects.join(folder, name)}: wanted {wanted_digest}, got {got}; {REPAIR}")
 
 
 def _fetch(address: str, target: Path) -> str:
     try:
         return objects.download(address, target)
     except NoSuchObject as error:
-        raise CorruptArtifact(f"{address}: missing; roll back, then publish the model again") from error
+        raise CorruptArtifact(f"{address}: missing; {REPAIR}") from error

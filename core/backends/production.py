@@ -81,7 +81,10 @@ class Production:
 
 
 class ProductionRegistry(ABC):
-    """What every registry does in the same way once it can read versions and move a pointer; see `Registry` for the promises."""
+    """What every registry does the same way, once it can read versions and move a pointer.
+
+    See `Registry` for the promises.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -136,7 +139,7 @@ class ProductionRegistry(ABC):
             if replacing is not None and state.reference not in {replacing, promoted.reference}:
                 raise RegistryError(
                     f"{name}: wanted {replacing or 'no version'} in production, but {state.reference or 'none'} is; "
-                    "the model was judged against another one: run the pipeline again"
+                    "the model was compared with another one: run the pipeline again"
                 )
             return state.promoted(to, self._now())
 
@@ -157,7 +160,8 @@ class ProductionRegistry(ABC):
             moved = state.rolled_back(is_whole, self._now())
             if moved is None:
                 raise RegistryError(
-                    f"{name}: there is no earlier version in production to go back to; `mlops models list {name}` shows what there is"
+                    f"{name}: there is no earlier version in production to go back to; "
+                    f"`mlops models list {name}` shows what there is"
                 )
             return moved
 

@@ -17,7 +17,10 @@ BACKENDS = {
 """Scheme of a registry's root -> module:class, imported when it is opened."""
 
 VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-"""A version's folder name. Python's int() takes more (`007`, ` 7 `, `1_0`, Arabic digits), TensorFlow Serving other things."""
+"""A version's folder name.
+
+Python's int() takes more (`007`, ` 7 `, `1_0`, Arabic digits), TensorFlow Serving other things.
+"""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 """A model's name: one folder, never a path."""
 LAST_VERSION = 2**63 - 1
@@ -50,7 +53,7 @@ class ModelVersion:
     name: str
     version: int
     path: Path
-    """The folder on this machine that TensorFlow Serving would load; of a registry elsewhere, the copy that `get` brings."""
+    """The folder on this machine that TensorFlow Serving would load; for a remote registry, the copy that `get` makes."""
     digest: str
     """Over all files of the saved model; the same model has the same digest wherever it lies."""
     created: str
@@ -76,13 +79,16 @@ class Registry(Protocol):
         """Raise RegistryError with path and mode when a publish would be refused; asked before anything is trained."""
 
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
-        """Copy a saved model in as the next version, whole or not at all; the same model again returns the version it has."""
+        """Copy a saved model in as the next version, atomically; the same model again returns the version it has."""
 
     def discard(self, name: str, version: int) -> None:
         """Remove a version whose promotion failed; RegistryError for one that is or ever was in production."""
 
     def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte; RegistryError when there is none, CorruptArtifact when it is not whole."""
+        """Return a version after checking every byte.
+
+        Raises RegistryError when there is none, CorruptArtifact when it is not whole.
+        """
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Return the versions that are whole, oldest first; those of a registry elsewhere by their manifests alone."""
@@ -99,7 +105,7 @@ class Registry(Protocol):
     def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
         """Make a version the one in production; a version that already is changes nothing.
 
-        With `replacing` (a reference, or "" for none at all), RegistryError when another version is in production by now.
+        With `replacing` (a reference, or "" for none at all), RegistryError when another version is in production.
         """
 
     def rollback(self, name: str) -> ModelVersion:
@@ -112,13 +118,16 @@ class Registry(Protocol):
         """Return the version in production after checking every byte, None when nothing was ever promoted."""
 
     def history(self, name: str) -> list[Mapping[str, Any]]:
-        """Return every move of the pointer, oldest first: action, version, digest, at, and `from` (the reference before, or "")."""
+        """Return every move of the pointer, oldest first.
+
+        Each has the keys action, version, digest, at, and `from` (the reference before, or "").
+        """
 
     def withdrawn(self, name: str, digest: str) -> bool:
-        """Whether a person took the model of this digest out of production, and nobody put it back since."""
+        """Whether a person took the model of this digest out of production, and no one has put it back."""
 
     def problems(self, name: str) -> list[str]:
-        """Say everything that is wrong under a name: versions that are not whole, a pointer to nothing, leftovers."""
+        """List everything that is wrong under a name: versions that are not whole, a pointer to nothing, leftovers."""
 
 
 def is_version(text: str) -> bool:
@@ -127,9 +136,10 @@ def is_version(text: str) -> bool:
 
 
 def open_registry(root: str, cache: Path | None = None) -> Registry:
-    """Open the registry at a root, a path or an address whose scheme names the backend; RegistryError when no backend knows it.
+    """Open the registry at a root: a path, or an address whose scheme names the backend.
 
-    `cache` is the folder for versions of a registry elsewhere, laid out as a local one; without it, one below the temporary folder.
+    `cache` is the folder for versions of a registry elsewhere, laid out as a local one; without it, one below the
+    temporary folder. Raises RegistryError when no backend knows the address.
     """
     scheme, separator, rest = root.partition("://")
     if not separator:
@@ -142,9 +152,10 @@ def open_registry(root: str, cache: Path | None = None) -> Registry:
 
 
 def find(root: str, reference: str) -> ModelVersion:
-    """Return the version that `3@sha256:..` names, under whichever name it lies: the digest tells that it is that very model.
+    """Return the version that `3@sha256:..` names, under whichever name it lies; its digest identifies it.
 
-    A stage that trains or judges knows no name. Raises RegistryError when no name holds it, CorruptArtifact when it is not whole.
+    A stage that trains or evaluates knows no name. Raises RegistryError when no name holds it, CorruptArtifact when it
+    is not whole.
     """
     Pointer.parse(reference)
     registry = open_registry(root)
@@ -154,5 +165,6 @@ def find(root: str, reference: str) -> ModelVersion:
         except RegistryError:
             continue  # another model has that number under this name
     raise RegistryError(
-        f"{root}: wanted the model version {reference}, got no such version under {', '.join(registry.names()) or 'any name'}; was it deleted?"
+        f"{root}: wanted the model version {reference}, got no such version under "
+        f"{', '.join(registry.names()) or 'any name'}; was it deleted?"
     )

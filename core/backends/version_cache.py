@@ -1,4 +1,4 @@
-"""Copies of versions that lie elsewhere, in a folder laid out as a local registry; a copy is there whole or not at all."""
+"""Copies of versions that lie elsewhere, in a folder laid out as a local registry; each is made atomically."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core import digest, durable, s3
 from core.backends.local_registry import LOCK
-from core.backends.manifest import FILE, Manifest
+from core.backends.manifest import FILE, REPAIR, Manifest
 from core.errors import CorruptArtifact, RegistryError
 
 Fetch = Callable[[str, Path], str]
@@ -33,7 +33,7 @@ class VersionCache:
     def bring(self, written: Manifest, sizes: Mapping[str, int], fetch: Fetch) -> Path:
         """Return the folder of a version whose every byte was checked, a copy that is there already included.
 
-        Raises CorruptArtifact when a file is not what the manifest says, RegistryError when the folder cannot be written.
+        Raises CorruptArtifact when a file differs from the manifest, RegistryError when the folder cannot be written.
         """
         path = self.path(written.name, written.version)
         with self._locked(path.parent):
@@ -52,7 +52,8 @@ class VersionCache:
                 yield
         except OSError as error:
             raise RegistryError(
-                f"{error.filename or folder}: {error.strerror or error}; copies of models are kept there: make room, or set TMPDIR"
+                f"{error.filename or folder}: {error.strerror or error}; "
+                "copies of models are kept there: make room, or set TMPDIR"
             ) from error
 
 
@@ -67,7 +68,8 @@ def _make_private(folder: Path) -> None:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise RegistryError(
-            f"{folder}: wanted a folder of this user alone for copies of models, got mode {status.st_mode:o}, owner {status.st_uid}; remove it"
+            f"{folder}: wanted a folder of this user alone for copies of models, "
+            f"got mode {status.st_mode:o}, owner {status.st_uid}; remove it"
         )
 
 
@@ -90,9 +92,7 @@ def _fetched(path: Path, written: Manifest, fetch: Fetch) -> Path:
             target = staged / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if (got := fetch(name, target)) != wanted:
-                raise CorruptArtifact(
-                    f"{path.parent.name}/{path.name}/{name}: wanted {wanted}, got {got}; roll back, then publish the model again"
-                )
+                raise CorruptArtifact(f"{path.parent.name}/{path.name}/{name}: wanted {wanted}, got {got}; {REPAIR}")
         durable.write(staged / FILE, written.content())
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)

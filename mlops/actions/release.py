@@ -80,7 +80,7 @@ def _decide(ours: Release, destination: Destination, registry: Registry, config:
 
 
 def _evidence(run: localrun.Run) -> Evidence:
-    """Collect every decision of the run that is about a model; a stage that decided several times is named by its tasks."""
+    """Collect the run's decisions about models, named by stage, or by task where a stage decided more than once."""
     decided = [task for task in run.tasks if task.state == "SUCCEEDED" and "decision" in task.outputs.artifacts]
     stages = [task.function for task in decided]
     paths = []

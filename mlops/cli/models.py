@@ -189,9 +189,8 @@ def _print_list(model: dict[str, Any]) -> None:
     for version in model["versions"]:
         mark = click.style("in production", fg="green") if version["champion"] else " " * 13
         spans = ", ".join(map(str, version["spans"]))
-        click.echo(
-            f"  {version['version']:>4}  {mark}  {version['created'][:16].replace('T', ' ')}  {version['digest'][7:19]}  spans {spans or '-'}"
-        )
+        created, digest = version["created"][:16].replace("T", " "), version["digest"][7:19]
+        click.echo(f"  {version['version']:>4}  {mark}  {created}  {digest}  spans {spans or '-'}")
     for problem in model["problems"]:
         click.secho(f"  {problem}", fg="red")
 
@@ -202,9 +201,8 @@ def _print_version(version: "ModelVersion") -> None:
     click.echo(f"path      {version.address}\ndigest    {version.digest}\ncreated   {version.created}")
     if "spans" in about:
         records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
-        click.echo(
-            f"data      spans {', '.join(map(str, about['spans']))} of {about['source']} ({records}), {about['data'][:19]}"
-        )
+        spans = ", ".join(map(str, about["spans"]))
+        click.echo(f"data      spans {spans} of {about['source']} ({records}), {about['data'][:19]}")
     if "compared_with" in about:
         click.echo(f"against   {about['compared_with'][:24] or 'no champion'}")
     _print_evidence(about)

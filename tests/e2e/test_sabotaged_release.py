@@ -1,4 +1,4 @@
-"""Evidence that is not complete, not of this model or not as the gates wrote it stops a release, and nothing is pushed."""
+"""Evidence that is incomplete, about another model or changed since stops a release, and nothing is pushed."""
 
 import json
 from collections.abc import Callable

@@ -313,7 +313,7 @@ DONE, SAID_NO = 0, 7
 
 
 def with_fault(action: Callable[[], object], at: int, fault: Callable[[str], None], count: Path) -> int:
-    """Run something in a forked child, meet a fault at its nth call that changes the file system, and return how the child ended."""
+    """Run something in a forked child with a fault at its nth call that changes files; return its exit code."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -64,6 +64,9 @@ def test_a_decision_that_was_changed_is_not_read(tmp_path: Path, key: str, value
 
 
 def test_the_published_schema_is_the_models_own() -> None:
-    again = "import json; from artifacts.evidence.evidence import Evidence as E; print(json.dumps(E.model_json_schema(), indent=2))"
+    again = (
+        "import json; from artifacts.evidence.evidence import Evidence; "
+        "print(json.dumps(Evidence.model_json_schema(), indent=2))"
+    )
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     assert published == Evidence.model_json_schema(), f"write it again: python -c '{again}' > docs/{PUBLISHED.name}"

@@ -126,7 +126,10 @@ def test_a_store_that_another_program_keeps_locked_is_waited_for(tmp_path: Path)
     path = tmp_path / "metadata.sqlite"
     metadata = open_metadata(path)
     metadata.record(RUN)
-    holder = "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1],isolation_level=None); c.execute('begin exclusive'); print(1,flush=True); time.sleep(0.5)"
+    holder = (
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('begin exclusive'); print(1, flush=True); time.sleep(0.5)"
+    )
     with subprocess.Popen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline()
         metadata.record(replace(RUN, run_id="run-2"))

@@ -1,4 +1,4 @@
-"""What an image is called: a tag that changes with what is copied in and with nothing else, or a digest that was recorded."""
+"""What an image is called: a tag that changes with what is copied in and nothing else, or a recorded digest."""
 
 import os
 import shutil

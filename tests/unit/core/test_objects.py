@@ -1,4 +1,4 @@
-"""What the rest may rely on: an object is whole or not there, one of many creates it, and every failure says what to do."""
+"""What the rest may rely on: writes are atomic, one of many creates an object, every failure says what to do."""
 
 import os
 import random
