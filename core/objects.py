@@ -1,7 +1,7 @@
 """Objects in an object store, by address: `s3://<bucket>/<key>`. What a name's parts are is the caller's business.
 
-Writes are atomic: no store shows half an object. There is no rename and no lock; `create` is what several processes agree
-by.
+Writes are atomic: no store shows half an object. There is no rename and no lock; `create` is what several processes
+agree by.
 """
 
 import hashlib

@@ -53,7 +53,7 @@ class ModelVersion:
     name: str
     version: int
     path: Path
-    """The folder on this machine that TensorFlow Serving would load; for a remote registry, the copy that `get` makes."""
+    """The folder on this machine that TensorFlow Serving would load; for a remote registry, the copy from `get`."""
     digest: str
     """Over all files of the saved model; the same model has the same digest wherever it lies."""
     created: str
