@@ -1,0 +1,45 @@
+"""Writes the files of spans that are missing, each atomically; what a use case's `data.py` is made of."""
+
+import os
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from core.errors import DataError
+
+Write = Callable[[int, IO[bytes]], None]
+"""Writes the file of one span to a stream."""
+
+
+def missing_spans(folder: Path, pattern: str, spans: Iterable[int]) -> list[int]:
+    """Return the spans whose file does not exist yet; `pattern` is relative to the folder and holds `{SPAN}`."""
+    return [span for span in spans if not span_file(folder, pattern, span).is_file()]
+
+
+def span_file(folder: Path, pattern: str, span: int) -> Path:
+    """Return where the file of a span lies."""
+    return folder / pattern.replace("{SPAN}", str(span))
+
+
+def deliver(folder: Path, pattern: str, spans: Iterable[int], write: Write) -> None:
+    """Write one file a span: staged beside the file, flushed to disk, renamed, so that a reader sees all of it or none."""
+    for span in spans:
+        path = span_file(folder, pattern, span)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.{os.getpid()}.staging")
+        with staged.open("wb") as stream:
+            write(span, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(path)
+
+
+def package_file(package: str, name: str) -> Path:
+    """Return a data file of an installed package without importing it; DataError when the package or the file is missing."""
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations if spec else None) or []
+    path = next((Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None)
+    if path is None:
+        raise DataError(f"{package}: wanted the installed package with its file {name}, got none; run `make setup`")
+    return path

@@ -1,0 +1,1 @@
+"""How many minutes will a flight from New York be in the air, asked before it departs?"""

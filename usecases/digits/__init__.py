@@ -1,0 +1,1 @@
+"""Which digit did a person write, by the picture of it?"""

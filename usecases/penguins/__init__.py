@@ -1,0 +1,1 @@
+"""Which species is a penguin, by its measures?"""

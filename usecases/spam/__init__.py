@@ -1,0 +1,1 @@
+"""Is a text message spam?"""

