@@ -1,15 +1,11 @@
 """Writes the files of spans that are missing, each atomically; what a use case's `data.py` is made of."""
 
-import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 
+from core import durable
 from core.errors import DataError
-
-Write = Callable[[int, IO[bytes]], None]
-"""Writes the file of one span to a stream."""
 
 
 def missing_spans(folder: Path, pattern: str, spans: Iterable[int]) -> list[int]:
@@ -22,17 +18,12 @@ def span_file(folder: Path, pattern: str, span: int) -> Path:
     return folder / pattern.replace("{SPAN}", str(span))
 
 
-def deliver(folder: Path, pattern: str, spans: Iterable[int], write: Write) -> None:
-    """Write one file a span: staged beside the file, flushed to disk, renamed, so that a reader sees all of it or none."""
+def deliver(folder: Path, pattern: str, spans: Iterable[int], content: Callable[[int], bytes]) -> None:
+    """Write one file a span, each atomically: a reader sees all of it or none."""
     for span in spans:
         path = span_file(folder, pattern, span)
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{os.getpid()}.staging")
-        with staged.open("wb") as stream:
-            write(span, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(path)
+        durable.replace(path, content(span))
 
 
 def package_file(package: str, name: str) -> Path:

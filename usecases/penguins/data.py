@@ -3,7 +3,6 @@
 import csv
 import io
 from pathlib import Path
-from typing import IO
 
 from artifacts.spans.delivery import deliver, missing_spans, package_file
 
@@ -18,15 +17,15 @@ def write_spans(folder: Path) -> None:
     if missing := missing_spans(folder, PATTERN, SPANS):
         with package_file("palmerpenguins", "data/penguins.csv").open(encoding="utf-8", newline="") as stream:
             penguins = list(csv.DictReader(stream))
-        deliver(folder, PATTERN, missing, lambda span, stream: _write(penguins, span, stream))
+        deliver(folder, PATTERN, missing, lambda span: _csv(penguins, span))
 
 
-def _write(penguins: list[dict[str, str]], season: int, stream: IO[bytes]) -> None:
-    """Write the penguins of one season; a cell without a value is empty, and the season itself is no feature."""
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+def _csv(penguins: list[dict[str, str]], season: int) -> bytes:
+    """Return the penguins of one season; a cell without a value is empty, and the season itself is no feature."""
+    text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for penguin in penguins:
         if int(penguin["year"]) == season:
             writer.writerow("" if penguin[name] == MISSING else penguin[name] for name in COLUMNS)
-    text.detach()
+    return text.getvalue().encode()

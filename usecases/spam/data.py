@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from artifacts.spans.delivery import deliver, missing_spans, package_file
 from core.errors import DataError
@@ -35,7 +35,7 @@ def write_spans(folder: Path) -> None:
     """Write the quarters that are not there yet; DataError when the package is missing or its file is another one."""
     if missing := missing_spans(folder, PATTERN, SPANS):
         messages = list(_messages())
-        deliver(folder, PATTERN, missing, lambda span, stream: _write(messages, span, stream))
+        deliver(folder, PATTERN, missing, lambda span: _csv(messages, span))
 
 
 def _messages() -> Iterator[Message]:
@@ -56,10 +56,10 @@ def _yes(found: object) -> str:
     return "yes" if found else "no"
 
 
-def _write(messages: list[Message], quarter: int, stream: IO[bytes]) -> None:
+def _csv(messages: list[Message], quarter: int) -> bytes:
     size = -(-len(messages) // len(SPANS))
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Message._fields)
     writer.writerows(messages[(quarter - 1) * size : quarter * size])
-    text.detach()
+    return text.getvalue().encode()
