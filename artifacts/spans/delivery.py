@@ -27,7 +27,7 @@ def deliver(folder: Path, pattern: str, spans: Iterable[int], content: Callable[
 
 
 def package_file(package: str, name: str) -> Path:
-    """Return a data file of an installed package without importing it; DataError when the package or the file is missing."""
+    """Return a data file of an installed package without importing it; DataError when it is missing."""
     spec = find_spec(package)
     folders = (spec.submodule_search_locations if spec else None) or []
     path = next((Path(folder) / name for folder in folders if (Path(folder) / name).is_file()), None)

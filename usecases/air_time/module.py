@@ -20,7 +20,7 @@ SCALE, OFFSET = 94.0, 150.0
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Transform raw features to z-scores and indices, each of shape [rows, 1]; what is missing has a value of its own."""
+    """Transform raw features to z-scores and indices, each of shape [rows, 1]; a missing one has its own."""
     outputs = {
         name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
         for name in CATEGORIES
@@ -39,7 +39,10 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
 
 
 def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[str, Any]) -> keras.Model:
-    """Build and compile a linear model beside a small network; hyperparameters: hidden_units, embedding and learning_rate."""
+    """Build and compile a linear model beside a small network.
+
+    Hyperparameters: hidden_units (list), embedding and learning_rate, which falls to nothing over `train_steps`.
+    """
     sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES}
     sizes |= {"hour": HOURS, "day_of_week": WEEKDAYS}
     numbers = [*NUMBERS, *(f"{name}_missing" for name in OPTIONAL_NUMBERS)]

@@ -1,7 +1,7 @@
-"""Puts the data where the pipeline looks for it: one Parquet file a delivery, with each picture as the bytes of a PNG.
+"""Puts the data where the pipeline looks for it: one Parquet file a delivery, each picture as the bytes of a PNG.
 
-The digits (UCI, CC BY 4.0) are read from scikit-learn's data file, which is in the order in which people handed them in:
-the last delivery holds writers that the others do not.
+The digits (UCI, CC BY 4.0) are read from scikit-learn's data file. It names no writers, but its rows stand in the
+order of the collection, so that a delivery is by few people, mostly others than those of the deliveries before.
 """
 
 import csv

@@ -15,7 +15,7 @@ CLASSES = 10
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Decode pictures of any size to gray ones of shape [rows, 64], 0 to 1, white being ink; the label stays as it is."""
+    """Decode pictures of any size to gray ones of shape [rows, 64], 0 to 1, white being ink."""
     pixels = tf.map_fn(_decoded, tf.reshape(inputs["image"], [-1]), fn_output_signature=tf.float32)
     return {"pixels": tf.reshape(pixels, [-1, SIDE * SIDE]), LABEL: inputs[LABEL]}
 

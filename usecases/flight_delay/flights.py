@@ -75,7 +75,7 @@ def _source() -> Path:
 
 
 def _read(stream: IO[bytes]) -> pa.Table:
-    """Read one of the package's CSV files; text stays text, because `NA` stands for missing and times are joined as written."""
+    """Read one of the package's CSV files; `NA` stands for missing, and times stay text to be joined as written."""
     convert = pc_csv.ConvertOptions(
         null_values=["NA", ""], strings_can_be_null=True, column_types={"time_hour": pa.string()}
     )

@@ -25,7 +25,7 @@ OPTIONAL_NUMBERS = (
     "pressure",
     "visib",
 )
-"""Temperature and dew point are left out: over three months they tell the season, and the next month has another one (README.md)."""
+"""Temperature and dew point are left out: over three months they tell the season, and the next has another."""
 NUMBERS = REQUIRED_NUMBERS + OPTIONAL_NUMBERS
 BUCKETED = ("humid", "pressure", "wind_speed")
 BUCKETS = 8
@@ -35,7 +35,7 @@ LIMIT = 4.0
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Transform raw features, each a column of one value per row or of none; all outputs are finite and have shape [rows, 1]."""
+    """Transform raw features, columns of one value per row or of none; all outputs are finite, [rows, 1]."""
     outputs = {
         name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
         for name in CATEGORIES
@@ -103,9 +103,9 @@ def _dense(feature: Any) -> tf.Tensor:
 
 
 def _scaled(numbers: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Return z-scores within LIMIT, column by column, and the mean, which is 0, for what is missing or when no row has a value.
+    """Return z-scores within LIMIT, column by column; 0, the mean, for what is missing or when no row has a value.
 
-    One analyzer for all columns: tf.Transform traces every analyzer several times, which is most of the time of a small run.
+    One analyzer for all columns: tf.Transform traces every analyzer several times, most of the time of a small run.
     """
     scores = tft.scale_to_z_score(tf.where(known, numbers, float("nan")), elementwise=True)
     return tf.clip_by_value(tf.where(tf.math.is_finite(scores), scores, 0.0), -LIMIT, LIMIT)
@@ -128,7 +128,7 @@ def _deep(categories: list[Any], sizes: list[int], numeric: Any, hyperparameters
 
 
 def _lookup(name: str, indices: list[Any], sizes: list[int], width: int, regularizer: Any = None) -> Any:
-    """Look several features up in one table, each in its own range: weights to add up for width 1, embeddings side by side otherwise."""
+    """Look several features up in one table, each in its own range: weights to add up for width 1, else embeddings."""
     offsets = [sum(sizes[:position]) for position in range(len(sizes))]
     index = keras.layers.Concatenate(name=f"{name}_index")(indices) + tf.constant([offsets], tf.int64)
     start = "zeros" if width == 1 else "uniform"

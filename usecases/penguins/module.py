@@ -7,12 +7,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 LABEL = "species"
+CLASSES = 3
 NUMBERS = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 CATEGORIES = ("island", "sex")
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Transform raw features to z-scores and indices, each of shape [rows, 1]; what is missing has a value of its own."""
+    """Transform raw features to z-scores and indices, each of shape [rows, 1]; a missing one has its own."""
     outputs = {}
     for name in NUMBERS:
         number = _dense(inputs[name], float("nan"))
@@ -29,16 +30,18 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
 
 
 def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[str, Any]) -> keras.Model:
-    """Build and compile a small network; hyperparameters: hidden_units, dropout, learning_rate and classes."""
+    """Build and compile a small network; hyperparameters: hidden_units, dropout and learning_rate."""
     sizes = {name: transform_output.vocabulary_size_by_name(name) + 1 for name in CATEGORIES}
     numbers = [*NUMBERS, *(f"{name}_missing" for name in NUMBERS)]
     inputs = {name: keras.Input((1,), name=name, dtype="float32") for name in numbers}
     inputs |= {name: keras.Input((1,), name=name, dtype="int64") for name in CATEGORIES}
-    encoded = [keras.layers.CategoryEncoding(size, name=f"{name}_one_hot")(inputs[name]) for name, size in sizes.items()]
-    hidden = keras.layers.Concatenate(name="features")([*(inputs[name] for name in numbers), *encoded])
+    features = [inputs[name] for name in numbers]
+    for name, size in sizes.items():
+        features.append(keras.layers.CategoryEncoding(size, name=f"{name}_one_hot")(inputs[name]))
+    hidden = keras.layers.Concatenate(name="features")(features)
     hidden = keras.layers.Dense(int(hyperparameters.get("hidden_units", 16)), activation="relu", name="hidden")(hidden)
     hidden = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.2)), name="dropout")(hidden)
-    species = keras.layers.Dense(3, activation="softmax", name=LABEL)(hidden)
+    species = keras.layers.Dense(CLASSES, activation="softmax", name=LABEL)(hidden)
     model = keras.Model(inputs, species)
     model.compile(
         optimizer=keras.optimizers.Adam(float(hyperparameters.get("learning_rate", 0.01))),

