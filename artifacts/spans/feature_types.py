@@ -1,5 +1,6 @@
 """The types that the curated schema gives features, and how text is read as one of them."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,7 @@ ARROW = {"INT": pa.int64(), "FLOAT": pa.float32(), "BYTES": pa.binary()}
 _INT = re.compile(r"-?[0-9]{1,19}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
+_NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none", "nil", "nat", "-", "?", "missing", "unknown"})
 _FLOAT32_LIMIT = 3.4028235677973366e38
 """The smallest double that rounds to an infinite float32."""
 
@@ -38,14 +40,15 @@ class FeatureType:
 
     def _number(self, text: str) -> float:
         if _NOT_FINITE.fullmatch(text):
-            allowed = self.nan if "nan" in text.lower() else self.inf
-            if not allowed:
+            is_nan = "nan" in text.lower()
+            if not (self.nan if is_nan else self.inf):
                 raise ValueError(
-                    f"wanted a finite number, got {text!r}; the schema allows it only by float_domain {{ disallow_nan: false disallow_inf: false }}"
+                    f"wanted a finite number, got {text!r}{_missing(text)}; if it is a value, the schema allows it "
+                    f"by float_domain {{ {'disallow_nan' if is_nan else 'disallow_inf'}: false }}"
                 )
             return float(text)
         if not _FLOAT.fullmatch(text):
-            raise ValueError(f"wanted a FLOAT as the schema says, got {text!r}")
+            raise ValueError(f"wanted a FLOAT as the schema says, got {text!r}{_missing(text)}")
         if abs(value := float(text)) >= _FLOAT32_LIMIT:
             raise ValueError(f"wanted a number that fits 32 bits, got {text!r}")
         return value
@@ -53,11 +56,18 @@ class FeatureType:
 
 def _integer(text: str) -> int:
     if not _INT.fullmatch(text):
-        raise ValueError(f"wanted an INT as the schema says, got {text!r}")
+        raise ValueError(f"wanted an INT as the schema says, got {text!r}{_missing(text)}")
     value = int(text)
     if not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f"wanted an INT of 64 bits, got {text!r}")
     return value
+
+
+def _missing(text: str) -> str:
+    """Say how a text that people write for nothing is read as nothing; empty for any other text."""
+    if text.strip().lower() not in _NOTHING:
+        return ""
+    return f'; if it stands for a missing value, write ingest_examples.missing: ["", {json.dumps(text)}]'
 
 
 def feature_types(schema: schema_pb2.Schema) -> dict[str, FeatureType]:
@@ -75,5 +85,5 @@ def feature_types(schema: schema_pb2.Schema) -> dict[str, FeatureType]:
 
 
 def _allows(domain: schema_pb2.FloatDomain, rule: str) -> bool:
-    """Tell whether a domain says outright that the rule is off; silence is not leave."""
+    """Tell whether a domain says outright that the rule is off; unset means not allowed."""
     return bool(domain.HasField(rule)) and not getattr(domain, rule)

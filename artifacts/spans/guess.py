@@ -1,30 +1,64 @@
-"""Guesses the types of CSV columns that no schema knows yet, so that a schema can be proposed for them."""
+"""Guesses the types of columns that no schema knows yet, so that a schema can be proposed for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from artifacts.spans.csv_rows import CsvOptions, Rejects, read_csv
-from artifacts.spans.feature_types import FeatureType, Kind
+from pyarrow import types as arrow_kinds
+
+from artifacts.spans import csv_rows, parquet_rows
+from artifacts.spans.feature_types import ARROW, FeatureType, Kind
 from artifacts.spans.files import SourceFile
+from artifacts.spans.readers import ReadOptions
+from artifacts.spans.rejects import Rejects
 
-ROWS = 10_000
-_NARROWEST_FIRST: tuple[Kind, ...] = ("INT", "FLOAT")
-
-
-def guess_types(file: SourceFile, options: CsvOptions) -> dict[str, Kind]:
-    """Return for each column the narrowest type that all texts among the first 10,000 rows are of; raises as `read_csv` does."""
-    batch = next(
-        read_csv(file, {}, CsvOptions(options.missing, options.max_record_bytes, ROWS), Rejects(0, Path(file.name)))
-    )
-    return {
-        name: _kind(text.decode() for text in column.unique().drop_null().to_pylist())
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    }
+_TEXT = ARROW["BYTES"]
+_NARROWEST_FIRST: tuple[Kind, ...] = ("INT", "FLOAT", "BYTES")
 
 
-def _kind(texts: Iterable[str]) -> Kind:
+def guess_csv_types(files: Sequence[SourceFile], options: ReadOptions, max_rejects: int) -> dict[str, Kind]:
+    """Return for each column the narrowest type that all its texts in all files are of; BYTES where it has none.
+
+    Raises as `csv_rows.read` does.
+    """
+    found: dict[str, Kind | None] = {}
+    for file in files:
+        rejects = Rejects(max_rejects, Path("/dev/null"))
+        for batch in csv_rows.read(file, replace(options, types={}), rejects):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                before = found.get(name)
+                if before == "BYTES" or column.type != _TEXT:
+                    found.setdefault(name, "INT")
+                    continue
+                texts = (text.decode() for text in column.unique().drop_null().to_pylist())
+                found[name] = _widest(before, _kind(texts))
+    return {name: kind or "BYTES" for name, kind in found.items()}
+
+
+def widened_parquet_columns(files: Sequence[SourceFile]) -> set[str]:
+    """Return the columns that hold whole numbers in some files and fractions in others; they are read as FLOAT."""
+    whole: set[str] = set()
+    fractions: set[str] = set()
+    for file in files:
+        for name, kind in parquet_rows.kinds_of(file).items():
+            if arrow_kinds.is_integer(kind):
+                whole.add(name)
+            elif arrow_kinds.is_floating(kind) or arrow_kinds.is_decimal(kind):
+                fractions.add(name)
+    return whole & fractions
+
+
+def _widest(one: Kind | None, other: Kind | None) -> Kind | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=_NARROWEST_FIRST.index)
+
+
+def _kind(texts: Iterable[str]) -> Kind | None:
     found = list(texts)
-    return next((kind for kind in _NARROWEST_FIRST if found and all(_fits(kind, text) for text in found)), "BYTES")
+    if not found:
+        return None
+    return next(kind for kind in _NARROWEST_FIRST if all(_fits(kind, text) for text in found))
 
 
 def _fits(kind: Kind, text: str) -> bool:

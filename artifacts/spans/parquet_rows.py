@@ -1,23 +1,31 @@
-"""Reads Parquet files a batch of rows at a time; their own types travel on, so that the data gate names one that changed."""
+"""Reads Parquet files a batch of rows at a time.
+
+Their own types travel on, so that the data gate names one that changed; but whole numbers are read as FLOAT where the schema
+says so, because a span in which no value is missing is often written that way.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pyarrow_hotfix  # noqa: F401
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types as kinds
 
-from artifacts.spans.feature_types import FeatureType
 from artifacts.spans.files import SourceFile, open_regular
+from artifacts.spans.readers import ReadOptions
+from artifacts.spans.rejects import Rejects
+from artifacts.spans.timestamps import seconds
 from core.errors import CorruptArtifact, DataError, EmptyDataset
 
 
-def read_parquet(file: SourceFile, types: dict[str, FeatureType], batch_rows: int) -> Iterator[pa.RecordBatch]:
+def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows as columns of int64, float32 and binary values, or lists of them.
 
-    Raises EmptyDataset for a file without a row, CorruptArtifact for one that cannot be read, and DataError with the
-    column's name for a type that no feature can have.
+    Raises EmptyDataset for a file without a row, CorruptArtifact for one that cannot be read, and DataError with column
+    and row for a type that no feature can have, and for a null inside a list.
     """
     count = 0
     with open_regular(file.path) as stream:
@@ -27,9 +35,9 @@ def read_parquet(file: SourceFile, types: dict[str, FeatureType], batch_rows: in
             )
         stream.seek(0)
         try:
-            for batch in pq.ParquetFile(stream).iter_batches(batch_rows):
+            for batch in pq.ParquetFile(stream).iter_batches(options.batch_rows):
+                yield _Columns(options, f"{file.path}", count).convert(batch)
                 count += batch.num_rows
-                yield _columns(batch, types, file)
         except (pa.ArrowException, OSError) as error:
             raise CorruptArtifact(
                 f"{file.path}: wanted a whole Parquet file, got one that cannot be read after row {count}: {error}"
@@ -38,38 +46,101 @@ def read_parquet(file: SourceFile, types: dict[str, FeatureType], batch_rows: in
         raise EmptyDataset(f"{file.path}: wanted at least one row, got none; write the span again, or leave it out")
 
 
-def _columns(batch: pa.RecordBatch, types: dict[str, FeatureType], file: SourceFile) -> pa.RecordBatch:
-    names = batch.schema.names
-    if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(
-            f"{file.path}: wanted columns without repeats, got {', '.join(repeated)} twice; rename or drop one of each"
-        )
-    columns = {}
-    for name, column in zip(names, batch.columns, strict=True):
-        if kinds.is_null(column.type):
-            continue  # a column without a single value is a feature that no example has
+def kinds_of(file: SourceFile) -> dict[str, pa.DataType]:
+    """Return the types of a file's columns, as the file has them; CorruptArtifact for one that cannot be read."""
+    with open_regular(file.path) as stream:
         try:
-            columns[name] = _feature(column, is_known=name in types)
-        except (pa.ArrowException, TypeError) as error:
+            schema = pq.ParquetFile(stream).schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptArtifact(f"{file.path}: wanted a Parquet file, got something else: {error}") from error
+    return dict(zip(schema.names, schema.types, strict=True))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Converts the columns of a batch; rows are counted from 1, over the whole file."""
+
+    options: ReadOptions
+    path: str
+    rows_before: int
+
+    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        names = batch.schema.names
+        if len(set(names)) < len(names):
+            repeated = sorted({name for name in names if names.count(name) > 1})
             raise DataError(
-                f"{file.path}: column {name!r}: wanted {types[name].kind if name in types else 'a feature'}, got {column.type}: {error}"
+                f"{self.path}: wanted columns without repeats, got {', '.join(repeated)} twice; rename or drop one"
+            )
+        columns: dict[str, pa.Array] = {}
+        for name, column in zip(names, batch.columns, strict=True):
+            if name in self.options.leave_out or kinds.is_null(column.type):
+                continue  # a column without a single value is a feature that no example has
+            columns |= self._features(name, column)
+        return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+    def _features(self, name: str, column: pa.Array) -> dict[str, pa.Array]:
+        wanted = self.options.types.get(name)
+        timestamp = self.options.timestamps.get(name)
+        try:
+            if timestamp is not None:
+                return timestamp.features(name, seconds(name, _plain(column), timestamp))
+            return {name: self._feature(name, _plain(column))}
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.path}: column {name!r}: wanted {wanted.kind if wanted else 'a feature'}, got {column.type} "
+                f"in rows {self.rows_before + 1} to {self.rows_before + len(column)}: {error}"
             ) from error
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
-
-def _feature(column: pa.Array, *, is_known: bool) -> pa.Array:
-    """Convert a column to one of the types of tf.Example; a type that has none is text when the schema does not know the column."""
-    if kinds.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    kind = column.type
-    if kinds.is_list(kind) or kinds.is_large_list(kind):
-        return pc.cast(column, pa.list_(_target(kind.value_type)))
-    if is_known or not (kinds.is_temporal(kind) or kinds.is_nested(kind)):
+    def _feature(self, name: str, column: pa.Array) -> pa.Array:
+        """Convert a column to one of the types of tf.Example."""
+        kind, wanted = column.type, self.options.types.get(name)
+        if kinds.is_list(kind) or kinds.is_large_list(kind):
+            return self._lists(name, column)
+        if wanted is not None and wanted.kind == "FLOAT" and kinds.is_integer(kind):
+            return pc.cast(column, pa.float32(), safe=False)  # a span without gaps is written as whole numbers
+        if (wanted is None or wanted.kind == "BYTES") and kinds.is_temporal(kind):
+            # Text until the schema or the configuration says what it is.
+            texts = [None if value is None else str(value) for value in column.to_pylist()]
+            return pc.cast(pa.array(texts, pa.string()), pa.binary())
         return pc.cast(column, _target(kind))
-    return pc.cast(
-        pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string()), pa.binary()
-    )
+
+    def _lists(self, name: str, column: pa.Array) -> pa.Array:
+        """Convert lists of values; a null inside one has no place in an example."""
+        if kinds.is_nested(column.type.value_type):
+            raise TypeError(_NESTED)
+        values = column.flatten()
+        if values.null_count:
+            lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+            row = np.repeat(np.arange(len(column)), lengths)
+            valid = values.is_valid().to_numpy(zero_copy_only=False)
+            if self.options.nulls_in_lists == "error":
+                raise DataError(
+                    f"{self.path}: column {name!r}: row {self.rows_before + int(row[~valid][0]) + 1}: wanted a value, "
+                    "got a null inside a list; write the list without it, or have nulls left out by "
+                    "ingest_examples.nulls_in_lists: leave_out"
+                )
+            counts = np.bincount(row[valid], minlength=len(column))
+            offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+            missing = np.append(column.is_null().to_numpy(zero_copy_only=False), False)
+            column = pa.ListArray.from_arrays(pa.array(offsets, pa.int32(), mask=missing), values.drop_null())
+        return pc.cast(column, pa.list_(_target(column.type.value_type)))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Return a column without what Parquet saves space by, or says about it beside its values."""
+    if kinds.is_dictionary(column.type):
+        return column.dictionary_decode()
+    if kinds.is_fixed_size_list(column.type):
+        width, value_type = column.type.list_size, column.type.value_type
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        offsets = np.concatenate(([0], np.cumsum(valid * width))).astype(np.int32)
+        mask = np.append(~valid, False)
+        flat = column.filter(pa.array(valid)).flatten()
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32(), mask=mask), pc.cast(flat, value_type))
+    return column
+
+
+_NESTED = "a value of an example is a number or bytes, or a list of those; flatten the column where the span is written"
 
 
 def _target(kind: pa.DataType) -> pa.DataType:
@@ -85,4 +156,8 @@ def _target(kind: pa.DataType) -> pa.DataType:
         or kinds.is_fixed_size_binary(kind)
     ):
         return pa.binary()
+    if kinds.is_nested(kind):
+        raise TypeError(_NESTED)
+    if kinds.is_temporal(kind):
+        raise TypeError("a time is no feature; say what it becomes in ingest_examples.timestamps, or leave it out")
     raise TypeError("no feature of tf.Example can hold it; convert the column where the span is written")

@@ -1,6 +1,6 @@
 """Reads TFRecord files of tf.Example: the records travel on as they are, after each has been held against the schema."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -11,34 +11,34 @@ from google.protobuf.message import DecodeError
 from artifacts.examples import tfrecord
 from artifacts.spans.feature_types import FeatureType, Kind
 from artifacts.spans.files import SourceFile, open_regular
-from core.errors import CorruptArtifact, EmptyDataset, SchemaError
+from artifacts.spans.readers import ReadOptions
+from artifacts.spans.rejects import Rejects
+from core.errors import CorruptArtifact, DataError, EmptyDataset, SchemaError
 
 _KINDS: dict[str, Kind] = {"int64_list": "INT", "float_list": "FLOAT", "bytes_list": "BYTES"}
 
 
-def read_tfrecord(
-    file: SourceFile, types: dict[str, FeatureType], max_record_bytes: int, batch_rows: int
-) -> Iterator[pa.Array]:
+def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Array]:
     """Yield a file's records as binary arrays.
 
-    Raises EmptyDataset for a file without a record, CorruptArtifact with path and offset for one that is not whole, and
-    SchemaError with record and feature for a value of another type.
+    Raises EmptyDataset for a file without a record, CorruptArtifact with path and offset for one that is not whole,
+    DataError for a SequenceExample, and SchemaError with record and feature for a value of another type.
     """
-    example = _message("Example")
+    example = _message()
     block: list[bytes] = []
     number = 0
     with open_regular(file.path) as stream:
-        for offset, record in tfrecord.read(stream, file.path, max_record_bytes):
+        for offset, record in tfrecord.read(stream, file.path, options.max_record_bytes):
             number += 1
+            where = f"{file.path}: offset {offset}: record {number}"
             try:
-                features = example.FromString(record).features.feature
+                parsed = example.FromString(record)
             except DecodeError as error:
-                raise CorruptArtifact(
-                    f"{file.path}: offset {offset}: record {number}: wanted a tf.Example, got something else: {error}"
-                ) from error
-            _check(features, types, f"{file.path}: offset {offset}: record {number}")
-            block.append(record)
-            if len(block) == batch_rows:
+                raise CorruptArtifact(f"{where}: wanted a tf.Example, got something else: {error}") from error
+            _refuse_sequences(parsed, where)
+            _check(parsed.context.feature, options.types, where)
+            block.append(_without(parsed, options.leave_out) if options.leave_out else record)
+            if len(block) == options.batch_rows:
                 yield pa.array(block, pa.binary())
                 block = []
     if block:
@@ -47,21 +47,42 @@ def read_tfrecord(
         raise EmptyDataset(f"{file.path}: wanted at least one record, got none; write the span again, or leave it out")
 
 
-def _check(features: Any, types: dict[str, FeatureType], where: str) -> None:
+def _refuse_sequences(example: Any, where: str) -> None:
+    """A tf.SequenceExample read as a tf.Example would lose its sequences without a word; DataError names them."""
+    if example.feature_lists.feature_list:
+        raise DataError(
+            f"{where}: wanted a tf.Example, got a tf.SequenceExample with the sequences "
+            f"{', '.join(sorted(example.feature_lists.feature_list))}, which no stage reads; "
+            "write each sequence as a list of values of a tf.Example"
+        )
+
+
+def _without(example: Any, names: frozenset[str]) -> bytes:
+    for name in names:
+        example.context.feature.pop(name, None)
+    content: bytes = example.SerializeToString(deterministic=True)
+    return content
+
+
+def _check(features: Any, types: Mapping[str, FeatureType], where: str) -> None:
     for name, feature in features.items():
         kind = feature.WhichOneof("kind")
         wanted = types.get(name)
         if wanted is not None and kind is not None and _KINDS[kind] != wanted.kind:
             raise SchemaError(
-                f"{where}: feature {name!r}: wanted {wanted.kind}, got {_KINDS[kind]}; correct the source, or the feature's type in the schema"
+                f"{where}: feature {name!r}: wanted {wanted.kind}, got {_KINDS[kind]}; "
+                "correct the source, or the feature's type in the schema"
             )
 
 
-def _message(name: str) -> Any:
-    """Build the message class of tf.Example in a pool of its own: TensorFlow, which has it, takes seconds to import."""
+def _message() -> Any:
+    """Build the message class of tf.SequenceExample in a pool of its own: TensorFlow, which has it, takes seconds to import.
+
+    A tf.Example is one without sequences: its features have the number and the type of the other's context.
+    """
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_descriptor())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.{name}"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.SequenceExample"))
 
 
 def _descriptor() -> descriptor_pb2.FileDescriptorProto:
@@ -99,8 +120,29 @@ def _descriptor() -> descriptor_pb2.FileDescriptorProto:
         type_name=".tensorflow.Features.FeatureEntry",
         label=field.LABEL_REPEATED,
     )
-    example = file.message_type.add(name="Example")
-    example.field.add(
-        name="features", number=1, type=field.TYPE_MESSAGE, type_name=".tensorflow.Features", label=field.LABEL_OPTIONAL
-    )
+    _add_sequence_example(file)
     return file
+
+
+def _add_sequence_example(file: descriptor_pb2.FileDescriptorProto) -> None:
+    field = descriptor_pb2.FieldDescriptorProto
+    feature_list = file.message_type.add(name="FeatureList")
+    feature_list.field.add(
+        name="feature", number=1, type=field.TYPE_MESSAGE, type_name=".tensorflow.Feature", label=field.LABEL_REPEATED
+    )
+    lists = file.message_type.add(name="FeatureLists")
+    entry = lists.nested_type.add(name="FeatureListEntry", options=descriptor_pb2.MessageOptions(map_entry=True))
+    entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    for message, name, number, kind, label in (
+        (entry, "value", 2, ".tensorflow.FeatureList", field.LABEL_OPTIONAL),
+        (lists, "feature_list", 1, ".tensorflow.FeatureLists.FeatureListEntry", field.LABEL_REPEATED),
+    ):
+        message.field.add(name=name, number=number, type=field.TYPE_MESSAGE, type_name=kind, label=label)
+    sequence = file.message_type.add(name="SequenceExample")
+    for name, number, kind in (
+        ("context", 1, ".tensorflow.Features"),
+        ("feature_lists", 2, ".tensorflow.FeatureLists"),
+    ):
+        sequence.field.add(
+            name=name, number=number, type=field.TYPE_MESSAGE, type_name=kind, label=field.LABEL_OPTIONAL
+        )

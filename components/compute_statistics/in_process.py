@@ -4,7 +4,7 @@ A split accumulates batch by batch; the newest spans, which are part of a split 
 it. What is held in memory does not grow with rows or spans.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,9 +41,11 @@ class InProcess:
         self._combiners = Combiners(schema) if features else None
         self._derived = DerivedStatistics(schema)
 
-    def of_examples(self, folder: Path, manifest: ExamplesManifest) -> Described:
-        """Describe each split, and the newest spans over all splits."""
-        newest = manifest.newest_spans()
+    def of_examples(
+        self, folder: Path, manifest: ExamplesManifest, described_spans: Collection[int] | None = None
+    ) -> Described:
+        """Describe each split, and some spans (the newest two when None) over all splits."""
+        newest = manifest.newest_spans() if described_spans is None else described_spans
         splits: dict[str, _Group] = {}
         spans: dict[int, _Group] = {}
         if self._combiners is None and not self._derived:

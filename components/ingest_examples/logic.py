@@ -1,6 +1,6 @@
 """Reads a window of spans and writes it as splits of examples, in record batches, with the manifest last."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import EVAL, REJECTS, TRAIN, VALIDATION
 from artifacts.examples.writer import Block, Shares, SpanWriter
 from artifacts.schema.schema_file import read_schema
-from artifacts.spans.csv_rows import CsvOptions, Rejects, read_csv
 from artifacts.spans.feature_types import FeatureType, feature_types
-from artifacts.spans.files import SourceFile, SpanWindow, resolve, stamp, window_digest
-from artifacts.spans.parquet_rows import read_parquet
-from artifacts.spans.tfrecord_rows import read_tfrecord
+from artifacts.spans.files import SpanWindow, resolve, stamp, window_digest
+from artifacts.spans.readers import ReadOptions, reader
+from artifacts.spans.rejects import Rejects
+from artifacts.spans.timestamps import Timestamp
 from components.ingest_examples.config import Config
 from core import user_code
 from core.errors import DataError, EmptyDataset
@@ -37,7 +37,7 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     """
     folder = Path(examples)
     folder.mkdir(parents=True, exist_ok=True)
-    types = feature_types(read_schema(user_code.resolve(schema)))
+    options = read_options(config, feature_types(read_schema(user_code.resolve(schema))))
     window = resolve(source.pattern, source.span, config.spans)
     shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
     _check_window(config, window)
@@ -47,7 +47,7 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     shards = [
         shard
         for span in window.spans
-        for shard in _write_span(folder, span, shares[span], _blocks(config, window, types, rejects, span))
+        for shard in _write_span(folder, span, shares[span], _blocks(config, window, options, rejects, span))
     ]
     if _stamps(window) != before:
         raise DataError(
@@ -67,14 +67,29 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     return manifest
 
 
+def read_options(config: Config, types: Mapping[str, FeatureType]) -> ReadOptions:
+    """Return how the files of a use case are read."""
+    return ReadOptions(
+        types=types,
+        missing=frozenset(config.missing),
+        delimiter=config.delimiter,
+        leave_out=frozenset(config.leave_out),
+        timestamps={name: Timestamp(one.parts, one.format) for name, one in config.timestamps.items()},
+        nulls_in_lists=config.nulls_in_lists,
+        max_record_bytes=config.max_record_bytes,
+        batch_rows=config.batch_rows,
+    )
+
+
 def _shares(config: Config, is_newest: bool) -> Shares:
-    """Return the splits of a span and their percentages."""
+    """Return the splits of a span and their percentages; what no other split takes is trained on."""
     split = config.split
-    if split.by == "hash":
-        return ((TRAIN, 100 - split.validation - split.eval), (VALIDATION, split.validation), (EVAL, split.eval))
-    if is_newest:
+    if split.by == "time" and is_newest:
         return ((EVAL, 100.0),)
-    return ((TRAIN, 100 - split.validation), (VALIDATION, split.validation))
+    held_back = [(VALIDATION, split.validation), *split.further.items()]
+    if split.by == "hash":
+        held_back.append((EVAL, split.eval))
+    return ((TRAIN, 100 - sum(percent for _, percent in held_back)), *held_back)
 
 
 def _check_window(config: Config, window: SpanWindow) -> None:
@@ -100,29 +115,24 @@ def _stamps(window: SpanWindow) -> list[Hashable]:
     return [stamp(file.path) for file in window.files]
 
 
-def _blocks(
-    config: Config, window: SpanWindow, types: dict[str, FeatureType], rejects: Rejects, span: int
-) -> Iterator[Block]:
+def _blocks(config: Config, window: SpanWindow, options: ReadOptions, rejects: Rejects, span: int) -> Iterator[Block]:
     """Yield the rows of a span, file by file."""
+    read = reader(config.format)
     for file in window.files:
-        if file.span == span:
-            yield from _file_blocks(config, file, types, rejects)
+        if file.span != span:
+            continue
+        for batch in read(file, options, rejects):
+            if isinstance(batch, pa.RecordBatch):
+                yield from _encoded(batch)
+            else:
+                yield Block(batch, None)
 
 
-def _file_blocks(config: Config, file: SourceFile, types: dict[str, FeatureType], rejects: Rejects) -> Iterator[Block]:
-    if config.format == "tfrecord":
-        for records in read_tfrecord(file, types, config.max_record_bytes, config.batch_rows):
-            yield Block(records, None)
-        return
-    if config.format == "csv":
-        batches = read_csv(
-            file, types, CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows), rejects
-        )
-    else:
-        batches = read_parquet(file, types, config.batch_rows)
-    for batch in batches:
-        if batch.num_rows:
-            yield Block(encode(batch), None if any(pa.types.is_list(kind) for kind in batch.schema.types) else batch)
+def _encoded(batch: pa.RecordBatch) -> Iterator[Block]:
+    """Encode columns as examples; single values travel on as columns, too."""
+    if batch.num_rows:
+        has_lists = any(pa.types.is_list(kind) for kind in batch.schema.types)
+        yield Block(encode(batch), None if has_lists else batch)
 
 
 def _write_span(folder: Path, span: int, shares: Shares, blocks: Iterator[Block]) -> list[Shard]:

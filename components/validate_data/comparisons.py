@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from artifacts.schema import derived
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
 from artifacts.statistics.features import by_name, common_statistics, examples, mostly_different
+from artifacts.statistics.words import unseen_share
 from components.validate_data.lint import may_be_absent
 from core.decision import Check, Verdict
 
@@ -162,11 +163,8 @@ def _unseen_words(comparison: Comparison, source: str, file: SchemaFile) -> Chec
             verdict=Verdict.UNDECIDED,
             next_step=f"look for a side where {source} has no word; its bound stands at {file.place(name, key)}",
         )
-    known = {bucket.label for bucket in before.string_stats.rank_histogram.buckets}
-    buckets = now.string_stats.rank_histogram.buckets
-    unseen = sum(bucket.sample_count for bucket in buckets if bucket.label not in known)
     measured = anomalies_pb2.DriftSkewInfo.Measurement(
-        type=_SHARE, value=unseen / max(sum(bucket.sample_count for bucket in buckets), 1), threshold=threshold
+        type=_SHARE, value=unseen_share(now, before), threshold=threshold
     )
     return _bounded(comparison, name, measured, file)
 

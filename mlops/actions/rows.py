@@ -11,9 +11,11 @@ import pyarrow as pa
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.spans.csv_rows import CsvOptions, Fault, Rejects, read_csv
+from artifacts.spans import csv_rows
 from artifacts.spans.feature_types import FeatureType, Kind
 from artifacts.spans.files import Place, SourceFile
+from artifacts.spans.readers import ReadOptions
+from artifacts.spans.rejects import Fault, Rejects
 from core.errors import DataError
 from core.user_code import resolve
 from pipelines.config import UseCase
@@ -67,10 +69,16 @@ def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
     types: dict[str, FeatureType] = {
         f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.fields
     }
-    options = CsvOptions(frozenset(), section.max_record_bytes, BATCH_ROWS)
+    options = ReadOptions(
+        types,
+        missing=frozenset(),
+        delimiter=section.delimiter,
+        max_record_bytes=section.max_record_bytes,
+        batch_rows=BATCH_ROWS,
+    )
     source = SourceFile(0, file, file.name)
     checked = False
-    for batch in read_csv(source, types, options, _NoRejects(0, file)):
+    for batch in csv_rows.read(source, options, _NoRejects(0, file)):
         if not checked:
             bulk.check_header(batch.schema.names, f"{file}:1")
             checked = True

@@ -3,17 +3,11 @@
 import os
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from core.store import Store
-
-if TYPE_CHECKING:
-    from artifacts.spans.files import SpanWindow
-    from components.ingest_examples.config import Config as IngestExamples
-    from pipelines.config import UseCase
 
 
 @click.group()
@@ -55,76 +49,54 @@ def show(usecase: str, as_json: bool) -> None:
 
 @schema.command()
 @click.argument("usecase")
-@click.option("--span", type=int, help="The span to look at; default: the newest.")
+@click.option("--span", metavar="SPAN", help="The newest span to look at; default: the newest there is.")
+@click.option("--leave-out", multiple=True, metavar="COLUMN", help="A column that is not read; may be given again.")
+@click.option("--write", is_flag=True, help="Write the use case's schema.pbtxt instead of printing it.")
+@click.option("--diff", is_flag=True, help="Print what would change in the schema that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def propose(store: Store, usecase: str, span: int | None, as_json: bool) -> None:
-    """Print what would have to change in the schema of USECASE for a span's data to fit; nothing is written."""
-    from artifacts.spans.files import resolve
+def propose(
+    store: Store,
+    *,
+    usecase: str,
+    span: str | None,
+    leave_out: tuple[str, ...],
+    write: bool,
+    diff: bool,
+    as_json: bool,
+) -> None:
+    """Print a schema that the data of USECASE fits, read and split as a run would.
+
+    Where there is a schema, what it says stays, and what the data needs is added.
+    """
+    # TensorFlow reads it when it is imported, and says nothing of use here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore", FutureWarning)
+    from mlops.actions.proposed_schema import propose_schema
     from mlops.cli.main import print_json
-    from mlops.worlds.pinned import source_pattern
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    pattern = source_pattern(loaded, store)
-    window = resolve(pattern, span, 1)
-    path = loaded.folder / "schema.pbtxt"
-    diff = _diff(loaded, window, path)
+    proposal = propose_schema(loaded, store, None if span is None else int(span), leave_out)
+    if write:
+        proposal.write()
     if as_json:
-        print_json({"usecase": loaded.name, "span": window.spans[-1], "path": str(path), "diff": diff})
+        facts = {
+            "usecase": loaded.name,
+            "span": proposal.spans[-1],
+            "spans": proposal.spans,
+            "path": str(proposal.path),
+        }
+        print_json(facts | {"written": write, "schema": proposal.text, "diff": proposal.diff})
+    elif write:
+        click.echo(f"{proposal.path} is written; read it once, every rule is yours to correct.")
     elif diff:
-        click.echo(diff)
-        click.secho(
-            f"{path} is not changed: take over what is meant to be, and correct the feed for the rest.", err=True
-        )
+        click.echo(proposal.diff, nl=False)
     else:
-        click.echo(f"Span {window.spans[-1]} fits {path} as it is.")
-
-
-def _diff(usecase: "UseCase", window: "SpanWindow", path: Path) -> str:
-    """Describe one span as the pipeline would, without keeping anything, and compare with the curated schema."""
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # TensorFlow reads it when it is imported, and says nothing of use here
-    warnings.simplefilter("ignore", FutureWarning)
-    from google.protobuf import text_format
-
-    from artifacts.schema.schema_file import read_schema
-    from artifacts.statistics.names import FILE, of_span
-    from components.compute_statistics.config import Config as StatisticsConfig
-    from components.compute_statistics.logic import compute
-    from components.ingest_examples.config import Split
-    from components.ingest_examples.logic import PinnedSource, ingest
-    from components.validate_data.proposal import propose
-
-    curated = read_schema(path)
-    config = usecase.ingest_examples.model_copy(update={"window": 1, "split": Split(by="hash", validation=25, eval=25)})
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        draft = folder / "draft.pbtxt"
-        draft.write_text(text_format.MessageToString(_draft(curated, config, window)), encoding="utf-8")
-        ingest(config, PinnedSource(window.pattern, window.spans[-1], ""), str(draft), folder / "examples")
-        compute(StatisticsConfig(), folder / "examples", str(draft), folder / "statistics", folder / "pictures.html")
-        return propose(curated, folder / "statistics" / of_span(window.spans[-1]) / FILE, path.name)
-
-
-def _draft(curated: Any, config: "IngestExamples", window: "SpanWindow") -> Any:
-    """Add to the curated schema the types that CSV columns it does not know seem to have."""
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
-    from artifacts.spans.csv_rows import CsvOptions
-    from artifacts.spans.guess import guess_types
-
-    draft = schema_pb2.Schema()
-    draft.CopyFrom(curated)
-    if config.format != "csv":
-        return draft
-    known = {feature.name for feature in curated.feature}
-    options = CsvOptions(frozenset(config.missing), config.max_record_bytes, config.batch_rows)
-    for column, kind in guess_types(window.files[0], options).items():
-        if column not in known:
-            draft.feature.add(name=column, type=schema_pb2.FeatureType.Value(kind))
-    return draft
+        click.echo(proposal.text, nl=False)
+    if leave_out and not as_json:
+        names = ", ".join(leave_out)
+        click.secho(f"Write `leave_out: [{names}]` under ingest_examples, so that runs leave them out, too.", err=True)
 
 
 def _about(feature: Any, path: Path) -> dict[str, Any]:

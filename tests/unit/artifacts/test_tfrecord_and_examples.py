@@ -14,9 +14,11 @@ from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.shards import file_pattern, shards
 from artifacts.schema.schema_file import read_schema
+from artifacts.spans import tfrecord_rows
 from artifacts.spans.feature_types import feature_types
 from artifacts.spans.files import SourceFile
-from artifacts.spans.tfrecord_rows import read_tfrecord
+from artifacts.spans.readers import ReadOptions
+from artifacts.spans.rejects import Rejects
 from components.ingest_examples.config import Config
 from components.ingest_examples.logic import PinnedSource, ingest
 from core.errors import CorruptArtifact, EmptyDataset, SchemaError
@@ -129,7 +131,11 @@ def test_a_schema_that_cannot_be_parsed_is_named_with_its_line(tmp_path: Path) -
 def read_source(path: Path, schema: Path) -> int:
     return sum(
         len(block)
-        for block in read_tfrecord(SourceFile(1, path, path.name), feature_types(read_schema(schema)), 1 << 20, 16)
+        for block in tfrecord_rows.read(
+            SourceFile(1, path, path.name),
+            ReadOptions(feature_types(read_schema(schema)), batch_rows=16),
+            Rejects(0, path),
+        )
     )
 
 

@@ -55,10 +55,13 @@ def test_propose_prints_a_diff_and_changes_nothing(tmp_path: Path, usecase: Path
     assert (usecase / "schema.pbtxt").read_bytes() == before
 
 
-def test_propose_without_a_schema_describes_the_whole_span(tmp_path: Path, usecase: Path) -> None:
-    (usecase / "schema.pbtxt").write_text("")
-    diff = json.loads(call("propose", str(usecase), "--json", home=tmp_path / "home"))["diff"]
-    added = "\n".join(line[1:] for line in diff.splitlines() if line.startswith("+"))
+def test_propose_without_a_schema_prints_or_writes_the_whole_file(tmp_path: Path, usecase: Path) -> None:
+    (usecase / "schema.pbtxt").unlink()
+    printed = call("propose", str(usecase), home=tmp_path / "home")
     for name, kind in (("late", "INT"), ("carrier", "BYTES"), ("temp", "FLOAT"), ("hour", "INT")):
-        block = next(block for block in added.split("feature {") if f'name: "{name}"' in block)
+        block = next(block for block in printed.split("feature {") if f'name: "{name}"' in block)
         assert f"type: {kind}" in block
+    assert not (usecase / "schema.pbtxt").exists()
+    call("propose", str(usecase), "--write", "--leave-out", "gate", home=tmp_path / "home")
+    assert (usecase / "schema.pbtxt").read_text() != printed
+    assert '"gate"' not in (usecase / "schema.pbtxt").read_text()

@@ -1,0 +1,61 @@
+"""Times as features: numbers that are read off a timestamp, such as its hour.
+
+A time without a zone is taken as it is written, one with a zone is moved to UTC first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_PARTS: Mapping[str, Callable[[pa.Array], pa.Array]] = {
+    "year": pc.year,
+    "month": pc.month,
+    "day": pc.day,
+    "hour": pc.hour,
+    "minute": pc.minute,
+    "day_of_week": lambda times: pc.day_of_week(times, count_from_zero=False),
+    "day_of_year": pc.day_of_year,
+    "epoch_seconds": lambda times: pc.cast(times, pa.int64()),
+}
+"""What can be read off a time; a week starts with Monday, which is 1."""
+
+
+@dataclass(frozen=True)
+class Timestamp:
+    """A column of times: the numbers that it becomes, and how its text is written (empty for ISO 8601)."""
+
+    parts: tuple[str, ...]
+    format: str = ""
+
+    def parse(self, text: str) -> int:
+        """Read text as seconds since 1970; ValueError says what was wanted."""
+        try:
+            time = datetime.strptime(text, self.format) if self.format else datetime.fromisoformat(text)  # noqa: DTZ007
+        except ValueError:
+            raise ValueError(
+                f"wanted a time written as {self.format or 'in ISO 8601'}, got {text!r}; "
+                "say how it is written in ingest_examples.timestamps"
+            ) from None
+        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+    def features(self, name: str, seconds: pa.Array) -> dict[str, pa.Array]:
+        """Return the features that a column of seconds since 1970 becomes, each named after the column and its part."""
+        times = pc.cast(seconds, pa.timestamp("s"))
+        return {f"{name}_{part}": pc.cast(_PARTS[part](times), pa.int64()) for part in self.parts}
+
+
+def seconds(name: str, column: pa.Array, timestamp: Timestamp) -> pa.Array:
+    """Return a column of times, dates or texts as seconds since 1970; ValueError names the row (from 1) of a text that is none."""
+    if pa.types.is_temporal(column.type):
+        return pc.cast(pc.cast(column, pa.timestamp("s"), safe=False), pa.int64())
+    values: list[int | None] = []
+    for row, text in enumerate(column.to_pylist(), 1):
+        try:
+            values.append(None if text is None else timestamp.parse(text.decode() if isinstance(text, bytes) else text))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ValueError(f"row {row} of the column {name!r}: {error}") from None
+    return pa.array(values, pa.int64())
