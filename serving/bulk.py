@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from artifacts.model.features import Features
+from artifacts.model.request import tensors
 from core.errors import DataError, EmptyDataset, did_you_mean
 from serving import requests, responses
 from serving.columns import Column
 from serving.errors import ModelError, RequestError
 from serving.limits import Limits
 from serving.savedmodel import SavedModel, serialize
-from serving.signature import DEFAULT_SIGNATURE, Features, Signature
+from serving.signature import DEFAULT_SIGNATURE, Signature, feature_fields
 from serving.strict_json import Refused, parse
 
 BATCH_ROWS = 4096
@@ -34,10 +34,11 @@ class Bulk:
         self.features = features
         self._model = model
         self._signature = model.signature(DEFAULT_SIGNATURE)
-        self._raw = Signature("rows", features.fields, ())
+        self._rows = model.rows or Signature("rows", feature_fields(features), ())
         if not self._signature.takes_examples and set(self._signature.fields) != set(features.by_name):
             raise ModelError(
-                f"the model takes {', '.join(self._signature.fields)}, but the features are {', '.join(features.by_name)}"
+                f"the model takes {', '.join(self._signature.fields)}, "
+                f"but the features are {', '.join(features.by_name)}"
             )
 
     def check_header(self, names: Sequence[str], place: str) -> None:
@@ -48,22 +49,43 @@ class Bulk:
                 raise DataError(
                     f"{place}: unknown column {name!r}{did_you_mean(name, known)}; remove it, or correct its name"
                 )
-        if absent := sorted(self._raw.required - set(names)):
+        if absent := sorted(self._rows.required - set(names)):
             raise DataError(f"{place}: wanted columns for all required features, got none for {', '.join(absent)}")
+        if vectors := [feature.name for feature in self.features.features if feature.shape not in {(), (None,)}]:
+            raise DataError(
+                f"{place}: {', '.join(vectors)}: a cell of a CSV file holds one value; "
+                "wanted a .jsonl file for a model with features of several"
+            )
 
     def lines(self, path: Path, lines: Sequence[Line]) -> list[Any]:
         """Predict rows of a JSON-lines file; DataError names file, line and field."""
         rows = [{name: value for name, value in line.row.items() if name != self.features.label} for line in lines]
+        question = requests.Question(self._rows.name, "instances", rows, {})
         try:
-            feeds = requests.feeds(requests.Question(self._raw.name, "instances", rows, {}), self._raw, len(rows))
+            if self._signature.takes_examples:
+                return self._examples(requests.example_rows(question, self._rows, len(rows)))
+            return self._run(requests.feeds(question, self._rows, len(rows)).columns)
         except RequestError as error:
             raise DataError(_PLACE.sub(lambda found: _line(path, lines, found), str(error), count=1)) from None
-        return self.columns(feeds.columns)
 
-    def columns(self, columns: Mapping[str, Column]) -> list[Any]:
-        """Predict rows given as one array per feature, missing values encoded as the exported graph knows them."""
+    def columns(self, columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """Predict rows given as one list per feature: int, float or bytes, or None where the row lacks it."""
         if self._signature.takes_examples:
-            columns = {self._signature.inputs[0].name: serialize(_examples(columns))}
+            rows = zip(*columns.values(), strict=True)
+            return self._examples(
+                [{name: [value] for name, value in zip(columns, row, strict=True) if value is not None} for row in rows]
+            )
+        fed: dict[str, Column] = {}
+        for name, values in columns.items():
+            feature = self.features.by_name[name]
+            cells = [value if value is None else [value] for value in values] if feature.is_list else values
+            fed |= tensors(feature, cells)
+        return self._run(fed)
+
+    def _examples(self, rows: list[dict[str, list[Any]]]) -> list[Any]:
+        return self._run({self._signature.inputs[0].name: serialize(rows)})
+
+    def _run(self, columns: Mapping[str, Column]) -> list[Any]:
         outputs = self._model.run(self._signature, columns)
         responses.require_finite(outputs)
         if len(outputs) != 1:
@@ -109,23 +131,3 @@ def _row(path: Path, number: int, text: bytes, limits: Limits) -> dict[str, Any]
 def _line(path: Path, lines: Sequence[Line], found: re.Match[str]) -> str:
     field = f"feature {found[2]!r}: " if found[2] else ""
     return f"{path}:{lines[int(found[1])].number}: {field}"
-
-
-def _examples(columns: Mapping[str, Column]) -> list[dict[str, list[Any]]]:
-    """Turn columns into rows without the missing values, as a tf.Example has it."""
-    present = {name: _present(values) for name, values in columns.items()}
-    rows = range(len(next(iter(columns.values()))))
-    return [
-        {
-            name: [values[row].item() if hasattr(values[row], "item") else values[row]]
-            for name, values in columns.items()
-            if present[name][row]
-        }
-        for row in rows
-    ]
-
-
-def _present(values: Column) -> Any:
-    if values.dtype == object:
-        return values != b""
-    return ~np.isnan(values) if values.dtype.kind == "f" else values != -1

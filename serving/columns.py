@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from artifacts.model.request import absent_value, tensors
 from serving.errors import RequestError, bad_request
 from serving.signature import Field
 from serving.strict_json import Refused
@@ -47,6 +48,38 @@ _NUMBERS = {float, int}
 _INTEGERS = {int}
 
 
+def field_tensors(field: Field, values: Sequence[Any], where: Where) -> dict[str, Column]:
+    """Convert the values of one input, one per row, to the tensors that it is fed as.
+
+    Raises RequestError (400) that names the first value that does not fit.
+    """
+    feature = field.feature
+    if feature is None or not feature.count:
+        return {feature.tensor if feature else field.name: column(field, values, where)}
+    if feature.is_list:
+        return tensors(feature, [_list(field, value, partial(where, row)) for row, value in enumerate(values)])
+    present = np.array([value is not None and value is not MISSING for value in values], bool)
+    if not present.all():
+        padding: Any = "" if field.dtype == "string" else 0
+        values = [value if known else padding for value, known in zip(values, present.tolist(), strict=True)]
+    return {feature.tensor: column(field, values, where), feature.count: present.astype(np.int64)}
+
+
+def example_values(field: Field, value: Any, where: Callable[[], str]) -> list[Any]:
+    """Convert the value of one feature to a flat list, as tf.Example has it; [] where the row lacks it.
+
+    Raises RequestError (400) that names the value that does not fit.
+    """
+    if not field.required and (value is None or value is MISSING):
+        return []
+    if field.is_list:
+        return _list(field, value, where) or []
+    if field.shape is not None and len(field.shape) > 1:
+        flat: list[Any] = column(field, [value], lambda _: where()).reshape(-1).tolist()
+        return flat
+    return [scalar(field, value, lambda _: where())]
+
+
 def column(field: Field, values: Sequence[Any], where: Where) -> Column:
     """Convert the values of one input, one per row; shape [rows, ...] of the field's dtype.
 
@@ -60,26 +93,55 @@ def column(field: Field, values: Sequence[Any], where: Where) -> Column:
     return fast if fast is not None else _slow(field, values, where)
 
 
-def missing_count(field: Field, column: Column) -> int:
-    """Count the values of an optional feature that are missing, by the encoding that the exported graph knows."""
-    if field.dtype == "string":
-        return int(np.count_nonzero(column == b""))
-    if field.dtype.startswith("float"):
-        return int(np.count_nonzero(np.isnan(column)))
-    return int(np.count_nonzero(column == -1))
+def missing_count(field: Field, fed: Mapping[str, Column]) -> int:
+    """Count the rows that lack an optional feature, in the tensors that it is fed as."""
+    feature = field.feature
+    if feature is None or feature.required:
+        return 0
+    if feature.count:
+        return int(np.count_nonzero(fed[feature.count] == 0))
+    absent = absent_value(feature)
+    values = fed[feature.tensor]
+    return int(np.count_nonzero(np.isnan(values) if field.dtype == "float32" else values == absent))
 
 
-def _absent(field: Field) -> Any:
-    """How a missing value is told to the exported graph."""
-    absent = field.absent
-    return absent.encode() if isinstance(absent, str) else absent
+def unknown_count(field: Field, fed: Mapping[str, Column]) -> int:
+    """Count the values that are none of the categories that the schema lists; missing ones are none."""
+    feature = field.feature
+    if feature is None or not field.values or field.dtype != "string":
+        return 0
+    values = fed[feature.tensor]
+    if feature.count:
+        lengths = fed[feature.count]
+        values = values[np.arange(values.shape[1]) < lengths[:, np.newaxis]] if values.ndim > 1 else values[lengths > 0]
+    known = field.values if feature.required or feature.count else field.values | {absent_value(feature)}
+    return sum(value not in known for value in values.reshape(-1).tolist())
+
+
+def _list(field: Field, value: Any, where: Callable[[], str]) -> list[Any] | None:
+    """Convert the values of one row; a value that is no list is a list of one. None where the row lacks the feature."""
+    if value is None or value is MISSING:
+        return None
+    if type(value) is not list:
+        return [scalar(field, value, lambda _: where())]
+    for at, item in enumerate(value):
+        if item is None:
+            raise bad_request(
+                f"{where()}[{at}]: wanted {_wanted(field)}, got null; leave a missing value out of the list"
+            )
+    return [scalar(field, item, in_list(where), at) for at, item in enumerate(value)]
+
+
+def in_list(where: Callable[[], str]) -> Where:
+    """Name an item of a list."""
+    return lambda at: f"{where()}[{at}]"
 
 
 def _fast(field: Field, values: Sequence[Any]) -> Column | None:
     """The common case without a Python loop per check; None sends the caller to the slow one, which explains."""
     kinds = set(map(type, values))
-    if not field.required and kinds & _NOTHING:
-        absent = _absent(field)
+    if field.feature is not None and not field.required and kinds & _NOTHING:
+        absent = absent_value(field.feature)
         values = [absent if value is None or value is MISSING else value for value in values]
         kinds = set(map(type, values))
     if field.dtype == "float32" and kinds <= _NUMBERS:
@@ -97,7 +159,11 @@ def _fast(field: Field, values: Sequence[Any]) -> Column | None:
 def _slow(field: Field, values: Sequence[Any], where: Where) -> Column:
     """Convert one by one, so that a value that does not fit is named."""
     found = [scalar(field, value, where, row) for row, value in enumerate(values)]
-    return np.array(found, object if field.dtype == "string" else field.dtype)
+    return _array(field, found)
+
+
+def _array(field: Field, values: Sequence[Any]) -> Column:
+    return np.array(values, object if field.dtype == "string" else field.dtype)
 
 
 def scalar(field: Field, value: Any, where: Where, row: int = 0) -> Any:
@@ -105,9 +171,9 @@ def scalar(field: Field, value: Any, where: Where, row: int = 0) -> Any:
     if isinstance(value, Refused):
         raise bad_request(f"{where(row)}: {value.why}")
     if value is None or value is MISSING:
-        if field.required:
+        if field.feature is None or field.required:
             raise bad_request(f"{where(row)}: wanted {_wanted(field)}, got null; this feature is required")
-        return _absent(field)
+        return absent_value(field.feature)
     if field.dtype == "string":
         return _string(field, value, where, row)
     if field.dtype == "bool":

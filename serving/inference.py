@@ -66,7 +66,7 @@ class Inference:
 
         question = requests.example_question(document)
         signature = _example_signature(lease, question.signature, verb)
-        rows = requests.example_rows(question, lease.model.features, self._limits.rows)
+        rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
         outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})
         return responses.classify_body(outputs) if verb == "classify" else responses.regress_body(outputs)
 

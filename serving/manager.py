@@ -3,12 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from core.errors import MlopsError
 from serving.errors import ModelError, RequestError, bad_request, not_found
@@ -285,21 +283,16 @@ class ModelManager:
 
 
 def load_version(verified: Verified) -> "SavedModel":
-    """Load a version and let it answer one row; ModelError when it cannot, or answers with no number."""
+    """Load a version and let it answer its warm-up rows; ModelError when it cannot, or answers with no number."""
     from serving.savedmodel import SavedModel  # noqa: PLC0415 - TensorFlow, only in the process that serves
+    from serving.warm_up import warm_up  # noqa: PLC0415
 
     model = SavedModel(verified.path)
     try:
-        outputs: Mapping[str, np.ndarray] = model.warm_up()  # type: ignore[type-arg]
-    except RequestError as error:
+        warm_up(model, verified.path)
+    except ModelError:
         model.close()
-        raise ModelError(f"{verified.path}: it does not answer one row: {error}") from error
-    bad = [name for name, values in outputs.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
-    if bad and model.features is not None:
-        model.close()
-        raise ModelError(
-            f"{verified.path}: it answers {', '.join(bad)} that are not finite numbers; roll back, then look at the training"
-        )
+        raise
     return model
 
 

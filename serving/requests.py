@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from core.errors import did_you_mean
-from serving.columns import MISSING, Column, column, in_column, in_row, missing_count, only_at, printable, scalar, show
+from serving.columns import (
+    MISSING,
+    Column,
+    example_values,
+    field_tensors,
+    in_column,
+    in_row,
+    missing_count,
+    only_at,
+    printable,
+    scalar,
+    show,
+    unknown_count,
+)
 from serving.errors import bad_request, too_large
-from serving.signature import DEFAULT_SIGNATURE, Features, Field, Signature
+from serving.signature import DEFAULT_SIGNATURE, Field, Signature
 from serving.strict_json import Refused
 
 _LISTED = 10
@@ -33,6 +47,7 @@ class Feeds:
     """What goes into a model, and what is worth counting about it."""
 
     columns: Mapping[str, Column]
+    """By the names of the signature's tensors."""
     rows: int | None
     """Rows of the batch; None when the inputs are not one batch."""
     missing: Mapping[str, int]
@@ -63,27 +78,26 @@ def example_question(document: Any) -> Question:
 
 
 def feeds(question: Question, signature: Signature, max_rows: int) -> Feeds:
-    """Convert a predict request to one column per input; RequestError (400, 413) names what does not fit."""
+    """Convert a predict request to the tensors of each input; RequestError (400, 413) names what does not fit."""
     columns, rows = (
         _from_rows(question.payload, signature, max_rows)
         if question.form == "instances"
         else _from_columns(question.payload, signature, max_rows)
     )
-    missing = {
-        f.name: count for f in signature.inputs if not f.required and (count := missing_count(f, columns[f.name]))
-    }
-    unknown = {f.name: count for f in signature.inputs if f.values and (count := _unknown(f, columns[f.name]))}
+    missing = {f.name: count for f in signature.inputs if (count := missing_count(f, columns))}
+    unknown = {f.name: count for f in signature.inputs if (count := unknown_count(f, columns))}
     return Feeds(columns, rows, missing, unknown)
 
 
-def example_rows(question: Question, features: Features | None, max_rows: int) -> list[dict[str, list[Any]]]:
+def example_rows(question: Question, rows: Signature | None, max_rows: int) -> list[dict[str, list[Any]]]:
     """Convert classify or regress examples to feature -> list of int, float or bytes, one dict per row.
 
-    Types follow the model's own features where it says them, else the JSON. RequestError (400, 413) otherwise.
+    Types and shapes are those of `rows`, a model's own features; without them, the JSON's types. RequestError (400, 413)
+    names what does not fit.
     """
-    examples = _batch(question.payload, "examples", max_rows)
+    examples = _batch(question.payload, question.form, max_rows)
     return [
-        _example({**question.context, **_row(example, f"examples[{at}]")}, f"examples[{at}]", features)
+        _example({**question.context, **_row(example, f"{question.form}[{at}]")}, f"{question.form}[{at}]", rows)
         for at, example in enumerate(examples)
     ]
 
@@ -137,15 +151,15 @@ def _from_rows(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[
     batch = _batch(payload, "instances", max_rows)
     if len(signature.inputs) == 1 and not _names_input(batch[0], signature.inputs[0]):
         only = signature.inputs[0]
-        return {only.name: column(only, batch, in_column("instances"))}, len(batch)
+        return field_tensors(only, batch, in_column("instances")), len(batch)
     known = signature.fields.keys()
     for at, row in enumerate(batch):
         if type(row) is not dict or row.keys() != known:
             _check_names(_row(row, f"instances[{at}]").keys(), signature, f"instances[{at}]")
-    columns = {}
+    columns: dict[str, Column] = {}
     for field in signature.inputs:
         name = field.name
-        columns[name] = column(field, [row.get(name, MISSING) for row in batch], in_row(name))
+        columns |= field_tensors(field, [row.get(name, MISSING) for row in batch], in_row(name))
     return columns, len(batch)
 
 
@@ -182,7 +196,7 @@ def _from_columns(payload: Any, signature: Signature, max_rows: int) -> tuple[di
         if f.name in given and f.shape != ()
     }
     rows = _same_length(batched, names)
-    columns = {}
+    columns: dict[str, Column] = {}
     for field in signature.inputs:
         name = field.name
         if field.shape == ():
@@ -191,7 +205,7 @@ def _from_columns(payload: Any, signature: Signature, max_rows: int) -> tuple[di
             )
         else:
             values: Sequence[Any] = batched.get(name) or [MISSING] * (rows or 0)
-            columns[name] = column(field, values, in_column(names[name]))
+            columns |= field_tensors(field, values, in_column(names[name]))
     return columns, rows
 
 
@@ -206,17 +220,16 @@ def _same_length(columns: Mapping[str, list[Any]], names: Mapping[str, str]) -> 
     return rows
 
 
-def _unknown(field: Field, column: Column) -> int:
-    return sum(value != b"" and value.decode("utf-8", "replace") not in field.values for value in column.tolist())
-
-
-def _example(row: Mapping[str, Any], where: str, features: Features | None) -> dict[str, list[Any]]:
-    if features is None:
+def _example(row: Mapping[str, Any], where: str, known: Signature | None) -> dict[str, list[Any]]:
+    if known is None:
         return {name: _untyped(value, f"{where}.{printable(name)[1:-1]}") for name, value in row.items()}
-    known = Signature("examples", features.fields, ())
     _check_names(row.keys(), known, where)
-    present = {name: value for name, value in row.items() if value is not None or known.fields[name].required}
-    return {name: [scalar(known.fields[name], value, only_at(f"{where}.{name}"))] for name, value in present.items()}
+    found = {name: example_values(known.fields[name], row[name], partial(_in, where, name)) for name in row}
+    return {name: values for name, values in found.items() if values}
+
+
+def _in(where: str, name: str) -> str:
+    return f"{where}.{name}"
 
 
 def _untyped(value: Any, where: str) -> list[Any]:

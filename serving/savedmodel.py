@@ -17,10 +17,11 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import config_pb2
 
+from artifacts.model.features import Features, read_features
 from core.errors import did_you_mean
 from serving.columns import Column
 from serving.errors import ModelError, RequestError, bad_request
-from serving.signature import DEFAULT_SIGNATURE, Features, Field, Signature, read_features
+from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, feature_fields
 
 # Its loader announces its deprecation at every load; what replaces it keeps a graph of Python objects per version.
 tf.get_logger().setLevel(logging.ERROR)
@@ -70,6 +71,15 @@ class SavedModel:
             )
         return found
 
+    @property
+    def rows(self) -> Signature | None:
+        """What a raw row holds; None for a model that does not say its features."""
+        if self.features is None:
+            return None
+        default = self.signatures.get(DEFAULT_SIGNATURE)
+        takes_rows = default is not None and all(field.feature for field in default.inputs)
+        return Signature("rows", default.inputs if default and takes_rows else feature_fields(self.features), ())
+
     def metadata(self) -> dict[str, Any]:
         """Return the signatures in the JSON form of TensorFlow Serving's metadata."""
         return {name: _message(definition) for name, definition in self._definitions.items()}
@@ -78,7 +88,7 @@ class SavedModel:
         """Run one signature on one batch; RequestError (400) when TensorFlow refuses the input, (500) when the model fails."""
         call = self._calls.get(signature.name) or self._prepare(signature)
         try:
-            values = call(*(columns[field.name] for field in signature.inputs))
+            values = call(*(columns[name] for name in signature.tensors))
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, ValueError) as error:
             raise bad_request(f"the model refuses the input: {_first_line(error)}") from error
         except tf.errors.OpError as error:
@@ -96,21 +106,12 @@ class SavedModel:
         with suppress(OSError, AttributeError):  # another C library than glibc has no such call
             ctypes.CDLL(None).malloc_trim(0)
 
-    def warm_up(self) -> dict[str, Column]:
-        """Answer one row, so that no client pays for the first; {} when there is no default signature with simple inputs."""
-        signature = self.signatures.get(DEFAULT_SIGNATURE)
-        if signature is None or any(f.shape is None or None in f.shape[1:] for f in signature.inputs):
-            return {}
-        if signature.takes_examples and self.features is None:
-            return {}
-        return self.run(signature, {field.name: _example_value(field) for field in signature.inputs})
-
     def _prepare(self, signature: Signature) -> Callable[..., Any]:
         with self._lock:
             if signature.name not in self._calls:
                 definition = self._definitions[signature.name]
                 options = config_pb2.CallableOptions()
-                options.feed.extend(definition.inputs[field.name].name for field in signature.inputs)
+                options.feed.extend(definition.inputs[name].name for name in signature.tensors)
                 options.fetch.extend(definition.outputs[field.name].name for field in signature.outputs)
                 # -1 computes in the calling thread. Handing one row to TensorFlow's pool and back takes ten times as
                 # long as computing it (measured: 13 against 200 microseconds), and no public call sets it once for all.
@@ -119,8 +120,8 @@ class SavedModel:
             return self._calls[signature.name]
 
     def _signature(self, name: str, definition: Any) -> Signature:
-        signature = Signature(name, _fields(definition.inputs), _fields(definition.outputs), definition.method_name)
-        return self.features.annotate(signature) if self.features else signature
+        raw = Signature(name, _fields(definition.inputs), _fields(definition.outputs), definition.method_name)
+        return described(raw, self.features)
 
 
 def serialize(rows: list[dict[str, list[Any]]]) -> Column:
@@ -156,13 +157,6 @@ def _dtype(name: str, info: Any) -> str:
 
 def _shape(shape: Any) -> tuple[int | None, ...] | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else int(dim.size) for dim in shape.dim)
-
-
-def _example_value(field: Field) -> Column:
-    shape = tuple(1 if size is None else size for size in field.shape or ())
-    if field.dtype == "string":
-        return np.full(shape, b"", object)
-    return np.full(shape, np.nan if not field.required and field.dtype.startswith("float") else 0, field.dtype)
 
 
 def _check_ops(meta_graph: Any, path: Path) -> None:

@@ -1,19 +1,14 @@
 """What a model takes and gives, without TensorFlow: the signatures of a SavedModel and the features behind them."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
-from serving.errors import ModelError
+from artifacts.model.features import Feature, Features
 
-FEATURES_FILE = "assets.extra/features.json"
 DEFAULT_SIGNATURE = "serving_default"
-KINDS = {"float": "float32", "int": "int64", "string": "string"}
-"""The types of features.json -> the types of tensors."""
+EXAMPLE_INPUTS = frozenset({"examples", "inputs", "input_example_tensor", "serialized_tf_examples"})
+"""Names that TFX, tf.estimator and their examples give the one input of serialized tf.Examples."""
 
 Shape = tuple[int | None, ...] | None
 """None for a dimension or a rank that is only known at run time."""
@@ -26,16 +21,23 @@ class Field:
     name: str
     dtype: str
     shape: Shape
-    required: bool = True
-    values: frozenset[str] = frozenset()
-    """The categories that training has seen, where the model says them."""
+    feature: Feature | None = None
+    """The raw feature that an input is, in a model that says its features: then `name` is the feature's own name."""
 
     @property
-    def absent(self) -> str | float | int:
-        """How a missing value is told to the exported graph."""
-        if self.dtype == "string":
-            return ""
-        return math.nan if self.dtype.startswith("float") else -1
+    def required(self) -> bool:
+        """Whether it must be in every row."""
+        return self.feature is None or self.feature.required
+
+    @property
+    def is_list(self) -> bool:
+        """Whether every row has a list of its own length."""
+        return self.feature is not None and self.feature.is_list
+
+    @cached_property
+    def values(self) -> frozenset[bytes]:
+        """The categories that the schema lists, where the model says them."""
+        return frozenset(value.encode() for value in self.feature.values) if self.feature else frozenset()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class Signature:
 
     name: str
     inputs: tuple[Field, ...]
+    """What a client names."""
     outputs: tuple[Field, ...]
     method: str = ""
+    tensors: tuple[str, ...] = ()
+    """Names of the tensors that are fed, in the order of the call: the inputs' own, and the counts of features."""
+    takes_examples: bool = False
+    """Whether its only input is serialized tf.Example records."""
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
@@ -57,57 +64,29 @@ class Signature:
         """Names of the inputs that must be in every row."""
         return frozenset(field.name for field in self.inputs if field.required)
 
-    @property
-    def takes_examples(self) -> bool:
-        """Whether its only input is serialized tf.Example records."""
-        return (
-            len(self.inputs) == 1
-            and self.inputs[0].dtype == "string"
-            and self.inputs[0].name in {"examples", "inputs", "input_example_tensor"}
-        )
 
+def described(raw: Signature, features: Features | None) -> Signature:
+    """Return a SavedModel's signature as clients see it: its inputs are raw features where they are all of them.
 
-@dataclass(frozen=True)
-class Features:
-    """The raw features of a model that was exported by this project."""
-
-    fields: tuple[Field, ...]
-    label: str
-
-    @cached_property
-    def by_name(self) -> Mapping[str, Field]:
-        """The features by name."""
-        return {field.name: field for field in self.fields}
-
-    def annotate(self, signature: Signature) -> Signature:
-        """Tell a raw signature which of its inputs may be missing and what values are known; others stay as they are."""
-        if set(signature.fields) != set(self.by_name):
-            return signature
-        inputs = tuple(
-            Field(f.name, f.dtype, f.shape, self.by_name[f.name].required, self.by_name[f.name].values)
-            for f in signature.inputs
-        )
-        return Signature(signature.name, inputs, signature.outputs, signature.method)
-
-
-def read_features(saved_model: Path) -> Features | None:
-    """Read the feature list that training leaves beside a model; None for a model that was made elsewhere.
-
-    Raises ModelError when the file is there and cannot be used.
+    A model that says its features says with them whether it takes tf.Examples. Of one that does not, the name of the
+    only input decides: a model of one text is no model of serialized examples.
     """
-    path = saved_model / FEATURES_FILE
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_bytes())
-        fields = tuple(_feature(entry) for entry in content["features"])
-        return Features(fields, str(content.get("label", "")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{path}: wanted the features as training writes them, got {type(error).__name__}: {error}"
-        ) from None
+    names = tuple(field.name for field in raw.inputs)
+    is_one_text = len(names) == 1 and raw.inputs[0].dtype == "string" and raw.inputs[0].shape in (None, (None,))
+    if features is None:
+        return replace(raw, tensors=names, takes_examples=is_one_text and names[0] in EXAMPLE_INPUTS)
+    wanted = {name for feature in features.features for name in (feature.tensor, feature.count) if name}
+    if set(names) == wanted and not (raw.name == DEFAULT_SIGNATURE and features.takes == "examples"):
+        return replace(raw, inputs=_feature_fields(raw, features), tensors=names)
+    return replace(raw, tensors=names, takes_examples=is_one_text)
 
 
-def _feature(entry: Mapping[str, Any]) -> Field:
-    values = frozenset(str(value) for value in entry.get("values") or ())
-    return Field(entry["name"], KINDS[entry["dtype"]], (None,), bool(entry["required"]), values)
+def feature_fields(features: Features) -> tuple[Field, ...]:
+    """Return the fields of rows that are not held against a signature: shapes are the features' own."""
+    return tuple(Field(f.name, f.dtype, (None, *f.shape), f) for f in features.features)
+
+
+def _feature_fields(raw: Signature, features: Features) -> tuple[Field, ...]:
+    # The signature's shapes, except for lists: version 1 says none, and a module's own signature may have others.
+    shapes = {field.name: field.shape for field in raw.inputs}
+    return tuple(Field(f.name, f.dtype, shapes[f.tensor], f) for f in features.features)

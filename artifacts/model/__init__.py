@@ -1,1 +1,1 @@
-"""A trained model: a folder with a SavedModel under `Format-Serving/` and what travels with it."""
+"""The trained model as training leaves it and a registry publishes it: where its files lie, and which rows it takes."""

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+from artifacts.model.names import EXTRA
 from core import durable
 from core.errors import CorruptArtifact
 from problems.labels import TrainedLabel
 
-LABEL_FILE = Path("assets.extra") / "label.json"
+LABEL_FILE = Path(EXTRA) / "label.json"
 """Below the SavedModel, so that a published version keeps it."""
 LABEL_GRAPH = "Label-Graph"
 """Beside the SavedModel: a SavedModel from serialized tf.Examples to the label that the model was trained on."""

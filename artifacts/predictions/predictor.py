@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from artifacts.model.names import GRAPH, SERVING, find_saved_model
 from core.errors import MlopsError
 from core.problem import Task
 from problems import kind
@@ -19,9 +20,9 @@ _OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "outp
 
 def saved_model(folder: Path) -> Path:
     """Find the SavedModel in a model's folder; MlopsError when there is none."""
-    found = next((path for path in (folder / "Format-Serving", folder) if (path / "saved_model.pb").is_file()), None)
+    found = find_saved_model(folder)
     if found is None:
-        raise MlopsError(f"{folder}: wanted a SavedModel here or under Format-Serving/, got no saved_model.pb")
+        raise MlopsError(f"{folder}: wanted a SavedModel here or under {SERVING}/, got no {GRAPH}")
     return found
 
 

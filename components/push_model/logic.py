@@ -9,6 +9,7 @@ from typing import Any
 from artifacts.evidence.evidence import Evidence
 from artifacts.evidence.requirements import Requirements
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.model.names import SERVING
 from components.push_model.config import Config
 from core import digest, durable
 from core.backends import manifest
@@ -17,8 +18,6 @@ from core.decision import Check, Decision, Verdict
 from core.errors import CorruptArtifact, RegistryError
 
 GATE = "push_model"
-SAVED_MODEL = "Format-Serving"
-"""The folder of a model artifact that holds what is served."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Release:
     @property
     def saved_model(self) -> Path:
         """The folder that is published."""
-        return self.model / SAVED_MODEL
+        return self.model / SERVING
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from components.train_model.raw_features import RawFeature
+from core.errors import TrainingError
 from core.problem import Task
 
 Tensors = Mapping[str, Any]
@@ -32,8 +33,9 @@ def export(
 ) -> None:
     """Write the SavedModel.
 
-    Signatures: `serving_default` (one tensor per raw feature -> `predictions`, [rows, K]), `classify` (classification)
+    Signatures: `serving_default` (the tensors of each raw feature -> `predictions`, [rows, K]), `classify` (classification)
     and `regress` (all but several classes), which take serialized tf.Examples, and `transform_features`.
+    TrainingError when the model wants what cannot be computed from a request.
     """
     served = _Served(model, transform, features, answer)
     signatures = {"serving_default": served.predict_raw, "transform_features": served.transform_examples}
@@ -63,18 +65,15 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self._is_binary = answer.task == "binary_classification"
         self._classes = answer.classes
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        request = {feature.name: feature.spec() for feature in features}
+        request = {name: spec for feature in features for name, spec in feature.request_specs().items()}
         self.predict_raw = tf.function(self._predict_raw, input_signature=[request])
         self.classify = tf.function(self._classify, input_signature=[examples])
         self.regress = tf.function(self._regress, input_signature=[examples])
         self.transform_examples = tf.function(self._transform_examples, input_signature=[examples])
 
     def _predict_raw(self, request: Tensors) -> Tensors:
-        return {
-            "predictions": self._predict(
-                {feature.name: feature.from_request(request[feature.name]) for feature in self._features}
-            )
-        }
+        columns = {feature.name: feature.from_request(request) for feature in self._features}
+        return {"predictions": self._predict(columns)}
 
     def _classify(self, examples: tf.Tensor) -> Tensors:
         scores = self._predict(self._parsed(examples))
@@ -100,6 +99,11 @@ def _predict(
     """Return what is answered for raw features as float32 of shape [rows, K]."""
     known = transform(raw)
     names = input_names(model) or tuple(known)
+    if absent := [name for name in names if name not in known]:
+        raise TrainingError(
+            f"the model wants {', '.join(absent)}, which preprocessing_fn does not compute from what a request holds; "
+            "a request has no label, no weight and no feature that the schema says is not in SERVING"
+        )
     output = model({name: known[name] for name in names}, training=False)
     return tf.cast(finish(tf.reshape(output, [tf.shape(output)[0], -1])), tf.float32)
 

@@ -17,16 +17,19 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.model.features import Features
 from artifacts.model.label import LABEL_GRAPH
 from artifacts.model.label import write as write_label
+from artifacts.model.names import CHECKPOINT, SERVING, TRAINING
 from artifacts.schema.schema_file import read_schema
 from components.train_model import curves, export, fitting, run_fn
 from components.train_model.answers import answer, check_inverse, output_width, save_label_graph
 from components.train_model.class_weights import weigh_classes
 from components.train_model.config import Config
 from components.train_model.labels import Classes, Observed, made_by_training
-from components.train_model.raw_features import raw_features, write_features
+from components.train_model.raw_features import raw_features
 from components.train_model.rows import Recipe, Rows
+from components.train_model.served_rows import write_served
 from components.train_model.warm_start import save_weights, warm_start
 from core import user_code
 from core.backends.registry import find
@@ -34,9 +37,6 @@ from core.errors import TrainingError
 from problems.labels import TrainedLabel
 
 log = logging.getLogger(__name__)
-SERVING = "Format-Serving"
-CHECKPOINT = "checkpoint.npz"
-"""There while a training goes; it is gone when the model is exported."""
 
 
 class Inputs(NamedTuple):
@@ -80,7 +80,8 @@ def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     if label.source == "transformed":
         save_label_graph(transform, config.label, model_folder)
     write_label(model_folder / SERVING, label)
-    write_features(model_folder / SERVING / "assets.extra" / "features.json", raw, label)
+    features = Features(tuple(one.feature for one in raw), label.name, label.task, label.classes)
+    write_served(model_folder / SERVING, features, inputs.examples, schema)
 
 
 def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType) -> TrainedLabel:
@@ -158,7 +159,7 @@ def _report(fitted: fitting.Fitted, model: keras.Model, facts: Mapping[str, floa
         "epochs": len(fitted.history["loss"]),
         "best epoch": fitted.best_epoch,
     }
-    (Path(outputs.model) / "training.json").write_text(
+    (Path(outputs.model) / TRAINING).write_text(
         json.dumps({**summary, "best": best, "history": fitted.history}, indent=2) + "\n", encoding="utf-8"
     )
     for name, value in best.items():
@@ -180,7 +181,7 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
     schema = user_code.resolve(inputs.schema)
     places = run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
     run_fn.run(module.run_fn, config, places)
-    (folder / "training.json").write_text(
+    (folder / TRAINING).write_text(
         json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8"
     )
     outputs.log_metric("rows", float(rows))

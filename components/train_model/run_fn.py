@@ -14,11 +14,10 @@ from tfx_bsl.tfxio import dataset_options
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
 from artifacts.examples.shards import file_pattern
+from artifacts.model import names
+from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.train_model.config import Config
 from core.errors import TrainingError
-
-TRANSFORMED = "transformed_examples"
-"""Where transform_features puts transformed examples, below the transform graph."""
 
 
 class DataAccessor(NamedTuple):
@@ -64,7 +63,7 @@ class Places(NamedTuple):
 def run(run_fn: Callable[[FnArgs], None], config: Config, places: Places) -> None:
     """Call the user's `run_fn`; what it raises passes through, TrainingError when it exports no SavedModel."""
     run_fn(fn_args(config, places))
-    saved_model = places.model / "Format-Serving" / "saved_model.pb"
+    saved_model = places.model / names.SERVING / names.GRAPH
     if not saved_model.is_file():
         raise TrainingError(
             f"{saved_model}: wanted the SavedModel that run_fn saves to fn_args.serving_model_dir, got none"
@@ -73,7 +72,9 @@ def run(run_fn: Callable[[FnArgs], None], config: Config, places: Places) -> Non
 
 def fn_args(config: Config, places: Places) -> FnArgs:
     """Build what TFX's Trainer would give; files are verified before their patterns are handed out."""
-    examples = places.transform_graph / TRANSFORMED if config.run_fn.examples == "transformed" else places.examples
+    examples = (
+        places.transform_graph / TRANSFORMED_EXAMPLES if config.run_fn.examples == "transformed" else places.examples
+    )
     if not examples.is_dir():
         raise TrainingError(
             f"{examples}: wanted transformed examples, got none; set transform_features.materialize: true, "
@@ -90,8 +91,8 @@ def fn_args(config: Config, places: Places) -> FnArgs:
         transform_graph_path=str(places.transform_graph),
         transform_output=str(places.transform_graph),
         data_accessor=DataAccessor(_datasets, _record_batches),
-        serving_model_dir=str(places.model / "Format-Serving"),
-        eval_model_dir=str(places.model / "Format-TFMA"),
+        serving_model_dir=str(places.model / names.SERVING),
+        eval_model_dir=str(places.model / names.EVALUATION),
         model_run_dir=str(places.model / "model_run"),
         base_model=None if places.base_model is None else str(places.base_model),
         hyperparameters=_plain(config.hyperparameters) or None,

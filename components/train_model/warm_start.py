@@ -6,11 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from artifacts.model.names import WEIGHTS
 from core.backends.registry import find
 
 log = logging.getLogger(__name__)
-WEIGHTS = Path("assets.extra") / "weights.npz"
-"""Below the SavedModel; every weight by its path in the Keras model."""
 
 
 def save_weights(model: keras.Model, saved_model: Path) -> None:

@@ -16,15 +16,13 @@ from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest, Shard
+from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from core import digest
-
-FOLDER = "transformed_examples"
-"""Below the transform graph; laid out as any examples, manifest last."""
 
 
 def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path, batch_size: int) -> None:
     """Transform every split and span and write it as gzipped TFRecords under the names that the raw shards have."""
-    folder = transform_graph / FOLDER
+    folder = transform_graph / TRANSFORMED_EXAMPLES
     output = tft.TFTransformOutput(str(transform_graph))
     manifest = ExamplesManifest.read(examples)
     converter = _Converter(output, schema)

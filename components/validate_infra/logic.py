@@ -1,41 +1,39 @@
-"""Serve the exported model in a separate process, send it real raw rows, and judge what comes back."""
+"""Serve the exported model in a separate process, send it real raw rows, and compare what comes back with the evaluation."""
 
-import json
 import math
 import statistics
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from artifacts.model.features import Features, read_features
+from artifacts.model.names import SERVING
+from artifacts.predictions import parity
+from artifacts.predictions.parity import PARITY, ParityRow
 from components.validate_infra.config import Config
 from components.validate_infra.requests import Client, ServerGone
+from components.validate_infra.sent_rows import SentRows
 from core import digest
 from core.decision import Bound, Check, Decision, Verdict, compare
-from core.errors import UsageError
+from core.errors import CorruptArtifact, UsageError
 from serving.candidate import CandidateServer
-from serving.errors import ModelError
-from serving.signature import Features, read_features
+from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described
 
 GATE = "validate_infra"
-SAVED_MODEL = "Format-Serving"
-PARITY_FILE = "parity.jsonl"
 _REFUSED_LIST = 3
-_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "output_0")
+_MANTISSA_BITS, _LEAST_EXPONENT = 24, -125
+"""Of float32: the bits of a number, and the exponent below which its steps do not get smaller."""
+_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "output_0")
 """Names of the output that is the prediction, where a model has several."""
-
-
-class Row(NamedTuple):
-    """One raw row and what the evaluation predicted for it."""
-
-    instance: dict[str, Any]
-    predictions: list[float]
 
 
 @dataclass(frozen=True)
 class Seen:
     """What the server did with the rows."""
 
+    sent: SentRows
     startup_seconds: float
     singles: tuple[Any, ...]
     """Per row: the predictions, or the error as text."""
@@ -48,30 +46,33 @@ class Seen:
 def validate(
     config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str
 ) -> Decision:
-    """Judge whether the exported model can serve, and write the decision; a model that cannot is a `fail`, never an error."""
-    saved_model = Path(model_path) / SAVED_MODEL
-    checks = _checks(config, saved_model, Path(evaluation_path) / PARITY_FILE)
+    """Decide whether the exported model can serve, and write it down; a model that cannot is a `fail`, never an error."""
+    saved_model = Path(model_path) / SERVING
+    checks = _checks(config, saved_model, Path(evaluation_path))
     decision = Decision.of(GATE, checks, subject=digest.of_folder(saved_model))
     decision.write(decision_path)
     return decision
 
 
-def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...]:
+def _checks(config: Config, saved_model: Path, evaluation: Path) -> tuple[Check, ...]:
     try:
-        rows = _read_rows(parity, config.rows)
         features = read_features(saved_model)
+        rows = parity.read(evaluation, config.rows)
+    except CorruptArtifact as error:
+        return (_failed("the exported model says its features", str(error)),)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return (
             _undecided(
-                "there are evaluated rows to send", f"{parity}: {error}; run evaluate_model again, it writes them"
+                "there are evaluated rows to send",
+                f"{evaluation / PARITY}: {error}; run evaluate_model again, it writes them",
             ),
         )
-    except ModelError as error:
-        return (_failed("the exported model says its features", str(error)),)
     if not rows:
         return (
             _undecided(
-                "there are evaluated rows to send", f"{parity} holds none: look at what evaluate_model was given"
+                "there are evaluated rows to send",
+                f"{evaluation / PARITY} holds none: wanted rows without NaN and infinity, which JSON cannot say; "
+                "look at what evaluate_model was given",
             ),
         )
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:
@@ -88,34 +89,33 @@ def _checks(config: Config, saved_model: Path, parity: Path) -> tuple[Check, ...
                     f"{error}; the server's log ends with:\n{server.log_tail()}",
                 ),
             )
-    return judge(config, rows, seen)
+    return checks_of(config, rows, seen)
 
 
-def _read_rows(parity: Path, most: int) -> list[Row]:
-    with parity.open(encoding="utf-8") as lines:
-        read = [json.loads(line) for line, _ in zip(lines, range(most), strict=False)]
-    return [Row(dict(entry["instance"]), [float(value) for value in entry["predictions"]]) for entry in read]
-
-
-def _ask(config: Config, server: CandidateServer, rows: list[Row], features: Features | None) -> Seen:
+def _ask(config: Config, server: CandidateServer, rows: list[ParityRow], features: Features | None) -> Seen:
     client = Client(server, config.request_seconds)
     startup = client.await_ready(config.startup_seconds)
-    absent = {field.name: field.absent for field in features.fields if not field.required} if features else {}
-    # TensorFlow Serving refuses a row without an input: its clients send what the exported graph takes for missing.
-    filled = absent if config.engine == "tensorflow_serving" else {}
-    instances = [{**filled, **row.instance} for row in rows]
-    bare = {**{name: value for name, value in rows[0].instance.items() if name not in absent}, **filled}
-    answers = [client.predict([instance]) for instance in instances]
+    sent = SentRows(features, _takes_examples(client.inputs(), features), config.engine == "tensorflow_serving")
+    optional = {feature.name for feature in features.features if not feature.required} if features else set()
+    bare = {name: value for name, value in rows[0].instance.items() if name not in optional}
+    answers = [client.predict(sent.instances([row.instance])) for row in rows]
     return Seen(
+        sent=sent,
         startup_seconds=startup,
         singles=tuple(answer.content for answer in answers),
-        batch=client.predict(instances).content,
-        bare=client.predict([bare]).content if absent else None,
+        batch=client.predict(sent.instances([row.instance for row in rows])).content,
+        bare=client.predict(sent.instances([bare])).content if optional else None,
         latencies_ms=tuple(answer.milliseconds for answer in answers),
     )
 
 
-def judge(config: Config, rows: list[Row], seen: Seen) -> tuple[Check, ...]:
+def _takes_examples(inputs: Mapping[str, str], features: Features | None) -> bool:
+    """Tell whether the model takes tf.Examples, by the signature that its server shows and by what the model says itself."""
+    fields = tuple(Field(name, "string" if kind == "DT_STRING" else kind, None) for name, kind in inputs.items())
+    return described(Signature(DEFAULT_SIGNATURE, fields, ()), features).takes_examples
+
+
+def checks_of(config: Config, rows: list[ParityRow], seen: Seen) -> tuple[Check, ...]:
     """Hold what the server did against the evaluation and the limits, one check each."""
     checks = [
         compare(
@@ -148,48 +148,68 @@ def judge(config: Config, rows: list[Row], seen: Seen) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _answered(rows: list[Row], seen: Seen) -> Check:
+def _answered(rows: list[ParityRow], seen: Seen) -> Check:
     refused = [f"row {at}: {_shown(answer)}" for at, answer in enumerate(seen.singles) if not _is_finite(answer)]
     if not _is_finite(seen.batch):
         refused.append(f"all rows in one request: {_shown(seen.batch)}")
+    first = next((at for at, answer in enumerate(seen.singles) if not _is_finite(answer)), 0)
     rule = f"{len(rows)} real rows are answered with finite numbers, one by one and in one request"
     return _check(
         rule,
         not refused,
         f"{len(refused)} refused" if refused else "all",
-        f"The server said: {'; '.join(refused[:_REFUSED_LIST])}",
+        f"The server said: {'; '.join(refused[:_REFUSED_LIST])}; {seen.sent.shown(rows[first].instance)}.",
     )
 
 
-def _same_numbers(config: Config, rows: list[Row], seen: Seen) -> Check:
-    differences = [_difference(row.predictions, answer) for row, answer in zip(rows, seen.singles, strict=True)]
+def _same_numbers(config: Config, rows: list[ParityRow], seen: Seen) -> Check:
     batch = seen.batch if isinstance(seen.batch, list) and len(seen.batch) == len(rows) else [[math.nan]] * len(rows)
-    differences += [_difference(row.predictions, [answer]) for row, answer in zip(rows, batch, strict=True)]
-    worst = max(range(len(differences)), key=lambda at: math.inf if math.isnan(differences[at]) else differences[at])
-    row = worst % len(rows)
-    step = (
-        f"Row {row} of {PARITY_FILE} was {rows[row].predictions} in the evaluation and {_shown(seen.singles[row])} when served: "
-        "look for a difference between the transform in training and in the exported graph."
+    answers = [*seen.singles, *([answer] for answer in batch)]
+    typical = statistics.median(_size(row.predictions) for row in rows)
+    steps = [
+        _steps(config, row.predictions, answer, typical) for row, answer in zip([*rows, *rows], answers, strict=True)
+    ]
+    worst = max(range(len(steps)), key=lambda at: math.inf if math.isnan(steps[at]) else steps[at])
+    at = worst % len(rows)
+    alone = "alone" if worst < len(rows) else "with all others in one request"
+    next_step = (
+        f"Row {at} of {PARITY}, served {alone}: wanted {rows[at].predictions} as in the evaluation, "
+        f"got {_shown(answers[worst])}; {seen.sent.shown(rows[at].instance)}. "
+        "A difference that float32 explains is allowed by validate_infra.max_float32_steps."
     )
     return compare(
-        "largest difference to the evaluation",
-        differences[worst],
-        Bound(at_most=config.max_abs_difference),
-        next_step=step,
+        "largest difference to the evaluation, in steps of float32 at the prediction's size",
+        steps[worst],
+        Bound(at_most=config.max_float32_steps),
+        next_step=next_step,
     )
 
 
-def _difference(wanted: list[float], answer: Any) -> float:
-    """Largest absolute difference between one row's predictions; NaN when there is nothing to compare."""
+def _steps(config: Config, wanted: Sequence[float | None], answer: Any, typical: float) -> float:
+    """Largest difference of one row's predictions beyond the absolute bound, in steps of float32; NaN for no comparison.
+
+    The steps are those at the row's largest prediction or at the typical one, whichever is larger: a sum that ends near
+    zero was rounded at the size of its parts.
+    """
     if not (isinstance(answer, list) and len(answer) == 1):
         return math.nan
     got = _numbers(answer[0])
     if len(wanted) == 1 and len(got) == 2:
         # Both classes of a binary model that was made elsewhere; the evaluation keeps the positive one.
         got = got[1:]
-    if len(got) != len(wanted) or not _is_finite(got):
+    if len(got) != len(wanted) or not _is_finite(got) or not _is_finite(list(wanted)):
         return math.nan
-    return max(abs(float(a) - b) for a, b in zip(got, wanted, strict=True))
+    apart = max(abs(float(a) - float(b or 0.0)) for a, b in zip(got, wanted, strict=True))
+    return max(0.0, apart - config.max_abs_difference) / _float32_step(max(_size(wanted), typical))
+
+
+def _size(predictions: Sequence[float | None]) -> float:
+    return max((abs(value) for value in predictions if value is not None), default=0.0)
+
+
+def _float32_step(size: float) -> float:
+    """Distance between a float32 and the next larger one."""
+    return math.ldexp(1.0, max(math.frexp(size)[1], _LEAST_EXPONENT) - _MANTISSA_BITS)
 
 
 def _numbers(answer: Any) -> list[Any]:

@@ -1,12 +1,12 @@
 """The requests that the gate sends, over HTTP as any client would."""
 
-import base64
 import http.client
 import json
 import time
 from typing import Any, NamedTuple
 
 from serving.candidate import NAME, CandidateServer
+from serving.signature import DEFAULT_SIGNATURE
 
 _PAUSE_SECONDS = 0.02
 
@@ -29,7 +29,6 @@ class Client:
         self._server = server
         self._seconds = request_seconds
         self._connection = self._connect()
-        self._takes_examples = False
 
     def await_ready(self, seconds: float) -> float:
         """Wait until the model is loaded and return the seconds since the process was started; ServerGone when it never is."""
@@ -39,18 +38,16 @@ class Client:
             status, content = self._exchange("GET", f"/v1/models/{NAME}")
             states = content.get("model_version_status", [{}]) if isinstance(content, dict) else [{}]
             if status == 200 and states[0].get("state") == "AVAILABLE":
-                self._takes_examples = self._has_one_input_for_examples()
                 return self._server.seconds()
             if states[0].get("state") == "END":
                 raise ServerGone(f"the server could not load the model: {states[0]['status']['error_message']}")
             time.sleep(_PAUSE_SECONDS)
         raise ServerGone(f"the model was not loaded within {seconds:g} s")
 
-    def predict(self, instances: list[dict[str, Any]]) -> Reply:
-        """Send raw rows; ServerGone when the process ends or nothing comes back in time."""
-        sent = [{"b64": _example(instance)} for instance in instances] if self._takes_examples else instances
+    def predict(self, instances: list[Any]) -> Reply:
+        """Send rows in the form that the model takes; ServerGone when the process ends or nothing comes back in time."""
         started = time.perf_counter()
-        status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": sent}))
+        status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": instances}))
         taken = (time.perf_counter() - started) * 1000
         if status == 0:
             ending = self._server.ending()
@@ -65,16 +62,12 @@ class Client:
             )
         return Reply(content["predictions"], taken)
 
-    def _has_one_input_for_examples(self) -> bool:
-        """Whether the model takes serialized tf.Example records, as one from a TFX module's `run_fn` does."""
+    def inputs(self) -> dict[str, str]:
+        """Return the inputs of the default signature with TensorFlow's names of their types; {} when it does not say."""
         _, content = self._exchange("GET", f"/v1/models/{NAME}/metadata")
-        signatures = (
-            content.get("metadata", {}).get("signature_def", {}).get("signature_def", {})
-            if isinstance(content, dict)
-            else {}
-        )
-        inputs = list(signatures.get("serving_default", {}).get("inputs", {}).values())
-        return len(inputs) == 1 and inputs[0]["dtype"] == "DT_STRING"
+        signatures = content.get("metadata", {}).get("signature_def", {}) if isinstance(content, dict) else {}
+        listed = signatures.get("signature_def", {}).get(DEFAULT_SIGNATURE, {}).get("inputs", {})
+        return {name: str(tensor.get("dtype")) for name, tensor in listed.items()}
 
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=self._seconds)
@@ -93,15 +86,3 @@ class Client:
             return response.status, json.loads(content)
         except ValueError:
             return response.status, content.decode("utf-8", "replace")[:500]
-
-
-def _example(instance: dict[str, Any]) -> str:
-    """Encode a raw row as a tf.Example by its JSON types, in base64."""
-    from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
-
-    values = {
-        name: [value.encode() if isinstance(value, str) else value]
-        for name, value in instance.items()
-        if value is not None
-    }
-    return base64.b64encode(serialize([values])[0]).decode()

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
-import numpy as np
 import pyarrow as pa
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 
+from artifacts.model.features import Feature, Features
+from artifacts.model.schema_features import schema_features
+from artifacts.schema.schema_file import read_schema
 from artifacts.spans import csv_rows
 from artifacts.spans.feature_types import FeatureType, Kind
 from artifacts.spans.files import Place, SourceFile
@@ -21,10 +21,8 @@ from core.user_code import resolve
 from pipelines.config import UseCase
 from serving.bulk import BATCH_ROWS, Bulk, read_json_lines
 from serving.savedmodel import SavedModel
-from serving.signature import Features, Field
 
 _KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
-_DTYPES = {schema_pb2.INT: "int64", schema_pb2.FLOAT: "float32", schema_pb2.BYTES: "string"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
     section = usecase.ingest_examples
     missing = frozenset(section.missing)
     types: dict[str, FeatureType] = {
-        f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.fields
+        f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.features
     }
     options = ReadOptions(
         types,
@@ -82,25 +80,17 @@ def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
         if not checked:
             bulk.check_header(batch.schema.names, f"{file}:1")
             checked = True
-        yield bulk.columns({field.name: _column(field, batch) for field in bulk.features.fields})
+        yield bulk.columns({feature.name: _column(feature, batch) for feature in bulk.features.features})
 
 
-def _column(field: Field, batch: pa.RecordBatch) -> Any:
-    """One feature as the exported graph takes it, shape [rows]."""
-    at = batch.schema.get_field_index(field.name)
-    absent: Any = {"float32": np.nan, "int64": -1, "string": b""}[field.dtype]
-    if at < 0:
-        return np.full(batch.num_rows, absent, object if field.dtype == "string" else field.dtype)
-    return batch.column(at).fill_null(absent).to_numpy(zero_copy_only=False)
+def _column(feature: Feature, batch: pa.RecordBatch) -> list[Any]:
+    """One feature's values, None where a row lacks it."""
+    at = batch.schema.get_field_index(feature.name)
+    values: list[Any] = [None] * batch.num_rows if at < 0 else batch.column(at).to_pylist()
+    return values
 
 
 def _schema_features(usecase: UseCase) -> Features:
     """The raw features of a model that does not say them (a TFX module's): those that the curated schema has in serving."""
-    schema = text_format.Parse(resolve(usecase.schema_file).read_text(encoding="utf-8"), schema_pb2.Schema())
-    serving = [
-        f
-        for f in schema.feature
-        if f.type in _DTYPES and "SERVING" not in f.not_in_environment and f.name != usecase.problem.label
-    ]
-    fields = tuple(Field(f.name, _DTYPES[f.type], (None,), required=f.presence.min_fraction >= 1.0) for f in serving)
-    return Features(fields, usecase.problem.label)
+    schema = read_schema(resolve(usecase.schema_file))
+    return Features(schema_features(schema, usecase.problem.label), usecase.problem.label)

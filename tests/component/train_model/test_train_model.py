@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from artifacts.model.features import read_features
+from artifacts.model.names import CHECKPOINT
+from artifacts.model.request import tensors
 from components.train_model import fitting
 from components.train_model.config import Config
-from components.train_model.logic import CHECKPOINT, Inputs, Outputs, train
+from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
@@ -193,15 +196,11 @@ def test_the_exported_model_takes_raw_rows_and_examples_alike(world: World, trai
     signatures = tf.saved_model.load(str(trained / "Format-Serving")).signatures
     assert sorted(signatures) == ["classify", "regress", "serving_default", "transform_features"]
     rows = _flights(64, 2)
-    missing = {"gust": float("nan"), "gate": -1, "tail": ""}
     dtypes = {"distance": tf.float32, "gust": tf.float32, "gate": tf.int64}
-    request = {
-        name: tf.constant(
-            [missing[name] if value is None else value for value in rows[name].to_pylist()], dtypes.get(name, tf.string)
-        )
-        for name in rows.column_names
-        if name != "late"
-    }
+    request = {}
+    for feature in read_features(trained / "Format-Serving").features:  # type: ignore[union-attr]
+        for name, values in tensors(feature, rows[feature.name].to_pylist()).items():
+            request[name] = tf.constant(values, tf.int64 if name == feature.count else dtypes.get(name, tf.string))
     specs = signatures["serving_default"].structured_input_signature[1]
     assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in specs.items()} == {
         name: (value.dtype, [None]) for name, value in request.items()

@@ -17,9 +17,9 @@ from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.shards import shards
 from artifacts.schema.schema_file import read_schema
+from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
-from components.transform_features.materialized import FOLDER
 from core.errors import EmptyDataset, MlopsError
 from tests.written_examples import write_examples
 
@@ -151,7 +151,7 @@ def preprocessing_fn(inputs):
     transform(Config(materialize=True), inputs, tmp_path / "graph")
     output = tft.TFTransformOutput(str(tmp_path / "graph"))
     assert sorted(output.vocabulary_by_name("carrier")) == [b"A", b"B", b"C", b"D"]
-    folder = tmp_path / "graph" / FOLDER
+    folder = tmp_path / "graph" / TRANSFORMED_EXAMPLES
     assert [(shard.split, shard.records) for shard in ExamplesManifest.read(folder).shards] == [
         ("train", 600),
         ("eval", 100),

@@ -16,6 +16,7 @@ from core.errors import RegistryError
 from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
 from serving.savedmodel import SavedModel
+from serving.warm_up import warm_up
 from serving.source import Published, RegistrySource, Verified
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
@@ -72,7 +73,7 @@ def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
 def test_a_version_that_is_let_go_leaves_no_graph_behind(exported: Path) -> None:
     model = SavedModel(exported / "a")
     graph = weakref.ref(model._session.graph)
-    model.warm_up()
+    warm_up(model, exported / "a")
     model.close()
     assert graph() is None
 

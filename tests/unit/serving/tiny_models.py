@@ -96,6 +96,7 @@ def export_delay(folder: Path, bias: float, hang: bool = False) -> Path:
     )
     (folder / "assets.extra").mkdir()
     (folder / "assets.extra" / "features.json").write_text(json.dumps(FEATURES))
+    (folder / "assets.extra" / "warm_up_rows.jsonl").write_text(json.dumps(ROW) + "\n")
     return folder
 
 

@@ -1,0 +1,50 @@
+"""Lays the rows of a request out as the tensors of the signature `serving_default`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artifacts.model.features import DType, Feature
+
+Tensor = npt.NDArray[Any]
+_PADDING: dict[DType, Any] = {"float32": 0.0, "int64": 0, "string": b""}
+
+
+def tensors(feature: Feature, values: Sequence[Any]) -> dict[str, Tensor]:
+    """Return the tensors of one feature by name.
+
+    `values` has one entry per row: int, float or bytes; a list of those (of lists, for a feature of more dimensions)
+    where the feature's shape is one; None where the row lacks the feature, which only one that is not required may.
+    """
+    if not feature.count:
+        absent = absent_value(feature)
+        return {feature.tensor: array(feature.dtype, [absent if value is None else value for value in values])}
+    if feature.is_list:
+        return _padded(feature, [[] if value is None else value for value in values])
+    padding = _PADDING[feature.dtype]
+    present = [value is not None for value in values]
+    filled = values if all(present) else [padding if value is None else value for value in values]
+    return {feature.tensor: array(feature.dtype, filled), feature.count: np.array(present, np.int64)}
+
+
+def absent_value(feature: Feature) -> Any:
+    """How a model without a count is told that a row lacks a feature."""
+    stand_in = feature.stand_in
+    return stand_in.encode() if isinstance(stand_in, str) else stand_in
+
+
+def array(dtype: DType, values: Sequence[Any]) -> Tensor:
+    """Make an array of rows; strings are kept as Python bytes, which may end in zeros."""
+    return np.array(values, object if dtype == "string" else dtype)
+
+
+def _padded(feature: Feature, lists: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
+    """Fill rows up to the longest one, and up to one value where all are empty: JSON cannot say the type of no value."""
+    counts = np.array([len(row) for row in lists], np.int64)
+    width = int(counts.max(initial=1))
+    dtype = object if feature.dtype == "string" else np.dtype(feature.dtype)
+    padded = np.full((len(lists), width), _PADDING[feature.dtype], dtype)
+    padded[np.arange(width) < counts[:, np.newaxis]] = [value for row in lists for value in row]
+    return {feature.tensor: padded, feature.count: counts}

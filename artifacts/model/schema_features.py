@@ -1,0 +1,92 @@
+"""The raw features of a request, as the curated schema has them."""
+
+import keyword
+import re
+from collections.abc import Collection
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.model.features import DType, Feature
+from artifacts.schema.schema_file import SERVING
+from core.errors import SchemaError, did_you_mean
+
+_DTYPES: dict[int, DType] = {schema_pb2.FLOAT: "float32", schema_pb2.INT: "int64", schema_pb2.BYTES: "string"}
+_NOT_SERVED = (schema_pb2.DEPRECATED, schema_pb2.DISABLED, schema_pb2.VALIDATION_DERIVED)
+_COUNT = "__count"
+_RESERVED = frozenset({"self"})
+"""Names that TensorFlow's own functions use for arguments of theirs."""
+
+
+def schema_features(schema: schema_pb2.Schema, label: str, weight: str | None = None) -> tuple[Feature, ...]:
+    """Return the features of a request in the schema's order: without label, weight and what SERVING does not have.
+
+    Raises SchemaError when there is no such label or weight, or a feature has a type that no example holds.
+    """
+    names = [feature.name for feature in schema.feature]
+    for key, name in (("label", label), ("weight", weight)):
+        if name is not None and name not in names:
+            raise SchemaError(f"the schema has no feature for problem.{key} {name!r}{did_you_mean(name, names)}")
+    served = [
+        feature
+        for feature in schema.feature
+        if feature.name not in (label, weight) and _is_served(feature, schema.default_environment)
+    ]
+    domains = {domain.name: tuple(domain.value) for domain in schema.string_domain}
+    taken: set[str] = set()
+    return tuple(_feature(feature, domains, taken) for feature in served)
+
+
+def _is_served(feature: schema_pb2.Feature, environments: Collection[str]) -> bool:
+    if feature.lifecycle_stage in _NOT_SERVED or SERVING in feature.not_in_environment:
+        return False
+    return SERVING in feature.in_environment or SERVING in environments or not feature.in_environment
+
+
+def dimensions(feature: schema_pb2.Feature) -> tuple[int, ...] | None:
+    """Return the shape that every row has by the schema; None for a feature that a row may lack or have several of."""
+    return tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else None
+
+
+def _feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]], taken: set[str]) -> Feature:
+    if feature.type not in _DTYPES:
+        raise SchemaError(
+            f"feature {feature.name!r}: wanted the type INT, FLOAT or BYTES, "
+            f"got {schema_pb2.FeatureType.Name(feature.type)}"
+        )
+    fixed = dimensions(feature)
+    argument = _argument(feature.name, taken)
+    return Feature(
+        name=feature.name,
+        dtype=_DTYPES[feature.type],
+        required=fixed is not None,
+        shape=_row_shape(feature),
+        argument=argument,
+        count="" if fixed is not None else _argument(f"{argument}{_COUNT}", taken),
+        values=domains.get(feature.domain, tuple(feature.string_domain.value)),
+    )
+
+
+def _row_shape(feature: schema_pb2.Feature) -> tuple[int | None, ...]:
+    fixed = dimensions(feature)
+    if fixed is not None:
+        return () if fixed == (1,) else fixed
+    return () if feature.value_count.max == 1 else (None,)
+
+
+def _argument(name: str, taken: set[str]) -> str:
+    """Name a tensor: the feature's name where TensorFlow takes it, else the nearest one, numbered when it is taken.
+
+    TensorFlow takes names that are Python identifiers, and does not tell capital letters from small ones.
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") if not _is_legal(name) else name
+    if not plain or not plain[0].isalpha() or keyword.iskeyword(plain) or plain in _RESERVED:
+        plain = f"feature_{plain}".rstrip("_")
+    chosen, number = plain, 2
+    while chosen.casefold() in taken:
+        chosen, number = f"{plain}_{number}", number + 1
+    taken.add(chosen.casefold())
+    return chosen
+
+
+def _is_legal(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None
