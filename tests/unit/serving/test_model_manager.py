@@ -16,8 +16,8 @@ from core.errors import RegistryError
 from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
 from serving.savedmodel import SavedModel
-from serving.warm_up import warm_up
 from serving.source import Published, RegistrySource, Verified
+from serving.warm_up import warm_up
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 OpenShop = Callable[..., Shop]
