@@ -181,9 +181,7 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
     schema = user_code.resolve(inputs.schema)
     places = run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
     run_fn.run(module.run_fn, config, places)
-    (folder / TRAINING).write_text(
-        json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8"
-    )
+    (folder / TRAINING).write_text(json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8")
     outputs.log_metric("rows", float(rows))
     curves.draw_without_history(outputs.pictures, rows)
     return replace(label, output=config.model_output)

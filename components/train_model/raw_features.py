@@ -1,5 +1,6 @@
 """The raw features that a model is asked with, as TensorFlow's types: in a request, in a tf.Example, in tf.Transform."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -48,7 +49,7 @@ class RawFeature(NamedTuple):
             return tf.io.VarLenFeature(self.dtype)
         return tf.io.FixedLenFeature(self.fixed, self.dtype)
 
-    def from_request(self, request: dict[str, Any]) -> tf.Tensor | tf.SparseTensor:
+    def from_request(self, request: Mapping[str, Any]) -> tf.Tensor | tf.SparseTensor:
         """Shape a request's tensors as tf.Transform was given them; values beyond a row's count are left out."""
         values = request[self.feature.tensor]
         if self.fixed is not None:
