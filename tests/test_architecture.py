@@ -106,7 +106,7 @@ HEAVY = {"tensorflow", "apache_beam", "pandas", "pyarrow", "numpy", "ml_metadata
     [
         ("import mlops.cli.main", {*HEAVY, "kfp", "pydantic", "rich", "yaml", "sqlite3"}),
         ("import localrun", {*HEAVY, "kfp", "google.protobuf", "rich"}),
-        ("import mlops.worlds.pinned, mlops.worlds.laptop, mlops.worlds.record", {*HEAVY, "kfp"}),
+        ("import mlops.worlds.pinned, mlops.worlds.laptop, mlops.worlds.finished", {*HEAVY, "kfp"}),
         ("import mlops.report.render", {*HEAVY, "kfp"}),
         ("import pipelines.config", {*HEAVY, "kfp"}),
         ("import pipelines.level0, pipelines.level1", HEAVY - {"numpy"}),

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import localrun
 from artifacts.evidence.evidence import Evidence, read_decisions
 from components.push_model.config import Config
 from components.push_model.logic import (
@@ -23,9 +22,10 @@ from core.backends.registry import ModelVersion, Registry, open_registry
 from core.decision import Decision, Verdict
 from core.errors import CorruptArtifact, GateClosed, MlopsError
 from core.store import Store
-from localrun.store.digests import Digests
-from mlops.worlds.lineage import facts_of
-from mlops.worlds.record import Submission
+from mlops.runs.history import read_run
+from mlops.runs.lineage import facts_of
+from mlops.runs.record import Artifact, Run, State
+from mlops.worlds.localrun_record import content_digest
 
 EVIDENCE = "evidence.json"
 """What was collected from a run's gates for a push by hand; kept in the run's folder."""
@@ -46,10 +46,9 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
     Raises GateClosed when the run's evidence is not complete, or another champion is in production than the model was
     compared with, and no reason is given to override it; MlopsError when the run has no model or several.
     """
-    submission = Submission.read(store.runs / run_id)
-    run = localrun.show(store.root, run_id)
-    examples = _output(run, "ingest_examples", "examples")
-    config = Config.model_validate(submission.release)
+    run = read_run(store, run_id)
+    examples = run.artifact("ingest_examples", "examples")
+    config = Config.model_validate(run.submission.release)
     evidence = _evidence(run)
     model = _model(run, evidence, config)
     if model is None or examples is None:
@@ -57,7 +56,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
     _check(model)
     evidence.write(run.folder / EVIDENCE)
     ours = Release(model.path, run.folder / EVIDENCE, examples.path)
-    destination = Destination(submission.usecase, store.registry, str(run.parameters.get("champion", "")))
+    destination = Destination(run.submission.usecase, store.registry, str(run.parameters.get("champion", "")))
     registry = open_registry(store.registry)
     decision = _decide(ours, destination, registry, config)
     closed = _closed(decision)
@@ -68,7 +67,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
         origin |= {"override": {"reason": override, "closed": list(closed)}}
         destination = replace(destination, champion=str(registry.pointer(destination.name) or ""))
     version = publish_and_promote(registry, ours.saved_model, destination, origin)
-    _record(store, facts_of(run, submission.code), version, model)
+    _record(store, facts_of(run), version, model)
     return ReleasedByHand(version, closed)
 
 
@@ -79,21 +78,21 @@ def _decide(ours: Release, destination: Destination, registry: Registry, config:
     return Decision.of(GATE, (*evidence.checks, champion_check(registry, destination, model)), subject=model)
 
 
-def _evidence(run: localrun.Run) -> Evidence:
+def _evidence(run: Run) -> Evidence:
     """Collect the run's decisions about models, named by stage, or by task where a stage decided more than once."""
-    decided = [task for task in run.tasks if task.state == "SUCCEEDED" and "decision" in task.outputs.artifacts]
-    stages = [task.function for task in decided]
+    decided = [task for task in run.tasks if task.state is State.SUCCEEDED and "decision" in task.outputs]
+    stages = [task.stage for task in decided]
     paths = []
     for task in decided:
-        artifact = task.outputs.artifacts["decision"]
+        artifact = task.outputs["decision"]
         _check(artifact)
-        if task.function != GATE:
-            paths.append((task.function if stages.count(task.function) == 1 else task.name, artifact.path))
+        if task.stage != GATE:
+            paths.append((task.stage if stages.count(task.stage) == 1 else task.path, artifact.path))
     found = read_decisions(paths)
     return Evidence(entries=tuple(entry for entry in found.entries if entry.decision.subject))
 
 
-def _model(run: localrun.Run, evidence: Evidence, config: Config) -> localrun.Artifact | None:
+def _model(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
     """Return the run's model; of several, the only one that every required gate decided about."""
     models = {artifact.digest: artifact for artifact in _outputs(run, "model")}
     if len(models) < 2:
@@ -113,19 +112,10 @@ def _model(run: localrun.Run, evidence: Evidence, config: Config) -> localrun.Ar
     return complete[0]
 
 
-def _outputs(run: localrun.Run, name: str) -> Iterator[localrun.Artifact]:
+def _outputs(run: Run, name: str) -> Iterator[Artifact]:
     for task in run.tasks:
-        if task.state == "SUCCEEDED" and name in task.outputs.artifacts:
-            yield task.outputs.artifacts[name]
-
-
-def _output(run: localrun.Run, function: str, name: str) -> localrun.Artifact | None:
-    found = (
-        task.outputs.artifacts.get(name)
-        for task in run.tasks
-        if task.function == function and task.state == "SUCCEEDED"
-    )
-    return next(found, None)
+        if task.state is State.SUCCEEDED and name in task.outputs:
+            yield task.outputs[name]
 
 
 def _closed(decision: Decision) -> tuple[str, ...]:
@@ -134,12 +124,12 @@ def _closed(decision: Decision) -> tuple[str, ...]:
     return tuple(f"{check.rule}: {check.observed}. {check.next_step}".strip() for check in closed)
 
 
-def _check(artifact: localrun.Artifact) -> None:
-    if (got := Digests().of(artifact.path)) != artifact.digest:
+def _check(artifact: Artifact) -> None:
+    if (got := content_digest(artifact.path)) != artifact.digest:
         raise CorruptArtifact(f"{artifact.path}: wanted {artifact.digest}, got {got}; run the pipeline again")
 
 
-def _record(store: Store, facts: RunFacts, version: ModelVersion, model: localrun.Artifact) -> None:
+def _record(store: Store, facts: RunFacts, version: ModelVersion, model: Artifact) -> None:
     """Add the push to the run's lineage, as if it had been one of its tasks."""
     task = TaskFacts(
         name=f"models-push-{version.version}",

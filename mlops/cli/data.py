@@ -7,7 +7,12 @@ import click
 from core.store import Store
 
 _TO = click.option(
-    "--to", metavar="kfp|s3://...", default="", help="kfp is the local cluster's own store; default: MLOPS_STORE."
+    "--at",
+    "--to",
+    "to",
+    metavar="kfp|s3://...",
+    default="",
+    help="kfp is the local cluster's own store; default: MLOPS_STORE.",
 )
 
 

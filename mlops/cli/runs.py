@@ -1,7 +1,6 @@
 """`mlops runs`: every run, its verdict and its report; and going on with one that stopped."""
 
 import os
-from typing import Any
 
 import click
 
@@ -19,27 +18,10 @@ def runs() -> None:
 @click.pass_obj
 def list_(store: Store, as_json: bool) -> None:
     """List the runs, the newest first."""
-    import localrun
     from mlops.cli.main import print_json
-    from mlops.worlds.record import summaries
+    from mlops.worlds.listed import runs_of
 
-    finished = {summary["run_id"]: summary for summary in summaries(store)}
-    here = localrun.runs(store.root)
-    rows: list[dict[str, Any]] = [
-        {
-            "run_id": run.run_id,
-            "state": run.state,
-            "started": f"{run.started:%Y-%m-%d %H:%M}",
-            "headline": finished.pop(run.run_id, {}).get("headline", ""),
-        }
-        for run in here
-    ]
-    # What is left ran on a cluster: the journal of this machine's runner knows nothing of it.
-    rows += [
-        {**{key: run[key] for key in ("run_id", "state", "headline")}, "started": run["started"][:16]}
-        for run in finished.values()
-    ]
-    rows.sort(key=lambda row: str(row["started"]), reverse=True)
+    rows = runs_of(store)
     if as_json:
         print_json({"runs": rows})
         return
@@ -56,7 +38,7 @@ def list_(store: Store, as_json: bool) -> None:
 def show(store: Store, run_id: str, as_json: bool) -> None:
     """Show what came out of RUN_ID, gate by gate and task by task."""
     from mlops.cli.main import print_json
-    from mlops.worlds.record import find_summary
+    from mlops.runs.history import find_summary
 
     summary = find_summary(store, run_id)
     if as_json:

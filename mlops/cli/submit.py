@@ -26,7 +26,7 @@ def to_kfp(command: Command) -> Command:
         help="Its API; default: the local cluster, through kubectl.",
     )
     world = click.option(
-        "--to", "world", type=click.Choice(["kfp"]), default="kfp", show_default=True, help="Which world."
+        "--at", "--to", "world", type=click.Choice(["kfp"]), default="kfp", show_default=True, help="Which world."
     )
     return world(endpoint(command))
 
@@ -86,8 +86,8 @@ def submit(
 
 def follow_to_end(kubeflow: "Kubeflow", run_id: str, deadline: float, *, as_json: bool) -> None:
     """Show a run's states until it ends, say how it ended, and leave with its exit code; the deadline is in minutes."""
-    from localrun.display.progress import shown
     from mlops.cli.run import tell
+    from mlops.worlds.progress import shown
 
     with shown(quiet=as_json) as show:
         outcome, report = kubeflow.follow(run_id, deadline * 60, show)

@@ -1,12 +1,14 @@
-"""What came out of a run, in the words of the product: states, decisions, pictures, and what was pushed."""
+"""The outcome of a run, in the words of the product: decisions, pictures, what was pushed, and what to do next."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 from core.decision import Decision
-
-State = Literal["SUCCEEDED", "FAILED", "CANCELLED", "RUNNING"]
+from mlops.report.wording import WORDINGS, Wording
+from mlops.runs.record import Run, State, Task
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,7 @@ class TaskOutcome:
     """One task of a run; times in seconds, `offset` from the start of the run."""
 
     name: str
+    """Its short name, or its whole path where that would not tell it from another task, as in a loop."""
     state: str
     cached: bool
     seconds: float
@@ -23,6 +26,8 @@ class TaskOutcome:
     log: Path | None = None
     decision: Decision | None = None
     pictures: Path | None = None
+    path: str = ""
+    """Its full name with the groups it is in."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +42,16 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole run."""
+    """What came out of a whole run."""
 
-    run_id: str
-    usecase: str
-    pipeline: str
-    state: State
-    started: str
-    seconds: float
-    parameters: dict[str, Any]
+    run: Run
     tasks: tuple[TaskOutcome, ...]
-    pushed: Pushed | None
-    world: str = "laptop"
-    """Where it ran; what a person does next differs."""
+    pushed: Pushed | None = None
+
+    @property
+    def state(self) -> State:
+        """The state of the run."""
+        return self.run.state
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -70,10 +72,10 @@ class Outcome:
 
     @property
     def verdict(self) -> Literal["pass", "fail", "undecided"]:
-        """The colour of the whole run: a push or a finished experiment passes, a closed gate or a failed task does not."""
+        """The colour of the whole run: a closed gate or a failed task is not `pass`."""
         if self.closed is not None:
             return self.closed.verdict.value
-        return "pass" if self.state == "SUCCEEDED" else "fail"
+        return "pass" if self.state is State.SUCCEEDED else "fail"
 
     @property
     def headline(self) -> str:
@@ -81,13 +83,13 @@ class Outcome:
         if self.pushed is not None:
             return f"Version {self.pushed.version} of {self.pushed.name} is in production."
         if self.closed is not None:
-            said = "could not decide" if self.closed.verdict.value == "undecided" else "said no"
-            return f"Nothing was pushed: {self.closed.gate} {said}."
+            verdict = "could not decide" if self.closed.verdict.value == "undecided" else "said no"
+            return f"{self._wording.closed}: {self.closed.gate} {verdict}."
         if self.failed is not None:
-            return f"Nothing was pushed: {self.failed.name} failed."
-        if self.state != "SUCCEEDED":
-            return f"Nothing was pushed: the run was {self.state.lower()}."
-        return "The experiment is done; every gate is open, and pushing is a person's decision."
+            return f"{self._wording.closed}: {self.failed.name} failed."
+        if self.state is not State.SUCCEEDED:
+            return f"{self._wording.closed}: the run was {self.state.lower()}."
+        return self._wording.done
 
     @property
     def reason(self) -> str:
@@ -99,61 +101,117 @@ class Outcome:
         """What a person does next."""
         if self.closed is not None:
             return self.closed.next_step
-        on_laptop = self.world == "laptop"
-        again = (
-            f"mlops runs resume {self.run_id}" if on_laptop else f"mlops submit {self.usecase} --to {self.world} --wait"
-        )
         if self.failed is not None:
-            return f"Read {self.failed.log}, mend the cause, then: {again}"
-        if self.state != "SUCCEEDED":
-            return again
-        if self.pushed:
-            return (
-                f"mlops serve {self.usecase}"
-                if on_laptop
-                else f"mlops models list {self.usecase} --at {self.world}; the model server there has it already"
-            )
-        return f"mlops models push {self.run_id}" if on_laptop else f"{again} --pipeline level1"
+            return f"Read {self.failed.log}, correct the cause, then: {self._again}"
+        if self.state is not State.SUCCEEDED:
+            return self._again
+        submission = self.run.submission
+        if self.pushed is not None:
+            listed = f"mlops models list {self.pushed.name} --at {submission.world}"
+            served = f"mlops serve {quote(submission.named)}"
+            return served if self._is_here else f"{listed}; the model server there has it already"
+        if self._is_here:
+            return self._wording.next_step.format(run=self.run.run_id)
+        return f"mlops submit {quote(submission.named)} --at {submission.world} --wait --pipeline level1"
 
     @property
     def exit_code(self) -> int:
         """0 done, 3 a gate said no, 1 anything else that failed."""
         if self.closed is not None:
             return 3
-        return 0 if self.state == "SUCCEEDED" else 1
+        return 0 if self.state is State.SUCCEEDED else 1
+
+    @property
+    def _wording(self) -> Wording:
+        return WORDINGS[self.run.submission.kind]
+
+    @property
+    def _is_here(self) -> bool:
+        return self.run.submission.world == "laptop"
+
+    @property
+    def _again(self) -> str:
+        """The command that goes on with the run, or starts it again where a world cannot go on."""
+        submission = self.run.submission
+        if self._is_here:
+            return f"mlops runs resume {self.run.run_id}"
+        pipeline = "" if submission.pipeline == "level1" else f" --pipeline {submission.pipeline}"
+        return f"mlops submit {quote(submission.named)} --at {submission.world} --wait{pipeline}"
 
     def as_json(self, report: Path | None) -> dict[str, Any]:
         """The same facts for a machine."""
+        run, pushed = self.run, self.pushed
         return {
-            "run_id": self.run_id,
-            "usecase": self.usecase,
-            "pipeline": self.pipeline,
-            "state": self.state,
-            "started": self.started,
-            "seconds": round(self.seconds, 3),
+            "run_id": run.run_id,
+            "usecase": run.submission.usecase,
+            "pipeline": run.pipeline,
+            "kind": run.submission.kind.value,
+            "world": run.submission.world,
+            "state": self.state.value,
+            "started": started(run),
+            "seconds": round(run.seconds, 3),
             "headline": self.headline,
             "reason": self.reason,
             "next_step": self.next_step,
-            "parameters": self.parameters,
-            "tasks": [
-                {
-                    "name": task.name,
-                    "state": task.state,
-                    "cached": task.cached,
-                    "seconds": round(task.seconds, 3),
-                    "memory_mib": task.memory_mib,
-                }
-                | ({"error": task.error, "log": str(task.log)} if task.error else {})
-                for task in self.tasks
-            ],
+            "parameters": dict(run.parameters),
+            "tasks": [_task_json(task) for task in self.tasks],
             "decisions": [decision.model_dump(mode="json") for decision in self.decisions],
-            "pushed_model": None
-            if self.pushed is None
-            else {
-                "name": self.pushed.name,
-                "version": self.pushed.version,
-                "path": self.pushed.path,
-                "digest": self.pushed.digest,
-            },
+            "pushed_model": vars(pushed) if pushed is not None else None,
             "report": str(report) if report else None,
         }
+
+
+def outcome_of(run: Run) -> Outcome:
+    """Read what the tasks of a run decided, drew and pushed."""
+    return Outcome(run, tuple(_task(task, run) for task in run.tasks), _pushed(run))
+
+
+def started(run: Run) -> str:
+    """Write for a person when a run was started."""
+    return run.started.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _task(task: Task, run: Run) -> TaskOutcome:
+    offset = (task.started - run.started).total_seconds() if task.started and not task.cached else 0.0
+    decision = task.output_file("decision")
+    return TaskOutcome(
+        name=_name(task, run),
+        state=task.state.value,
+        cached=task.cached,
+        seconds=0.0 if task.cached else task.seconds,
+        offset=max(offset, 0.0),
+        memory_mib=None if task.cached or not task.max_rss_bytes else task.max_rss_bytes / 2**20,
+        error=task.error,
+        log=task.log,
+        decision=Decision.read(decision) if decision else None,
+        pictures=task.output_file("pictures"),
+        path=task.path,
+    )
+
+
+def _name(task: Task, run: Run) -> str:
+    is_alone = sum(other.name == task.name for other in run.tasks) == 1
+    return task.name if is_alone and "[" not in task.path else task.path
+
+
+def _pushed(run: Run) -> Pushed | None:
+    for task in run.tasks:
+        path = task.output_file("pushed") if task.state is State.SUCCEEDED else None
+        if path:
+            content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
+            if content is None:
+                continue
+            return Pushed(content["name"], int(content["version"]), content["path"], content["digest"])
+    return None
+
+
+def _task_json(task: TaskOutcome) -> dict[str, Any]:
+    facts = {
+        "name": task.name,
+        "path": task.path or task.name,
+        "state": task.state,
+        "cached": task.cached,
+        "seconds": round(task.seconds, 3),
+        "memory_mib": task.memory_mib,
+    }
+    return facts | ({"error": task.error, "log": str(task.log)} if task.error else {})

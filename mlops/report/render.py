@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from core.decision import Check, Decision, Verdict
 from core.durable import replace
-from mlops.report.outcome import Outcome, TaskOutcome
+from mlops.report.outcome import Outcome, TaskOutcome, started
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -25,7 +25,7 @@ class Bar:
 
 
 def write_report(outcome: Outcome, target: Path) -> Path:
-    """Write the report of a run, whole or not at all, and return its path."""
+    """Write the report of a run atomically, and return its path."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -35,6 +35,8 @@ def write_report(outcome: Outcome, target: Path) -> Path:
     )
     html = environment.get_template("report.html.j2").render(
         outcome=outcome,
+        run=outcome.run,
+        started=started(outcome.run),
         bars=timeline(outcome.tasks),
         split=split,
         pictures=[

@@ -3,16 +3,17 @@
 Kubeflow Pipelines plans to drop ML Metadata; then this file changes and nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import MlopsError
-from localrun.records import State
+from mlops.runs.record import State
 
 _RUN = "system.PipelineRun"
 _CONTAINER = "system.ContainerExecution"
+_GROUP = "system.DAGExecution"
 _STATES = {
     "RUNNING": State.RUNNING,
     "COMPLETE": State.SUCCEEDED,
@@ -38,6 +39,10 @@ class Execution:
     changed: datetime
     outputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Output artifact -> its type and address."""
+    groups: tuple[str, ...] = ()
+    """Names of the groups that it is in, such as `for-loop-1`, the outermost first."""
+    iterations: tuple[int, ...] = ()
+    """Its iteration of each loop that it is in, the outermost first."""
 
 
 class KfpMetadata:
@@ -56,19 +61,19 @@ class KfpMetadata:
         self._channel.close()
 
     def executions(self, run_id: str) -> list[Execution]:
-        """Return the executions of a run's tasks in the order they began; none before the first step was looked at.
+        """Return the executions of a run's tasks in the order they began; none before the first step began.
 
         Raises MlopsError when the service does not answer.
         """
         context = self._ask("GetContextByTypeAndName", type_name=_RUN, context_name=run_id).context
         if not context.id:
             return []
-        found = [
-            e for e in self._ask("GetExecutionsByContext", context_id=context.id).executions if e.type == _CONTAINER
-        ]
-        outputs = self._outputs([execution.id for execution in found])
+        records = self._ask("GetExecutionsByContext", context_id=context.id).executions
+        groups = {record.id: record for record in records if record.type == _GROUP}
+        found = [record for record in records if record.type == _CONTAINER]
+        outputs = self._outputs([record.id for record in found])
         return sorted(
-            (_execution(e, outputs.get(e.id, {})) for e in found),
+            (_execution(record, outputs.get(record.id, {}), groups) for record in found),
             key=lambda execution: (execution.started, int(execution.id)),
         )
 
@@ -99,32 +104,54 @@ class KfpMetadata:
             return getattr(self._stub, call)(getattr(messages, f"{call}Request")(**fields), timeout=_SECONDS)
         except grpc.RpcError as error:
             raise MlopsError(
-                f"{self._address}: wanted the metadata of Kubeflow Pipelines, got {error.code().name}: {error.details()}"
+                f"{self._address}: wanted the metadata of Kubeflow Pipelines, "
+                f"got {error.code().name}: {error.details()}"
             ) from None
 
 
-def latest(executions: Iterable[Execution]) -> dict[str, Execution]:
-    """Return the last execution of each task, by task."""
-    return {execution.task: execution for execution in executions}
-
-
-def _execution(record: Any, outputs: Mapping[str, tuple[str, str]]) -> Execution:
-    properties = record.custom_properties
-    said = record.State.Name(record.last_known_state)
-
-    def text(name: str) -> str:
-        return str(properties[name].string_value) if name in properties else ""
-
+def _execution(record: Any, outputs: Mapping[str, tuple[str, str]], groups: Mapping[int, Any]) -> Execution:
+    state = record.State.Name(record.last_known_state)
+    names, iterations = _position(record, groups)
     return Execution(
-        task=text("task_name"),
+        task=_text(record, "task_name"),
         id=str(record.id),
-        state=_STATES.get(said, State.PENDING),
-        cached=said == "CACHED",
-        pod=text("pod_name"),
+        state=_STATES.get(state, State.PENDING),
+        cached=state == "CACHED",
+        pod=_text(record, "pod_name"),
         started=_time(record.create_time_since_epoch),
         changed=_time(record.last_update_time_since_epoch),
         outputs=outputs,
+        groups=names,
+        iterations=iterations,
     )
+
+
+def _position(record: Any, groups: Mapping[int, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Follow an execution's parents up to the root, which is no group.
+
+    A loop is a group with an `iteration_count`; each of its iterations is one with an `iteration_index`, inside it and
+    of the same name. A loop in a loop may carry the outer iteration's index too, so the count is looked for first.
+    """
+    names: list[str] = []
+    iterations: list[int] = []
+    parent = groups.get(_number(record, "parent_dag_id"))
+    while parent is not None and _number(parent, "parent_dag_id") in groups:
+        if "iteration_count" in parent.custom_properties or "iteration_index" not in parent.custom_properties:
+            names.append(_text(parent, "task_name"))
+        else:
+            iterations.append(_number(parent, "iteration_index"))
+        parent = groups.get(_number(parent, "parent_dag_id"))
+    return tuple(reversed(names)), tuple(reversed(iterations))
+
+
+def _text(record: Any, name: str) -> str:
+    properties = record.custom_properties
+    return str(properties[name].string_value) if name in properties else ""
+
+
+def _number(record: Any, name: str) -> int:
+    properties = record.custom_properties
+    return int(properties[name].int_value) if name in properties else 0
 
 
 def _time(milliseconds: int) -> datetime:

@@ -16,7 +16,8 @@ from core.errors import UsageError
 from core.images import image
 from core.user_code import ROOT
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.worlds.kfp import EXPERIMENT, check_images, explained, open_client
+from mlops.worlds.kfp import EXPERIMENT, check_images
+from mlops.worlds.kfp_client import explained, open_client
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from pipelines.compiled import write_compiled

@@ -11,12 +11,15 @@ from core.errors import MlopsError
 from core.images import image
 from core.store import Store
 from core.user_code import ROOT
-from localrun.display.progress import shown
 from localrun.events import Event, RunStarted
 from mlops.report.outcome import Outcome
+from mlops.runs.history import read_submission, write_submission
+from mlops.runs.submission import Submission
 from mlops.worlds.containers import containers
+from mlops.worlds.finished import finish
+from mlops.worlds.localrun_record import event_of, run_of
 from mlops.worlds.pinned import compiled_file, pin
-from mlops.worlds.record import Submission, finish
+from mlops.worlds.progress import shown
 from mlops.worlds.sources import stage_sources
 from pipelines.config import UseCase
 
@@ -84,21 +87,21 @@ class Laptop:
             if self._contained
             else environments(self._store)
         )
-        submission = Submission(usecase.name, pinned.code, release=usecase.section("push_model"))
+        submission = Submission(usecase.name, pinned.code, release=usecase.section("push_model"), pipeline=pipeline)
         with self._options(submission, cache=cache) as options:
             done = localrun.run(
                 pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options
             )
-        return finish(done, submission, self._store)
+        return finish(run_of(done, submission), self._store)
 
     def resume(self, run_id: str) -> tuple[Outcome, Path]:
         """Go on with a run that failed, was cancelled or whose process died; finished tasks do not run again."""
-        submission = Submission.read(self._store.runs / run_id)
+        submission = read_submission(self._store, run_id)
         with self._options(submission, cache=True) as options:
             done = localrun.resume(
                 run_id, store=self._store.root, environments=environments(self._store), options=options
             )
-        return finish(done, submission, self._store)
+        return finish(run_of(done, submission), self._store)
 
     def _warm_up(self) -> None:
         """Start the workers' imports beside compiling: a pipeline that was never compiled has no cached result."""
@@ -111,8 +114,8 @@ class Laptop:
 
             def on_event(event: Event) -> None:
                 if isinstance(event, RunStarted):
-                    submission.write(event.folder)
-                show(event)
+                    write_submission(event.folder, submission)
+                show(event_of(event, submission))
 
             try:
                 yield localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)

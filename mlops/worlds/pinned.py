@@ -12,7 +12,7 @@ from core import digest, images
 from core.backends.registry import open_registry
 from core.store import Store
 from core.user_code import load
-from mlops.worlds.record import summaries
+from mlops.runs.history import summaries
 from mlops.worlds.sources import code_digest
 from pipelines.compiled import compile_pipeline, wiring_digest
 from pipelines.config import UseCase

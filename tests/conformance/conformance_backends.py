@@ -14,7 +14,7 @@ from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, Case
 
 import localrun
 from localrun import Environment, Hosts, Options
-from mlops.worlds.kfp import open_client
+from mlops.worlds.kfp_client import open_client
 from mlops.worlds.kfp_metadata import KfpMetadata
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 

@@ -67,7 +67,7 @@ def _run(home: Path, *, contained: bool) -> Ran:
     with Laptop(Store(home), quiet=True, contained=contained) as laptop:
         outcome, _ = laptop.run(load(find("flight_delay")), "level1")
     assert outcome.pushed is not None, f"{outcome.headline} {[task.error for task in outcome.tasks if task.error]}"
-    return Ran(outcome, localrun.show(home, outcome.run_id))
+    return Ran(outcome, localrun.show(home, outcome.run.run_id))
 
 
 @pytest.fixture(scope="module")

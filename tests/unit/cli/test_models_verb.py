@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-import localrun
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from core import digest, objects
 from core.backends.registry import open_registry
 from core.decision import Check, Decision, Verdict
 from core.store import Store
-from localrun.store.digests import Digests
 from mlops.cli import main as roof
-from mlops.worlds.record import Submission
+from mlops.runs.history import write_run, write_submission
+from mlops.runs.record import Artifact, Run, State, Task
+from mlops.runs.submission import Submission
+from mlops.worlds.localrun_record import content_digest
 
 Mlops = Callable[..., tuple[int, str]]
 
@@ -24,20 +25,17 @@ STARTED = datetime(2013, 4, 1, tzinfo=UTC)
 
 
 class Runs:
-    """A store with finished runs, as the runner would show them."""
+    """A store with runs that have ended."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.known: dict[str, localrun.Run] = {}
 
-    def show(self, store: Path, run_id: str) -> localrun.Run:
-        return self.known[run_id]
-
-    def add(self, run_id: str, weights: str, **verdicts: Verdict | None) -> localrun.Run:
+    def add(self, run_id: str, weights: str, **verdicts: Verdict | None) -> Run:
         folder = self.store.runs / run_id
         folder.mkdir(parents=True)
         (folder / "pipeline.yaml").write_text("compiled")
-        Submission(usecase="m", code="sha256:code").write(folder)
+        submission = Submission(usecase="m", code="sha256:code")
+        write_submission(folder, submission)
         model = folder / "model" / "Format-Serving"
         model.mkdir(parents=True)
         (model / "saved_model.pb").write_text(weights)
@@ -54,8 +52,8 @@ class Runs:
             shards=(shard,),
         ).write(examples)
         ingested, trained = (
-            self._artifact("examples", examples, "system.Dataset"),
-            self._artifact("model", folder / "model", "system.Model"),
+            self._artifact(examples, "system.Dataset"),
+            self._artifact(folder / "model", "system.Model"),
         )
         tasks = [
             self._task("ingest-examples", {}, {"examples": ingested}),
@@ -65,34 +63,20 @@ class Runs:
             if verdict is not None:
                 check = Check(rule="auc >= 0.6", observed=0.5, verdict=verdict, next_step="Train longer.")
                 Decision.of(gate, (check,), subject=digest.of_folder(model)).write(folder / f"{gate}.json")
-                decision = self._artifact("decision", folder / f"{gate}.json", "system.Artifact")
+                decision = self._artifact(folder / f"{gate}.json", "system.Artifact")
                 tasks.append(self._task(gate.replace("_", "-"), {"model": trained}, {"decision": decision}))
         champion = open_registry(self.store.registry).pointer("m")
         parameters = {"span": 3, "champion": str(champion or "")}
-        run = localrun.Run(
-            run_id, "m-level0", localrun.State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks)
-        )
-        self.known[run_id] = run
+        run = Run(run_id, "m-level0", submission, State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks))
+        write_run(run, {})
         return run
 
-    def _artifact(self, name: str, path: Path, kind: str) -> localrun.Artifact:
-        return localrun.Artifact(name, kind, "0.0.1", str(path), Digests().of(path))
+    def _artifact(self, path: Path, kind: str) -> Artifact:
+        return Artifact(kind, str(path), content_digest(path))
 
-    def _task(
-        self, name: str, inputs: dict[str, localrun.Artifact], outputs: dict[str, localrun.Artifact]
-    ) -> localrun.TaskRun:
-        sides = localrun.Values(artifacts=inputs), localrun.Values(artifacts=outputs)
-        function = name.replace("-", "_")
-        return localrun.TaskRun(
-            name,
-            name,
-            f"comp-{name}",
-            function,
-            state=localrun.State.SUCCEEDED,
-            started=STARTED,
-            inputs=sides[0],
-            outputs=sides[1],
-        )
+    def _task(self, name: str, inputs: dict[str, Artifact], outputs: dict[str, Artifact]) -> Task:
+        stage = name.replace("-", "_")
+        return Task(name, stage, State.SUCCEEDED, started=STARTED, inputs=inputs, outputs=outputs)
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -102,9 +86,7 @@ def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     place = f"{request.getfixturevalue('bucket')}/store" if request.param == "object store" else ""
     monkeypatch.setenv("MLOPS_STORE", place)
-    runs = Runs(Store(tmp_path, place))
-    monkeypatch.setattr(localrun, "show", runs.show)
-    return runs
+    return Runs(Store(tmp_path, place))
 
 
 @pytest.fixture
@@ -179,7 +161,7 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
 
 def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, mlops: Mlops) -> None:
     first, second = runs.add("run-1", "first"), runs.add("run-2", "second")
-    runs.known["run-2"] = replace(second, tasks=(*second.tasks[:2], *first.tasks[2:]))
+    write_run(replace(second, tasks=(*second.tasks[:2], *first.tasks[2:])), {})
     code, output = mlops("models", "push", "run-2")
     assert code == 3
     assert "evaluate_model decided about this model: it decided about sha256:" in output

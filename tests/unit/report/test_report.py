@@ -1,13 +1,17 @@
 """The report says the verdict first, and holds everything it shows."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from core.decision import Bound, Decision, compare
-from mlops.report.outcome import Outcome, Pushed, TaskOutcome
+from mlops.report.outcome import Outcome, Pushed, TaskOutcome, outcome_of
 from mlops.report.render import write_report
+from mlops.runs.record import Run, State, Task
+from mlops.runs.submission import Submission
+from pipelines.kinds import Kind
 
 OPEN = Decision.of("validate_data", (compare("rows", 100.0, Bound(at_least=10.0)),))
 CLOSED = Decision.of("evaluate_model", (compare("auc", 0.55, Bound(at_least=0.6), "carrier=AA", "Look at AA's rows."),))
@@ -19,17 +23,23 @@ def _task(name: str, state: str = "SUCCEEDED", **facts: object) -> TaskOutcome:
 
 
 def _outcome(*tasks: TaskOutcome, state: str = "SUCCEEDED", pushed: Pushed | None = None) -> Outcome:
-    return Outcome(
+    return Outcome(_run(state), tasks, pushed)
+
+
+def _run(
+    state: str = "SUCCEEDED", *tasks: Task, kind: Kind = Kind.TRAINING, words: str = "", world: str = "laptop"
+) -> Run:
+    return Run(
         "run-1",
-        "flight_delay",
         "flight-delay-level1",
-        state,
-        "2026-01-01 00:00:00 UTC",
-        3.0,
+        Submission("flight_delay", "sha256:code", world, words, kind=kind),
+        State(state),
         {"span": 4, "champion": ""},
-        tasks,
-        pushed,
-    )  # type: ignore[arg-type]
+        datetime(2026, 1, 1, tzinfo=UTC),
+        3.0,
+        Path("/store/runs/run-1"),
+        tasks=tasks,
+    )
 
 
 PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
@@ -93,3 +103,34 @@ def test_what_a_task_printed_cannot_become_markup(tmp_path: Path) -> None:
     html = write_report(_outcome(failed, state="FAILED"), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_only_a_training_speaks_of_pushing(kind: Kind) -> None:
+    closed = Outcome(_run(kind=kind), (_task("validate-data", decision=CLOSED),))
+    broken = Outcome(_run("FAILED", kind=kind), (_task("validate-data", "FAILED", error="boom"),))
+    done = Outcome(_run(kind=kind), (_task("validate-data", decision=OPEN),))
+    words = f"{closed.headline} {broken.headline} {done.headline} {done.next_step}"
+    assert ("push" in words) == (kind is Kind.TRAINING)
+    assert all(outcome.next_step for outcome in (closed, broken, done))
+
+
+def test_the_next_step_names_the_use_case_as_the_command_line_takes_it() -> None:
+    pushed = Outcome(_run(words="/home/me/my case"), (), PUSHED)
+    assert pushed.next_step == "mlops serve '/home/me/my case'"
+    failed = Outcome(_run("FAILED", words="/home/me/my case", world="kfp"), (_task("train-model", "FAILED"),))
+    assert failed.next_step.endswith("mlops submit '/home/me/my case' --at kfp --wait")
+
+
+def test_the_tasks_of_a_loop_are_told_apart(tmp_path: Path) -> None:
+    tasks = [Task(f"for-loop-1[{number}]/train-model", "train_model", State.SUCCEEDED) for number in range(2)]
+    outcome = outcome_of(_run("SUCCEEDED", *tasks, Task("condition-1/push-model", "push_model", State.SKIPPED)))
+    assert [task.name for task in outcome.tasks] == [
+        "for-loop-1[0]/train-model",
+        "for-loop-1[1]/train-model",
+        "push-model",
+    ]
+    shown = outcome.as_json(None)["tasks"]
+    assert shown[2]["path"] == "condition-1/push-model"
+    html = write_report(outcome, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "for-loop-1[1]/train-model" in html

@@ -17,6 +17,8 @@ from ml_metadata.proto import metadata_store_service_pb2 as service
 
 NOW = "2026-01-02T03:04:05Z"
 LATER = "2026-01-02T03:05:05Z"
+PLACES = {"parent": "parent_dag_id", "index": "iteration_index", "count": "iteration_count"}
+"""How the driver records where an execution stands."""
 
 
 class FakeKfp:
@@ -126,14 +128,17 @@ class FakeMetadata:
         *,
         pod: str = "",
         dag: bool = False,
+        **numbers: int,
     ) -> int:
-        """Record one execution of a task; returns its id."""
+        """Record one execution of a task; `parent`, `index` and `count` place it in groups and loops; returns its id."""
         if run_id not in self._contexts:
             self._contexts[run_id] = self.store.put_contexts([mlmd.Context(type_id=self._run_type, name=run_id)])[0]
         execution = mlmd.Execution(
             type_id=self._dag if dag else self._container, last_known_state=mlmd.Execution.State.Value(state)
         )
         execution.custom_properties["task_name"].string_value = task
+        for name, number in numbers.items():
+            execution.custom_properties[PLACES[name]].int_value = number
         if pod:
             execution.custom_properties["pod_name"].string_value = pod
         made = []

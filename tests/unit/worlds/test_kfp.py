@@ -15,13 +15,14 @@ from core.decision import Check, Decision, Verdict
 from core.errors import MlopsError
 from core.image_record import ImageRecord
 from core.store import Store
-from localrun.events import Event, RunStarted, TaskChanged
 from mlops.cluster.access.reach import Pod
+from mlops.runs.events import Event, RunStarted, TaskChanged
+from mlops.runs.history import find_summary
 from mlops.worlds import kfp as world
+from mlops.worlds import kfp_watch
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_platform import PodSettings
-from mlops.worlds.record import find_summary
 from pipelines.config import UseCase, find, load
 
 GATES = ("scope_use_case", "validate_data", "evaluate_model", "validate_infra")
@@ -39,7 +40,7 @@ TASKS = (
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "_PAUSE", 0.01)
+    monkeypatch.setattr(kfp_watch, "_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def test_a_task_that_fails_is_a_failure_and_no_verdict(
     kfp.on_look = [_end("FAILED")]
     outcome, _ = kubeflow.follow(run_id, 60, lambda _: None)
     assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: train-model failed.")
-    assert outcome.next_step.endswith("mlops submit flight_delay --to kfp --wait")
+    assert outcome.next_step.endswith("mlops submit flight_delay --at kfp --wait")
 
 
 def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_a_pod_waits_for_them(

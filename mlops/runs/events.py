@@ -1,0 +1,56 @@
+"""What happens in a run, as it happens, for whoever shows it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.runs.record import Run, Task
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run executes, or is followed from now on; `tasks` are all that are known."""
+
+    run_id: str
+    pipeline: str
+    folder: Path
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class WorkerStarting:
+    """A warm process begins its imports."""
+
+    image: str
+
+
+@dataclass(frozen=True)
+class WorkerReady:
+    """A warm process has imported everything."""
+
+    image: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TaskChanged:
+    """A task has a new state, or was not known before."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class TaskRetrying:
+    """An attempt failed, and another follows after `delay` seconds."""
+
+    task: Task
+    delay: float
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run has ended."""
+
+    run: Run
+
+
+Event = RunStarted | WorkerStarting | WorkerReady | TaskChanged | TaskRetrying | RunEnded

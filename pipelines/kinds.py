@@ -1,0 +1,16 @@
+"""What a pipeline is for; reports and next steps are worded after it."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What comes out of a run."""
+
+    TRAINING = "training"
+    """A model, and a decision whether it goes into production."""
+    INFERENCE = "inference"
+    """Predictions for rows that have no label yet."""
+    MONITORING = "monitoring"
+    """Findings about data, or about the model in production."""
+    LABELING = "labeling"
+    """Labels for rows that have none."""
