@@ -171,7 +171,7 @@ def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, 
 def test_a_person_is_held_to_what_the_use_case_requires(runs: Runs, mlops: Mlops) -> None:
     run = runs.add("run-1", "first", validate_infra=None)
     release = {"requires": ["evaluate_model"], "waives": {"validate_infra": "it is never served"}}
-    Submission(usecase="m", code="sha256:code", release=release).write(run.folder)
+    write_run(replace(run, submission=replace(run.submission, release=release)), {})
     assert mlops("models", "push", "run-1")[0] == 0
     assert "waived    validate_infra: it is never served" in mlops("models", "show", "m")[1]
 
