@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from core import digest
 from core.backends.metadata import open_metadata
 from core.store import Store
 from mlops.report.outcome import Outcome, outcome_of
@@ -10,13 +9,14 @@ from mlops.report.render import write_report
 from mlops.runs.history import write_run
 from mlops.runs.lineage import facts_of
 from mlops.runs.record import Run
+from pipelines.compiled import wiring_digest
 
 
 def finish(run: Run, store: Store) -> tuple[Outcome, Path]:
     """Keep a run that has ended, however it ended; returns its outcome and its report's path."""
     outcome = outcome_of(run)
     report = write_report(outcome, run.folder / "report.html")
-    compiled = digest.of_file(run.folder / "pipeline.yaml")
+    compiled = wiring_digest(run.folder / "pipeline.yaml")
     write_run(run, outcome.as_json(report) | {"code": run.submission.code, "compiled": compiled})
     open_metadata(store.metadata).record(facts_of(run))
     return outcome, report
