@@ -15,7 +15,8 @@ from localrun.store.digests import Digests
 
 # Passed on to tasks because programs do not work without them; none of them is meant to change a result.
 _PASSED = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|([a-z]+|[A-Z]+)_(proxy|PROXY)|COVERAGE_PROCESS_START"
+    r"PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
+    r"|([a-z]+|[A-Z]+)_(proxy|PROXY)|COVERAGE_PROCESS_(START|CONFIG)"
 )
 # What a container has, too: a task's result must not depend on where the runner stands.
 _FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
