@@ -42,9 +42,11 @@ serve: setup ## Answer prediction requests with the model in production
 compile: setup ## Compile the pipeline to a KFP file
 	$(RUN) mlops compile $(usecase) --pipeline $(pipeline) $(args)
 
-test: setup .venv-checks/.complete ## Run all tests
-	$(RUN) coverage run -m pytest $(args)
-	$(RUN) coverage combine --quiet 2>/dev/null || true
+# Tests of one file run in one process, since they share what is expensive to make; args=-n0 runs all in one.
+test: setup .venv-checks/.complete ## Run all tests, as many files at once as there are processors (at most 4)
+	$(RUN) coverage erase
+	$(RUN) coverage run -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(args)
+	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
 conformance: setup ## Run every KFP construct on localrun, kfp.local and, given KFP_ENDPOINT, a cluster

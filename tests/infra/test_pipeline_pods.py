@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
-from pipelines.compiled import PIPELINES, compile_pipeline
-from pipelines.config import find, load
+from pipelines.compiled import PIPELINES
 from tests.infra.pod_security import violations
 
 Document = dict[str, Any]
@@ -65,10 +64,8 @@ def values(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
-def text(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
-    compile_pipeline(load(find("flight_delay")), request.param, path)
-    return for_cluster(path, PodSettings())
+def text(request: pytest.FixtureRequest, compiled_pipeline: Callable[[str], Path]) -> str:
+    return for_cluster(compiled_pipeline(request.param), PodSettings())
 
 
 def test_every_step_keeps_the_restricted_standard(text: str) -> None:

@@ -1,5 +1,6 @@
 """What a use case says of resources, retries and time limits stands in the compiled pipeline, where every world reads it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,10 @@ def test_a_stages_settings_reach_its_task_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_no_step_is_without_a_request_a_limit_and_a_time_limit(tmp_path: Path, pipeline: str) -> None:
-    compile_pipeline(_usecase(), pipeline, tmp_path / "pipeline.yaml")
-    spec, platform = yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text(encoding="utf-8"))
+def test_no_step_is_without_a_request_a_limit_and_a_time_limit(
+    compiled_pipeline: Callable[[str], Path], pipeline: str
+) -> None:
+    spec, platform = yaml.safe_load_all(compiled_pipeline(pipeline).read_text(encoding="utf-8"))
     executors = spec["deploymentSpec"]["executors"]
     limits = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     wanted = {f"resource{kind}{side}" for kind in ("Cpu", "Memory") for side in ("Request", "Limit")}

@@ -1,5 +1,6 @@
 """What a cluster is told of pods changes no pipeline, unless a person asked for that by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,13 @@ import yaml
 
 from core.errors import UsageError
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
-from pipelines.compiled import compile_pipeline
-from pipelines.config import find, load
 
 Documents = tuple[dict[str, Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
-    compile_pipeline(load(find("flight_delay")), "level1", path)
-    return path
+def compiled(compiled_pipeline: Callable[[str], Path]) -> Path:
+    return compiled_pipeline("level1")
 
 
 def _sent(compiled: Path, settings: PodSettings, **options: bool) -> Documents:
