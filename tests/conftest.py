@@ -1,3 +1,5 @@
+import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +8,9 @@ import pytest
 from tests.object_store import bucket, object_store
 
 __all__ = ["bucket", "compiled_pipeline", "object_store"]
+
+# kfp asks for its caller with every setting of a task; reading source lines for that takes 0.1 s under pytest.
+inspect.stack = functools.partial(inspect.stack, context=0)
 
 LONGEST_FIRST = ("e2e", "usecase", "component", "conformance")
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
