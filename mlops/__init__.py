@@ -1,1 +1,1 @@
-"""The product's own package: the floor every room stands on (core), the online process (serving), the report and the command line."""
+"""The product's own package: the verbs, what they do, where pipelines run, what is reported, and the local cluster."""

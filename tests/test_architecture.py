@@ -6,6 +6,8 @@ import graphlib
 import json
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,22 +15,17 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = (
-    "adapters",
-    "artifacts",
-    "benchmarks",
-    "components",
-    "core",
-    "localrun",
-    "mlops",
-    "pipelines",
-    "problems",
-    "serving",
-    "usecases",
-)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ROOMS = PROJECT["tool"]["importlinter"]["root_packages"]
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 STAGES = sorted(path.parent for path in (ROOT / "components").glob("*/component.py"))
 NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+
+
+NAMELESS = {"base", "common", "helper", "helpers", "misc", "util", "utils"}
+"""Names of files that say nothing: where one of them wants to be written, there is a noun to find."""
+FLAT = 27
+"""Most files that a folder holds before it needs inner rooms."""
 
 
 def _id(path: Path) -> str:
@@ -65,6 +62,39 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         assert _depth(function) <= 3, f"{where}: nested {_depth(function)} deep, over 3"
         is_interface = path.name == "component.py" or path.parent in (ROOT / "mlops" / "cli", ROOT / "pipelines")
         assert len(counted) <= (10 if is_interface else 5), f"{where}: {len(counted)} parameters"
+
+
+def test_every_list_of_rooms_names_every_room() -> None:
+    """A room that one list forgets is not checked, not measured or not shipped."""
+    tools = PROJECT["tool"]
+    assert set(ROOMS) == {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert set(ROOMS) == set(tools["mypy"]["files"])
+    assert set(ROOMS) == set(tools["coverage"]["run"]["source"])
+    assert set(ROOMS) == set(tools["ruff"]["lint"]["isort"]["known-first-party"])
+    assert set(ROOMS) - {"benchmarks"} == set(tools["hatch"]["build"]["targets"]["wheel"]["packages"])
+
+
+def test_every_room_says_in_one_sentence_what_it_is() -> None:
+    sentences = {}
+    for path in (path for path in FILES if path.name == "__init__.py"):
+        sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        assert sentence.endswith((".", "?")), f"{_id(path)}: wanted a sentence, got {sentence!r}"
+        assert sentence not in sentences, f"{_id(path)} says the same as {sentences[sentence]}"
+        sentences[sentence] = _id(path)
+
+
+def test_every_file_is_a_noun_and_no_folder_is_flat() -> None:
+    assert not [_id(path) for path in FILES if path.stem in NAMELESS]
+    folders = Counter(path.parent for path in FILES if path.name != "__init__.py")
+    assert not {_id(folder): count for folder, count in folders.items() if count > FLAT}
+
+
+def test_tests_stand_in_the_order_of_the_rooms() -> None:
+    known = {path.parent.name for room in ("", "core/", "mlops/") for path in ROOT.glob(f"{room}*/__init__.py")}
+    assert {folder.name for folder in (ROOT / "tests" / "unit").iterdir() if any(folder.glob("test_*.py"))} <= known
+    assert {folder.name for folder in (ROOT / "tests" / "component").iterdir() if any(folder.glob("test_*.py"))} <= {
+        stage.name for stage in STAGES
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda path: path.name)
