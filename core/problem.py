@@ -1,18 +1,38 @@
 """What a use case is about: the facts that several stages need, written once.
 
-A stage's configuration that declares a field of the same name as one here (`label`, `task`, `metrics`, ...) gets its
-value from the use case's `problem:` section; the user writes it there and nowhere else.
+A field of a stage's configuration that is annotated as `label: Annotated[str, FromProblem("label")]` gets its value
+from the use case's `problem:` section; the user writes it there and nowhere else.
 """
 
+from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from core.settings import Settings
 
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 ModelOutput = Literal["auto", "probabilities", "logits"]
 """What a classifier gives; `auto` takes scores outside [0, 1] for logits."""
+
+
+@dataclass(frozen=True)
+class FromProblem:
+    """Marks a field of a stage's section that is filled in from a fact of `problem`."""
+
+    fact: str
+
+
+def facts_in(section: type[BaseModel]) -> dict[str, str]:
+    """Return for each field of a section that comes from `problem` the fact's name; TypeError when there is none."""
+    found = {}
+    for name, field in section.model_fields.items():
+        for mark in field.metadata:
+            if isinstance(mark, FromProblem):
+                found[name] = mark.fact
+    if unknown := set(found.values()) - set(Problem.model_fields):
+        raise TypeError(f"{section.__module__}: {', '.join(sorted(unknown))} is no fact of core.problem.Problem")
+    return found
 
 
 class Metric(Settings):

@@ -19,7 +19,7 @@ PIPELINES = {"level0": "pipelines.level0:level0", "level1": "pipelines.level1:le
 def compile_pipeline(
     usecase: UseCase, pipeline: str, target: Path, references: Mapping[str, str] | None = None
 ) -> None:
-    """Write the compiled pipeline, whole or not at all; UsageError for a name that is no pipeline."""
+    """Write the compiled pipeline atomically; UsageError for a name that is no pipeline."""
     if pipeline not in PIPELINES:
         raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
     module, _, function = PIPELINES[pipeline].partition(":")
@@ -27,7 +27,7 @@ def compile_pipeline(
 
 
 def write_compiled(wired: Any, target: Path, references: Mapping[str, str] | None = None) -> None:
-    """Compile a pipeline that is wired, with the image references given (the local ones otherwise), and write it whole or not at all."""
+    """Compile a wired pipeline, with the image references given (or the local ones), and write it atomically."""
     from kfp import compiler  # noqa: PLC0415 - two seconds that only compiling should pay
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,28 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from components.collect_evidence.config import Config as CollectEvidence
-from components.compute_statistics.config import Config as ComputeStatistics
-from components.evaluate_model.config import Config as EvaluateModel
-from components.ingest_examples.config import Config as IngestExamples
-from components.push_model.config import Config as PushModel
-from components.scope_use_case.config import Config as ScopeUseCase
-from components.train_model.config import Config as TrainModel
-from components.transform_features.config import Config as TransformFeatures
-from components.validate_data.config import Config as ValidateData
-from components.validate_infra.config import Config as ValidateInfra
 from core.errors import ConfigError, UsageError, did_you_mean
-from core.problem import Problem
+from core.problem import Problem, facts_in
 from core.settings import Settings
 from core.user_code import ROOT, reference
-from pipelines import gates
+from pipelines import gates, stages, transport
 from pipelines.schedule import Schedule
-from pipelines.steps import Steps
+from pipelines.steps import Step
 from pipelines.yaml_lines import Place, YamlFile
 
 USECASES = ROOT / "usecases"
@@ -38,41 +28,45 @@ class Source(Settings):
     """The span that is run when none is asked for; the newest where this is empty."""
 
 
-class UseCase(Settings):
-    """Everything a pipeline is compiled from; one section per stage, named as the stage."""
+class _Common(Settings):
+    """What every use case has, whatever stages there are."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
     """Lower-case, digits and underscores; it names the model, the pipeline and the run."""
     source: Source
     problem: Problem
-    scope_use_case: ScopeUseCase
-    ingest_examples: IngestExamples
-    compute_statistics: ComputeStatistics = ComputeStatistics()
-    validate_data: ValidateData = ValidateData()
-    transform_features: TransformFeatures = TransformFeatures()
-    train_model: TrainModel
-    evaluate_model: EvaluateModel
-    validate_infra: ValidateInfra = ValidateInfra()
-    collect_evidence: CollectEvidence = CollectEvidence()
-    push_model: PushModel = PushModel()
-    steps: Steps = Steps()
     schedule: Schedule | None = None
     folder: Path = Field(exclude=True)
     """Where the use case lies; set by the loader, not written in the file."""
 
+    def has(self, stage: str) -> bool:
+        """Whether a stage has a section, written or of defaults alone; one that is null has none."""
+        return getattr(self, stage, None) is not None
+
+    def configured(self, stage: str) -> Any:
+        """Return a stage's configuration; ConfigError where it has none."""
+        config = getattr(self, stage)
+        if config is None:
+            raise ConfigError(f"{self.folder / 'config.yaml'}: {stage} is missing, but needed here: write its section")
+        return config
+
     def section(self, stage: str) -> dict[str, Any]:
         """Return one stage's section as the `dict` parameter that its component takes.
 
-        kfp refuses None inside a dict, so what is None is left out; ConfigError where that would read back as something else.
+        kfp refuses None inside a dict, so what is None is left out. Raises ConfigError where a stage has no section.
         """
-        config = getattr(self, stage)
-        assert isinstance(config, BaseModel)
-        dumped = config.model_dump(mode="json", exclude_none=True)
-        if type(config).model_validate(dumped) != config:
+        config = self.configured(stage)
+        if found := list(transport.faults(config, (stage,))):
             raise ConfigError(
-                f"{self.folder / 'config.yaml'}: {stage} sets a key to null whose default is not null; kfp cannot carry that"
+                "\n".join(f"{self.folder / 'config.yaml'}: {_dotted(place)}: {why}" for place, why in found)
             )
+        dumped: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
         return dumped
+
+    def step(self, stage: str) -> Step:
+        """Return how a stage runs: what `steps` says of it, or the defaults."""
+        steps: dict[str, Step] = getattr(self, "steps")  # noqa: B009 - declared below, when all stages are known
+        return steps.get(stage, Step())
 
     @property
     def module(self) -> str:
@@ -97,16 +91,46 @@ class UseCase(Settings):
         return path
 
 
+def _section_field(stage: str) -> Any:
+    """Return type and default of a stage's section: None where the stage needs keys that nobody wrote."""
+    model = stages.config_model(stage)
+    needed = {name for name, field in model.model_fields.items() if field.is_required()}
+    default = None if needed else model()
+    return (model | None, default)
+
+
+if TYPE_CHECKING:
+
+    class UseCase(_Common):
+        """Everything a pipeline is compiled from; one section per stage, named as the stage."""
+
+        steps: dict[str, Step]
+
+        def __getattr__(self, stage: str) -> Any: ...
+else:
+    UseCase = create_model(
+        "UseCase",
+        __base__=_Common,
+        __doc__="Everything a pipeline is compiled from; one section per stage, named as the stage.",
+        **{stage: _section_field(stage) for stage in stages.names()},
+        steps=(dict[Literal[stages.names()], Step], {}),
+    )
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of `config.yaml`, as a person writes it: without what the loader fills in."""
     schema = UseCase.model_json_schema()
-    sections = [schema, *(section for section in schema["$defs"].values() if section.get("title") != Problem.__name__)]
-    for section in sections:
-        filled_in = {"folder"} if section is schema else set(Problem.model_fields) & set(section.get("properties", {}))
-        section["properties"] = {
-            key: value for key, value in section.get("properties", {}).items() if key not in filled_in
-        }
-        section["required"] = [key for key in section.get("required", []) if key not in filled_in]
+    _leave_out(schema, {"folder"})
+    for stage in stages.names():
+        model = stages.config_model(stage)
+        _leave_out(_definition(schema, schema["properties"][stage]), set(facts_in(model)))
+    step = schema["properties"]["steps"].pop("additionalProperties")
+    schema["properties"]["steps"] |= {
+        "properties": dict.fromkeys(stages.names(), step),
+        "additionalProperties": False,
+        "description": "How each stage runs, wherever that is.",
+    }
+    schema["properties"]["steps"].pop("propertyNames")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -114,8 +138,20 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _definition(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition that a stage's `Config | None` refers to."""
+    reference = next(one["$ref"] for one in field["anyOf"] if "$ref" in one)
+    found: dict[str, Any] = schema["$defs"][reference.rpartition("/")[2]]
+    return found
+
+
+def _leave_out(section: dict[str, Any], keys: set[str]) -> None:
+    section["properties"] = {key: value for key, value in section.get("properties", {}).items() if key not in keys}
+    section["required"] = [key for key in section.get("required", []) if key not in keys]
+
+
 def find(usecase: str) -> Path:
-    """Return the folder of a use case given by its name, or by a path (with a separator in it); UsageError otherwise."""
+    """Return the folder of a use case given by its name, or by a path (with a `/` in it); UsageError otherwise."""
     folder = Path(usecase).expanduser() if "/" in usecase else USECASES / usecase
     if not (folder / "config.yaml").is_file():
         known = [path.parent.name for path in USECASES.glob("*/config.yaml")]
@@ -125,7 +161,7 @@ def find(usecase: str) -> Path:
 
 
 def load(folder: Path) -> UseCase:
-    """Read and check a use case's `config.yaml`; ConfigError lists every problem with file, line, key, wanted and got."""
+    """Read and check a use case's `config.yaml`; ConfigError lists every fault with file, line, key, wanted and got."""
     file = YamlFile(folder / "config.yaml")
     content = dict(file.content)
     _share_problem(content, file)
@@ -135,32 +171,48 @@ def load(folder: Path) -> UseCase:
         usecase = UseCase.model_validate({**content, "folder": folder})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(file, detail) for detail in error.errors())) from None
-    gates.check_names(usecase.push_model, gates.known(UseCase), file)
+    if usecase.push_model is not None:
+        gates.check_names(usecase.push_model, gates.known(UseCase), file)
+    sections = ((stage, getattr(usecase, stage)) for stage in stages.names() if usecase.has(stage))
+    found = [fault for stage, config in sections for fault in transport.faults(config, (stage,))]
+    if found:
+        raise ConfigError("\n".join(f"{file.where(place)}: {why}" for place, why in found))
     return usecase
 
 
 def _share_problem(content: dict[str, Any], file: YamlFile) -> None:
-    """Copy the problem's facts into each section whose model declares them."""
+    """Copy the problem's facts into the fields of each section that are annotated with them."""
     problem = content.get("problem")
-    if not isinstance(problem, dict):
-        return
-    for stage, field in UseCase.model_fields.items():
-        model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, Settings)) or model is Problem:
+    for stage in stages.names():
+        model = stages.config_model(stage)
+        facts = facts_in(model)
+        if stage not in content and _needs_more_than(facts, model):
             continue
-        shared = set(model.model_fields) & set(Problem.model_fields)
         section = content.get(stage, {})
-        if not shared or not isinstance(section, dict):
+        if not facts or not isinstance(section, dict) or not isinstance(problem, dict):
             continue
-        for key in sorted(shared & set(section)):
+        for key in sorted(set(facts) & set(section)):
             raise ConfigError(
-                f"{file.where((stage, key))} is shared by several stages: write it under `problem`, and only there"
+                f"{file.where((stage, key))} is shared by several stages: "
+                f"write it under `problem` (problem.{facts[key]}), and only there"
             )
-        content[stage] = {**section, **{key: problem[key] for key in sorted(shared) if key in problem}}
+        content[stage] = {**section, **{key: problem[fact] for key, fact in facts.items() if fact in problem}}
+
+
+def _needs_more_than(facts: dict[str, str], model: type[Settings]) -> bool:
+    return any(field.is_required() and name not in facts for name, field in model.model_fields.items())
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place))
 
 
 def _explain(file: YamlFile, detail: ErrorDetails) -> str:
     place: Place = detail["loc"]
+    if place[-1] == "[key]":
+        place = place[:-1]
+        if place[0] == "steps":
+            return f"{file.where(place)} is not a stage{did_you_mean(str(place[-1]), stages.names())}"
     where = file.where(place)
     match detail["type"]:
         case "extra_forbidden":

@@ -13,7 +13,8 @@ class Schedule(Settings):
     """One recurring run."""
 
     cron: str
-    """Five fields as crontab has them (minute, hour, day of month, month, day of week), in UTC; `0 6 * * 1` is every Monday at 6."""
+    """Five fields as crontab has them (minute, hour, day of month, month, day of week), in UTC; `0 6 * * 1` is every
+    Monday at 6."""
     pipeline: str = "level1"
     """Which pipeline."""
     span: Literal["newest", "configured"] = "newest"

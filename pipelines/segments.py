@@ -4,19 +4,9 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from kfp import dsl
-from kfp.dsl.python_component import PythonComponent
 
-from components.collect_evidence.component import collect_evidence
-from components.compute_statistics.component import compute_statistics
-from components.evaluate_model.component import evaluate_model
-from components.ingest_examples.component import ingest_examples
-from components.push_model.component import push_model
-from components.scope_use_case.component import scope_use_case
-from components.train_model.component import train_model
-from components.transform_features.component import transform_features
-from components.validate_data.component import validate_data
-from components.validate_infra.component import validate_infra
-from pipelines import gates
+from core.errors import ConfigError
+from pipelines import gates, stages, steps
 from pipelines.config import UseCase
 
 SLOTS = ("first", "second", "third", "fourth")
@@ -47,10 +37,10 @@ class Destination(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Examples, and the gate that they have passed."""
+    """Examples, and the gate that they have passed, where there is one."""
 
     examples: dsl.Dataset
-    validated: dsl.PipelineTask
+    validated: dsl.PipelineTask | None
 
 
 class Candidate(NamedTuple):
@@ -68,32 +58,49 @@ class Evidence(NamedTuple):
     gates: tuple[str, ...]
 
 
-def run(usecase: UseCase, stage: PythonComponent, **inputs: object) -> dsl.PipelineTask:
-    """Trace one stage with its section of the configuration, and give it what `steps` says of it."""
-    name = stage.python_func.__name__
-    return usecase.steps.apply(name, stage(config=usecase.section(name), **inputs))
+def run(usecase: UseCase, stage: str, **inputs: object) -> dsl.PipelineTask:
+    """Trace one stage with its section of the configuration, and give it what `steps` says of it.
+
+    Raises UsageError for an unknown stage, ConfigError for one without a section.
+    """
+    component = stages.component(stage)
+    return steps.apply(usecase.step(stage), component(config=usecase.section(stage), **inputs))
+
+
+def run_if_configured(usecase: UseCase, stage: str, **inputs: object) -> dsl.PipelineTask | None:
+    """Trace one stage, or leave it out where the configuration has no section for it."""
+    return run(usecase, stage, **inputs) if usecase.has(stage) else None
 
 
 def validated_data(usecase: UseCase, window: Window) -> Data:
     """Scope the use case, read the window, and hold it against the curated schema."""
     schema = usecase.schema_file
-    scoped = run(usecase, scope_use_case)
-    ingested = run(usecase, ingest_examples, schema=schema, **window._asdict()).after(scoped)
+    scoped = run_if_configured(usecase, "scope_use_case")
+    ingested = run(usecase, "ingest_examples", schema=schema, **window._asdict())
+    if scoped is not None:
+        ingested.after(scoped)
     examples = ingested.outputs["examples"]
-    described = run(usecase, compute_statistics, examples=examples, schema=schema)
-    validated = run(usecase, validate_data, statistics=described.outputs["statistics"], schema=schema)
+    described = run_if_configured(usecase, "compute_statistics", examples=examples, schema=schema)
+    if not usecase.has("validate_data"):
+        return Data(examples, None)
+    if described is None:
+        raise ConfigError(
+            f"{usecase.folder / 'config.yaml'}: compute_statistics is null, but validate_data reads what it writes; "
+            "configure it, or leave out validate_data, too: `validate_data: null`"
+        )
+    validated = run(usecase, "validate_data", statistics=described.outputs["statistics"], schema=schema)
     return Data(examples, validated)
 
 
 def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
     """Transform, train and evaluate; nothing starts before the data has passed its gate."""
     schema, module, examples = usecase.schema_file, usecase.module, data.examples
-    transformed = run(usecase, transform_features, module=module, schema=schema, examples=examples).after(
-        data.validated
-    )
+    transformed = run(usecase, "transform_features", module=module, schema=schema, examples=examples)
+    if data.validated is not None:
+        transformed.after(data.validated)
     trained = run(
         usecase,
-        train_model,
+        "train_model",
         module=module,
         schema=schema,
         examples=examples,
@@ -101,31 +108,33 @@ def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
         **rival._asdict(),
     )
     model = trained.outputs["model"]
-    evaluated = run(usecase, evaluate_model, schema=schema, examples=examples, model=model, **rival._asdict())
+    evaluated = run(usecase, "evaluate_model", schema=schema, examples=examples, model=model, **rival._asdict())
     return Candidate(examples, model, evaluated)
 
 
-def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask:
-    """Let a real server answer real requests with the candidate."""
-    return run(usecase, validate_infra, model=candidate.model, evaluation=candidate.evaluated.outputs["evaluation"])
+def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask | None:
+    """Let a real server answer real requests with the candidate, unless the configuration leaves that out."""
+    evaluation = candidate.evaluated.outputs["evaluation"]
+    return run_if_configured(usecase, "validate_infra", model=candidate.model, evaluation=evaluation)
 
 
-def passed(usecase: UseCase, gate: dsl.PipelineTask, name: str) -> Any:
-    """Open a branch that runs when a gate lets the model through; a waived gate stops nothing."""
-    if gates.stage_of(gate) in usecase.push_model.waives:
+def passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:
+    """Open a branch that runs when a gate lets the model through; one that is waived or left out stops nothing."""
+    if gate is None or gates.stage_of(gate) in usecase.push_model.waives:
         return nullcontext()
     return dsl.If(gate.outputs["Output"] == True, name=name)  # noqa: E712 - traced into the compiled condition
 
 
-def collected(usecase: UseCase, **decided: dsl.PipelineTask) -> Evidence:
-    """Collect the decisions of gates; a keyword names each in the evidence, after its gate where that decides once."""
+def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
+    """Collect the decisions of gates; a keyword names each in the evidence, the gate's own where it decides once."""
+    decided = {name: task for name, task in asked.items() if task is not None}
     artifact = None
     names_left = list(decided)
     while names_left:
         names, names_left = names_left[: len(SLOTS)], names_left[len(SLOTS) :]
         decisions = {slot: decided[name].outputs["decision"] for slot, name in zip(SLOTS, names, strict=False)}
         earlier: dict[str, object] = {} if artifact is None else {"earlier": artifact}
-        artifact = run(usecase, collect_evidence, names=names, **decisions, **earlier).outputs["evidence"]
+        artifact = run(usecase, "collect_evidence", names=names, **decisions, **earlier).outputs["evidence"]
     return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
 
 
@@ -134,7 +143,7 @@ def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destinati
     gates.check_asked(usecase.push_model, evidence.gates, usecase.folder / "config.yaml")
     return run(
         usecase,
-        push_model,
+        "push_model",
         name=usecase.name,
         model=candidate.model,
         evidence=evidence.artifact,

@@ -1,4 +1,4 @@
-"""The `steps` section: what a stage may use of the machine it runs on, how often it is tried again, and how long it may take.
+"""The `steps` section, stage by stage: what it may use of a machine, how often it is tried again, how long it may take.
 
 None of it changes what a stage computes, so none of it is part of a stage's own section or of its cache key.
 """
@@ -22,7 +22,7 @@ class Resources(Settings):
     """Processors and memory of one stage; what is set aside for it, and what it must not exceed."""
 
     cpu: Cpu = "100m"
-    """Set aside: a step that asks for more than a node has left waits for ever, so this is small and the limit is not."""
+    """Set aside: a step that asks for more than a node has left waits forever, so this is small, unlike the limit."""
     cpu_limit: Cpu = "2"
     memory: Memory = "512Mi"
     """Set aside."""
@@ -48,33 +48,17 @@ class Step(Settings):
     """How long one attempt may take."""
 
 
-class Steps(Settings):
-    """One key per stage; a stage that is not named runs with the defaults."""
+def apply(step: Step, task: "PipelineTask") -> "PipelineTask":
+    """Give a task what is said of its stage; returns the task."""
+    from kfp import kubernetes  # noqa: PLC0415 - only compiling has kfp
 
-    scope_use_case: Step = Step()
-    ingest_examples: Step = Step()
-    compute_statistics: Step = Step()
-    validate_data: Step = Step()
-    transform_features: Step = Step()
-    train_model: Step = Step()
-    evaluate_model: Step = Step()
-    validate_infra: Step = Step()
-    collect_evidence: Step = Step()
-    push_model: Step = Step()
-
-    def apply(self, stage: str, task: "PipelineTask") -> "PipelineTask":
-        """Give a task of a stage what its key says; returns the task."""
-        from kfp import kubernetes  # noqa: PLC0415 - only compiling has kfp
-
-        step = getattr(self, stage)
-        assert isinstance(step, Step)
-        task.set_cpu_request(step.resources.cpu).set_cpu_limit(step.resources.cpu_limit)
-        task.set_memory_request(step.resources.memory).set_memory_limit(step.resources.memory_limit)
-        if step.retry.times:
-            task.set_retry(
-                step.retry.times,
-                backoff_duration=f"{step.retry.wait_seconds}s",
-                backoff_factor=2.0,
-                backoff_max_duration="3600s",
-            )
-        return kubernetes.set_timeout(task, max(1, round(step.timeout_minutes * 60)))
+    task.set_cpu_request(step.resources.cpu).set_cpu_limit(step.resources.cpu_limit)
+    task.set_memory_request(step.resources.memory).set_memory_limit(step.resources.memory_limit)
+    if step.retry.times:
+        task.set_retry(
+            step.retry.times,
+            backoff_duration=f"{step.retry.wait_seconds}s",
+            backoff_factor=2.0,
+            backoff_max_duration="3600s",
+        )
+    return kubernetes.set_timeout(task, max(1, round(step.timeout_minutes * 60)))

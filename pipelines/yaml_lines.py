@@ -32,7 +32,7 @@ class YamlFile:
 
     def where(self, place: Place) -> str:
         """Return `file:line: key.path` of the nearest known ancestor of a place."""
-        known = place
+        known = tuple(step if place[: at + 1] in self.lines else str(step) for at, step in enumerate(place))
         while known and known not in self.lines:
             known = known[:-1]
         line = self.lines.get(known, 1)
@@ -44,7 +44,8 @@ class YamlFile:
                 at = (*place, key.value)
                 if at in self.lines:
                     raise ConfigError(
-                        f"{self.path}:{key.start_mark.line + 1}: {'.'.join(map(str, at))} is written twice (first on line {self.lines[at]})"
+                        f"{self.path}:{key.start_mark.line + 1}: {'.'.join(map(str, at))} is written twice "
+                        f"(first on line {self.lines[at]})"
                     )
                 self.lines[at] = key.start_mark.line + 1
                 self._walk(value, at)

@@ -1,7 +1,6 @@
 """The rules of the house that a machine can check; `lint-imports` holds the rooms apart, this holds their shape."""
 
 import ast
-import configparser
 import graphlib
 import json
 import subprocess
@@ -113,13 +112,6 @@ def test_every_stage_is_built_alike(stage: Path) -> None:
         "kfp cannot read deferred annotations"
     )
     assert (ROOT / "tests" / "component" / stage.name).is_dir(), "the test folder has the stage's name"
-
-
-def test_a_step_finds_every_component() -> None:
-    parser = configparser.ConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(ROOT / "kfp_config.ini")
-    assert dict(parser["Components"]) == {stage.name: f"components/{stage.name}/component.py" for stage in STAGES}
 
 
 def _imported(statement: str) -> set[str]:

@@ -1,11 +1,11 @@
 """The `evaluate_model` section: what is measured, on which slices, and what a model must hold to be blessed."""
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from core.decision import Bound
-from core.problem import Metric, ModelOutput, Task
+from core.problem import FromProblem, Metric, ModelOutput, Task
 from core.settings import GateSettings, Settings
 
 if TYPE_CHECKING:
@@ -111,10 +111,10 @@ class TfmaMetric(Settings):
 class Config(GateSettings):
     """How a model is evaluated; `label`, `task`, `metrics` and `model_output` come from the `problem` section."""
 
-    label: str
-    task: Task
-    metrics: tuple[Metric, ...] = ()
-    model_output: ModelOutput = "auto"
+    label: Annotated[str, FromProblem("label")]
+    task: Annotated[Task, FromProblem("task")]
+    metrics: Annotated[tuple[Metric, ...], FromProblem("metrics")] = ()
+    model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
     slices: tuple[Features, ...] = ()
     """Which slices and crosses are measured, such as `[[carrier], [carrier, origin]]`."""
     slice_thresholds: tuple[SliceThreshold, ...] = ()

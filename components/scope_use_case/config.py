@@ -1,8 +1,10 @@
 """The `scope_use_case` section: what the team agreed on before the first row was read."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from core.problem import Metric, Task
+from core.problem import FromProblem, Metric, Task
 from core.settings import Settings
 
 
@@ -58,6 +60,6 @@ class Config(Settings):
     resources: Resources
     risks: tuple[Risk, ...]
     ethics: Ethics
-    label: str
-    task: Task
-    metrics: tuple[Metric, ...]
+    label: Annotated[str, FromProblem("label")]
+    task: Annotated[Task, FromProblem("task")]
+    metrics: Annotated[tuple[Metric, ...], FromProblem("metrics")]

@@ -1,10 +1,10 @@
 """The `train_model` section: how long, from where and how reproducibly a model is trained."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.problem import ModelOutput, Task
+from core.problem import FromProblem, ModelOutput, Task
 from core.settings import Settings
 
 
@@ -35,11 +35,11 @@ class RunFn(Settings):
 class Config(Settings):
     """How a model is trained; `label`, `task`, `positive`, `model_output` and `weight` come from `problem`."""
 
-    label: str
-    task: Task
-    positive: str | None = None
-    model_output: ModelOutput = "auto"
-    weight: str | None = None
+    label: Annotated[str, FromProblem("label")]
+    task: Annotated[Task, FromProblem("task")]
+    positive: Annotated[str | None, FromProblem("positive")] = None
+    model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
+    weight: Annotated[str | None, FromProblem("weight")] = None
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     """How much the rows of a class count in training: `balanced` gives every class the same sum, a mapping says it by
     the class's name (1 for one that is not named). Evaluation is not weighted by it."""

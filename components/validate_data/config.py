@@ -1,9 +1,10 @@
 """The `validate_data` section: what is done about data that changed, beyond what the schema forbids."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from core.problem import FromProblem
 from core.settings import Settings
 
 
@@ -17,4 +18,4 @@ class Config(Settings):
     (values that change are a reason to retrain), or `off` where a run has a single span."""
     on_skew: Literal["stop", "continue"] = "stop"
     """The same when the serving data differs from what is trained on."""
-    label: str = ""
+    label: Annotated[str, FromProblem("label")] = ""

@@ -62,7 +62,7 @@ def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[lis
 
 
 def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
-    section = usecase.ingest_examples
+    section = usecase.configured("ingest_examples")
     missing = frozenset(section.missing)
     types: dict[str, FeatureType] = {
         f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.features

@@ -53,7 +53,7 @@ def pin(
     """Fix what a run depends on: the compiled pipeline (with the image references given), data and champion."""
     pattern = source_pattern(usecase, store)
     wanted = None if span == "newest" else usecase.source.span if span is None else span
-    window = source.resolve(pattern, wanted, usecase.ingest_examples.spans)
+    window = source.resolve(pattern, wanted, usecase.configured("ingest_examples").spans)
     compiled = compiled_file(usecase, pipeline, store, references)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled, references)

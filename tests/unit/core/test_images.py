@@ -37,7 +37,6 @@ def test_the_project_s_images_hold_sources_and_no_tests() -> None:
     assert {
         ".dockerignore",
         "Dockerfile",
-        "kfp_config.ini",
         "pyproject.toml",
         "uv.lock",
         "usecases/flight_delay/schema.pbtxt",

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from kfp import dsl
 
-from components.evaluate_model.component import evaluate_model
 from core.errors import ConfigError
 from pipelines import segments
 from pipelines.compiled import write_compiled
@@ -67,7 +66,7 @@ def _pipeline(use: UseCase, evaluations: int, *, infra: bool = True) -> dsl.base
         decided = {"evaluate_model": found.evaluated}
         for index in range(1, evaluations):
             inputs = {"schema": use.schema_file, "examples": found.examples, "model": found.model, **rival._asdict()}
-            decided[f"again_{index}"] = segments.run(use, evaluate_model, **inputs)
+            decided[f"again_{index}"] = segments.run(use, "evaluate_model", **inputs)
         if infra:
             decided["validate_infra"] = segments.served(use, found)
         evidence = segments.collected(use, **decided)

@@ -1,4 +1,4 @@
-"""What a use case says of resources, retries and time limits stands in the compiled pipeline, where every world reads it."""
+"""What a use case says of resources, retries and time limits stands in the compiled pipeline, for every world."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from core.errors import ConfigError
 from localrun.spec.pipeline import Container, Dag
 from pipelines.compiled import PIPELINES, compile_pipeline
 from pipelines.config import USECASES, UseCase, find, load
-from pipelines.steps import Steps
+from pipelines.steps import Step
 
 FLIGHT_DELAY = (USECASES / "flight_delay" / "config.yaml").read_text(encoding="utf-8")
 
@@ -33,16 +33,14 @@ def _container(pipeline: localrun.Pipeline, stage: str) -> Container:
 
 
 def test_a_stages_settings_reach_its_task_and_no_other(tmp_path: Path) -> None:
-    steps = Steps.model_validate(
+    step = Step.model_validate(
         {
-            "train_model": {
-                "resources": {"cpu": "250m", "memory": "1G"},
-                "retry": {"times": 2, "wait_seconds": 7},
-                "timeout_minutes": 0.5,
-            }
+            "resources": {"cpu": "250m", "memory": "1G"},
+            "retry": {"times": 2, "wait_seconds": 7},
+            "timeout_minutes": 0.5,
         }
     )
-    pipeline = _compiled(tmp_path, _usecase(steps=steps))
+    pipeline = _compiled(tmp_path, _usecase(steps={"train_model": step}))
     trained = _container(pipeline, "train_model")
     assert (trained.cpus, trained.memory, trained.seconds) == (0.25, 10**9, 30.0)
     root = pipeline.root.implementation
@@ -67,14 +65,14 @@ def test_no_step_is_without_a_request_a_limit_and_a_time_limit(
 
 
 def test_settings_that_change_no_result_are_not_part_of_a_stages_section() -> None:
-    generous = _usecase(steps=Steps.model_validate({"train_model": {"resources": {"memory": "8Gi"}}}))
+    generous = _usecase(steps={"train_model": Step.model_validate({"resources": {"memory": "8Gi"}})})
     assert generous.section("train_model") == _usecase().section("train_model")
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("train_modl: {}", r"steps.train_modl is not a key here; did you mean 'train_model'\?"),
+        ("train_modl: {}", r"steps.train_modl is not a stage; did you mean 'train_model'\?"),
         ("train_model: {resources: {cpu: two}}", "steps.train_model.resources.cpu: String should match"),
         ("train_model: {resources: {memory: 1GB}}", "steps.train_model.resources.memory: String should match"),
         ("train_model: {timeout_minutes: 0}", "steps.train_model.timeout_minutes: Input should be greater than 0"),
