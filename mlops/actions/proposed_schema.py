@@ -62,7 +62,7 @@ def propose_schema(
 
     Raises DataError, with file and place, for a source that cannot be read.
     """
-    config = usecase.ingest_examples
+    config = usecase.configured("ingest_examples")
     config = config.model_copy(update={"leave_out": (*config.leave_out, *leave_out)})
     window = resolve(source_pattern(usecase, store), span, config.spans)
     if len(window.spans) == 1 and config.split.by == "time":
