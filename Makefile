@@ -1,4 +1,4 @@
-# Verbs only; the work is in the command line (`mlops --help`) and in the folders.
+# Verbs only; the work is done by the command line (`mlops --help`).
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -28,12 +28,12 @@ setup: .venv/.complete ## Install everything into .venv
 	$(UV) sync --frozen --all-groups --no-group checks --compile-bytecode
 	@touch $@
 
-# Programs with dependencies of their own; only the tests use them.
+# Programs whose dependencies conflict with ours; only the tests use them.
 .venv-checks/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	UV_PROJECT_ENVIRONMENT=.venv-checks $(UV) sync --frozen --only-group checks
 	@touch $@
 
-run: setup ## Train, judge and push a use case on this machine
+run: setup ## Train, evaluate and push a use case on this machine
 	$(RUN) mlops run $(usecase) --pipeline $(pipeline) $(args)
 
 serve: setup ## Answer prediction requests with the model in production
@@ -52,16 +52,16 @@ test: setup .venv-checks/.complete ## Run all tests, as many files at once as th
 conformance: setup ## Run every KFP construct on localrun, kfp.local and, given KFP_ENDPOINT, a cluster
 	$(RUN) pytest tests/conformance -rs $(args)
 
-images: setup ## Build the container images that are not there yet, and hold them to their size budget
+images: setup ## Build the missing container images, and check their sizes
 	$(RUN) mlops images build $(args)
 
 deploy-local: setup ## Bring Kubeflow Pipelines and the model server up on this machine, in kind
 	$(RUN) mlops cluster up $(args)
 
-undeploy-local: setup ## Take them away, and leave nothing behind
+undeploy-local: setup ## Delete them and everything that they left
 	$(RUN) mlops cluster down $(args)
 
-test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster, beside this machine (after deploy-local)
+test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster (after deploy-local)
 	MLOPS_TEST_KIND=1 $(RUN) pytest tests/kind -v $(args)
 	MLOPS_TEST_KIND=1 $(RUN) pytest tests/conformance/test_conformance.py -k cluster -n 4 -v $(args)
 
@@ -71,12 +71,12 @@ lint: setup ## Check style, types and the architecture
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-bench: setup ## Measure this project beside TFX, and its runner beside kfp.local
+bench: setup ## Compare this project with TFX, and its runner with kfp.local
 	$(RUN) python -m benchmarks $(args)
 	$(RUN) python -m benchmarks.scheduling
 
-doctor: setup ## Check this machine and say how to fix what is missing
+doctor: setup ## Check this machine; print how to fix what is missing
 	$(RUN) mlops doctor $(args)
 
-clean: ## Remove what the tools cached; the store (.mlops) and .venv stay
+clean: ## Remove the caches of the tools; the store (.mlops) and .venv stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
