@@ -58,7 +58,7 @@ images: setup ## Build the missing container images, and check their sizes
 deploy-local: setup ## Bring Kubeflow Pipelines and the model server up on this machine, in kind
 	$(RUN) mlops cluster up $(args)
 
-undeploy-local: setup ## Delete them and everything that they left
+undeploy-local: setup ## Delete the local cluster and everything that it left
 	$(RUN) mlops cluster down $(args)
 
 test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster (after deploy-local)

@@ -25,7 +25,7 @@ _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Return 0 when the run succeeded, 1 when it failed, 2 for wrong words or files, 130 when it was cancelled."""
+    """Return 0 when the run succeeded, 1 when it failed, 2 for wrong arguments or files, 130 when it was cancelled."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["clean"]:
         return clean_up(words[1:])
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="strings as they stand, everything else as JSON",
+        help="strings unchanged, everything else as JSON",
     )
     parser.add_argument(
         "--image",
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--store",
         type=Path,
         default=Path(".localrun"),
-        help="where runs, artifacts and the cache lie (default: %(default)s)",
+        help="where runs, artifacts and the cache are (default: %(default)s)",
     )
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), help="the interpreter for tasks (default: this one)"

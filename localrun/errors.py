@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class LocalrunError(Exception):
-    """Base of all errors that a caller is meant to read."""
+    """Base of all errors with a message for the caller."""
 
 
 class InvalidPipeline(LocalrunError):

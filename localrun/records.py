@@ -26,7 +26,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact: where it lies, what it is, and which execution made it."""
+    """One artifact: where it is, what it is, and which execution made it."""
 
     name: str
     type: str
@@ -40,7 +40,7 @@ class Artifact:
 
     @property
     def path(self) -> Path:
-        """Where the content lies on this machine."""
+        """Where the content is on this machine."""
         return Path(self.uri)
 
 
@@ -51,7 +51,7 @@ class Values:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     lists: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
-    """Artifacts that come many under one name, such as those collected from a loop."""
+    """Several artifacts of one name, such as those collected from a loop."""
 
     def every_artifact(self) -> dict[str, Artifact]:
         """Return all artifacts, those of lists as `name[0]`, `name[1]`..."""
@@ -86,7 +86,7 @@ class TaskRun:
     finished: datetime | None = None
     log: Path | None = None
     failed_outputs: Path | None = None
-    """Where the outputs of a failed attempt are kept to be looked at; they are no artifacts."""
+    """Where the outputs of a failed attempt are kept for inspection; they are not artifacts."""
     inputs: Values = field(default_factory=Values)
     outputs: Values = field(default_factory=Values)
 

@@ -1,4 +1,4 @@
-"""One attempt of a task: what it is given, how it is started, and what it leaves behind."""
+"""One attempt of a task: what it is given, how it is started, and what it leaves."""
 
 import json
 from collections.abc import Mapping

@@ -60,7 +60,7 @@ class Fleet:
         return self.host(container).memory(execution)
 
     def close(self) -> None:
-        """Stop listening; whoever owns the hosts ends them."""
+        """Stop listening; the owner of the hosts ends them."""
         for host, deliver in self._watching:
             host.unwatch(deliver)
 

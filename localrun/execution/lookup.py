@@ -52,7 +52,7 @@ class Lookup:
 
     @property
     def is_behind(self) -> bool:
-        """Whether somebody may wait for a commit."""
+        """Whether another run may be waiting for a commit."""
         return bool(self._landed)
 
     def committed(self) -> None:

@@ -105,7 +105,7 @@ def conclude(context: Context, job: Job, message: Message, cancelled: str) -> Ou
 
 
 def _unchanged_key(context: Context, job: Job) -> str:
-    """The cache key, unless the code changed while the task ran: then nobody can say which code made the result."""
+    """The cache key, unless the code changed while the task ran: then it is unknown which code made the result."""
     if not job.key:
         return ""
     return job.key if context.cache_key(job) == job.key else ""

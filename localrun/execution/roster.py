@@ -22,7 +22,7 @@ def fresh(path: str, component: Component) -> TaskRun:
 
 
 class Roster:
-    """Keeps the records in the order in which tasks came up, journals every change and tells whoever watches."""
+    """Keeps the records in the order in which tasks came up, journals every change and reports it as an event."""
 
     def __init__(self, context: Context, tasks: Mapping[str, TaskRun]) -> None:
         self.context = context

@@ -137,7 +137,7 @@ def _known(journal: Journal, run_id: str) -> RunRow:
 
 
 def _state(layout: Layout, row: RunRow) -> State:
-    """A run that says RUNNING but that nobody owns was interrupted."""
+    """A run that is RUNNING in the journal but that no process executes was interrupted."""
     return State.INTERRUPTED if row.state is State.RUNNING and not is_owned(layout, row.run_id) else row.state
 
 
@@ -199,8 +199,8 @@ def _tasks(context: Context) -> dict[str, TaskRun]:
     """All known tasks of a run by path: succeeded ones as they are, others reset but for their count of attempts."""
     tasks = {path: fresh(path, component) for path, _, component in leaves(context.pipeline)}
     for known in tidy(context.layout, context.journal, context.run_id):
-        anew = TaskRun(known.path, known.name, known.component, known.function, known.image, attempts=known.attempts)
-        tasks[known.path] = known if known.state is State.SUCCEEDED else anew
+        reset = TaskRun(known.path, known.name, known.component, known.function, known.image, attempts=known.attempts)
+        tasks[known.path] = known if known.state is State.SUCCEEDED else reset
     return tasks
 
 

@@ -91,12 +91,12 @@ class Graph:
         if self.is_stopped(node):
             self._end(node, State.CANCELLED, Values())
             return
-        hindered = _hindered(node)
-        if hindered is State.CANCELLED:
-            self._end(node, hindered, Values())
+        blocked = _state_from_upstream(node)
+        if blocked is State.CANCELLED:
+            self._end(node, blocked, Values())
             return
-        if hindered is not None:
-            self._never_started(node, hindered)
+        if blocked is not None:
+            self._never_started(node, blocked)
             return
         inputs = bindings.inputs(node, self.runtime)
         if node.task.condition is not None and not node.task.condition.decide(inputs.parameters):
@@ -121,9 +121,9 @@ class Graph:
             for path, task, inner in inside
         )
         node.iterations = Iterations(inputs, deque(range(len(inputs))))
-        self._go_round(node, node.iterations)
+        self._begin_iterations(node, node.iterations)
 
-    def _go_round(self, node: Node, loop: Iterations) -> None:
+    def _begin_iterations(self, node: Node, loop: Iterations) -> None:
         """Begin as many iterations as may be under way; end the loop when all have ended."""
         assert node.task.loop is not None
         if self.is_stopped(node):
@@ -178,7 +178,7 @@ class Graph:
             self.state, self.outputs = group.state, group.outputs
         elif node.iterations is not None:
             node.iterations.open -= 1
-            self._go_round(node, node.iterations)
+            self._begin_iterations(node, node.iterations)
         elif group.state is State.FAILED and node.failures < node.task.retry.count and not self.is_stopped(node):
             node.failures += 1
             self._resting[node] = group
@@ -187,7 +187,7 @@ class Graph:
             self._end(node, group.state, group.outputs, _first_error(group))
 
 
-def _hindered(node: Node) -> State | None:
+def _state_from_upstream(node: Node) -> State | None:
     """Return what becomes of a task that cannot run because of how its upstream ended; None when it can."""
     states = {node.group.nodes[name].state for name in node.task.upstream}
     if node.task.always:
@@ -206,7 +206,7 @@ def _overall(states: set[State]) -> State:
 
 
 def _first_error(*groups: Group) -> str:
-    """Say in one line what went wrong first in a group, for whoever asks how it ended."""
+    """Return in one line what went wrong first in a group."""
     for node in (node for group in groups for node in group.nodes.values()):
         if node.error and node.state is not State.SUCCEEDED:
             return (

@@ -128,7 +128,7 @@ def leaves(
 
 
 def containers(pipeline: Pipeline, component: Component) -> Iterator[Container]:
-    """Yield every command that stands behind a component, inside loops too."""
+    """Yield every command of a component, inside loops too."""
     implementation = component.implementation
     if isinstance(implementation, Container):
         yield implementation

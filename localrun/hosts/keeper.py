@@ -277,7 +277,7 @@ def _signal_descendants(number: int) -> None:
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has killed on this machine because memory ran out; 0 where it does not say."""
+    """How many processes the kernel has killed on this machine because memory ran out; 0 where it is not set."""
     with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as stream:  # noqa: PTH123
         for line in stream:
             if line.startswith("oom_kill "):

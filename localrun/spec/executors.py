@@ -102,7 +102,7 @@ def _resources(section: Section) -> tuple[float, int]:
     if section.values.get("accelerator"):
         raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
     section.ignore("accelerator")
-    # A limit is what a task must not exceed; what is set aside for it is the request, as on a cluster.
+    # A limit is what a task must not exceed; what is reserved for it is the request, as on a cluster.
     cpus = [_asked(section, "resourceCpu", "cpu", 1.0, kind) for kind in ("Request", "Limit")]
     memory = [_asked(section, "resourceMemory", "memory", 1e9, kind) for kind in ("Request", "Limit")]
     section.end()

@@ -125,7 +125,7 @@ def given(values: Mapping[str, Any], declared: Mapping[str, ParameterDef]) -> di
 
 
 def from_text(text: str, declared: ParameterDef, where: str) -> Any:
-    """Read a value that a person typed, by the declared type: strings as they stand, the rest as JSON."""
+    """Read a value that a person typed, by the declared type: strings unchanged, the rest as JSON."""
     if declared.type is ParameterType.STRING:
         return text
     try:

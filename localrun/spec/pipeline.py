@@ -44,7 +44,7 @@ class ArtifactDef:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that stands in the pipeline; a string may hold placeholders."""
+    """A value written in the pipeline; a string may hold placeholders."""
 
     value: Any
 
@@ -118,7 +118,7 @@ class Task:
     condition: Expression | None
     retry: Retry
     cache_key: str = ""
-    """What the pipeline's author adds to the key of its result: another word, another result."""
+    """What the pipeline's author adds to the key of its result: another text, another result."""
     always: bool = False
     """Whether it runs however the tasks before it ended."""
     loop: Loop | None = None
@@ -141,11 +141,11 @@ class Container:
     requires: tuple[str, ...] = ()
     """Packages that the component requires, as pip writes them."""
     cpus: float = 0.0
-    """Processors that the task asks for; 0 where it does not say."""
+    """Processors that the task asks for; 0 where it is not set."""
     memory: int = 0
-    """Bytes of memory that the task asks for; 0 where it does not say."""
+    """Bytes of memory that the task asks for; 0 where it is not set."""
     seconds: float = 0.0
-    """How long an attempt may take; 0 where the pipeline does not say."""
+    """How long an attempt may take; 0 where the pipeline sets none."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Importer:
     """Takes something that exists already in as an artifact."""
 
     uri: str
-    """A constant, or empty where the input parameter `uri` says it."""
+    """A constant, or empty where the input parameter `uri` gives it."""
     metadata: Mapping[str, Any]
 
 
@@ -168,7 +168,7 @@ class Dag:
 
 @dataclass(frozen=True)
 class Component:
-    """What a task refers to: an interface, and what stands behind it."""
+    """What a task refers to: an interface and its implementation."""
 
     name: str
     input_parameters: Mapping[str, ParameterDef]

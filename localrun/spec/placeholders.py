@@ -12,7 +12,7 @@ _STEP = re.compile(r"\['+([^']+)'+\]|\[\"+([^\"]+)\"+\]|([^.\[\]]+)")
 
 
 def command_line(parts: Sequence[str], executor_input: Mapping[str, Any], runtime: Mapping[str, str]) -> list[str]:
-    """Return a command with every placeholder filled in; what is optional and absent falls away."""
+    """Return a command with every placeholder filled in; optional parts that are absent are left out."""
     filled: list[str] = []
     for part in parts:
         for item in _structure(part, executor_input):
@@ -21,7 +21,7 @@ def command_line(parts: Sequence[str], executor_input: Mapping[str, Any], runtim
 
 
 def fill(text: str, executor_input: Mapping[str, Any], runtime: Mapping[str, str]) -> str:
-    """Replace each placeholder of a string once; what a value brings in is not looked at again."""
+    """Replace each placeholder of a string once; placeholders in the values are not expanded."""
 
     def one(match: re.Match[str]) -> str:
         inner = match[1]

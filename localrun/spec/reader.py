@@ -1,4 +1,4 @@
-"""Reads YAML that may come from anybody: bounded in size, depth and number of nodes, no aliases, no duplicate keys."""
+"""Reads YAML that is not trusted: bounded in size, depth and number of nodes, no aliases, no duplicate keys."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -19,7 +19,7 @@ except AttributeError:  # PyYAML without libyaml: slower, the same result
 
 
 class _Loader(_Base):  # type: ignore[misc]
-    """The safe loader, but a key that stands twice is an error instead of the last one winning."""
+    """The safe loader, but a duplicate key is an error instead of the last one winning."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value]
@@ -59,7 +59,7 @@ def read(path: Path) -> tuple[bytes, list[Any]]:
 
 
 def _guard(path: Path, text: str) -> None:
-    """Look at the parser's events, which are flat, before anything is built from them."""
+    """Check the parser's events, which are flat, before anything is built from them."""
     depth = 0
     for nodes, event in enumerate(yaml.parse(text, Loader=_Base)):
         line = event.start_mark.line + 1 if event.start_mark else 0

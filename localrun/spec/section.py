@@ -101,7 +101,7 @@ class Section:
         self.taken.update(keys)
 
     def end(self, hint: str = "") -> None:
-        """Raise UnsupportedPipeline for the first key that nobody took."""
+        """Raise UnsupportedPipeline for the first key that was not taken."""
         for key in self.values:
             if key not in self.taken:
                 raise UnsupportedPipeline(f"{self.where}: {key!r} is not supported{hint}")

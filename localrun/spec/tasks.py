@@ -162,7 +162,7 @@ def _loop(section: Section) -> Loop | None:
 
 
 def _constants(items: Section) -> tuple[Any, ...]:
-    """Read the items that stand in the pipeline itself."""
+    """Read the items that are written in the pipeline itself."""
     try:
         found = json.loads(items.text("raw"))
     except (ValueError, RecursionError):

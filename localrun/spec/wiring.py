@@ -13,7 +13,7 @@ _TASKS = 100_000
 
 
 def check_wiring(pipeline: Pipeline) -> None:
-    """Raise InvalidPipeline for a dangling reference, a cycle, or more tasks than anybody means, naming the place."""
+    """Raise InvalidPipeline for a dangling reference, a cycle, or too many tasks, with its place."""
     if not isinstance(pipeline.root.implementation, Dag):
         raise InvalidPipeline("root: wanted a dag")
     sizes: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What a dead runner left behind: finished outputs are adopted, half ones removed."""
+"""What a dead runner left behind: complete outputs are adopted, partial ones removed."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from localrun.store.layout import MANIFEST, Layout, discard
 
 
 def tidy(layout: Layout, journal: Journal, run_id: str) -> list[TaskRun]:
-    """Bring journal and folders of a run that nobody executes back in line; returns its tasks."""
+    """Make journal and folders of an interrupted run agree again; returns its tasks."""
     tasks = {task.path: task for task in journal.tasks(run_id)}
     for execution in journal.unfinished(run_id):
         outputs = _published(layout, journal, execution)

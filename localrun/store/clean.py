@@ -18,14 +18,14 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes when runs older than a moment go."""
+    """What is removed with runs older than a moment."""
 
     runs: tuple[str, ...] = ()
     executions: tuple[str, ...] = ()
     """Entries of the cache."""
     folders: tuple[Path, ...] = ()
     size: int = 0
-    """Bytes that will be free."""
+    """Bytes that will be freed."""
     kept: dict[str, str] = field(default_factory=dict)
     """Runs that are being executed, with what stays because of that."""
 
@@ -39,7 +39,7 @@ def age(text: str) -> timedelta:
 
 
 def plan(layout: Layout, journal: Journal, before: datetime) -> Plan:
-    """Say what would go; changes nothing."""
+    """List what would be removed; changes nothing."""
     rows = journal.runs()
     old = {row.run_id for row in rows if row.started.astimezone(UTC) < before}
     busy = {row.run_id for row in rows if is_owned(layout, row.run_id)}

@@ -116,7 +116,7 @@ def _target(root: Path, link: Path) -> str:
 
 
 def verify(artifacts: Mapping[str, Artifact], digests: Digests) -> str:
-    """Return what is wrong with the first artifact whose bytes are not those that were recorded, or nothing."""
+    """Return what is wrong with the first artifact whose bytes are not those that were recorded; empty for none."""
     for name, artifact in artifacts.items():
         if not artifact.digest:
             continue

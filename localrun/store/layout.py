@@ -1,4 +1,4 @@
-"""Where things lie in a store, and the file operations that must survive a crash."""
+"""Where things are in a store, and the file operations that must survive a crash."""
 
 import contextlib
 import errno
@@ -51,7 +51,7 @@ class Layout:
         return self.root / "artifacts" / pipeline / f".staging-{execution}"
 
     def final(self, pipeline: str, execution: str) -> Path:
-        """Where its outputs lie once they are artifacts."""
+        """Where its outputs are once they are artifacts."""
         return self.root / "artifacts" / pipeline / execution
 
 

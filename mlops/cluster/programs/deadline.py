@@ -29,7 +29,7 @@ class Deadline:
     def rounds(self, longest: float = 2.0) -> Iterator[int]:
         """Yield until the time is over, with pauses that grow to `longest`.
 
-        Raises ClusterError at the end: whoever looks for something breaks out when it is found.
+        Raises ClusterError when the time is over; the caller breaks out when it has found what it waits for.
         """
         pause, count = 0.1, 0
         while True:
