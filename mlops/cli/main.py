@@ -18,6 +18,7 @@ VERBS = {
     "doctor": ("mlops.cli.doctor:doctor", "Check this machine and say how to fix what is missing."),
     "images": ("mlops.cli.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
+    "new": ("mlops.cli.new:new", "Make a first folder of a use case from a CSV or Parquet file."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
     "runs": ("mlops.cli.runs:runs", "List, show and resume runs."),

@@ -1,0 +1,41 @@
+"""The features that a first module transforms, as the proposed schema describes them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+
+
+@dataclass(frozen=True)
+class Features:
+    """Names of features by how a first module treats them."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    texts: tuple[str, ...]
+    slices: tuple[str, ...]
+    """Categories with few values, for the evaluation to look at one by one."""
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self.numbers) + len(self.categories) + len(self.texts)
+
+
+MOST_SLICES, MOST_VALUES = 2, 10
+
+
+def features_of(schema: "Schema", label: str) -> Features:
+    """Sort a schema's features; what is disabled or only derived for validation is left out."""
+    from tensorflow_metadata.proto.v0 import schema_pb2  # noqa: PLC0415
+
+    domains = {domain.name: list(domain.value) for domain in schema.string_domain}
+    unused = (schema_pb2.DISABLED, schema_pb2.VALIDATION_DERIVED)
+    used = [one for one in schema.feature if one.name != label and one.lifecycle_stage not in unused]
+    texts = tuple(one.name for one in used if one.HasField("natural_language_domain"))
+    numbers = tuple(one.name for one in used if one.type in (schema_pb2.INT, schema_pb2.FLOAT))
+    words = [one for one in used if one.type == schema_pb2.BYTES and one.name not in texts]
+    categories = tuple(one.name for one in words if not one.HasField("image_domain"))
+    few = [one.name for one in words if 1 < len(domains.get(one.domain, [])) <= MOST_VALUES]
+    return Features(numbers, categories, texts, tuple(few[:MOST_SLICES]))

@@ -1,0 +1,109 @@
+"""Reads a CSV or Parquet file far enough to know its columns; a run reads it again, strictly."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import DataError, UsageError
+
+FORMATS: Mapping[str, Literal["csv", "parquet"]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+}
+DELIMITERS = (",", ";", "\t", "|")
+ALWAYS_MISSING = frozenset({"NA", "N/A", "NaN", "nan", "null", "NULL"})
+"""Cells that stand for a missing value wherever they occur."""
+MISSING_AMONG_NUMBERS = frozenset({"?", "-", "--", "None", "none", "."})
+"""Cells that stand for a missing value where every other cell of the column is a number."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of rows, column by column."""
+
+    path: Path
+    format: Literal["csv", "parquet"]
+    delimiter: str
+    missing: tuple[str, ...]
+    """Cells that stand for a missing value, the empty one first."""
+    columns: Mapping[str, Sequence[Any]]
+    """Values by column; None where one is missing. Of a CSV file they are text."""
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.columns.values())))
+
+
+def read_table(path: Path, delimiter: str | None = None) -> Table:
+    """Read a file; UsageError for one that is neither CSV nor Parquet, DataError for one without rows."""
+    if not path.is_file():
+        raise UsageError(f"{path}: wanted a CSV or Parquet file, got nothing there")
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(f"{path}: wanted a name that ends with {', '.join(FORMATS)}, got {path.suffix or path.name!r}")
+    table = _parquet(path) if kind == "parquet" else _csv(path, delimiter)
+    if not table.columns or not table.rows:
+        raise DataError(f"{path}: wanted a header and rows below it, got no rows")
+    return table
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is a finite number."""
+    try:
+        return abs(float(cell)) < float("inf") and "_" not in cell
+    except ValueError:
+        return False
+
+
+def _csv(path: Path, delimiter: str | None) -> Table:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            delimiter = delimiter or _delimiter(stream.readline())
+            stream.seek(0)
+            header, *rows = csv.reader(stream, delimiter=delimiter)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: wanted UTF-8, got {error.reason} at byte {error.start}; save it as UTF-8") from None
+    except ValueError:
+        raise DataError(f"{path}: wanted a header and rows below it, got an empty file") from None
+    if duplicate := next((name for name in header if header.count(name) > 1), None):
+        raise DataError(f"{path}: wanted a name of its own for every column, got {duplicate!r} twice")
+    full = [row for row in rows if len(row) == len(header)]
+    cells = {name: [row[at] for row in full] for at, name in enumerate(header)}
+    missing = ("", *sorted(_missing(cells)))
+    columns = {name: [None if cell in missing else cell for cell in column] for name, column in cells.items()}
+    return Table(path, "csv", delimiter, missing, columns)
+
+
+def _delimiter(header: str) -> str:
+    """Return what separates the most cells of a header; a comma where nothing does."""
+    return max(DELIMITERS, key=header.count)
+
+
+def _missing(cells: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the cells that stand for a missing value, beside the empty one."""
+    found: set[str] = set()
+    for column in cells.values():
+        values = set(column) - {""}
+        found |= values & ALWAYS_MISSING
+        odd = {cell for cell in values - ALWAYS_MISSING if not is_number(cell)}
+        if odd and odd <= MISSING_AMONG_NUMBERS and odd < values:
+            found |= odd
+    return found
+
+
+def _parquet(path: Path) -> Table:
+    import pyarrow_hotfix  # noqa: F401, PLC0415 - a CSV file needs none of it
+    import pyarrow.lib as pa_lib  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        columns = pq.read_table(path).to_pydict()
+    except pa_lib.ArrowException as error:
+        raise DataError(f"{path}: wanted a Parquet file, got {error}") from None
+    return Table(path, "parquet", ",", ("",), columns)
