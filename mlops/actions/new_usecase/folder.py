@@ -55,7 +55,7 @@ class NewUseCase:
 def create(request: Request, store: Store) -> NewUseCase:
     """Write the folder, and copy the data to where its first span is looked for.
 
-    Raises UsageError for a name, file, label or task that cannot be used, and DataError for data that no run could read.
+    Raises UsageError for a name, file, label or task that cannot be used, and DataError for data no run could read.
     """
     _check(request, store)
     table = read_table(request.source, request.delimiter)
@@ -87,9 +87,7 @@ def _check(request: Request, store: Store) -> None:
         )
     for path in (request.folder, store.data / request.name):
         if path.exists():
-            raise UsageError(
-                f"{path}: is there already, and nothing is overwritten; choose another name, or take it away"
-            )
+            raise UsageError(f"{path}: exists already, and nothing is overwritten; choose another name, or move it")
 
 
 def _facts(request: Request, table: Table, label: Label, columns: Columns) -> dict[str, Any]:
