@@ -70,6 +70,7 @@ def _first_values(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, NDArray[n
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     if lengths.size and lengths.max() > 1:
         raise DataError(
-            f"feature {name!r}: wanted at most one value a row to slice by or to fit a baseline on, got {lengths.max()}"
+            f"feature {name!r}: wanted at most one value a row to slice by or to key a rate table with, "
+            f"got {lengths.max()}; take it out of evaluate_model.slices and evaluate_model.baselines"
         )
     return column.flatten(), lengths > 0

@@ -30,6 +30,8 @@ def eval_config(measures: Measures, *, with_champion: bool, plots: bool, weighte
     ]
     problem = kind(measures.task)
     metrics = [*problem.tfma_metrics(measures.decision_threshold), *measures.more_metrics]
+    if weighted:
+        metrics.append(TfmaMetric("WeightedExampleCount"))
     if plots:
         metrics += problem.tfma_plots
     built = tfma.EvalConfig(

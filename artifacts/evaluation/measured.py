@@ -37,6 +37,8 @@ class Comparison:
     name: str
     skill: float
     gain: Gain
+    is_constant: bool = False
+    """Whether it gives every row the same scores."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def measure(measures: Measures, scored: ScoredRows, folder: Path) -> Measured:
                 name,
                 problem.skill(labels, scores, weights),
                 problem.gain(labels, candidate, scores, measures.confidence, weights),
+                bool((scores == scores[0]).all()),
             )
             for name, scores in others.items()
         ),

@@ -33,7 +33,7 @@ def content(measures: Measures, scored: ScoredRows, measured: Measured, champion
             "champion": overall.champion if overall else None,
         },
         "champion": {"reference": champion, "fault": measured.champion_fault} if champion else None,
-        "rivals": [
+        "comparisons": [
             {
                 "name": "champion" if one.name == CHAMPION else one.name,
                 "skill": one.skill,
@@ -44,6 +44,9 @@ def content(measures: Measures, scored: ScoredRows, measured: Measured, champion
         ],
         "slices": [_slice(item) for item in measured.slices if item.key],
     }
+    if scored.classes and measured.classes:
+        numbers["classes"] = [one._asdict() for one in measured.classes]
+    numbers["output"] = dict(scored.notes)
     return numbers
 
 

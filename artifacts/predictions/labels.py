@@ -1,5 +1,6 @@
 """Reads the label that a model was trained on, as numbers."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow_hotfix  # noqa: F401
@@ -62,8 +63,8 @@ class LabelReader:
         unknown = sorted(value_name(value) for value in values if value_name(value) not in self._values)
         if unknown:
             raise DataError(
-                f"label {self._label.name!r}: wanted a name among {list(self._values)}, as the model was trained, got "
-                f"{', '.join(map(repr, unknown[:10]))} in {int(np.isnan(labels[codes != MISSING]).sum())} of "
+                f"label {self._label.name!r}: wanted one of {_some(self._values)}, as the model was trained, got "
+                f"{_some(unknown)} in {int(np.isnan(labels[codes != MISSING]).sum())} of "
                 f"{len(labels)} rows; train on a window that has it, or correct the data"
             )
         return labels
@@ -78,3 +79,8 @@ class LabelReader:
                 f"label {self._label.name!r}: wanted {wanted} in every row, got {wrong.sum()} of {len(labels)} rows "
                 f"without (such as {labels[wrong][0]})"
             )
+
+
+def _some(names: Iterable[str]) -> str:
+    found = list(names)
+    return ", ".join(map(repr, found[:10])) + (f" and {len(found) - 10} more" if len(found) > 10 else "")

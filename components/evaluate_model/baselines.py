@@ -13,17 +13,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.evaluation.columns import MISSING, Codes, Vocabulary, categories, numbers
+from artifacts.evaluation.columns import MISSING, Vocabulary, categories, numbers
 from components.evaluate_model.config import Baseline
+from components.evaluate_model.encodings import Encoding, OneHot, Picture, Standardized, Vector, Words
+from components.evaluate_model.usable import Usable
 from core.problem import Task
 from problems import kind
 
 Floats = NDArray[np.float64]
 QUANTILES = 20
-ONE_HOT_VALUES = 200
-"""A feature with more values keeps its commonest ones; a linear model cannot learn from the rest anyway."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +32,8 @@ class Sample:
     batch: pa.RecordBatch
     targets: Floats
     task: Task
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch, targets: Floats, task: Task, schema: schema_pb2.Schema, label: str) -> "Sample":
-        """Tell numbers from categories by the schema."""
-        features = [feature for feature in schema.feature if feature.name != label]
-        symbols = {
-            f.name
-            for f in features
-            if f.type == schema_pb2.BYTES or (f.type == schema_pb2.INT and f.int_domain.is_categorical)
-        }
-        numeric = tuple(f.name for f in features if f.name not in symbols)
-        return cls(batch, targets, task, numeric, tuple(f.name for f in features if f.name in symbols))
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The features that a baseline can use."""
-        return (*self.numeric, *self.categorical)
+    usable: Usable
+    weights: Floats | None = None
 
 
 class Method(Protocol):
@@ -70,7 +52,7 @@ def fit(baseline: Baseline, sample: Sample) -> Method:
 
 def one_feature(name: str, sample: Sample, smoothing: float) -> "RateTable":
     """Fit what a single raw feature tells of the label, whatever the shape of the relation."""
-    key = QuantileKey(sample.batch, name) if name in sample.numeric else ValueKey(sample.batch, name)
+    key = QuantileKey(sample.batch, name) if name in sample.usable.numeric else ValueKey(sample.batch, name)
     return RateTable([key], sample, smoothing)
 
 
@@ -121,11 +103,12 @@ class RateTable:
 
     def __init__(self, keys: Sequence[Key], sample: Sample, smoothing: float) -> None:
         self._keys = keys
-        targets = sample.targets.reshape(len(sample.targets), -1)
-        mean = targets.mean(axis=0)
+        targets, weights = sample.targets.reshape(len(sample.targets), -1), sample.weights
+        mean = targets.mean(axis=0) if weights is None else np.average(targets, axis=0, weights=weights)
         self._cells, position = np.unique(self.cells(sample.batch), return_inverse=True)
-        counts = np.bincount(position).astype(np.float64)
-        sums = np.stack([np.bincount(position, column) for column in targets.T], axis=1)
+        counts = np.bincount(position, weights).astype(np.float64)
+        counted = targets if weights is None else targets * weights[:, None]
+        sums = np.stack([np.bincount(position, column) for column in counted.T], axis=1)
         rates = (sums + smoothing * mean) / (counts + smoothing)[:, None]
         self.rates = np.vstack([rates, mean]).reshape(-1, *sample.targets.shape[1:])
 
@@ -148,23 +131,30 @@ class RateTable:
 
 
 class Linear:
-    """A (logistic) regression on standardized numbers, flags of missing numbers and one-hot values."""
+    """A (logistic) regression on numbers, categories, the words of texts and the pixels of pictures."""
 
     def __init__(self, sample: Sample) -> None:
         self._kind = kind(sample.task)
-        self._numeric = [_Standardized(sample.batch, name) for name in sample.numeric]
-        self._categorical = [_OneHot(sample.batch, name) for name in sample.categorical]
-        matrix, targets = self._matrix(sample.batch), sample.targets
-        self._constant = targets[0] if (targets == targets[0]).all() else None
+        usable, batch = sample.usable, sample.batch
+        self._encodings: list[Encoding] = [
+            *(Standardized(batch, name) for name in usable.numeric),
+            *(OneHot(batch, name) for name in usable.categorical),
+            *(Vector(batch, name) for name in usable.vectors),
+            *(Words(name) for name in usable.texts),
+            *(Picture(name) for name in usable.pictures),
+        ]
+        targets = sample.targets
         self._classes = targets.shape[1] if targets.ndim == 2 else 2
-        if self._constant is not None:
+        is_constant = bool((targets == targets[0]).all()) or not self._encodings
+        self._constant = targets.mean(axis=0) if is_constant else None
+        if is_constant:
             return
         self._model: Any = self._kind.linear_model()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # a baseline that stops at 100 rounds is baseline enough
-            self._model.fit(matrix, np.argmax(targets, axis=1) if targets.ndim == 2 else targets)
+            # A baseline that stops at 100 rounds is baseline enough.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            truth = np.argmax(targets, axis=1) if targets.ndim == 2 else targets
+            self._model.fit(self._matrix(batch), truth, sample_weight=sample.weights)
 
     def predict(self, batch: pa.RecordBatch) -> Floats:
         """Predict each row's mean."""
@@ -172,43 +162,10 @@ class Linear:
             return np.broadcast_to(self._constant, (batch.num_rows, *np.shape(self._constant)))
         return np.asarray(self._kind.linear_scores(self._model, self._matrix(batch), self._classes))
 
-    def _matrix(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
-        parts = [*(part.columns(batch) for part in self._numeric), *(part.columns(batch) for part in self._categorical)]
-        return np.hstack(parts) if parts else np.zeros((batch.num_rows, 1), np.float32)
+    def _matrix(self, batch: pa.RecordBatch) -> Any:
+        parts = [encoding.columns(batch) for encoding in self._encodings]
+        if all(isinstance(part, np.ndarray) for part in parts):
+            return np.hstack(parts)
+        from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]  # noqa: PLC0415
 
-
-class _Standardized:
-    """A number as standard deviations from the sample's mean, and a flag where it is missing."""
-
-    def __init__(self, batch: pa.RecordBatch, name: str) -> None:
-        values = numbers(batch, name)
-        finite = values[np.isfinite(values)]
-        self._name = name
-        self._mean, self._deviation = (float(finite.mean()), float(finite.std()) or 1.0) if finite.size else (0.0, 1.0)
-
-    def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
-        scaled = (numbers(batch, self._name) - self._mean) / self._deviation
-        missing = ~np.isfinite(scaled)
-        return np.asarray(np.stack([np.where(missing, 0, np.clip(scaled, -10, 10)), missing], axis=1), np.float32)
-
-
-class _OneHot:
-    """A column per common value."""
-
-    def __init__(self, batch: pa.RecordBatch, name: str) -> None:
-        self._name, self._vocabulary = name, Vocabulary()
-        codes, values = categories(batch, name)
-        common = np.argsort(-np.bincount(codes[codes != MISSING], minlength=len(values)), kind="stable")[
-            :ONE_HOT_VALUES
-        ]
-        self._vocabulary.add(np.zeros(0, np.int32), [values[code] for code in common])
-
-    def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
-        codes: Codes = self._vocabulary.look_up(*categories(batch, self._name))
-        table = np.vstack(
-            [
-                np.eye(len(self._vocabulary.values), dtype=np.float32),
-                np.zeros((1, len(self._vocabulary.values)), np.float32),
-            ]
-        )
-        return np.asarray(table[codes])
+        return csr_matrix(hstack([csr_matrix(part) for part in parts]))

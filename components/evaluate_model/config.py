@@ -109,12 +109,13 @@ class TfmaMetric(Settings):
 
 
 class Config(GateSettings):
-    """How a model is evaluated; `label`, `task`, `metrics` and `model_output` come from the `problem` section."""
+    """How a model is evaluated; what `problem` says comes from there."""
 
     label: Annotated[str, FromProblem("label")]
     task: Annotated[Task, FromProblem("task")]
     metrics: Annotated[tuple[Metric, ...], FromProblem("metrics")] = ()
     model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
+    weight: Annotated[str | None, FromProblem("weight")] = None
     slices: tuple[Features, ...] = ()
     """Which slices and crosses are measured, such as `[[carrier], [carrier, origin]]`."""
     slice_thresholds: tuple[SliceThreshold, ...] = ()

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from artifacts.evaluation.measured import Measured, Slice
+from artifacts.evaluation.measured import Comparison, Measured, Slice
 from artifacts.evaluation.measures import CHAMPION, Features
 from artifacts.evaluation.slices import label
-from components.evaluate_model.config import Change, Config, SliceThreshold
+from components.evaluate_model.config import Baseline, Change, Config, SliceThreshold
+from components.evaluate_model.scoring import Scored
 from core.decision import Bound, Check, Decision, Verdict, compare
 from core.errors import did_you_mean
 from problems import kind
@@ -14,9 +15,7 @@ from problems import kind
 GATE = "evaluate_model"
 
 
-def decide(
-    config: Config, measured: Measured, feature_skill: Mapping[str, float], champion: str, subject: str = ""
-) -> Decision:
+def decide(config: Config, measured: Measured, scored: Scored, champion: str, subject: str = "") -> Decision:
     """Compare the numbers with every rule.
 
     `champion` names the version in production, empty when there is none; `subject` is the candidate's digest.
@@ -27,8 +26,9 @@ def decide(
             *_per_slice(config, measured),
             *_expected(config, measured),
             *_against_champion(config, measured, champion),
-            *_against_baselines(config, measured),
-            *_leaks(config, measured, feature_skill),
+            *_against_baselines(config, measured, scored.left_out),
+            *_leaks(config, measured, scored),
+            *_slices_left_out(config, measured),
         ]
     return Decision.of(GATE, tuple(checks), subject=subject)
 
@@ -175,12 +175,21 @@ def _change_check(rule: Change, item: Slice) -> Check:
     return compare(f"change of {rule.metric}", difference, rule.bound, slice=label(item.key), next_step=step)
 
 
-def _against_baselines(config: Config, measured: Measured) -> Iterator[Check]:
+def _against_baselines(config: Config, measured: Measured, left_out: Mapping[str, str]) -> Iterator[Check]:
     found = {one.name: one for one in measured.comparisons if one.name != CHAMPION}
     for baseline in config.baselines:
         if not baseline.must_beat:
             continue
         one = found.get(baseline.name)
+        if one is not None and _proves_nothing(baseline, one, found):
+            yield _check(
+                f"gain in {kind(config.task).skill_name} over {baseline.name}",
+                Verdict.UNDECIDED,
+                f"it is no better than always the same answer ({one.skill:.4g})",
+                f"config.yaml: beating {baseline.name} proves nothing here: take it out of evaluate_model.baselines, or "
+                f"set its must_beat: false; features it could not use: {_listed(left_out) or 'none'}.",
+            )
+            continue
         low = one.gain.low if one and math.isfinite(one.gain.low) else None
         gain = f"gain in {kind(config.task).skill_name} over {baseline.name}"
         rule = f"{gain}, lower end of {config.confidence:.0%} > {baseline.margin:g}"
@@ -199,8 +208,36 @@ def _against_baselines(config: Config, measured: Measured) -> Iterator[Check]:
         )
 
 
-def _leaks(config: Config, measured: Measured, feature_skill: Mapping[str, float]) -> Iterator[Check]:
+def _proves_nothing(baseline: Baseline, one: Comparison, found: Mapping[str, Comparison]) -> bool:
+    """Whether a baseline that should use features is as good as none, to the last digit."""
+    if baseline.kind != "linear":
+        return False
+    majority = found.get("majority")
+    return one.is_constant or (majority is not None and one.skill == majority.skill)
+
+
+def _listed(left_out: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} ({why})" for name, why in left_out.items())
+
+
+def _slices_left_out(config: Config, measured: Measured) -> Iterator[Check]:
+    """Say which crosses have more slices than are measured; a rule about them must have seen all that are large."""
+    ruled = [features for rule in config.slice_thresholds for features in rule.slices]
+    ruled += [features for rule in config.change for features in rule.slices]
+    for one in measured.left_out:
+        smallest = min(item.examples for item in _of(measured, one.features))
+        is_partial = smallest >= config.min_slice_examples and set(one.features) in [set(f) for f in ruled]
+        yield _check(
+            f"slices of [{', '.join(one.features)}] are at most max_slices ({config.max_slices})",
+            Verdict.UNDECIDED if is_partial else Verdict.PASS,
+            f"the {config.max_slices} largest are measured; {one.slices} more with {one.rows} rows are not",
+            "config.yaml: raise evaluate_model.max_slices or min_slice_examples, or slice by something coarser.",
+        )
+
+
+def _leaks(config: Config, measured: Measured, scored: Scored) -> Iterator[Check]:
     """Find what is too good to be true."""
+    feature_skill = scored.feature_skill
     name = kind(config.task).skill_name
     step = "This looks like a label leak: look for a feature that is known only after the fact."
     if config.leak.suspicious_above is not None:
@@ -221,7 +258,11 @@ def _leaks(config: Config, measured: Measured, feature_skill: Mapping[str, float
                     next_step=at_fault,
                 )
         best = max((value for value in feature_skill.values() if math.isfinite(value)), default=None)
-        if best is None or best <= config.leak.feature_above:
+        if best is None and scored.left_out:
+            # Nothing was skipped silently: these features cannot be looked at one by one, and the rule says so.
+            rule = f"{name} of the best single feature, leak guard"
+            yield _check(rule, Verdict.PASS, f"no feature has a single value a row: {_listed(scored.left_out)}", "")
+        elif best is None or best <= config.leak.feature_above:
             yield compare(
                 f"{name} of the best single feature, leak guard",
                 best,

@@ -54,7 +54,8 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """
     measures = config.measures
     # A metric that TFMA cannot make is said before anything is predicted.
-    computations(eval_config(measures, with_champion=bool(inputs.champion), plots=True))
+    weighted = config.weight is not None
+    computations(eval_config(measures, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     splits = Splits(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)))
@@ -64,12 +65,17 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     )
     scored = score(config, splits, models)
     measured = measure(measures, scored.rows, folder / metrics_file.TFMA)
-    decision = decide(
-        config, measured, scored.feature_skill, inputs.champion, digest.of_folder(saved_model(Path(inputs.model)))
-    )
+    decision = decide(config, measured, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
     numbers = metrics_file.content(measures, scored.rows, measured, inputs.champion)
-    metrics_file.write(folder, numbers | {"feature_skill": scored.feature_skill, "faults": list(measured.faults)})
+    numbers |= {"feature_skill": scored.feature_skill, "faults": list(measured.faults)}
+    if scored.left_out:
+        numbers["features_left_out"] = scored.left_out
+    if config.weight is not None:
+        numbers["weight"] = config.weight
+    if models.candidate.label.unit == "trained":
+        numbers["unit"] = "of the transformed label"
+    metrics_file.write(folder, numbers)
     draw(config, scored, measured, decision, outputs.pictures)
     for name, value in _dashboard(measured, decision).items():
         outputs.log_metric(name, value)

@@ -8,6 +8,7 @@ import numpy as np
 from artifacts.evaluation.measured import Measured, Slice
 from artifacts.evaluation.measures import CANDIDATE, CHAMPION
 from artifacts.evaluation.slices import label
+from components.evaluate_model import mistakes
 from components.evaluate_model.config import Config
 from components.evaluate_model.scoring import Scored
 from core import pictures
@@ -31,6 +32,9 @@ def draw(config: Config, scored: Scored, measured: Measured, decision: Decision,
             shown["champion"] = scored.rows.models[CHAMPION]
         parts += kind(config.task).pictures(scored.rows.labels, shown, scored.rows.classes)
         parts += _slices(config, measured)
+        if scored.mistakes:
+            parts.append(mistakes.draw(scored.mistakes))
+        parts.append(_notes(config, scored, measured))
     closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
     rows = [
         [pictures.verdict(check.verdict.value), check.rule, check.slice, check.observed, check.next_step]
@@ -39,6 +43,27 @@ def draw(config: Config, scored: Scored, measured: Measured, decision: Decision,
     if rows:
         parts.append(pictures.table(["verdict", "rule", "slice", "observed", "next step"], rows))
     pictures.write(path, pictures.fragment("Evaluation", *parts))
+
+
+def _notes(config: Config, scored: Scored, measured: Measured) -> Markup:
+    """Say what the numbers do not show: weights, logits, features and slices that were left out."""
+    notes = [
+        f"the {'candidate' if name == CANDIDATE else 'champion'} gives logits; they were turned into probabilities"
+        for name, form in scored.rows.notes.items()
+        if form == "logits"
+    ]
+    if config.weight is not None:
+        notes.append(
+            f"rows count by {config.weight}; the counts of classes, balanced accuracy, F1 and the leak guard do not"
+        )
+    if scored.left_out:
+        features = "; ".join(f"{name} ({why})" for name, why in scored.left_out.items())
+        notes.append(f"left out of the baselines or the leak guard: {features}")
+    notes += [
+        f"{one.slices} smaller slices of {' and '.join(one.features)} with {one.rows} rows are not measured"
+        for one in measured.left_out
+    ]
+    return Markup("".join(f"<p>{pictures.muted(note)}</p>" for note in notes))
 
 
 def _comparisons(config: Config, measured: Measured) -> Markup:

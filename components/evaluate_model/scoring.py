@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from artifacts.evaluation.columns import Values, Vocabulary, categories
+from artifacts.evaluation.columns import Values, Vocabulary, categories, numbers
 from artifacts.evaluation.measures import CANDIDATE, CHAMPION
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column
@@ -21,6 +21,8 @@ from components.evaluate_model.baselines import Method, Sample, fit, one_feature
 from components.evaluate_model.champion import in_order, obstacle
 from components.evaluate_model.config import Config
 from components.evaluate_model.leak import FeatureSkill
+from components.evaluate_model.mistakes import Mistake, Mistakes, features_of
+from components.evaluate_model.usable import Usable
 from core.errors import DataError, MlopsError
 from problems import kind
 from problems.kind import Scores
@@ -71,6 +73,10 @@ class Scored:
     feature_skill: dict[str, float]
     """What each raw feature alone tells of the label."""
     parity: tuple[ParityRow, ...]
+    mistakes: tuple[Mistake, ...] = ()
+    """The rows that the candidate is most wrong about."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Features that the baselines and the leak guard could not use, and why."""
 
 
 def score(config: Config, splits: Splits, models: Models) -> Scored:
@@ -91,7 +97,7 @@ def score(config: Config, splits: Splits, models: Models) -> Scored:
     kept: tuple[ParityRow, ...] = ()
     for block in splits.blocks("eval", config.batch_size):
         output = collected.add(block)
-        kept = kept or parity.choose(block.batch, output, {config.label}, config.parity_examples)
+        kept = kept or parity.choose(block.batch, output, _unseen(config), config.parity_examples)
     return collected.result(kept)
 
 
@@ -101,6 +107,7 @@ class _Fitted:
 
     methods: dict[str, Method] = field(default_factory=dict)
     skills: dict[str, FeatureSkill] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def _fitted(config: Config, splits: Splits, labels: LabelReader, width: int) -> _Fitted:
@@ -110,12 +117,34 @@ def _fitted(config: Config, splits: Splits, labels: LabelReader, width: int) -> 
         return _Fitted()
     drawn = splits.sample("train", config.baseline_examples, config.seed)
     targets = kind(config.task).targets(labels(drawn), width)
-    sample = Sample.of(drawn.batch, targets, config.task, splits.schema, config.label)
-    tables = {name: one_feature(name, sample, smoothing=20) for name in sample.features if guarded}
+    usable = Usable.of(drawn.batch, splits.schema, _unseen(config))
+    sample = Sample(drawn.batch, targets, config.task, usable, _weights(config, drawn))
+    tables = {name: one_feature(name, sample, smoothing=20) for name in usable.single if guarded}
+    several = (*usable.vectors, *usable.texts, *usable.pictures)
     return _Fitted(
         {baseline.name: fit(baseline, sample) for baseline in config.baselines},
         {name: FeatureSkill(config.task, table) for name, table in tables.items()},
+        usable.left_out | {name: "no single value a row" for name in several if guarded},
     )
+
+
+def _unseen(config: Config) -> set[str]:
+    """Name what is no feature of the model."""
+    return {config.label} if config.weight is None else {config.label, config.weight}
+
+
+def _weights(config: Config, block: Block) -> Values | None:
+    """Return how much each row counts; DataError for what is no weight."""
+    if config.weight is None:
+        return None
+    weights = numbers(block.batch, config.weight)
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        raise DataError(
+            f"problem.weight {config.weight!r}: wanted a number from 0 in every row, got {wrong.sum()} of "
+            f"{len(weights)} rows without (such as {weights[wrong][0]})"
+        )
+    return weights
 
 
 @dataclass
@@ -132,6 +161,7 @@ class _Collected:
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     champion: Model | None = None
     champion_fault: str = ""
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
     def add(self, block: Block) -> Values:
         """Let everybody score a batch; returns the candidate's raw output."""
@@ -139,6 +169,9 @@ class _Collected:
         targets = kind(self.config.task).targets(labels, self.width)
         output = self.models.candidate.predictor(block.serialized)
         self._keep("label", labels)
+        if (weights := _weights(self.config, block)) is not None:
+            self._keep("weight", weights)
+        self._keep_mistakes(block, labels, output)
         self._keep(CANDIDATE, output)
         self._ask_champion(block.serialized)
         for name, method in self.fitted.methods.items():
@@ -166,6 +199,15 @@ class _Collected:
         except MlopsError as error:
             self.champion_fault = str(error)
 
+    def _keep_mistakes(self, block: Block, labels: Values, output: Values) -> None:
+        problem, label = kind(self.config.task), self.models.candidate.label
+        scores = problem.scores(output, label.output).values
+        wrongness = problem.wrongness(labels, scores)
+        for row in self.mistakes.wants(wrongness):
+            features = features_of(block.batch, row, _unseen(self.config))
+            truth, said = problem.shown(labels[row], label.classes), problem.answer(scores[row], label.classes)
+            self.mistakes.add(float(wrongness[row]), Mistake(features, truth, said))
+
     def _keep(self, name: str, values: Values) -> None:
         self.parts.setdefault(name, []).append(values)
 
@@ -187,8 +229,10 @@ class _Collected:
                 name: Column(np.concatenate(codes), self.vocabularies[name].values)
                 for name, codes in self.codes.items()
             },
+            weights=whole.get("weight"),
             classes=ours.classes,
             champion_fault=self.champion_fault,
             notes={name: found.form for name, found in scores.items()},
         )
-        return Scored(rows, {name: skill.value() for name, skill in self.fitted.skills.items()}, kept)
+        skills = {name: skill.value() for name, skill in self.fitted.skills.items()}
+        return Scored(rows, skills, kept, self.mistakes.worst(), self.fitted.left_out)

@@ -19,7 +19,9 @@ from problems import kind
 from problems.labels import TrainedLabel, value_name
 
 MOST_VALUES = 10_000
-"""A label with more raw values is not held as a table of them."""
+"""A label with more words is not held as a table of them."""
+MOST_NUMBERS = 100
+"""The same for whole numbers; that each of many became one class says little of those that were not seen."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class Observed:
         for code, number in pairs.tolist():
             known = self.classes.setdefault(value_name(values[int(code)]), int(number))
             self.is_function = self.is_function and known == number
-        self.is_function = self.is_function and len(self.classes) <= MOST_VALUES
+        most = MOST_VALUES if is_text else MOST_NUMBERS
+        is_whole = is_text or all(float(value).is_integer() for value in values)
+        self.is_function = self.is_function and is_whole and len(self.classes) <= most
 
     def result(self, width: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
         """Write the facts down; `width` is how many classes there are, where that is known."""

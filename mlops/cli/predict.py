@@ -1,8 +1,9 @@
 """`mlops predict`: a file of raw rows through the model in production, in this process."""
 
+import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -41,9 +42,12 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     chosen = _choose(store, loaded.name, version)
     # Only now: TensorFlow takes seconds, and the user's own mistakes should not.
     quiet_tensorflow()
+    from artifacts.model.label import read as read_label
     from mlops.actions.rows import predictions
 
     batches = predictions(loaded, chosen.path, file)
+    label = read_label(chosen.path)
+    classes = label.classes if label else ()
     about: dict[str, Any] = {
         "model": chosen.name,
         "version": chosen.version,
@@ -51,16 +55,17 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
         "file": str(file),
     }
     if output is not None:
-        about |= {"rows": _write(output, batches), "output": str(output)}
+        about |= {"rows": _write(output, batches, classes), "output": str(output)}
         if as_json:
             print_json(about)
         else:
             click.echo(f"{about['rows']} rows predicted by {chosen.name} version {chosen.version}: {output}")
     elif as_json:
         found = [one for batch in batches for one in batch]
-        print_json(about | {"rows": len(found), "predictions": found})
+        named = {"classes": list(classes)} if classes else {}
+        print_json(about | named | {"rows": len(found), "predictions": found})
     else:
-        _emit(sys.stdout, ".csv", batches)
+        _emit(sys.stdout, ".csv", batches, classes)
 
 
 def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
@@ -74,35 +79,47 @@ def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
     return chosen
 
 
-def _write(output: Path, batches: Iterator[list[Any]]) -> int:
+def _write(output: Path, batches: Iterator[list[Any]], classes: Sequence[str]) -> int:
     """Write beside the target and rename, so that a row that stops it leaves nothing behind; return the number of rows."""
     output.parent.mkdir(parents=True, exist_ok=True)
     staged = output.with_name(f".{output.name}.staging")
     try:
         with staged.open("w", encoding="utf-8") as stream:
-            rows = _emit(stream, output.suffix, batches)
+            rows = _emit(stream, output.suffix, batches, classes)
         staged.replace(output)
     finally:
         staged.unlink(missing_ok=True)
     return rows
 
 
-def _emit(stream: TextIO, suffix: str, batches: Iterator[list[Any]]) -> int:
-    """Write one line per row, in the order of the file: its number and its prediction."""
+def _emit(stream: TextIO, suffix: str, batches: Iterator[list[Any]], classes: Sequence[str]) -> int:
+    """Write one line per row, in the order of the file: its number, its class of several, and its prediction."""
+    table = csv.writer(stream, lineterminator="\n")
     rows = 0
     for batch in batches:
         if rows == 0 and suffix == ".csv":
-            stream.write(",".join(["row", *_names(batch[0])]) + "\n")
+            table.writerow(["row", *_names(batch[0], classes)])
         for number, one in enumerate(batch, rows + 1):
             if suffix == ".csv":
-                stream.write(f"{number},{','.join(map(str, one if isinstance(one, list) else [one]))}\n")
+                table.writerow([number, *_class(one, classes), *(one if isinstance(one, list) else [one])])
             else:
-                stream.write(json.dumps({"row": number, "predictions": one}, allow_nan=False) + "\n")
+                line = {"row": number} | dict(zip(["class"], _class(one, classes), strict=False))
+                stream.write(json.dumps(line | {"predictions": one}, allow_nan=False) + "\n")
         rows += len(batch)
     return rows
 
 
-def _names(one: Any) -> list[str]:
+def _class(one: Any, classes: Sequence[str]) -> list[str]:
+    """Name the most probable of several classes; nothing for any other model."""
+    is_of_several = isinstance(one, list) and len(one) == len(classes) > 1
+    return [classes[one.index(max(one))]] if is_of_several else []
+
+
+def _names(one: Any, classes: Sequence[str]) -> list[str]:
+    """Name the columns of a row's prediction."""
     if not isinstance(one, list) or len(one) == 1:
-        return ["prediction"]
+        is_named = len(classes) == 2 and classes[1] != "1"
+        return [f"probability of {classes[1]}" if is_named else "prediction"]
+    if len(one) == len(classes):
+        return ["class", *(f"probability of {name}" for name in classes)]
     return [f"prediction_{at}" for at in range(len(one))]

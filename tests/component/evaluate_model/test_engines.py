@@ -70,9 +70,15 @@ def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
     }
 
 
-@pytest.mark.parametrize(("task", "champion"), [*((task, True) for task in TASKS), ("binary_classification", False)])
-def test_both_engines_give_the_same_numbers(task: str, champion: bool, tmp_path: Path) -> None:
+CASES = [*((task, True, False) for task in TASKS), *((task, True, True) for task in TASKS)]
+
+
+@pytest.mark.parametrize(("task", "champion", "weighted"), [*CASES, ("binary_classification", False, False)])
+def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted: bool, tmp_path: Path) -> None:
     scored = _scored(task)
+    if weighted:
+        weights = np.random.default_rng(9).integers(0, 4, len(scored.labels)) / 2
+        scored = dataclasses.replace(scored, weights=weights)
     if not champion:
         scored = dataclasses.replace(scored, models={"candidate": scored.models["candidate"]})
     found = {}

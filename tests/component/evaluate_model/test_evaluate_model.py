@@ -285,7 +285,7 @@ def test_a_good_first_model_is_blessed_and_everything_is_written(world: World) -
     )
     numbers = read(run.folder / "metrics.json")
     assert numbers["overall"]["candidate"]["auc"] == pytest.approx(numbers["skill"]["candidate"], abs=1e-3)
-    assert {rival["name"] for rival in numbers["rivals"]} == {"majority", "rate_table[carrier, hour]", "linear"}
+    assert {one["name"] for one in numbers["comparisons"]} == {"majority", "rate_table[carrier, hour]", "linear"}
     assert {item["slice"]["carrier"] for item in numbers["slices"] if len(item["slice"]) == 1} == {
         "AA",
         "DL",

@@ -9,6 +9,7 @@ from artifacts.evaluation.columns import Vocabulary, categories, numbers
 from artifacts.evaluation.slices import Column, groups
 from components.evaluate_model.baselines import Linear, RateTable, Sample, ValueKey, one_feature
 from components.evaluate_model.leak import FeatureSkill
+from components.evaluate_model.usable import Usable
 from core.errors import DataError
 from problems import kind
 from problems.auc import auc
@@ -83,7 +84,9 @@ def test_slices_leave_out_rows_without_the_feature() -> None:
 
 
 def test_a_rate_table_is_drawn_to_the_mean_and_answers_for_unseen_cells() -> None:
-    sample = Sample(_batch(a=[b"x"] * 3 + [b"y"]), np.array([1.0, 1, 0, 0]), "binary_classification", (), ("a",))
+    sample = Sample(
+        _batch(a=[b"x"] * 3 + [b"y"]), np.array([1.0, 1, 0, 0]), "binary_classification", Usable(categorical=("a",))
+    )
     table = RateTable([ValueKey(sample.batch, "a")], sample, smoothing=2)
     assert table.predict(_batch(a=[b"x", b"y", b"never", None])) == pytest.approx([(2 + 1) / 5, (0 + 1) / 3, 0.5, 0.5])
     assert RateTable([], sample, 20).predict(_batch(a=[b"x", b"q"])) == pytest.approx([0.5, 0.5])
@@ -94,7 +97,7 @@ def test_one_feature_is_measured_over_batches_as_over_all_rows() -> None:
     values = random.normal(size=2000)
     labels = (np.abs(values) + random.normal(0, 0.3, 2000) > 0.7).astype(float)
     batch = _batch(v=[None if value > 2 else float(value) for value in values])
-    sample = Sample(batch, labels, "binary_classification", ("v",), ())
+    sample = Sample(batch, labels, "binary_classification", Usable(numeric=("v",)))
     table = one_feature("v", sample, 20)
     measured = FeatureSkill("binary_classification", table)
     for start in range(0, 2000, 700):
@@ -115,9 +118,9 @@ def test_a_linear_baseline_learns_and_survives_one_class_and_missing_columns(tas
         if hasattr(batch, "set_column")
         else batch
     )
-    sample = Sample(batch, targets, task, ("v",), ("c",))
+    sample = Sample(batch, targets, task, Usable(("v",), ("c",)))
     assert kind(task).skill(labels, Linear(sample).predict(batch)) > 0.9
-    same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, ("v",), ("c",))
+    same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, Usable(("v",), ("c",)))
     assert Linear(same).predict(batch).shape == targets.shape
 
 
