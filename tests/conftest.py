@@ -2,8 +2,10 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests.object_store import bucket, object_store
 
@@ -14,6 +16,8 @@ inspect.stack = functools.partial(inspect.stack, context=0)
 
 LONGEST_FIRST = ("e2e", "usecase", "component", "conformance")
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
+TOGETHER = {"tests/e2e/test_sabotage.py": "road", "tests/e2e/test_sabotaged_release.py": "road"}
+"""Files that share a session fixture which is expensive to make, so that one process runs them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +27,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(item: pytest.Item) -> int:
     room = Path(item.nodeid.partition("::")[0]).parts[1]
     return LONGEST_FIRST.index(room) if room in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+class _ByFile(LoadFileScheduling):
+    """Hands out whole files, as `--dist loadfile` does, and files of one group together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return TOGETHER.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return _ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
