@@ -23,7 +23,7 @@ NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 
 NAMELESS = {"base", "common", "helper", "helpers", "misc", "util", "utils"}
 """Names of files that say nothing: where one of them wants to be written, there is a noun to find."""
-FLAT = 27
+FLAT = 30
 """Most files that a folder holds before it needs inner rooms."""
 
 
