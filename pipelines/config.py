@@ -1,6 +1,7 @@
 """A use case's configuration: the sum of the stages' sections, checked as a whole before anything is compiled."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,9 +24,10 @@ class Source(Settings):
     """Where the data lies; known to whoever submits a run, and pinned there, so that no step has to look."""
 
     pattern: str
-    """Files of a span, with `{SPAN}` in place of its number; relative to the store's `data/<name>/`, or absolute."""
-    span: int | None = None
-    """The span that is run when none is asked for; the newest where this is empty."""
+    """Files of a span, with `{SPAN}` in place of its number, or `{YYYY}`, `{MM}` and `{DD}` in place of its date; relative to
+    the store's `data/<name>/`, or absolute."""
+    span: int | date | str | None = None
+    """The span that is run when none is asked for: its number or its date; the newest where this is empty."""
 
 
 class _Common(Settings):

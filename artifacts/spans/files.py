@@ -1,25 +1,25 @@
 """Finds the files of a window of spans and pins them by digest; light enough for the command line.
 
-A pattern is an absolute path, or an address in an object store, with `{SPAN}` in it once (or `{SPAN:3}`, zero-padded to three
-digits) and `*` or `?` anywhere in a name. Below the first name with a wildcard only plain folders and regular files count: a
-symbolic link, a pipe or a device there is an error, because it could lead out of the source or never end.
+Below the first name of a pattern with a wildcard only plain folders and regular files count: a symbolic link, a pipe or a
+device there is an error, because it could lead out of the source or never end.
 """
 
 import os
-import re
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
+from artifacts.spans import pattern as patterns
+from artifacts.spans.pattern import Place, labels
 from core import digest, objects
 from core.errors import DataError, UsageError
 
-Place = Path | str
-"""Where a file lies: a path on this machine, or an address in an object store."""
 _FILE, _FOLDER = "a file", "a folder"
-_TOKEN = re.compile(r"\{SPAN(?::([1-9]))?\}|([*?])")
+
+Gaps = Literal["error", "skip"]
+"""What a window does about a span that does not exist: refuse it, or go further back to the spans that do."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class SpanWindow:
     files: tuple[SourceFile, ...]
 
 
-def resolve(pattern: str, span: int | None, window: int) -> SpanWindow:
+def resolve(pattern: str, span: int | None, window: int, gaps: Gaps = "error") -> SpanWindow:
     """Find the last `window` spans up to `span`, or up to the newest when None; fewer are fine only at the beginning.
 
+    With `gaps="skip"` these are the last spans that exist; the one asked for must exist either way.
     Raises UsageError for a pattern that cannot be one, and DataError for a span that is missing.
     """
     if window < 1:
@@ -51,7 +52,9 @@ def resolve(pattern: str, span: int | None, window: int) -> SpanWindow:
     found = spans(pattern)
     newest = _newest(pattern, found) if span is None else span
     first = max(newest - window + 1, min(found, default=newest))
-    wanted = range(min(first, newest), newest + 1)
+    wanted = list(range(min(first, newest), newest + 1))
+    if gaps == "skip":
+        wanted = [*sorted(number for number in found if number < newest), newest][-window:]
     gone = [number for number in wanted if number not in found]
     if gone:
         raise DataError(_missing(pattern, gone, found))
@@ -78,7 +81,10 @@ def stamp(place: Place) -> Hashable:
 
 
 def open_regular(path: Place) -> BinaryIO:
-    """Open a regular file or an object for reading, never following a link in its last name; DataError for anything else."""
+    """Open a regular file or an object for reading, never following a link in its last name.
+
+    DataError for anything else.
+    """
     if isinstance(path, str):
         return objects.open_object(path)
     try:
@@ -102,53 +108,47 @@ def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:
 
 
 def _missing(pattern: str, gone: list[int], found: dict[int, list[SourceFile]]) -> str:
-    wanted = f"span {', '.join(map(str, gone))}" if gone else "at least one span"
-    there = ", ".join(map(str, sorted(found))) or "none"
-    return f"{pattern}: wanted {wanted}, but these spans exist: {there}; put the missing files there, or choose --span among those"
+    wanted = f"span {labels(pattern, gone)}" if gone else "at least one span"
+    known = sorted(found)
+    exist = labels(pattern, known) or "none"
+    ways = ["put the missing files there", "choose --span among those"]
+    if gone and gone[-1] > min(known, default=gone[-1]):
+        ways.append("take the last spans that exist by ingest_examples.gaps: skip")
+    if patterns.kind_of(pattern) == "number" and (tokens := patterns.looks_like_dates(known)):
+        ways.append(f"write {tokens} for {{SPAN}} in source.pattern, if these are dates, so that the calendar counts")
+    return f"{pattern}: wanted {wanted}, but these spans exist: {exist}; {', or '.join(ways)}"
 
 
 def spans(pattern: str) -> dict[int, list[SourceFile]]:
     """Return the files of every span that a pattern finds; UsageError for a pattern that cannot be one."""
-    root, names = _parse(pattern)
+    root, names = patterns.split(pattern)
     found: dict[int, list[SourceFile]] = {}
-    for span, path in _walk(root, names, None):
+    for span, path in _walk(root, names, {}):
         found.setdefault(span, []).append(SourceFile(span, path, str(path).removeprefix(f"{root}/")))
     return found
 
 
-def _parse(pattern: str) -> tuple[Place, list[str]]:
-    """Split a pattern into its fixed folder and the names below it."""
-    scheme, path = "", Path(pattern)
-    if objects.is_address(pattern):
-        scheme, path = "s3:/", Path(pattern.removeprefix("s3:/"))
-    if pattern.count("{SPAN") != 1 or len([match for match in _TOKEN.finditer(pattern) if not match[2]]) != 1:
-        raise UsageError(
-            f"{pattern}: wanted {{SPAN}} (or {{SPAN:3}}, zero-padded) exactly once in the source's pattern"
-        )
-    if not path.is_absolute() or ".." in path.parts:
-        raise UsageError(f"{pattern}: wanted an absolute path or an s3:// address without '..' as the source's pattern")
-    wild = next(index for index, part in enumerate(path.parts) if _TOKEN.search(part))
-    fixed = Path(*path.parts[:wild])
-    return objects.checked(f"{scheme}{fixed}") if scheme else fixed, list(path.parts[wild:])
+def _walk(folder: Place, names: list[str], parts: Mapping[str, str]) -> Iterator[tuple[int, Place]]:
+    """Yield the regular files that match the names below a folder, each with its span.
 
-
-def _walk(folder: Place, names: list[str], span: int | None) -> Iterator[tuple[int, Place]]:
-    """Yield the regular files that match the names below a folder, each with its span."""
+    A file whose date the calendar does not have matches nothing.
+    """
     name, rest = names[0], names[1:]
-    matches = _matcher(name)
+    matches = patterns.matcher(name)
     for entry in _entries(folder):
         match = matches.fullmatch(entry.name)
         if match is None:
             continue
-        number = int(match["span"]) if "span" in matches.groupindex else span
+        known = {**parts, **match.groupdict()}
         if rest and entry.kind == _FOLDER:
-            yield from _walk(entry.place, rest, number)
+            yield from _walk(entry.place, rest, known)
         elif not rest and entry.kind == _FILE:
-            assert number is not None
-            yield number, entry.place
+            if (number := patterns.span_of(known)) is not None:
+                yield number, entry.place
         elif entry.kind != _FILE and not (entry.kind == _FOLDER and isinstance(folder, str)):
             raise DataError(
-                f"{entry.place}: wanted a {'folder' if rest else 'regular file'} of the source, got {entry.kind}; copy the data there"
+                f"{entry.place}: wanted a {'folder' if rest else 'regular file'} of the source, got {entry.kind}; "
+                "copy the data there"
             )
 
 
@@ -173,21 +173,6 @@ def _entries(folder: Place) -> list[_Entry]:
         return []
     except OSError as error:
         raise DataError(f"{folder}: wanted a readable folder of source files, got {error.strerror}") from error
-
-
-def _matcher(name: str) -> re.Pattern[str]:
-    """Turn one name of a pattern into a regular expression; a wildcard does not find hidden files, as in a shell."""
-    expression, at = "", 0
-    for token in _TOKEN.finditer(name):
-        expression += re.escape(name[at : token.start()])
-        width = token[1]
-        if token[2]:
-            expression += {"*": "[^/]*", "?": "[^/]"}[token[2]]
-        else:
-            expression += rf"(?P<span>[0-9]{{{width}}})" if width else "(?P<span>0|[1-9][0-9]{0,17})"
-        at = token.end()
-    hidden = "" if name.startswith(".") else r"(?!\.)"
-    return re.compile(hidden + expression + re.escape(name[at:]))
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

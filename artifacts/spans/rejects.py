@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.spans.files import Place
+from artifacts.spans.pattern import Place
 from core.errors import DataError
 
 

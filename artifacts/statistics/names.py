@@ -1,6 +1,7 @@
 """The names that statistics have: what is described, and the file that says it."""
 
 from artifacts.examples.names import split_folder, split_of
+from artifacts.spans.pattern import label
 
 FILE = "FeatureStats.pb"
 """As TFX names it."""
@@ -17,9 +18,9 @@ def of_split(split: str) -> str:
     return split_folder(split)
 
 
-def of_span(span: int) -> str:
-    """Name of the folder that describes a span over all its splits."""
-    return f"{_SPAN_PREFIX}{span}"
+def of_span(pattern: str, span: int) -> str:
+    """Name of the folder that describes a span over all its splits: its number, or the date that its pattern has."""
+    return f"{_SPAN_PREFIX}{label(pattern, span)}"
 
 
 def is_split(name: str) -> bool:

@@ -61,7 +61,7 @@ class InProcess:
             spans[span] = self._merge(spans.get(span), _copied(group), f"span {span}")
             splits[split] = self._merge(splits.get(split), group, what)
         groups = {of_split(split): group for split, group in splits.items()}
-        return self._extract(groups | {of_span(span): group for span, group in spans.items()})
+        return self._extract(groups | {of_span(manifest.source, span): group for span, group in spans.items()})
 
     def of_batches(self, name: str, batches: Iterable[pa.RecordBatch], what: str) -> Described:
         """Describe examples that come from elsewhere under a name; `what` says in an error where from."""

@@ -19,7 +19,7 @@ def describe_with_beam(
     for shard in manifest.shards:
         verified(folder, shard)
     patterns = {of_split(split): f"{folder}/{split_glob(split)}" for split in manifest.splits()}
-    patterns |= {of_span(span): f"{folder}/{span_glob(span)}" for span in manifest.newest_spans()}
+    patterns |= {of_span(manifest.source, span): f"{folder}/{span_glob(span)}" for span in manifest.newest_spans()}
     pipeline_options = beam.options.pipeline_options.PipelineOptions(list(beam_args))
     return {
         name: tfdv.generate_statistics_from_tfrecord(

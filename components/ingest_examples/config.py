@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from artifacts.examples.names import SPLITS
+from artifacts.spans.files import Gaps
 from artifacts.spans.readers import FORMATS, NullsInLists
 from core.errors import did_you_mean
 from core.settings import Settings
@@ -69,6 +70,8 @@ class Config(Settings):
     """What the files are; TFRecord files may be gzipped."""
     window: int = Field(default=3, ge=1, le=10_000)
     """Spans that are trained on: with `split.by: time` those before the newest, with `hash` the newest included."""
+    gaps: Gaps = "error"
+    """When a span of the window does not exist: stop the run, or `skip` it and take the last spans that do."""
     split: Split = Split()
     missing: tuple[str, ...] = ("",)
     """CSV cells that stand for a missing value, such as `["", "NaN"]`."""

@@ -14,6 +14,7 @@ from artifacts.examples.writer import Block, Shares, SpanWriter
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import FeatureType, feature_types
 from artifacts.spans.files import SpanWindow, resolve, stamp, window_digest
+from artifacts.spans.pattern import label, labels
 from artifacts.spans.readers import ReadOptions, reader
 from artifacts.spans.rejects import Rejects
 from artifacts.spans.timestamps import Timestamp
@@ -38,7 +39,7 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     folder = Path(examples)
     folder.mkdir(parents=True, exist_ok=True)
     options = read_options(config, feature_types(read_schema(user_code.resolve(schema))))
-    window = resolve(source.pattern, source.span, config.spans)
+    window = resolve(source.pattern, source.span, config.spans, config.gaps)
     shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
     _check_window(config, window)
     before, data = _stamps(window), _pinned(window, source.data)
@@ -95,7 +96,7 @@ def _shares(config: Config, is_newest: bool) -> Shares:
 def _check_window(config: Config, window: SpanWindow) -> None:
     if config.split.by == "time" and len(window.spans) < 2:
         raise DataError(
-            f"{window.pattern}: wanted at least one span before span {window.spans[-1]} to train on, got none; "
+            f"{window.pattern}: wanted at least one span before span {label(window.pattern, window.spans[-1])} to train on, got none; "
             "choose a later --span, or ingest_examples.split.by: hash"
         )
 
@@ -105,7 +106,8 @@ def _pinned(window: SpanWindow, pinned: str) -> str:
     data = window_digest(window)
     if pinned and data != pinned:
         raise DataError(
-            f"{window.pattern}: the run is pinned to data {pinned}, but spans {window.spans[0]} to {window.spans[-1]} are {data}; start a new run"
+            f"{window.pattern}: the run is pinned to data {pinned}, but spans {labels(window.pattern, window.spans)} "
+            f"are {data}; start a new run"
         )
     return data
 
@@ -150,5 +152,6 @@ def _check_splits(shares: dict[int, Shares], shards: list[Shard]) -> None:
     if empty:
         rows = sum(shard.records for shard in shards)
         raise EmptyDataset(
-            f"wanted rows in every split, got none in {', '.join(empty)} of {rows} rows; raise ingest_examples.window or the split's percentage"
+            f"wanted rows in every split, got none in {', '.join(empty)} of {rows} rows; "
+            "raise ingest_examples.window or the split's percentage"
         )

@@ -15,6 +15,7 @@ from artifacts.examples.names import TRAIN
 from artifacts.schema.schema_file import SCHEMA_NAME, read_whole_schema, write_schema
 from artifacts.spans.files import SpanWindow, resolve
 from artifacts.spans.guess import guess_csv_types, widened_parquet_columns
+from artifacts.spans.pattern import labels, parse_span
 from artifacts.statistics.names import is_span, of_span
 from components.compute_statistics.in_process import Described, InProcess
 from components.ingest_examples.config import Config as IngestExamples
@@ -56,7 +57,7 @@ def _without_comments(path: Path) -> str:
 
 
 def propose_schema(
-    usecase: UseCase, store: Store, span: int | None = None, leave_out: tuple[str, ...] = ()
+    usecase: UseCase, store: Store, span: str | None = None, leave_out: tuple[str, ...] = ()
 ) -> Proposal:
     """Read the window that ends with a span (the newest where None) as a run would, and propose a schema that it fits.
 
@@ -64,7 +65,8 @@ def propose_schema(
     """
     config = usecase.configured("ingest_examples")
     config = config.model_copy(update={"leave_out": (*config.leave_out, *leave_out)})
-    window = resolve(source_pattern(usecase, store), span, config.spans)
+    pattern = source_pattern(usecase, store)
+    window = resolve(pattern, None if span is None else parse_span(pattern, span), config.spans, config.gaps)
     if len(window.spans) == 1 and config.split.by == "time":
         # Such a run has nothing to train on; its data can be described all the same.
         config = config.model_copy(update={"split": config.split.model_copy(update={"by": "hash"})})
@@ -95,9 +97,9 @@ def _propose(usecase: UseCase, config: IngestExamples, window: SpanWindow, folde
     ]
     fresh = propose_bounds(fresh, spans)
     if curated.feature:
-        changed = updated(curated, found[of_span(window.spans[-1])], fresh)
+        changed = updated(curated, found[of_span(window.pattern, window.spans[-1])], fresh)
         return str(text_format.MessageToString(changed, as_utf8=True))
-    names = ", ".join(map(str, window.spans))
+    names = labels(window.pattern, window.spans)
     return to_text(
         fresh, f"Proposed from {'span' if len(window.spans) == 1 else 'spans'} {names}; every rule is yours to correct."
     )

@@ -13,7 +13,8 @@ from artifacts.model.schema_features import schema_features
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans import csv_rows
 from artifacts.spans.feature_types import FeatureType, Kind
-from artifacts.spans.files import Place, SourceFile
+from artifacts.spans.files import SourceFile
+from artifacts.spans.pattern import Place
 from artifacts.spans.readers import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from core.errors import DataError

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from artifacts.spans import files as source
 from artifacts.spans.files import SourceFile
+from artifacts.spans.pattern import labels, parse_span
 from core import digest, objects
 from core.errors import NoSuchObject, UsageError
 from core.store import Store
@@ -26,7 +27,7 @@ class Shipped:
 
 
 def ship(
-    usecase: UseCase, store: Store, spans: tuple[int, ...] = (), tell: Callable[[Shipped], None] = lambda _: None
+    usecase: UseCase, store: Store, spans: tuple[str, ...] = (), tell: Callable[[Shipped], None] = lambda _: None
 ) -> list[Shipped]:
     """Copy the local spans of a use case (all, or those named) to the store's object store; what is there already stays as it is.
 
@@ -52,7 +53,7 @@ def there(usecase: UseCase, store: Store) -> dict[int, int]:
     return {span: len(files) for span, files in sorted(found.items())}
 
 
-def _local(usecase: UseCase, store: Store, spans: tuple[int, ...]) -> Iterator[SourceFile]:
+def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[SourceFile]:
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or objects.is_address(pattern):
         raise UsageError(
@@ -61,13 +62,14 @@ def _local(usecase: UseCase, store: Store, spans: tuple[int, ...]) -> Iterator[S
     here = Store(store.root)
     fetch(usecase, here)
     found = source.spans(f"{here.source(usecase.name)}/{pattern}")
-    missing = ", ".join(str(span) for span in sorted(set(spans) - set(found)))
+    asked = {parse_span(pattern, span) for span in spans}
+    missing = labels(pattern, sorted(asked - set(found)))
     if missing or not found:
-        known = ", ".join(map(str, sorted(found))) or "none"
+        known = labels(pattern, sorted(found)) or "none"
         raise UsageError(
             f"{here.source(usecase.name)}/{pattern}: wanted span {missing or 'of any number'}, but these are there: {known}"
         )
-    for span in sorted(spans or found):
+    for span in sorted(asked or found):
         yield from sorted(found[span], key=lambda file: file.name)
 
 

@@ -27,13 +27,13 @@ def data() -> None:
 @click.option(
     "--span",
     "spans",
-    type=click.IntRange(min=0),
+    metavar="NUMBER|DATE",
     multiple=True,
     help="Only this span; may be given again. Default: all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def push(store: Store, *, usecase: str, to: str, spans: tuple[int, ...], as_json: bool) -> None:
+def push(store: Store, *, usecase: str, to: str, spans: tuple[str, ...], as_json: bool) -> None:
     """Copy the spans of USECASE to an object store; what lies there with the same content is left as it is."""
     from mlops.actions.shipped import Shipped, ship
     from mlops.cli.main import print_json
@@ -59,6 +59,7 @@ def push(store: Store, *, usecase: str, to: str, spans: tuple[int, ...], as_json
 @click.pass_obj
 def list_(store: Store, *, usecase: str, to: str, as_json: bool) -> None:
     """List the spans of USECASE in the store."""
+    from artifacts.spans.pattern import label
     from mlops.actions.shipped import there
     from mlops.cli.main import print_json
     from mlops.worlds.kfp_connection import store_at
@@ -78,6 +79,6 @@ def list_(store: Store, *, usecase: str, to: str, as_json: bool) -> None:
         )
         return
     for span, files in found.items():
-        click.echo(f"span {span:<6} {files} file{'s' if files != 1 else ''}")
+        click.echo(f"span {label(loaded.source.pattern, span):<10} {files} file{'s' if files != 1 else ''}")
     if not found:
         click.echo(f"{place} holds no span yet: mlops data push {usecase}{f' --to {to}' if to else ''}")

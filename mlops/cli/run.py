@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("usecase")
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
-@click.option("--span", type=click.IntRange(min=0), help="The newest span to use; default: as the use case says.")
+@click.option("--span", metavar="NUMBER|DATE|newest", help="The newest span to use; default: as the use case says.")
 @click.option("--no-cache", is_flag=True, help="Compute everything again.")
 @click.option(
     "--containers",
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def run(
-    store: Store, *, usecase: str, pipeline: str, span: int | None, no_cache: bool, containers: bool, as_json: bool
+    store: Store, *, usecase: str, pipeline: str, span: str | None, no_cache: bool, containers: bool, as_json: bool
 ) -> None:
     """Run a pipeline of USECASE (a name under usecases/, or a path to a folder) on this machine.
 

@@ -77,7 +77,7 @@ def propose(
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    proposal = propose_schema(loaded, store, None if span is None else int(span), leave_out)
+    proposal = propose_schema(loaded, store, span, leave_out)
     if write:
         proposal.write()
     if as_json:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from core.errors import UsageError
 from core.store import Store
 
 if TYPE_CHECKING:
     from mlops.worlds.kfp import Kubeflow
-    from mlops.worlds.pinned import Span
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,7 +33,7 @@ def to_kfp(command: Command) -> Command:
 @click.argument("usecase")
 @to_kfp
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
-@click.option("--span", metavar="NUMBER|newest", help="The newest span to use; default: as the use case says.")
+@click.option("--span", metavar="NUMBER|DATE|newest", help="The newest span to use; default: as the use case says.")
 @click.option("--no-cache", is_flag=True, help="Compute everything again.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and report it as `mlops run` does.")
 @click.option(
@@ -75,7 +73,7 @@ def submit(
     loaded = load(find(usecase))
     with connected(endpoint, os.environ) as connection:
         kubeflow = Kubeflow(connection, store, PodSettings.of(os.environ), chosen_references(os.environ, store.images))
-        submitted = kubeflow.submit(loaded, pipeline, span=_span(span), cache=not no_cache)
+        submitted = kubeflow.submit(loaded, pipeline, span=span, cache=not no_cache)
         if wait:
             follow_to_end(kubeflow, submitted.run_id, deadline, as_json=as_json)
     if as_json:
@@ -92,13 +90,3 @@ def follow_to_end(kubeflow: "Kubeflow", run_id: str, deadline: float, *, as_json
     with shown(quiet=as_json) as show:
         outcome, report = kubeflow.follow(run_id, deadline * 60, show)
     tell(outcome, report, as_json=as_json)
-
-
-def _span(said: str | None) -> "Span":
-    if said is None:
-        return None
-    if said == "newest":
-        return "newest"
-    if not said.isdecimal():
-        raise UsageError(f"--span {said}: wanted the number of a span, or newest")
-    return int(said)

@@ -76,7 +76,7 @@ class Laptop:
         self._hosts.close()
 
     def run(
-        self, usecase: UseCase, pipeline: str, *, span: int | None = None, cache: bool = True
+        self, usecase: UseCase, pipeline: str, *, span: int | str | None = None, cache: bool = True
     ) -> tuple[Outcome, Path]:
         """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
         if not self._contained and not compiled_file(usecase, pipeline, self._store).exists():

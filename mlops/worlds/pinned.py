@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import localrun
 from artifacts.spans import files as source
+from artifacts.spans.pattern import parse_span
 from core import digest, images
 from core.backends.registry import open_registry
 from core.store import Store
@@ -17,8 +18,8 @@ from mlops.worlds.sources import code_digest
 from pipelines.compiled import compile_pipeline, wiring_digest
 from pipelines.config import UseCase
 
-Span = int | Literal["newest"] | None
-"""Which data a run is about: that span, the newest there is, or (None) what the use case says."""
+Span = int | str | None
+"""Which data a run is about: that span (its number, or its date), the `newest` there is, or (None) what the use case says."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ def pin(
 ) -> Pinned:
     """Fix what a run depends on: the compiled pipeline (with the image references given), data and champion."""
     pattern = source_pattern(usecase, store)
-    wanted = None if span == "newest" else usecase.source.span if span is None else span
-    window = source.resolve(pattern, wanted, usecase.configured("ingest_examples").spans)
+    asked = usecase.source.span if span is None else span
+    wanted = None if asked is None or asked == "newest" else parse_span(pattern, asked)
+    ingesting = usecase.configured("ingest_examples")
+    window = source.resolve(pattern, wanted, ingesting.spans, ingesting.gaps)
     compiled = compiled_file(usecase, pipeline, store, references)
     if not compiled.exists():
         compile_pipeline(usecase, pipeline, compiled, references)

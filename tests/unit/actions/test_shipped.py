@@ -55,13 +55,13 @@ def test_a_file_that_changed_is_written_again_and_only_what_was_asked_for(
     ship(usecase, there_too)
     for span in (2, 3):
         (store.data / "flight_delay" / f"span-{span}" / "flights.parquet").write_bytes(b"other rows")
-    assert [(one.span, one.written) for one in ship(usecase, there_too, (2,))] == [(2, True)]
+    assert [(one.span, one.written) for one in ship(usecase, there_too, ("2",))] == [(2, True)]
     assert objects.read(f"{there_too.source('flight_delay')}/span-3/flights.parquet") == b"rows of 3"
 
 
 def test_a_span_that_is_not_here_is_named_with_those_that_are(usecase: UseCase, there_too: Store) -> None:
     with pytest.raises(UsageError, match="wanted span 7, but these are there: 1, 2, 3"):
-        ship(usecase, there_too, (7,))
+        ship(usecase, there_too, ("7",))
 
 
 def test_without_a_store_the_ways_to_name_one_are_said(usecase: UseCase, store: Store) -> None:

@@ -1,0 +1,136 @@
+"""Patterns that find spans: numbered, or named by a day or a month of the calendar.
+
+A pattern is an absolute path, or an address in an object store, with `*` or `?` anywhere in a name, and in it, once each,
+
+- `{SPAN}` (or `{SPAN:3}`, zero-padded to three digits): a number;
+- `{YYYY}`, `{MM}` and `{DD}`, in any order and in one name or several: a day. Its span is the number of days since
+  1970-01-01, as in TFX, so that the span before it is the day before it;
+- `{YYYY}` and `{MM}` alone: a month. Its span is the number of months since January 1970.
+
+People and messages say `2024-01-31` and `2024-01`; the number is what a run is pinned to.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from core import objects
+from core.errors import UsageError
+
+Place = Path | str
+"""Where a file lies: a path on this machine, or an address in an object store."""
+Kind = Literal["number", "day", "month"]
+
+_EPOCH = date(1970, 1, 1)
+_TOKEN = re.compile(r"\{SPAN(?::([1-9]))?\}|\{(YYYY|MM|DD)\}|([*?])")
+_KINDS: Mapping[frozenset[str], Kind] = {
+    frozenset({"SPAN"}): "number",
+    frozenset({"YYYY", "MM", "DD"}): "day",
+    frozenset({"YYYY", "MM"}): "month",
+}
+_MONTH, _DAY = re.compile(r"(\d{4})-?(\d{2})"), re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+
+
+def kind_of(pattern: str) -> Kind:
+    """Say what a pattern's spans are; UsageError for a pattern that names none, or names one twice."""
+    tokens = [match[2] or "SPAN" for match in _TOKEN.finditer(pattern) if not match[3]]
+    kind = _KINDS.get(frozenset(tokens))
+    if (
+        kind is None
+        or len(set(tokens)) < len(tokens)
+        or len(tokens) != len(re.findall(r"\{(?:SPAN|YYYY|MM|DD)", pattern))
+    ):
+        raise UsageError(
+            f"{pattern}: wanted {{SPAN}} (or {{SPAN:3}}, zero-padded) exactly once in the source's pattern, or {{YYYY}}, {{MM}} "
+            "and {DD} once each for spans of a day, or {YYYY} and {MM} for spans of a month"
+        )
+    return kind
+
+
+def label(pattern: str, span: int) -> str:
+    """What a person calls a span: its number, or the day or month that it is of."""
+    if "{DD}" in pattern:
+        return (_EPOCH + timedelta(days=span)).isoformat()
+    if "{MM}" in pattern:
+        return f"{1970 + span // 12:04d}-{span % 12 + 1:02d}"
+    return str(span)
+
+
+def labels(pattern: str, spans: Sequence[int]) -> str:
+    """What a person calls several spans."""
+    return ", ".join(label(pattern, span) for span in spans)
+
+
+def parse_span(pattern: str, text: str | int | date) -> int:
+    """Read what a person calls a span, such as `4`, `2024-01-31` or `2024-01`; UsageError says what was wanted."""
+    kind = kind_of(pattern)
+    written = str(text)
+    found = _MONTH.fullmatch(written) if kind == "month" else _DAY.fullmatch(written) if kind == "day" else None
+    if found is not None and (span := _of_date([int(part) for part in found.groups()])) is not None:
+        return span
+    if written.isdecimal():
+        return int(written)
+    wanted = {"number": "a number", "day": "a day such as 2024-01-31", "month": "a month such as 2024-01"}[kind]
+    raise UsageError(f"span {written}: wanted {wanted}, as the source's pattern {pattern} has it")
+
+
+def span_of(parts: Mapping[str, str]) -> int | None:
+    """Return the span that the tokens of a path stand for; None for a date that the calendar does not have."""
+    if "SPAN" in parts:
+        return int(parts["SPAN"])
+    return _of_date([int(parts[token]) for token in ("YYYY", "MM", "DD") if token in parts])
+
+
+def split(pattern: str) -> tuple[Place, list[str]]:
+    """Split a pattern into its fixed folder and the names below it; UsageError for a pattern that cannot be one."""
+    kind_of(pattern)
+    scheme, path = "", Path(pattern)
+    if objects.is_address(pattern):
+        scheme, path = "s3:/", Path(pattern.removeprefix("s3:/"))
+    if not path.is_absolute() or ".." in path.parts:
+        raise UsageError(f"{pattern}: wanted an absolute path or an s3:// address without '..' as the source's pattern")
+    wild = next(index for index, part in enumerate(path.parts) if _TOKEN.search(part))
+    fixed = Path(*path.parts[:wild])
+    return objects.checked(f"{scheme}{fixed}") if scheme else fixed, list(path.parts[wild:])
+
+
+def matcher(name: str) -> re.Pattern[str]:
+    """Turn one name of a pattern into a regular expression with a group for each token.
+
+    A wildcard does not find hidden files, as in a shell.
+    """
+    expression, at = "", 0
+    for token in _TOKEN.finditer(name):
+        expression += re.escape(name[at : token.start()])
+        width, part, wildcard = token.groups()
+        if wildcard:
+            expression += {"*": "[^/]*", "?": "[^/]"}[wildcard]
+        elif part:
+            expression += rf"(?P<{part}>[0-9]{{{len(part)}}})"
+        else:
+            expression += rf"(?P<SPAN>[0-9]{{{width}}})" if width else "(?P<SPAN>0|[1-9][0-9]{0,17})"
+        at = token.end()
+    hidden = "" if name.startswith(".") else r"(?!\.)"
+    return re.compile(hidden + expression + re.escape(name[at:]))
+
+
+def looks_like_dates(spans: Sequence[int]) -> str:
+    """Return the tokens to write instead of `{SPAN}` when all of some numbers read as dates, else nothing."""
+    for expression, tokens in ((_DAY, "{YYYY}{MM}{DD}"), (_MONTH, "{YYYY}{MM}")):
+        found = [expression.fullmatch(str(span)) for span in spans]
+        if found and all(one is not None and _of_date([int(part) for part in one.groups()]) for one in found):
+            return tokens
+    return ""
+
+
+def _of_date(parts: list[int]) -> int | None:
+    """Days since 1970-01-01 of a year, month and day; months since 1970-01 of a year and a month."""
+    try:
+        day = datetime(*[*parts, 1][:3], tzinfo=UTC).date()  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None
+    days, months = (day - _EPOCH).days, (day.year - _EPOCH.year) * 12 + day.month - 1
+    span = days if len(parts) == 3 else months
+    return span if span >= 0 else None
