@@ -120,7 +120,7 @@ def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask | None:
 
 def passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:
     """Open a branch that runs when a gate lets the model through; one that is waived or left out stops nothing."""
-    if gate is None or gates.stage_of(gate) in usecase.push_model.waives:
+    if gate is None or gates.stage_of(gate) in usecase.configured("push_model").waives:
         return nullcontext()
     return dsl.If(gate.outputs["Output"] == True, name=name)  # noqa: E712 - traced into the compiled condition
 
@@ -140,7 +140,7 @@ def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
 
 def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destination: Destination) -> dsl.PipelineTask:
     """Publish the candidate and make it the champion; ConfigError when the pipeline does not ask what it requires."""
-    gates.check_asked(usecase.push_model, evidence.gates, usecase.folder / "config.yaml")
+    gates.check_asked(usecase.configured("push_model"), evidence.gates, usecase.folder / "config.yaml")
     return run(
         usecase,
         "push_model",

@@ -21,7 +21,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_./\[\]-]*$",
         description="Unique in the evidence: the gate, or a name of its own where a gate was asked more than once.",
     )
     digest: str = Field(description="Digest of the decision, so that a change is found.")

@@ -31,7 +31,7 @@ def push_model(
         champion: The version that the model was compared with; the gate is closed when another is in production by now.
         registry: Where models are published.
         submission: Id of the submission, so that no cache takes a push of another one for this one's.
-        pushed: What was pushed: name, version, path and digest; null when nothing was.
+        pushed: What was pushed: name, version, path, digest and whether it is in production; null when nothing was.
         decision: This gate's own decision: one check per required gate, and those of the model's place.
     """
     from components.push_model.config import Config

@@ -78,7 +78,7 @@ def push(config: Config, release: Release, destination: Destination, outputs: Ou
         version = publish_and_promote(registry, release.saved_model, destination, origin)
     else:
         version = registry.publish(destination.name, release.saved_model, origin)
-    write_pushed(version, Path(outputs.pushed))
+    write_pushed(version, Path(outputs.pushed), in_production=config.promote)
     return version.reference
 
 
@@ -161,13 +161,14 @@ def about(release: Release, destination: Destination, decision: Decision) -> dic
     }
 
 
-def write_pushed(version: ModelVersion | None, path: Path) -> None:
+def write_pushed(version: ModelVersion | None, path: Path, *, in_production: bool = False) -> None:
     """Write what was pushed, for the report and the command line: null when nothing was."""
     content = version and {
         "name": version.name,
         "version": version.version,
         "path": version.address,
         "digest": version.digest,
+        "in_production": in_production,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     durable.replace(path, f"{json.dumps(content, indent=2)}\n".encode())

@@ -38,6 +38,8 @@ class Pushed:
     version: int
     path: str
     digest: str
+    in_production: bool = True
+    """Whether it took the champion's place; otherwise a person puts it there."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Outcome:
     def headline(self) -> str:
         """The run in one sentence."""
         if self.pushed is not None:
-            return f"Version {self.pushed.version} of {self.pushed.name} is in production."
+            where = "in production" if self.pushed.in_production else "published; a person puts it into production"
+            return f"Version {self.pushed.version} of {self.pushed.name} is {where}."
         if self.closed is not None:
             verdict = "could not decide" if self.closed.verdict.value == "undecided" else "said no"
             return f"{self._wording.closed}: {self.closed.gate} {verdict}."
@@ -106,7 +109,7 @@ class Outcome:
         if self.state is not State.SUCCEEDED:
             return self._again
         submission = self.run.submission
-        if self.pushed is not None:
+        if self.pushed is not None and self.pushed.in_production:
             listed = f"mlops models list {self.pushed.name} --at {submission.world}"
             served = f"mlops serve {quote(submission.named)}"
             return served if self._is_here else f"{listed}; the model server there has it already"
@@ -201,7 +204,7 @@ def _pushed(run: Run) -> Pushed | None:
             content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
             if content is None:
                 continue
-            return Pushed(content["name"], int(content["version"]), content["path"], content["digest"])
+            return Pushed(**content)
     return None
 
 

@@ -4,9 +4,7 @@ import json
 
 from kfp import dsl
 
-from components.collect_evidence.component import collect_evidence
-from components.push_model.component import push_model
-from pipelines import segments
+from pipelines import segments, stages
 from pipelines.config import UseCase
 
 PLAN = "release.json"
@@ -27,11 +25,11 @@ def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
         else:
             decisions = [imported(path, dsl.Artifact) for path in plan["decisions"].values()]
             slots = dict(zip(segments.SLOTS, decisions, strict=False))
-            collected = segments.run(usecase, collect_evidence, names=list(plan["decisions"]), **slots)
+            collected = segments.run(usecase, "collect_evidence", names=list(plan["decisions"]), **slots)
             evidence = collected.outputs["evidence"]
         segments.run(
             usecase,
-            push_model,
+            "push_model",
             name=usecase.name,
             model=imported(plan["model"], dsl.Model),
             evidence=evidence,
@@ -42,3 +40,22 @@ def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
         )
 
     return planted
+
+
+def two_evaluations(usecase: UseCase) -> dsl.base_component.BaseComponent:
+    """Wire continuous training in which the model is evaluated twice, the second time with a section of its own."""
+    strict = usecase.section("evaluate_model") | {"confidence": 0.99}
+
+    @dsl.pipeline(name="two-evaluations")
+    def twice(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:  # noqa: PLR0917 - kfp
+        rival = segments.Rival(champion, registry)
+        found = segments.candidate(
+            usecase, segments.validated_data(usecase, segments.Window(source, span, data)), rival
+        )
+        inputs = {"schema": usecase.schema_file, "examples": found.examples, "model": found.model, **rival._asdict()}
+        again = stages.component("evaluate_model")(config=strict, **inputs)
+        infra = segments.served(usecase, found)
+        evidence = segments.collected(usecase, evaluate_model=found.evaluated, strictly=again, validate_infra=infra)
+        segments.pushed(usecase, found, evidence, segments.Destination(champion, registry, submission))
+
+    return twice

@@ -100,12 +100,17 @@ def _better_number(path: Path) -> None:
     path.write_text(text.replace('"summary": "all ', '"summary": "really all ', 1), encoding="utf-8")
 
 
-def _run(road: Road, name: str, plan: dict[str, object]) -> Outcome:
-    """Run the planted release as a use case of its own, whose model nobody has pushed before."""
-    compiled.PIPELINES["release"] = "tests.e2e.planted_release:release"
+def _usecase(road: Road, name: str) -> Path:
     folder = road.usecase(name)
     settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) | {"name": name}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder
+
+
+def _run(road: Road, name: str, plan: dict[str, object]) -> Outcome:
+    """Run the planted release as a use case of its own, whose model nobody has pushed before."""
+    compiled.PIPELINES["release"] = "tests.e2e.planted_release:release"
+    folder = _usecase(road, name)
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
     return road.run(folder, "release")
 
@@ -173,3 +178,24 @@ def test_evidence_that_was_changed_is_not_believed(road: Road, candidate: Candid
     assert "was changed after it was added" in outcome.closed.summary
     assert (outcome.exit_code, outcome.pushed) == (3, None)
     assert "release_changed" not in open_registry(str(road.store.models)).names()
+
+
+def test_a_model_that_was_evaluated_twice_is_pushed_with_both_decisions(road: Road) -> None:
+    compiled.PIPELINES["twice"] = "tests.e2e.planted_release:two_evaluations"
+    outcome = road.run(_usecase(road, "evaluated_twice"), "twice", span=3)
+    assert outcome.pushed is not None, outcome.headline
+    champion = open_registry(str(road.store.models)).champion("evaluated_twice")
+    assert champion is not None
+    entries = {entry["name"]: entry["decision"] for entry in champion.about["evidence"]}
+    assert {name: decision["gate"] for name, decision in entries.items()} == {
+        "evaluate_model": "evaluate_model",
+        "strictly": "evaluate_model",
+        "validate_infra": "validate_infra",
+    }
+    assert {decision["subject"] for decision in entries.values()} == {champion.digest}
+    rules = [check["rule"] for check in champion.about["decision"]["checks"]]
+    assert rules[:3] == [
+        "evaluate_model passes this model",
+        "evaluate_model (strictly) passes this model",
+        "validate_infra passes this model",
+    ]

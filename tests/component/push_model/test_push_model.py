@@ -114,6 +114,7 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
         "version": 2,
         "path": str(champion.path),
         "digest": champion.digest,
+        "in_production": True,
     }
     about = dict(champion.about)
     assert {entry["name"]: entry["decision"]["verdict"] for entry in about.pop("evidence")} == {
@@ -137,6 +138,7 @@ def test_a_push_that_is_repeated_changes_nothing(place: Place) -> None:
 
 def test_a_release_may_wait_for_a_person(place: Place) -> None:
     place.push(promote=False)
+    assert json.loads(Path(place.outputs.pushed).read_text())["in_production"] is False
     assert [version.version for version in place.registry.versions("m")] == [1, 2]
     assert place.registry.champion("m") == place.champion
 

@@ -168,6 +168,19 @@ def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, 
     assert open_registry(runs.store.registry).names() == []
 
 
+def test_a_gate_that_decided_twice_is_named_by_its_tasks(runs: Runs, mlops: Mlops) -> None:
+    run = runs.add("run-1", "first")
+    again = replace(run.tasks[2], path="for-loop-1[2]/evaluate-model-2")
+    write_run(replace(run, tasks=(*run.tasks, again)), {})
+    assert mlops("models", "push", "run-1")[0] == 0
+    evidence = open_registry(runs.store.registry).get("m", 1).about["evidence"]
+    assert [entry["name"] for entry in evidence] == [
+        "evaluate-model",
+        "validate_infra",
+        "for-loop-1[2]/evaluate-model-2",
+    ]
+
+
 def test_a_person_is_held_to_what_the_use_case_requires(runs: Runs, mlops: Mlops) -> None:
     run = runs.add("run-1", "first", validate_infra=None)
     release = {"requires": ["evaluate_model"], "waives": {"validate_infra": "it is never served"}}

@@ -56,6 +56,12 @@ def test_a_waived_gate_is_asked_but_stops_nothing(tmp_path: Path) -> None:
     assert "'producerTask': 'validate-infra'" in str(tasks["collect-evidence"]["inputs"]["artifacts"])
 
 
+def test_a_pipeline_that_pushes_needs_the_section_that_says_what_for(tmp_path: Path) -> None:
+    use = usecase(tmp_path).model_copy(update={"push_model": None})
+    with pytest.raises(ConfigError, match=r"config\.yaml: push_model is missing, but needed here"):
+        level1(use)
+
+
 def _pipeline(use: UseCase, evaluations: int, *, infra: bool = True) -> dsl.base_component.BaseComponent:
     """Wire a pipeline that evaluates one model several times and pushes it."""
 

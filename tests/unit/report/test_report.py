@@ -1,6 +1,7 @@
 """The report says the verdict first, and holds everything it shows."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +51,18 @@ PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
     [
         (
             _outcome(_task("validate-data", decision=OPEN), pushed=PUSHED),
+            "Version 3 of flight_delay is in production",
+            "mlops serve flight_delay",
+            0,
+        ),
+        (
+            _outcome(_task("push-model", decision=OPEN), pushed=replace(PUSHED, in_production=False)),
+            "Version 3 of flight_delay is published; a person puts it into production",
+            "mlops models push run-1",
+            0,
+        ),
+        (
+            _outcome(_task("validate-infra", decision=CLOSED), pushed=PUSHED),  # the closed gate was waived
             "Version 3 of flight_delay is in production",
             "mlops serve flight_delay",
             0,
