@@ -1,15 +1,7 @@
 """The README, word for word: run, run again, a new month, a death in the middle, serving, and one step back."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +11,9 @@ from core.store import Store
 from mlops.worlds.laptop import Laptop
 
 from .conftest import Road
+from .desk import Desk, answer, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-class Desk:
-    """A terminal with `mlops` in it, and a store of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.environment = {**os.environ, "MLOPS_HOME": str(home)}
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "mlops.cli.main", *words]
-        return subprocess.Popen(
-            command,
-            env=self.environment,
-            cwd=self.home.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def say(self, *words: str, exits: int = 0) -> Any:
-        process = self.start(*words, "--json")
-        out, err = process.communicate(timeout=600)
-        assert process.returncode == exits, f"{words}: {out[-3000:]} {err[-3000:]}"
-        return json.loads(out)
-
-    def model(self) -> Any:
-        (model,) = self.say("models", "list", "flight_delay")["models"]
-        return model
 
 
 @pytest.fixture(scope="module")
@@ -64,41 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> 
     """flight_delay over sampled months, as a folder from anywhere."""
     with Laptop(Store(tmp_path_factory.mktemp("unused")), quiet=True) as laptop:
         return str(Road(tmp_path_factory.mktemp("usecases"), laptop, months).usecase("sampled"))
-
-
-@contextmanager
-def _serving(desk: Desk, usecase: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = desk.start("serve", usecase, "--port", str(port))
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/readyz", server)
-        yield address
-    finally:
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=30) == 0
-
-
-def _wait_for(url: str, server: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        assert server.poll() is None, server.communicate()[1]
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"{url} did not answer within 90 s")
-
-
-def _answer(url: str, body: dict[str, Any] | None = None) -> Any:
-    request = urllib.request.Request(
-        url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
 
 
 FLIGHT = {
@@ -155,18 +84,18 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed(desk: Desk, folder: 
 
 
 def test_the_model_in_production_answers_over_rest(desk: Desk, folder: str) -> None:
-    with _serving(desk, folder) as address:
+    with serving(desk, folder) as address:
         model = f"{address}/v1/models/flight_delay"
-        (row,) = _answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"]
-        (same,) = _answer(f"{model}/versions/2:predict", {"instances": [FLIGHT]})["predictions"]
+        (row,) = answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"]
+        (same,) = answer(f"{model}/versions/2:predict", {"instances": [FLIGHT]})["predictions"]
         assert row == same
         assert 0 < row[0] < 1
         desk.say("models", "rollback", "flight_delay")
         deadline = time.monotonic() + 60
-        while (before := _answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"][0]) == row:
+        while (before := answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"][0]) == row:
             assert time.monotonic() < deadline, "the server did not follow the rollback"
             time.sleep(0.2)
-        assert before == _answer(f"{model}/versions/1:predict", {"instances": [FLIGHT]})["predictions"][0]
+        assert before == answer(f"{model}/versions/1:predict", {"instances": [FLIGHT]})["predictions"][0]
 
 
 def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(desk: Desk, folder: str) -> None:

@@ -1,0 +1,82 @@
+"""A terminal with `mlops` in it, a server that it starts, and questions to that server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Desk:
+    """A terminal with `mlops` in it, and a store of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {**os.environ, "MLOPS_HOME": str(home)}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "mlops.cli.main", *words]
+        return subprocess.Popen(
+            command,
+            env=self.environment,
+            cwd=self.home.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def say(self, *words: str, exits: int = 0) -> Any:
+        process = self.start(*words, "--json")
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == exits, f"{words}: {out[-3000:]} {err[-3000:]}"
+        return json.loads(out)
+
+    def model(self) -> Any:
+        (model,) = self.say("models", "list", "flight_delay")["models"]
+        return model
+
+
+@contextmanager
+def serving(desk: Desk, *usecases: str) -> Iterator[str]:
+    """Serve use cases until the end of the block; yields the server's address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = desk.start("serve", *usecases, "--port", str(port))
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/readyz", server)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0
+
+
+def answer(url: str, body: dict[str, Any] | None = None) -> Any:
+    """Ask a server; returns the JSON of its answer."""
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+def _wait_for(url: str, server: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert server.poll() is None, server.communicate()[1]
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{url} did not answer within 90 s")

@@ -1,0 +1,151 @@
+"""Every kind of problem goes the whole way: from data to an answer over REST and a report whose pictures fit its kind."""
+
+import base64
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.store import Store
+from mlops.report.outcome import Outcome
+from mlops.worlds.laptop import Laptop
+from pipelines.config import USECASES, load
+
+from .desk import Desk, answer, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PENGUIN = {
+    "island": "Biscoe",
+    "bill_length_mm": 50.0,
+    "bill_depth_mm": 15.0,
+    "flipper_length_mm": 222.0,
+    "body_mass_g": 5500.0,
+    "sex": "male",
+}
+SPAM = {"text": "WINNER!! You have won a £1000 prize. Call 09061701461 now to claim, T&Cs apply, 150ppm"}
+HAM = {"text": "ok, see you at home then"}
+FLIGHT = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "SFO",
+    "hour": 18,
+    "day_of_week": 5,
+    "distance": 2565.0,
+    "previous_air_time": 350.0,
+}
+SHOWN = {
+    "penguins": ("Confusion matrix", "Chinstrap"),
+    "air_time": ("esidual",),
+    "digits": ("Confusion matrix", "data:image/png;base64"),
+    "spam": ("ROC", "spam"),
+}
+"""What the report of a use case shows."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("usecases") / "home"
+
+
+@pytest.fixture(scope="module")
+def runs(home: Path) -> dict[str, tuple[Outcome, Path]]:
+    """All of them through level 1, in one store and with warm workers."""
+    with Laptop(Store(home), quiet=True) as laptop:
+        return {name: laptop.run(load(USECASES / name), "level1") for name in SHOWN}
+
+
+@pytest.fixture(scope="module")
+def desk(home: Path, runs: dict[str, tuple[Outcome, Path]]) -> Desk:
+    """A terminal beside the store in which the runs left their models."""
+    return Desk(home)
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk) -> Iterator[str]:
+    with serving(desk, *SHOWN) as address:
+        yield f"{address}/v1/models"
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_gate_opens_and_the_report_fits_the_kind(runs: dict[str, tuple[Outcome, Path]], name: str) -> None:
+    outcome, report = runs[name]
+    assert outcome.pushed is not None, outcome.headline
+    text = report.read_text(encoding="utf-8")
+    assert [word for word in SHOWN[name] if word not in text] == []
+
+
+def test_a_class_is_answered_by_its_word(address: str) -> None:
+    (classes,) = answer(f"{address}/penguins:classify", {"examples": [PENGUIN]})["results"]
+    scores = dict(classes)
+    assert sorted(scores) == ["Adelie", "Chinstrap", "Gentoo"]
+    assert max(scores, key=lambda word: scores[word]) == "Gentoo"
+    for message, word in ((SPAM, "spam"), (HAM, "ham")):
+        (classes,) = answer(f"{address}/spam:classify", {"examples": [message]})["results"]
+        scores = dict(classes)
+        assert sorted(scores) == ["ham", "spam"]
+        assert scores[word] > 0.5
+
+
+def test_a_measure_that_was_not_taken_is_left_out(address: str) -> None:
+    known = {name: value for name, value in PENGUIN.items() if name != "sex"}
+    (row,) = answer(f"{address}/penguins:predict", {"instances": [known]})["predictions"]
+    assert sum(row) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_regression_answers_in_minutes(address: str) -> None:
+    (minutes,) = answer(f"{address}/air_time:regress", {"examples": [FLIGHT]})["results"]
+    assert 300 < minutes < 400
+
+
+def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
+    lines = (USECASES / "digits" / "sample.jsonl").read_text(encoding="utf-8").splitlines()[:8]
+    rows = [json.loads(line) for line in lines]
+    assert base64.b64decode(rows[0]["image"]["b64"]).startswith(b"\x89PNG")
+    scores = answer(f"{address}/digits:predict", {"instances": rows})["predictions"]
+    assert [max(range(10), key=row.__getitem__) for row in scores] == [3, 4, 6, 6, 6, 4, 9, 1]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_sample_is_predicted_row_by_row(desk: Desk, name: str) -> None:
+    (sample,) = (USECASES / name).glob("sample.*")
+    found = desk.say("predict", name, str(sample))
+    with sample.open(encoding="utf-8", newline="") as stream:
+        rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))
+    assert len(found["predictions"]) == rows
+
+
+def test_from_a_csv_to_a_served_model(tmp_path: Path) -> None:
+    """What a newcomer does: a file with gaps, an identifier and a text, one command for the folder, one for the model."""
+    source = _orders(tmp_path / "orders.csv")
+    folder = tmp_path / "late_orders"
+    desk = Desk(tmp_path / "home")
+    made = desk.say("new", "usecase", "late_orders", "--from", str(source), "--label", "late", "--to", str(folder))
+    assert (made["task"], made["positive"]) == ("binary_classification", "yes")
+    assert sorted(made["left_out"]) == ["id", "shop"]
+    assert made["texts"] == ["note"]
+    outcome = desk.say("run", str(folder))
+    assert outcome["pushed_model"]["version"] == 1, outcome
+    order: dict[str, Any] = {"weight": 9.5, "city": "Oslo", "note": "please hurry with this one", "ordered_month": 1}
+    with serving(desk, str(folder)) as address:
+        (classes,) = answer(
+            f"{address}/v1/models/late_orders:classify", {"examples": [{**order, "ordered_day_of_week": 2}]}
+        )["results"]
+    assert sorted(dict(classes)) == ["no", "yes"]
+
+
+def _orders(path: Path) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";")
+        writer.writerow(("id", "ordered", "weight", "city", "note", "shop", "late"))
+        for row in range(400):
+            weight = (row * 37 % 101) / 10
+            late = "yes" if weight + row % 3 > 7 else "no"
+            note = f"please {('hurry', 'wait', 'call')[row % 3]} with order number {row}"
+            day = f"2024-{1 + row % 12:02}-{1 + row % 28:02}"
+            cell = "NA" if row % 17 == 0 else weight
+            writer.writerow((f"K{row:05}", day, cell, ("Oslo", "Rome", "Lima")[row % 3], note, "main", late))
+    return path
