@@ -1,4 +1,4 @@
-"""Every kind of problem goes the whole way: from data to an answer over REST and a report whose pictures fit its kind."""
+"""Every kind of problem goes the whole way: from data to an answer over REST and a report that fits."""
 
 import base64
 import csv
@@ -119,7 +119,7 @@ def test_the_sample_is_predicted_row_by_row(desk: Desk, name: str) -> None:
 
 
 def test_from_a_csv_to_a_served_model(tmp_path: Path) -> None:
-    """What a newcomer does: a file with gaps, an identifier and a text, one command for the folder, one for the model."""
+    """What a newcomer does with a file that has gaps, an identifier and a text: one command a step."""
     source = _orders(tmp_path / "orders.csv")
     folder = tmp_path / "late_orders"
     desk = Desk(tmp_path / "home")
