@@ -15,7 +15,7 @@ import pyarrow as pa
 from artifacts.spans.feature_types import ARROW, FeatureType
 from artifacts.spans.files import SourceFile, open_regular
 from artifacts.spans.pattern import Place
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from core.errors import DataError, EmptyDataset
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
 from pyarrow import types as arrow_kinds
 
 from artifacts.spans import csv_rows, parquet_rows
 from artifacts.spans.feature_types import ARROW, FeatureType, Kind
 from artifacts.spans.files import SourceFile
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
 
 _TEXT = ARROW["BYTES"]
@@ -25,14 +27,19 @@ def guess_csv_types(files: Sequence[SourceFile], options: ReadOptions, max_rejec
     for file in files:
         rejects = Rejects(max_rejects, Path("/dev/null"))
         for batch in csv_rows.read(file, replace(options, types={}), rejects):
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                before = found.get(name)
-                if before == "BYTES" or column.type != _TEXT:
-                    found.setdefault(name, "INT")
-                    continue
-                texts = (text.decode() for text in column.unique().drop_null().to_pylist())
-                found[name] = _widest(before, _kind(texts))
+            _widen(found, batch)
     return {name: kind or "BYTES" for name, kind in found.items()}
+
+
+def _widen(found: dict[str, Kind | None], batch: pa.RecordBatch) -> None:
+    """Widen the types found so far to those of a batch's texts."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        before = found.get(name)
+        if before == "BYTES" or column.type != _TEXT:
+            found.setdefault(name, "INT")
+            continue
+        texts = (text.decode() for text in column.unique().drop_null().to_pylist())
+        found[name] = _widest(before, _kind(texts))
 
 
 def widened_parquet_columns(files: Sequence[SourceFile]) -> set[str]:

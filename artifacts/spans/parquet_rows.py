@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import types as kinds
 
 from artifacts.spans.files import SourceFile, open_regular
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
 from artifacts.spans.timestamps import seconds
 from core.errors import CorruptArtifact, DataError, EmptyDataset

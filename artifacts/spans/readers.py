@@ -1,34 +1,15 @@
 """Which module reads which kind of file; it is imported when the first file of that kind is read."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from artifacts.spans.read_options import ReadOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from artifacts.spans.feature_types import FeatureType
     from artifacts.spans.files import SourceFile
     from artifacts.spans.rejects import Rejects
-    from artifacts.spans.timestamps import Timestamp
-
-NullsInLists = Literal["error", "leave_out"]
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How files are read; what a format has no use for is not looked at."""
-
-    types: "Mapping[str, FeatureType]"
-    """The types that the schema gives features."""
-    missing: frozenset[str] = frozenset({""})
-    delimiter: str = ","
-    leave_out: frozenset[str] = frozenset()
-    timestamps: "Mapping[str, Timestamp]" = field(default_factory=dict)
-    nulls_in_lists: NullsInLists = "error"
-    max_record_bytes: int = 1 << 20
-    batch_rows: int = 16_384
-
 
 Reader = Callable[["SourceFile", ReadOptions, "Rejects"], "Iterator[pa.RecordBatch | pa.Array]"]
 """Yields a file's rows in batches: as columns, or as serialized tf.Examples where the file holds those."""

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from artifacts.examples import tfrecord
 from artifacts.spans.feature_types import FeatureType, Kind
 from artifacts.spans.files import SourceFile, open_regular
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
 from core.errors import CorruptArtifact, DataError, EmptyDataset, SchemaError
 

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from artifacts.examples.names import SPLITS
 from artifacts.spans.files import Gaps
-from artifacts.spans.readers import FORMATS, NullsInLists
+from artifacts.spans.read_options import NullsInLists
+from artifacts.spans.readers import FORMATS
 from core.errors import did_you_mean
 from core.settings import Settings
 

@@ -15,7 +15,8 @@ from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import FeatureType, feature_types
 from artifacts.spans.files import SpanWindow, resolve, stamp, window_digest
 from artifacts.spans.pattern import label, labels
-from artifacts.spans.readers import ReadOptions, reader
+from artifacts.spans.read_options import ReadOptions
+from artifacts.spans.readers import reader
 from artifacts.spans.rejects import Rejects
 from artifacts.spans.timestamps import Timestamp
 from components.ingest_examples.config import Config

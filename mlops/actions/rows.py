@@ -15,7 +15,7 @@ from artifacts.spans import csv_rows
 from artifacts.spans.feature_types import FeatureType, Kind
 from artifacts.spans.files import SourceFile
 from artifacts.spans.pattern import Place
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from core.errors import DataError
 from core.user_code import resolve

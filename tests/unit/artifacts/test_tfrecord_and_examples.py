@@ -17,7 +17,7 @@ from artifacts.schema.schema_file import read_schema
 from artifacts.spans import tfrecord_rows
 from artifacts.spans.feature_types import feature_types
 from artifacts.spans.files import SourceFile
-from artifacts.spans.readers import ReadOptions
+from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
 from components.ingest_examples.config import Config
 from components.ingest_examples.logic import PinnedSource, ingest
