@@ -24,8 +24,8 @@ def record_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the examples of a split as Arrow record batches of at most `batch_size` rows, every feature a list.
 
-    With a schema, the batches have its features alone, in its order and types; without one, those that the records have.
-    Columns are read where the shard has them, else its records are decoded; the values are the same.
+    With a schema, the batches have its features alone, in its order and types; without one, those that the records
+    have. Columns are read where the shard has them, else its records are decoded; the values are the same.
     Raises CorruptArtifact for files that are not what was written, SchemaError for a feature of another type.
     """
     folder = Path(folder)
@@ -64,5 +64,6 @@ def _decoded(path: Path, schema: schema_pb2.Schema | None, batch_size: int) -> I
             yield decoder.DecodeBatch(block)
         except (RuntimeError, ValueError) as error:
             raise SchemaError(
-                f"{path}: wanted features of the schema's types, got {error}; correct the source, or the type in the schema"
+                f"{path}: wanted features of the schema's types, got {error}; "
+                "correct the source, or the type in the schema"
             ) from error

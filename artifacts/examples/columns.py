@@ -46,7 +46,8 @@ def _typed(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], path: Path) 
         lists = _lists(batch.column(index))
         if lists.type != kind:
             raise SchemaError(
-                f"{path}: feature {name!r}: wanted {kind.value_type}, got {lists.type.value_type}; correct the source, or the type in the schema"
+                f"{path}: feature {name!r}: wanted {kind.value_type}, got {lists.type.value_type}; "
+                "correct the source, or the type in the schema"
             )
         arrays.append(lists)
     return pa.RecordBatch.from_arrays(arrays, list(types))

@@ -1,7 +1,8 @@
 """Encodes Arrow columns as serialized tf.Examples, a batch at a time, the same bytes in every process.
 
-The encoder of tfx_bsl is as fast, but writes the features of each record in an order that differs from process to process:
-neither a hash of the record nor the digest of the shard would be stable. Here features stand in the order of their names.
+The encoder of tfx_bsl is as fast, but writes the features of each record in an order that differs from process to
+process: neither a hash of the record nor the digest of the shard would be stable. Here features stand in the order
+of their names.
 
 A column becomes, row by row, the bytes of one entry of the map `Features.feature`; Arrow then joins the columns.
 """
@@ -16,7 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The field numbers of tf.Example: Example.features, Features.feature, its key and value, and the three lists of Feature.
+# The field numbers of tf.Example: Example.features, Features.feature, its key and value, and the three lists of
+# Feature.
 _FIRST, _SECOND = b"\x0a", b"\x12"
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = b"\x0a", b"\x12", b"\x1a"
 

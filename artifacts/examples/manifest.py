@@ -1,8 +1,8 @@
 """What an examples folder holds: a folder per split with gzipped TFRecords of tf.Example, as TFX lays them out.
 
-`manifest.json` says of each shard how many records it holds and what its digest is. It is written last, so a folder without
-one is unfinished; and every reader verifies its shards first, because TensorFlow takes a file that was cut short for a
-complete one.
+`manifest.json` says of each shard how many records it holds and what its digest is. It is written last, so a
+folder without one is unfinished; and every reader verifies its shards first, because TensorFlow takes a file that
+was cut short for a complete one.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The names that examples have: their splits, folders and files, spelled here and nowhere else."""
 
 TRAIN, VALIDATION, EVAL = "train", "validation", "eval"
-"""The splits that every run has: what the model is fitted to, what stops the fitting early, and what it is evaluated on."""
+"""The splits that every run has: what is fitted to, what stops the fitting early, and what is evaluated on."""
 SPLITS = (TRAIN, VALIDATION, EVAL)
 
 MANIFEST = "manifest.json"

@@ -1,7 +1,8 @@
 """The TFRecord container: records one after the other, each with its length and two checksums.
 
-TensorFlow takes a file that was cut at a record's boundary, or inside a header, for a complete one. This reader does not:
-bytes that are left over are an error. A cut at a boundary can only be seen by counting, which is what a manifest is for.
+TensorFlow takes a file that was cut at a record's boundary, or inside a header, for a complete one. This reader
+does not: bytes that are left over are an error. A cut at a boundary can only be seen by counting, which is what a
+manifest is for.
 """
 
 import gzip
@@ -79,7 +80,7 @@ def inflate(path: Path) -> Iterator[bytes]:
 
 
 def _inflated(stream: BinaryIO) -> BinaryIO:
-    """Look at the first header: a plain file's length has a checksum that holds, a gzipped file starts with its magic number."""
+    """Read the first header: a plain file's length has a checksum that holds, a gzipped file has a magic number."""
     start = stream.read(HEADER.size)
     stream.seek(0)
     is_plain = len(start) == HEADER.size and masked_crc(start[:8]) == HEADER.unpack(start)[1]

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 
 def per_value(column: pa.Array, derived: pa.Array) -> pa.Array:
-    """Return a column of lists in which each value, in order, is replaced by what was derived from it; null rows stay null.
+    """Return a column of lists in which each value is replaced by what was derived from it; null rows stay null.
 
     A value from which nothing can be derived (null) is left out of its row, and a row without any is null.
     """

@@ -1,4 +1,4 @@
-"""Shares records out to splits by their hash and writes them as gzipped TFRecord shards, compressing beside the reading."""
+"""Shares records out to splits by their hash and writes them as TFRecord shards, compressing beside the reading."""
 
 import os
 import zlib

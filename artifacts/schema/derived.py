@@ -1,7 +1,7 @@
 """Numbers that are derived from texts and images, so that a change of those can be measured like any other.
 
-Nearly every text and every image is different, so a comparison of their values' shares notices nothing. What is compared
-instead is declared in the schema as TensorFlow Metadata has it, a feature that only validation knows:
+Nearly every text and every image is different, so a comparison of their values' shares notices nothing. What is
+compared instead is declared in the schema as TensorFlow Metadata has it, a feature that only validation knows:
 
     feature {
       name: "message/word_count"
@@ -28,8 +28,8 @@ OF_TEXT = {
     WORDS: schema_pb2.BYTES,
     UNSEEN_WORDS: schema_pb2.FLOAT,
 }
-"""Of a feature with `natural_language_domain {}`, what is derived: lengths, the words themselves, and the share of words
-that the data compared with does not have; the last one is a number of two sets of data, bounded by an infinity_norm."""
+"""Of a feature with `natural_language_domain {}`: its lengths, the words themselves, and the share of words that the
+data compared with does not have; the last one is a number of two sets of data, bounded by an infinity_norm."""
 OF_IMAGE = {
     BYTES: schema_pb2.INT,
     WIDTH: schema_pb2.INT,

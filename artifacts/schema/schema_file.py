@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"^(\w+)\s*:?\s*\{")
 
 
 def read_schema(path: Path | str) -> schema_pb2.Schema:
-    """Read the features that examples have from a schema in text form; SchemaError names the line that cannot be parsed."""
+    """Read the features that examples have from a schema in text form; SchemaError names a line it cannot parse."""
     return without_derived(read_whole_schema(path))
 
 

@@ -1,7 +1,7 @@
 """Finds the files of a window of spans and pins them by digest; light enough for the command line.
 
-Below the first name of a pattern with a wildcard only plain folders and regular files count: a symbolic link, a pipe or a
-device there is an error, because it could lead out of the source or never end.
+Below the first name of a pattern with a wildcard only plain folders and regular files count: a symbolic link, a
+pipe or a device there is an error, because it could lead out of the source or never end.
 """
 
 import os

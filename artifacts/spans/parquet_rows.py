@@ -1,7 +1,7 @@
 """Reads Parquet files a batch of rows at a time.
 
-Their own types travel on, so that the data gate names one that changed; but whole numbers are read as FLOAT where the schema
-says so, because a span in which no value is missing is often written that way.
+Their own types travel on, so that the data gate names one that changed; but whole numbers are read as FLOAT where
+the schema says so, because a span in which no value is missing is often written that way.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """Patterns that find spans: numbered, or named by a day or a month of the calendar.
 
-A pattern is an absolute path, or an address in an object store, with `*` or `?` anywhere in a name, and in it, once each,
+A pattern is an absolute path, or an address in an object store, with `*` or `?` anywhere in a name, and in it,
+once each,
 
 - `{SPAN}` (or `{SPAN:3}`, zero-padded to three digits): a number;
 - `{YYYY}`, `{MM}` and `{DD}`, in any order and in one name or several: a day. Its span is the number of days since
@@ -43,7 +44,8 @@ def kind_of(pattern: str) -> Kind:
         or len(tokens) != len(re.findall(r"\{(?:SPAN|YYYY|MM|DD)", pattern))
     ):
         raise UsageError(
-            f"{pattern}: wanted {{SPAN}} (or {{SPAN:3}}, zero-padded) exactly once in the source's pattern, or {{YYYY}}, {{MM}} "
+            f"{pattern}: wanted {{SPAN}} (or {{SPAN:3}}, "
+            f"zero-padded) exactly once in the source's pattern, or {{YYYY}}, {{MM}} "
             "and {DD} once each for spans of a day, or {YYYY} and {MM} for spans of a month"
         )
     return kind

@@ -34,7 +34,7 @@ def _tfrecord() -> Reader:
 
 
 FORMATS: Mapping[str, Callable[[], Reader]] = {"csv": _csv, "parquet": _parquet, "tfrecord": _tfrecord}
-"""A further format is one more module and one more line. The imports are written out, so that a stage's cache key covers them."""
+"""A further format is one more module and one line; imports are written out, so that cache keys cover them."""
 
 
 def reader(format: str) -> Reader:

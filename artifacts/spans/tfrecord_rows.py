@@ -1,4 +1,4 @@
-"""Reads TFRecord files of tf.Example: the records travel on as they are, after each has been held against the schema."""
+"""Reads TFRecord files of tf.Example: records travel on as they are, each checked against the schema."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -76,7 +76,7 @@ def _check(features: Any, types: Mapping[str, FeatureType], where: str) -> None:
 
 
 def _message() -> Any:
-    """Build the message class of tf.SequenceExample in a pool of its own: TensorFlow, which has it, takes seconds to import.
+    """Build the message class of tf.SequenceExample in a pool of its own: importing TensorFlow takes seconds.
 
     A tf.Example is one without sequences: its features have the number and the type of the other's context.
     """

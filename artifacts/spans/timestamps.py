@@ -49,7 +49,7 @@ class Timestamp:
 
 
 def seconds(name: str, column: pa.Array, timestamp: Timestamp) -> pa.Array:
-    """Return a column of times, dates or texts as seconds since 1970; ValueError names the row (from 1) of a text that is none."""
+    """Return times, dates or texts as seconds since 1970; ValueError names the row (from 1) of a text that is none."""
     if pa.types.is_temporal(column.type):
         return pc.cast(pc.cast(column, pa.timestamp("s"), safe=False), pa.int64())
     values: list[int | None] = []

@@ -1,1 +1,1 @@
-"""Describes every split and the newest two spans with TensorFlow Data Validation's statistics, with a picture per feature."""
+"""Describes every split and the newest two spans with TFDV's statistics, with a picture per feature."""

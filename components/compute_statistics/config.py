@@ -19,7 +19,8 @@ class Config(Settings):
     serving: str = Field(default="", pattern=r"^(|.+@sha256:[0-9a-f]{64})$")
     """TFRecord file of tf.Examples as the server got them, for skew, as `path@sha256:<hex>`; empty when there is none.
 
-    The path is absolute or relative to the project's root. The digest keeps a cached result from standing for other data.
+    The path is absolute or relative to the project's root. The digest keeps a cached result from standing for
+    other data.
     """
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(values: pa.Array) -> Sizes:
-    """Measure encoded images (PNG, JPEG, GIF or BMP); brightness is the mean of all pixels and channels, from 0 to 1."""
+    """Measure encoded images (PNG, JPEG, GIF, BMP); brightness is the mean of all pixels and channels, 0 to 1."""
     widths: list[int | None] = []
     heights: list[int | None] = []
     means: list[float | None] = []

@@ -1,7 +1,7 @@
 """Describes examples in this process, reading every one once.
 
-A split accumulates batch by batch; the newest spans, which are part of a split as well, accumulate apart and are merged into
-it. What is held in memory does not grow with rows or spans.
+A split accumulates batch by batch; the newest spans, which are part of a split as well, accumulate apart and are
+merged into it. What is held in memory does not grow with rows or spans.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,6 +1,7 @@
 """What is derived from texts: how long they are, and the words in them.
 
-A word is a run of letters, digits and apostrophes, in lower case; in a language without spaces it is a run of its letters.
+A word is a run of letters, digits and apostrophes, in lower case; in a language without spaces it is a run of its
+letters.
 """
 
 from collections import Counter

@@ -1,1 +1,1 @@
-"""Reads the rolling window of spans from its source and writes it as TFX reads examples: splits of gzipped TFRecords."""
+"""Reads the rolling window of spans and writes it as TFX reads examples: splits of gzipped TFRecords."""

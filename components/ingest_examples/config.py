@@ -1,4 +1,4 @@
-"""The `ingest_examples` section: where rows come from, how many spans a run sees, and what is held back from training."""
+"""The `ingest_examples` section: how files are read, how many spans a run sees, and what is held back."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -27,9 +27,9 @@ class TimestampColumn(Settings):
     """What a column of times becomes; a list of parts alone is read as `{parts: [...]}`."""
 
     parts: tuple[TimePart, ...] = Field(min_length=1)
-    """Each is an INT feature of its own, named `<column>_<part>`; `day_of_week` is 1 on Monday. The column itself is left out."""
+    """Each is an INT feature, named `<column>_<part>`; `day_of_week` is 1 on Monday. The column itself is left out."""
     format: str = ""
-    """How the times are written, as Python's strptime has it; ISO 8601 when empty. A time without a zone is taken as it is."""
+    """How times are written, as Python's strptime has it; ISO 8601 when empty. A time without a zone stays as it is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -41,10 +41,9 @@ class Split(Settings):
     """Which rows are trained on, which stop the training early, and which evaluate the model."""
 
     by: Literal["time", "hash"] = "time"
-    """`time`: the newest span evaluates, the spans before it are trained on; `hash`: every span is shared out by the hash of
-    its rows."""
+    """`time`: the newest span evaluates, the spans before it are trained on; `hash`: each span is shared out."""
     validation: Percent = 10.0
-    """Percent of the rows before the newest span (`time`) or of all rows (`hash`) that are held back for early stopping."""
+    """Percent of the rows before the newest span (`time`) or of all rows (`hash`), held back for early stopping."""
     eval: Percent = 20.0
     """Percent of all rows that evaluate the model; `hash` only."""
     further: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], Percent] = Field(default_factory=dict)
@@ -81,7 +80,7 @@ class Config(Settings):
     leave_out: tuple[str, ...] = ()
     """Columns that are not read."""
     timestamps: dict[str, TimestampColumn] = Field(default_factory=dict)
-    """Columns of times, and the numbers that each becomes, such as `{pickup: [hour, day_of_week]}`; not for TFRecord."""
+    """Columns of times, and the numbers that each becomes, such as `{pickup: [hour, day_of_week]}`."""
     nulls_in_lists: NullsInLists = "error"
     """A null inside a list of a Parquet file stops the run, or is left out of its list."""
     max_rejects: int = Field(default=0, ge=0)

@@ -25,7 +25,7 @@ from core.errors import DataError, EmptyDataset
 
 
 class PinnedSource(NamedTuple):
-    """What is read: the pattern of the files, the newest span, and the digest that its window must have (or nothing)."""
+    """What is read: the pattern of the files, the newest span, and the digest that its window must have, if any."""
 
     pattern: str
     span: int
@@ -35,7 +35,8 @@ class PinnedSource(NamedTuple):
 def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | str) -> ExamplesManifest:
     """Write the examples of the window that ends with a span; the manifest comes last.
 
-    Raises DataError, with file and place, for a source that cannot be trusted, and EmptyDataset for a split without rows.
+    Raises DataError, with file and place, for a source that cannot be trusted, and EmptyDataset for a split
+    without rows.
     """
     folder = Path(examples)
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,8 @@ def _shares(config: Config, is_newest: bool) -> Shares:
 def _check_window(config: Config, window: SpanWindow) -> None:
     if config.split.by == "time" and len(window.spans) < 2:
         raise DataError(
-            f"{window.pattern}: wanted at least one span before span {label(window.pattern, window.spans[-1])} to train on, got none; "
+            f"{window.pattern}: wanted at least one span before span "
+            f"{label(window.pattern, window.spans[-1])} to train on, got none; "
             "choose a later --span, or ingest_examples.split.by: hash"
         )
 

@@ -51,7 +51,8 @@ def _beats_baseline(config: Config) -> Check:
         f"the bound on {config.primary_metric} is no weaker than the baseline",
         bool(better),
         "no bound" if bound is None else bound,
-        f"config.yaml: raise the bound of {config.primary_metric} to the baseline's {baseline:g}, or correct scope_use_case.reference.baseline_value",
+        f"config.yaml: raise the bound of {config.primary_metric} to the baseline's {baseline:g}, "
+        "or correct scope_use_case.reference.baseline_value",
         threshold=baseline,
     )
 

@@ -52,7 +52,10 @@ def _new_column(feature: str, file: SchemaFile) -> str:
 
 
 def _missing_column(feature: str, file: SchemaFile) -> str:
-    return f"bring {feature} back into the feed, or take the feature out at {file.place(feature)}"
+    return (
+        f"bring {feature} back into the feed, or take the feature out at {file.place(feature)}; "
+        f"if no row need have it, write `presence {{ min_fraction: 0 }}` at {file.place(feature, 'presence')}"
+    )
 
 
 def _data_type(feature: str, file: SchemaFile) -> str:
@@ -63,20 +66,30 @@ def _data_type(feature: str, file: SchemaFile) -> str:
 def _values(feature: str, file: SchemaFile) -> str:
     return (
         f"correct the values in the feed; if they are new and right, add them at {file.domain_place(feature)}, "
-        f"or set how many may be unknown by `distribution_constraints {{ min_domain_mass }}` at {file.place(feature, 'distribution_constraints')}"
+        f"or set how many may be unknown by `distribution_constraints {{ min_domain_mass }}` at "
+        f"{file.place(feature, 'distribution_constraints')}"
     )
 
 
 def _presence(feature: str, file: SchemaFile) -> str:
-    return f"find out where the feed lost the values of {feature}; if they are missing for a good reason, lower presence at {file.place(feature, 'presence')}"
+    return (
+        f"find out where the feed lost the values of {feature}; "
+        f"if they are missing for a good reason, lower presence at {file.place(feature, 'presence')}"
+    )
 
 
 def _count(feature: str, file: SchemaFile) -> str:
-    return f"write as many values of {feature} a row as the schema says at {file.place(feature, 'value_count', 'shape')}, or change it"
+    return (
+        f"write as many values of {feature} a row as the schema says at "
+        f"{file.place(feature, 'value_count', 'shape')}, or change it"
+    )
 
 
 def _shape(feature: str, file: SchemaFile) -> str:
-    return f"fill the gaps of {feature} in the feed; if it may be missing, write `value_count {{ min: 1 max: 1 }}`, not `shape`, at {file.place(feature, 'shape')}"
+    return (
+        f"fill the gaps of {feature} in the feed; "
+        f"if it may be missing, write `value_count {{ min: 1 max: 1 }}`, not `shape`, at {file.place(feature, 'shape')}"
+    )
 
 
 def _range(feature: str, file: SchemaFile) -> str:
@@ -85,7 +98,10 @@ def _range(feature: str, file: SchemaFile) -> str:
 
 
 def _finite(feature: str, file: SchemaFile) -> str:
-    return f"leave a value of {feature} that is not known out of the row instead of writing NaN or Inf ({file.place(feature, 'float_domain')} forbids those)"
+    return (
+        f"leave a value of {feature} that is not known out of the row instead of writing NaN or Inf "
+        f"({file.place(feature, 'float_domain')} forbids those)"
+    )
 
 
 def _rows(_: str, file: SchemaFile) -> str:

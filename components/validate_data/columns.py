@@ -1,4 +1,4 @@
-"""Says of one column of data what it is: a number, a category, a text, an image or an identifier; and within which bounds."""
+"""Says of a column what it is (a number, a category, a text, an image, an identifier) and within which bounds."""
 
 import math
 from collections.abc import Sequence

@@ -50,7 +50,7 @@ class Comparison(NamedTuple):
 
 
 def compare(comparison: Comparison, file: SchemaFile, min_examples: int) -> tuple[list[Check], anomalies_pb2.Anomalies]:
-    """Check each feature that has a comparator; one that could not be measured is undecided, and so are too few rows."""
+    """Check each feature that has a comparator; undecided when it could not be measured, or on too few rows."""
     short = [side for side in (comparison.now, comparison.before) if side.examples < min_examples]
     if short:
         return [_too_few(comparison.kind, side, min_examples) for side in short], anomalies_pb2.Anomalies()
@@ -84,7 +84,8 @@ def _too_few(kind: str, side: Side, min_examples: int) -> Check:
         observed=float(side.examples),
         slice=side.name,
         verdict=Verdict.UNDECIDED,
-        next_step=f"complete {side.name}: with fewer rows nothing can be said about {kind}; or lower validate_data.min_examples",
+        next_step=f"complete {side.name}: with fewer rows nothing can be said about {kind}; "
+        "or lower validate_data.min_examples",
     )
 
 
@@ -102,10 +103,12 @@ def _check(
         )
     if measured is not None and schema_method(measured) == "L_INFTY" and _notices_nothing(comparison, feature):
         return Check(
-            rule=f"{what} can be noticed: the infinity norm compares shares of values, and nearly every one is different",
+            rule=f"{what} can be noticed: the infinity norm compares shares of values, "
+            "and nearly every one is different",
             slice=comparison.now.name,
             verdict=Verdict.UNDECIDED,
-            next_step=f"declare `natural_language_domain {{}}` or `image_domain {{}}` for {feature} and bounds on what is "
+            next_step=f"declare `natural_language_domain {{}}` or `image_domain {{}}` for {feature} and bounds "
+            "on what is "
             f"derived from it (`mlops schema propose` shows how), or drop the comparator at {place}",
         )
     if measured is None or not math.isfinite(measured.value):
@@ -176,7 +179,10 @@ def schema_method(measured: anomalies_pb2.DriftSkewInfo.Measurement) -> str:
 
 def _next_step(comparison: Comparison, feature: str, place: str) -> str:
     if comparison.kind == "skew":
-        return f"find out why the server gets other values of {feature} than the feed; if both are right, raise the bound at {place}"
+        return (
+            f"find out why the server gets other values of {feature} than the feed; "
+            f"if both are right, raise the bound at {place}"
+        )
     return (
         f"compare {feature} in the two spans: a broken feed is corrected there; "
         f"if the world changed, raise the bound at {place} or set validate_data.on_drift: continue"

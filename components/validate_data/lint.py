@@ -45,7 +45,7 @@ def is_numeric(feature: schema_pb2.Feature) -> bool:
 
 
 def may_be_absent(feature: schema_pb2.Feature) -> bool:
-    """Tell whether the schema says, in so many words, that no row need have a feature: `presence { min_fraction: 0 }`."""
+    """Tell whether the schema says that no row need have a feature: `presence { min_fraction: 0 }`, written out."""
     presence = feature.presence
     return bool(presence.HasField("min_fraction") and presence.min_fraction == 0 and not presence.min_count)
 
@@ -118,7 +118,7 @@ def _finite(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
 
 
 def _comparators(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> list[Fault | None]:
-    """Not every use case compares its spans, nor has data of its server; a comparator that is there must notice something."""
+    """A comparator that is there must notice something; not every use case compares spans, or has served data."""
     faults = []
     for key, needed in (("drift_comparator", drift and not may_be_absent(feature)), ("skew_comparator", False)):
         comparator = getattr(feature, key)

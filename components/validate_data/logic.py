@@ -1,4 +1,4 @@
-"""Holds statistics against the curated schema and each other, writes the decision, and stops the run when it is not open."""
+"""Compares statistics with the curated schema and each other, and stops the run unless the gate is open."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from artifacts.schema import derived
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
 from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics import names
-from artifacts.statistics.features import by_name, is_number
+from artifacts.statistics.features import by_name, common_statistics, is_number
 from components.validate_data.anomalies import explain
 from components.validate_data.comparisons import Comparison, Side, compare
 from components.validate_data.config import Config
@@ -58,8 +58,8 @@ class Findings:
 def validate(config: Config, statistics: Path | str, schema: str, outputs: Outputs) -> Decision:
     """Judge the data and write decision, anomalies and picture.
 
-    Raises SchemaError when the data or the schema itself breaks the schema's rules, and DataError for too little data, a
-    label that says nothing, drift and skew; the message lists everything that was found, with the fix of each.
+    Raises SchemaError when the data or the schema itself breaks the schema's rules, and DataError for too little
+    data, a label that says nothing, drift and skew; the message lists everything that was found, with the fix of each.
     """
     file = SchemaFile(user_code.resolve(schema))
     found = Findings(outputs)
@@ -133,6 +133,7 @@ def _split(config: Config, side: Side, file: SchemaFile, found: Findings) -> Non
         return  # TFDV finds nothing wrong with no data
     if config.label:
         found.data.append(_label(config.label, side))
+        found.data += _one_label(config.label, side, file)
     _fits(side, TRAINING, file, found)
 
 
@@ -175,8 +176,29 @@ def _label(label: str, side: Side) -> Check:
         verdict=Verdict.PASS if values > 1 else Verdict.FAIL,
         next_step=""
         if values > 1
-        else f"look where the feed fills {label}: without it, or with one value alone, there is nothing to learn or to judge",
+        else f"look where the feed fills {label}: without it, or with one value alone, "
+        "there is nothing to learn or to judge",
     )
+
+
+def _one_label(label: str, side: Side, file: SchemaFile) -> list[Check]:
+    """A row with several labels is a problem of another kind; found here, it costs no training."""
+    feature = by_name(side.statistics).get(label)
+    most = 0 if feature is None else int(common_statistics(feature).max_num_values)
+    if most <= 1:
+        return []
+    return [
+        Check(
+            rule=f"{side.name}: the label {label} has one value a row",
+            threshold=1.0,
+            observed=float(most),
+            slice=side.name,
+            verdict=Verdict.FAIL,
+            next_step="several labels a row are no kind of problem here: write a column for each label, name one of them "
+            "in problem.label, and describe it with `shape { dim { size: 1 } }` at "
+            f"{file.place(label, 'shape', 'value_count')}",
+        )
+    ]
 
 
 def _drift(config: Config, spans: list[Side], file: SchemaFile, found: Findings) -> None:

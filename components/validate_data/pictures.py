@@ -36,7 +36,9 @@ def _bar(check: Check) -> Markup:
     share = check.observed / check.threshold if check.threshold else 0.0
     color = pictures.COLORS[0] if share <= 1 else pictures.COLORS[5]
     return Markup(
-        f'<svg role="img" aria-label="{share:.0%} of the bound" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">'
+        f'<svg role="img" aria-label="{share:.0%} of the bound" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}">'
         f'<rect width="{_WIDTH - 20}" height="{_HEIGHT}" fill="#e3e5e8"/>'
-        f'<rect width="{min(share, 1.1) * (_WIDTH - 20):.1f}" height="{_HEIGHT}" fill="{color}"><title>{share:.0%}</title></rect></svg>'
+        f'<rect width="{min(share, 1.1) * (_WIDTH - 20):.1f}" height="{_HEIGHT}" '
+        f'fill="{color}"><title>{share:.0%}</title></rect></svg>'
     )

@@ -1,4 +1,4 @@
-"""Proposes a schema from statistics, such that the data that they describe passes the gate; a person curates it from there.
+"""Proposes a schema from statistics, such that the data passes the gate; a person curates it from there.
 
 It takes two looks at the data: the first says what kind each column is, the second, with those kinds, how far it moves.
 """

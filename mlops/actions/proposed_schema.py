@@ -1,4 +1,4 @@
-"""A first schema for data that has none, or what data would change in one: read, described and bounded as a run would."""
+"""A first schema for data that has none, or what data would change in one, read and described as by a run."""
 
 import difflib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Statistics of splits and spans are TensorFlow Data Validation's own numbers, computed while reading every example once."""
+"""Statistics of splits and spans are TFDV's own numbers, computed while reading every example once."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from components.ingest_examples.logic import PinnedSource, ingest
 from core import digest
 from core.errors import CorruptArtifact, EmptyDataset, SchemaError
 
-SCHEMA = 'feature { name: "late" type: INT int_domain { is_categorical: true } } feature { name: "carrier" type: BYTES } feature { name: "temp" type: FLOAT }'
+SCHEMA = """\
+feature { name: "late" type: INT int_domain { is_categorical: true } }
+feature { name: "carrier" type: BYTES }
+feature { name: "temp" type: FLOAT }
+"""
 ROWS = 600
 
 

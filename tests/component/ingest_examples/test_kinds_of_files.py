@@ -1,4 +1,4 @@
-"""What people deliver: other delimiters, lists, times, columns that nobody wants; and what is refused says what to change."""
+"""What people deliver: other delimiters, lists, times, unwanted columns; what is refused says what to change."""
 
 from pathlib import Path
 from typing import Any

@@ -210,7 +210,8 @@ def test_examples_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     code = (
         "import pyarrow_hotfix, pyarrow as pa, hashlib\n"
         "from artifacts.examples.encoder import encode\n"
-        "batch = pa.RecordBatch.from_arrays([pa.array([1, None]), pa.array([0.5, 2], pa.float32()), pa.array([b'x', None])], ['b', 'a', 'c'])\n"
+        "batch = pa.RecordBatch.from_arrays([pa.array([1, None]), pa.array([0.5, 2], pa.float32()), "
+        "pa.array([b'x', None])], ['b', 'a', 'c'])\n"
         "print(hashlib.sha256(b''.join(encode(batch).to_pylist())).hexdigest())\n"
     )
     seen = {

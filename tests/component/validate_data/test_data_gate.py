@@ -1,4 +1,4 @@
-"""Planted faults of the data, each stopped by the data gate, which says what to change; statistics are TFDV's own numbers.
+"""Planted faults of the data, each stopped by the data gate, which says what to change; numbers are TFDV's own.
 
 One table of cases in one process: importing TensorFlow Data Validation takes longer than all of them.
 """
@@ -195,7 +195,10 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _change("carrier", lambda columns: np.where(np.arange(ROWS) % 20 == 0, "ZZ", columns["carrier"])),
         SchemaError,
         "ZZ (~5%)",
-        "add them at schema.pbtxt:30, or set how many may be unknown by `distribution_constraints { min_domain_mass }` at schema.pbtxt:16",
+        (
+            "add them at schema.pbtxt:30, or set how many may be unknown by `distribution_constraints "
+            "{ min_domain_mass }` at schema.pbtxt:16"
+        ),
     ),
     "one NaN": (
         _change("temp", lambda _: pa.array([float("nan")] + [50.0] * (ROWS - 1), pa.float32())),
@@ -382,3 +385,25 @@ def test_serving_data_is_held_against_training_data(gate: Gate) -> None:
     with pytest.raises(DataError, match=r"carrier: skew from Serving to Split-train <= 0.2"):
         gate.decide(statistics)
     assert gate.decide(statistics, on_skew="continue").is_open
+
+
+def test_several_labels_a_row_are_found_before_training(gate: Gate) -> None:
+    gate.spans = {span: rows(span) | {"late": [[0, 1], [1, 0]] * (ROWS // 2)} for span in (1, 2)}
+    gate.schema.write_text(SCHEMA.replace("shape {}", "value_count { min: 1 max: 2 }", 1))
+    with pytest.raises(DataError, match=r"the label late has one value a row: got 2\. .* at schema.pbtxt:5"):
+        gate.decide()
+
+
+def test_a_column_that_may_be_absent_is_not_asked_for(gate: Gate) -> None:
+    gate.schema.write_text(
+        SCHEMA.replace("presence { min_fraction: 0.8 min_count: 1 }", "presence { min_fraction: 0 }")
+    )
+    gate.spans[2]["temp"] = pa.array([None] * ROWS, pa.float32())
+    assert gate.decide().is_open
+
+
+def test_without_a_comparison_no_comparator_is_asked_for(gate: Gate) -> None:
+    gate.schema.write_text(SCHEMA.replace("drift_comparator { infinity_norm { threshold: 0.3 } }", ""))
+    with pytest.raises(SchemaError, match="late has no drift_comparator"):
+        gate.decide()
+    assert gate.decide(gate.root / "statistics", on_drift="off").is_open

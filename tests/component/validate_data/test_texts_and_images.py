@@ -38,6 +38,8 @@ feature {{
   drift_comparator {{ {measure} {{ threshold: {bound} }} }}
 }}
 """
+TEXT = "natural_language_domain {}"
+OWN_VALUES = "drift_comparator { infinity_norm { threshold: 0.1 } }"
 SHARE = "infinity_norm"
 NUMBER = "jensen_shannon_divergence"
 DECLARED = [
@@ -122,13 +124,13 @@ def test_a_change_of_texts_or_images_stops_the_run(tmp_path: Path, now: Callable
     [
         (SCHEMA, "text has no drift_comparator on anything that is derived from it"),
         (
-            declared(SCHEMA.replace("natural_language_domain {}", "natural_language_domain {} drift_comparator { infinity_norm { threshold: 0.1 } }")),
+            declared(SCHEMA.replace(TEXT, f"{TEXT} {OWN_VALUES}")),
             "text has a drift_comparator that notices nothing",
         ),
-        (declared().replace('step: "image"', 'step: "label"'), "is derived from label, which is neither text nor image"),
+        (declared().replace('step: "image"', 'step: "label"'), "derived from label, which is neither text nor image"),
         (declared().replace('"image/width"', '"image/wide"'), "image/wide is not what width makes of image"),
         (
-            declared(SCHEMA.replace("natural_language_domain {}", "drift_comparator { infinity_norm { threshold: 0.1 } }")),
+            declared(SCHEMA.replace(TEXT, OWN_VALUES)),
             "text: drift from Span-1 to Span-2 can be noticed: the infinity norm compares shares",
         ),
     ],

@@ -1,4 +1,4 @@
-"""A proposed schema passes the gate of this product on the data that it was proposed from, whatever the data looks like."""
+"""A proposed schema passes the gate on the data that it was proposed from, whatever the data looks like."""
 
 import json
 from collections.abc import Callable
@@ -184,8 +184,9 @@ def test_a_schema_that_is_there_keeps_what_it_says(tmp_path: Path) -> None:
     csv_span(tmp_path, 1, label=[0, 1] * 40, height=[1.5 + row / 79 for row in range(80)], colour=["red", "blue"] * 40)
     (usecase.folder / "schema.pbtxt").write_text(
         'feature { name: "label" type: INT presence { min_fraction: 0.25 } }\n'
-        'feature { name: "height" type: FLOAT float_domain { max: 2.0 } drift_comparator { jensen_shannon_divergence { threshold: 0.03 } } }\n'
-    )  # fmt: skip
+        'feature { name: "height" type: FLOAT float_domain { max: 2.0 } '
+        "drift_comparator { jensen_shannon_divergence { threshold: 0.03 } } }\n"
+    )
     proposal = propose_schema(usecase, Store(tmp_path / "home"))
     before = (usecase.folder / "schema.pbtxt").read_text()
     added = [line for line in proposal.diff.splitlines() if line.startswith("+")]

@@ -1,4 +1,4 @@
-"""Spans are numbered, or counted by the calendar: the day before the first of a month is the last of the month before."""
+"""Spans are numbered, or counted by the calendar: before the first of a month comes the last of the one before."""
 
 from datetime import date, timedelta
 from pathlib import Path

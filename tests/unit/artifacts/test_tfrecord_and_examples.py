@@ -68,7 +68,7 @@ def test_batches_have_at_most_the_size_asked_for(folder: Path) -> None:
 
 
 def test_a_shard_that_is_cut_anywhere_is_corrupt(folder: Path) -> None:
-    """At a record's boundary, inside a header, inside a body, without gzip's trailer, or at nothing: none reads as fewer rows."""
+    """At a record's boundary, in a header or body, without gzip's trailer, or at nothing: none reads as fewer rows."""
     shard = next(shard for shard in ExamplesManifest.read(folder).shards if shard.split == "train")
     path = folder / shard.name
     whole = path.read_bytes()

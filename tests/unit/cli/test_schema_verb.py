@@ -30,7 +30,7 @@ def test_show_lists_every_feature_with_its_bounds(tmp_path: Path) -> None:
 
 @pytest.fixture
 def usecase(tmp_path: Path) -> Path:
-    """flight_delay on its own sample, as CSV, with a column that the schema does not know and a carrier it does not know either."""
+    """flight_delay on its own sample, as CSV, with a column and a carrier that the schema does not know."""
     folder = tmp_path / "flight_delay"
     shutil.copytree(USECASE, folder, ignore=shutil.ignore_patterns("__pycache__", "data.py", "flights.py"))
     text = (folder / "config.yaml").read_text()
