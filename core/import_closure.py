@@ -1,7 +1,7 @@
 """What a Python file can import of this project, however deep: read from the imports, not kept in a list.
 
-Imports inside functions count, and so do names in strings (`"serving.candidate"` after `-m`,
-`"core.backends.local_registry:LocalRegistry"`); what only a type checker imports does not. With a package come the
+Imports inside functions count, and so do names that are a whole string, such as serving.candidate after `-m` or
+core.backends.local_registry:LocalRegistry; what only a type checker imports does not. With a package come the
 files beside its code that are no Python, such as templates.
 """
 
