@@ -3,7 +3,7 @@
 from localrun.environments.environment import Environment
 from localrun.errors import LocalrunError, UnsupportedPipeline
 from localrun.execution.options import Options
-from localrun.execution.runner import resume, run, runs, show
+from localrun.execution.runner import create, reopen, resume, run, runs, show
 from localrun.hosts.hosts import Hosts
 from localrun.records import Artifact, Run, RunSummary, State, TaskRun, Values
 from localrun.spec.load import load
@@ -22,7 +22,9 @@ __all__ = [
     "TaskRun",
     "UnsupportedPipeline",
     "Values",
+    "create",
     "load",
+    "reopen",
     "resume",
     "run",
     "runs",

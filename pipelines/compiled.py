@@ -4,6 +4,7 @@ import importlib
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,38 @@ from core import digest
 from core.errors import UsageError, did_you_mean
 from core.images import local_references
 from pipelines.config import UseCase
+from pipelines.kinds import Kind
 
-PIPELINES = {"level0": "pipelines.level0:level0", "level1": "pipelines.level1:level1"}
-"""Name -> the function that wires it; imported on use, so that naming a pipeline does not import kfp."""
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """What a pipeline is; its parameters are those of the function that it wires."""
+
+    kind: Kind
+    wiring: str
+    """`module:function` that wires it for a use case; imported on use, so that naming a pipeline does not import kfp."""
+    description: str
+
+
+PIPELINES = {
+    "level0": PipelineSpec(Kind.TRAINING, "pipelines.level0:level0", "an experiment; a person pushes"),
+    "level1": PipelineSpec(Kind.TRAINING, "pipelines.level1:level1", "continuous training, from data to production"),
+}
+"""Name on the command line -> what it is."""
+
+
+def spec_of(pipeline: str) -> PipelineSpec:
+    """Return what a pipeline is; UsageError for a name that is no pipeline."""
+    if pipeline not in PIPELINES:
+        raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
+    return PIPELINES[pipeline]
 
 
 def compile_pipeline(
     usecase: UseCase, pipeline: str, target: Path, references: Mapping[str, str] | None = None
 ) -> None:
     """Write the compiled pipeline atomically; UsageError for a name that is no pipeline."""
-    if pipeline not in PIPELINES:
-        raise UsageError(f"no pipeline {pipeline!r}{did_you_mean(pipeline, PIPELINES)}")
-    module, _, function = PIPELINES[pipeline].partition(":")
+    module, _, function = spec_of(pipeline).wiring.partition(":")
     write_compiled(getattr(importlib.import_module(module), function)(usecase), target, references)
 
 

@@ -1,5 +1,6 @@
 """A use case's configuration: the sum of the stages' sections, checked as a whole before anything is compiled."""
 
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.problem import Problem, facts_in
 from core.settings import Settings
 from core.user_code import ROOT, reference
 from pipelines import gates, stages, transport
-from pipelines.schedule import Schedule
+from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.yaml_lines import Place, YamlFile
 
@@ -37,7 +38,8 @@ class _Common(Settings):
     """Lower-case, digits and underscores; it names the model, the pipeline and the run."""
     source: Source
     problem: Problem
-    schedule: Schedule | None = None
+    schedules: dict[ScheduleName, Schedule] = Field(default_factory=dict)
+    """Recurring runs by name, such as `retrain`; a world that keeps schedules gets them with `mlops schedule apply`."""
     folder: Path = Field(exclude=True)
     """Where the use case lies; set by the loader, not written in the file."""
 
@@ -69,6 +71,11 @@ class _Common(Settings):
         """Return how a stage runs: what `steps` says of it, or the defaults."""
         steps: dict[str, Step] = getattr(self, "steps")  # noqa: B009 - declared below, when all stages are known
         return steps.get(stage, Step())
+
+    @property
+    def words(self) -> str:
+        """How the command line names it: its folder below `usecases/`, or else the whole path."""
+        return self.folder.name if self.folder.parent == USECASES else str(self.folder)
 
     @property
     def module(self) -> str:
@@ -159,7 +166,12 @@ def find(usecase: str) -> Path:
         known = [path.parent.name for path in USECASES.glob("*/config.yaml")]
         hint = "" if "/" in usecase else did_you_mean(usecase, known)
         raise UsageError(f"no use case {usecase!r}: wanted a folder with a config.yaml at {folder}{hint}")
-    return folder.resolve()
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - what follows links would name another path than the user did
+
+
+def name_of(words: str) -> str:
+    """Return the name of a use case as registries and clusters know it, given its name or the path to its folder."""
+    return load(find(words)).name if "/" in words else words
 
 
 def load(folder: Path) -> UseCase:
@@ -167,6 +179,11 @@ def load(folder: Path) -> UseCase:
     file = YamlFile(folder / "config.yaml")
     content = dict(file.content)
     _share_problem(content, file)
+    if "schedule" in content:
+        raise ConfigError(
+            f"{file.where(('schedule',))} is written as one of several now, each with a name: "
+            "schedules: {retrain: {cron: ..., pipeline: ...}}"
+        )
     if "folder" in content:
         raise ConfigError(f"{file.where(('folder',))} is not yours to set")
     try:

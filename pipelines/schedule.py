@@ -1,11 +1,13 @@
-"""The `schedule` section: when a use case is retrained without anybody asking."""
+"""The `schedules` section: which runs of a use case start without anybody asking, and when."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from core.settings import Settings
 
+ScheduleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,20}$")]
+"""Lower-case letters, digits and underscores."""
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 
 
@@ -13,8 +15,10 @@ class Schedule(Settings):
     """One recurring run."""
 
     cron: str
-    """Five fields as crontab has them (minute, hour, day of month, month, day of week), in UTC; `0 6 * * 1` is every
-    Monday at 6."""
+    """Five fields as crontab has them (minute, hour, day of month, month, day of week), in UTC.
+
+    `0 6 * * 1` is every Monday at 6.
+    """
     pipeline: str = "level1"
     """Which pipeline."""
     span: Literal["newest", "configured"] = "newest"

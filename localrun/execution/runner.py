@@ -53,21 +53,38 @@ def run(
     environments = _checked(loaded, environments)
     values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
-        with alone(layout):
-            sweep(layout, journal.run_ids())
-            started = options.clock()
-            run_id = new_run_folder(layout, f"{loaded.name}-{started:%Y%m%d%H%M%S}")
-            stack.enter_context(locked(layout, run_id))
-            write_atomically(layout.run(run_id) / "pipeline.yaml", loaded.text, durably=True)
-            row = RunRow(run_id, loaded.name, loaded.digest, State.RUNNING, values, started, 0.0, "", Values())
-            journal.write_run(row)
-            journal.flush()
+        row = _recorded(layout, journal, loaded, values, options)
+        stack.enter_context(locked(layout, row.run_id))
+        runtime = _runtime(layout, row)
         return _execute(
-            Context(
-                loaded, run_id, values, _runtime(layout, row), layout, journal, environments, options, options.hosts
-            ),
-            row,
+            Context(loaded, row.run_id, values, runtime, layout, journal, environments, options, options.hosts), row
         )
+
+
+def create(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, options: Options | None = None) -> str:
+    """Record a run of a compiled pipeline without starting it, and return its id; `resume` starts it.
+
+    Raises LocalrunError for a pipeline that is invalid or not supported, and a parameter that does not fit.
+    """
+    loaded = load(Path(pipeline))
+    layout = Layout(Path(store).absolute())
+    values = given(parameters, loaded.root.input_parameters)
+    with contextlib.closing(Journal(layout)) as journal:
+        return _recorded(layout, journal, loaded, values, options or Options()).run_id
+
+
+def reopen(run_id: str, *, store: Path) -> None:
+    """Take back the end of a run that failed or was cancelled: it counts as interrupted until `resume` goes on with it.
+
+    Raises StoreError for an unknown run, one that has succeeded, or one that another process executes.
+    """
+    layout = _existing(store)
+    with contextlib.closing(Journal(layout)) as journal, alone(layout), locked(layout, run_id):
+        row = _known(journal, run_id)
+        if row.state is State.SUCCEEDED:
+            raise StoreError(f"run {run_id} has succeeded; nothing of it is left to run")
+        journal.write_run(replace(row, state=State.RUNNING, error=""))
+        journal.flush()
 
 
 def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
@@ -120,6 +137,24 @@ def show(store: Path, run_id: str) -> Run:
     with contextlib.closing(Journal(layout)) as journal:
         row = _known(journal, run_id)
         return _as_run(layout, replace(row, state=_state(layout, row)), tuple(journal.tasks(run_id)))
+
+
+def _recorded(
+    layout: Layout, journal: Journal, pipeline: Pipeline, values: Mapping[str, Any], options: Options
+) -> RunRow:
+    """Give a run its folder and its row in the journal."""
+    with alone(layout):
+        sweep(layout, journal.run_ids())
+        started = options.clock()
+        run_id = new_run_folder(layout, f"{pipeline.name}-{started:%Y%m%d%H%M%S}")
+        with locked(layout, run_id):
+            write_atomically(layout.run(run_id) / "pipeline.yaml", pipeline.text, durably=True)
+            row = RunRow(
+                run_id, pipeline.name, pipeline.digest, State.RUNNING, dict(values), started, 0.0, "", Values()
+            )
+            journal.write_run(row)
+            journal.flush()
+        return row
 
 
 def _existing(store: Path) -> Layout:

@@ -27,27 +27,27 @@ class Shipped:
 
 
 def ship(
-    usecase: UseCase, store: Store, spans: tuple[str, ...] = (), tell: Callable[[Shipped], None] = lambda _: None
+    usecase: UseCase, store: Store, spans: tuple[str, ...] = (), watcher: Callable[[Shipped], None] = lambda _: None
 ) -> list[Shipped]:
     """Copy the local spans of a use case (all, or those named) to the store's object store; what is there already stays as it is.
 
-    An object is there whole or not at all, and is read back. Raises UsageError without an object store and for a span that is not here.
+    An object is written atomically and read back. Raises UsageError without an object store and for a span that is not here.
     """
     if not store.objects:
         raise UsageError(
-            "wanted an object store to push to: --to kfp for the local cluster, --to s3://bucket/folder, or MLOPS_STORE"
+            "wanted an object store to push to: --at kfp for the local cluster, --at s3://bucket/folder, or MLOPS_STORE"
         )
     done = []
     for file in _local(usecase, store, spans):
         assert isinstance(file.path, Path)
         address = f"{store.source(usecase.name)}/{file.path.relative_to(store.data / usecase.name).as_posix()}"
         shipped = Shipped(file.span, address, file.path.stat().st_size, written=_put(file.path, address))
-        tell(shipped)
+        watcher(shipped)
         done.append(shipped)
     return done
 
 
-def there(usecase: UseCase, store: Store) -> dict[int, int]:
+def spans_in(usecase: UseCase, store: Store) -> dict[int, int]:
     """Return the spans that the store has, and how many files each is of."""
     found = source.spans(f"{store.source(usecase.name)}/{usecase.source.pattern}")
     return {span: len(files) for span, files in sorted(found.items())}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.store import Store
+from mlops.cli.at import Place, at_world
 
 if TYPE_CHECKING:
     from core.backends.metadata import Lineage
@@ -16,18 +17,11 @@ if TYPE_CHECKING:
 def _at(command: Callable[..., None]) -> Callable[..., None]:
     """Give a verb `--at`, and hand it the store whose registry is meant."""
 
-    @click.option(
-        "--at",
-        metavar="kfp|s3://...",
-        default="",
-        help="Which registry; kfp is the local cluster's. Default: MLOPS_STORE, else this machine's.",
-    )
+    @at_world()
     @functools.wraps(command)
-    def at_a_store(store: Store, *, at: str, **words: Any) -> None:
-        from mlops.worlds.kfp_connection import store_at
-
-        with store_at(at, store) as reached:
-            command(reached, **words)
+    def at_a_store(store: Store, *, place: Place, **words: Any) -> None:
+        with place.opened(store) as world:
+            command(world.store, **words)
 
     return at_a_store
 
@@ -136,9 +130,12 @@ def rollback(store: Store, name: str, as_json: bool) -> None:
     _print_in_production(version)
 
 
-def _known(registry: "Registry", name: str) -> str:
+def _known(registry: "Registry", words: str) -> str:
+    """Return the model's name, given it or the path of its use case; RegistryError for one that was never pushed."""
     from core.errors import RegistryError, did_you_mean
+    from pipelines.config import name_of
 
+    name = name_of(words)
     if name not in registry.names():
         raise RegistryError(f"no model {name!r} was ever pushed{did_you_mean(name, registry.names())}")
     return name

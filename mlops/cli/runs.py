@@ -1,34 +1,34 @@
-"""`mlops runs`: every run, its verdict and its report; and going on with one that stopped."""
-
-import os
+"""`mlops runs`: every run, its verdict and its report; following, cancelling and resuming one."""
 
 import click
 
 from core.store import Store
-from mlops.cli.submit import follow_to_end, to_kfp
+from mlops.cli.at import run_place
+from mlops.cli.submit import deadline_option
 
 
 @click.group()
 def runs() -> None:
-    """List, show, follow and resume runs."""
+    """List, show, follow, cancel and resume runs."""
 
 
 @runs.command("list")
+@click.option("--at", default="", metavar="laptop|kfp", help="Only the runs of this world.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def list_(store: Store, as_json: bool) -> None:
-    """List the runs, the newest first."""
+def list_(store: Store, at: str, as_json: bool) -> None:
+    """List the runs that were submitted from this store, the newest first."""
+    from mlops.actions.run_list import listed
     from mlops.cli.main import print_json
-    from mlops.worlds.listed import runs_of
 
-    rows = runs_of(store)
+    rows = [row for row in listed(store) if at in ("", row["world"])]
     if as_json:
         print_json({"runs": rows})
         return
     if not rows:
         click.echo("No run yet: mlops run flight_delay")
     for row in rows:
-        click.echo(f"{row['run_id']:<40} {row['state']:<11} {row['started']}  {row['headline']}")
+        click.echo(f"{row['run_id']:<40} {row['world']:<7} {row['state']:<11} {row['started']}  {row['headline']}")
 
 
 @runs.command()
@@ -45,38 +45,44 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
         print_json(summary)
         return
     click.secho(summary["headline"], bold=True)
-    click.echo(f"why     {summary['reason']}" if summary["reason"] else "")
+    if summary["reason"]:
+        click.echo(f"why     {summary['reason']}")
     click.echo(f"next    {summary['next_step']}\nreport  {summary['report']}\n")
     for decision in summary["decisions"]:
         click.echo(f"{decision['verdict']:>9}  {decision['gate']}: {decision['summary']}")
     click.echo()
     for task in summary["tasks"]:
-        click.echo(
-            f"{'cached' if task['cached'] else task['state'].lower():>9}  {task['name']:<22} {task['seconds']:8.2f} s"
-        )
+        state = "cached" if task["cached"] else task["state"].lower()
+        click.echo(f"{state:>9}  {task['name']:<30} {task['seconds']:8.2f} s")
 
 
 @runs.command()
 @click.argument("run_id")
-@to_kfp
-@click.option(
-    "--deadline",
-    type=click.FloatRange(min=0.1),
-    default=15.0,
-    show_default=True,
-    metavar="MINUTES",
-    help="How long to wait.",
-)
+@deadline_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def follow(store: Store, *, run_id: str, world: str, endpoint: str, deadline: float, as_json: bool) -> None:  # noqa: ARG001 - there is one such world
-    """Follow RUN_ID, which was submitted to a cluster from this store, to its end."""
-    from mlops.worlds.kfp import Kubeflow
-    from mlops.worlds.kfp_connection import connected
-    from mlops.worlds.kfp_platform import PodSettings
+def follow(store: Store, *, run_id: str, deadline: float, as_json: bool) -> None:
+    """Follow RUN_ID, which was submitted from this store, to its end."""
+    from mlops.cli.ended import follow_and_exit
 
-    with connected(endpoint, os.environ) as connection:
-        follow_to_end(Kubeflow(connection, store, PodSettings.of(os.environ)), run_id, deadline, as_json=as_json)
+    with run_place(store, run_id).opened(store) as world:
+        follow_and_exit(world, run_id, deadline, as_json=as_json)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def cancel(store: Store, run_id: str, as_json: bool) -> None:
+    """Ask for the end of RUN_ID; what has finished stays, and its cached results are used again."""
+    from mlops.cli.main import print_json
+
+    with run_place(store, run_id).opened(store) as world:
+        world.cancel(run_id)
+    if as_json:
+        print_json({"run_id": run_id, "world": world.name, "cancelling": True})
+    else:
+        click.echo(f"run {run_id} is being cancelled\nnext    mlops runs follow {run_id}")
 
 
 @runs.command()
@@ -85,9 +91,8 @@ def follow(store: Store, *, run_id: str, world: str, endpoint: str, deadline: fl
 @click.pass_obj
 def resume(store: Store, run_id: str, as_json: bool) -> None:
     """Go on with RUN_ID where it stopped; what is finished does not run again."""
-    from mlops.cli.run import tell
-    from mlops.worlds.laptop import Laptop
+    from mlops.cli.ended import follow_and_exit
 
-    with Laptop(store, quiet=as_json) as laptop:
-        outcome, report = laptop.resume(run_id)
-    tell(outcome, report, as_json=as_json)
+    with run_place(store, run_id).opened(store) as world:
+        world.resume(run_id)
+        follow_and_exit(world, run_id, None, as_json=as_json)

@@ -1,12 +1,12 @@
-"""`mlops schedule`: retraining that nobody has to ask for."""
+"""`mlops schedule`: runs that nobody has to ask for."""
 
-import os
 from dataclasses import asdict
+from shlex import quote
 
 import click
 
 from core.store import Store
-from mlops.cli.submit import to_kfp
+from mlops.cli.at import Place, at_world
 
 
 @click.group()
@@ -16,65 +16,67 @@ def schedule() -> None:
 
 @schedule.command()
 @click.argument("usecase")
-@to_kfp
+@at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def apply(store: Store, *, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
-    """Make the schedule of USECASE on a cluster what its config.yaml says; again changes nothing."""
-    from core.images import chosen_references
+def apply(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
+    """Make the schedules of USECASE what its config.yaml says; a second time changes nothing."""
     from mlops.cli.main import print_json
-    from mlops.worlds.kfp_connection import connected
-    from mlops.worlds.kfp_schedule import Schedules
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    with connected(endpoint, os.environ) as connection:
-        applied = Schedules(connection, os.environ, chosen_references(os.environ, store.images)).apply(loaded)
+    with place.opened(store) as world:
+        applied = world.schedules.apply(loaded)
     if as_json:
-        print_json({"world": world, **asdict(applied)})
+        print_json({"world": world.name, **asdict(applied)})
         return
-    click.echo(f"{'created' if applied.created else 'as it was'}  {applied.current.name}  {applied.current.cron} UTC")
-    for one in applied.removed:
-        click.echo(f"removed    {one.name}  {one.cron} UTC")
+    for change, schedules in (("created", applied.created), ("unchanged", applied.unchanged)):
+        for recurring in schedules:
+            click.echo(f"{change:<9}  {recurring.name}  {recurring.cron} UTC")
+    for recurring in applied.removed:
+        click.echo(f"removed    {recurring.name}  {recurring.cron} UTC")
 
 
 @schedule.command("list")
 @click.argument("usecase", default="")
-@to_kfp
+@at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_(*, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
+@click.pass_obj
+def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
     """List the recurring runs of USECASE, or of all."""
     from mlops.cli.main import print_json
-    from mlops.worlds.kfp_connection import connected
-    from mlops.worlds.kfp_schedule import Schedules
+    from pipelines.config import name_of
 
-    with connected(endpoint, os.environ) as connection:
-        found = Schedules(connection, os.environ).of(usecase)
+    name = name_of(usecase) if usecase else ""
+    with place.opened(store) as world:
+        found = world.schedules.of(name)
     if as_json:
-        print_json({"world": world, "schedules": [asdict(one) for one in found]})
+        print_json({"world": world.name, "schedules": [asdict(recurring) for recurring in found]})
         return
-    for one in found:
-        click.echo(f"{one.name:<50} {one.cron} UTC{'' if one.enabled else '  (switched off)'}")
+    for recurring in found:
+        state = "" if recurring.enabled else "  (switched off)"
+        click.echo(f"{recurring.name:<50} {recurring.cron} UTC{state}")
     if not found:
-        click.echo(f"No schedule yet: mlops schedule apply {usecase or 'flight_delay'} --to {world}")
+        click.echo(f"No schedule yet: mlops schedule apply {quote(usecase or 'flight_delay')} --at {place.at}")
 
 
 @schedule.command()
 @click.argument("usecase")
-@to_kfp
+@at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def delete(*, usecase: str, world: str, endpoint: str, as_json: bool) -> None:
+@click.pass_obj
+def delete(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
     """Remove the recurring runs of USECASE; runs that have begun go on."""
     from mlops.cli.main import print_json
-    from mlops.worlds.kfp_connection import connected
-    from mlops.worlds.kfp_schedule import Schedules
+    from pipelines.config import name_of
 
-    with connected(endpoint, os.environ) as connection:
-        removed = Schedules(connection, os.environ).delete(usecase)
+    name = name_of(usecase)
+    with place.opened(store) as world:
+        removed = world.schedules.delete(name)
     if as_json:
-        print_json({"world": world, "removed": [asdict(one) for one in removed]})
+        print_json({"world": world.name, "removed": [asdict(recurring) for recurring in removed]})
         return
-    for one in removed:
-        click.echo(f"removed  {one.name}")
+    for recurring in removed:
+        click.echo(f"removed  {recurring.name}")
     if not removed:
-        click.echo(f"{usecase} has no schedule.")
+        click.echo(f"{name} has no schedule.")

@@ -49,6 +49,12 @@ def write_run(run: Run, summary: dict[str, Any]) -> None:
     _write_json(run.folder / SUMMARY, summary)
 
 
+def forget_end(folder: Path) -> None:
+    """Remove the record and the summary of a run that goes on."""
+    for name in (SUMMARY, RECORD):
+        (folder / name).unlink(missing_ok=True)
+
+
 def read_run(store: Store, run_id: str) -> Run:
     """Return the record of a run that has ended, also where its store was moved since.
 

@@ -8,7 +8,6 @@ from core.images import local_references
 from core.store import Store
 from core.user_code import ROOT
 from localrun.environments.docker import DockerEnvironment, has_engine, image_id
-from pipelines.config import UseCase
 
 HARDENED = (
     "--read-only",
@@ -20,20 +19,22 @@ HARDENED = (
 """What every step must be able to live with: no capability, no network, and nothing to write to but its outputs and /tmp."""
 
 
-def containers(usecase: UseCase, source: str, store: Store) -> dict[str, localrun.Environment]:
+def containers(words: str, source: str, store: Store) -> dict[str, localrun.Environment]:
     """Map every image to a hardened container of it, which sees the files of `source`, the registry and its inputs.
 
-    Raises MlopsError where there is no engine, or an image was not built, and where data and models lie behind a network.
+    `words` names the use case; of one that is no folder of this project, the containers see the folder too. Raises
+    MlopsError where there is no engine, an image was not built, or data and models lie behind a network.
     """
     if store.objects:
         raise MlopsError(
-            f"containers: steps have no network, but data and models lie in {store.objects}; unset MLOPS_STORE, or run on a cluster: mlops submit"
+            f"containers: steps have no network, but data and models lie in {store.objects}; "
+            "unset MLOPS_STORE, or run on a cluster: mlops submit"
         )
     references = local_references()
     _check(list(references.values()))
     store.models.mkdir(parents=True, exist_ok=True)
-    elsewhere = () if usecase.folder.is_relative_to(ROOT) else (usecase.folder,)
-    readable = (_root_of(source), *elsewhere)
+    elsewhere = (Path(words),) if Path(words).is_absolute() and not Path(words).is_relative_to(ROOT) else ()
+    readable = (*((_root_of(source),) if source else ()), *elsewhere)
     # One image at a time may write to the registry: the one that pushes.
     return {
         name: DockerEnvironment(

@@ -1,96 +1,137 @@
-"""The world of Kubeflow Pipelines: the file that runs on the laptop, submitted to a cluster and followed to its verdict."""
+"""The world of Kubeflow Pipelines: the file that runs on the laptop, submitted to a cluster."""
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Self
 
 from core import durable
 from core.errors import MlopsError
+from core.images import chosen_references
 from core.store import Store
-from mlops.cluster.access import reach
-from mlops.report.outcome import Outcome
-from mlops.runs.events import Event
 from mlops.runs.history import read_submission, write_submission
-from mlops.runs.submission import Submission
-from mlops.worlds.finished import finish
+from mlops.runs.record import Run
 from mlops.worlds.kfp_client import explained, open_client
-from mlops.worlds.kfp_connection import Connection
-from mlops.worlds.kfp_platform import PodSettings, containers, for_cluster
+from mlops.worlds.kfp_connection import Connection, connected, store_variables
+from mlops.worlds.kfp_images import check_images
+from mlops.worlds.kfp_platform import PodSettings, for_cluster
+from mlops.worlds.kfp_schedule import EXPERIMENT, KfpSchedules
 from mlops.worlds.kfp_watch import Watch
-from mlops.worlds.pinned import Span, pin
-from pipelines.config import UseCase
+from mlops.worlds.pinned import pin, submission_of
+from mlops.worlds.world import Request, Schedules, Site, Submitted, UnsupportedByWorld, Watcher, check_world
 
-EXPERIMENT = "ml-in-production"
-WORLD = "kfp"
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """A run that the cluster has accepted."""
-
-    run_id: str
-    folder: Path
-    """What is kept of it here: the compiled file, what was sent, and in the end its report."""
+if TYPE_CHECKING:
+    from kfp import Client
 
 
 class Kubeflow:
-    """Submits pinned pipelines to one deployment and follows them."""
+    """One deployment of Kubeflow Pipelines; what is not asked for is not connected."""
 
-    def __init__(
-        self, connection: Connection, store: Store, settings: PodSettings, references: Mapping[str, str] | None = None
-    ) -> None:
-        """Use a connection that stays open; data and models are those of the deployment's own store.
+    name = "kfp"
 
-        Images are named by the references given, or by their content on this machine.
+    def __init__(self, site: Site, connection: Connection | None = None) -> None:
+        """Use the deployment at the site's endpoint, or the local cluster; or a connection that stays open.
+
+        Images are named by the references that the site's environment asks for, or by their content on this machine.
         """
-        self._references = references
-        self._connection = connection
-        self._store = replace(store, objects=connection.objects)
-        self._settings = settings
-        self._client = open_client(connection.api)
+        self._site = site
+        self._given = connection
+        self._stack = ExitStack()
 
-    def submit(self, usecase: UseCase, pipeline: str, *, span: Span = None, cache: bool = True) -> Submitted:
-        """Pin and submit one pipeline of a use case; what was sent is kept below the store's `runs`."""
-        pinned = pin(usecase, pipeline, span, self._store, self._references)
-        if self._references is None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def store(self) -> Store:
+        """This machine's store, with data and models in the deployment's object store."""
+        site = self._site
+        if self._given is None and not site.endpoint:
+            address = self._stack.enter_context(store_variables())["MLOPS_STORE"]
+        else:
+            address = self._connection.objects
+        return replace(site.store, objects=address)
+
+    def submit(self, request: Request) -> Submitted:
+        """Pin and submit a run; what was sent is kept in its folder."""
+        references = self._references
+        pinned = pin(request, self.store, references)
+        if references is None:
             check_images(self._connection, pinned.pipeline)
-        name = f"{usecase.name}-{pipeline}-span-{pinned.parameters['span']}"
+        span = f"-span-{pinned.parameters['span']}" if "span" in pinned.parameters else ""
         with tempfile.TemporaryDirectory() as scratch:
             sent = Path(scratch) / "pipeline.yaml"
-            sent.write_text(for_cluster(pinned.pipeline, self._settings, cache=cache), encoding="utf-8")
+            sent.write_text(for_cluster(pinned.pipeline, self._settings, cache=request.cache), encoding="utf-8")
             with explained(self._connection.api):
                 created = self._client.create_run_from_pipeline_package(
-                    str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT
+                    str(sent),
+                    arguments=pinned.parameters,
+                    run_name=f"{request.usecase.name}-{request.pipeline}{span}",
+                    experiment_name=EXPERIMENT,
                 )
-            folder = self._store.runs / created.run_id
+            folder = self.store.runs / created.run_id
             folder.mkdir(parents=True)
             durable.replace(folder / "submitted.yaml", sent.read_bytes())
         shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
-        release = usecase.section("push_model")
-        write_submission(folder, Submission(usecase.name, pinned.code, WORLD, pipeline=pipeline, release=release))
+        write_submission(folder, submission_of(request, pinned, self.name))
         return Submitted(created.run_id, folder)
 
-    def follow(self, run_id: str, deadline: float, on_event: Callable[[Event], None]) -> tuple[Outcome, Path]:
-        """Wait for the end of a run that was submitted from this store; returns what came out and where its report is.
+    def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
+        """Poll a run until its end; when the deadline passes, the run itself goes on."""
+        with self._watch(run_id) as watch:
+            return watch.until_ended(deadline, watcher)
 
-        Raises MlopsError when the deadline (in seconds) passes; the run itself goes on then.
-        """
-        submission = read_submission(self._store, run_id)
-        with Watch(self._client, self._connection, self._store.runs / run_id, submission) as watch:
-            run = watch.until_ended(deadline, on_event)
-        return finish(run, self._store)
+    def result(self, run_id: str) -> Run:
+        """Return the run as the deployment has it."""
+        with self._watch(run_id) as watch:
+            return watch.now()
 
+    def cancel(self, run_id: str) -> None:
+        """Ask the deployment to terminate a run."""
+        run = self.result(run_id)
+        if run.state.is_final:
+            raise MlopsError(f"run {run_id} is {run.state.lower()}: it has ended, so there is nothing to cancel")
+        with explained(self._connection.api):
+            self._client.terminate_run(run_id)
 
-def check_images(connection: Connection, compiled: Path) -> None:
-    """Find out now what would otherwise be a pod that waits for an image that nobody has; MlopsError names it."""
-    if not connection.local:
-        return
-    images = {container["image"] for container in containers(compiled)}
-    lacking = reach.lacking_images(sorted(images))
-    if lacking:
-        raise MlopsError(
-            f"the cluster's node has no {', '.join(lacking)}: the sources have changed since its images were built; "
-            "`mlops cluster up` (make deploy-local) builds and loads them, then submit again"
+    def resume(self, run_id: str) -> None:
+        """Not here: Kubeflow Pipelines starts a run anew, and takes what had succeeded from its cache."""
+        submission = read_submission(self._site.store, run_id)
+        check_world(run_id, submission, self.name)
+        raise UnsupportedByWorld(
+            "kfp: a run is not resumed there; submit it again, and what had succeeded comes from the cache: "
+            f"mlops submit {quote(submission.named)} --at kfp --pipeline {submission.pipeline} --wait"
         )
+
+    @property
+    def schedules(self) -> Schedules:
+        """The deployment's recurring runs."""
+        return KfpSchedules(self._connection, self._site.environment, self._references)
+
+    @cached_property
+    def _connection(self) -> Connection:
+        site = self._site
+        return self._given or self._stack.enter_context(connected(site.endpoint, site.environment))
+
+    @cached_property
+    def _client(self) -> "Client":
+        return open_client(self._connection.api)
+
+    @property
+    def _settings(self) -> PodSettings:
+        return PodSettings.of(self._site.environment)
+
+    @property
+    def _references(self) -> dict[str, str] | None:
+        return chosen_references(self._site.environment, self._site.store.images)
+
+    def _watch(self, run_id: str) -> Watch:
+        submission = read_submission(self._site.store, run_id)
+        check_world(run_id, submission, self.name)
+        return Watch(self._client, self._connection, self._site.store.runs / run_id, submission)

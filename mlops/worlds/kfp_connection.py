@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core import objects
 from core.errors import UsageError
-from core.store import Store
 from mlops.cluster.access import reach
 from mlops.cluster.site import KFP_NAMESPACE
 
@@ -46,22 +45,12 @@ def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connect
             return
         api = stack.enter_context(reach.forwarded("ml-pipeline", KFP_NAMESPACE, 8888))
         metadata = stack.enter_context(reach.forwarded("metadata-grpc-service", KFP_NAMESPACE, 8080))
-        variables = stack.enter_context(_store_variables())
+        variables = stack.enter_context(store_variables())
         yield Connection(api, metadata.removeprefix("http://"), variables["MLOPS_STORE"], local=True)
 
 
 @contextmanager
-def store_at(place: str, store: Store) -> Iterator[Store]:
-    """Yield a store whose data and models lie at `kfp` (the local cluster's own store), at an address, or, for an empty place, where they did."""
-    if place != "kfp":
-        yield replace(store, objects=objects.checked(place)) if place else store
-        return
-    with _store_variables() as variables:
-        yield replace(store, objects=variables["MLOPS_STORE"])
-
-
-@contextmanager
-def _store_variables() -> Iterator[Mapping[str, str]]:
+def store_variables() -> Iterator[Mapping[str, str]]:
     """Reach the local cluster's object store, with its keys in this process's environment while the block runs."""
     with (
         reach.store_variables() as variables,

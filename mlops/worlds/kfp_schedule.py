@@ -8,7 +8,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,17 @@ from core.errors import UsageError
 from core.images import image
 from core.user_code import ROOT
 from mlops.cluster.site import KFP_NAMESPACE
-from mlops.worlds.kfp import EXPERIMENT, check_images
 from mlops.worlds.kfp_client import explained, open_client
 from mlops.worlds.kfp_connection import Connection
+from mlops.worlds.kfp_images import check_images
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
+from mlops.worlds.world import Applied, Recurring
 from pipelines.compiled import write_compiled
 from pipelines.config import UseCase
 from pipelines.schedule import Schedule
 
+EXPERIMENT = "ml-in-production"
+"""The experiment of all runs of this project."""
 API = f"http://ml-pipeline.{KFP_NAMESPACE}:8888"
 """The pipelines' API as a pod in the cluster reaches it."""
 PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_STORE_SECRET")
@@ -31,27 +33,7 @@ PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_
 _PAGE = 100
 
 
-@dataclass(frozen=True)
-class Recurring:
-    """A recurring run that the deployment keeps."""
-
-    id: str
-    name: str
-    cron: str
-    """Five fields, UTC."""
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What `apply` found and did."""
-
-    current: Recurring
-    created: bool
-    removed: tuple[Recurring, ...] = field(default=())
-
-
-class Schedules:
+class KfpSchedules:
     """The recurring runs of one deployment that belong to this project."""
 
     def __init__(
@@ -68,30 +50,29 @@ class Schedules:
         self._client = open_client(connection.api)
 
     def apply(self, usecase: UseCase) -> Applied:
-        """Make the deployment's schedule of a use case what its configuration says; a second call changes nothing.
+        """Make the deployment's schedules of a use case those of its configuration; a second call changes nothing.
 
-        The new one is created before the old ones are removed, so a failure in between leaves a schedule, never none. A new one
-        starts with its next slot: those that passed while there was none, or another, are not made up for.
-        Raises UsageError for a use case that has no schedule or does not lie in the images.
+        New ones are created before old ones are removed, so a failure in between leaves a schedule, never none. A new
+        one starts with its next slot: slots that passed before it was there are not made up for.
+        Raises UsageError for a use case that has no schedules or does not lie in the images.
         """
-        if usecase.schedule is None:
+        if not usecase.schedules:
             raise UsageError(
-                f"{usecase.folder / 'config.yaml'}: schedule is missing; wanted at least its cron, such as: schedule: {{cron: '0 6 * * 1'}}"
+                f"{usecase.folder / 'config.yaml'}: schedules is missing; "
+                "wanted at least one with its cron, such as: schedules: {retrain: {cron: '0 6 * * 1'}}"
             )
         _check_in_images(usecase)
-        with tempfile.TemporaryDirectory() as scratch:
-            sent = Path(scratch) / "pipeline.yaml"
-            sent.write_text(self._trigger(usecase, usecase.schedule), encoding="utf-8")
-            if self._references is None:
-                check_images(self._connection, sent)
-            name = f"{_prefix(usecase.name)}{_fingerprint(sent, usecase.schedule)}"
-            found = self.of(usecase.name)
-            same = [one for one in found if one.name == name and one.enabled]
-            current = same[0] if same else self._create(name, sent, usecase.schedule)
-        others = tuple(one for one in found if one.id != current.id)
-        for other in others:
-            self._delete(other)
-        return Applied(current, created=not same, removed=others)
+        found = self.of(usecase.name)
+        created: list[Recurring] = []
+        unchanged: list[Recurring] = []
+        for name, schedule in usecase.schedules.items():
+            recurring, is_new = self._applied(usecase.name, name, schedule, found)
+            (created if is_new else unchanged).append(recurring)
+        kept = {recurring.id for recurring in (*created, *unchanged)}
+        removed = tuple(recurring for recurring in found if recurring.id not in kept)
+        for recurring in removed:
+            self._delete(recurring)
+        return Applied(tuple(created), tuple(unchanged), removed)
 
     def of(self, usecase: str = "") -> list[Recurring]:
         """Return the recurring runs of a use case, or of all."""
@@ -104,11 +85,22 @@ class Schedules:
             self._delete(one)
         return found
 
-    def _trigger(self, usecase: UseCase, schedule: Schedule) -> str:
+    def _applied(self, usecase: str, name: str, schedule: Schedule, found: list[Recurring]) -> tuple[Recurring, bool]:
+        """Return the recurring run of one schedule, and whether it had to be created."""
+        with tempfile.TemporaryDirectory() as scratch:
+            sent = Path(scratch) / "pipeline.yaml"
+            sent.write_text(self._trigger(usecase, schedule), encoding="utf-8")
+            if self._references is None:
+                check_images(self._connection, sent)
+            full_name = f"{_prefix(usecase)}{name}-{_fingerprint(sent, schedule)}"
+            same = [recurring for recurring in found if recurring.name == full_name and recurring.enabled]
+            return (same[0], False) if same else (self._create(full_name, sent, schedule), True)
+
+    def _trigger(self, usecase: str, schedule: Schedule) -> str:
         """The small pipeline of a schedule, as it is sent."""
         with tempfile.TemporaryDirectory() as scratch:
             compiled = Path(scratch) / "pipeline.yaml"
-            write_compiled(trigger(usecase.name, schedule, self._environment), compiled, self._references)
+            write_compiled(trigger(usecase, schedule, self._environment), compiled, self._references)
             return for_cluster(compiled, self._settings)
 
     def _create(self, name: str, sent: Path, schedule: Schedule) -> Recurring:
@@ -144,7 +136,7 @@ def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> A
     """Wire the pipeline of one step that submits a use case's pipeline, as a person would from a terminal."""
     from kfp import dsl  # noqa: PLC0415 - only compiling has kfp
 
-    words = ["submit", usecase, "--to", "kfp", "--pipeline", schedule.pipeline]
+    words = ["submit", usecase, "--at", "kfp", "--pipeline", schedule.pipeline]
     words += ["--span", "newest"] if schedule.span == "newest" else []
 
     @dsl.container_component
@@ -173,9 +165,9 @@ def _fingerprint(sent: Path, schedule: Schedule) -> str:
     return hashlib.sha256(sent.read_bytes() + schedule.model_dump_json().encode()).hexdigest()[:12]
 
 
-def _recurring(said: Any) -> Recurring:
-    cron = said.trigger.cron_schedule.cron if said.trigger and said.trigger.cron_schedule else ""
-    return Recurring(said.recurring_run_id, said.display_name, cron.partition(" ")[2], said.status == "ENABLED")
+def _recurring(answer: Any) -> Recurring:
+    cron = answer.trigger.cron_schedule.cron if answer.trigger and answer.trigger.cron_schedule else ""
+    return Recurring(answer.recurring_run_id, answer.display_name, cron.partition(" ")[2], answer.status == "ENABLED")
 
 
 def _check_in_images(usecase: UseCase) -> None:

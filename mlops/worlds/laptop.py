@@ -1,28 +1,33 @@
-"""The laptop world: which local environment stands in for which image, and one run from words to verdict."""
+"""The laptop world: this machine's processes or containers run every step of a compiled pipeline."""
 
+import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 import localrun
+from core import durable
 from core.errors import MlopsError
 from core.images import image
 from core.store import Store
 from core.user_code import ROOT
-from localrun.events import Event, RunStarted
-from mlops.report.outcome import Outcome
-from mlops.runs.history import read_submission, write_submission
-from mlops.runs.submission import Submission
+from mlops.runs.events import RunEnded, RunStarted, TaskChanged
+from mlops.runs.history import forget_end, read_submission, write_submission
+from mlops.runs.record import Run, State
 from mlops.worlds.containers import containers
-from mlops.worlds.finished import finish
 from mlops.worlds.localrun_record import event_of, run_of
-from mlops.worlds.pinned import compiled_file, pin
-from mlops.worlds.progress import shown
+from mlops.worlds.pinned import compiled_file, pin, submission_of
 from mlops.worlds.sources import stage_sources
-from pipelines.config import UseCase
+from mlops.worlds.world import Request, Schedules, Site, Submitted, UnsupportedByWorld, Watcher, check_world
 
+PROCESS = "process"
+"""File in a run's folder with the id of the process that executes it."""
+PAUSE = 0.5
+"""Seconds between two polls of a run that another process executes."""
 _TENSORFLOW = (
     "kfp.dsl.executor_main",
     "pydantic",
@@ -60,13 +65,13 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
 
 
 class Laptop:
-    """Runs pinned pipelines on this machine; warm workers are kept until it is closed."""
+    """Runs pinned pipelines on this machine, in the process that follows them; warm workers are kept until it closes."""
 
-    def __init__(self, store: Store, *, quiet: bool = False, contained: bool = False) -> None:
-        """Use a store; `quiet` shows no progress; `contained` runs every step in a container of its image."""
-        self._store = store
-        self._quiet = quiet
-        self._contained = contained
+    name = "laptop"
+
+    def __init__(self, site: Site) -> None:
+        """Use the site's store, and containers for new runs where it says so."""
+        self._site = site
         self._hosts = localrun.Hosts()
 
     def __enter__(self) -> Self:
@@ -75,49 +80,119 @@ class Laptop:
     def __exit__(self, *_: object) -> None:
         self._hosts.close()
 
-    def run(
-        self, usecase: UseCase, pipeline: str, *, span: int | str | None = None, cache: bool = True
-    ) -> tuple[Outcome, Path]:
-        """Pin, run and record one pipeline of a use case; returns what came out and where its report is."""
-        if not self._contained and not compiled_file(usecase, pipeline, self._store).exists():
-            self._warm_up()
-        pinned = pin(usecase, pipeline, span, self._store)
-        where = (
-            containers(usecase, pinned.parameters["source"], self._store)
-            if self._contained
-            else environments(self._store)
-        )
-        submission = Submission(usecase.name, pinned.code, release=usecase.section("push_model"), pipeline=pipeline)
-        with self._options(submission, cache=cache) as options:
-            done = localrun.run(
-                pinned.pipeline, pinned.parameters, store=self._store.root, environments=where, options=options
-            )
-        return finish(run_of(done, submission), self._store)
+    @property
+    def store(self) -> Store:
+        """The site's own."""
+        return self._site.store
 
-    def resume(self, run_id: str) -> tuple[Outcome, Path]:
-        """Go on with a run that failed, was cancelled or whose process died; finished tasks do not run again."""
-        submission = read_submission(self._store, run_id)
-        with self._options(submission, cache=True) as options:
-            done = localrun.resume(
-                run_id, store=self._store.root, environments=environments(self._store), options=options
+    def submit(self, request: Request) -> Submitted:
+        """Pin and record a run; it starts when it is followed."""
+        in_containers, store = self._site.in_containers, self.store
+        if not in_containers and not compiled_file(request.usecase, request.pipeline, store).exists():
+            self._warm_up()
+        pinned = pin(request, store)
+        if in_containers:
+            containers(request.usecase.words, pinned.parameters.get("source", ""), store)
+        with _explained():
+            run_id = localrun.create(pinned.pipeline, pinned.parameters, store=store.root)
+        folder = store.runs / run_id
+        write_submission(folder, submission_of(request, pinned, self.name, containers=in_containers))
+        return Submitted(run_id, folder)
+
+    def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
+        """Execute a run that no process executes, or watch it until its end.
+
+        A deadline cancels a run that is executed here; it can be resumed.
+        """
+        run = self.result(run_id)
+        if run.state.is_final:
+            return run
+        if run.state is State.RUNNING:
+            return self._watch(run, watcher, deadline)
+        submission = run.submission
+        process = run.folder / PROCESS
+        durable.replace(process, str(os.getpid()).encode())
+        try:
+            with _explained():
+                options = localrun.Options(
+                    cache=submission.cache,
+                    on_event=lambda event: watcher(event_of(event, submission)),
+                    hosts=self._hosts,
+                    run_timeout=deadline,
+                )
+                environments = self._environments(run)
+                ended = localrun.resume(run_id, store=self.store.root, environments=environments, options=options)
+        finally:
+            process.unlink(missing_ok=True)
+        return run_of(ended, submission)
+
+    def result(self, run_id: str) -> Run:
+        """Return the run as the runner's journal has it."""
+        submission = read_submission(self.store, run_id)
+        check_world(run_id, submission, self.name)
+        with _explained():
+            return run_of(localrun.show(self.store.root, run_id), submission)
+
+    def cancel(self, run_id: str) -> None:
+        """Ask the process that executes a run to end it in order."""
+        run = self.result(run_id)
+        process = run.folder / PROCESS
+        if run.state is not State.RUNNING:
+            raise MlopsError(
+                f"run {run_id} is {run.state.lower()}: no process executes it, so there is nothing to cancel"
             )
-        return finish(run_of(done, submission), self._store)
+        if not process.is_file():
+            raise MlopsError(f"run {run_id} is executed by a process that did not leave its id; press Ctrl-C there")
+        with suppress(ProcessLookupError):
+            os.kill(int(process.read_text(encoding="utf-8")), signal.SIGTERM)
+
+    def resume(self, run_id: str) -> None:
+        """Take back the end of a run, so that following it goes on."""
+        run = self.result(run_id)
+        if run.state is not State.INTERRUPTED:
+            with _explained():
+                localrun.reopen(run_id, store=self.store.root)
+            forget_end(run.folder)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Not here: no process of this machine outlives the command."""
+        raise UnsupportedByWorld(
+            "laptop: it keeps no schedules, because nothing runs here between two commands; "
+            "keep them on a cluster with --at kfp, or let this machine's cron call `mlops run`"
+        )
+
+    def _environments(self, run: Run) -> Mapping[str, localrun.Environment]:
+        if run.submission.containers:
+            return containers(run.submission.named, str(run.parameters.get("source", "")), self.store)
+        return environments(self.store)
+
+    def _watch(self, run: Run, watcher: Watcher, deadline: float | None) -> Run:
+        """Poll a run that another process executes."""
+        began, known = time.monotonic(), {task.path: task for task in run.tasks}
+        watcher(RunStarted(run.run_id, run.pipeline, run.folder, run.tasks))
+        while run.state is State.RUNNING:
+            if deadline is not None and time.monotonic() - began > deadline:
+                raise MlopsError(f"run {run.run_id}: wanted its end within {deadline / 60:g} minutes; it goes on")
+            time.sleep(PAUSE)
+            run = self.result(run.run_id)
+            for task in run.tasks:
+                if known.get(task.path) != task:
+                    watcher(TaskChanged(task))
+            known = {task.path: task for task in run.tasks}
+        watcher(RunEnded(run))
+        return run
 
     def _warm_up(self) -> None:
         """Start the workers' imports beside compiling: a pipeline that was never compiled has no cached result."""
-        for environment in environments(self._store).values():
+        for environment in environments(self.store).values():
             self._hosts.get(environment, executes=True)
 
-    @contextmanager
-    def _options(self, submission: Submission, *, cache: bool) -> Iterator[localrun.Options]:
-        with shown(quiet=self._quiet) as show:
 
-            def on_event(event: Event) -> None:
-                if isinstance(event, RunStarted):
-                    write_submission(event.folder, submission)
-                show(event_of(event, submission))
-
-            try:
-                yield localrun.Options(cache=cache, on_event=on_event, hosts=self._hosts)
-            except localrun.LocalrunError as error:
-                raise MlopsError(str(error)) from error
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the runner's errors into the product's."""
+    try:
+        yield
+    except localrun.LocalrunError as error:
+        raise MlopsError(str(error)) from error

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,18 @@ from artifacts.spans import files as source
 from artifacts.spans.pattern import parse_span
 from core import digest, images
 from core.backends.registry import open_registry
+from core.errors import UsageError
 from core.store import Store
 from core.user_code import load
 from mlops.runs.history import summaries
+from mlops.runs.submission import Submission
 from mlops.worlds.sources import code_digest
-from pipelines.compiled import compile_pipeline, wiring_digest
+from mlops.worlds.world import Request, Span
+from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
 
-Span = int | str | None
-"""Which data a run is about: that span (its number, or its date), the `newest` there is, or (None) what the use case says."""
+PINNED = ("source", "span", "data", "registry", "champion", "submission")
+"""The parameters that a submission supplies to a pipeline that declares them."""
 
 
 @dataclass(frozen=True)
@@ -48,29 +51,56 @@ def fetch(usecase: UseCase, store: Store) -> None:
         load(str(fetcher)).write_spans(store.data / usecase.name)
 
 
-def pin(
-    usecase: UseCase, pipeline: str, span: Span, store: Store, references: Mapping[str, str] | None = None
-) -> Pinned:
-    """Fix what a run depends on: the compiled pipeline (with the image references given), data and champion."""
+def pin(request: Request, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
+    """Fix what a run depends on: the compiled pipeline (with the image references given), and its parameters.
+
+    A pipeline declares its own parameters; those are supplied that it declares. Raises UsageError for one that it
+    declares without a default and that no submission knows.
+    """
+    usecase = request.usecase
+    compiled = compiled_file(usecase, request.pipeline, store, references)
+    if not compiled.exists():
+        compile_pipeline(usecase, request.pipeline, compiled, references)
+    loaded = localrun.load(compiled)
+    declared = loaded.root.input_parameters
+    parameters = _window(usecase, request.span, store) if {"source", "span", "data"} & declared.keys() else {}
+    parameters |= {"registry": store.registry} if "registry" in declared else {}
+    pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
+    pinned = replace(pinned, code=code_digest(loaded, store))
+    if {"champion", "submission"} & declared.keys():
+        parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
+    unknown = [name for name, one in declared.items() if not one.optional and name not in parameters]
+    if unknown:
+        raise UsageError(
+            f"pipeline {request.pipeline} declares {', '.join(unknown)}, which a submission does not know; "
+            f"wanted some of {', '.join(PINNED)}, or parameters with a default"
+        )
+    return replace(pinned, parameters={name: value for name, value in parameters.items() if name in declared})
+
+
+def submission_of(request: Request, pinned: Pinned, world: str, *, containers: bool = False) -> Submission:
+    """Describe a submission."""
+    return Submission(
+        usecase=request.usecase.name,
+        code=pinned.code,
+        world=world,
+        words=request.usecase.words,
+        pipeline=request.pipeline,
+        kind=spec_of(request.pipeline).kind,
+        cache=request.cache,
+        release=request.usecase.section("push_model") if request.usecase.has("push_model") else {},
+        containers=containers,
+    )
+
+
+def _window(usecase: UseCase, span: Span, store: Store) -> dict[str, Any]:
+    """The data of a run: where the spans lie, the newest of them, and the digest of their files."""
     pattern = source_pattern(usecase, store)
     asked = usecase.source.span if span is None else span
     wanted = None if asked is None or asked == "newest" else parse_span(pattern, asked)
     ingesting = usecase.configured("ingest_examples")
     window = source.resolve(pattern, wanted, ingesting.spans, ingesting.gaps)
-    compiled = compiled_file(usecase, pipeline, store, references)
-    if not compiled.exists():
-        compile_pipeline(usecase, pipeline, compiled, references)
-    parameters = {
-        "source": pattern,
-        "span": window.spans[-1],
-        "data": source.window_digest(window),
-        "registry": store.registry,
-    }
-    loaded = localrun.load(compiled)
-    pinned = Pinned(compiled, parameters, code_digest(loaded, store))
-    parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
-    declared = loaded.root.input_parameters
-    return Pinned(compiled, {name: value for name, value in parameters.items() if name in declared}, pinned.code)
+    return {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window)}
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:

@@ -1,0 +1,35 @@
+"""The runs of a store, ended or not, as one list."""
+
+from datetime import UTC, datetime
+
+from core.store import Store
+from mlops.runs.history import SUBMISSION, submitted, summaries
+from mlops.worlds.table import DEFAULT, open_world
+from mlops.worlds.world import Site
+
+UNSEEN = "SUBMITTED"
+"""State of a run on a cluster whose end was not seen from here; `mlops runs follow` asks the cluster."""
+
+
+def listed(store: Store) -> list[dict[str, str]]:
+    """Return run id, world, state, start (UTC, to the minute) and headline of each run, the newest first.
+
+    Only this machine is asked about runs that have not ended.
+    """
+    ended = {summary["run_id"]: summary for summary in summaries(store)}
+    rows = []
+    with open_world(DEFAULT, Site(store)) as here:
+        for run_id, submission in submitted(store).items():
+            summary = ended.get(run_id)
+            if summary is not None:
+                state, started = summary["state"], summary["started"][:16]
+            elif submission.world == here.name:
+                run = here.result(run_id)
+                state, started = run.state.value, f"{run.started:%Y-%m-%d %H:%M}"
+            else:
+                written = (store.runs / run_id / SUBMISSION).stat().st_mtime
+                state, started = UNSEEN, f"{datetime.fromtimestamp(written, UTC):%Y-%m-%d %H:%M}"
+            headline = summary["headline"] if summary is not None else ""
+            row = {"run_id": run_id, "world": submission.world, "state": state, "started": started}
+            rows.append(row | {"headline": headline})
+    return sorted(rows, key=lambda row: row["started"], reverse=True)

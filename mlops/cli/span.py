@@ -1,0 +1,9 @@
+"""`--span`: which data a run is about."""
+
+import click
+
+span_option = click.option(
+    "--span",
+    metavar="NUMBER|DATE|newest",
+    help="The newest span to use; default: the one that the use case names.",
+)

@@ -1,0 +1,21 @@
+"""Finds out before a submission whether the local cluster's node has the images that a pipeline names."""
+
+from pathlib import Path
+
+from core.errors import MlopsError
+from mlops.cluster.access import reach
+from mlops.worlds.kfp_connection import Connection
+from mlops.worlds.kfp_platform import containers
+
+
+def check_images(connection: Connection, compiled: Path) -> None:
+    """Find out now what would otherwise be a pod that waits for an image that nobody has; MlopsError names it."""
+    if not connection.local:
+        return
+    images = {container["image"] for container in containers(compiled)}
+    lacking = reach.lacking_images(sorted(images))
+    if lacking:
+        raise MlopsError(
+            f"the cluster's node has no {', '.join(lacking)}: the sources have changed since its images were built; "
+            "`mlops cluster up` (make deploy-local) builds and loads them, then submit again"
+        )

@@ -1,0 +1,31 @@
+"""The worlds by name; a further one is a module and a line here."""
+
+import importlib
+from dataclasses import replace
+
+from core import objects
+from core.errors import UsageError, did_you_mean
+from mlops.worlds.world import Site, World
+
+WORLDS = {"laptop": "mlops.worlds.laptop:Laptop", "kfp": "mlops.worlds.kfp:Kubeflow"}
+"""Name -> module:class, called with a `Site`; imported on use."""
+DEFAULT = "laptop"
+
+
+def open_world(at: str, site: Site) -> World:
+    """Return the world that a name stands for; an address such as `s3://bucket/folder` is the laptop with data there.
+
+    Raises UsageError for what is neither.
+    """
+    if "://" in at:
+        at, site = DEFAULT, with_objects(site, at)
+    if at not in WORLDS:
+        raise UsageError(f"--at {at}: wanted {', '.join(WORLDS)} or an address{did_you_mean(at, WORLDS)}")
+    module, _, name = WORLDS[at].partition(":")
+    world: World = getattr(importlib.import_module(module), name)(site)
+    return world
+
+
+def with_objects(site: Site, address: str) -> Site:
+    """Return a site whose data and models lie at an address in an object store."""
+    return replace(site, store=replace(site.store, objects=objects.checked(address)))
