@@ -71,7 +71,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
         return
     click.secho(f"\n{summary.cluster} is up.", fg="green", bold=True)
     _tell_urls(site, summary.urls)
-    click.echo("next       mlops data push flight_delay --to kfp\n           mlops submit flight_delay --to kfp --wait")
+    click.echo("next       mlops data push flight_delay --at kfp\n           mlops submit flight_delay --at kfp --wait")
 
 
 @cluster.command()

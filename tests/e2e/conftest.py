@@ -12,7 +12,9 @@ import yaml
 from core.store import Store
 from core.user_code import load, reference
 from mlops.report.outcome import Outcome
+from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
+from mlops.worlds.world import Request, Site
 from pipelines.config import USECASES
 from pipelines.config import load as load_usecase
 
@@ -75,7 +77,7 @@ class Road:
 
     def run(self, folder: Path, pipeline: str = "level1", span: int | None = None) -> Outcome:
         """Run a use case; returns what came out."""
-        outcome, report = self.laptop.run(load_usecase(folder), pipeline, span=span)
+        outcome, report = run_to_end(self.laptop, Request(load_usecase(folder), pipeline, span))
         assert report.is_file()
         return outcome
 
@@ -104,7 +106,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
 def road(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> Iterator[Road]:
     """A road with a champion on it, trained on the flights up to March."""
     root = tmp_path_factory.mktemp("road")
-    with Laptop(Store(root / "home"), quiet=True) as laptop:
+    with Laptop(Site(Store(root / "home"))) as laptop:
         road = Road(root, laptop, months)
         first = road.run(road.usecase("champion"), span=3)
         assert first.pushed is not None, first.headline

@@ -30,7 +30,9 @@ from core.user_code import ROOT
 from localrun.environments.docker import has_engine, image_id
 from mlops.report.outcome import Outcome
 from mlops.worlds import containers
+from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
+from mlops.worlds.world import Request, Site
 from pipelines.config import find, load
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -64,8 +66,8 @@ class Ran:
 
 
 def _run(home: Path, *, contained: bool) -> Ran:
-    with Laptop(Store(home), quiet=True, contained=contained) as laptop:
-        outcome, _ = laptop.run(load(find("flight_delay")), "level1")
+    with Laptop(Site(Store(home), in_containers=contained)) as laptop:
+        outcome, _ = run_to_end(laptop, Request(load(find("flight_delay"))))
     assert outcome.pushed is not None, f"{outcome.headline} {[task.error for task in outcome.tasks if task.error]}"
     return Ran(outcome, localrun.show(home, outcome.run.run_id))
 

@@ -65,9 +65,9 @@ def here(desk: Desk) -> Any:
 @pytest.fixture(scope="module")
 def there(desk: Desk, cluster: Connection) -> Any:
     """The run on the cluster, submitted from the same store."""
-    desk.say("data", "push", NAME, "--to", "kfp")
+    desk.say("data", "push", NAME, "--at", "kfp")
     return desk.say(
-        "submit", NAME, "--to", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30")
+        "submit", NAME, "--at", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30")
     )
 
 
@@ -120,19 +120,19 @@ def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(
 
 
 def test_the_same_run_again_takes_every_result_from_the_cache(desk: Desk, there: Any) -> None:
-    again = desk.say("submit", NAME, "--to", "kfp", "--wait", "--deadline", "30")
+    again = desk.say("submit", NAME, "--at", "kfp", "--wait", "--deadline", "30")
     assert {task["name"]: task["cached"] for task in again["tasks"] if not task["cached"]} == {}
     assert again["pushed_model"] == there["pushed_model"]
 
 
 def test_a_schedule_is_applied_once_listed_and_removed(desk: Desk, cluster: Connection) -> None:
-    first = desk.say("schedule", "apply", NAME, "--to", "kfp")
-    again = desk.say("schedule", "apply", NAME, "--to", "kfp")
-    listed = desk.say("schedule", "list", NAME, "--to", "kfp")["schedules"]
-    removed = desk.say("schedule", "delete", NAME, "--to", "kfp")["removed"]
-    assert (again["created"], again["current"]) == (False, first["current"])
-    assert [one["id"] for one in listed] == [one["id"] for one in removed] == [first["current"]["id"]]
-    assert desk.say("schedule", "list", NAME, "--to", "kfp")["schedules"] == []
+    first = desk.say("schedule", "apply", NAME, "--at", "kfp")
+    again = desk.say("schedule", "apply", NAME, "--at", "kfp")
+    listed = desk.say("schedule", "list", NAME, "--at", "kfp")["schedules"]
+    removed = desk.say("schedule", "delete", NAME, "--at", "kfp")["removed"]
+    assert (again["created"], again["unchanged"]) == ([], first["created"])
+    assert [one["id"] for one in listed] == [one["id"] for one in removed] == [one["id"] for one in first["created"]]
+    assert desk.say("schedule", "list", NAME, "--at", "kfp")["schedules"] == []
 
 
 @pytest.fixture(scope="module")

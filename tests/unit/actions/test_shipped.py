@@ -11,7 +11,7 @@ from artifacts.spans.files import resolve, window_digest
 from core import objects
 from core.errors import StoreError, UsageError
 from core.store import Store
-from mlops.actions.shipped import ship, there
+from mlops.actions.shipped import ship, spans_in
 from mlops.cli.main import cli
 from pipelines.config import Source, UseCase, find, load
 from tests.object_store import Calls
@@ -38,7 +38,7 @@ def test_a_second_push_writes_nothing(usecase: UseCase, there_too: Store) -> Non
     first, second = ship(usecase, there_too), ship(usecase, there_too)
     assert [one.span for one in first] == [1, 2, 3]
     assert [one.written for one in first + second] == [True] * 3 + [False] * 3
-    assert there(usecase, there_too) == {1: 1, 2: 1, 3: 1}
+    assert spans_in(usecase, there_too) == {1: 1, 2: 1, 3: 1}
 
 
 def test_a_window_has_one_digest_wherever_it_lies(usecase: UseCase, store: Store, there_too: Store) -> None:
@@ -65,7 +65,7 @@ def test_a_span_that_is_not_here_is_named_with_those_that_are(usecase: UseCase, 
 
 
 def test_without_a_store_the_ways_to_name_one_are_said(usecase: UseCase, store: Store) -> None:
-    with pytest.raises(UsageError, match=r"--to kfp for the local cluster, --to s3://bucket/folder, or MLOPS_STORE"):
+    with pytest.raises(UsageError, match=r"--at kfp for the local cluster, --at s3://bucket/folder, or MLOPS_STORE"):
         ship(usecase, store)
 
 
@@ -96,7 +96,7 @@ def test_a_push_that_the_store_breaks_off_leaves_nothing_half_and_goes_on_the_ne
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("--to", "gs://b"), "wanted an address"), ((), "wanted an object store to push to")]
+    ("words", "said"), [(("--at", "gs://b"), "wanted an address"), ((), "wanted an object store to push to")]
 )
 def test_the_command_line_refuses_a_place_that_is_none(
     words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

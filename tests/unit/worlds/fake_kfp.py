@@ -38,6 +38,8 @@ class FakeKfp:
         self.calls.append((method, resource))
         if (method, resource) in self.fail:
             return 500, {"error": "the database is away"}
+        if identity.endswith(":terminate"):
+            return self.terminate(identity.removesuffix(":terminate"))
         call = getattr(self, f"{method.lower()}_{resource}", None)
         return (404, {"error": f"{method} {path}"}) if call is None else call(identity, query, body)
 
@@ -54,6 +56,10 @@ class FakeKfp:
         run = {**body, "run_id": str(uuid.uuid4()), "state": "PENDING", "created_at": NOW}
         self.runs[run["run_id"]] = run
         return 200, run
+
+    def terminate(self, identity: str) -> tuple[int, Any]:
+        self.runs[identity].update(state="CANCELED", finished_at=LATER)
+        return 200, {}
 
     def get_runs(self, identity: str, *_: Any) -> tuple[int, Any]:
         if self.on_look:

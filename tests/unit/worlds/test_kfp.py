@@ -15,14 +15,15 @@ from core.decision import Check, Decision, Verdict
 from core.errors import MlopsError
 from core.image_record import ImageRecord
 from core.store import Store
+from mlops.cluster.access import reach
 from mlops.cluster.access.reach import Pod
 from mlops.runs.events import Event, RunStarted, TaskChanged
 from mlops.runs.history import find_summary
-from mlops.worlds import kfp as world
 from mlops.worlds import kfp_watch
+from mlops.worlds.finished import follow_to_end
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
-from mlops.worlds.kfp_platform import PodSettings
+from mlops.worlds.world import Request, Site
 from pipelines.config import UseCase, find, load
 
 GATES = ("scope_use_case", "validate_data", "evaluate_model", "validate_infra")
@@ -60,14 +61,14 @@ def outputs(bucket: str) -> "Outputs":
 
 @pytest.fixture
 def kubeflow(connection: Connection, store: Store) -> Kubeflow:
-    return Kubeflow(connection, store, PodSettings())
+    return Kubeflow(Site(store), connection)
 
 
 @pytest.fixture
 def local(connection: Connection, store: Store, monkeypatch: pytest.MonkeyPatch) -> Kubeflow:
     """The same where kubectl reaches the pods, and the node has every image."""
-    monkeypatch.setattr(world.reach, "lacking_images", lambda names: [])
-    return Kubeflow(replace(connection, local=True), store, PodSettings())
+    monkeypatch.setattr(reach, "lacking_images", lambda names: [])
+    return Kubeflow(Site(store), replace(connection, local=True))
 
 
 def _decision(gate: str, verdict: Verdict = Verdict.PASS) -> Decision:
@@ -111,7 +112,7 @@ def _all_steps(metadata: FakeMetadata, outputs: Outputs, run_id: str) -> None:
 def test_a_submission_is_pinned_and_sent_as_compiled(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store, bucket: str
 ) -> None:
-    submitted = kubeflow.submit(usecase, "level1")
+    submitted = kubeflow.submit(Request(usecase))
     run = kfp.runs[submitted.run_id]
     parameters = run["runtime_config"]["parameters"]
     assert parameters["source"] == f"{bucket}/ml-in-production/data/flight_delay/span-{{SPAN}}/flights.parquet"
@@ -125,12 +126,12 @@ def test_a_submission_is_pinned_and_sent_as_compiled(
 
 
 def test_the_newest_span_can_be_asked_for(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp) -> None:
-    submitted = kubeflow.submit(usecase, "level1", span="newest")
+    submitted = kubeflow.submit(Request(usecase, span="newest"))
     assert kfp.runs[submitted.run_id]["runtime_config"]["parameters"]["span"] == 5
 
 
 def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp) -> None:
-    submitted = kubeflow.submit(usecase, "level1", cache=False)
+    submitted = kubeflow.submit(Request(usecase, cache=False))
     spec = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]
     groups = [spec["root"], *(component for component in spec["components"].values() if "dag" in component)]
     assert len(groups) == 3
@@ -145,21 +146,21 @@ def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecas
 def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(usecase, "level1").run_id
+    run_id = kubeflow.submit(Request(usecase)).run_id
     events: list[Event] = []
     kfp.on_look = [
         lambda _: metadata.record(run_id, "train-model", "RUNNING", pod="p"),
         lambda _: _all_steps(metadata, outputs, run_id),
         _end("SUCCEEDED"),
     ]
-    outcome, report = kubeflow.follow(run_id, 60, events.append)
+    outcome, report = follow_to_end(kubeflow, run_id, events.append, 60)
     assert (outcome.exit_code, outcome.state) == (0, "SUCCEEDED")
     assert outcome.pushed is not None
     assert outcome.pushed.version == 1
     assert outcome.next_step.startswith("mlops models list flight_delay --at kfp")
     assert [decision.gate for decision in outcome.decisions] == list(GATES)
     assert "pictures of train-model" in report.read_text(encoding="utf-8")
-    assert find_summary(kubeflow._store, run_id)["parameters"]["span"] == 4
+    assert find_summary(kubeflow.store, run_id)["parameters"]["span"] == 4
     assert isinstance(events[0], RunStarted)
     changes = [(event.task.name, str(event.task.state)) for event in events if isinstance(event, TaskChanged)]
     assert ("train-model", "RUNNING") in changes
@@ -169,12 +170,12 @@ def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
 def test_a_gate_that_says_no_skips_what_comes_after_it(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(usecase, "level1").run_id
+    run_id = kubeflow.submit(Request(usecase)).run_id
     metadata.record(
         run_id, "evaluate-model", "COMPLETE", {"decision": outputs.decision("evaluate_model", Verdict.FAIL)}
     )
     kfp.on_look = [_end("SUCCEEDED")]
-    outcome, _ = kubeflow.follow(run_id, 60, lambda _: None)
+    outcome, _ = follow_to_end(kubeflow, run_id, lambda _: None, 60)
     assert (outcome.exit_code, outcome.headline) == (3, "Nothing was pushed: evaluate_model said no.")
     assert {task.name: task.state for task in outcome.tasks}["push-model"] == "SKIPPED"
 
@@ -185,14 +186,14 @@ def test_a_gate_that_stops_the_run_is_heard_from_its_log(
     """Kubeflow Pipelines keeps no output of a task that failed."""
     decision = _decision("validate_data", Verdict.FAIL)
     monkeypatch.setattr(
-        world.reach,
+        reach,
         "logs",
         lambda pod, namespace: f"of {pod}\ndecision: {decision.model_dump_json()}\nSchemaError: the data is not fit",
     )
-    run_id = local.submit(usecase, "level1").run_id
+    run_id = local.submit(Request(usecase)).run_id
     metadata.record(run_id, "validate-data", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
-    outcome, _ = local.follow(run_id, 60, lambda _: None)
+    outcome, _ = follow_to_end(local, run_id, lambda _: None, 60)
     assert (outcome.exit_code, outcome.closed) == (3, decision)
     assert outcome.failed is not None
     assert outcome.failed.log is not None
@@ -205,12 +206,12 @@ def test_a_run_that_breaks_before_its_first_task_says_what_broke(
     usecase: UseCase, kfp: FakeKfp, local: Kubeflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        world.reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")]
+        reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")]
     )
-    monkeypatch.setattr(world.reach, "logs", lambda pod, namespace: f"{pod} found no metadata service")
-    run_id = local.submit(usecase, "level1").run_id
+    monkeypatch.setattr(reach, "logs", lambda pod, namespace: f"{pod} found no metadata service")
+    run_id = local.submit(Request(usecase)).run_id
     kfp.on_look = [_end("FAILED")]
-    outcome, _ = local.follow(run_id, 60, lambda _: None)
+    outcome, _ = follow_to_end(local, run_id, lambda _: None, 60)
     assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: scope-use-case failed.")
     assert outcome.failed is not None
     assert "root-driver found no metadata service" in outcome.failed.error
@@ -219,10 +220,10 @@ def test_a_run_that_breaks_before_its_first_task_says_what_broke(
 def test_a_task_that_fails_is_a_failure_and_no_verdict(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata
 ) -> None:
-    run_id = kubeflow.submit(usecase, "level1").run_id
+    run_id = kubeflow.submit(Request(usecase)).run_id
     metadata.record(run_id, "train-model", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
-    outcome, _ = kubeflow.follow(run_id, 60, lambda _: None)
+    outcome, _ = follow_to_end(kubeflow, run_id, lambda _: None, 60)
     assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: train-model failed.")
     assert outcome.next_step.endswith("mlops submit flight_delay --at kfp --wait")
 
@@ -230,11 +231,11 @@ def test_a_task_that_fails_is_a_failure_and_no_verdict(
 def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_a_pod_waits_for_them(
     local: Kubeflow, usecase: UseCase, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.reach, "lacking_images", lambda names: names[:1])
+    monkeypatch.setattr(reach, "lacking_images", lambda names: names[:1])
     with pytest.raises(
         MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"
     ):
-        local.submit(usecase, "level1")
+        local.submit(Request(usecase))
     assert not kfp.runs
 
 
@@ -244,8 +245,8 @@ def test_images_of_a_registry_are_named_by_their_digests(
     digest = "sha256:" + "1" * 64
     for group in images.GROUPS:
         ImageRecord(store.images).add_pushed("registry.example", images.tag(), group, digest)
-    references = images.chosen_references({"MLOPS_IMAGE_REGISTRY": "registry.example"}, store.images)
-    submitted = Kubeflow(connection, store, PodSettings(), references).submit(usecase, "level1")
+    site = Site(store, {"MLOPS_IMAGE_REGISTRY": "registry.example"})
+    submitted = Kubeflow(site, connection).submit(Request(usecase))
     executors = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
     assert {executor["container"]["image"] for executor in executors} == {
         f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS
@@ -260,31 +261,31 @@ def test_images_that_were_not_pushed_are_asked_for_by_name(store: Store) -> None
 def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(
     kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata
 ) -> None:
-    run_id = kubeflow.submit(usecase, "level1").run_id
+    run_id = kubeflow.submit(Request(usecase)).run_id
     metadata.record(run_id, "scope-use-case", "RUNNING")
     with pytest.raises(
         MlopsError,
         match=rf"(?s)wanted its end within 0.001 minutes.*scope-use-case running.*mlops runs follow {run_id}",
     ):
-        kubeflow.follow(run_id, 0.06, lambda _: None)
+        kubeflow.follow(run_id, lambda _: None, 0.06)
 
 
 def test_an_api_that_is_away_for_a_moment_is_asked_again_and_one_that_stays_away_is_named(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(usecase, "level1").run_id
+    run_id = kubeflow.submit(Request(usecase)).run_id
     kfp.fail.add(("GET", "runs"))
     with pytest.raises(MlopsError, match="answered 500"):
-        kubeflow.follow(run_id, 60, lambda _: None)
+        follow_to_end(kubeflow, run_id, lambda _: None, 60)
     kfp.fail.clear()
     _all_steps(metadata, outputs, run_id)
     kfp.on_look = [_end("SUCCEEDED")]
-    assert kubeflow.follow(run_id, 60, lambda _: None)[0].exit_code == 0
+    assert follow_to_end(kubeflow, run_id, lambda _: None, 60)[0].exit_code == 0
 
 
 def test_a_run_of_another_store_is_not_known(kubeflow: Kubeflow) -> None:
     with pytest.raises(MlopsError, match="no run 'nobody'"):
-        kubeflow.follow("nobody", 1, lambda _: None)
+        kubeflow.follow("nobody", lambda _: None, 1)
 
 
 def test_nothing_is_kept_of_a_submission_that_was_refused(
@@ -292,5 +293,5 @@ def test_nothing_is_kept_of_a_submission_that_was_refused(
 ) -> None:
     kfp.fail.add(("POST", "runs"))
     with pytest.raises(MlopsError, match="answered 500"):
-        kubeflow.submit(usecase, "level1")
+        kubeflow.submit(Request(usecase))
     assert not list(Path(store.runs).glob("*"))

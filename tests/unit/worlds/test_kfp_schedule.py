@@ -12,7 +12,7 @@ from core.errors import MlopsError, UsageError
 from core.images import GROUPS, chosen_references, image
 from mlops.cluster.access import reach
 from mlops.worlds.kfp_connection import Connection
-from mlops.worlds.kfp_schedule import Schedules
+from mlops.worlds.kfp_schedule import KfpSchedules
 from pipelines.config import UseCase, find, load
 from pipelines.schedule import Schedule
 
@@ -26,27 +26,27 @@ def api(kfp: FakeKfp) -> Iterator[str]:
 
 
 @pytest.fixture
-def schedules(api: str) -> Schedules:
-    return Schedules(Connection(api, "", "s3://bucket/folder", local=False), {})
+def schedules(api: str) -> KfpSchedules:
+    return KfpSchedules(Connection(api, "", "s3://bucket/folder", local=False), {})
 
 
 def _usecase(cron: str = "0 6 2 * *", **changes: object) -> UseCase:
     return load(find("flight_delay")).model_copy(
-        update={"schedule": Schedule.model_validate({"cron": cron, **changes})}
+        update={"schedules": {"retrain": Schedule.model_validate({"cron": cron, **changes})}}
     )
 
 
-def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: Schedules) -> None:
+def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: KfpSchedules) -> None:
     first = schedules.apply(_usecase())
     kfp.calls.clear()
     second = schedules.apply(_usecase())
-    assert (first.created, second.created, second.removed) == (True, False, ())
-    assert first.current == second.current
+    assert (first.unchanged, second.created, second.removed) == ((), (), ())
+    assert first.created == second.unchanged
     assert not {CREATE, DELETE} & set(kfp.calls)
 
 
 def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_secret(
-    kfp: FakeKfp, schedules: Schedules
+    kfp: FakeKfp, schedules: KfpSchedules
 ) -> None:
     schedules.apply(_usecase())
     [made] = kfp.recurring.values()
@@ -58,7 +58,7 @@ def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_s
     assert executor["container"]["args"] == [
         "submit",
         "flight_delay",
-        "--to",
+        "--at",
         "kfp",
         "--pipeline",
         "level1",
@@ -73,18 +73,18 @@ def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_s
     assert {one["envVar"] for one in pod["configMapAsEnv"][0]["keyToEnv"]} >= {"MLOPS_STORE", "AWS_ENDPOINT_URL"}
 
 
-def test_a_change_is_created_before_the_old_one_goes(kfp: FakeKfp, schedules: Schedules) -> None:
-    old = schedules.apply(_usecase()).current
+def test_a_change_is_created_before_the_old_one_goes(kfp: FakeKfp, schedules: KfpSchedules) -> None:
+    [old] = schedules.apply(_usecase()).created
     kfp.calls.clear()
     applied = schedules.apply(_usecase("0 7 2 * *"))
-    assert (applied.created, applied.removed) == (True, (old,))
+    assert (len(applied.created), applied.removed) == (1, (old,))
     assert [call for call in kfp.calls if call in (CREATE, DELETE)] == [CREATE, DELETE]
     assert [one.cron for one in schedules.of("flight_delay")] == ["0 7 2 * *"]
 
 
 @pytest.mark.parametrize("broken", [CREATE, DELETE])
 def test_a_failure_on_the_way_leaves_a_schedule_and_the_next_apply_mends_it(
-    kfp: FakeKfp, schedules: Schedules, broken: tuple[str, str]
+    kfp: FakeKfp, schedules: KfpSchedules, broken: tuple[str, str]
 ) -> None:
     schedules.apply(_usecase())
     kfp.fail.add(broken)
@@ -96,7 +96,22 @@ def test_a_failure_on_the_way_leaves_a_schedule_and_the_next_apply_mends_it(
     assert [one.cron for one in schedules.of("flight_delay")] == ["0 7 2 * *"]
 
 
-def test_another_use_cases_schedules_are_left_alone(kfp: FakeKfp, schedules: Schedules) -> None:
+def test_a_use_case_has_several_schedules_and_a_change_of_one_leaves_the_others(
+    kfp: FakeKfp, schedules: KfpSchedules
+) -> None:
+    nightly = Schedule(cron="0 1 * * *", pipeline="level0", span="configured")
+    both = _usecase().model_copy(update={"schedules": {**_usecase().schedules, "check": nightly}})
+    created = {recurring.name.split("-")[2]: recurring for recurring in schedules.apply(both).created}
+    assert set(created) == {"retrain", "check"}
+    changed = both.model_copy(update={"schedules": {"retrain": Schedule(cron="0 7 2 * *"), "check": nightly}})
+    applied = schedules.apply(changed)
+    assert (applied.unchanged, applied.removed) == ((created["check"],), (created["retrain"],))
+    assert schedules.apply(_usecase("0 7 2 * *")).removed == (created["check"],)
+    [left] = schedules.of("flight_delay")
+    assert left.name.startswith("mlops-flight_delay-retrain-")
+
+
+def test_another_use_cases_schedules_are_left_alone(kfp: FakeKfp, schedules: KfpSchedules) -> None:
     other = _usecase().model_copy(update={"name": "flight"})
     schedules.apply(_usecase())
     schedules.apply(other)
@@ -106,24 +121,24 @@ def test_another_use_cases_schedules_are_left_alone(kfp: FakeKfp, schedules: Sch
 
 
 def test_a_schedule_that_somebody_switched_off_is_replaced_and_not_switched_on(
-    kfp: FakeKfp, schedules: Schedules
+    kfp: FakeKfp, schedules: KfpSchedules
 ) -> None:
     """Switched on again it would start the runs of the time in between."""
-    first = schedules.apply(_usecase()).current
+    [first] = schedules.apply(_usecase()).created
     kfp.recurring[first.id]["status"] = "DISABLED"
     applied = schedules.apply(_usecase())
     assert applied.created
     assert [one.id for one in applied.removed] == [first.id]
 
 
-def test_a_use_case_without_a_schedule_says_what_to_write(schedules: Schedules) -> None:
-    usecase = load(find("flight_delay")).model_copy(update={"schedule": None})
-    with pytest.raises(UsageError, match=r"config.yaml: schedule is missing; wanted at least its cron"):
+def test_a_use_case_without_a_schedule_says_what_to_write(schedules: KfpSchedules) -> None:
+    usecase = load(find("flight_delay")).model_copy(update={"schedules": {}})
+    with pytest.raises(UsageError, match=r"config.yaml: schedules is missing; wanted at least one with its cron"):
         schedules.apply(usecase)
 
 
 def test_a_use_case_that_no_image_holds_is_refused(
-    schedules: Schedules, tmp_path_factory: pytest.TempPathFactory
+    schedules: KfpSchedules, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     usecase = _usecase().model_copy(update={"folder": tmp_path_factory.mktemp("elsewhere")})
     with pytest.raises(UsageError, match="images hold no other"):
@@ -135,13 +150,13 @@ def test_a_schedule_is_not_applied_to_nodes_that_lack_its_image(
 ) -> None:
     monkeypatch.setattr(reach, "lacking_images", lambda names: names)
     with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: "):
-        Schedules(Connection(api, "", "s3://bucket/folder", local=True), {}).apply(_usecase())
+        KfpSchedules(Connection(api, "", "s3://bucket/folder", local=True), {}).apply(_usecase())
     assert not kfp.recurring
 
 
 def test_a_schedule_hands_the_images_of_a_registry_to_what_it_submits(kfp: FakeKfp, api: str) -> None:
     references = {image(group): f"registry.example/{image(group)}@sha256:{'1' * 64}" for group in GROUPS}
-    Schedules(Connection(api, "", "s3://bucket/folder", local=False), {}, references).apply(_usecase())
+    KfpSchedules(Connection(api, "", "s3://bucket/folder", local=False), {}, references).apply(_usecase())
     [made] = kfp.recurring.values()
     [executor] = made["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
     variables = {one["name"]: one["value"] for one in executor["container"]["env"]}
@@ -151,9 +166,9 @@ def test_a_schedule_hands_the_images_of_a_registry_to_what_it_submits(kfp: FakeK
 
 def test_nothing_that_answers_is_said_with_its_address() -> None:
     with pytest.raises(MlopsError, match=r"http://127.0.0.1:1: wanted Kubeflow Pipelines, got no answer"):
-        Schedules(Connection("http://127.0.0.1:1", "", "s3://bucket/folder", local=False), {}).of()
+        KfpSchedules(Connection("http://127.0.0.1:1", "", "s3://bucket/folder", local=False), {}).of()
 
 
-def test_the_trigger_is_one_document_per_kind(kfp: FakeKfp, schedules: Schedules) -> None:
-    documents = list(yaml.safe_load_all(schedules._trigger(_usecase(), Schedule(cron="0 6 2 * *"))))
+def test_the_trigger_is_one_document_per_kind(kfp: FakeKfp, schedules: KfpSchedules) -> None:
+    documents = list(yaml.safe_load_all(schedules._trigger("flight_delay", Schedule(cron="0 6 2 * *"))))
     assert [sorted(document)[:1] for document in documents] == [["components"], ["platforms"]]

@@ -1,0 +1,199 @@
+"""Every world keeps the same promises, whichever it is."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fake_kfp import LATER, FakeKfp, FakeMetadata
+
+from core import objects
+from core.errors import MlopsError, UsageError
+from core.store import Store
+from mlops.runs.events import Event, RunEnded, RunStarted, TaskChanged
+from mlops.runs.history import read_run, read_submission
+from mlops.runs.record import State
+from mlops.worlds import kfp_watch, laptop
+from mlops.worlds.finished import finish
+from mlops.worlds.kfp import Kubeflow
+from mlops.worlds.kfp_connection import Connection
+from mlops.worlds.table import WORLDS, open_world
+from mlops.worlds.world import Request, Site, UnsupportedByWorld, World
+from pipelines import compiled
+from pipelines.compiled import PipelineSpec
+from pipelines.config import UseCase, find, load
+from pipelines.kinds import Kind
+
+TOYS = ("toy", "slow", "broken", "greedy")
+
+
+@dataclass
+class Ground:
+    """A world, and how a run comes to its end there: by itself, or as a test says."""
+
+    world: World
+    end: Callable[[str, str], None]
+    events: list[Event] = field(default_factory=list)
+
+    def run(self, request: Request) -> str:
+        run_id = self.world.submit(request).run_id
+        self.end(run_id, "FAILED" if request.pipeline == "broken" else "SUCCEEDED")
+        return run_id
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = {name: PipelineSpec(Kind.MONITORING, f"toy:{name}", "for tests") for name in TOYS}
+    monkeypatch.setattr(compiled, "PIPELINES", specs)
+    monkeypatch.setattr(kfp_watch, "_PAUSE", 0.01)
+    monkeypatch.setattr(laptop.Laptop, "_warm_up", lambda _: None)
+
+
+@pytest.fixture
+def usecase(bucket: str) -> UseCase:
+    for span in range(1, 6):
+        objects.write(f"{bucket}/ml-in-production/data/flight_delay/span-{span}/flights.parquet", b"span")
+    return load(find("flight_delay"))
+
+
+@pytest.fixture(params=sorted(WORLDS))
+def ground(
+    request: pytest.FixtureRequest,
+    store: Store,
+    connection: Connection,
+    kfp: FakeKfp,
+    metadata: FakeMetadata,
+    bucket: str,
+) -> Iterator[Ground]:
+    if request.param == "laptop":
+        with open_world(f"{bucket}/ml-in-production", Site(store)) as world:
+            yield Ground(world, lambda *_: None)
+        return
+
+    def end(run_id: str, state: str) -> None:
+        task_state = {"SUCCEEDED": "COMPLETE"}.get(state, state)
+        root = metadata.record(run_id, "", "RUNNING", dag=True)
+        metadata.record(run_id, "check", task_state, parent=root)
+        if state == "SUCCEEDED":
+            loop = metadata.record(run_id, "for-loop-2", "COMPLETE", dag=True, parent=root, count=2)
+            for index in range(2):
+                body = metadata.record(run_id, "for-loop-2", "COMPLETE", dag=True, parent=loop, index=index)
+                metadata.record(run_id, "check-2", "COMPLETE", parent=body)
+        kfp.runs[run_id].update(state=state, finished_at=LATER)
+
+    with Kubeflow(Site(store), connection) as world:
+        yield Ground(world, end)
+
+
+def test_a_run_is_submitted_followed_and_kept(ground: Ground, usecase: UseCase) -> None:
+    run_id = ground.run(Request(usecase, "toy"))
+    run = ground.world.follow(run_id, ground.events.append)
+    assert (run.run_id, run.state) == (run_id, State.SUCCEEDED)
+    assert run.parameters["span"] == 4
+    assert run.submission == read_submission(ground.world.store, run_id)
+    assert (run.submission.kind, run.submission.world) == (Kind.MONITORING, ground.world.name)
+    assert isinstance(ground.events[0], RunStarted)
+    assert isinstance(ground.events[-1], RunEnded)
+    outcome, report = finish(run, ground.world.store)
+    assert report.is_file()
+    assert "pushed" not in outcome.headline
+    assert read_run(ground.world.store, run_id) == run
+
+
+def test_the_iterations_of_a_loop_are_tasks_of_their_own(ground: Ground, usecase: UseCase) -> None:
+    run = ground.world.follow(ground.run(Request(usecase, "toy")), ground.events.append)
+    iterations = {"for-loop-2[0]/check-2", "for-loop-2[1]/check-2"}
+    states = {task.path: task.state for task in run.tasks}
+    assert {path: states.get(path) for path in iterations} == dict.fromkeys(iterations, State.SUCCEEDED)
+    changed = {event.task.path for event in ground.events if isinstance(event, TaskChanged)}
+    assert iterations <= changed
+
+
+def test_the_result_of_a_run_is_the_same_again_and_from_a_follower_that_came_late(
+    ground: Ground, usecase: UseCase
+) -> None:
+    run_id = ground.run(Request(usecase, "toy"))
+    assert ground.world.submit(Request(usecase, "toy")).run_id != run_id
+    run = ground.world.follow(run_id, ground.events.append)
+    assert ground.world.follow(run_id, ground.events.append) == run == ground.world.result(run_id)
+
+
+def test_a_task_that_fails_is_in_the_record_with_its_log(ground: Ground, usecase: UseCase) -> None:
+    run = ground.world.follow(ground.run(Request(usecase, "broken")), ground.events.append)
+    assert run.state is State.FAILED
+    [failed] = [task for task in run.tasks if task.state is State.FAILED]
+    assert failed.error
+    assert failed.log is not None
+    assert failed.log.is_file()
+
+
+def test_a_parameter_that_no_submission_knows_is_refused_by_name(ground: Ground, usecase: UseCase) -> None:
+    with pytest.raises(UsageError, match="pipeline greedy declares horizon"):
+        ground.world.submit(Request(usecase, "greedy"))
+
+
+def test_a_run_is_cancelled_while_it_is_followed(ground: Ground, usecase: UseCase) -> None:
+    run_id = ground.world.submit(Request(usecase, "slow")).run_id
+
+    def cancel(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            threading.Thread(target=_cancel_when_running, args=(ground.world, run_id), daemon=True).start()
+
+    began = time.monotonic()
+    run = ground.world.follow(run_id, cancel)
+    assert run.state is State.CANCELLED
+    assert time.monotonic() - began < 25
+    with pytest.raises(MlopsError, match="nothing to cancel"):
+        ground.world.cancel(run_id)
+
+
+def _cancel_when_running(world: World, run_id: str) -> None:
+    time.sleep(0.5)
+    world.cancel(run_id)
+
+
+def test_resuming_goes_on_or_names_the_way_around(ground: Ground, usecase: UseCase) -> None:
+    run_id = ground.run(Request(usecase, "broken"))
+    assert ground.world.follow(run_id, ground.events.append).state is State.FAILED
+    try:
+        ground.world.resume(run_id)
+    except UnsupportedByWorld as error:
+        assert "mlops submit flight_delay --at" in str(error)
+        return
+    assert ground.world.result(run_id).state is State.INTERRUPTED
+    again = ground.world.follow(run_id, ground.events.append)
+    assert (again.state, again.tasks[0].attempts) == (State.FAILED, 2)
+
+
+def test_schedules_are_kept_or_the_way_around_is_named(ground: Ground, usecase: UseCase) -> None:
+    try:
+        schedules = ground.world.schedules
+    except UnsupportedByWorld as error:
+        assert "--at kfp" in str(error)
+        return
+    assert schedules.of("flight_delay") == []
+
+
+def test_a_run_of_another_world_or_store_is_refused(ground: Ground, usecase: UseCase, store: Store) -> None:
+    for ask in (ground.world.result, ground.world.cancel, ground.world.resume):
+        with pytest.raises(MlopsError, match="no run 'nobody'"):
+            ask("nobody")
+    run_id = ground.world.submit(Request(usecase, "toy")).run_id
+    other = next(name for name in WORLDS if name != ground.world.name)
+    path = store.runs / run_id / "submission.json"
+    path.write_text(path.read_text().replace(f'"world": "{ground.world.name}"', f'"world": "{other}"'))
+    with pytest.raises(UsageError, match=f"runs at {other}, not at {ground.world.name}"):
+        ground.world.result(run_id)
+
+
+def test_data_and_models_are_where_the_world_has_them(ground: Ground, bucket: str) -> None:
+    assert ground.world.store.registry == f"{bucket}/ml-in-production/models"
+
+
+def test_a_name_that_is_no_world_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'laptop'"):
+        open_world("labtop", Site(Store(tmp_path)))
+    with pytest.raises(UsageError, match="wanted an address"):
+        open_world("gs://bucket", Site(Store(tmp_path)))

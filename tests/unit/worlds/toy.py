@@ -1,0 +1,51 @@
+"""A pipeline of two plain commands and a loop over two items: what any world can run in a second."""
+
+from typing import Any
+
+from kfp import dsl
+
+from core.images import image
+from pipelines.config import UseCase
+
+
+@dsl.container_component
+def check(words: str) -> dsl.ContainerSpec:
+    return dsl.ContainerSpec(
+        image=image("data"), command=["sh", "-c", 'test "$0" != broken && sleep "$0"'], args=[words]
+    )
+
+
+def toy(usecase: UseCase) -> Any:
+    """Wire it; `pause` is how long, in seconds, the first task takes."""
+
+    @dsl.pipeline(name="toy")
+    def pipeline(span: int, registry: str, pause: str = "0") -> None:
+        first = check(words=pause)
+        with dsl.ParallelFor(["0", "0.01"]) as item:
+            check(words=item).after(first)
+
+    return pipeline
+
+
+def slow(usecase: UseCase) -> Any:
+    @dsl.pipeline(name="slow")
+    def pipeline(pause: str = "30") -> None:
+        check(words=pause)
+
+    return pipeline
+
+
+def broken(usecase: UseCase) -> Any:
+    @dsl.pipeline(name="broken")
+    def pipeline(word: str = "broken") -> None:
+        check(words=word)
+
+    return pipeline
+
+
+def greedy(usecase: UseCase) -> Any:
+    @dsl.pipeline(name="greedy")
+    def pipeline(span: int, horizon: int) -> None:
+        check(words="0")
+
+    return pipeline
