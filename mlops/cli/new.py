@@ -1,6 +1,7 @@
 """`mlops new`: a first folder of a use case, from a file of rows."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,7 +54,7 @@ def usecase(
     separator = delimiter.replace("\\t", "\t") if delimiter else None
     request = Request(name, source.expanduser(), label, target, datetime.now(UTC).date(), task, separator)
     made = create(request, store)
-    run = f"mlops run {name if folder is None else target}"
+    run = f"mlops run {name if folder is None else quote(str(target))}"
     if as_json:
         print_json(_facts(made, run))
         return

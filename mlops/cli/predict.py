@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -13,6 +14,7 @@ from core.store import Store
 
 if TYPE_CHECKING:
     from core.backends.registry import ModelVersion
+    from pipelines.config import UseCase
 
 
 @click.command()
@@ -39,7 +41,7 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     if output is not None and output.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{output}: wanted a .csv or .jsonl file, got {output.suffix or 'no suffix'}")
     loaded = load(find(usecase))
-    chosen = _choose(store, loaded.name, version)
+    chosen = _choose(store, loaded, version)
     # Only now: TensorFlow takes seconds, and the user's own mistakes should not.
     quiet_tensorflow()
     from artifacts.model.label import read as read_label
@@ -68,14 +70,16 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
         _emit(sys.stdout, ".csv", batches, classes)
 
 
-def _choose(store: Store, name: str, version: int | None) -> "ModelVersion":
+def _choose(store: Store, usecase: "UseCase", version: int | None) -> "ModelVersion":
     from core.backends.registry import open_registry
     from core.errors import RegistryError
 
-    registry = open_registry(store.registry)
+    registry, name = open_registry(store.registry), usecase.name
     chosen = registry.get(name, version) if version else registry.champion(name)
     if chosen is None:
-        raise RegistryError(f"{name} has no model in production yet: run `mlops run {name}` first, or give --version")
+        raise RegistryError(
+            f"{name} has no model in production yet: run `mlops run {quote(usecase.words)}` first, or give --version"
+        )
     return chosen
 
 

@@ -1,6 +1,5 @@
 """`mlops run`: one compiled pipeline, from data to verdict."""
 
-
 import click
 
 from core.store import Store

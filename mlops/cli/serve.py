@@ -1,6 +1,8 @@
 """`mlops serve`: the models in production, behind TensorFlow Serving's REST calls."""
 
 import sys
+from collections.abc import Mapping
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -84,11 +86,12 @@ def serve(
         raise UsageError(
             "engine tensorflow_serving listens on every address, at a port that it is told: wanted --host 0.0.0.0 and --port"
         )
-    names = tuple(dict.fromkeys(load(find(usecase)).name for usecase in usecases))
+    named = {loaded.name: loaded.words for loaded in (load(find(usecase)) for usecase in usecases)}
+    names = tuple(named)
     plan = launch.Plan(
         store.registry, store.root / "serving", names, workers, seconds["drain"], poll_seconds=seconds["poll"]
     )
-    champions = {} if wait else _champions(plan)
+    champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
     address, bound = listener.getsockname()[:2]
     process.quiet_tensorflow()
@@ -106,8 +109,11 @@ def serve(
         launch.serve_with_tensorflow_serving(plan, bound)
 
 
-def _champions(plan: "Plan") -> dict[str, str]:
-    """Find what is in production; RegistryError when a model that is named, or every one, has no version there."""
+def _champions(plan: "Plan", named: Mapping[str, str]) -> dict[str, str]:
+    """Find what is in production; RegistryError when a model that is named, or every one, has no version there.
+
+    `named` maps a model to how the command line names its use case.
+    """
     from serving.launch import locate
 
     registry = locate(plan).registry
@@ -115,7 +121,8 @@ def _champions(plan: "Plan") -> dict[str, str]:
     for name in plan.names:
         if found[name] is None:
             raise RegistryError(
-                f"{name} has no model in production yet: run `mlops run {name}` first, or start with --wait"
+                f"{name} has no model in production yet: run `mlops run {quote(named[name])}` first, "
+                "or start with --wait"
             )
     champions = {name: str(pointer) for name, pointer in found.items() if pointer is not None}
     if not champions:

@@ -227,16 +227,16 @@ def test_a_model_whose_bytes_changed_since_the_run_is_refused(runs: Runs, mlops:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "exit_code", "says"),
     [
-        (["show", "nn"], "no model 'nn' was ever pushed"),
-        (["rollback", "../x"], "no model '../x' was ever pushed"),
-        (["push", "nn"], "no run 'nn'"),
+        (["show", "nn"], 1, "no model 'nn' was ever pushed"),
+        (["rollback", "../x"], 2, "no use case '../x'"),
+        (["push", "nn"], 1, "no run 'nn'"),
     ],
 )
-def test_what_is_not_there_is_said(runs: Runs, mlops: Mlops, words: list[str], says: str) -> None:
+def test_what_is_not_there_is_said(runs: Runs, mlops: Mlops, words: list[str], exit_code: int, says: str) -> None:
     code, output = mlops("models", *words)
-    assert code == 1
+    assert code == exit_code
     assert says in output
 
 

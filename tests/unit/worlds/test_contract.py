@@ -65,10 +65,9 @@ def ground(
     connection: Connection,
     kfp: FakeKfp,
     metadata: FakeMetadata,
-    bucket: str,
 ) -> Iterator[Ground]:
     if request.param == "laptop":
-        with open_world(f"{bucket}/ml-in-production", Site(store)) as world:
+        with open_world(connection.objects, Site(store)) as world:
             yield Ground(world, lambda *_: None)
         return
 
