@@ -1,1 +1,1 @@
-"""Ports of what TensorFlow Transform and TensorFlow Model Analysis keep private, held equal to the originals by tests."""
+"""Ports of what TensorFlow Transform and TensorFlow Model Analysis keep private, held equal by tests."""

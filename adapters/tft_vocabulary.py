@@ -34,7 +34,7 @@ def pruned(operation: Any, counts: Counted) -> Counted:
 
 
 def ordered(operation: Any, counts: Counted) -> list[bytes]:
-    """Return the lines of a vocabulary: by falling count and token, or by a hash of the token, with counts if asked for."""
+    """Return the lines of a vocabulary: by falling count and token, or by a hash of it; with counts if wanted."""
     if operation.fingerprint_shuffle:
         counts = sorted(counts, key=_hash)
     elif not operation.input_is_sorted:

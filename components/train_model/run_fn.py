@@ -1,6 +1,5 @@
 """Runs the `run_fn(fn_args)` of a TFX module as TFX's Trainer would, without importing TFX."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from artifacts.model import names
 from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.train_model.config import Config
 from core.errors import TrainingError
+from core.user_config import as_written
 
 
 class DataAccessor(NamedTuple):
@@ -95,8 +95,8 @@ def fn_args(config: Config, places: Places) -> FnArgs:
         eval_model_dir=str(places.model / names.EVALUATION),
         model_run_dir=str(places.model / "model_run"),
         base_model=None if places.base_model is None else str(places.base_model),
-        hyperparameters=_plain(config.hyperparameters) or None,
-        custom_config=_plain(config.run_fn.custom_config),
+        hyperparameters=as_written(config.hyperparameters) or None,
+        custom_config=as_written(config.run_fn.custom_config),
     )
 
 
@@ -114,13 +114,3 @@ def _record_batches(
     files: list[str], options: dataset_options.RecordBatchesOptions, schema: schema_pb2.Schema | None = None
 ) -> Iterator[pa.RecordBatch]:
     return _reader(files, schema).RecordBatches(options)  # type: ignore[no-any-return]  # tfx_bsl has no types
-
-
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """Copy a configuration, with whole floats as the integers that they were before they travelled through KFP."""
-    return json.loads(json.dumps(config), parse_float=_number)  # type: ignore[no-any-return]
-
-
-def _number(text: str) -> float | int:
-    value = float(text)
-    return int(value) if value.is_integer() else value

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis as in_process
+from adapters.tft_passes import Preprocessing
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.schema_file import read_schema
@@ -25,6 +27,7 @@ from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
 from core import user_code
 from core.errors import EmptyDataset, MlopsError
+from core.user_config import as_written
 
 log = logging.getLogger(__name__)
 _SPLIT = "train"
@@ -41,14 +44,11 @@ class Inputs(NamedTuple):
 def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> None:
     """Write the transform graph; only the `train` split is looked at.
 
-    Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there is no row; what the user's function raises passes through.
+    Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there is no row; what the user's
+    function raises passes through.
     """
     schema = read_schema(user_code.resolve(inputs.schema))
-    preprocessing_fn: Any = user_code.function(user_code.load(inputs.module), "preprocessing_fn")
-    if not callable(preprocessing_fn):
-        raise MlopsError(
-            f"{inputs.module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(preprocessing_fn).__name__}"
-        )
+    preprocessing_fn = _preprocessing_fn(config, inputs.module)
     if not ExamplesManifest.read(inputs.examples).records(_SPLIT):
         raise EmptyDataset(
             f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window"
@@ -63,8 +63,21 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
         materialize(Path(inputs.examples), schema, out, config.batch_size)
 
 
+def _preprocessing_fn(config: Config, module: str) -> Preprocessing:
+    """Return the module's function; custom_config is bound where it asks for it, as TFX's Transform does."""
+    function: Any = user_code.function(user_code.load(module), "preprocessing_fn")
+    if not callable(function):
+        raise MlopsError(
+            f"{module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(function).__name__}"
+        )
+    if "custom_config" in signature(function).parameters:
+        return partial(function, custom_config=as_written(config.custom_config))
+    found: Preprocessing = function
+    return found
+
+
 def _analyze(
-    config: Config, preprocessing_fn: in_process.Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path
+    config: Config, preprocessing_fn: Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path
 ) -> None:
     read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
     adapter: TensorAdapterConfig = TFExampleBeamRecord(

@@ -1,0 +1,186 @@
+"""What each operation of tf.Transform's analysis graph does to collections of this process, with its own combiners."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_transform import analyzer_nodes, analyzers, impl_helper
+from tensorflow_transform.beam import beam_nodes
+
+from adapters import tft_vocabulary as vocabulary
+from adapters.tft_passes import Analysis, Collection, Extracted, Pass
+
+ORDERINGS = {
+    analyzers._VocabOrderingType.FREQUENCY: vocabulary.add_tokens,
+    analyzers._VocabOrderingType.WEIGHTED_FREQUENCY: vocabulary.add_weights,
+}
+"""How the tokens of a vocabulary may be counted."""
+
+
+class Evaluate:
+    """Visits the graph and evaluates it; a value is a `Collection`, a `Pass` or something `Extracted` from one."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+        self._saved_models = count()
+
+    def visit(self, operation: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Evaluate one operation on what its inputs gave."""
+        outputs = self.OPERATIONS[type(operation)](self, operation, inputs)
+        return outputs if isinstance(outputs, tuple) and not isinstance(outputs, Extracted) else (outputs,)
+
+    def validate_value(self, value: object) -> None:
+        """Nothing to hold a value against."""
+
+    def _create_saved_model(self, operation: Any, bindings: Sequence[Collection]) -> Collection:
+        signature = operation.output_signature
+        is_last = not all(isinstance(value, tf.Tensor) for value in signature.values())
+        names = {} if is_last else {key: value.name for key, value in signature.items()}
+
+        def create() -> list[str]:
+            replacements = dict(binding.only() for binding in bindings)
+            analysis = self._analysis
+            folder = str(analysis.temporary / f"saved_model-{next(self._saved_models)}")
+            impl_helper.trace_and_write_v2_saved_model(
+                folder,
+                analysis.preprocessing_fn,
+                analysis.specs,
+                str(analysis.temporary),
+                analysis.fingerprint,
+                replacements,
+                names,
+                None,
+            )
+            return [folder]
+
+        return Collection(create)
+
+    def _bind(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        dtype = tf.dtypes.as_dtype(operation.dtype_enum)
+        return inputs[0].map(lambda value: (operation.tensor_name, tf.constant(value, dtype)))
+
+    def _input(self, _operation: Any, _inputs: Sequence[Any]) -> Collection:
+        return Collection(list)
+
+    def _apply(self, _operation: Any, inputs: Sequence[Any]) -> Pass:
+        return Pass(self._analysis, inputs[0])
+
+    def _extract(self, operation: Any, inputs: Sequence[Any]) -> Any:
+        (source,) = inputs
+        keys = operation.keys
+        if isinstance(source, Pass):
+            return Extracted(source, keys)
+        return source.map(
+            lambda values: tuple(values[key] for key in keys) if isinstance(keys, tuple) else values[keys]
+        )
+
+    def _accumulate(self, operation: Any, inputs: Sequence[Extracted]) -> Collection:
+        state = _Combined(operation.combiner)
+        return inputs[0].accumulate(state.add, state.finish)
+
+    def _accumulate_packed(self, operation: Any, inputs: Sequence[Pass]) -> Collection:
+        parts = {part.label: (_Combined(part.combiner), tuple(part.keys)) for part in operation.combiners}
+        keys = tuple(dict.fromkeys(key for _, keys in parts.values() for key in keys))
+
+        def add(values: tuple[Any, ...]) -> None:
+            named = dict(zip(keys, values, strict=True))
+            for combined, wanted in parts.values():
+                combined.add(tuple(named[key] for key in wanted))
+
+        return Extracted(inputs[0], keys).accumulate(
+            add, lambda: [{label: combined.finish()[0] for label, (combined, _) in parts.items()}]
+        )
+
+    def _merge(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return Collection(lambda: [_merged(operation.combiner, inputs[0].elements())])
+
+    def _merge_packed(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        def merge() -> list[Any]:
+            pairs = inputs[0].elements()
+            return [
+                {
+                    part.label: _merged(part.combiner, [value for key, value in pairs if key == part.keys[0]])
+                    for part in operation.combiners
+                }
+            ]
+
+        return Collection(merge)
+
+    def _outputs(self, operation: Any, inputs: Sequence[Collection]) -> tuple[Collection, ...]:
+        return tuple(inputs[0].map(lambda values, index=index: values[index]) for index in range(operation.num_outputs))  # type: ignore[misc]
+
+    def _add_key(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return inputs[0].map(lambda value: (operation.key, value))
+
+    def _flatten(self, _operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return Collection(lambda: [element for collection in inputs for element in collection.elements()])
+
+    def _count_tokens(self, operation: Any, inputs: Sequence[Extracted]) -> Collection:
+        counts: Counter[Any] = Counter()
+        return inputs[0].accumulate(
+            partial(ORDERINGS[operation.vocab_ordering_type], counts), lambda: list(counts.items())
+        )
+
+    def _merge_tokens(self, _operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return inputs[0].map(lambda pair: (pair[1], pair[0]))
+
+    def _count_vocabulary(self, _operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return Collection(lambda: [np.int64(max(len(inputs[0].elements()), 1))])
+
+    def _prune(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        return Collection(lambda: vocabulary.pruned(operation, inputs[0].elements()))
+
+    def _write_vocabulary(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
+        path = os.path.join(self._analysis.temporary, operation.vocab_filename)  # noqa: PTH118 - TFT compares it with its own join
+
+        def write() -> list[Any]:
+            tokens = vocabulary.ordered(operation, inputs[0].elements())
+            Path(path).write_bytes(b"".join(token + b"\n" for token in tokens))
+            return [np.array(path)]
+
+        return Collection(write)
+
+    OPERATIONS: Mapping[type, Callable[..., Any]] = {
+        beam_nodes.CreateSavedModel: _create_saved_model,
+        beam_nodes.CreateTensorBinding: _bind,
+        beam_nodes.ExtractInputForSavedModel: _input,
+        beam_nodes.ApplySavedModel: _apply,
+        beam_nodes.ExtractFromDict: _extract,
+        beam_nodes.Flatten: _flatten,
+        analyzer_nodes.CacheableCombineAccumulate: _accumulate,
+        analyzer_nodes.CacheableCombineMerge: _merge,
+        analyzer_nodes.PackedCombineAccumulate: _accumulate_packed,
+        analyzer_nodes.PackedCombineMerge: _merge_packed,
+        analyzer_nodes.ExtractCombineMergeOutputs: _outputs,
+        analyzer_nodes.ExtractPackedCombineMergeOutputs: _outputs,
+        analyzer_nodes.AddKey: _add_key,
+        analyzer_nodes.VocabularyAccumulate: _count_tokens,
+        analyzer_nodes.VocabularyMerge: _merge_tokens,
+        analyzer_nodes.VocabularyCount: _count_vocabulary,
+        analyzer_nodes.VocabularyPrune: _prune,
+        analyzer_nodes.VocabularyOrderAndWrite: _write_vocabulary,
+    }
+
+
+class _Combined:
+    """One combiner with its accumulator."""
+
+    def __init__(self, combiner: Any) -> None:
+        self._combiner = combiner
+        self._accumulator = combiner.create_accumulator()
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        self._accumulator = self._combiner.add_input(self._accumulator, values)
+
+    def finish(self) -> list[Any]:
+        return [self._combiner.compact(self._accumulator)]
+
+
+def _merged(combiner: Any, accumulators: list[Any]) -> Any:
+    return combiner.extract_output(combiner.merge_accumulators([combiner.create_accumulator(), *accumulators]))
