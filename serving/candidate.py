@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from serving import process, tensorflow_serving
-from serving.tensorflow_serving import Engine
+from serving.processes import process
+from serving.tfserving import binary as tensorflow_serving
+from serving.tfserving.binary import Engine
 
 NAME = "candidate"
 _TAIL_BYTES = 4000
@@ -108,13 +109,13 @@ class CandidateServer:
 
 def serve_folder(saved_model: Path, listener: socket.socket) -> None:
     """Serve a SavedModel as version 1 of the model `candidate` until the process is ended."""
-    from serving.manager import Watch  # noqa: PLC0415 - the parent needs none of it
-    from serving.server import Options, serve  # noqa: PLC0415
-    from serving.source import FolderSource  # noqa: PLC0415
+    from serving.http.server import Options, serve  # noqa: PLC0415
+    from serving.versions.manager import Watch  # noqa: PLC0415 - the parent needs none of it
+    from serving.versions.shelf import SavedModelShelf  # noqa: PLC0415
 
     process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=False)
-    serve(FolderSource(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
+    serve(SavedModelShelf(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
 
 
 def _may_fork() -> bool:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.backends.registry import Registry, open_registry
 from core.digest import of_bytes
 from core.durable import locked
-from serving import mirror_progress, supervisor
-from serving.mirror_progress import Progress
+from serving.processes import supervisor
+from serving.versions import mirror_progress
+from serving.versions.mirror_progress import Progress
 
 if TYPE_CHECKING:
-    from serving.tensorflow_serving import Launch
+    from serving.tfserving.binary import Launch
 
 _SLACK_SECONDS = 5.0
 """Over what draining and finishing take, before a process that still runs is killed."""
@@ -74,9 +75,12 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
     place = locate(plan)
     with _shared_folder(plan) as shared:
         # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
-        from serving import metrics, savedmodel, server, source  # noqa: F401, PLC0415
+        from serving import metrics  # noqa: PLC0415
+        from serving.http import server  # noqa: PLC0415
+        from serving.models import savedmodel  # noqa: F401, PLC0415
+        from serving.versions import shelf  # noqa: PLC0415
 
-        watched = source.RegistrySource(place.folder, plan.names)
+        watched = shelf.RegistryShelf(place.folder, plan.names)
         options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
         job = supervisor.Job(
             work=lambda: server.serve(watched, listener, options),
@@ -92,7 +96,8 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
     """Serve with TensorFlow Serving's binary; our processes fill its folder and answer for its health."""
     place = locate(plan)
     with _shared_folder(plan) as shared:
-        from serving import metrics, tensorflow_serving  # noqa: PLC0415 - as above
+        from serving import metrics  # noqa: PLC0415 - as above
+        from serving.tfserving import binary as tensorflow_serving  # noqa: PLC0415 - as above
 
         tensorflow_serving.find_binary()
         launch = tensorflow_serving.Launch(
@@ -120,7 +125,7 @@ def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
 
 def _follow(plan: Plan, place: Place) -> None:
     from serving.metrics import Metrics  # noqa: PLC0415
-    from serving.mirror import Following, Mirror  # noqa: PLC0415
+    from serving.versions.mirror import Following, Mirror  # noqa: PLC0415
 
     # Two servers of one machine may have one folder; one of them fills it, for both.
     with locked(place.folder / ".lock", wait_seconds=math.inf):
@@ -129,14 +134,14 @@ def _follow(plan: Plan, place: Place) -> None:
 
 def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
     """Keep TensorFlow Serving's list of versions, and answer for its health."""
-    from serving.health import answer_health  # noqa: PLC0415
     from serving.metrics import Metrics  # noqa: PLC0415
-    from serving.model_config import ModelConfig  # noqa: PLC0415
-    from serving.source import RegistrySource  # noqa: PLC0415
-    from serving.tensorflow_serving import available  # noqa: PLC0415
+    from serving.tfserving.binary import available  # noqa: PLC0415
+    from serving.tfserving.health import answer_health  # noqa: PLC0415
+    from serving.tfserving.model_config import ModelConfig  # noqa: PLC0415
+    from serving.versions.shelf import RegistryShelf  # noqa: PLC0415
 
     config = ModelConfig(
-        launch.config, place.folder, RegistrySource(place.folder, plan.names), partial(available, launch.port)
+        launch.config, place.folder, RegistryShelf(place.folder, plan.names), partial(available, launch.port)
     )
     answer_health(launch.port + 1, config.waiting_for, Metrics().text)
     while True:

@@ -90,7 +90,8 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         return self._transformed(self._parsed(examples))  # type: ignore[no-any-return]
 
     def _parsed(self, examples: tf.Tensor) -> Tensors:
-        return dict(tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features}))
+        parsed = tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features})
+        return {feature.name: feature.from_example(parsed[feature.name]) for feature in self._features}
 
 
 def _predict(

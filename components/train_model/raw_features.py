@@ -49,6 +49,13 @@ class RawFeature(NamedTuple):
             return tf.io.VarLenFeature(self.dtype)
         return tf.io.FixedLenFeature(self.fixed, self.dtype)
 
+    def from_example(self, parsed: tf.Tensor | tf.SparseTensor) -> tf.Tensor | tf.SparseTensor:
+        """Return a parsed feature as a request has it: one value a row is one column, also where every row lacks it."""
+        if self.fixed is not None or self.feature.is_list:
+            return parsed
+        rows, width = tf.unstack(parsed.dense_shape, num=2)
+        return tf.SparseTensor(parsed.indices, parsed.values, tf.stack([rows, tf.maximum(width, 1)]))
+
     def from_request(self, request: Mapping[str, Any]) -> tf.Tensor | tf.SparseTensor:
         """Shape a request's tensors as tf.Transform was given them; values beyond a row's count are left out."""
         values = request[self.feature.tensor]

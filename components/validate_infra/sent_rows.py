@@ -55,7 +55,7 @@ class SentRows:
 
 def _example(row: Row, features: Features | None) -> bytes:
     """Encode a raw row as a tf.Example, numbers by the model's own types where it says them."""
-    from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
+    from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
 
     found: Mapping[str, list[Any]] = values(row)
     if features is not None:

@@ -20,8 +20,8 @@ from artifacts.spans.rejects import Fault, Rejects
 from core.errors import DataError
 from core.user_code import resolve
 from pipelines.config import UseCase
-from serving.bulk import BATCH_ROWS, Bulk, read_json_lines
-from serving.savedmodel import SavedModel
+from serving.models.bulk import BATCH_ROWS, Bulk, read_json_lines
+from serving.models.savedmodel import SavedModel
 
 _KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
 

@@ -34,7 +34,7 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     from core.errors import UsageError
     from mlops.cli.main import print_json
     from pipelines.config import find, load
-    from serving.process import quiet_tensorflow
+    from serving.processes.process import quiet_tensorflow
 
     if file.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{file}: wanted a .csv or .jsonl file, got {file.suffix or 'no suffix'}")

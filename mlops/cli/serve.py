@@ -77,8 +77,9 @@ def serve(
     With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below.
     """
     from pipelines.config import find, load
-    from serving import launch, process
-    from serving.listener import listen
+    from serving import launch
+    from serving.http.listener import listen
+    from serving.processes import process
 
     if bool(usecases) == every:
         raise UsageError("wanted use cases or --all, and not both: `mlops serve flight_delay` serves one")

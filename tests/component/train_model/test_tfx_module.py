@@ -9,12 +9,20 @@ import pytest
 import tensorflow as tf
 
 from artifacts.examples.manifest import ExamplesManifest, Shard
+from artifacts.model.names import SERVING
+from artifacts.predictions import parity
+from artifacts.predictions.predictor import Predictor
+from artifacts.predictions.split import Splits
+from artifacts.schema.schema_file import read_schema
 from components.train_model.config import Config, RunFn
 from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
+from components.validate_infra.config import Config as InfraConfig
+from components.validate_infra.logic import validate
 from core import digest
+from core.decision import Decision
 from core.errors import TrainingError
 
 TFX = Path(
@@ -75,6 +83,17 @@ def test_an_unmodified_tfx_module_trains_and_serves(tmp_path: Path) -> None:
     (scores,) = serve(examples=rows).values()
     assert scores.shape == (len(label), 3)
     assert (np.argmax(scores.numpy(), axis=1) == label).mean() > 0.8
+    decision = _served(model, examples, tmp_path)
+    assert decision.is_open, decision
+
+
+def _served(model: Path, examples: Path, folder: Path) -> Decision:
+    """Ask a server of its own for real rows, as TFX's clients do: tf.Examples in base64."""
+    predictor = Predictor(model / SERVING, "multiclass_classification")
+    block = next(Splits(examples, read_schema(DATA / "schema" / "schema.pbtxt")).blocks("validation", 200))
+    parity.write(folder, parity.choose(block.batch, predictor(block.serialized), {"species"}, 16))
+    config = InfraConfig(startup_seconds=200, median_latency_ms=2000)
+    return validate(config, model, folder, folder / "decision.json")
 
 
 @pytest.mark.slow

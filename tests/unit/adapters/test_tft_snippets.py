@@ -52,6 +52,12 @@ def _zeros(inputs: Tensors) -> Any:
     return tf.zeros_like(inputs["x"])
 
 
+def _row_sums(lists: Any) -> Any:
+    """Add up squares, which tell one list from most others: outputs of a transform have a known width."""
+    squares = tf.sparse.map_values(lambda values: tf.square(tf.cast(values, tf.float32)), lists)
+    return tf.reduce_sum(tf.sparse.to_dense(squares), axis=1, keepdims=True)
+
+
 def _split(inputs: Tensors) -> Any:
     return tf.strings.split(_flat(inputs["text"])).to_sparse()
 
@@ -59,14 +65,14 @@ def _split(inputs: Tensors) -> Any:
 def _tfidf(inputs: Tensors) -> Any:
     words = tft.compute_and_apply_vocabulary(tft.ngrams(_split(inputs), (1, 2), "_"), top_k=30)
     indices, weights = tft.tfidf(words, 31)
-    return tf.sparse.to_dense(weights) + tf.cast(tf.sparse.to_dense(indices), tf.float32)
+    return _row_sums(weights) + _row_sums(indices)
 
 
 def _bag_of_words(inputs: Tensors) -> Any:
     words = tft.compute_and_apply_vocabulary(_split(inputs), vocab_filename="bag")
     size = tft.get_num_buckets_for_transformed_feature(words)
-    counted = tf.sparse.to_dense(tft.bag_of_words(_split(inputs), (1, 1), " "), default_value="")
-    return tf.strings.length(counted) + tf.cast(size, tf.int32)
+    counted = tf.sparse.map_values(tf.strings.length, tft.bag_of_words(_split(inputs), (1, 1), " "))
+    return _row_sums(counted) + tf.cast(size, tf.float32)
 
 
 def _pca(inputs: Tensors) -> Any:
@@ -111,7 +117,7 @@ SNIPPETS: dict[str, Snippet] = {
         i["s"], frequency_threshold=60, num_oov_buckets=1
     ),
     "vocabulary_of_numbers": lambda i: tft.compute_and_apply_vocabulary(i["n"], default_value=-7),
-    "vocabulary_of_lists": lambda i: tf.sparse.to_dense(tft.compute_and_apply_vocabulary(i["tags"]), default_value=-1),
+    "vocabulary_of_lists": lambda i: _row_sums(tft.compute_and_apply_vocabulary(i["tags"])),
     "vocabulary_file": lambda i: tft.apply_vocabulary(i["s"], tft.vocabulary(i["s"], vocab_filename="file")),
     "weighted_vocabulary": lambda i: tft.compute_and_apply_vocabulary(i["s"], weights=tf.abs(i["x"])),
     "hash_buckets": lambda i: tft.hash_strings(i["s"], 7),
@@ -124,9 +130,9 @@ SNIPPETS: dict[str, Snippet] = {
     "size": lambda i: _zeros(i) + tf.cast(tft.size(i["n"]), tf.float32),
     "two_phases": lambda i: tft.scale_to_0_1(tf.abs(i["x"] - tft.mean(i["x"]))),
     "missing_filled": lambda i: _dense(i["gust"], 0.0) + tft.mean(_dense(i["gust"], 0.0)),
-    "histogram": lambda i: _zeros(i) + tf.cast(tf.reduce_sum(tft.histogram(i["x"], bins=5)[0]), tf.float32),
 }
 TO_BEAM: dict[str, Snippet] = {
+    "histogram": lambda i: _zeros(i) + tf.cast(tf.reduce_sum(tft.histogram(i["x"], boundaries=5)[0]), tf.float32),
     "count_per_key": _count_per_key,
     "z_score_per_key": _mean_per_key,
     "approximate_vocabulary": _approximate,

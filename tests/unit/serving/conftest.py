@@ -8,11 +8,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from core.backends.registry import ModelVersion, Registry, open_registry
-from serving.app import ServingApp
+from serving.http.app import ServingApp
 from serving.limits import Limits
-from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
-from serving.source import RegistrySource
+from serving.versions.loaded import load_version
+from serving.versions.manager import ModelManager, Watch
+from serving.versions.shelf import RegistryShelf
 
 LIMITS = Limits(body_bytes=200_000, rows=64, depth=20, body_seconds=0.5, header_seconds=0.5)
 
@@ -53,7 +54,7 @@ def open_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
     def open_(**champions: Path) -> Shop:
         root = tmp_path / f"models{len(shops)}"
         metrics = Metrics()
-        manager = ModelManager(RegistrySource(root), load_version, metrics, Watch(seconds=3600))
+        manager = ModelManager(RegistryShelf(root), load_version, metrics, Watch(seconds=3600))
         client = TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False)
         shop = Shop(root, open_registry(str(root)), manager, client)
         for name, saved_model in champions.items():
@@ -77,7 +78,7 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     registry.publish("delay", exported / "b", {})
     registry.promote("foreign", registry.publish("foreign", exported / "foreign", {}).version)
     metrics = Metrics()
-    manager = ModelManager(RegistrySource(root), load_version, metrics, Watch(seconds=3600))
+    manager = ModelManager(RegistryShelf(root), load_version, metrics, Watch(seconds=3600))
     manager.poll()
     with TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False) as client:
         yield Shop(root, registry, manager, client)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from core.backends.registry import Registry, open_registry
+from serving.http.listener import listen
+from serving.http.server import Options, Server, make_server
 from serving.limits import Limits
-from serving.listener import listen
-from serving.manager import Watch
-from serving.savedmodel import SavedModel
-from serving.server import Options, Server, make_server
-from serving.source import RegistrySource
+from serving.models.savedmodel import SavedModel
+from serving.versions.manager import Watch
+from serving.versions.shelf import RegistryShelf
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 BODY = json.dumps({"instances": [ROW]})
@@ -52,7 +52,7 @@ def live(exported: Path, tmp_path: Path) -> Iterator[Live]:
     registry = open_registry(str(tmp_path / "models"))
     registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
     listener = listen("127.0.0.1", 0)
-    server = make_server(RegistrySource(tmp_path / "models"), Options(LIMITS, Watch(seconds=0.02, others=1)))
+    server = make_server(RegistryShelf(tmp_path / "models"), Options(LIMITS, Watch(seconds=0.02, others=1)))
     port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

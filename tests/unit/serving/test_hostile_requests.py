@@ -9,9 +9,9 @@ from conftest import LIMITS, Shop
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from serving.bodies.strict_json import STRING, parse
 from serving.errors import RequestError
 from serving.limits import Limits
-from serving.strict_json import STRING, parse
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"

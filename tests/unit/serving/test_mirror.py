@@ -20,10 +20,10 @@ from core.backends.local_registry import LocalRegistry
 from core.backends.object_registry import ObjectRegistry
 from core.backends.registry import ModelVersion, Pointer
 from core.errors import CorruptArtifact, RegistryError, StoreError
-from serving import mirror_progress
 from serving.metrics import Metrics
-from serving.mirror import Following, Mirror
-from serving.source import RegistrySource
+from serving.versions import mirror_progress
+from serving.versions.mirror import Following, Mirror
+from serving.versions.shelf import RegistryShelf
 from tests.object_store import Calls
 
 NAMES = ("delay",)
@@ -97,7 +97,7 @@ class World:
 
     def here(self, name: str = "delay") -> tuple[int | None, tuple[int, ...]]:
         """What a worker sees, every version of it checked."""
-        source = RegistrySource(self.near, (name,))
+        source = RegistryShelf(self.near, (name,))
         champion, versions = source.published(name)
         for version in versions:
             source.verify(name, version)
@@ -182,7 +182,7 @@ def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
         0.5 * bound <= pause <= bound for pause, bound in zip(pauses, [2, 4, 8, 16, 30, 30, 30, 30], strict=True)
     )
     assert len({round(pause, 6) for pause in pauses[4:]}) == 4, "servers must not come back at one time"
-    assert RegistrySource(world.near).missing() == "", "a server that has models takes requests without the store"
+    assert RegistryShelf(world.near).missing() == "", "a server that has models takes requests without the store"
     world.store.away = False
     world.store.publish("two")
     assert mirror.look() == 1.0
@@ -191,10 +191,10 @@ def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
 
 
 def test_a_new_server_says_why_it_has_nothing_to_serve(world: World) -> None:
-    assert "first time" in RegistrySource(world.near).missing()
+    assert "first time" in RegistryShelf(world.near).missing()
     world.store.away = True
     world.mirror().look()
-    assert "connection refused" in RegistrySource(world.near).missing()
+    assert "connection refused" in RegistryShelf(world.near).missing()
 
 
 def test_a_version_that_is_not_whole_in_the_store_never_comes_here(world: World, log: pytest.LogCaptureFixture) -> None:
@@ -258,7 +258,7 @@ import itertools, os, sys
 from pathlib import Path
 from core.backends.local_registry import LocalRegistry
 from serving.metrics import Metrics
-from serving.mirror import Following, Mirror
+from serving.versions.mirror import Following, Mirror
 from test_mirror import Store
 
 far, near = Path(sys.argv[1]), Path(sys.argv[2])
@@ -283,10 +283,10 @@ def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on
                 turn += 1
                 world.store.publish(str(turn))
                 time.sleep(0.01 * (turn % 3))
-                champion = RegistrySource(world.near, NAMES).published("delay").champion
+                champion = RegistryShelf(world.near, NAMES).published("delay").champion
                 assert champion is not None
             process.kill()
-        champion, versions = RegistrySource(world.near, NAMES).published("delay")
+        champion, versions = RegistryShelf(world.near, NAMES).published("delay")
         assert champion in versions
         world.here()
     world.mirror().look()
@@ -302,10 +302,10 @@ def test_a_registry_in_an_object_store_is_followed_for_three_calls_a_look(bucket
     for content in ("one", "two", "three"):
         elsewhere.promote("delay", elsewhere.publish("delay", export(tmp_path / content, content), {}).version)
         mirror.look()
-        seen.append(RegistrySource(near).published("delay"))
+        seen.append(RegistryShelf(near).published("delay"))
     elsewhere.rollback("delay")
     mirror.look()
-    assert [*seen, RegistrySource(near).published("delay")] == [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (2, (2, 3))]
+    assert [*seen, RegistryShelf(near).published("delay")] == [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (2, (2, 3))]
     with Calls().watching() as calls:
         mirror.look()
     assert calls.count <= 4, calls.names
@@ -323,7 +323,7 @@ def test_half_a_version_in_an_object_store_is_never_here(bucket: str, tmp_path: 
         if content == "two":
             objects.write(f"{version.address}/saved_model.pb", b"half")
         mirror.look()
-    assert RegistrySource(near).published("delay") == (1, (1,))
+    assert RegistryShelf(near).published("delay") == (1, (1,))
     objects.write(f"{version.address}/saved_model.pb", b"two")
     mirror.look()
-    assert RegistrySource(near).published("delay") == (2, (1, 2))
+    assert RegistryShelf(near).published("delay") == (2, (1, 2))

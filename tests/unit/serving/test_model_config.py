@@ -7,9 +7,9 @@ import pytest
 from text_proto import read_models
 
 from core.backends.local_registry import LocalRegistry
-from serving import mirror_progress
-from serving.model_config import Listed, ModelConfig, text
-from serving.source import RegistrySource
+from serving.tfserving.model_config import Listed, ModelConfig, text
+from serving.versions import mirror_progress
+from serving.versions.shelf import RegistryShelf
 
 
 class World:
@@ -20,7 +20,7 @@ class World:
         self.path = folder / "models.config"
         self.answers: dict[str, Collection[int]] = {}
         self.config = ModelConfig(
-            self.path, self.registry.root, RegistrySource(self.registry.root), lambda name: self.answers.get(name, ())
+            self.path, self.registry.root, RegistryShelf(self.registry.root), lambda name: self.answers.get(name, ())
         )
 
     def publish(self, content: str, *, promote: bool = True, name: str = "delay") -> None:

@@ -13,11 +13,12 @@ import pytest
 from conftest import Shop
 
 from core.errors import RegistryError
-from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
-from serving.savedmodel import SavedModel
-from serving.source import Published, RegistrySource, Verified
-from serving.warm_up import warm_up
+from serving.models.savedmodel import SavedModel
+from serving.models.warm_up import warm_up
+from serving.versions.loaded import load_version
+from serving.versions.manager import ModelManager, Watch
+from serving.versions.shelf import Published, RegistryShelf, Verified
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 OpenShop = Callable[..., Shop]
@@ -65,7 +66,7 @@ def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
         loads += 1
         return load_version(verified)
 
-    manager = ModelManager(RegistrySource(shop.root), counted, Metrics(), Watch(seconds=3600))
+    manager = ModelManager(RegistryShelf(shop.root), counted, Metrics(), Watch(seconds=3600))
     manager.poll()
     assert (loads, answering) == (3, [1, 1])
 
@@ -221,8 +222,8 @@ class FakeModel:
         self.closed.set()
 
 
-class FakeSource:
-    """A source whose champion the test moves."""
+class FakeShelf:
+    """A shelf whose champion the test moves."""
 
     champion = 1
 
@@ -242,21 +243,21 @@ class FakeSource:
 
 
 def test_an_old_version_is_closed_when_its_last_request_is_done() -> None:
-    source, models = FakeSource(), {}
+    shelf, models = FakeShelf(), {}
     manager = ModelManager(
-        source, lambda verified: models.setdefault(str(verified.path), FakeModel()), Metrics(), Watch(others=0)
+        shelf, lambda verified: models.setdefault(str(verified.path), FakeModel()), Metrics(), Watch(others=0)
     )
     manager.poll()
     with manager.lease("m", None, None) as lease:
         assert lease.version == 1
-        source.champion = 2
+        shelf.champion = 2
         manager.poll()
         with manager.lease("m", None, None) as newer:
             assert newer.version == 2
         assert not models["1"].closed.is_set()
     assert models["1"].closed.is_set()
     assert not models["2"].closed.is_set()
-    source.champion = 13
+    shelf.champion = 13
     manager.poll()
     with manager.lease("m", None, None) as lease:
         assert lease.version == 2
@@ -268,6 +269,6 @@ def test_the_parsing_code_does_not_import_tensorflow() -> None:
     import subprocess
     import sys
 
-    code = "import sys, json, serving.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
+    code = "import sys, json, serving.http.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == []

@@ -132,7 +132,7 @@ def test_no_champion_says_what_to_run_first(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_said() -> None:
-    from serving.listener import listen
+    from serving.http.listener import listen
 
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -16,7 +16,7 @@ def expected(row: dict[str, Any], bias: float) -> float:
 
 
 def example(values: dict[str, Any]) -> str:
-    from serving.savedmodel import serialize
+    from serving.models.savedmodel import serialize
 
     return base64.b64encode(serialize([values])[0]).decode()
 

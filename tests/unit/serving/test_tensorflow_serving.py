@@ -16,7 +16,7 @@ from text_proto import read_models
 
 from core.backends.local_registry import LocalRegistry
 from core.errors import UsageError
-from serving import tensorflow_serving
+from serving.tfserving import binary as tensorflow_serving
 
 STAND_IN = Path(__file__).with_name("stand_in_model_server.py")
 

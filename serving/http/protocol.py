@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving import responses
+from serving.bodies import responses
 from serving.limits import Limits
 from serving.metrics import Metrics
 

@@ -1,20 +1,21 @@
-"""Keeps the right versions loaded: watches the source, loads beside the old, swaps, and lets the old one finish."""
+"""Keeps the right versions loaded: watches the shelf, loads beside the old, swaps, and lets the old one finish."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.errors import MlopsError
-from serving.errors import ModelError, RequestError, bad_request, not_found
+from serving.errors import RequestError, bad_request, not_found
 from serving.metrics import Metrics
-from serving.source import Published, Source, Verified
+from serving.versions.loaded import FailedVersion, Lease, LoadedVersion, ServedModel, Status
+from serving.versions.shelf import Published, Shelf, Verified
 
 if TYPE_CHECKING:
-    from serving.savedmodel import SavedModel
+    from serving.models.savedmodel import SavedModel
 
 LABELS = frozenset({"champion", "stable"})
 """Both name the version in production; `stable` is the word in TensorFlow Serving's own examples."""
@@ -25,7 +26,7 @@ _LOG = logging.getLogger("serving")
 
 @dataclass(frozen=True)
 class Watch:
-    """How the source is watched."""
+    """How the shelf is watched."""
 
     seconds: float = 1.0
     """Time between two looks."""
@@ -35,54 +36,15 @@ class Watch:
     """A version that failed to load is tried again after this, or as soon as its folder changes."""
 
 
-class Status(NamedTuple):
-    """One version in the words of TensorFlow Serving's status."""
-
-    version: int
-    state: str
-    code: str = "OK"
-    message: str = ""
-
-
-@dataclass
-class _Loaded:
-    model: "SavedModel"
-    created: float | None
-    users: int = 0
-    retired: bool = False
-
-
-@dataclass(frozen=True)
-class _Failed:
-    stamp: Hashable
-    at: float
-    message: str
-
-
-@dataclass
-class _Model:
-    champion: int | None = None
-    loaded: dict[int, _Loaded] = field(default_factory=dict)
-    failed: dict[int, _Failed] = field(default_factory=dict)
-    trouble: str = ""
-
-
-class Lease(NamedTuple):
-    """A version that stays loaded while a request uses it."""
-
-    version: int
-    model: "SavedModel"
-
-
 class ModelManager:
     """The loaded versions of all models; everything but `poll` may be called from any thread."""
 
-    def __init__(self, source: Source, load: Load, metrics: Metrics, watch: Watch = Watch()) -> None:
-        self._source = source
+    def __init__(self, shelf: Shelf, load: Load, metrics: Metrics, watch: Watch = Watch()) -> None:
+        self._shelf = shelf
         self._load = load
         self._metrics = metrics
         self._watch = watch
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, ServedModel] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -116,7 +78,7 @@ class ModelManager:
             missing = [f"{name}: {trouble or _NOTHING_YET}" for name, trouble in silent.items()]
             if not self._models:
                 missing = ["no model is in production yet"]
-        missing += filter(None, [self._source.missing()])
+        missing += filter(None, [self._shelf.missing()])
         self._was_ready = not missing
         return "; ".join(missing)
 
@@ -146,7 +108,7 @@ class ModelManager:
             if label is not None:
                 version = self._resolve(name, None, label)
             model = self._models.get(name)
-            found = [] if model is None else _statuses(model)
+            found = [] if model is None else model.statuses()
         found = [status for status in found if version in (None, status.version)]
         if not found:
             raise not_found(
@@ -158,11 +120,11 @@ class ModelManager:
 
     def poll(self) -> None:
         """Look once at every model; what goes wrong with one is logged and leaves it and the others as they were."""
-        for name in self._source.names():
+        for name in self._shelf.names():
             with self._lock:
-                model = self._models.setdefault(name, _Model())
+                model = self._models.setdefault(name, ServedModel())
             try:
-                published = self._source.published(name)
+                published = self._shelf.published(name)
             except (MlopsError, OSError) as error:
                 self._say(name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}")
                 continue
@@ -198,7 +160,7 @@ class ModelManager:
             raise not_found(f"Servable not found for request: Specific({name}, {version})")
         return version
 
-    def _follow(self, name: str, model: _Model, published: Published) -> None:
+    def _follow(self, name: str, model: ServedModel, published: Published) -> None:
         newest = published.versions[-self._watch.others :] if self._watch.others else ()
         wanted = dict.fromkeys([*([published.champion] if published.champion else []), *reversed(newest)])
         for version in wanted:
@@ -210,31 +172,31 @@ class ModelManager:
         with self._lock:
             model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
 
-    def _swap(self, name: str, model: _Model, published: Published) -> None:
+    def _swap(self, name: str, model: ServedModel, published: Published) -> None:
         """Let the champion answer as soon as it is loaded."""
         if published.champion in model.loaded and model.champion != published.champion:
             with self._lock:
                 model.champion = published.champion
             _LOG.info("%s: version %d answers now", name, published.champion)
 
-    def _due(self, name: str, model: _Model, version: int) -> bool:
+    def _due(self, name: str, model: ServedModel, version: int) -> bool:
         failed = model.failed.get(version)
         return (
             failed is None
-            or failed.stamp != self._source.stamp(name, version)
+            or failed.stamp != self._shelf.stamp(name, version)
             or time.monotonic() - failed.at > self._watch.retry_seconds
         )
 
-    def _try(self, name: str, model: _Model, version: int) -> None:
-        stamp = self._source.stamp(name, version)
+    def _try(self, name: str, model: ServedModel, version: int) -> None:
+        stamp = self._shelf.stamp(name, version)
         try:
-            verified = self._source.verify(name, version)
-            loaded = _Loaded(self._load(verified), verified.created)
+            verified = self._shelf.verify(name, version)
+            loaded = LoadedVersion(self._load(verified), verified.created)
         except (MlopsError, OSError) as error:
             _LOG.error("%s: version %d is not served: %s", name, version, error)
             self._metrics.load_failures.labels(name, str(version)).inc()
             with self._lock:
-                model.failed[version] = _Failed(stamp, time.monotonic(), str(error))
+                model.failed[version] = FailedVersion(stamp, time.monotonic(), str(error))
             return
         with self._lock:
             model.loaded[version] = loaded
@@ -256,7 +218,7 @@ class ModelManager:
             self._metrics.loaded.labels(name, str(version)).set(0)
             _LOG.info("%s: version %d is let go", name, version)
 
-    def _measure(self, name: str, model: _Model, published: Published) -> None:
+    def _measure(self, name: str, model: ServedModel, published: Published) -> None:
         behind = published.champion is not None and published.champion != model.champion
         self._metrics.behind.labels(name).set(int(behind))
         if behind:
@@ -275,32 +237,8 @@ class ModelManager:
             if created is not None:
                 self._metrics.age.labels(name).set(max(0.0, time.time() - created))
 
-    def _say(self, name: str, model: _Model, trouble: str) -> None:
+    def _say(self, name: str, model: ServedModel, trouble: str) -> None:
         """Log a trouble once, not at every look."""
         if trouble != model.trouble:
             _LOG.error("%s: %s", name, trouble)
         model.trouble = trouble
-
-
-def load_version(verified: Verified) -> "SavedModel":
-    """Load a version and let it answer its warm-up rows; ModelError when it cannot, or answers with no number."""
-    from serving.savedmodel import SavedModel  # noqa: PLC0415 - TensorFlow, only in the process that serves
-    from serving.warm_up import warm_up  # noqa: PLC0415
-
-    model = SavedModel(verified.path)
-    try:
-        warm_up(model, verified.path)
-    except ModelError:
-        model.close()
-        raise
-    return model
-
-
-def _statuses(model: _Model) -> list[Status]:
-    loaded = [Status(version, "AVAILABLE") for version in model.loaded]
-    failed = [
-        Status(version, "END", "DATA_LOSS", failure.message)
-        for version, failure in model.failed.items()
-        if version not in model.loaded
-    ]
-    return sorted((*loaded, *failed), reverse=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.errors import MlopsError
-from serving import process
+from serving.processes import process
 
 _LOG = logging.getLogger("serving")
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)

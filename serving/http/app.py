@@ -16,13 +16,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import responses
-from serving.answer_pool import AnswerPool
+from serving.bodies import responses
 from serving.errors import RequestError, bad_request, not_found, too_large
-from serving.inference import VERBS, Inference, Target
+from serving.http.answer_pool import AnswerPool
+from serving.http.inference import VERBS, Inference, Target
 from serving.limits import Limits
-from serving.manager import ModelManager
 from serving.metrics import Metrics
+from serving.versions.manager import ModelManager
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 VERSION = r"[1-9][0-9]{0,18}"

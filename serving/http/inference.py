@@ -2,13 +2,14 @@
 
 from typing import NamedTuple
 
-from serving import requests, responses
+from serving.bodies import requests, responses
+from serving.bodies.strict_json import parse
 from serving.errors import RequestError, bad_request
 from serving.limits import Limits
-from serving.manager import Lease, ModelManager
 from serving.metrics import Metrics
 from serving.signature import DEFAULT_SIGNATURE, Signature
-from serving.strict_json import parse
+from serving.versions.loaded import Lease
+from serving.versions.manager import ModelManager
 
 VERBS = frozenset({"predict", "classify", "regress"})
 
@@ -62,7 +63,7 @@ class Inference:
         return responses.predict_body(outputs, feeds.rows, question.form)
 
     def _judge(self, verb: str, lease: Lease, document: object) -> bytes:
-        from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
+        from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
 
         question = requests.example_question(document)
         signature = _example_signature(lease, question.signature, verb)

@@ -1,4 +1,4 @@
-"""Where models come from: the registry, watched cheaply, or one exported SavedModel that is not published yet."""
+"""Where versions stand to be served: the registry, watched cheaply, or one exported SavedModel that is not published."""
 
 from collections.abc import Hashable
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from core.backends.registry import is_version, open_registry
 from core.errors import CorruptArtifact, RegistryError
-from serving import mirror_progress
+from serving.versions import mirror_progress
 
 
 class Published(NamedTuple):
@@ -26,7 +26,7 @@ class Verified(NamedTuple):
     """When it was published, as seconds since 1970."""
 
 
-class Source(Protocol):
+class Shelf(Protocol):
     """What the model manager asks, again and again."""
 
     def names(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class Source(Protocol):
         """Check a version's every byte; CorruptArtifact or RegistryError when it must not be served."""
 
 
-class RegistrySource:
+class RegistryShelf:
     """The versions of the registry; `names` are the models to serve, all of them when empty."""
 
     def __init__(self, root: Path, names: tuple[str, ...] = ()) -> None:
@@ -89,7 +89,7 @@ class RegistrySource:
         return Verified(known.path, _seconds(known.created))
 
 
-class FolderSource:
+class SavedModelShelf:
     """One exported SavedModel, served as version 1; nothing is watched and there is no manifest to hold it against."""
 
     def __init__(self, name: str, saved_model: Path) -> None:

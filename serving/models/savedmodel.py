@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import config_pb2
 
 from artifacts.model.features import Features, read_features
 from core.errors import did_you_mean
-from serving.columns import Column
+from serving.bodies.columns import Column
 from serving.errors import ModelError, RequestError, bad_request
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, feature_fields
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.columns import Column
+from serving.bodies.columns import Column
 from serving.errors import RequestError, bad_request
 
 Outputs = Mapping[str, Column]

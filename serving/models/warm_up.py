@@ -7,12 +7,12 @@ import numpy as np
 
 from artifacts.model.names import WARM_UP_ROWS
 from artifacts.model.rows import read_rows
-from serving import requests
+from serving.bodies import requests
 from serving.errors import ModelError, RequestError
 from serving.signature import DEFAULT_SIGNATURE
 
 if TYPE_CHECKING:
-    from serving.savedmodel import SavedModel
+    from serving.models.savedmodel import SavedModel
 
 ROWS = 8
 """Most rows that a version is asked before it takes requests."""
@@ -38,7 +38,7 @@ def warm_up(model: "SavedModel", saved_model: Path) -> None:
 
 
 def _ask(model: "SavedModel", rows: list[dict[str, object]]) -> None:
-    from serving.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
+    from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
 
     signature = model.signature(DEFAULT_SIGNATURE)
     question = requests.Question(signature.name, "instances", rows, {})

@@ -16,9 +16,9 @@ from core import durable
 from core.backends.local_registry import LocalRegistry
 from core.backends.registry import ModelVersion, Pointer
 from core.errors import CorruptArtifact, MlopsError
-from serving import mirror_progress
 from serving.metrics import Metrics
-from serving.mirror_progress import Progress
+from serving.versions import mirror_progress
+from serving.versions.mirror_progress import Progress
 
 _LOG = logging.getLogger("serving")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import did_you_mean
-from serving.columns import (
+from serving.bodies.columns import (
     MISSING,
     Column,
     example_values,
@@ -22,9 +22,9 @@ from serving.columns import (
     show,
     unknown_count,
 )
+from serving.bodies.strict_json import Refused
 from serving.errors import bad_request, too_large
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature
-from serving.strict_json import Refused
 
 _LISTED = 10
 """Names listed in one message at most."""

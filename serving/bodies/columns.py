@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from artifacts.model.request import absent_value, tensors
+from serving.bodies.strict_json import Refused
 from serving.errors import RequestError, bad_request
 from serving.signature import Field
-from serving.strict_json import Refused
 
 Column = npt.NDArray[Any]
 Where = Callable[[int], str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import MlopsError, UsageError
-from serving import process
+from serving.processes import process
 
 Engine = Literal["mlops", "tensorflow_serving"]
 """Who answers: this project's own server, or TensorFlow Serving's."""

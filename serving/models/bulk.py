@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from artifacts.model.features import Features
 from artifacts.model.request import tensors
 from core.errors import DataError, EmptyDataset, did_you_mean
-from serving import requests, responses
-from serving.columns import Column
+from serving.bodies import requests, responses
+from serving.bodies.columns import Column
+from serving.bodies.strict_json import Refused, parse
 from serving.errors import ModelError, RequestError
 from serving.limits import Limits
-from serving.savedmodel import SavedModel, serialize
+from serving.models.savedmodel import SavedModel, serialize
 from serving.signature import DEFAULT_SIGNATURE, Signature, feature_fields
-from serving.strict_json import Refused, parse
 
 BATCH_ROWS = 4096
 _PLACE = re.compile(r"instances\[(\d+)\](?:\.([^:]+))?: ")

@@ -11,12 +11,13 @@ from types import FrameType
 import uvicorn
 
 from core.errors import MlopsError
-from serving.app import ServingApp
+from serving.http.app import ServingApp
+from serving.http.protocol import bounded
 from serving.limits import Limits
-from serving.manager import ModelManager, Watch, load_version
 from serving.metrics import Metrics
-from serving.protocol import bounded
-from serving.source import Source
+from serving.versions.loaded import load_version
+from serving.versions.manager import ModelManager, Watch
+from serving.versions.shelf import Shelf
 
 _OTHER_FILES = 512
 """Open files beside the connections: model files, logs, libraries, metrics."""
@@ -59,10 +60,10 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def make_server(source: Source, options: Options) -> Server:
+def make_server(shelf: Shelf, options: Options) -> Server:
     """Put the parts of one process together; nothing is loaded and no port is touched yet."""
     metrics = Metrics()
-    app = ServingApp(ModelManager(source, load_version, metrics, options.watch), metrics, options.limits)
+    app = ServingApp(ModelManager(shelf, load_version, metrics, options.watch), metrics, options.limits)
     config = uvicorn.Config(
         app.asgi,
         http=bounded(options.limits, metrics),
@@ -78,10 +79,10 @@ def make_server(source: Source, options: Options) -> Server:
     return Server(config, app, options.drain_seconds)
 
 
-def serve(source: Source, listener: socket.socket, options: Options) -> None:
+def serve(shelf: Shelf, listener: socket.socket, options: Options) -> None:
     """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
     _allow_files(options.limits.connections + _OTHER_FILES)
-    server = make_server(source, options)
+    server = make_server(shelf, options)
     server.run([listener])
     if not server.started:
         raise MlopsError("the server did not start; its log says why")

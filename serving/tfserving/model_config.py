@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from core import durable
 from core.errors import MlopsError
-from serving.manager import LABELS, Watch
-from serving.source import Published, Source
+from serving.versions.manager import LABELS, Watch
+from serving.versions.shelf import Published, Shelf
 
 Available = Callable[[str], Collection[int]]
 """A model's name -> the versions of it that answer now."""
@@ -33,10 +33,10 @@ class Listed(NamedTuple):
 class ModelConfig:
     """Writes the file whenever the registry, or what answers, has changed."""
 
-    def __init__(self, path: Path, root: Path, source: Source, available: Available, watch: Watch = Watch()) -> None:  # noqa: B008 - frozen
+    def __init__(self, path: Path, root: Path, shelf: Shelf, available: Available, watch: Watch = Watch()) -> None:  # noqa: B008 - frozen
         self._path = path
         self._root = root
-        self._source = source
+        self._shelf = shelf
         self._available = available
         self._watch = watch
         self._versions: dict[str, tuple[int, ...]] = {}
@@ -45,9 +45,9 @@ class ModelConfig:
 
     def look(self) -> None:
         """Look at the registry once and rewrite the file when something has changed; a model that cannot be read stays as it is."""
-        for name in self._source.names():
+        for name in self._shelf.names():
             try:
-                listed = self._wanted(name, self._source.published(name))
+                listed = self._wanted(name, self._shelf.published(name))
             except (MlopsError, OSError) as error:
                 _LOG.error("%s: cannot read the registry, what is loaded stays: %s", name, error)
                 continue
@@ -69,7 +69,7 @@ class ModelConfig:
         missing = [f"{name}: no version of it answers" for name in silent]
         if not self._ready:
             missing += [] if self._versions else ["no model is in production yet"]
-            missing += filter(None, [self._source.missing()])
+            missing += filter(None, [self._shelf.missing()])
         if not missing:
             self._ready = self._ready or frozenset(self._versions)
         return "; ".join(missing)
@@ -84,7 +84,7 @@ class ModelConfig:
 
     def _whole(self, name: str, version: int) -> bool:
         """Check every byte of a version once, and again when its folder changed; TensorFlow Serving itself checks none."""
-        stamp = self._source.stamp(name, version)
+        stamp = self._shelf.stamp(name, version)
         checked, whole = self._checked.get((name, version), (None, False))
         if checked != stamp:
             whole = self._verify(name, version)
@@ -93,7 +93,7 @@ class ModelConfig:
 
     def _verify(self, name: str, version: int) -> bool:
         try:
-            self._source.verify(name, version)
+            self._shelf.verify(name, version)
         except (MlopsError, OSError) as error:
             _LOG.error("%s: version %d is not served: %s", name, version, error)
             return False

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's REST paths over HTTP: connections with caps and deadlines, and one answer for each request."""
