@@ -75,7 +75,7 @@ def test_what_a_request_does_not_have_is_left_out() -> None:
         default_environment: "SERVING"
     """
     assert [feature.name for feature in schema_features(schema(text), "y", "w")] == ["a"]
-    with pytest.raises(SchemaError, match="problem.weight 'ww'"):
+    with pytest.raises(SchemaError, match=r"problem.weight 'ww'"):
         schema_features(schema(text), "y", "ww")
 
 
