@@ -60,7 +60,7 @@ def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, V
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts, labels and predictions per bucket of the prediction; the outermost two are for what lies outside [0, 1)."""
+    """Counts, labels and predictions per bucket of the prediction; the outermost two lie outside [0, 1)."""
 
     size: int
     examples: Values

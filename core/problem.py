@@ -36,7 +36,7 @@ def facts_in(section: type[BaseModel]) -> dict[str, str]:
 
 
 class Metric(Settings):
-    """A number the model is judged by, with the bound it must keep on the judged split."""
+    """A number that decides about the model, with the bound it must keep on the eval split."""
 
     name: str
     """As the evaluation names it, such as `auc`, `auc_precision_recall`, `calibration_error`."""

@@ -1,1 +1,1 @@
-"""What an evaluation measures and writes: slices, skill, gains, row metrics and TFMA's numbers, in process or on Beam."""
+"""What an evaluation measures and writes: slices, skill, gains, row metrics and TFMA's numbers."""

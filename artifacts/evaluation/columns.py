@@ -38,7 +38,7 @@ class Vocabulary:
 
 
 def categories(batch: pa.RecordBatch, name: str) -> tuple[Codes, list[Any]]:
-    """Number the values of a feature of any type within one batch: a code per row (-1 where missing), and the values."""
+    """Number the values of any feature within one batch: a code per row (-1 where missing), and the values."""
     flat, present = _first_values(batch, name)
     encoded = pc.dictionary_encode(flat)
     codes = np.full(batch.num_rows, MISSING, np.int32)

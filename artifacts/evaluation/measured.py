@@ -1,4 +1,4 @@
-"""All numbers of an evaluation: every metric of both models on every slice, and the gains over champion and baselines."""
+"""All numbers of an evaluation: every metric of both models on every slice, and the gains over the others."""
 
 import math
 from collections.abc import Iterator, Mapping

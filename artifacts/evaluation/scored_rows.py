@@ -9,7 +9,7 @@ from artifacts.evaluation.slices import Column
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """A few tens of bytes a row: the label, one number (per class) from each predictor and a code per sliced feature."""
+    """A few tens of bytes a row: the label, a number (per class) from each predictor, a code per sliced feature."""
 
     labels: Values
     """[rows]: 0 or 1, a number, or the index of a class."""

@@ -43,7 +43,7 @@ class LabelReader:
             labels = np.asarray(self._graph(examples=block.serialized)[LABEL_OUTPUT].numpy(), np.float64)
             if len(labels) != block.batch.num_rows:
                 raise DataError(
-                    f"label {self._label.name!r}: wanted one in every row, got {len(labels)} in {block.batch.num_rows} rows"
+                    f"label {self._label.name!r}: wanted one a row, got {len(labels)} in {block.batch.num_rows} rows"
                 )
         elif self._label.values or self._is_text(block.batch):
             labels = self._looked_up(block.batch)

@@ -86,7 +86,8 @@ class Words:
         from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
 
         self._name = name
-        self._hashed = HashingVectorizer(n_features=HASHED_WORDS, alternate_sign=False)
+        words = r"(?u)\b\w+\b"
+        self._hashed = HashingVectorizer(n_features=HASHED_WORDS, alternate_sign=False, token_pattern=words)
 
     def columns(self, batch: pa.RecordBatch) -> Any:
         """Return [rows, HASHED_WORDS], sparse."""

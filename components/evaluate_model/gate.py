@@ -1,4 +1,4 @@
-"""Turns an evaluation's numbers into the gate's checks. Whatever is missing, not finite or absent keeps the gate closed."""
+"""Turns an evaluation's numbers into the gate's checks. What is missing or not finite keeps the gate closed."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -96,21 +96,22 @@ def _per_slice(config: Config, measured: Measured) -> Iterator[Check]:
 
 
 def _slice_check(rule: SliceThreshold, item: Slice) -> Check:
-    step = f"Look at the {item.examples} rows of {label(item.key) or 'all of the data'}: more data, other features, or a bound of its own."
+    where = label(item.key) or "all of the data"
+    step = f"Look at the {item.examples} rows of {where}: more data, other features, or a bound of its own."
     check = compare(rule.metric, item.candidate.get(rule.metric), rule.bound, slice=label(item.key), next_step=step)
     return check if rule.metric in item.candidate else _unknown(check, rule.metric, item.candidate)
 
 
 def _coverage(config: Config, what: str, large: list[Slice], small: list[Slice]) -> Check:
-    """Say which slices are not judged; when none is, nothing was checked."""
+    """Say which slices are too small; when all are, nothing was checked."""
     names = ", ".join(
         f"{label(item.key)} ({item.examples})" for item in sorted(small, key=lambda item: -item.examples)[:20]
     )
     verdict = Verdict.PASS if large else Verdict.UNDECIDED
-    observed = f"{len(large)} judged, {len(small)} too small" + (f": {names}" if names else "")
-    rule = f"{what} is judged on slices of {config.min_slice_examples} rows or more"
+    observed = f"{len(large)} large enough, {len(small)} too small" + (f": {names}" if names else "")
+    rule = f"{what} is checked on slices of {config.min_slice_examples} rows or more"
     return _check(
-        rule, verdict, observed, "No slice could be judged: take more rows, lower min_slice_examples, or drop the rule."
+        rule, verdict, observed, "No slice is large enough: take more rows, lower min_slice_examples, or drop the rule."
     )
 
 
@@ -121,7 +122,8 @@ def _expected(config: Config, measured: Measured) -> Iterator[Check]:
         count = rows.get(frozenset(expected.items()), 0)
         verdict = Verdict.PASS if count >= config.min_slice_examples else Verdict(config.absent_slice)
         name = ", ".join(f"{feature}={value}" for feature, value in sorted(expected.items()))
-        step = f"The slice {name} is {'too small' if count else 'absent'}: look at the data, or correct expected_slices in config.yaml."
+        what = "too small" if count else "absent"
+        step = f"The slice {name} is {what}: look at the data, or correct expected_slices in config.yaml."
         yield _check(
             f"expected slice has {config.min_slice_examples} rows or more", verdict, float(count), step, slice=name
         )
@@ -186,7 +188,7 @@ def _against_baselines(config: Config, measured: Measured, left_out: Mapping[str
                 f"gain in {kind(config.task).skill_name} over {baseline.name}",
                 Verdict.UNDECIDED,
                 f"it is no better than always the same answer ({one.skill:.4g})",
-                f"config.yaml: beating {baseline.name} proves nothing here: take it out of evaluate_model.baselines, or "
+                f"config.yaml: beating {baseline.name} proves nothing: take it out of evaluate_model.baselines, or "
                 f"set its must_beat: false; features it could not use: {_listed(left_out) or 'none'}.",
             )
             continue
@@ -250,7 +252,10 @@ def _leaks(config: Config, measured: Measured, scored: Scored) -> Iterator[Check
     if config.leak.feature_above is not None:
         for feature, value in feature_skill.items():
             if math.isfinite(value) and value > config.leak.feature_above:
-                at_fault = f"{feature} alone predicts the label: this looks like a label leak; drop it, or show that it is known in time."
+                at_fault = (
+                    f"{feature} alone predicts the label: this looks like a label leak; drop it, or show that it is "
+                    "known in time."
+                )
                 yield compare(
                     f"{name} of the feature {feature} alone, leak guard",
                     value,

@@ -112,9 +112,8 @@ def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
             yield _slice_chart(config, metric, features, large[:SLICES_SHOWN])
         left = len(found) - min(len(large), SLICES_SHOWN)
         if left:
-            yield Markup(
-                f"<p>{pictures.muted(f'{left} more slices of ' + ' and '.join(features) + ' stand in metrics.json')}</p>"
-            )
+            more = f"{left} more slices of {' and '.join(features)} stand in metrics.json"
+            yield Markup(f"<p>{pictures.muted(more)}</p>")
 
 
 def _slice_chart(config: Config, metric: str, features: tuple[str, ...], items: list[Slice]) -> Markup:

@@ -1,1 +1,1 @@
-"""Trains the user's Keras model, or runs the user's TFX `run_fn`, and exports a SavedModel with the transform inside."""
+"""Trains the user's Keras model, or runs their TFX `run_fn`, and exports a SavedModel with the transform inside."""

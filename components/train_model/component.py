@@ -20,7 +20,7 @@ def train_model(
 
     Args:
         config: The `train_model` section of the use case's configuration.
-        module: Reference of the user's module: `build_model(transform_output, hyperparameters)` or TFX's `run_fn(fn_args)`.
+        module: Reference of the user's module: `build_model(transform_output, hyperparameters)` or `run_fn(fn_args)`.
         schema: Reference of the curated schema of the raw features.
         examples: Splits of tf.Example.
         transform_graph: What `transform_features` wrote.

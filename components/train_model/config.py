@@ -29,7 +29,7 @@ class RunFn(Settings):
     eval_split: str = "validation"
     """The split that `eval_files` point at. The split that the gate decides by stays unseen unless it is named here."""
     answers: Literal["trained", "raw"] = "trained"
-    """Whether the exported model of a regression answers in the unit of the transformed label, or in the raw label's."""
+    """Whether a regression's exported model answers in the unit of the transformed label, or in the raw label's."""
 
 
 class Config(Settings):
@@ -44,8 +44,8 @@ class Config(Settings):
     """How much the rows of a class count in training: `balanced` gives every class the same sum, a mapping says it by
     the class's name (1 for one that is not named). Evaluation is not weighted by it."""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    """Handed to `build_model` with `train_steps` (optimizer steps of the whole training) added, and with `classes` where
-    the classes of a text label are known before training; to `run_fn` as `fn_args.hyperparameters`."""
+    """Handed to `build_model` with `train_steps` (optimizer steps of the whole training) added, and `classes` where the
+    classes of a text label are known before training; to `run_fn` as `fn_args.hyperparameters`."""
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=512, ge=1)
     """Rows per optimizer step."""

@@ -1,4 +1,4 @@
-"""Fits a compiled Keras model to rows: early stopping, checkpoints, and a stop at the first loss that is not a number."""
+"""Fits a compiled Keras model to rows: early stopping, checkpoints, and a stop at the first loss that is NaN."""
 
 import logging
 import math

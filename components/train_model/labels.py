@@ -39,7 +39,7 @@ class Classes:
 def made_by_training(
     config: Config, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
 ) -> Classes | None:
-    """Name the classes that training has to number: those of words that the module leaves alone; None where it has not to.
+    """Name the classes that training has to number, words that the module leaves alone; None where it has not to.
 
     The schema's domain gives them in its order, or else the values of the train split, sorted. Of a binary
     classification `problem.positive` is class 1. `transformed` is the transform's output by dtype.
@@ -79,7 +79,7 @@ def _positive_last(config: Config, found: tuple[str, ...]) -> tuple[str, ...]:
     if len(found) != 2:
         raise TrainingError(
             f"problem.label {config.label!r}: wanted two values for a binary classification, got {len(found)}: "
-            f"{', '.join(map(repr, found[:10]))}; use multiclass_classification, or make two of them in preprocessing_fn"
+            f"{', '.join(map(repr, found[:10]))}; use multiclass_classification, or make two in preprocessing_fn"
         )
     if config.positive not in found:
         got = "nothing" if config.positive is None else repr(config.positive)
@@ -165,7 +165,8 @@ class Observed:
         """Write the facts down; `width` is how many classes there are, where that is known."""
         config, has_classes = self.config, kind(self.config.task).has_classes
         if self.made is not None:
-            return TrainedLabel(config.label, config.task, classes=self.made.names, values=self.made.values)
+            names = (*self.made.names, *map(str, range(len(self.made.names), width or 0)))
+            return TrainedLabel(config.label, config.task, classes=names, values=self.made.values)
         if not has_classes:
             if self.is_same or in_raw_unit:
                 return TrainedLabel(config.label, config.task)

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Inputs(NamedTuple):
-    """What a model is trained from: references of the module and the schema, folders, and the champion in its registry."""
+    """What a model is trained from: references of module and schema, folders, and the champion in its registry."""
 
     module: str
     schema: str
@@ -61,8 +61,8 @@ class Outputs(NamedTuple):
 def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train with the module's `build_model`, or else its `run_fn`.
 
-    Raises TrainingError, and leaves no SavedModel, for no rows, labels that nothing can be learned from or a loss that is
-    not finite; MlopsError when the module has neither function. What the user's functions raise passes through.
+    Raises TrainingError, and leaves no SavedModel, for no rows, labels that nothing can be learned from or a loss that
+    is not finite; MlopsError when the module has neither function. What the user's functions raise passes through.
     """
     model_folder = Path(outputs.model)
     model_folder.mkdir(parents=True, exist_ok=True)
@@ -129,8 +129,8 @@ def _built(
     model = build_model(transform, known | config.hyperparameters)
     if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
         raise TrainingError(
-            f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and loss "
-            "before returning it"
+            f"build_model: wanted a compiled keras.Model, got {type(model).__name__}; compile it with optimizer and "
+            "loss before returning it"
         )
     return model
 
@@ -190,7 +190,7 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
 def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
     """See what the transform makes of the label that a `run_fn` trains on; TrainingError for labels that cannot be.
 
-    A text label that the transform leaves alone is the module's own matter: its model names the classes, or nothing does.
+    A text label that the transform leaves alone is the module's own matter: its model names the classes, if anything.
     """
     schema = read_schema(user_code.resolve(inputs.schema))
     transform = tft.TFTransformOutput(str(inputs.transform_graph))

@@ -22,7 +22,7 @@ def save_weights(model: keras.Model, saved_model: Path) -> None:
 def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: str) -> list[str]:
     """Set those weights that the champion has under the same path with the same shape, and return their paths.
 
-    Vocabularies that differ from the champion's are said in the log: a row of an embedding then stands for another token.
+    Vocabularies that differ from the champion's are logged: a row of an embedding then stands for another token.
     """
     folder = find(registry, champion).path
     path = folder / WEIGHTS

@@ -1,7 +1,5 @@
-"""TFMA's numbers are TFMA's, whoever sums them up; and every task and kind of model is judged by the same configuration."""
+"""Every task and kind of model is evaluated by the same configuration, and what cannot be is named."""
 
-import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,17 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_model_analysis as tfma
 from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from world import SCHEMA, SPEC, Model, Planted, Rows, read, rows, write_examples
 
-from artifacts.evaluation.columns import MISSING
-from artifacts.evaluation.measured import Measured, measure
-from artifacts.evaluation.scored_rows import ScoredRows
-from artifacts.evaluation.slices import Column
 from components.evaluate_model.config import Config
 from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from core.backends.registry import open_registry
@@ -27,87 +20,6 @@ from core.decision import Decision, Verdict
 from core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
 
 WHY = "measured on this world"
-MORE = [
-    {"name": "SensitivityAtSpecificity", "config": {"specificity": 0.8}},
-    {"name": "ConfusionMatrixAtThresholds", "config": {"thresholds": [0.25, 0.5]}},
-    {"name": "BinaryCrossEntropy"},
-]
-TASKS: dict[str, dict[str, Any]] = {
-    "binary_classification": {"more_metrics": MORE},
-    "multiclass_classification": {},
-    "regression": {},
-}
-
-
-def _scored(task: str) -> ScoredRows:
-    """Make 300 rows with two models; some rows have no carrier, and one airport has no late flight."""
-    random = np.random.default_rng(5)
-    count = 300
-    carrier, hour = random.integers(MISSING, 3, count).astype(np.int32), random.integers(0, 2, count).astype(np.int32)
-    if task == "multiclass_classification":
-        scores = random.dirichlet((1, 1, 1), (2, count)).astype(np.float32)
-        labels = np.array([random.choice(3, p=row / row.sum()) for row in scores[0].astype(np.float64)], np.float64)
-    elif task == "regression":
-        labels = random.normal(3, 2, count).astype(np.float32).astype(np.float64)
-        scores = (labels + random.normal(0, (0.5, 1.0), (count, 2)).T).astype(np.float32)
-    else:
-        scores = np.vstack([random.random((1, count)), random.random((1, count)) ** 2]).astype(np.float32)
-        scores[0, :4] = (0.0, 1.0, 0.5, 0.99995)  # the edges of the histogram and of the threshold
-        scores[1] = np.clip(scores[1], 0.01, 0.99)
-        labels = (random.random(count) < scores[0]).astype(np.float64)
-        labels[(carrier == 2) & (hour == 1)] = 0
-        scores[0] = np.where(np.isin(scores[0], (0.0, 1.0)), np.where(labels > 0, 0.999, 0.001), scores[0])
-    columns = {"carrier": Column(carrier, ["AA", "DL", "UA"]), "hour": Column(hour, [6, 18])}
-    return ScoredRows(labels, {"candidate": scores[0], "baseline": scores[1]}, {}, columns)
-
-
-def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
-    return {
-        (item.key, model, name): value
-        for item in measured.slices
-        for model, numbers in (("candidate", item.candidate), ("champion", item.champion or {}))
-        for name, value in numbers.items()
-    }
-
-
-CASES = [*((task, True, False) for task in TASKS), *((task, True, True) for task in TASKS)]
-
-
-@pytest.mark.parametrize(("task", "champion", "weighted"), [*CASES, ("binary_classification", False, False)])
-def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted: bool, tmp_path: Path) -> None:
-    scored = _scored(task)
-    if weighted:
-        weights = np.random.default_rng(9).integers(0, 4, len(scored.labels)) / 2
-        scored = dataclasses.replace(scored, weights=weights)
-    if not champion:
-        scored = dataclasses.replace(scored, models={"candidate": scored.models["candidate"]})
-    found = {}
-    for engine in ("in_process", "beam"):
-        config = Config(
-            label="late",
-            task=task,
-            slices=(("carrier",), ("carrier", "hour")),
-            engine=engine,
-            batch_size=120,
-            **TASKS[task],
-        )
-        found[engine] = _flat(measure(config.measures, scored, tmp_path / engine))
-    ours, theirs = found["in_process"], found["beam"]
-    assert set(ours) == set(theirs)
-    assert len({key for key, _, _ in ours}) == 1 + 3 + 6
-    for name, value in theirs.items():
-        assert ours[name] == pytest.approx(value, rel=2e-6, abs=1e-9, nan_ok=True), name
-    files = {
-        engine: tfma.load_eval_result(str(tmp_path / engine), model_name="candidate" if champion else None)
-        for engine in found
-    }
-    assert {key for key, _ in files["in_process"].slicing_metrics} == {key for key, _ in files["beam"].slicing_metrics}
-    assert files["in_process"].config == files["beam"].config
-    if task == "binary_classification":
-        plots = {engine: dict(result.plots)[()] for engine, result in files.items()}
-        assert json.dumps(plots["in_process"], sort_keys=True) == json.dumps(plots["beam"], sort_keys=True)
-
-
 CLASSES = (b"early", b"late", b"on time")
 
 
@@ -144,7 +56,7 @@ def _relabelled(part: Rows, labels: np.ndarray) -> Rows:
     return part
 
 
-def test_several_classes_with_names_are_judged(tmp_path: Path) -> None:
+def test_several_classes_with_names_are_measured(tmp_path: Path) -> None:
     parts = [rows(1500, 1), rows(800, 2)]
     schema = SCHEMA.replace(
         'name: "late" type: INT int_domain { min: 0 max: 1 is_categorical: true }', 'name: "late" type: BYTES'
@@ -177,7 +89,7 @@ def test_several_classes_with_names_are_judged(tmp_path: Path) -> None:
     assert numbers["feature_skill"]["load"] > numbers["feature_skill"]["hour"]
 
 
-def test_a_regression_of_tfx_is_judged(tmp_path: Path) -> None:
+def test_a_regression_of_tfx_is_measured(tmp_path: Path) -> None:
     parts = [rows(1500, 1), rows(800, 2)]
     for part in parts:
         part.late = (
@@ -238,7 +150,7 @@ SMALL: dict[str, Any] = {
         ({}, "latest", RegistryError("wanted a model version such as")),
     ],
 )
-def test_what_cannot_be_judged_is_said(
+def test_what_cannot_be_evaluated_is_named(
     small: Path, tmp_path: Path, config: dict[str, Any], champion: str, error: MlopsError
 ) -> None:
     with pytest.raises(type(error), match=str(error)):
@@ -255,7 +167,7 @@ def test_a_model_that_takes_no_examples_is_named(small: Path, tmp_path: Path) ->
         _run(tmp_path, SMALL, small / "examples", tmp_path / "nothing")
 
 
-def test_examples_that_were_cut_short_are_not_judged_by(tmp_path: Path, small: Path) -> None:
+def test_examples_that_were_cut_short_are_refused(tmp_path: Path, small: Path) -> None:
     examples = write_examples(tmp_path / "examples", rows(10, 1), rows(300, 2))
     shard = next((examples / "Split-eval").glob("*.gz"))
     shard.write_bytes(shard.read_bytes()[:-20])
@@ -291,14 +203,6 @@ def test_records_of_another_type_than_the_schemas_are_named(small: Path, tmp_pat
     )
     with pytest.raises(SchemaError, match="load"):
         _run(tmp_path, SMALL, examples, small / "model")
-
-
-def test_scores_that_are_no_probabilities_are_not_measured(tmp_path: Path) -> None:
-    scored = _scored("binary_classification")
-    logits = dataclasses.replace(scored, models={"candidate": scored.models["candidate"] * 4 - 2})
-    measured = measure(Config(label="late", task="binary_classification").measures, logits, tmp_path)
-    assert "wanted probabilities" in measured.faults[0]
-    assert not measured.slices
 
 
 class Pair(tf.Module):

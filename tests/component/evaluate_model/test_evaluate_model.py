@@ -1,4 +1,4 @@
-"""The whole stage on a small world: one good model, a table of planted faults, each closed by the check that is named for it."""
+"""The whole stage on a small world: one good model, and planted faults, each closed by the check named for it."""
 
 import dataclasses
 import json
@@ -73,8 +73,8 @@ class World:
 
     def example_folder(self, name: str) -> Path:
         if name not in self.examples:
-            train, judged, schema = _data(name)
-            self.examples[name] = write_examples(self.root / "examples" / name, train, judged, schema)
+            train, evaluated, schema = _data(name)
+            self.examples[name] = write_examples(self.root / "examples" / name, train, evaluated, schema)
         return self.examples[name]
 
     def model(self, planted: Planted) -> Path:
@@ -102,18 +102,18 @@ class World:
 
 
 def _data(name: str) -> tuple[Rows, Rows, str]:
-    train, judged = rows(3000, 1), rows(2000, 2)
+    train, evaluated = rows(3000, 1), rows(2000, 2)
     schema = SCHEMA
     random = np.random.default_rng(3)
     if name == "shuffled":
-        judged.late = random.permutation(judged.late)
+        evaluated.late = random.permutation(evaluated.late)
     if name == "one class":
-        judged.late = np.zeros_like(judged.late)
+        evaluated.late = np.zeros_like(evaluated.late)
     if name == "leaked":
         schema += 'feature { name: "delay" type: FLOAT }'
-        for part in (train, judged):
+        for part in (train, evaluated):
             part.extra["delay"] = part.late + random.normal(0, 0.1, len(part.late))
-    return train, judged, schema
+    return train, evaluated, schema
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ FAULTS = [
     ),
     Fault(
         "slices that are all too small",
-        "auc of [carrier] is judged",
+        "auc of [carrier] is checked",
         Verdict.UNDECIDED,
         {"min_slice_examples": 1999, "expected_slices": []},
         observed="4 too small",

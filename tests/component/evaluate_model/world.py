@@ -68,10 +68,10 @@ def rows(count: int, seed: int) -> Rows:
     return Rows(carrier, hour, np.where(random.random(count) < 0.2, np.nan, wind), load, late)
 
 
-def write_examples(folder: Path, train: Rows, judged: Rows, schema: str = SCHEMA) -> Path:
+def write_examples(folder: Path, train: Rows, evaluated: Rows, schema: str = SCHEMA) -> Path:
     """Lay two splits out as ingest_examples does, and the schema beside them."""
     shards = []
-    for split, part in (("train", train), ("eval", judged)):
+    for split, part in (("train", train), ("eval", evaluated)):
         name = f"Split-{split}/span-00001-00000-of-00001.gz"
         (folder / name).parent.mkdir(parents=True)
         records = part.examples()

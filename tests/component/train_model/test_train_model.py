@@ -1,4 +1,4 @@
-"""Equal trainings give equal weights, what cannot be learned from gives no model, and the exported model takes raw rows with values missing."""
+"""Equal trainings give equal weights, what cannot be learned from gives no model, and an export takes raw rows."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,8 @@ BUILD = """
 def build_model(transform_output, hyperparameters):
     inputs = {name: keras.Input((1,), name=name) for name in ("distance", "gust", "gate", "tail")}
     inputs["carrier"] = keras.Input((1,), name="carrier", dtype="int64")
-    carrier = keras.layers.Flatten()(keras.layers.Embedding(transform_output.vocabulary_size_by_name("carrier") + 1, 2, name="carriers")(inputs["carrier"]))
+    size = transform_output.vocabulary_size_by_name("carrier") + 1
+    carrier = keras.layers.Flatten()(keras.layers.Embedding(size, 2, name="carriers")(inputs["carrier"]))
     hidden = keras.layers.Concatenate()([carrier] + [inputs[name] for name in ("distance", "gust", "gate", "tail")])
     hidden = keras.layers.Dropout(0.2)(keras.layers.Dense(8, activation="relu", name="hidden")(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="probability")(hidden))
