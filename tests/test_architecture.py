@@ -23,7 +23,7 @@ NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 
 NAMELESS = {"base", "common", "helper", "helpers", "misc", "util", "utils"}
 """Names of files that say nothing: where one of them wants to be written, there is a noun to find."""
-FLAT = 30
+FLAT = 20
 """Most files that a folder holds before it needs inner rooms."""
 
 
@@ -68,9 +68,10 @@ def test_every_list_of_rooms_names_every_room() -> None:
     tools = PROJECT["tool"]
     assert set(ROOMS) == {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert set(ROOMS) == set(tools["mypy"]["files"])
-    assert set(ROOMS) == set(tools["coverage"]["run"]["source"])
     assert set(ROOMS) == set(tools["ruff"]["lint"]["isort"]["known-first-party"])
-    assert set(ROOMS) - {"benchmarks"} == set(tools["hatch"]["build"]["targets"]["wheel"]["packages"])
+    shipped = set(ROOMS) - {"benchmarks"}
+    assert shipped == set(tools["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert shipped == set(tools["coverage"]["run"]["source"])
 
 
 def test_every_room_says_in_one_sentence_what_it_is() -> None:

@@ -88,16 +88,15 @@ def serve(
             "engine tensorflow_serving listens on every address, at a port that it is told: wanted --host 0.0.0.0 and --port"
         )
     named = {loaded.name: loaded.words for loaded in (load(find(usecase)) for usecase in usecases)}
-    names = tuple(named)
     plan = launch.Plan(
-        store.registry, store.root / "serving", names, workers, seconds["drain"], poll_seconds=seconds["poll"]
+        store.registry, store.root / "serving", tuple(named), workers, seconds["drain"], poll_seconds=seconds["poll"]
     )
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
     address, bound = listener.getsockname()[:2]
     process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
-    for name in champions or names or ("NAME",):
+    for name in champions or named or ("NAME",):
         known = f"version {champions[name]}; " if name in champions else ""
         click.echo(
             f"http://{f'[{address}]' if ':' in address else address}:{bound}/v1/models/{name}  ({known}Ctrl-C stops)"
