@@ -129,7 +129,7 @@ def test_a_stage_is_one_folder_and_one_line(copy: Path) -> None:
     assert "flights with late: " in text
     assert "count_rows" in text or "count-rows" in text
 
-    (copy / "serving" / "app.py").open("a", encoding="utf-8").write("# no stage here can import this\n")
+    (copy / "pipelines" / "level1.py").open("a", encoding="utf-8").write("# no stage here can import this\n")
     assert _tasks(copy) == {"scope-use-case": True, "ingest-examples": True, "count-rows": True}
     logic.write_text(logic.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
     assert _tasks(copy) == {"scope-use-case": True, "ingest-examples": True, "count-rows": False}

@@ -92,5 +92,5 @@ def test_a_wrong_setting_is_named_with_file_line_and_key(tmp_path: Path, wrong: 
 @pytest.mark.parametrize("cron", ["", "0 6 2 *", "0 0 6 2 * *"])
 def test_a_schedule_with_another_number_of_fields_is_refused(tmp_path: Path, cron: str) -> None:
     (tmp_path / "config.yaml").write_text(FLIGHT_DELAY.replace('"0 6 2 * *"', f'"{cron}"', 1), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"config.yaml:\d+: schedule.cron: wanted five fields"):
+    with pytest.raises(ConfigError, match=r"config.yaml:\d+: schedules.retrain.cron: wanted five fields"):
         load(tmp_path)

@@ -91,9 +91,9 @@ def test_the_key_changes_with_what_a_stage_can_import_and_with_nothing_else(copy
 
 def test_an_import_that_is_added_brings_its_file_into_the_key(copy: Path) -> None:
     """The list of files is not remembered: what was out of reach a moment ago counts as soon as it is imported."""
-    logic, far = copy / "components/scope_use_case/logic.py", copy / "serving/app.py"
+    logic, far = copy / "components/scope_use_case/logic.py", copy / "pipelines/level0.py"
     text, served = logic.read_text(encoding="utf-8"), far.read_text(encoding="utf-8")
-    logic.write_text(f"{text}\n\ndef late() -> None:\n    from serving import app\n", encoding="utf-8")
+    logic.write_text(f"{text}\n\ndef late() -> None:\n    from pipelines import level0\n", encoding="utf-8")
     before = _keys(copy)
     far.write_text(served + "# changed\n", encoding="utf-8")
     after = _keys(copy)
