@@ -29,9 +29,10 @@ class Shipped:
 def ship(
     usecase: UseCase, store: Store, spans: tuple[str, ...] = (), watcher: Callable[[Shipped], None] = lambda _: None
 ) -> list[Shipped]:
-    """Copy the local spans of a use case (all, or those named) to the store's object store; what is there already stays as it is.
+    """Copy the local spans of a use case (all, or those named) to the store's object store; equal content is skipped.
 
-    An object is written atomically and read back. Raises UsageError without an object store and for a span that is not here.
+    An object is written atomically and read back. Raises UsageError without an object store, and for a span that this
+    machine does not have.
     """
     if not store.objects:
         raise UsageError(
@@ -57,7 +58,8 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or objects.is_address(pattern):
         raise UsageError(
-            f"{usecase.folder / 'config.yaml'}: source.pattern {pattern!r} lies outside the store; wanted one below data/{usecase.name}/"
+            f"{usecase.folder / 'config.yaml'}: source.pattern {pattern!r} lies outside the store; "
+            f"wanted one below data/{usecase.name}/"
         )
     here = Store(store.root)
     fetch(usecase, here)
@@ -67,7 +69,7 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
     if missing or not found:
         known = labels(pattern, sorted(found)) or "none"
         raise UsageError(
-            f"{here.source(usecase.name)}/{pattern}: wanted span {missing or 'of any number'}, but these are there: {known}"
+            f"{here.source(usecase.name)}/{pattern}: wanted span {missing or 'of any number'}, got: {known}"
         )
     for span in sorted(asked or found):
         yield from sorted(found[span], key=lambda file: file.name)

@@ -47,7 +47,7 @@ def cluster() -> None:
 def up(*, only_check: bool, as_json: bool) -> None:
     """Bring the cluster up, or what is missing of it; a second call changes nothing, one that was stopped goes on.
 
-    Returns 1 when the machine is not ready for it or a step fails; what can be seen then lies below MLOPS_HOME in cluster/.
+    Returns 1 when the machine is not ready for it or a step fails; the diagnosis is below MLOPS_HOME in cluster/.
     """
     from mlops.cli.doctor import show
     from mlops.cli.main import print_json

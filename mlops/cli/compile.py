@@ -27,7 +27,7 @@ from core.store import Store
 def compile_(
     store: Store, *, usecase: str, pipeline: str, output: Path | None, registry: str | None, as_json: bool
 ) -> None:
-    """Compile a pipeline of USECASE to a KFP file; its images are named by the content tag of the sources, or by digest.
+    """Compile a pipeline of USECASE to a KFP file; images are named by the content tag of the sources, or by digest.
 
     Variable: MLOPS_IMAGE_REGISTRY.
     """

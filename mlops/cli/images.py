@@ -63,7 +63,7 @@ def list_(store: Store, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_obj
 def push(store: Store, *, registry: str, as_json: bool) -> None:
-    """Push the images of the present sources to REGISTRY, such as `host:5000/folder`, and record the digests that it gives.
+    """Push the images of the present sources to REGISTRY, such as `host:5000/folder`, and record their digests there.
 
     With MLOPS_IMAGE_REGISTRY=REGISTRY, pipelines are compiled with these digests from then on.
     """

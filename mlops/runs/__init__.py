@@ -1,1 +1,1 @@
-"""What a run is, whichever world it ran in: its submission, its tasks and artifacts, its events, and where it is kept."""
+"""What a run is in any world: its submission, its tasks and artifacts, its events, and where it is kept."""

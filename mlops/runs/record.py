@@ -82,7 +82,7 @@ class Task:
         return self.path.rpartition("/")[2]
 
     def output_file(self, name: str) -> Path | None:
-        """Return the file of an output; of a failed task, what its last attempt wrote there. None where there is none."""
+        """Return the file of an output; of a failed task, what its last attempt wrote. None where there is none."""
         artifact = self.outputs.get(name)
         path = artifact.path if artifact else (self.failed_outputs / name if self.failed_outputs else None)
         return path if path is not None and path.is_file() else None

@@ -16,7 +16,7 @@ HARDENED = (
     "--security-opt=no-new-privileges",
     "--network=none",
 )
-"""What every step must be able to live with: no capability, no network, and nothing to write to but its outputs and /tmp."""
+"""Every step runs with these: no capability, no network, and nothing to write to but its outputs and /tmp."""
 
 
 def containers(words: str, source: str, store: Store) -> dict[str, localrun.Environment]:

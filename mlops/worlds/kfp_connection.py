@@ -1,4 +1,4 @@
-"""Reaches one deployment of Kubeflow Pipelines: through kubectl into the local cluster, or at addresses that are given."""
+"""Reaches one deployment of Kubeflow Pipelines: the local cluster through kubectl, or at addresses that are given."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ class Connection:
     api: str
     """Address of the pipelines' API, such as `http://127.0.0.1:40001`."""
     metadata: str
-    """`host:port` of the metadata service; empty where it cannot be reached, and then nothing is known of single tasks."""
+    """`host:port` of the metadata service; empty where it cannot be reached; single tasks are not known then."""
     objects: str
     """Where data and models lie, as the steps see it, such as `s3://mlpipeline/ml-in-production`."""
     local: bool
@@ -29,15 +29,17 @@ class Connection:
 def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connection]:
     """Connect to the API at `endpoint`, or to the local cluster where that is empty.
 
-    While connected, this process's own environment names the store and its keys, so that every address means the same here as in a
-    step. Raises UsageError when an endpoint is given and the store is not, MlopsError when the local cluster cannot be reached.
+    While connected, this process's own environment names the store and its keys, so that every address means the same
+    here as in a step. Raises UsageError when an endpoint is given and the store is not, MlopsError when the local
+    cluster cannot be reached.
     """
     with ExitStack() as stack:
         if endpoint:
             place = environment.get("MLOPS_STORE", "")
             if not place:
                 raise UsageError(
-                    f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: data and models of that deployment lie there"
+                    f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: "
+                    "data and models of that deployment lie there"
                 )
             yield Connection(
                 endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False

@@ -1,7 +1,7 @@
 """What a cluster is told of the steps' pods beyond the compiled file: settings of a deployment, never of a use case.
 
-The compiled pipeline goes to every world as it is. What differs between clusters (where the store's keys are, who runs the
-containers, how images are pulled) is written into the platform document beside it when a run is submitted.
+The compiled pipeline goes to every world as it is. What differs between clusters (where the store's keys are, who runs
+the containers, how images are pulled) is written into the platform document beside it when a run is submitted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ class PodSettings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "PodSettings":
-        """Read what an environment overrides: MLOPS_STEP_CPU, MLOPS_STEP_MEMORY, MLOPS_PULL_POLICY, MLOPS_STORE_SECRET."""
+        """Read what MLOPS_STEP_CPU, MLOPS_STEP_MEMORY, MLOPS_PULL_POLICY and MLOPS_STORE_SECRET override."""
         cpu, memory = environment.get("MLOPS_STEP_CPU", ""), environment.get("MLOPS_STEP_MEMORY", "")
         try:
             Resources.model_validate({key: value for key, value in (("cpu", cpu), ("memory", memory)) if value})
@@ -114,7 +114,7 @@ def _store_users(spec: Mapping[str, Any]) -> set[str]:
 
 
 def _set_aside(container: dict[str, Any], settings: PodSettings) -> None:
-    """Put the deployment's own requests in the place of the use case's, in both spellings that kfp's compiler writes."""
+    """Replace the use case's requests by the deployment's, in both spellings that kfp's compiler writes."""
     resources = container.setdefault("resources", {})
     for kind, amount in (("Cpu", settings.cpu), ("Memory", settings.memory)):
         if amount:

@@ -1,4 +1,4 @@
-"""Translates what a cluster did into the product's record, so that a run leaves the same report and lineage anywhere."""
+"""Translates what a cluster did into the product's record, so that a run leaves the same report anywhere."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace

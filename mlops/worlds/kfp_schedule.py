@@ -1,7 +1,7 @@
 """Recurring runs on Kubeflow Pipelines: each slot starts a small pipeline that pins and submits the real one.
 
-A bare recurring run knows no new span and no champion, so it cannot pin (see docs/adr): what recurs is `mlops submit` itself, in
-the cluster, in the image whose code the schedule was applied from.
+A bare recurring run knows no new span and no champion, so it cannot pin (see docs/adr): what recurs is `mlops submit`
+itself, in the cluster, in the image whose code the schedule was applied from.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class KfpSchedules:
     def __init__(
         self, connection: Connection, environment: Mapping[str, str], references: Mapping[str, str] | None = None
     ) -> None:
-        """Use a connection that stays open; images are named by the references given, or by their content on this machine."""
+        """Use a connection that stays open; images are named by the references given, or by their content."""
         self._references = references
         self._connection = connection
         self._api = connection.api
@@ -173,5 +173,6 @@ def _recurring(answer: Any) -> Recurring:
 def _check_in_images(usecase: UseCase) -> None:
     if not usecase.folder.is_relative_to(ROOT / "usecases"):
         raise UsageError(
-            f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; copy it there, then: mlops images build"
+            f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; "
+            "copy it there, then: mlops images build"
         )

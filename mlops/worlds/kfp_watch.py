@@ -110,7 +110,7 @@ class Watch:
         )
 
     def _late(self, deadline: float) -> str:
-        """Describe what a late run waits for: a pod that no node has room for never starts, and its run says RUNNING."""
+        """Describe what a late run waits for: a pod that no node has room for never starts, and its run is RUNNING."""
         open_tasks = ", ".join(
             f"{path} {task.state.lower()}" for path, task in self._known.items() if not task.state.is_final
         )

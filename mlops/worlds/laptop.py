@@ -65,7 +65,7 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
 
 
 class Laptop:
-    """Runs pinned pipelines on this machine, in the process that follows them; warm workers are kept until it closes."""
+    """Runs pinned pipelines on this machine, in the process that follows them; warm workers live until it closes."""
 
     name = "laptop"
 

@@ -133,7 +133,7 @@ class World(Protocol):
         """Ask for the end of a run that has not ended, and return; its state is CANCELLED some time later."""
 
     def resume(self, run_id: str) -> None:
-        """Let a run that failed, was cancelled or interrupted go on: it is followed then. Finished tasks do not rerun."""
+        """Let a run that failed, was cancelled or interrupted go on; follow it then. Finished tasks do not rerun."""
 
     @property
     def schedules(self) -> Schedules:
