@@ -74,7 +74,7 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
     """Serve with this project's own server: workers that share one listening socket and their metrics."""
     place = locate(plan)
     with _shared_folder(plan) as shared:
-        # Only now: the metrics library chooses at import how numbers are kept, and TensorFlow must be here before the forks.
+        # Only now: the metrics library chooses at import how numbers are kept, and forks need TensorFlow imported.
         from serving import metrics  # noqa: PLC0415
         from serving.http import server  # noqa: PLC0415
         from serving.models import savedmodel  # noqa: F401, PLC0415
@@ -112,7 +112,7 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
 
 
 def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
-    """Return the work of the one process that follows a store; nothing where the registry is a folder of this machine."""
+    """Return the work of the process that follows a store; none where the registry is a folder of this machine."""
     if not place.mirrored:
         return ()
     place.folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
 
 @contextmanager
 def _shared_folder(plan: Plan) -> Iterator[Path]:
-    """Make the folder in which this server's processes share their numbers; those of servers that were killed go, too."""
+    """Make the folder in which this server's processes share their numbers; remove those of killed servers."""
     plan.scratch.mkdir(parents=True, exist_ok=True)
     for folder in plan.scratch.iterdir():
         if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists():

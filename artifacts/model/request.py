@@ -41,7 +41,7 @@ def array(dtype: DType, values: Sequence[Any]) -> Tensor:
 
 
 def _padded(feature: Feature, lists: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
-    """Fill rows up to the longest one, and up to one value where all are empty: JSON cannot say the type of no value."""
+    """Fill rows up to the longest one, at least to one value: JSON cannot say the type of no value."""
     counts = np.array([len(row) for row in lists], np.int64)
     width = int(counts.max(initial=1))
     dtype = object if feature.dtype == "string" else np.dtype(feature.dtype)

@@ -36,7 +36,7 @@ def from_json(value: Any) -> Any:
 
 
 def values(row: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return a row in JSON as tf.Example has it: feature -> list of int, float or bytes; what is missing is left out."""
+    """Return a row in JSON as tf.Example has it: feature -> list of int, float or bytes, without what is missing."""
     found = {name: from_json(value) for name, value in row.items() if value is not None}
     return {name: value if isinstance(value, list) else [value] for name, value in found.items()}
 

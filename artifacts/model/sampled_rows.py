@@ -24,8 +24,8 @@ class SampledRows(NamedTuple):
 def sample_rows(batch: pa.RecordBatch, unseen: Collection[str], most: int) -> SampledRows:
     """Choose rows spread over a batch whose features are lists, half of them with missing features if there are such.
 
-    `unseen` names features that a request does not have: the label, the weight. A row with NaN or infinity is not chosen:
-    JSON has no such numbers.
+    `unseen` names features that a request does not have: the label, the weight. A row with NaN or infinity is not
+    chosen: JSON has no such numbers.
     """
     names = [name for name in batch.schema.names if name not in unseen]
     columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}

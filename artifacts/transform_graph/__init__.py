@@ -1,1 +1,1 @@
-"""The transform graph, laid out as TFX does: what `tft.TFTransformOutput` loads, and the names that this project adds."""
+"""The transform graph, laid out as TFX does for `tft.TFTransformOutput`, and the names that this project adds."""

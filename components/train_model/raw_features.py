@@ -1,4 +1,4 @@
-"""The raw features that a model is asked with, as TensorFlow's types: in a request, in a tf.Example, in tf.Transform."""
+"""The raw features of a model as TensorFlow's types: in a request, in a tf.Example, in tf.Transform."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

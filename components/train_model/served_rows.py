@@ -23,7 +23,7 @@ _SIGNATURE = "serving_default"
 
 
 def examples_argument(saved_model: Path, features: Collection[str]) -> str:
-    """Name the input of serialized tf.Examples of an export: the only one, a text, and no feature; "" when there is none.
+    """Name an export's input of serialized tf.Examples: the only one, a text, and no feature; "" when there is none.
 
     A module's own `run_fn` says by its signature alone what the model takes.
     """

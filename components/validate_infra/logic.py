@@ -1,4 +1,4 @@
-"""Serve the exported model in a separate process, send it real raw rows, and compare what comes back with the evaluation."""
+"""Serve the exported model in a separate process, send it real raw rows, and compare its answers with the evaluation."""
 
 import math
 import statistics
@@ -46,7 +46,7 @@ class Seen:
 def validate(
     config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str
 ) -> Decision:
-    """Decide whether the exported model can serve, and write it down; a model that cannot is a `fail`, never an error."""
+    """Decide whether the exported model can serve, and write it; one that cannot is a `fail`, never an error."""
     saved_model = Path(model_path) / SERVING
     checks = _checks(config, saved_model, Path(evaluation_path))
     decision = Decision.of(GATE, checks, subject=digest.of_folder(saved_model))
@@ -110,7 +110,7 @@ def _ask(config: Config, server: CandidateServer, rows: list[ParityRow], feature
 
 
 def _takes_examples(inputs: Mapping[str, str], features: Features | None) -> bool:
-    """Tell whether the model takes tf.Examples, by the signature that its server shows and by what the model says itself."""
+    """Tell whether the model takes tf.Examples, by its server's signature and by what the model says itself."""
     fields = tuple(Field(name, "string" if kind == "DT_STRING" else kind, None) for name, kind in inputs.items())
     return described(Signature(DEFAULT_SIGNATURE, fields, ()), features).takes_examples
 
@@ -186,7 +186,7 @@ def _same_numbers(config: Config, rows: list[ParityRow], seen: Seen) -> Check:
 
 
 def _steps(config: Config, wanted: Sequence[float | None], answer: Any, typical: float) -> float:
-    """Largest difference of one row's predictions beyond the absolute bound, in steps of float32; NaN for no comparison.
+    """Largest difference of one row beyond the absolute bound, in steps of float32; NaN for no comparison.
 
     The steps are those at the row's largest prediction or at the typical one, whichever is larger: a sum that ends near
     zero was rounded at the size of its parts.

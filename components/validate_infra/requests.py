@@ -31,7 +31,7 @@ class Client:
         self._connection = self._connect()
 
     def await_ready(self, seconds: float) -> float:
-        """Wait until the model is loaded and return the seconds since the process was started; ServerGone when it never is."""
+        """Wait until the model is loaded; return the seconds since the process started. ServerGone when it never is."""
         while self._server.seconds() <= seconds:
             if (ending := self._server.ending()) is not None:
                 raise ServerGone(f"the server process ended with {ending} before it answered")
@@ -45,7 +45,7 @@ class Client:
         raise ServerGone(f"the model was not loaded within {seconds:g} s")
 
     def predict(self, instances: list[Any]) -> Reply:
-        """Send rows in the form that the model takes; ServerGone when the process ends or nothing comes back in time."""
+        """Send rows in the form that the model takes; ServerGone when the process ends or gives no answer in time."""
         started = time.perf_counter()
         status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": instances}))
         taken = (time.perf_counter() - started) * 1000
@@ -63,7 +63,7 @@ class Client:
         return Reply(content["predictions"], taken)
 
     def inputs(self) -> dict[str, str]:
-        """Return the inputs of the default signature with TensorFlow's names of their types; {} when it does not say."""
+        """Return the default signature's inputs with TensorFlow's names of their types; {} when it does not say."""
         _, content = self._exchange("GET", f"/v1/models/{NAME}/metadata")
         signatures = content.get("metadata", {}).get("signature_def", {}) if isinstance(content, dict) else {}
         listed = signatures.get("signature_def", {}).get(DEFAULT_SIGNATURE, {}).get("inputs", {})

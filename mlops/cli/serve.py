@@ -101,7 +101,6 @@ def serve(
         click.echo(
             f"http://{f'[{address}]' if ':' in address else address}:{bound}/v1/models/{name}  ({known}Ctrl-C stops)"
         )
-    sys.stdout.flush()
     if engine == "mlops":
         launch.serve_with_workers(plan, listener)
     else:

@@ -1,1 +1,1 @@
-"""JSON bodies in TensorFlow Serving's forms, read strictly into tensors and written from them; no HTTP, no TensorFlow."""
+"""JSON bodies in TensorFlow Serving's forms, read strictly into tensors and written from them; without HTTP."""

@@ -215,7 +215,7 @@ def _string(field: Field, value: Any, where: Where, row: int) -> bytes:
 
 
 def _nested(field: Field, values: Sequence[Any], where: Where) -> Column:
-    """Convert values that are themselves lists; every row must have one shape, and the signature's where it says one."""
+    """Convert values that are themselves lists, all of one shape: the signature's where it says one."""
     inner = None if field.shape is None else field.shape[1:]
     flat: list[Any] = []
     shapes = [_flatten(field, value, flat, partial(where, row)) for row, value in enumerate(values)]

@@ -16,7 +16,8 @@ from serving.limits import Limits
 MAX_DIGITS = 40
 """More digits than any number that a tensor holds; Python parses long integers in quadratic time."""
 STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
-"""Matches from every quote on, also of a string that is never closed: an attempt that fails would be made again at the next quote."""
+"""Matches from every quote on, also of a string that is never closed: an attempt that fails would be made again at the
+next quote."""
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 

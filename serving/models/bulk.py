@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 class Bulk:
-    """One model, asked by rows or by columns; `features` are the model's own, or the schema's for a model made elsewhere."""
+    """One model, asked by rows or by columns; `features` are its own, or the schema's for one made elsewhere."""
 
     def __init__(self, model: SavedModel, features: Features) -> None:
         self.features = features
@@ -95,7 +95,7 @@ class Bulk:
 
 
 def read_json_lines(path: Path) -> Iterator[list[Line]]:
-    """Yield the rows of a JSON-lines file in batches; DataError names file, line and column, EmptyDataset when there is no row."""
+    """Yield a JSON-lines file in batches; DataError names file, line and column, EmptyDataset when there is no row."""
     limits = Limits()
     batch: list[Line] = []
     count = 0

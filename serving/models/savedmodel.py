@@ -27,7 +27,7 @@ from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, fe
 tf.get_logger().setLevel(logging.ERROR)
 
 DENIED_OPS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles"})
-"""Operations that run code of the exporting process or touch any file: a model is a program, and ours need none of them."""
+"""Operations that run code of the exporting process or touch any file: a model is a program, and ours needs none."""
 _SHOWN = 80
 """Characters of a name that a message repeats."""
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -85,7 +85,7 @@ class SavedModel:
         return {name: _message(definition) for name, definition in self._definitions.items()}
 
     def run(self, signature: Signature, columns: Mapping[str, Column]) -> dict[str, Column]:
-        """Run one signature on one batch; RequestError (400) when TensorFlow refuses the input, (500) when the model fails."""
+        """Run a signature on a batch; RequestError (400) when TensorFlow refuses the input, (500) when the model fails."""
         call = self._calls.get(signature.name) or self._prepare(signature)
         try:
             values = call(*(columns[name] for name in signature.tensors))
