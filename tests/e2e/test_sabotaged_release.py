@@ -14,6 +14,7 @@ from core.backends.registry import open_registry
 from core.decision import Check, Decision, Verdict
 from mlops.report.outcome import Outcome
 from pipelines import compiled
+from pipelines.kinds import Kind
 
 from .conftest import Road
 from .planted_release import PLAN
@@ -43,6 +44,10 @@ def candidate(road: Road) -> Candidate:
         lineage.task("ingest_examples").outputs["examples"].uri,
         {entry["name"]: Decision.model_validate(entry["decision"]) for entry in evidence},
     )
+
+
+def _spec(function: str) -> compiled.PipelineSpec:
+    return compiled.PipelineSpec(Kind.TRAINING, f"tests.e2e.planted_release:{function}", "planted faults")
 
 
 Decisions = dict[str, Decision]
@@ -109,7 +114,7 @@ def _usecase(road: Road, name: str) -> Path:
 
 def _run(road: Road, name: str, plan: dict[str, object]) -> Outcome:
     """Run the planted release as a use case of its own, whose model nobody has pushed before."""
-    compiled.PIPELINES["release"] = "tests.e2e.planted_release:release"
+    compiled.PIPELINES["release"] = _spec("release")
     folder = _usecase(road, name)
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
     return road.run(folder, "release")
@@ -181,7 +186,7 @@ def test_evidence_that_was_changed_is_not_believed(road: Road, candidate: Candid
 
 
 def test_a_model_that_was_evaluated_twice_is_pushed_with_both_decisions(road: Road) -> None:
-    compiled.PIPELINES["twice"] = "tests.e2e.planted_release:two_evaluations"
+    compiled.PIPELINES["twice"] = _spec("two_evaluations")
     outcome = road.run(_usecase(road, "evaluated_twice"), "twice", span=3)
     assert outcome.pushed is not None, outcome.headline
     champion = open_registry(str(road.store.models)).champion("evaluated_twice")
