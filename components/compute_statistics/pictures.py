@@ -137,8 +137,9 @@ def _values(feature: Feature) -> str:
 def _different(feature: Feature) -> str:
     """Say how many values there are and how long; the values themselves would say nothing."""
     if feature.WhichOneof("stats") == "bytes_stats":
-        content = feature.bytes_stats
-        return f"{content.unique:,} values of {content.min_num_bytes:.0f} to {content.max_num_bytes:.0f} bytes"
+        content = feature.bytes_stats  # TFDV counts no different values of bytes
+        count = content.common_stats.tot_num_values
+        return f"{count:,} values of {content.min_num_bytes:.0f} to {content.max_num_bytes:.0f} bytes"
     return f"{feature.string_stats.unique:,} different values, {feature.string_stats.avg_length:.0f} bytes on average"
 
 

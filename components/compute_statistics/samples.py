@@ -34,4 +34,5 @@ def _tags(folder: Path, split: str, name: str) -> list[str]:
         return []
     values = batch.column(batch.schema.get_field_index(name)).flatten().to_pylist()[:_SHOWN]
     found = (thumbnail(value) for value in values if isinstance(value, bytes))
-    return [f'<img alt="{html.escape(name)}" src="{source}">' for source in found if source is not None]
+    style = "height:32px;image-rendering:pixelated"
+    return [f'<img alt="{html.escape(name)}" style="{style}" src="{source}">' for source in found if source is not None]
