@@ -1,7 +1,7 @@
 """Predicts many rows in this process, held to the same rules as a request."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +28,14 @@ class Line(NamedTuple):
 
 
 class Bulk:
-    """One model, asked by rows or by columns; `features` are its own, or the schema's for one made elsewhere."""
+    """One model, asked by rows or by columns.
 
-    def __init__(self, model: SavedModel, features: Features) -> None:
+    `features` are its own, or the schema's for one made elsewhere; what a row has of `ignored` is left out.
+    """
+
+    def __init__(self, model: SavedModel, features: Features, ignored: Collection[str] = ()) -> None:
         self.features = features
+        self.ignored = frozenset(ignored) | {features.label}
         self._model = model
         self._signature = model.signature(DEFAULT_SIGNATURE)
         self._rows = model.rows or Signature("rows", feature_fields(features), ())
@@ -43,7 +47,7 @@ class Bulk:
 
     def check_header(self, names: Sequence[str], place: str) -> None:
         """Raise DataError for a column that is no feature, and for a required feature without a column."""
-        known = {*self.features.by_name, self.features.label}
+        known = self.ignored.union(self.features.by_name)
         for name in names:
             if name not in known:
                 raise DataError(
@@ -59,7 +63,7 @@ class Bulk:
 
     def lines(self, path: Path, lines: Sequence[Line]) -> list[Any]:
         """Predict rows of a JSON-lines file; DataError names file, line and field."""
-        rows = [{name: value for name, value in line.row.items() if name != self.features.label} for line in lines]
+        rows = [{name: value for name, value in line.row.items() if name not in self.ignored} for line in lines]
         question = requests.Question(self._rows.name, "instances", rows, {})
         try:
             if self._signature.takes_examples:
