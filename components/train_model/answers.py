@@ -15,11 +15,13 @@ from components.train_model.config import Config
 from components.train_model.export import Answer
 from components.train_model.labels import Observed
 from components.train_model.rows import Rows
-from core.errors import TrainingError
+from core.errors import TrainingError, did_you_mean
 from core.problem import ModelOutput
 from problems import kind
 from problems.labels import TrainedLabel
 
+_TEMPLATE_SUFFIX = "_xf"
+"""What TFX's templates put behind the name of every transformed feature."""
 INVERSE = "label_to_business_unit"
 """What a module calls the function that takes a regression's trained label back to the raw label's unit."""
 
@@ -71,6 +73,18 @@ def check_inverse(module: ModuleType, observed: Observed, config: Config, transf
             f"got {found[worst]:.6g} for {raw[worst]:.6g} (transformed: {trained[worst]:.6g}); correct it in module.py"
         )
     return True
+
+
+def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
+    """Name the transformed feature that is trained on as the label; TrainingError when `run_fn.label` is none of them."""
+    known, named = transform.transformed_feature_spec(), config.run_fn.label
+    if named and named not in known:
+        raise TrainingError(
+            f"train_model.run_fn.label: wanted a feature that preprocessing_fn returns, got {named!r}"
+            f"{did_you_mean(named, known)}"
+        )
+    by_template = f"{config.label}{_TEMPLATE_SUFFIX}"
+    return named or (by_template if config.label not in known and by_template in known else config.label)
 
 
 def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path) -> None:

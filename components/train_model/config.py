@@ -28,6 +28,9 @@ class RunFn(Settings):
     """What `train_files` and `eval_files` are; `transformed` needs transform_features.materialize."""
     eval_split: str = "validation"
     """The split that `eval_files` point at. The split that the gate decides by stays unseen unless it is named here."""
+    label: str = ""
+    """The transformed feature that the module trains on as its label. When empty, the one that is named as the label is,
+    or else `<label>_xf`, as TFX's templates name theirs."""
     answers: Literal["trained", "raw"] = "trained"
     """Whether a regression's exported model answers in the unit of the transformed label, or in the raw label's."""
 

@@ -23,7 +23,7 @@ from artifacts.model.label import write as write_label
 from artifacts.model.names import CHECKPOINT, SERVING, TRAINING
 from artifacts.schema.schema_file import read_schema
 from components.train_model import curves, export, fitting, run_fn
-from components.train_model.answers import answer, check_inverse, output_width, save_label_graph
+from components.train_model.answers import answer, check_inverse, output_width, save_label_graph, trained_name
 from components.train_model.class_weights import weigh_classes
 from components.train_model.config import Config
 from components.train_model.labels import Classes, Observed, made_by_training
@@ -78,7 +78,7 @@ def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
         user_code.function(module, "build_model")
         label = _train_keras(config, inputs, outputs, module)
     if label.source == "transformed":
-        save_label_graph(transform, config.label, model_folder)
+        save_label_graph(transform, trained_name(config, transform), model_folder)
     write_label(model_folder / SERVING, label)
     features = Features(tuple(one.feature for one in raw), label.name, label.task, label.classes)
     write_served(model_folder / SERVING, features, inputs.examples, schema)
@@ -194,14 +194,16 @@ def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
     """
     schema = read_schema(user_code.resolve(inputs.schema))
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
-    spec = transform.transformed_feature_spec().get(config.label)
+    name = trained_name(config, transform)
+    spec = transform.transformed_feature_spec().get(name)
     is_text = any(f.name == config.label and f.type == schema_pb2.BYTES for f in schema.feature)
     is_transformed = spec is not None and spec.dtype != tf.string and config.run_fn.examples == "transformed"
     if is_text and not is_transformed:
         return TrainedLabel(config.label, config.task)
     observed = Observed(config, None)
-    layer = transform.transform_features_layer() if is_transformed else lambda _: {}
-    recipe = Recipe(schema, layer, config.label, (), observed.number)
+    layer = transform.transform_features_layer()
+    made: Callable[[Any], Any] = (lambda raw: {config.label: layer(raw)[name]}) if is_transformed else lambda _: {}
+    recipe = Recipe(schema, made, config.label, (), observed.number)
     blocks = recipe.columns(Path(inputs.examples), "train", config.read_rows)
     # Only labels are held, a few bytes a row; nothing goes to disk.
     fitting.check_labels(Rows(blocks, config.label, Path(), sys.maxsize), "train", config.task, None)
