@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from artifacts.evidence.evidence import Evidence
@@ -29,6 +29,7 @@ DECISIONS = st.lists(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
 @given(DECISIONS, st.sampled_from(MODELS[1:]))
 def test_a_release_is_open_only_on_passes_of_every_required_gate_about_this_model(
     decisions: list[Decision], model: str
@@ -42,6 +43,7 @@ def test_a_release_is_open_only_on_passes_of_every_required_gate_about_this_mode
     )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(DECISIONS)
 def test_evidence_survives_its_file(tmp_path_factory: pytest.TempPathFactory, decisions: list[Decision]) -> None:
     path = tmp_path_factory.mktemp("evidence") / "evidence"

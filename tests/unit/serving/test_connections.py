@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,24 @@ class Live:
 
 @pytest.fixture
 def live(exported: Path, tmp_path: Path) -> Iterator[Live]:
+    """A server that has little patience."""
+    with started(LIMITS, exported, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(exported: Path, tmp_path: Path) -> Iterator[Live]:
+    """A server with the patience of production: its clients share this process's one lock with it."""
+    with started(Limits(), exported, tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def started(limits: Limits, exported: Path, tmp_path: Path) -> Iterator[Live]:
     registry = open_registry(str(tmp_path / "models"))
     registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
     listener = listen("127.0.0.1", 0)
-    server = make_server(RegistryShelf(tmp_path / "models"), Options(LIMITS, Watch(seconds=0.02, others=1)))
+    server = make_server(RegistryShelf(tmp_path / "models"), Options(limits, Watch(seconds=0.02, others=1)))
     port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -204,26 +219,26 @@ class Load:
 
 
 def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
-    live: Live, exported: Path, tmp_path: Path
+    patient: Live, exported: Path, tmp_path: Path
 ) -> None:
     possible = set()
-    load = Load(live.port)
+    load = Load(patient.port)
     clients = [threading.Thread(target=load.run) for _ in range(3)]
     for client in clients:
         client.start()
     for number in range(12):
         folder = shutil.copytree(exported / "ab"[number % 2], tmp_path / f"push{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
-        version = live.registry.publish("delay", folder, {})
+        version = patient.registry.publish("delay", folder, {})
         if number % 4 == 3:
             (version.path / "saved_model.pb").write_bytes(b"half")
-            (live.root / "delay" / "champion.json").write_text(
+            (patient.root / "delay" / "champion.json").write_text(
                 json.dumps({"champion": {"version": version.version, "digest": version.digest}, "previous": []})
             )
         else:
-            live.registry.promote("delay", version.version)
+            patient.registry.promote("delay", version.version)
         time.sleep(0.1)
-        possible.add(json.dumps(live.post()[1], separators=(",", ":")))
+        possible.add(json.dumps(patient.post()[1], separators=(",", ":")))
     load.stop.set()
     for client in clients:
         client.join(10)

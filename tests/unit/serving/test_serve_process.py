@@ -69,18 +69,19 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     for _ in range(3):
         before = served.children()
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while len(set(served.children()) - {before[0]}) < 2:
+        answered = sum(client.answered for client in clients)
+        deadline = time.monotonic() + 30
+        while (
+            len(set(served.children()) - {before[0]}) < 2 or sum(client.answered for client in clients) < answered + 10
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(0.3)
     for client in clients:
         client.stop.set()
     for thread in threads:
         thread.join(20)
     broken = [kind for client in clients for kind in client.broken]
     assert len(broken) <= 3 * len(clients), broken
-    assert sum(client.answered for client in clients) > 50
     assert served.ask("/readyz")[0] == 200
 
 
