@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.examples.names import MANIFEST
+from core import durable
 from core.errors import CorruptArtifact, EmptyDataset
 
 
@@ -77,10 +78,8 @@ class ExamplesManifest(BaseModel):
 
     def write(self, folder: Path | str) -> None:
         """Write the manifest atomically."""
-        target = Path(folder) / MANIFEST
-        staged = target.with_name(f".{MANIFEST}.staging")
-        staged.write_text(json.dumps(self.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-        staged.replace(target)
+        content = json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+        durable.replace(Path(folder) / MANIFEST, content.encode())
 
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that have shards, in the order they were written."""

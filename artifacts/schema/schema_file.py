@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.schema.derived import without_derived
+from core import durable
 from core.errors import SchemaError
 
 SCHEMA_NAME = "schema.pbtxt"
@@ -39,9 +40,7 @@ def read_whole_schema(path: Path | str) -> schema_pb2.Schema:
 
 def write_schema(schema: schema_pb2.Schema, path: Path) -> None:
     """Write a schema in text form, atomically."""
-    staged = path.with_name(f".{path.name}.staging")
-    staged.write_text(text_format.MessageToString(schema), encoding="utf-8")
-    staged.replace(path)
+    durable.replace(path, text_format.MessageToString(schema).encode())
 
 
 class SchemaFile:

@@ -1,1 +1,1 @@
-"""What a verb does that is more than words: release by hand, predict, ship spans, propose schemas, start a use case."""
+"""What a verb does beyond printing: release by hand, predict, ship spans, propose schemas, start a use case."""

@@ -1,4 +1,4 @@
-"""A first schema for data that has none, or what data would change in one, read and described as by a run."""
+"""Proposes a schema for data that has none, or changes to an existing one, from data read as a run reads it."""
 
 import difflib
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from components.compute_statistics.in_process import Described, InProcess
 from components.ingest_examples.config import Config as IngestExamples
 from components.ingest_examples.logic import PinnedSource, ingest, read_options
 from components.validate_data.proposal import Label, Span, propose_bounds, propose_features, to_text, updated
+from core import durable
 from core.store import Store
 from mlops.worlds.pinned import source_pattern
 from pipelines.config import UseCase
@@ -30,36 +31,34 @@ _BATCH_ROWS = 8192
 
 @dataclass(frozen=True)
 class Proposal:
-    """A schema that the data of some spans fits."""
+    """A proposed schema that the data of some spans satisfies."""
 
     spans: tuple[int, ...]
     path: Path
-    """Where the use case's schema lies, or would."""
+    """Path of the use case's schema, which need not exist yet."""
     text: str
 
     @property
     def diff(self) -> str:
-        """What would change in the schema that is there, as a unified diff; the whole proposal where there is none."""
+        """What would change in the existing schema, as a unified diff; the whole proposal when none exists."""
         before = _without_comments(self.path) if self.path.is_file() else ""
         old, new = (text.splitlines(keepends=True) for text in (before, self.text))
         return "".join(difflib.unified_diff(old, new, self.path.name, f"{self.path.name} (proposed)", n=4))
 
     def write(self) -> None:
         """Write the schema atomically."""
-        staged = self.path.with_name(f".{self.path.name}.staging")
-        staged.write_text(self.text, encoding="utf-8")
-        staged.replace(self.path)
+        durable.replace(self.path, self.text.encode())
 
 
 def _without_comments(path: Path) -> str:
-    """Return a schema as text form writes it, so that a diff shows what changes in meaning alone."""
+    """Return a schema reprinted without comments, so that a diff shows only changes of meaning."""
     return str(text_format.MessageToString(read_whole_schema(path), as_utf8=True))
 
 
 def propose_schema(
     usecase: UseCase, store: Store, span: str | None = None, leave_out: tuple[str, ...] = ()
 ) -> Proposal:
-    """Read the window that ends with a span (the newest where None) as a run would, and propose a schema that it fits.
+    """Read the window that ends with a span (None: the newest) as a run would, and propose a schema that it satisfies.
 
     Raises DataError, with file and place, for a source that cannot be read.
     """
@@ -68,7 +67,7 @@ def propose_schema(
     pattern = source_pattern(usecase, store)
     window = resolve(pattern, None if span is None else parse_span(pattern, span), config.spans, config.gaps)
     if len(window.spans) == 1 and config.split.by == "time":
-        # Such a run has nothing to train on; its data can be described all the same.
+        # Such a run has nothing to train on, but its data can still be described.
         config = config.model_copy(update={"split": config.split.model_copy(update={"by": "hash"})})
         window = resolve(window.pattern, window.spans[-1], 1)
     with TemporaryDirectory() as folder:
@@ -77,7 +76,6 @@ def propose_schema(
 
 
 def _propose(usecase: UseCase, config: IngestExamples, window: SpanWindow, folder: Path) -> str:
-
     path = usecase.folder / SCHEMA_NAME
     curated = read_whole_schema(path) if path.is_file() else Schema()
     schema = _draft(curated, config, window)
@@ -106,7 +104,7 @@ def _propose(usecase: UseCase, config: IngestExamples, window: SpanWindow, folde
 
 
 def _draft(curated: Schema, config: IngestExamples, window: SpanWindow) -> Schema:
-    """Add to the curated schema the types of columns that it does not know and that the files do not say."""
+    """Add to the curated schema the types of columns that neither it nor the files give."""
     draft = Schema()
     draft.CopyFrom(curated)
     known = {feature.name for feature in curated.feature}

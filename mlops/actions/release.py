@@ -1,4 +1,4 @@
-"""A person's own decision to put a finished run's model into production."""
+"""Puts a finished run's model into production by a person's decision."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class ReleasedByHand:
 
     version: ModelVersion
     closed: tuple[str, ...]
-    """What spoke against it, when it was pushed all the same."""
+    """The checks that did not hold, when it was pushed in spite of them."""
 
 
 def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHand:
@@ -61,7 +61,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
     decision = _decide(ours, destination, registry, config)
     closed = _closed(decision)
     if closed and not override:
-        raise GateClosed("; ".join(closed) + '; to push all the same, say why with --override "..."')
+        raise GateClosed("; ".join(closed) + '; to push in spite of that, give the reason with --override "..."')
     origin = about(ours, destination, decision) | {"waived": dict(config.waives), "run": run_id, "by_hand": True}
     if override:
         origin |= {"override": {"reason": override, "closed": list(closed)}}
@@ -72,7 +72,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
 
 
 def _decide(ours: Release, destination: Destination, registry: Registry, config: Config) -> Decision:
-    """Decide as the pipeline does, but for a model that a person has rolled back: a person may put it back."""
+    """Decide as the pipeline does, except that a person may put back a model that was rolled back."""
     model = digest.of_folder(ours.saved_model)
     evidence = decide(ours.evidence, config.requirements, model)
     return Decision.of(GATE, (*evidence.checks, champion_check(registry, destination, model)), subject=model)
@@ -93,7 +93,7 @@ def _evidence(run: Run) -> Evidence:
 
 
 def _model(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
-    """Return the run's model; of several, the only one that every required gate decided about."""
+    """Return the run's model; of several, the one that every required gate decided about."""
     models = {artifact.digest: artifact for artifact in _outputs(run, "model")}
     if len(models) < 2:
         return next(iter(models.values()), None)
@@ -119,7 +119,7 @@ def _outputs(run: Run, name: str) -> Iterator[Artifact]:
 
 
 def _closed(decision: Decision) -> tuple[str, ...]:
-    """Say of each check that does not hold what was observed, and what to do."""
+    """Describe each check that does not hold: what was observed, and what to do."""
     closed = (check for check in decision.checks if check.verdict is not Verdict.PASS)
     return tuple(f"{check.rule}: {check.observed}. {check.next_step}".strip() for check in closed)
 

@@ -1,4 +1,4 @@
-"""Raw rows of a file, typed as strictly as the data that the model was trained on, and asked of one model version."""
+"""Predicts the raw rows of a file with one model version; types are as strict as for training data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"
 
 @dataclass(frozen=True)
 class _Cell(FeatureType):
-    """A cell of a feature that a request must have, or may leave out."""
+    """A cell of a feature that is required or optional in a request."""
 
     required: bool = True
     missing: frozenset[str] = frozenset({""})
@@ -130,6 +130,6 @@ def _not_served(usecase: UseCase, features: Features) -> frozenset[str]:
 
 
 def _schema_features(usecase: UseCase) -> Features:
-    """The raw features of a model that does not say them (a TFX module's): those that the curated schema has in serving."""
+    """The curated schema's serving features, for a model without a feature file (from a TFX module)."""
     schema = read_schema(resolve(usecase.schema_file))
     return Features(schema_features(schema, usecase.problem.label), usecase.problem.label)

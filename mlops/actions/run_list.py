@@ -1,4 +1,4 @@
-"""The runs of a store, ended or not, as one list."""
+"""Lists the runs of a store, ended or not."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from mlops.worlds.table import DEFAULT, open_world
 from mlops.worlds.world import Site
 
 UNSEEN = "SUBMITTED"
-"""State of a run on a cluster whose end was not seen from here; `mlops runs follow` asks the cluster."""
+"""State of a run on a cluster whose end this machine has not seen; `mlops runs follow` asks the cluster."""
 
 
 def listed(store: Store) -> list[dict[str, str]]:

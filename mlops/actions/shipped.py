@@ -1,4 +1,4 @@
-"""A use case's spans on their way from this machine to the object store where other machines read them."""
+"""Copies a use case's spans from this machine to the object store where other machines read them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from pipelines.config import UseCase
 
 @dataclass(frozen=True)
 class Shipped:
-    """One file of a span and where it lies now."""
+    """One file of a span and where it was copied to."""
 
     span: int
     address: str
     size: int
     """Bytes."""
     written: bool
-    """False where the same content lay there already."""
+    """False when the object had the same content already."""
 
 
 def ship(
@@ -49,7 +49,7 @@ def ship(
 
 
 def spans_in(usecase: UseCase, store: Store) -> dict[int, int]:
-    """Return the spans that the store has, and how many files each is of."""
+    """Return the spans in the store, each with its number of files."""
     found = source.spans(f"{store.source(usecase.name)}/{usecase.source.pattern}")
     return {span: len(files) for span, files in sorted(found.items())}
 
@@ -76,7 +76,7 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
 
 
 def _put(path: Path, address: str) -> bool:
-    """Make an object's content that of a file; returns whether it had to be written."""
+    """Upload a file unless the object has the same content; return whether it was uploaded."""
     wanted = digest.of_file(path)
     try:
         if objects.digest_of(address) == wanted:

@@ -1,4 +1,4 @@
-"""`--at`: the one option that says which world is meant, wherever a verb has to do with one."""
+"""`--at`: the option that names the world, the same for every verb that needs one."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Place:
-    """Which world the command line means; a verb's `place`."""
+    """The world that the command line names; passed to a verb as `place`."""
 
     at: str
     """Name of a world, or an address."""
@@ -27,7 +27,7 @@ class Place:
 
     @contextmanager
     def opened(self, store: Store, *, in_containers: bool = False) -> "Iterator[World]":
-        """Open the world with this machine's store; UsageError for a name that is no world."""
+        """Open the world with this machine's store; UsageError for an unknown name."""
         from mlops.worlds.table import open_world
         from mlops.worlds.world import Site
 
@@ -36,12 +36,12 @@ class Place:
 
     @property
     def option(self) -> str:
-        """The words that mean this world again; empty for the default."""
+        """The `--at` option that names this world again, to print in a command; empty for the default."""
         return f" --at {self.at}" if self.at != "laptop" else ""
 
 
 def at_world(default: str = "laptop") -> Callable[[Command], Command]:
-    """Give a verb the options that say which world is meant; it takes them as `place`."""
+    """Add `--at` and `--endpoint` to a verb, which gets them as `place`."""
 
     def decorate(command: Command) -> Command:
         @click.option(

@@ -70,7 +70,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
         print_json({"ok": True, **asdict(summary)})
         return
     click.secho(f"\n{summary.cluster} is up.", fg="green", bold=True)
-    _tell_urls(site, summary.urls)
+    _print_urls(site, summary.urls)
     click.echo("next       mlops data push flight_delay --at kfp\n           mlops submit flight_delay --at kfp --wait")
 
 
@@ -80,7 +80,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
 def down(*, images: bool, as_json: bool) -> None:
     """Delete the cluster and everything that bringing it up left; say what was removed.
 
-    A cluster that was there before is emptied of what was put into it, and stays.
+    A cluster that existed before is kept; only what was put into it is removed.
     """
     from mlops.cli.main import print_json
     from mlops.cluster.lifecycle.down import down as take_down
@@ -102,29 +102,25 @@ def down(*, images: bool, as_json: bool) -> None:
 def status(*, as_json: bool) -> None:
     """Show what runs in the cluster and where it can be reached; returns 1 when Kubeflow Pipelines is not ready."""
     from mlops.cli.main import print_json
-    from mlops.cluster.health.status import status as look
+    from mlops.cluster.health.status import status as cluster_status
     from mlops.cluster.progress import Progress
 
     site = _site(Progress())
-    found = look(site)
+    found = cluster_status(site)
     if as_json:
         print_json({"ready": found.ready, **asdict(found)})
     elif not found.exists:
         click.echo(f"There is no cluster {found.cluster}: mlops cluster up")
     elif not found.answers:
-        click.echo(f"Cluster {found.cluster} is there and does not answer: mlops cluster up starts it")
+        click.echo(f"Cluster {found.cluster} exists and does not answer: mlops cluster up starts it")
     else:
         for one in found.workloads:
             word, colour = ("ready", "green") if one.ready else ("waits", "yellow")
-            click.echo(
-                "\n".join(
-                    [
-                        f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}",
-                        *(f"       {why}" for why in one.why if not one.ready),
-                    ]
-                )
-            )
-        _tell_urls(site, found.urls)
+            click.echo(f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}")
+            if not one.ready:
+                for why in one.why:
+                    click.echo(f"       {why}")
+        _print_urls(site, found.urls)
     sys.exit(0 if found.ready else 1)
 
 
@@ -161,8 +157,8 @@ def _site(progress: "Progress") -> "Site":
     )
 
 
-def _tell_urls(site: "Site", urls: Mapping[str, str]) -> None:
-    """Say where the two services are, or how to reach one that has no port on this machine."""
+def _print_urls(site: "Site", urls: Mapping[str, str]) -> None:
+    """Print the URLs of the two services, or the port-forward command for one that has no port on this machine."""
     from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE
 
     kubectl = f"kubectl --context {site.settings.context}"

@@ -11,7 +11,7 @@ from mlops.cli.at import Place, at_world
 
 @click.group()
 def data() -> None:
-    """Push data to an object store, and list what is there."""
+    """Push data to an object store, and list the spans in it."""
 
 
 @data.command()
@@ -27,14 +27,14 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def push(store: Store, *, usecase: str, place: Place, spans: tuple[str, ...], as_json: bool) -> None:
-    """Copy the spans of USECASE to an object store; what lies there with the same content is left as it is."""
+    """Copy the spans of USECASE to an object store; files that it has with the same content are skipped."""
     from mlops.actions.shipped import Shipped, ship
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
     def shown(one: Shipped) -> None:
         click.echo(
-            f"{'written' if one.written else 'as it was':<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json
+            f"{'written' if one.written else 'unchanged':<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json
         )
 
     loaded = load(find(usecase))

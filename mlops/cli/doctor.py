@@ -1,4 +1,4 @@
-"""`mlops doctor`: is this machine ready, is the store whole, and how to mend what is not."""
+"""`mlops doctor`: is this machine ready, is the store intact, and how to repair what is not."""
 
 import importlib.metadata
 import importlib.util
@@ -57,7 +57,7 @@ def doctor(store: Store, as_json: bool) -> None:
 
 
 def show(checks: Sequence[Finding], *, as_json: bool) -> list[Finding]:
-    """Print checks, each with its fix, and return those that are required and not well."""
+    """Print checks, each with its fix, and return those that are required and failed."""
     from mlops.cli.main import print_json
 
     broken = [check for check in checks if check.required and not check.ok]
@@ -70,7 +70,7 @@ def show(checks: Sequence[Finding], *, as_json: bool) -> list[Finding]:
 
 
 def examine(store: Store) -> Iterator[Finding]:
-    """Make every check; none of them changes anything that stays."""
+    """Run every check; none of them leaves anything changed."""
     from core.user_code import ROOT
 
     yield python(sys.version_info[:3])
@@ -134,7 +134,7 @@ def memory(bytes_free: int) -> Finding:
 
 
 def available_memory() -> int:
-    """Bytes that can be had before the kernel or the container's limit says no."""
+    """Bytes that can be allocated within the machine's memory and the container's limit."""
     facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
     free = int(facts["MemAvailable"].split()[0]) * 1024
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
@@ -167,11 +167,12 @@ def packages(lock: Path) -> Finding:
         }
     except (OSError, ValueError, KeyError) as error:
         return Finding("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
-    wrong = [said for name in PINNED if name in locked and (said := _differs(name, locked[name]))]
+    differences = [_difference(name, locked[name]) for name in PINNED if name in locked]
+    wrong = [difference for difference in differences if difference]
     return Finding("packages", not wrong, "; ".join(wrong) or f"{len(PINNED)} as locked", fix if wrong else "")
 
 
-def _differs(name: str, wanted: str) -> str:
+def _difference(name: str, wanted: str) -> str:
     try:
         got = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -202,7 +203,7 @@ def writable(root: Path) -> Finding:
         return Finding(
             "store",
             False,
-            f"{place}: {error.strerror} (mode {mode}, we are {os.geteuid()})",
+            f"{place}: {error.strerror} (mode {mode}, this process runs as user {os.geteuid()})",
             f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours",
         )
     return Finding("store", True, f"{root} can be written")
@@ -217,9 +218,9 @@ def databases(root: Path) -> Finding:
     for path in files:
         try:
             with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-                said = connection.execute("pragma quick_check(1)").fetchone()[0]
-            if said != "ok":
-                bad.append(f"{path}: {said}")
+                result = connection.execute("pragma quick_check(1)").fetchone()[0]
+            if result != "ok":
+                bad.append(f"{path}: {result}")
         except sqlite3.Error as error:
             bad.append(f"{path}: {error}")
     fix = "move the named file away; models and their manifests do not need it, the next run makes a new one"
@@ -227,33 +228,36 @@ def databases(root: Path) -> Finding:
 
 
 def registry(root: str) -> Finding:
-    """Every version's bytes against its manifest, and the pointers; an object store that cannot be asked is a problem of its own."""
+    """Every version's bytes against its manifest, and the pointers; an unreachable object store is a problem too."""
     from core.backends.registry import open_registry
     from core.errors import StoreError
 
     found = open_registry(root)
     try:
-        bad = [
-            f"{name}: {problem}"
-            for name in found.names()
-            for problem in found.problems(name)
-            if ".staging-" not in problem
-        ]
-        count = sum(len(found.versions(name)) for name in found.names())
+        bad: list[str] = []
+        count = 0
+        for name in found.names():
+            count += len(found.versions(name))
+            bad += [f"{name}: {problem}" for problem in found.problems(name) if ".staging-" not in problem]
     except StoreError as error:
-        return Finding("models", False, str(error), "mend that, or unset MLOPS_STORE to use this machine's own models")
-    fix = "mlops models rollback NAME where it is in production, then remove the version's folder and push the model again"
+        return Finding(
+            "models", False, str(error), "repair that, or unset MLOPS_STORE to use this machine's own models"
+        )
+    fix = (
+        "mlops models rollback NAME where it is in production, then remove the version's folder "
+        "and push the model again"
+    )
     return Finding("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
 
 
 def leftovers(root: Path) -> Finding:
     """Half-written files of processes that were killed."""
     found = sorted(path for pattern in (".staging-*", "*/.staging-*", "*/*/.staging-*") for path in root.glob(pattern))
-    said = f"{len(found)}, such as {found[0]}" if found else "none"
+    observed = f"{len(found)}, such as {found[0]}" if found else "none"
     return Finding(
         "leftovers",
         not found,
-        said,
+        observed,
         "harmless; the next run or push in that place removes them" if found else "",
         required=False,
     )

@@ -1,4 +1,4 @@
-"""How verbs follow a run and say how it ended."""
+"""How verbs follow a run and print how it ended."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def follow_and_exit(world: "World", run_id: str, deadline: float | None, *, as_json: bool) -> NoReturn:
-    """Show a run's progress until its end, say how it ended, and exit with its code; the deadline is in minutes."""
+    """Show a run's progress until its end, print how it ended, and exit with its code; the deadline is in minutes."""
     from mlops.worlds.finished import follow_to_end
     from mlops.worlds.progress import shown
 

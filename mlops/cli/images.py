@@ -24,11 +24,11 @@ def images() -> None:
 
 @images.command()
 @click.argument("groups", metavar="[data|serving|tfx]...", nargs=-1, type=click.Choice(["data", "serving", "tfx"]))
-@click.option("--anew", is_flag=True, help="Also those that are there, such as after the base image has moved on.")
+@click.option("--anew", is_flag=True, help="Rebuild images that exist, for example after the base image has changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_obj
 def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -> None:
-    """Build the images whose present sources are not in the local Docker yet; without words, all of them.
+    """Build the images of the current sources that the local Docker lacks; without arguments, all groups.
 
     Returns 1 when one cannot be built or is larger than its budget.
     """
@@ -46,7 +46,7 @@ def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def list_(store: Store, *, as_json: bool) -> None:
-    """List the images of the present sources: whether they are in the local Docker, and their sizes."""
+    """List the images of the current sources: whether they are in the local Docker, and their sizes."""
     from mlops.cluster.progress import Progress
 
     found = _images(store, Progress())
@@ -63,7 +63,7 @@ def list_(store: Store, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_obj
 def push(store: Store, *, registry: str, as_json: bool) -> None:
-    """Push the images of the present sources to REGISTRY, such as `host:5000/folder`, and record their digests there.
+    """Push the images of the current sources to REGISTRY, such as `host:5000/folder`, and record their digests.
 
     With MLOPS_IMAGE_REGISTRY=REGISTRY, pipelines are compiled with these digests from then on.
     """

@@ -27,7 +27,7 @@ VERBS = {
     "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
 }
-"""Verb -> (module:command, the help line); the help line stands here so that `--help` imports nothing."""
+"""Verb -> (module:command, the help line); the help line is here so that `--help` imports nothing."""
 
 
 class LazyGroup(click.Group):
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb's module; a word that is no verb ends with the nearest one."""
+        """Import the verb's module; an unknown verb is an error that names the nearest one."""
         if cmd_name not in VERBS:
             ctx.fail(f"no verb {cmd_name!r}{did_you_mean(cmd_name, VERBS)}")
         module, _, attribute = VERBS[cmd_name][0].partition(":")
@@ -55,9 +55,9 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """The road of a machine-learning model into production.
+    """Bring a machine-learning model into production.
 
-    Returns 0 when done, 1 when something failed, 2 for wrong words or files, 3 when a gate said no.
+    Returns 0 when done, 1 when something failed, 2 for wrong arguments or files, 3 when a gate is closed.
     """
     ctx.obj = Store.of(os.environ)
 

@@ -1,4 +1,4 @@
-"""`mlops models`: which versions there are, where they come from, and which one is in production."""
+"""`mlops models`: the versions of each model, where they come from, and which one is in production."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _at(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb `--at`, and hand it the store whose registry is meant."""
+    """Give a verb `--at`, and pass it the store of that world."""
 
     @at_world()
     @functools.wraps(command)
@@ -90,7 +90,7 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     "--override",
     default="",
     metavar="REASON",
-    help="Push although a gate said no; the reason is kept with the version.",
+    help="Push although a gate is closed; the reason is kept with the version.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -98,7 +98,7 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
 def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
     """Put the model of RUN_ID into production by your own decision.
 
-    Returns 3 when a gate of the run said no.
+    Returns 3 when a gate of the run is closed.
     """
     from mlops.actions.release import push_by_hand
     from mlops.cli.main import print_json
@@ -107,8 +107,8 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
     if as_json:
         print_json(_version(released.version) | {"overridden": list(released.closed)})
         return
-    for said in released.closed:
-        click.secho(f"overridden: {said}", fg="yellow", err=True)
+    for check in released.closed:
+        click.secho(f"overridden: {check}", fg="yellow", err=True)
     _print_in_production(released.version)
 
 
@@ -157,7 +157,7 @@ def _listed(registry: "Registry", name: str) -> dict[str, Any]:
     try:
         champion = registry.pointer(name)
     except CorruptArtifact:
-        champion = None  # said by problems()
+        champion = None  # problems() reports it
     versions = [
         _version(one)
         | {"champion": champion is not None and one.version == champion.version, "spans": one.about.get("spans", [])}
@@ -205,12 +205,12 @@ def _print_version(version: "ModelVersion") -> None:
     _print_evidence(about)
     if "override" in about:
         click.secho(f"override  {about['override']['reason']}", fg="yellow")
-        for said in about["override"]["closed"]:
-            click.secho(f"          {said}", fg="yellow")
+        for check in about["override"]["closed"]:
+            click.secho(f"          {check}", fg="yellow")
 
 
 def _print_evidence(about: Mapping[str, Any]) -> None:
-    """Print each decision of the evidence, those about other models marked, and what the release made of them."""
+    """Print each decision of the evidence, marking those about other models, and then the release's own decision."""
     release = about.get("decision", {})
     for entry in about.get("evidence", ()):
         decision = entry["decision"]

@@ -84,8 +84,8 @@ def _print(made: "NewUseCase", run: str) -> None:
     label, features = made.label, made.features
     click.echo(f"{made.folder}: config.yaml, schema.pbtxt, module.py, README.md")
     click.echo(f"data      {made.table.rows} rows, copied to {made.data}")
-    looked_for = f"; looks for {label.positive!r}" if label.positive else ""
-    click.echo(f"label     {label.name}: {label.task} ({label.why}{looked_for}); --task says otherwise")
+    positive = f"; the positive class is {label.positive!r}" if label.positive else ""
+    click.echo(f"label     {label.name}: {label.task} ({label.why}{positive}); --task chooses another")
     for kind, names in (("numbers", features.numbers), ("words", features.categories), ("texts", features.texts)):
         if names:
             click.echo(f"{kind:<9} {', '.join(names)}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write there (.csv or .jsonl), whole or not at all.",
+    help="The file to write (.csv or .jsonl), atomically; default: standard output as CSV.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -42,7 +42,7 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
         raise UsageError(f"{output}: wanted a .csv or .jsonl file, got {output.suffix or 'no suffix'}")
     loaded = load(find(usecase))
     chosen = _choose(store, loaded, version)
-    # Only now: TensorFlow takes seconds, and the user's own mistakes should not.
+    # Imported late: TensorFlow takes seconds, and wrong arguments should fail at once.
     quiet_tensorflow()
     from artifacts.model.label import read as read_label
     from mlops.actions.rows import predictions
@@ -84,7 +84,7 @@ def _choose(store: Store, usecase: "UseCase", version: int | None) -> "ModelVers
 
 
 def _write(output: Path, batches: Iterator[list[Any]], classes: Sequence[str]) -> int:
-    """Write beside the target and rename, so that a row that stops it leaves nothing behind; return the number of rows."""
+    """Write atomically, so that a row that fails leaves no file; return the number of rows."""
     output.parent.mkdir(parents=True, exist_ok=True)
     staged = output.with_name(f".{output.name}.staging")
     try:

@@ -1,4 +1,4 @@
-"""`mlops run`: one compiled pipeline, from data to verdict."""
+"""`mlops run`: one compiled pipeline, from data to decisions."""
 
 import click
 
@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Run a pipeline of USECASE (a name under usecases/, or a path to a folder) to its end.
 
-    Returns 3 when a gate said no; the report says why.
+    Returns 3 when a gate is closed; the report says why.
     """
     from mlops.cli.ended import follow_and_exit
     from mlops.worlds.world import Request

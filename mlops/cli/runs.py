@@ -1,4 +1,4 @@
-"""`mlops runs`: every run, its verdict and its report; following, cancelling and resuming one."""
+"""`mlops runs`: every run with its result and report; following, cancelling and resuming one."""
 
 import click
 
@@ -36,7 +36,7 @@ def list_(store: Store, at: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(store: Store, run_id: str, as_json: bool) -> None:
-    """Show what came out of RUN_ID, gate by gate and task by task."""
+    """Show the result of RUN_ID, gate by gate and task by task."""
     from mlops.cli.main import print_json
     from mlops.runs.history import find_summary
 
@@ -74,7 +74,7 @@ def follow(store: Store, *, run_id: str, deadline: float, as_json: bool) -> None
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def cancel(store: Store, run_id: str, as_json: bool) -> None:
-    """Ask for the end of RUN_ID; what has finished stays, and its cached results are used again."""
+    """Cancel RUN_ID; the results of finished tasks stay in the cache."""
     from mlops.cli.main import print_json
 
     with run_place(store, run_id).opened(store) as world:
@@ -90,7 +90,7 @@ def cancel(store: Store, run_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def resume(store: Store, run_id: str, as_json: bool) -> None:
-    """Go on with RUN_ID where it stopped; what is finished does not run again."""
+    """Continue RUN_ID where it stopped; finished tasks do not run again."""
     from mlops.cli.ended import follow_and_exit
 
     with run_place(store, run_id).opened(store) as world:

@@ -1,4 +1,4 @@
-"""`mlops schedule`: runs that nobody has to ask for."""
+"""`mlops schedule`: the recurring runs of use cases."""
 
 from dataclasses import asdict
 from shlex import quote

@@ -19,7 +19,7 @@ def schema() -> None:
 @click.argument("usecase")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(usecase: str, as_json: bool) -> None:
-    """Show the curated schema of USECASE, a line a feature."""
+    """Show the curated schema of USECASE, one line per feature."""
     from rich.console import Console
     from rich.table import Table
 
@@ -40,7 +40,7 @@ def show(usecase: str, as_json: bool) -> None:
         table.add_row(
             feature["name"],
             feature["type"],
-            f"{feature['present_in']:.0%}",
+            _presence(feature["present_in"]),
             feature["values"],
             "-" if drift is None else f"{drift:g}",
         )
@@ -49,10 +49,10 @@ def show(usecase: str, as_json: bool) -> None:
 
 @schema.command()
 @click.argument("usecase")
-@click.option("--span", metavar="SPAN", help="The newest span to look at; default: the newest there is.")
-@click.option("--leave-out", multiple=True, metavar="COLUMN", help="A column that is not read; may be given again.")
+@click.option("--span", metavar="SPAN", help="The newest span to read; default: the newest in the store.")
+@click.option("--leave-out", multiple=True, metavar="COLUMN", help="A column to ignore; may be repeated.")
 @click.option("--write", is_flag=True, help="Write the use case's schema.pbtxt instead of printing it.")
-@click.option("--diff", is_flag=True, help="Print what would change in the schema that is there.")
+@click.option("--diff", is_flag=True, help="Print what would change in the existing schema.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def propose(
@@ -67,9 +67,9 @@ def propose(
 ) -> None:
     """Print a schema that the data of USECASE fits, read and split as a run would.
 
-    Where there is a schema, what it says stays, and what the data needs is added.
+    An existing schema keeps its rules; what the data needs is added.
     """
-    # TensorFlow reads it when it is imported, and says nothing of use here.
+    # TensorFlow reads it on import; its log has nothing useful here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
     from mlops.actions.proposed_schema import propose_schema
@@ -96,7 +96,11 @@ def propose(
         click.echo(proposal.text, nl=False)
     if leave_out and not as_json:
         names = ", ".join(leave_out)
-        click.secho(f"Write `leave_out: [{names}]` under ingest_examples, so that runs leave them out, too.", err=True)
+        click.secho(f"Write `leave_out: [{names}]` under ingest_examples, so that runs ignore them, too.", err=True)
+
+
+def _presence(fraction: float) -> str:
+    return f"{fraction:.0%}" if fraction else "may be absent"
 
 
 def _about(feature: Any, path: Path) -> dict[str, Any]:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 @click.argument("usecases", metavar="USECASE...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Serve every model that is in production, also those to come.")
 @click.option(
-    "--wait", is_flag=True, help="Start without a model in production; /readyz says what is missing until there is one."
+    "--wait", is_flag=True, help="Start without a model in production; /readyz names what is missing until it exists."
 )
 @click.option(
     "--engine",
     type=click.Choice(["mlops", "tensorflow_serving"]),
     default="mlops",
     show_default=True,
-    help="What answers: this program, or its binary.",
+    help="The server: this program, or TensorFlow Serving's binary.",
 )
 @click.option(
     "--host",
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 64),
     default=2,
     show_default=True,
-    help="Processes that answer; one that dies is replaced.",
+    help="Worker processes; one that dies is replaced.",
 )
 @click.option(
     "--drain",
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.1, 3600),
     default=1.0,
     show_default=True,
-    help="Seconds between two looks at an object store.",
+    help="Seconds between two polls of an object store.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
 @click.pass_obj
@@ -83,9 +83,9 @@ def serve(
 
     if bool(usecases) == every:
         raise UsageError("wanted use cases or --all, and not both: `mlops serve flight_delay` serves one")
-    if engine == "tensorflow_serving" and (host != "0.0.0.0" or port < 2):  # noqa: S104 - what the binary does, said
+    if engine == "tensorflow_serving" and (host != "0.0.0.0" or port < 2):  # noqa: S104 - compared, not bound
         raise UsageError(
-            "engine tensorflow_serving listens on every address, at a port that it is told: wanted --host 0.0.0.0 and --port"
+            "engine tensorflow_serving listens on every address, at a given port: wanted --host 0.0.0.0 and --port"
         )
     named = {loaded.name: loaded.words for loaded in (load(find(usecase)) for usecase in usecases)}
     plan = launch.Plan(
@@ -104,12 +104,12 @@ def serve(
     if engine == "mlops":
         launch.serve_with_workers(plan, listener)
     else:
-        listener.close()  # it has proved that the port is free
+        listener.close()  # opening it showed that the port is free
         launch.serve_with_tensorflow_serving(plan, bound)
 
 
 def _champions(plan: "Plan", named: Mapping[str, str]) -> dict[str, str]:
-    """Find what is in production; RegistryError when a model that is named, or every one, has no version there.
+    """Return the version in production of each model; RegistryError when a named model, or every model, has none.
 
     `named` maps a model to how the command line names its use case.
     """

@@ -1,4 +1,4 @@
-"""`mlops submit`: the compiled pipeline, handed to a world; with --wait from data to verdict."""
+"""`mlops submit`: the compiled pipeline, handed to a world; with --wait from data to decisions."""
 
 from shlex import quote
 
@@ -42,8 +42,8 @@ def submit(
 ) -> None:
     """Submit a pipeline of USECASE: the file that `mlops compile` writes, pinned like every run.
 
-    With --wait, returns 3 when a gate said no, and 1 when a task failed or the deadline passed; the run can be followed
-    again then. At the laptop a run starts when it is followed.
+    With --wait, returns 3 when a gate is closed, and 1 when a task failed or the deadline passed; the run can then be
+    followed again. On the laptop a run starts when it is followed.
     """
     from mlops.cli.ended import follow_and_exit
     from mlops.cli.main import print_json

@@ -1,4 +1,4 @@
-"""Says of each column whether a model may learn from it, and why not."""
+"""Decides for each column whether a model may learn from it, and if not, why."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -13,16 +13,16 @@ PEOPLE = ("sex", "gender", "race", "ethnicity", "religion", "nationality", "disa
 
 
 class Columns(NamedTuple):
-    """What a first configuration says of the columns."""
+    """How a first configuration treats the columns."""
 
     left_out: dict[str, str]
     """Columns that no model gets, each with the reason."""
     leaks: tuple[str, ...]
-    """Columns that say the same as the label, among those left out."""
+    """Columns that determine the label, among those left out."""
     times: dict[str, tuple[str, ...]]
     """Columns of times, and the parts that become features."""
     groups: tuple[str, ...]
-    """Columns that describe groups of people, as far as their names tell."""
+    """Columns whose names suggest that they describe groups of people."""
 
 
 def sort_columns(table: Table, label: str) -> Columns:
@@ -37,8 +37,8 @@ def sort_columns(table: Table, label: str) -> Columns:
         known = [value for value in values if value is not None]
         if reason := _no_feature(known):
             left_out[name] = reason
-        elif _says_the_same(values, answers):
-            left_out[name] = f"it says the same as {label}: with it the answer is given away"
+        elif _is_one_to_one(values, answers):
+            left_out[name] = f"it determines {label}, so it would leak the answer"
             leaks.append(name)
         elif parts := _parts(known):
             times[name] = parts
@@ -59,8 +59,8 @@ def _no_feature(known: Sequence[Any]) -> str:
     return ""
 
 
-def _says_the_same(values: Sequence[Any], answers: Sequence[Any]) -> bool:
-    """Tell whether each value stands for one label, and each label for one value."""
+def _is_one_to_one(values: Sequence[Any], answers: Sequence[Any]) -> bool:
+    """Return whether each value stands for one label, and each label for one value."""
     pairs = set(zip(values, answers, strict=True))
     return len(pairs) == len(set(values)) == len(set(answers)) and len(pairs) < max(3, len(values) // 2)
 

@@ -15,11 +15,11 @@ class Features:
     categories: tuple[str, ...]
     texts: tuple[str, ...]
     slices: tuple[str, ...]
-    """Categories with few values, for the evaluation to look at one by one."""
+    """Categories with few values, which the evaluation slices by."""
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """Number of features."""
         return len(self.numbers) + len(self.categories) + len(self.texts)
 
 

@@ -1,4 +1,4 @@
-"""Writes the folder of a new use case: first beside it, then one rename; what exists stays untouched."""
+"""Writes the folder of a new use case atomically; nothing that exists is overwritten."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from mlops.actions.new_usecase.task import Label, describe_label
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 FEWEST_ROWS = 60
-"""Fewer rows leave too few to evaluate a model on."""
+"""With fewer rows, too few are left to evaluate a model on."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -53,7 +53,7 @@ class NewUseCase:
 
 
 def create(request: Request, store: Store) -> NewUseCase:
-    """Write the folder, and copy the data to where its first span is looked for.
+    """Write the folder, and copy the data to the place of its first span.
 
     Raises UsageError for a name, file, label or task that cannot be used, and DataError for data no run could read.
     """
@@ -91,7 +91,7 @@ def _check(request: Request, store: Store) -> None:
 
 
 def _facts(request: Request, table: Table, label: Label, columns: Columns) -> dict[str, Any]:
-    """Gather what the templates say."""
+    """Gather the values of the templates."""
     rows = table.rows
     batch = 32 if rows < 5_000 else 128 if rows < 50_000 else 512
     return {
@@ -111,7 +111,7 @@ def _facts(request: Request, table: Table, label: Label, columns: Columns) -> di
 
 
 def _bound(label: Label) -> float:
-    """Round the baseline's value towards the better side, so that a model is not let through for a rounding."""
+    """Round the baseline's value towards the better side, so that rounding never lets a model pass."""
     digits = 4
     value = round(label.baseline_value, digits)
     step = 10.0**-digits
@@ -121,8 +121,8 @@ def _bound(label: Label) -> float:
 
 
 def _write_schema(staging: Path, store: Store, request: Request) -> Features:
-    """Propose a schema from the data as a run reads it, and say which features it has."""
-    # TensorFlow reads it when it is imported, and says nothing of use here.
+    """Propose a schema from the data as a run reads it, and return the features it has."""
+    # TensorFlow reads it on import; its log has nothing useful here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
     from artifacts.schema.schema_file import read_schema  # noqa: PLC0415
@@ -166,7 +166,7 @@ def _python(names: tuple[str, ...]) -> str:
 
 @contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the one that is wanted, and rename it at the end; after an error nothing is left of it."""
+    """Yield a staging folder that is renamed to the wanted one at the end, or removed after an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.with_name(f".{folder.name}.staging")
     shutil.rmtree(staging, ignore_errors=True)
@@ -180,7 +180,7 @@ def _staged(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _copied(source: Path, target: Path) -> Iterator[None]:
-    """Copy the data; after an error the copy is taken away again."""
+    """Copy the data; remove the copy after an error."""
     target.parent.mkdir(parents=True)
     try:
         shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""Reads a CSV or Parquet file far enough to know its columns; a run reads it again, strictly."""
+"""Reads a CSV or Parquet file to describe its columns; a run reads it again, strictly."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -36,14 +36,14 @@ class Table:
 
     @cached_property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(next(iter(self.columns.values())))
 
 
 def read_table(path: Path, delimiter: str | None = None) -> Table:
     """Read a file; UsageError for one that is neither CSV nor Parquet, DataError for one without rows."""
     if not path.is_file():
-        raise UsageError(f"{path}: wanted a CSV or Parquet file, got nothing there")
+        raise UsageError(f"{path}: wanted a CSV or Parquet file, got no file")
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"{path}: wanted a name that ends with {', '.join(FORMATS)}, got {path.suffix or path.name!r}")
@@ -54,7 +54,7 @@ def read_table(path: Path, delimiter: str | None = None) -> Table:
 
 
 def is_number(cell: str) -> bool:
-    """Tell whether a cell is a finite number."""
+    """Return whether a cell is a finite number."""
     try:
         return abs(float(cell)) < float("inf") and "_" not in cell
     except ValueError:

@@ -13,7 +13,7 @@ MOST_CLASSES = 100
 FEW_NUMBERS = 10
 """Whole numbers with no more different values than these are classes."""
 POSITIVE = ("1", "yes", "true", "y", "t", "positive", "spam", "fraud", "churn", "late", "default", "bad")
-"""Words for the class that is looked for; where none is there, the rarer class is it."""
+"""Names of the positive class; when the label has none of them, the rarer class is positive."""
 
 
 class Label(NamedTuple):
@@ -27,10 +27,10 @@ class Label(NamedTuple):
     """As the label spells them, the commonest first; empty for a regression."""
     is_text: bool
     positive: str
-    """The class that a binary classification looks for; empty for the others."""
+    """The positive class of a binary classification; empty for the other tasks."""
     metric: str
     baseline: str
-    """What is done without a model, in words."""
+    """What a prediction without a model would be, in words."""
     baseline_value: float
     mean: float
     deviation: float
@@ -38,7 +38,7 @@ class Label(NamedTuple):
 
     @property
     def is_counted(self) -> bool:
-        """Whether the classes are the numbers from 0 on, so that they need no other numbers."""
+        """Whether the classes are the numbers from 0 on, so that they need no renumbering."""
         return not self.is_text and set(self.classes) == {str(number) for number in range(len(self.classes))}
 
 
@@ -51,7 +51,7 @@ def describe_label(table: Table, name: str, task: Task | None) -> Label:
     where = f"{table.path}: column {name!r}"
     if missing := sum(value is None for value in values):
         raise DataError(
-            f"{where}: wanted a label in every row, got {missing} of {table.rows} rows without; leave them out"
+            f"{where}: wanted a label in every row, got {missing} of {table.rows} rows without; remove them"
         )
     counts = class_counts(values)
     if len(counts) < 2:

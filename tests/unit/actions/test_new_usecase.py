@@ -98,7 +98,7 @@ COLUMNS: list[tuple[str, list[Any], str]] = [
     ("key", [f"K{row:05}" for row in range(ROWS)], "as in an identifier"),
     ("constant", cycle("x"), "the same value in every row"),
     ("empty", cycle(""), "no value at all"),
-    ("label in other words", cycle("left", "right"), "says the same as y"),
+    ("label in other words", cycle("left", "right"), "it determines y"),
 ]
 
 

@@ -28,6 +28,14 @@ def test_show_lists_every_feature_with_its_bounds(tmp_path: Path) -> None:
     assert "wind_gust" in call("show", "flight_delay", home=tmp_path)
 
 
+def test_show_says_that_a_feature_may_be_absent(tmp_path: Path, usecase: Path) -> None:
+    schema = usecase / "schema.pbtxt"
+    schema.write_text(schema.read_text() + 'feature { name: "gate" type: INT presence { min_fraction: 0 } }\n')
+    line = next(line for line in call("show", str(usecase), home=tmp_path).splitlines() if line.startswith("gate"))
+    assert "may be absent" in line
+    assert "%" not in line
+
+
 @pytest.fixture
 def usecase(tmp_path: Path) -> Path:
     """flight_delay on its own sample, as CSV, with a column and a carrier that the schema does not know."""
