@@ -117,9 +117,8 @@ def status(*, as_json: bool) -> None:
         for one in found.workloads:
             word, colour = ("ready", "green") if one.ready else ("waits", "yellow")
             click.echo(f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}")
-            if not one.ready:
-                for why in one.why:
-                    click.echo(f"       {why}")
+            for why in () if one.ready else one.why:
+                click.echo(f"       {why}")
         _print_urls(site, found.urls)
     sys.exit(0 if found.ready else 1)
 
