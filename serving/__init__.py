@@ -1,1 +1,1 @@
-"""The online process: TensorFlow Serving's REST surface over the model registry. Only `savedmodel` imports TensorFlow."""
+"""The online server: TensorFlow Serving's REST API over the model registry. Only `savedmodel` imports TensorFlow."""

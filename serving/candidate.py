@@ -1,4 +1,4 @@
-"""Serves one exported SavedModel in a process of its own, so that a model that hangs or crashes takes nothing with it."""
+"""Serves one exported SavedModel in its own process, so that a hang or crash of the model does not stop the caller."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ class CandidateServer:
             os.waitpid(self._pid, 0)
 
     def ending(self) -> str | None:
-        """Say how the process ended; None while it runs."""
+        """Return how the process ended; None while it runs."""
         if self._status is None:
             ended, status = os.waitpid(self._pid, os.WNOHANG)
             if not ended:
@@ -88,7 +88,7 @@ class CandidateServer:
         )
 
     def _spawn_tensorflow_serving(self) -> int:
-        """Start TensorFlow Serving over a folder in which the model is version 1; it opens the port that this class has found free."""
+        """Start TensorFlow Serving on the free port found above, over a folder that holds the model as version 1."""
         versions = self._log.with_name(NAME)
         versions.mkdir()
         (versions / "1").symlink_to(self._saved_model.absolute())

@@ -1,4 +1,4 @@
-"""What a request can be answered with when it is not answered with predictions."""
+"""Errors of requests and of models."""
 
 from core.errors import MlopsError
 

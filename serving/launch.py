@@ -1,4 +1,4 @@
-"""Serves a registry, wherever it lies, with one of the engines."""
+"""Serves a registry, local or remote, with one of the engines."""
 
 import math
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serving.tfserving.binary import Launch
 
 _SLACK_SECONDS = 5.0
-"""Over what draining and finishing take, before a process that still runs is killed."""
+"""Added to the time to drain and finish before a process that still runs is killed."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Plan:
     """What is served, and how."""
 
     registry: str
-    """A path, or an address: then a folder below `scratch` follows it."""
+    """A path, or an address, which is then mirrored into a folder below `scratch`."""
     scratch: Path
-    """Where everything is written that a server writes."""
+    """The only folder that a server writes to."""
     names: tuple[str, ...] = ()
     """The models; all that are in production when empty."""
     workers: int = 2
@@ -43,11 +43,11 @@ class Plan:
     finish_seconds: float = 20.0
     """After that, how long running requests may take to finish."""
     poll_seconds: float = 1.0
-    """Time between two looks at a registry behind an address."""
+    """Time between two polls of a remote registry."""
 
-    def crew(self, workers: int) -> supervisor.Crew:
-        """Return how processes are kept; they are killed only when their time to drain and finish is over."""
-        return supervisor.Crew(workers, stop_seconds=self.drain_seconds + self.finish_seconds + _SLACK_SECONDS)
+    def worker_policy(self, workers: int) -> supervisor.WorkerPolicy:
+        """Return a policy that kills processes only after their time to drain and finish."""
+        return supervisor.WorkerPolicy(workers, stop_seconds=self.drain_seconds + self.finish_seconds + _SLACK_SECONDS)
 
 
 class Place(NamedTuple):
@@ -59,12 +59,12 @@ class Place(NamedTuple):
 
 
 def locate(plan: Plan) -> Place:
-    """Find the folder that is served; RegistryError when the address is none."""
+    """Find the folder that is served; RegistryError for an unknown kind of address."""
     scheme, separator, rest = plan.registry.partition("://")
     if not separator or scheme == "file":
         folder = Path(rest if separator else plan.registry)
         return Place(open_registry(plan.registry), folder, mirrored=False)
-    # A folder for each address: version 3 of one store is another model than version 3 of another.
+    # One folder per address: version 3 of one store is not version 3 of another.
     followed = of_bytes(" ".join((plan.registry, *plan.names)).encode())
     folder = plan.scratch / f"mirror-{followed.removeprefix('sha256:')[:12]}"
     return Place(open_registry(plan.registry, cache=folder), folder, mirrored=True)
@@ -74,7 +74,7 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
     """Serve with this project's own server: workers that share one listening socket and their metrics."""
     place = locate(plan)
     with _shared_folder(plan) as shared:
-        # Only now: the metrics library chooses at import how numbers are kept, and forks need TensorFlow imported.
+        # Imported here: the metrics library reads its environment at import, and forks need TensorFlow imported.
         from serving import metrics  # noqa: PLC0415
         from serving.http import server  # noqa: PLC0415
         from serving.models import savedmodel  # noqa: F401, PLC0415
@@ -84,16 +84,16 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
         job = supervisor.Job(
             work=lambda: server.serve(watched, listener, options),
-            beside=_mirrors(plan, place),
-            gone=lambda pid: metrics.forget_worker(pid, shared),
-            # Closed here too when the workers go, or late connections would wait in a queue that nobody empties.
-            stopping=listener.close,
+            sidecars=_mirrors(plan, place),
+            on_exit=lambda pid: metrics.forget_worker(pid, shared),
+            # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
+            on_stop=listener.close,
         )
-        supervisor.supervise(job, plan.crew(plan.workers))
+        supervisor.supervise(job, plan.worker_policy(plan.workers))
 
 
 def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
-    """Serve with TensorFlow Serving's binary; our processes fill its folder and answer for its health."""
+    """Serve with TensorFlow Serving's binary; our processes fill its folder and report its health."""
     place = locate(plan)
     with _shared_folder(plan) as shared:
         from serving import metrics  # noqa: PLC0415 - as above
@@ -105,14 +105,14 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
         )
         job = supervisor.Job(
             work=partial(tensorflow_serving.run, launch),
-            beside=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
-            gone=lambda pid: metrics.forget_worker(pid, shared),
+            sidecars=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
+            on_exit=lambda pid: metrics.forget_worker(pid, shared),
         )
-        supervisor.supervise(job, plan.crew(1))
+        supervisor.supervise(job, plan.worker_policy(1))
 
 
 def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:
-    """Return the work of the process that follows a store; none where the registry is a folder of this machine."""
+    """Return the process that mirrors a remote registry; none for a local one."""
     if not place.mirrored:
         return ()
     place.folder.mkdir(parents=True, exist_ok=True)
@@ -127,13 +127,13 @@ def _follow(plan: Plan, place: Place) -> None:
     from serving.metrics import Metrics  # noqa: PLC0415
     from serving.versions.mirror import Following, Mirror  # noqa: PLC0415
 
-    # Two servers of one machine may have one folder; one of them fills it, for both.
+    # Two servers on one machine may share a folder; only one of them fills it.
     with locked(place.folder / ".lock", wait_seconds=math.inf):
         Mirror(place.registry, place.folder, Metrics(), Following(plan.registry, plan.names, plan.poll_seconds)).run()
 
 
 def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
-    """Keep TensorFlow Serving's list of versions, and answer for its health."""
+    """Keep TensorFlow Serving's list of versions up to date, and report its health."""
     from serving.metrics import Metrics  # noqa: PLC0415
     from serving.tfserving.binary import available  # noqa: PLC0415
     from serving.tfserving.health import answer_health  # noqa: PLC0415
@@ -145,13 +145,13 @@ def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:
     )
     answer_health(launch.port + 1, config.waiting_for, Metrics().text)
     while True:
-        config.look()
+        config.update()
         time.sleep(1.0)
 
 
 @contextmanager
 def _shared_folder(plan: Plan) -> Iterator[Path]:
-    """Make the folder in which this server's processes share their numbers; remove those of killed servers."""
+    """Make the folder in which this server's processes share their metrics; remove those of killed servers."""
     plan.scratch.mkdir(parents=True, exist_ok=True)
     for folder in plan.scratch.iterdir():
         if folder.name.isdecimal() and not Path(f"/proc/{folder.name}").exists():

@@ -10,8 +10,8 @@ class Limits:
     body_bytes: int = 4 << 20
     """Largest request body, also after inflating gzip."""
     bodies_bytes: int = 64 << 20
-    """Bytes of all bodies from the first byte to the answer; beyond it a request is answered 503. What those in `threads`
-    are parsed into comes on top: up to 31 times their bytes, measured on `[[]]` again and again."""
+    """Bytes of all bodies held at one time; beyond it a request is answered 503.
+    Parsed bodies come on top: up to 31 times their bytes for those in `threads`, measured on repeated `[[]]`."""
     rows: int = 4096
     """Most rows of one request."""
     depth: int = 32
@@ -21,7 +21,7 @@ class Limits:
     header_seconds: float = 10.0
     """Time from the first byte of a request, or from connecting, to the end of its headers."""
     body_seconds: float = 10.0
-    """Time to send the whole body; a client of one byte a second is let go then."""
+    """Time to send the whole body; slower clients are disconnected."""
     write_seconds: float = 30.0
     """Time for the client to take an answer."""
     idle_seconds: float = 60.0
@@ -33,4 +33,4 @@ class Limits:
     pending: int = 256
     """Most requests waiting for a thread; one more is answered 503."""
     threads: int = 2
-    """Threads that predict; TensorFlow lets go of Python's lock while it computes."""
+    """Threads that predict; TensorFlow releases Python's lock while it computes."""

@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus; label values come from the registry and the schema, never from a client."""
+"""The server's Prometheus metrics; label values come from the registry and the schema, never from a client."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Where several workers share their numbers; the library reads it when it is imported and when numbers are made."""
+"""The folder in which workers share their metrics; the library reads it at import and when a metric is made."""
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _Mode = Literal["livemostrecent", "livemin", "livesum", "mostrecent"]
 
 
 class Metrics:
-    """The numbers of one serving process."""
+    """The metrics of one serving process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -51,15 +51,15 @@ class Metrics:
             "champion_not_loaded", "1 while the version in production could not be loaded.", "livemostrecent", "model"
         )
         self.mirrored = self._counter(
-            "mirrored_versions", "Versions brought from the store, or found here whole.", "model"
+            "mirrored_versions", "Versions copied from the store, or found complete in the mirror.", "model"
         )
         self.mirror_refused = self._counter(
             "mirror_refused_versions",
-            "Versions of the store that are not whole, and were not brought.",
+            "Incomplete versions in the store, which were not copied.",
             "model",
             "version",
         )
-        self.mirror_failures = self._counter("mirror_failures", "Looks at the store that failed.", "store")
+        self.mirror_failures = self._counter("mirror_failures", "Polls of the store that failed.", "store")
         self.mirror_seen = self._gauge(
             "mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store"
         )
@@ -72,7 +72,7 @@ class Metrics:
         return Gauge(f"mlops_serving_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)
 
     def text(self) -> bytes:
-        """Return the numbers of all workers in Prometheus' text format."""
+        """Return the metrics of all workers in Prometheus' text format."""
         if os.environ.get(MULTIPROCESS_VARIABLE):
             from prometheus_client import multiprocess  # noqa: PLC0415 - one process alone does not need it
 

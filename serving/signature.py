@@ -1,4 +1,4 @@
-"""What a model takes and gives, without TensorFlow: the signatures of a SavedModel and the features behind them."""
+"""A model's inputs and outputs, without TensorFlow: the signatures of a SavedModel and the features behind them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class Field:
     dtype: str
     shape: Shape
     feature: Feature | None = None
-    """The raw feature that an input is, in a model that says its features: then `name` is the feature's own name."""
+    """The raw feature behind an input, in a model with a feature file: then `name` is the feature's own name."""
 
     @property
     def required(self) -> bool:
@@ -36,7 +36,7 @@ class Field:
 
     @cached_property
     def values(self) -> frozenset[bytes]:
-        """The categories that the schema lists, where the model says them."""
+        """The categories that the schema lists; empty in a model without a feature file."""
         return frozenset(value.encode() for value in self.feature.values) if self.feature else frozenset()
 
 
@@ -46,11 +46,11 @@ class Signature:
 
     name: str
     inputs: tuple[Field, ...]
-    """What a client names."""
+    """The names that a client uses."""
     outputs: tuple[Field, ...]
     method: str = ""
     tensors: tuple[str, ...] = ()
-    """Names of the tensors that are fed, in the order of the call: the inputs' own, and the counts of features."""
+    """Names of the tensors that are fed, in call order: the inputs themselves, and the counts of features."""
     takes_examples: bool = False
     """Whether its only input is serialized tf.Example records."""
 
@@ -66,10 +66,10 @@ class Signature:
 
 
 def described(raw: Signature, features: Features | None) -> Signature:
-    """Return a SavedModel's signature as clients see it: its inputs are raw features where they are all of them.
+    """Return a SavedModel's signature as clients see it: inputs become raw features if they cover all of them.
 
-    A model that says its features says with them whether it takes tf.Examples. Of one that does not, the name of the
-    only input decides: a model of one text is no model of serialized examples.
+    A feature file states whether the model takes tf.Examples. Without one, the name of the only input decides, because
+    a model of one text feature has the same dtype and shape.
     """
     names = tuple(field.name for field in raw.inputs)
     is_one_text = len(names) == 1 and raw.inputs[0].dtype == "string" and raw.inputs[0].shape in (None, (None,))
@@ -82,11 +82,11 @@ def described(raw: Signature, features: Features | None) -> Signature:
 
 
 def feature_fields(features: Features) -> tuple[Field, ...]:
-    """Return the fields of rows that are not held against a signature: shapes are the features' own."""
+    """Return the fields of rows that no signature describes; the shapes are those of the features."""
     return tuple(Field(f.name, f.dtype, (None, *f.shape), f) for f in features.features)
 
 
 def _feature_fields(raw: Signature, features: Features) -> tuple[Field, ...]:
-    # The signature's shapes, except for lists: version 1 says none, and a module's own signature may have others.
+    # Shapes come from the signature: feature files of version 1 have none, and a module's own signature may differ.
     shapes = {field.name: field.shape for field in raw.inputs}
     return tuple(Field(f.name, f.dtype, shapes[f.tensor], f) for f in features.features)

@@ -1,1 +1,1 @@
-"""JSON bodies in TensorFlow Serving's forms, read strictly into tensors and written from them; without HTTP."""
+"""JSON bodies in TensorFlow Serving's formats: strict parsing into tensors, and encoding; without HTTP."""

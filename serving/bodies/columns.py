@@ -1,4 +1,4 @@
-"""Turns JSON values into one numpy column per input, strictly: nothing is coerced that would change its meaning."""
+"""Converts JSON values to one numpy column per input; values whose meaning would change are refused, not coerced."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ from serving.signature import Field
 
 Column = npt.NDArray[Any]
 Where = Callable[[int], str]
-"""Row number -> how the request names the value there, such as `instances[3].hour`."""
+"""Row number -> the value's position in the request, such as `instances[3].hour`."""
 
 
 def in_row(feature: str) -> Where:
@@ -30,7 +30,7 @@ def in_column(name: str) -> Where:
 
 
 def only_at(place: str) -> Where:
-    """Name the one place there is."""
+    """Name a value that does not depend on the row."""
     return lambda _: place
 
 
@@ -42,7 +42,7 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
-"""Stands for an optional feature that the row does not have; JSON's null means the same."""
+"""Marks an optional feature that the row lacks; JSON's null means the same."""
 _NOTHING = {_Missing, type(None)}
 _NUMBERS = {float, int}
 _INTEGERS = {int}
@@ -106,7 +106,7 @@ def missing_count(field: Field, fed: Mapping[str, Column]) -> int:
 
 
 def unknown_count(field: Field, fed: Mapping[str, Column]) -> int:
-    """Count the values that are none of the categories that the schema lists; missing ones are none."""
+    """Count the values outside of the categories that the schema lists; missing values do not count."""
     feature = field.feature
     if feature is None or not field.values or field.dtype != "string":
         return 0
@@ -119,16 +119,14 @@ def unknown_count(field: Field, fed: Mapping[str, Column]) -> int:
 
 
 def _list(field: Field, value: Any, where: Callable[[], str]) -> list[Any] | None:
-    """Convert the values of one row; a value that is no list is a list of one. None where the row lacks the feature."""
+    """Convert the values of one row; a scalar becomes a list of one. None if the row lacks the feature."""
     if value is None or value is MISSING:
         return None
     if type(value) is not list:
         return [scalar(field, value, lambda _: where())]
     for at, item in enumerate(value):
         if item is None:
-            raise bad_request(
-                f"{where()}[{at}]: wanted {_wanted(field)}, got null; leave a missing value out of the list"
-            )
+            raise bad_request(f"{where()}[{at}]: wanted {_wanted(field)}, got null; omit missing values from the list")
     return [scalar(field, item, in_list(where), at) for at, item in enumerate(value)]
 
 
@@ -138,7 +136,7 @@ def in_list(where: Callable[[], str]) -> Where:
 
 
 def _fast(field: Field, values: Sequence[Any]) -> Column | None:
-    """The common case without a Python loop per check; None sends the caller to the slow one, which explains."""
+    """Convert the common types without a loop per check; None when `_slow` must convert or name the bad value."""
     kinds = set(map(type, values))
     if field.feature is not None and not field.required and kinds & _NOTHING:
         absent = absent_value(field.feature)
@@ -157,7 +155,7 @@ def _fast(field: Field, values: Sequence[Any]) -> Column | None:
 
 
 def _slow(field: Field, values: Sequence[Any], where: Where) -> Column:
-    """Convert one by one, so that a value that does not fit is named."""
+    """Convert values one by one, so that an error names the value."""
     found = [scalar(field, value, where, row) for row, value in enumerate(values)]
     return _array(field, found)
 
@@ -167,7 +165,7 @@ def _array(field: Field, values: Sequence[Any]) -> Column:
 
 
 def scalar(field: Field, value: Any, where: Where, row: int = 0) -> Any:
-    """Convert one value; RequestError (400) names the place, what was wanted and what was got."""
+    """Convert one value; RequestError (400) names its position, what was wanted and what was got."""
     if isinstance(value, Refused):
         raise bad_request(f"{where(row)}: {value.why}")
     if value is None or value is MISSING:
@@ -215,7 +213,7 @@ def _string(field: Field, value: Any, where: Where, row: int) -> bytes:
 
 
 def _nested(field: Field, values: Sequence[Any], where: Where) -> Column:
-    """Convert values that are themselves lists, all of one shape: the signature's where it says one."""
+    """Convert nested lists, all of one shape: the signature's, if known."""
     inner = None if field.shape is None else field.shape[1:]
     flat: list[Any] = []
     shapes = [_flatten(field, value, flat, partial(where, row)) for row, value in enumerate(values)]
@@ -268,7 +266,7 @@ def _wrong(field: Field, value: Any, where: Where, row: int) -> RequestError:
 
 
 def show(value: Any) -> str:
-    """Show a value of a request in an error message, as JSON would and not at length."""
+    """Describe a value of a request for an error message, briefly and as JSON writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -279,5 +277,5 @@ def show(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Quote a text of a request, cut to 60 characters and with nothing in it that a log or JSON could choke on."""
+    """Quote a text of a request as ASCII, cut to 60 characters, safe for logs and JSON."""
     return ascii(text if len(text) <= 60 else text[:60] + "...")

@@ -1,4 +1,4 @@
-"""Reads TensorFlow Serving's request bodies: row format, column format, and the examples of classify and regress."""
+"""Reads TensorFlow Serving's request bodies: row format, column format, and examples of classify and regress."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Feeds:
-    """What goes into a model, and what is worth counting about it."""
+    """The inputs of a model, and counts for the metrics."""
 
     columns: Mapping[str, Column]
     """By the names of the signature's tensors."""
@@ -92,8 +92,8 @@ def feeds(question: Question, signature: Signature, max_rows: int) -> Feeds:
 def example_rows(question: Question, rows: Signature | None, max_rows: int) -> list[dict[str, list[Any]]]:
     """Convert classify or regress examples to feature -> list of int, float or bytes, one dict per row.
 
-    Types and shapes are those of `rows`, a model's own features; without them, the JSON's types. RequestError (400, 413)
-    names what does not fit.
+    Types and shapes are those of `rows`, a model's own features; without them, the JSON's types.
+    RequestError (400, 413) names what does not fit.
     """
     examples = _batch(question.payload, question.form, max_rows)
     return [
@@ -146,7 +146,8 @@ def _from_rows(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[
     unbatched = [field.name for field in signature.inputs if field.shape == ()]
     if unbatched:
         raise bad_request(
-            f"signature {signature.name!r} takes {unbatched[0]!r} without a batch dimension: use the column format, 'inputs'"
+            f"signature {signature.name!r} takes {unbatched[0]!r} without a batch dimension: "
+            "use the column format, 'inputs'"
         )
     batch = _batch(payload, "instances", max_rows)
     if len(signature.inputs) == 1 and not _names_input(batch[0], signature.inputs[0]):
@@ -173,10 +174,10 @@ def _check_names(names: Any, signature: Signature, where: str) -> None:
     absent = sorted(signature.required - names)
     if not unknown and not absent:
         return
-    told = [f"unknown feature {printable(name)}{did_you_mean(name, signature.fields)}" for name in unknown[:_LISTED]]
-    told += [f"missing feature {name!r}" for name in absent[:_LISTED]]
+    wrong = [f"unknown feature {printable(name)}{did_you_mean(name, signature.fields)}" for name in unknown[:_LISTED]]
+    wrong += [f"missing feature {name!r}" for name in absent[:_LISTED]]
     more = max(len(unknown) - _LISTED, 0) + max(len(absent) - _LISTED, 0)
-    raise bad_request(f"{where}: {'; '.join(told)}{f'; and {more} more' if more else ''}")
+    raise bad_request(f"{where}: {'; '.join(wrong)}{f'; and {more} more' if more else ''}")
 
 
 def _from_columns(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[str, Column], int | None]:
@@ -233,7 +234,7 @@ def _in(where: str, name: str) -> str:
 
 
 def _untyped(value: Any, where: str) -> list[Any]:
-    """A feature of a model that does not say its types: the JSON's own, as TensorFlow Serving does."""
+    """Convert a feature of unknown type by its JSON type, as TensorFlow Serving does."""
     values = value if type(value) is list else [value]
     kinds = {type(item) for item in values}
     if kinds == {int, float}:

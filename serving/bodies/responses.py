@@ -1,4 +1,4 @@
-"""Writes TensorFlow Serving's response bodies; nothing leaves here that is not strict JSON."""
+"""Writes TensorFlow Serving's response bodies, as strict JSON."""
 
 import base64
 import json
@@ -14,29 +14,29 @@ Outputs = Mapping[str, Column]
 
 
 def encode(value: Any) -> bytes:
-    """Encode a JSON body; ValueError for NaN, which callers have refused before."""
+    """Encode a JSON body; ValueError for NaN, which callers must refuse first."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def error_body(message: str, code: str) -> bytes:
-    """Encode an error as TensorFlow Serving does, with the kind beside it for machines."""
+    """Encode an error as TensorFlow Serving does, plus a machine-readable code."""
     return encode({"error": message.encode("utf-8", "backslashreplace").decode(), "code": code})
 
 
 def require_finite(outputs: Outputs) -> None:
-    """Raise RequestError (500) when a model answers with NaN or infinity: a prediction nobody should act on."""
+    """Raise RequestError (500) when an output has NaN or infinity."""
     for name, values in outputs.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values)))
             raise RequestError(
                 500,
                 "NON_FINITE_OUTPUT",
-                f"the model's output {name!r} has {bad} values that are not finite numbers; no prediction is better than this one",
+                f"the model's output {name!r} has {bad} values that are not finite numbers; they are not returned",
             )
 
 
 def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
-    """Encode predictions in the form of the question: `predictions` by row or `outputs` by column."""
+    """Encode predictions in the request's format: `predictions` by row or `outputs` by column."""
     require_finite(outputs)
     plain = {name: _plain(name, values) for name, values in outputs.items()}
     if form == "inputs":
@@ -50,7 +50,7 @@ def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
 
 
 def classify_body(outputs: Outputs) -> bytes:
-    """Encode classifications: per row a list of [label, score]; labels are row numbers where the model names none."""
+    """Encode classifications: per row a list of [label, score]; labels are class indices if the model has no names."""
     require_finite(outputs)
     scores = outputs.get("scores")
     if scores is None or scores.ndim != 2:
@@ -58,19 +58,14 @@ def classify_body(outputs: Outputs) -> bytes:
             f"the signature gives {', '.join(outputs)}: classify needs an output 'scores' of shape [rows, classes]"
         )
     classes = outputs.get("classes")
-    named = (
-        _plain("classes", classes)
-        if classes is not None
-        else [[str(at) for at in range(scores.shape[1])]] * len(scores)
-    )
-    return encode(
-        {
-            "results": [
-                [list(pair) for pair in zip(labels, row, strict=True)]
-                for labels, row in zip(named, scores.tolist(), strict=True)
-            ]
-        }
-    )
+    if classes is not None:
+        named = _plain("classes", classes)
+    else:
+        named = [[str(at) for at in range(scores.shape[1])]] * len(scores)
+    results = []
+    for labels, row in zip(named, scores.tolist(), strict=True):
+        results.append([list(pair) for pair in zip(labels, row, strict=True)])
+    return encode({"results": results})
 
 
 def regress_body(outputs: Outputs) -> bytes:
@@ -91,7 +86,7 @@ def _plain(name: str, values: Column) -> Any:
 
 
 def _text(value: Any, *, as_bytes: bool) -> Any:
-    """Decode strings; what is named `*_bytes`, or is not UTF-8, goes as base64."""
+    """Decode strings; an output named `*_bytes`, or one that is not UTF-8, becomes base64."""
     if isinstance(value, list):
         return [_text(item, as_bytes=as_bytes) for item in value]
     raw = value if isinstance(value, bytes) else str(value).encode()

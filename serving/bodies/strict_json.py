@@ -1,4 +1,4 @@
-"""JSON as the standard has it: what Python's parser would silently accept or bend is found here.
+"""Strict JSON parsing: finds what Python's parser silently accepts or alters.
 
 Depth and size are checked before parsing. NaN, Infinity, numbers beyond double precision, endless integers and
 duplicate keys become a `Refused` in the place of the value, so that the caller can name the field.
@@ -16,14 +16,14 @@ from serving.limits import Limits
 MAX_DIGITS = 40
 """More digits than any number that a tensor holds; Python parses long integers in quadratic time."""
 STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
-"""Matches from every quote on, also of a string that is never closed: an attempt that fails would be made again at the
-next quote."""
+"""Also matches a string that is never closed: a failed match would be tried again at every later quote, in quadratic
+time."""
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Stands where a value was that no JSON document of ours may hold; `why` completes 'instances[0].x: ...'."""
+    """Replaces an invalid value; `why` completes 'instances[0].x: ...'."""
 
     why: str
 
@@ -92,6 +92,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Refused:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            return Refused(f"the key {key[:80]!r} stands there twice")
+            return Refused(f"the key {key[:80]!r} appears twice")
         seen.add(key)
     raise AssertionError("unreachable: fewer keys than pairs means a repeated key")

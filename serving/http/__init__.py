@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST paths over HTTP: connections with caps and deadlines, and one answer for each request."""
+"""TensorFlow Serving's REST API over HTTP, with caps and deadlines for connections and requests."""

@@ -1,4 +1,4 @@
-"""The threads that answer requests: how much may wait for them, for how long, and for whom they still work."""
+"""The threads that answer requests: how many may wait for one, for how long, and cancellation of waiting ones."""
 
 import asyncio
 import logging
@@ -20,12 +20,12 @@ _STUCK_EXIT_CODE = 70
 
 
 def give_up() -> None:
-    """End this process at once: a thread that hangs in a model can neither be stopped nor waited for."""
+    """End this process at once: a thread that hangs in a model cannot be stopped."""
     os._exit(_STUCK_EXIT_CODE)
 
 
 class AnswerPool:
-    """Runs the work of requests in a few threads; to be used from one event loop."""
+    """Runs the work of requests in a few threads; use it from one event loop."""
 
     def __init__(self, limits: Limits, when_all_hang: Callable[[], None] = give_up) -> None:
         self._limits = limits
@@ -36,7 +36,7 @@ class AnswerPool:
         self._held_bytes = 0
 
     def shutdown(self) -> None:
-        """Wait for what runs; call it when no request comes any more."""
+        """Wait for running work; call it when no more requests arrive."""
         self._threads.shutdown()
 
     @contextmanager
@@ -80,7 +80,7 @@ class AnswerPool:
             if queued.cancel():
                 raise self._never_begun(is_gone=gone is not None and gone.done())
             if gone is not None and gone.done():
-                return await answer  # it runs already; nobody reads what comes of it
+                return await answer  # it runs already and cannot be cancelled; the client does not read the result
             raise self._hangs(answer)
         finally:
             self._pending -= 1
@@ -94,7 +94,7 @@ class AnswerPool:
         return RequestError(503, "UNAVAILABLE", f"no thread was free within {seconds:g} s; try again later")
 
     def _hangs(self, answer: "asyncio.Future[_Answer]") -> RequestError:
-        """Count a thread that has not come back in time; when all hang, this process is of no use any more."""
+        """Count a thread that has not finished in time; when all hang, end this process."""
         self._hanging += 1
         answer.add_done_callback(self._came_back)
         if self._hanging >= self._limits.threads:
@@ -105,7 +105,7 @@ class AnswerPool:
     def _came_back(self, answer: "asyncio.Future[_Answer]") -> None:
         self._hanging -= 1
         if not answer.cancelled():
-            answer.exception()  # too late for the client, and asyncio would log that nobody asked
+            answer.exception()  # retrieved, or asyncio would log it as never retrieved
 
 
 async def _until_gone(request: Request) -> None:

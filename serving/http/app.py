@@ -19,7 +19,7 @@ from starlette.routing import Route
 from serving.bodies import responses
 from serving.errors import RequestError, bad_request, not_found, too_large
 from serving.http.answer_pool import AnswerPool
-from serving.http.inference import VERBS, Inference, Target
+from serving.http.inference import VERBS, Inference, ParsedPath
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.versions.manager import ModelManager
@@ -32,7 +32,7 @@ _PATH = re.compile(
     re.ASCII,
 )
 _JSON_TYPES = frozenset({"application/json", "text/json", "application/x-www-form-urlencoded", ""})
-"""What a body may call itself: JSON, or what curl's `-d` says of it and many clients leave out; TensorFlow Serving takes both."""
+"""Content types of a body: JSON, curl's default for `-d`, and none; TensorFlow Serving takes all of them."""
 _LOG = logging.getLogger("serving")
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,7 +61,7 @@ class ServingApp:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        # The port is opened after this: a worker that takes another's place gets no request before it can answer.
+        # Connections are accepted after this: a new worker gets no request before it can answer.
         await asyncio.to_thread(self._manager.start)
         yield
         await asyncio.to_thread(self._pool.shutdown)
@@ -72,7 +72,7 @@ class ServingApp:
 
     async def _readiness(self, _: Request) -> Response:
         if self.draining:
-            return self._send(503, responses.error_body("draining: this process is going away", "UNAVAILABLE"))
+            return self._send(503, responses.error_body("draining: this process is shutting down", "UNAVAILABLE"))
         if missing := self._manager.waiting_for():
             return self._send(503, responses.error_body(missing, "UNAVAILABLE"))
         return self._send(200, responses.encode({"status": "ready"}))
@@ -89,64 +89,62 @@ class ServingApp:
         return await self._answer(request, "", self._infer)
 
     async def _answer(
-        self, request: Request, verb: str, how: Callable[[Request, Target], Awaitable[tuple[str, bytes]]]
+        self, request: Request, verb: str, how: Callable[[Request, ParsedPath], Awaitable[tuple[str, bytes]]]
     ) -> Response:
-        """Answer and count; every refusal has TensorFlow Serving's form."""
+        """Answer and count; every error has TensorFlow Serving's form."""
         model, version, status = "", "", 200
         try:
-            target = parse_path(request.scope["path"].removeprefix(_ROOT), request.method)
-            verb = target.verb or verb
-            model = target.model if self._manager.has(target.model) else ""
-            version, body = await how(request, target)
+            path = parse_path(request.scope["path"].removeprefix(_ROOT), request.method)
+            verb = path.verb or verb
+            model = path.model if self._manager.has(path.model) else ""
+            version, body = await how(request, path)
             response = self._send(200, body)
         except RequestError as error:
             status = error.status
             response = self._refuse(error)
         except Exception:
-            # A fault of our own: the client learns nothing of it, the log everything.
+            # A bug of ours: details go to the log, not to the client.
             _LOG.exception("%s failed", request.method)
             status = 500
             response = self._send(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
         self._metrics.requests.labels(model, version, verb, str(status)).inc()
         return response
 
-    async def _describe(self, _: Request, target: Target) -> tuple[str, bytes]:
-        if target.verb == "metadata":
-            return await asyncio.to_thread(self._metadata, target)
-        found = self._manager.status(target.model, target.version, target.label)
+    async def _describe(self, _: Request, path: ParsedPath) -> tuple[str, bytes]:
+        if path.verb == "metadata":
+            return await asyncio.to_thread(self._metadata, path)
+        found = self._manager.status(path.model, path.version, path.label)
         listed = [
             {"version": str(s.version), "state": s.state, "status": {"error_code": s.code, "error_message": s.message}}
             for s in found
         ]
         return "", responses.encode({"model_version_status": listed})
 
-    def _metadata(self, target: Target) -> tuple[str, bytes]:
-        with self._manager.lease(target.model, target.version, target.label) as lease:
-            spec = {"name": target.model, "signature_name": "", "version": str(lease.version)}
+    def _metadata(self, path: ParsedPath) -> tuple[str, bytes]:
+        with self._manager.lease(path.model, path.version, path.label) as lease:
+            spec = {"name": path.model, "signature_name": "", "version": str(lease.version)}
             return str(lease.version), responses.encode(
                 {"model_spec": spec, "metadata": {"signature_def": {"signature_def": lease.model.metadata()}}}
             )
 
-    async def _infer(self, request: Request, target: Target) -> tuple[str, bytes]:
-        if not self._manager.has(target.model):
-            raise not_found(
-                f"Servable not found for request: {'Specific' if target.version else 'Latest'}({target.model})"
-            )
+    async def _infer(self, request: Request, path: ParsedPath) -> tuple[str, bytes]:
+        if not self._manager.has(path.model):
+            raise not_found(f"Servable not found for request: {'Specific' if path.version else 'Latest'}({path.model})")
         with self._pool.budget() as charge:
             body = await self._read(request, charge)
             started = time.perf_counter()
             try:
-                answer = await self._pool.run(request, partial(self._inference.answer, target, body))
+                answer = await self._pool.run(request, partial(self._inference.answer, path, body))
             finally:
-                # A client's own slowness is not in it: the body was read before.
-                self._metrics.seconds.labels(target.model, target.verb).observe(time.perf_counter() - started)
+                # The body was read before, so a slow client does not count.
+                self._metrics.seconds.labels(path.model, path.verb).observe(time.perf_counter() - started)
         return str(answer.version), answer.body
 
     async def _read(self, request: Request, charge: Callable[[int], None]) -> bytes:
-        """Read a body within its caps; RequestError 408, 411, 413, 415 or 503, before the bytes are held where possible."""
+        """Read a body within its caps; RequestError (408, 411, 413, 415, 503), if possible before reading it."""
         encoding = self._check_headers(request)
         if encoding == "gzip":
-            charge(self._limits.body_bytes)  # what it may be inflated to
+            charge(self._limits.body_bytes)  # the most that it may inflate to
         chunks: list[bytes] = []
         held = 0
         try:
@@ -210,10 +208,10 @@ class ServingApp:
         return response
 
 
-def parse_path(rest: str, method: str) -> Target:
+def parse_path(rest: str, method: str) -> ParsedPath:
     """Read what follows /v1/models/; RequestError (400, 404) for anything that is not exactly a known form.
 
-    Nothing of it is ever used as a path: a name is only looked up among the models that are loaded.
+    No part of it is used as a path of files: names are only looked up among the loaded models.
     """
     found = _PATH.fullmatch(rest)
     malformed = bad_request(f"Malformed request: {method} /v1/models/{ascii(rest[:100])[1:-1]}")
@@ -221,14 +219,14 @@ def parse_path(rest: str, method: str) -> Target:
         raise malformed
     verb = (found["rest"] or "").lstrip("/:")
     if method == "GET" and (found["rest"] or "/").startswith("/"):
-        return Target(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
+        return ParsedPath(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
     if method == "POST" and verb in VERBS and (found["rest"] or "").startswith(":"):
-        return Target(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
+        return ParsedPath(found["model"], int(found["version"]) if found["version"] else None, found["label"], verb)
     raise malformed
 
 
 def _inflate(body: bytes, most: int) -> bytes:
-    """Inflate a gzip body up to the cap and not one byte further."""
+    """Inflate a gzip body, up to the cap."""
     inflater = zlib.decompressobj(wbits=31)
     try:
         inflated = inflater.decompress(body, most + 1)
@@ -242,7 +240,7 @@ def _inflate(body: bytes, most: int) -> bytes:
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    """Answer a path or method that is not ours in the same form as everything else."""
+    """Answer an unknown path or method with an error in TensorFlow Serving's form."""
     assert isinstance(error, HTTPException)
     message = f"Malformed request: {request.method} {ascii(request.url.path[:100])[1:-1]}"
     headers: dict[str, Any] = {**(error.headers or {}), "connection": "close"}

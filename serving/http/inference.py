@@ -14,8 +14,8 @@ from serving.versions.manager import ModelManager
 VERBS = frozenset({"predict", "classify", "regress"})
 
 
-class Target(NamedTuple):
-    """What a path names; at most one of version and label."""
+class ParsedPath(NamedTuple):
+    """The parts of a request's path; at most one of version and label."""
 
     model: str
     version: int | None = None
@@ -24,31 +24,31 @@ class Target(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A body, and the version that gave it."""
+    """A response body, and the version that answered."""
 
     version: int
     body: bytes
 
 
 class Inference:
-    """Everything that answering needs; called from the threads of the pool."""
+    """Answers requests; called from the threads of the pool."""
 
     def __init__(self, manager: ModelManager, limits: Limits, metrics: Metrics) -> None:
         self._manager = manager
         self._limits = limits
         self._metrics = metrics
 
-    def answer(self, target: Target, body: bytes) -> Answer:
+    def answer(self, path: ParsedPath, body: bytes) -> Answer:
         """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
         document = parse(body, self._limits)
-        with self._manager.lease(target.model, target.version, target.label) as lease:
+        with self._manager.lease(path.model, path.version, path.label) as lease:
             try:
-                if target.verb == "predict":
-                    return Answer(lease.version, self._predict(target.model, lease, document))
-                return Answer(lease.version, self._judge(target.verb, lease, document))
+                if path.verb == "predict":
+                    return Answer(lease.version, self._predict(path.model, lease, document))
+                return Answer(lease.version, self._classify_or_regress(path.verb, lease, document))
             except RequestError as error:
                 if error.code == "NON_FINITE_OUTPUT":
-                    self._metrics.non_finite.labels(target.model, str(lease.version)).inc()
+                    self._metrics.non_finite.labels(path.model, str(lease.version)).inc()
                 raise
 
     def _predict(self, name: str, lease: Lease, document: object) -> bytes:
@@ -62,8 +62,8 @@ class Inference:
             self._metrics.unknown.labels(name, feature).inc(count)
         return responses.predict_body(outputs, feeds.rows, question.form)
 
-    def _judge(self, verb: str, lease: Lease, document: object) -> bytes:
-        from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
+    def _classify_or_regress(self, verb: str, lease: Lease, document: object) -> bytes:
+        from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
         question = requests.example_question(document)
         signature = _example_signature(lease, question.signature, verb)
@@ -79,6 +79,7 @@ def _example_signature(lease: Lease, asked: str, verb: str) -> Signature:
     if not signature.takes_examples:
         fitting = sorted(s.name for s in lease.model.signatures.values() if s.takes_examples)
         raise bad_request(
-            f"signature {name!r} does not take tf.Example records, which {verb} needs; those that do: {', '.join(fitting) or 'none'}"
+            f"signature {name!r} does not take tf.Example records, which {verb} needs; "
+            f"those that do: {', '.join(fitting) or 'none'}"
         )
     return signature

@@ -21,6 +21,7 @@ def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror}; is another server running there? Choose another with --port"
+            f"cannot listen on {host}:{port}: {error.strerror}; "
+            "is another server running there? Choose another port with --port"
         ) from None
     return listener

@@ -1,4 +1,4 @@
-"""Deadlines and caps of a connection, which uvicorn leaves to a proxy in front: there need not be one here."""
+"""Deadlines and caps of a connection; uvicorn leaves them to a proxy, and this server may run without one."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _PHRASES = {
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with an end to everything a client can do slowly or without limit."""
+    """HTTP/1.1 with a deadline or a cap on everything that a client may send or read."""
 
     limits = Limits()
     metrics: Metrics
@@ -33,7 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        """Take a connection, or answer 503 when there are too many."""
+        """Accept a connection, or answer 503 when too many are open."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             self._refuse(503, "UNAVAILABLE", "too many connections; try again later")
@@ -41,12 +41,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline together with the connection."""
+        """Cancel the connection's deadline."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless a request's head is too long; also of the next request, while this one is being answered."""
+        """Read data, unless a request's head is too long; also of the next request, while this one is answered."""
         began_in_head = self._in_head
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
@@ -57,25 +57,25 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(431, "TOO_LARGE", f"the request's head is longer than {self.limits.header_bytes} bytes")
 
     def on_headers_complete(self) -> None:
-        """Begin the request; its head was in time."""
+        """Cancel the head's deadline and begin the request."""
         self._in_head = False
         self._stop_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Take what follows for the head of the next request."""
+        """Expect the head of the next request."""
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
 
     def on_response_complete(self) -> None:
-        """Give the client its time to take the answer."""
+        """Start the deadline for the client to read the answer."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size() > 0:
             self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP in the same form as everything else, with the parser's reason."""
+        """Answer invalid HTTP with an error in TensorFlow Serving's form, with the parser's reason."""
         self._refuse(400, "INVALID_ARGUMENT", f"wanted an HTTP request: {sys.exception() or msg}")
 
     def _await_head(self) -> None:

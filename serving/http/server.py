@@ -1,4 +1,4 @@
-"""One serving process: the application on a listening socket, until it is told to go."""
+"""One serving process: the application on a listening socket, until it is stopped."""
 
 import logging
 import resource
@@ -20,7 +20,7 @@ from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Shelf
 
 _OTHER_FILES = 512
-"""Open files beside the connections: model files, logs, libraries, metrics."""
+"""Open files besides the connections: model files, logs, libraries, metrics."""
 _LOG = logging.getLogger("serving")
 
 
@@ -31,13 +31,13 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     watch: Watch = field(default_factory=Watch)
     drain_seconds: float = 1.0
-    """After SIGTERM, how long requests are still taken while readiness is off, for a balancer to look away."""
+    """After SIGTERM, how long requests are still taken while readiness is off, so that balancers can react."""
     finish_seconds: float = 20.0
     """After that, how long running requests may take to finish."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but SIGTERM first turns readiness off, and only then closes the door."""
+    """Uvicorn, but SIGTERM first turns readiness off, and only later closes the socket."""
 
     def __init__(self, config: uvicorn.Config, app: ServingApp, drain_seconds: float) -> None:
         super().__init__(config)
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         self._close_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to drain; a second signal ends without waiting for the requests that run."""
+        """Begin to drain; a second signal ends the process without waiting for running requests."""
         if self._close_at is not None:
             self.force_exit = self.should_exit = True
             return
@@ -54,14 +54,14 @@ class Server(uvicorn.Server):
         self._close_at = time.monotonic() + (self._drain_seconds if sig == signal.SIGTERM else 0.0)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close the door when the time to drain is over."""
+        """Stop accepting connections when the time to drain is over."""
         if self._close_at is not None and time.monotonic() >= self._close_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
 
 def make_server(shelf: Shelf, options: Options) -> Server:
-    """Put the parts of one process together; nothing is loaded and no port is touched yet."""
+    """Build the server of one process; nothing is loaded and no socket is used yet."""
     metrics = Metrics()
     app = ServingApp(ModelManager(shelf, load_version, metrics, options.watch), metrics, options.limits)
     config = uvicorn.Config(
@@ -90,7 +90,7 @@ def serve(shelf: Shelf, listener: socket.socket, options: Options) -> None:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise this process's own limit on open files, or connections would be refused by the kernel before our cap says why."""
+    """Raise this process's limit on open files, or the kernel would refuse connections before our own cap does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted and soft != resource.RLIM_INFINITY:
         resource.setrlimit(

@@ -1,1 +1,1 @@
-"""One loaded SavedModel: asked by a request, by its warm-up rows, or by the rows of a file."""
+"""One loaded SavedModel, and its uses: requests, warm-up rows, and the rows of a file."""

@@ -1,4 +1,4 @@
-"""Predicts many rows in this process, held to the same rules as a request."""
+"""Predicts many rows in this process, with the same checks as for a request."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ _PLACE = re.compile(r"instances\[(\d+)\](?:\.([^:]+))?: ")
 
 
 class Line(NamedTuple):
-    """One row of a file and the number of its line."""
+    """One row of a file and its line number."""
 
     number: int
     row: dict[str, Any]
 
 
 class Bulk:
-    """One model, asked by rows or by columns.
+    """One model that predicts rows or columns.
 
     `features` are its own, or the schema's for one made elsewhere; what a row has of `ignored` is left out.
     """
@@ -46,7 +46,7 @@ class Bulk:
             )
 
     def check_header(self, names: Sequence[str], place: str) -> None:
-        """Raise DataError for a column that is no feature, and for a required feature without a column."""
+        """Raise DataError for an unknown column, and for a required feature without a column."""
         known = self.ignored.union(self.features.by_name)
         for name in names:
             if name not in known:
@@ -99,7 +99,7 @@ class Bulk:
 
 
 def read_json_lines(path: Path) -> Iterator[list[Line]]:
-    """Yield a JSON-lines file in batches; DataError names file, line and column, EmptyDataset when there is no row."""
+    """Yield a JSON-lines file in batches; DataError names file, line and column, EmptyDataset if it has no rows."""
     limits = Limits()
     batch: list[Line] = []
     count = 0

@@ -1,6 +1,6 @@
-"""Loads and runs a SavedModel as TensorFlow Serving does: a session over the graph, no Python objects of the model.
+"""Loads and runs a SavedModel as TensorFlow Serving does: in a session over the graph, without Python objects.
 
-This is the only file of the room that imports TensorFlow. Closing a version gives its memory back.
+This is the only file of `serving` that imports TensorFlow. Closing a version frees its memory.
 """
 
 import ctypes
@@ -23,13 +23,13 @@ from serving.bodies.columns import Column
 from serving.errors import ModelError, RequestError, bad_request
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, feature_fields
 
-# Its loader announces its deprecation at every load; what replaces it keeps a graph of Python objects per version.
+# The loader warns of its deprecation at every load; its replacement keeps a graph of Python objects per version.
 tf.get_logger().setLevel(logging.ERROR)
 
 DENIED_OPS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles"})
-"""Operations that run code of the exporting process or touch any file: a model is a program, and ours needs none."""
+"""Operations that run code of the exporting process or access any file: a model is a program, and must not do that."""
 _SHOWN = 80
-"""Characters of a name that a message repeats."""
+"""Longest name shown in a message, in characters."""
 _INIT_SIGNATURE = "__saved_model_init_op"
 
 
@@ -53,7 +53,7 @@ class SavedModel:
             self.close()
             raise
         except Exception as error:
-            # TensorFlow raises nearly anything for a damaged file; all of it means that this version cannot be served.
+            # TensorFlow raises nearly any exception for a damaged file.
             self.close()
             raise ModelError(f"{path}: TensorFlow cannot load it: {type(error).__name__}: {error}") from error
         self._definitions = {name: d for name, d in meta_graph.signature_def.items() if name != _INIT_SIGNATURE}
@@ -63,17 +63,16 @@ class SavedModel:
         self._lock = threading.Lock()
 
     def signature(self, name: str) -> Signature:
-        """Return a signature by name; RequestError (400) lists those there are."""
+        """Return a signature by name; RequestError (400) suggests a similar one."""
         found = self.signatures.get(name)
         if found is None:
-            raise bad_request(
-                f'Serving signature name: "{name[:_SHOWN]}" not found in signature def{did_you_mean(name, self.signatures)}'
-            )
+            hint = did_you_mean(name, self.signatures)
+            raise bad_request(f'Serving signature name: "{name[:_SHOWN]}" not found in signature def{hint}')
         return found
 
     @property
     def rows(self) -> Signature | None:
-        """What a raw row holds; None for a model that does not say its features."""
+        """The fields of a raw row; None for a model without a feature file."""
         if self.features is None:
             return None
         default = self.signatures.get(DEFAULT_SIGNATURE)
@@ -85,7 +84,7 @@ class SavedModel:
         return {name: _message(definition) for name, definition in self._definitions.items()}
 
     def run(self, signature: Signature, columns: Mapping[str, Column]) -> dict[str, Column]:
-        """Run a signature on a batch; RequestError (400) when TensorFlow refuses the input, (500) when the model fails."""
+        """Run a signature on a batch; RequestError 400 if TensorFlow refuses the input, 500 if the model fails."""
         call = self._calls.get(signature.name) or self._prepare(signature)
         try:
             values = call(*(columns[name] for name in signature.tensors))
@@ -96,14 +95,14 @@ class SavedModel:
         return {field.name: np.asarray(value) for field, value in zip(signature.outputs, values, strict=True)}
 
     def close(self) -> None:
-        """Give back what the version holds; call it when no request uses it any more."""
+        """Free the session and its memory; call it when no request uses the version."""
         self._session.close()
         self._calls.clear()
         del self._session
-        # A graph's Python objects refer to each other, and malloc keeps what is freed in pieces: without these lines 120
-        # versions of a tiny model that came and went left 22 MiB behind, with them nothing.
+        # A graph's Python objects refer to each other, and malloc keeps freed fragments: loading and closing a tiny
+        # model 120 times leaked 22 MiB without these lines, and nothing with them.
         gc.collect()
-        with suppress(OSError, AttributeError):  # another C library than glibc has no such call
+        with suppress(OSError, AttributeError):  # only glibc has this function
             ctypes.CDLL(None).malloc_trim(0)
 
     def _prepare(self, signature: Signature) -> Callable[..., Any]:
@@ -113,8 +112,8 @@ class SavedModel:
                 options = config_pb2.CallableOptions()
                 options.feed.extend(definition.inputs[name].name for name in signature.tensors)
                 options.fetch.extend(definition.outputs[field.name].name for field in signature.outputs)
-                # -1 computes in the calling thread. Handing one row to TensorFlow's pool and back takes ten times as
-                # long as computing it (measured: 13 against 200 microseconds), and no public call sets it once for all.
+                # -1 computes in the calling thread: one row takes 13 microseconds there and 200 through TensorFlow's
+                # thread pool (measured). No public call sets this for the session.
                 options.run_options.inter_op_thread_pool = -1
                 self._calls[signature.name] = self._session._make_callable_from_options(options)
             return self._calls[signature.name]

@@ -1,4 +1,4 @@
-"""Lets a version answer the real rows that training left in it, so that no client pays for the first answer."""
+"""Predicts the real rows that training stored with a version, so that no client waits for a slow first answer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
 
 ROWS = 8
-"""Most rows that a version is asked before it takes requests."""
+"""Most rows that are predicted before a version takes requests."""
 
 
 def warm_up(model: "SavedModel", saved_model: Path) -> None:
-    """Ask a model its rows, one by one and all in one.
+    """Predict a model's warm-up rows, one by one and in one batch.
 
-    A model without rows is not asked: no row that is made up says anything about a real one. Raises ModelError when it
-    refuses a row that it was trained beside, or answers one with what is no finite number.
+    A model without such rows is not warmed up, as invented rows would prove nothing. Raises ModelError when the model
+    refuses one of its rows, or an output is not finite.
     """
     path = saved_model / WARM_UP_ROWS
     signature = model.signatures.get(DEFAULT_SIGNATURE)
@@ -32,13 +32,13 @@ def warm_up(model: "SavedModel", saved_model: Path) -> None:
         rows = read_rows(path, ROWS)
         batches = [[row] for row in rows] + ([rows] if len(rows) > 1 else [])
         for batch in batches:
-            _ask(model, batch)
+            _predict(model, batch)
     except (RequestError, ValueError) as error:
-        raise ModelError(f"{path}: the model does not answer its own rows: {error}") from error
+        raise ModelError(f"{path}: the model cannot predict its own warm-up rows: {error}") from error
 
 
-def _ask(model: "SavedModel", rows: list[dict[str, object]]) -> None:
-    from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, which a loaded model has imported already
+def _predict(model: "SavedModel", rows: list[dict[str, object]]) -> None:
+    from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
     signature = model.signature(DEFAULT_SIGNATURE)
     question = requests.Question(signature.name, "instances", rows, {})
@@ -49,5 +49,5 @@ def _ask(model: "SavedModel", rows: list[dict[str, object]]) -> None:
     for name, values in model.run(signature, fed).items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError(
-                f"its output {name!r} has values that are not finite numbers; roll back, and look at the training"
+                f"its output {name!r} has values that are not finite numbers; roll back, and check the training"
             )

@@ -1,4 +1,4 @@
-"""What a child process does first: die with its parent, listen to signals again, log to where it is told."""
+"""Set-up of a child process: end together with its parent, restore default signal handling, log to a given stream."""
 
 import ctypes
 import json
@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def follow_parent(parent: int, with_signal: signal.Signals) -> None:
-    """Ask the kernel to send this process a signal when its parent dies, however it dies."""
+    """Ask the kernel to send this process a signal when its parent dies for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
     if os.getppid() != parent:
@@ -23,20 +23,20 @@ def follow_parent(parent: int, with_signal: signal.Signals) -> None:
 
 
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow's greetings, and its libraries' about Python versions, out of a user's terminal; before its import."""
+    """Keep TensorFlow's start-up messages out of a user's terminal; call it before TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\..*")
 
 
 def default_signals() -> None:
-    """Undo what a parent has set up for itself."""
+    """Undo the parent's signal handling."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
-    """Run work in a child that never outlives its parent and never returns to the caller's code; returns the child's id."""
+    """Run work in a forked child that ends with its parent and never returns to the caller; return the child's id."""
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -50,7 +50,7 @@ def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
         work()
         code = 0
     except BaseException:
-        # Whatever it is, it must end here: the code after the fork is the parent's.
+        # No error may leave this function: the code after the fork is the parent's.
         logging.getLogger("serving").exception("process %d failed", os.getpid())
     finally:
         sys.stdout.flush()
@@ -59,7 +59,7 @@ def fork(work: Callable[[], None], dies_with: signal.Signals) -> int:
 
 
 def ending(status: int) -> str:
-    """Say how a process ended, by what waiting for it returned."""
+    """Describe how a process ended, from the status that `os.waitpid` returned."""
     code = os.waitstatus_to_exitcode(status)
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
@@ -68,7 +68,7 @@ class JsonLines(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record with its time, level, process and, where there is one, its traceback."""
+        """Format a record with its time, level, process and traceback, if it has one."""
         entry = {
             "time": _iso(record.created),
             "level": record.levelname,
@@ -82,7 +82,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to(stream: TextIO, *, as_json: bool) -> None:
-    """Send the server's log to a stream, as lines for people or for machines."""
+    """Send the server's log to a stream, as plain or JSON lines."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -93,7 +93,7 @@ def log_to(stream: TextIO, *, as_json: bool) -> None:
     logger.propagate = False
     server = logging.getLogger("uvicorn.error")
     server.handlers = [handler]
-    server.setLevel(logging.ERROR)  # its warning about what is no HTTP names neither client nor reason; ours does
+    server.setLevel(logging.ERROR)  # its warning about invalid HTTP names neither client nor reason; ours does
     server.propagate = False
 
 

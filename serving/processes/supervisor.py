@@ -1,7 +1,7 @@
-"""Keeps worker processes alive, and those beside them that do something for all.
+"""Keeps worker and sidecar processes alive.
 
-A listening socket stays open here while a worker is replaced, so a connection waits for the next worker and is not refused.
-The supervisor imports what the workers need and never runs it: a worker is a fork, and starts in a fraction of a second.
+A listening socket stays open here while a worker is replaced, so a connection waits for the next worker and is not
+refused. The supervisor imports what the workers need but never runs it, so that a forked worker starts quickly.
 """
 
 import logging
@@ -20,60 +20,60 @@ _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 @dataclass(frozen=True)
-class Crew:
-    """How many workers, and how patient the supervisor is with its processes."""
+class WorkerPolicy:
+    """How many workers run, when the supervisor gives up, and how long it waits for them to stop."""
 
     workers: int = 2
     early_seconds: float = 5.0
-    """A process that dies sooner than this after its start has not served."""
+    """A process that ends sooner than this after its start counts as an early death."""
     early_deaths: int = 5
-    """So many of them in a row end the server: another start would not help."""
+    """This many in a row end the server: another start would not help."""
     stop_seconds: float = 30.0
     """How long processes may take to finish their requests before they are killed."""
 
 
-class _Hand(NamedTuple):
-    post: int
+class _Process(NamedTuple):
+    slot: int
     started: float
 
 
 @dataclass
 class _State:
-    hands: dict[int, _Hand] = field(default_factory=dict)
-    """The processes there are, by their id."""
+    running: dict[int, _Process] = field(default_factory=dict)
+    """The running processes, by process id."""
     early: int = 0
     stopping: bool = False
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the processes do, and what else there is to do when they come and go."""
+    """What the processes run, and the callbacks for their ends."""
 
     work: Callable[[], None]
-    beside: tuple[Callable[[], None], ...] = ()
-    """What one more process each does; it is replaced as a worker is."""
-    gone: Callable[[int], None] = lambda _: None
-    """Told the id of each process that ended."""
-    stopping: Callable[[], None] = lambda: None
-    """Called before the processes are told to stop."""
+    sidecars: tuple[Callable[[], None], ...] = ()
+    """Each runs in one more process, which is replaced as a worker is."""
+    on_exit: Callable[[int], None] = lambda _: None
+    """Called with the id of each process that ended."""
+    on_stop: Callable[[], None] = lambda: None
+    """Called before the processes are stopped."""
 
 
-def supervise(job: Job, crew: Crew) -> None:
+def supervise(job: Job, policy: WorkerPolicy) -> None:
     """Run a job's work in forked processes until SIGTERM or SIGINT.
 
     Raises MlopsError when processes die again and again without having served.
     """
-    posts = [*job.beside, *[job.work] * crew.workers]
+    slots = [*job.sidecars, *[job.work] * policy.workers]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     state = _State()
     try:
         while not state.stopping:
-            for post in set(range(len(posts))) - {hand.post for hand in state.hands.values()}:
-                state.hands[process.fork(posts[post], signal.SIGTERM)] = _Hand(post, time.monotonic())
+            for slot in set(range(len(slots))) - {worker.slot for worker in state.running.values()}:
+                state.running[process.fork(slots[slot], signal.SIGTERM)] = _Process(slot, time.monotonic())
             _await_signal(state)
-            _reap(state, crew, job)
+            _reap(state, policy, job)
     finally:
-        _stop(state, crew, job)
+        _stop(state, policy, job)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -83,33 +83,34 @@ def _await_signal(state: _State) -> None:
         state.stopping = True
 
 
-def _reap(state: _State, crew: Crew, job: Job) -> None:
-    for pid, hand in list(state.hands.items()):
+def _reap(state: _State, policy: WorkerPolicy, job: Job) -> None:
+    for pid, worker in list(state.running.items()):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
             continue
-        del state.hands[pid]
-        job.gone(pid)
+        del state.running[pid]
+        job.on_exit(pid)
         if state.stopping:
             continue
         _LOG.error("process %d ended with %s; another takes its place", pid, process.ending(status))
-        state.early = state.early + 1 if time.monotonic() - hand.started < crew.early_seconds else 0
-        if state.early >= crew.early_deaths:
+        state.early = state.early + 1 if time.monotonic() - worker.started < policy.early_seconds else 0
+        if state.early >= policy.early_deaths:
             raise MlopsError(
-                f"{state.early} processes in a row ended within {crew.early_seconds:g} s of their start; the log above says why"
+                f"{state.early} processes in a row ended within {policy.early_seconds:g} s of their start; "
+                "the log above says why"
             )
 
 
-def _stop(state: _State, crew: Crew, job: Job) -> None:
+def _stop(state: _State, policy: WorkerPolicy, job: Job) -> None:
     state.stopping = True
-    job.stopping()
-    for pid in state.hands:
+    job.on_stop()
+    for pid in state.running:
         os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + crew.stop_seconds
-    while state.hands and time.monotonic() < deadline:
+    deadline = time.monotonic() + policy.stop_seconds
+    while state.running and time.monotonic() < deadline:
         signal.sigtimedwait([signal.SIGCHLD], 0.1)
-        _reap(state, crew, job)
-    for pid in list(state.hands):
+        _reap(state, policy, job)
+    for pid in list(state.running):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        job.gone(pid)
+        job.on_exit(pid)

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's own binary as the engine: our processes fill its folder, keep its configuration and watch over it."""
+"""Runs TensorFlow Serving's own binary; our processes fill its folder, keep its configuration and supervise it."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ from core.errors import MlopsError, UsageError
 from serving.processes import process
 
 Engine = Literal["mlops", "tensorflow_serving"]
-"""Who answers: this project's own server, or TensorFlow Serving's."""
+"""Which server answers: this project's own, or TensorFlow Serving's."""
 BINARY = "tensorflow_model_server"
 MONITORING_PATH = "/monitoring/prometheus/metrics"
 _POLL_SECONDS = 1
@@ -29,12 +29,12 @@ class Launch:
     """How the binary is run as a server."""
 
     config: Path
-    """The model configuration; read again and again."""
+    """The model configuration, which the binary polls."""
     port: int
     """For REST; it listens on every address of the machine."""
     grpc_port: int
     drain_seconds: float
-    """After SIGTERM, how long it goes on answering: it has no readiness of its own to turn off."""
+    """After SIGTERM, how long it keeps answering: it has no readiness of its own to turn off."""
     finish_seconds: float = 20.0
     """After that, how long it may take to end."""
 
@@ -44,7 +44,8 @@ def find_binary() -> str:
     found = shutil.which(BINARY)
     if found is None:
         raise UsageError(
-            f"engine tensorflow_serving: wanted {BINARY} on PATH, got none; build the serving image with it, or serve with --engine mlops"
+            f"engine tensorflow_serving: wanted {BINARY} on PATH, got none; "
+            "build the serving image with it, or serve with --engine mlops"
         )
     return found
 
@@ -55,10 +56,10 @@ def words(rest_port: int, grpc_port: int, *more: str) -> list[str]:
 
 
 def run(launch: Launch) -> None:
-    """Run the binary once there is a model to serve, until SIGTERM; MlopsError when it ends by itself."""
+    """Run the binary until SIGTERM, as soon as a model can be served; MlopsError when it ends by itself."""
     watched = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    # Started without a model it would end or never be asked to load one, depending on its version.
+    # Started without a model it would end, or never load one, depending on its version.
     while not (launch.config.exists() and b"config {" in launch.config.read_bytes()):
         if signal.sigtimedwait(watched, 0.1) is not None:
             return
@@ -77,7 +78,7 @@ def run(launch: Launch) -> None:
 
 
 def _end(child: int, launch: Launch) -> None:
-    """Let the binary answer while balancers look away, then end it."""
+    """Let the binary answer until load balancers have removed it, then end it."""
     _LOG.info("draining for %g s", launch.drain_seconds)
     signal.sigtimedwait([signal.SIGCHLD], launch.drain_seconds)
     for number, patience in ((signal.SIGTERM, launch.finish_seconds), (signal.SIGKILL, 5.0)):
@@ -88,7 +89,7 @@ def _end(child: int, launch: Launch) -> None:
 
 
 def available(port: int, name: str) -> frozenset[int]:
-    """Ask a running server which versions of a model answer; none when it cannot say."""
+    """Ask a running server which versions of a model answer; empty when it does not reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ASK_SECONDS)
     try:
         connection.request("GET", f"/v1/models/{name}")

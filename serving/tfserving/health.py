@@ -34,7 +34,7 @@ def answer_health(port: int, waiting_for: Callable[[], str], metrics: Callable[[
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: a probe a second is no news."""
+            """Log nothing: probes come every second."""
 
     server = _Server(("", port), Handler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
@@ -45,7 +45,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: a client that went away is no news either."""
+        """Log nothing: clients may disconnect at any time."""
 
 
 def _json(status: int, content: dict[str, str]) -> Answer:

@@ -1,8 +1,8 @@
-"""The model configuration that TensorFlow Serving reads, kept so that its rule for a path without a version names the champion.
+"""Writes TensorFlow Serving's model configuration so that a path without a version always means the champion.
 
-TensorFlow Serving answers with the highest version that it has loaded. So nothing above the champion is listed: after a rollback
-the versions that were left behind are unloaded, and the champion is the highest again. A label may only name a version that is
-loaded, or the whole file is refused; so the labels go to the version that answers, and follow once the champion does.
+TensorFlow Serving answers with the highest version that it has loaded. So nothing above the champion is listed: after a
+rollback the newer versions are unloaded, and the champion is the highest again. A label may only name a loaded version,
+or the whole file is refused; so labels name the version that answers now, and move to the champion once it is loaded.
 """
 
 import logging
@@ -31,7 +31,7 @@ class Listed(NamedTuple):
 
 
 class ModelConfig:
-    """Writes the file whenever the registry, or what answers, has changed."""
+    """Writes the file whenever the registry, or the set of versions that answer, has changed."""
 
     def __init__(self, path: Path, root: Path, shelf: Shelf, available: Available, watch: Watch = Watch()) -> None:  # noqa: B008 - frozen
         self._path = path
@@ -43,13 +43,13 @@ class ModelConfig:
         self._checked: dict[tuple[str, int], tuple[Hashable, bool]] = {}
         self._ready: frozenset[str] = frozenset()
 
-    def look(self) -> None:
-        """Look at the registry once and rewrite the file when something has changed; a model that cannot be read stays as it is."""
+    def update(self) -> None:
+        """Poll the registry once and rewrite the file if needed; the entry of a model that cannot be read stays."""
         for name in self._shelf.names():
             try:
                 listed = self._wanted(name, self._shelf.published(name))
             except (MlopsError, OSError) as error:
-                _LOG.error("%s: cannot read the registry, what is loaded stays: %s", name, error)
+                _LOG.error("%s: cannot read the registry, the loaded versions stay: %s", name, error)
                 continue
             if listed:
                 # A new mapping each time: `waiting_for` reads it in other threads.
@@ -64,7 +64,7 @@ class ModelConfig:
             _LOG.info("listed: %s", "; ".join(map(_shown, models, models.values())) or "no model")
 
     def waiting_for(self) -> str:
-        """Say what is missing before requests can be taken; "" when every model that once answered still does."""
+        """Return what is missing before requests can be taken; "" when every model that once answered still does."""
         silent = [name for name in sorted(self._ready or self._versions) if not self._available(name)]
         missing = [f"{name}: no version of it answers" for name in silent]
         if not self._ready:
@@ -75,7 +75,7 @@ class ModelConfig:
         return "; ".join(missing)
 
     def _wanted(self, name: str, published: Published) -> tuple[int, ...]:
-        """Return the champion and the newest below it that are whole; () while there is no champion that is."""
+        """Return the champion and the newest valid versions below it; () while there is no valid champion."""
         if published.champion is None or not self._whole(name, published.champion):
             return ()
         below = [version for version in published.versions if version < published.champion]
@@ -83,7 +83,7 @@ class ModelConfig:
         return (*(version for version in kept if self._whole(name, version)), published.champion)
 
     def _whole(self, name: str, version: int) -> bool:
-        """Check every byte of a version once, and again when its folder changed; TensorFlow Serving itself checks none."""
+        """Verify a version once, and again when its folder changed; TensorFlow Serving itself does not verify."""
         stamp = self._shelf.stamp(name, version)
         checked, whole = self._checked.get((name, version), (None, False))
         if checked != stamp:
@@ -127,6 +127,6 @@ def _model(name: str, listed: Listed) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a string as protobuf's text format has it: what is not plain ASCII goes as octal bytes."""
+    """Quote a string for protobuf's text format; other than printable ASCII is written as octal bytes."""
     plain = (chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03o}" for byte in word.encode())
     return f'"{"".join(plain)}"'

@@ -1,1 +1,1 @@
-"""Which versions of which models answer: the shelf that is watched, what is loaded, and the mirror of a store."""
+"""Which versions of which models answer: the watched shelf, the loaded versions, the mirror of a remote registry."""

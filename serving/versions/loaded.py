@@ -1,4 +1,4 @@
-"""What is known of each version: loaded, failed or in use, and what loads one."""
+"""The state of each version: loaded, failed or in use; and the function that loads one."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Status(NamedTuple):
-    """One version in the words of TensorFlow Serving's status."""
+    """One version as TensorFlow Serving's status endpoint describes it."""
 
     version: int
     state: str
@@ -32,7 +32,7 @@ class LoadedVersion:
 
 @dataclass(frozen=True)
 class FailedVersion:
-    """A version that could not be loaded, when, and what its folder looked like then."""
+    """A version that could not be loaded, the time, and the stamp of its folder then."""
 
     stamp: Hashable
     at: float
@@ -41,7 +41,7 @@ class FailedVersion:
 
 @dataclass
 class ServedModel:
-    """What is known of one model; changed by its manager alone, with its lock held."""
+    """The state of one model; changed only by its manager, with its lock held."""
 
     champion: int | None = None
     loaded: dict[int, LoadedVersion] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class ServedModel:
     trouble: str = ""
 
     def statuses(self) -> list[Status]:
-        """Return the versions in the words of TensorFlow Serving, newest first."""
+        """Return the versions as TensorFlow Serving describes them, newest first."""
         loaded = [Status(version, "AVAILABLE") for version in self.loaded]
         failed = [
             Status(version, "END", "DATA_LOSS", failure.message)
@@ -67,7 +67,7 @@ class Lease(NamedTuple):
 
 
 def load_version(verified: Verified) -> "SavedModel":
-    """Load a version and let it answer its warm-up rows; ModelError when it cannot, or answers with no number."""
+    """Load a version and predict its warm-up rows; ModelError when it fails or an output is not finite."""
     from serving.models.savedmodel import SavedModel  # noqa: PLC0415 - TensorFlow, only in the process that serves
     from serving.models.warm_up import warm_up  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Keeps the right versions loaded: watches the shelf, loads beside the old, swaps, and lets the old one finish."""
+"""Keeps the right versions loaded: watches the shelf, loads a new version beside the old one, swaps, closes the old."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
 
 LABELS = frozenset({"champion", "stable"})
-"""Both name the version in production; `stable` is the word in TensorFlow Serving's own examples."""
+"""Both name the version in production; `stable` is the label in TensorFlow Serving's own examples."""
 _NOTHING_YET = "no version is in production yet"
 Load = Callable[[Verified], "SavedModel"]
 _LOG = logging.getLogger("serving")
@@ -29,9 +29,9 @@ class Watch:
     """How the shelf is watched."""
 
     seconds: float = 1.0
-    """Time between two looks."""
+    """Time between two polls."""
     others: int = 2
-    """How many of the newest versions are kept loaded beside the champion; a rollback to one of them is instant."""
+    """How many of the newest versions stay loaded besides the champion; a rollback to one of them is instant."""
     retry_seconds: float = 60.0
     """A version that failed to load is tried again after this, or as soon as its folder changes."""
 
@@ -51,13 +51,13 @@ class ModelManager:
         self._was_ready = False
 
     def start(self) -> None:
-        """Load what is there, then go on watching in a thread of its own."""
-        self._look()
+        """Load what is published, then keep watching in a thread."""
+        self._poll_and_log()
         self._thread = threading.Thread(target=self._run, name="model-manager", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching and close what is loaded; call it when no request is left."""
+        """Stop watching and close the loaded versions; call it when no request is left."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
@@ -65,9 +65,9 @@ class ModelManager:
             self._retire(name, keep=frozenset())
 
     def waiting_for(self) -> str:
-        """Say what is missing before this process can take requests: "" once all that is in production, and so at least one model, answers.
+        """Return what is missing before this process can take requests; "" once everything in production answers.
 
-        A model that joins later does not take the others' readiness away: what answers goes on answering.
+        At least one model must answer. A model that is added later does not make a ready process unready.
         """
         if self._was_ready:
             return ""
@@ -88,7 +88,7 @@ class ModelManager:
 
     @contextmanager
     def lease(self, name: str, version: int | None, label: str | None) -> Iterator[Lease]:
-        """Hold a version for one request: the given one, or the champion; RequestError (400, 404, 503) when there is none."""
+        """Hold the given version, or the champion, for one request; RequestError (400, 404, 503) when none fits."""
         with self._lock:
             number = self._resolve(name, version, label)
             held = self._models[name].loaded[number]
@@ -119,28 +119,28 @@ class ModelManager:
         return found
 
     def poll(self) -> None:
-        """Look once at every model; what goes wrong with one is logged and leaves it and the others as they were."""
+        """Poll every model once; a failure of one is logged and changes neither it nor the others."""
         for name in self._shelf.names():
             with self._lock:
                 model = self._models.setdefault(name, ServedModel())
             try:
                 published = self._shelf.published(name)
             except (MlopsError, OSError) as error:
-                self._say(name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}")
+                self._log_trouble(name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}")
                 continue
             self._follow(name, model, published)
             self._measure(name, model, published)
 
     def _run(self) -> None:
         while not self._stop.wait(self._watch.seconds):
-            self._look()
+            self._poll_and_log()
 
-    def _look(self) -> None:
+    def _poll_and_log(self) -> None:
         try:
             self.poll()
         except Exception:
-            # The watcher must outlive anything that one look can meet; the loaded versions go on answering.
-            _LOG.exception("the look at the registry failed")
+            # The watcher must survive any failure of one poll; the loaded versions keep answering.
+            _LOG.exception("polling the registry failed")
 
     def _resolve(self, name: str, version: int | None, label: str | None) -> int:
         """Find the version to answer with; the lock is held."""
@@ -166,7 +166,7 @@ class ModelManager:
         for version in wanted:
             if version not in model.loaded and self._due(name, model, version):
                 self._try(name, model, version)
-            # Here and not after the loop: the champion, which is the first, does not wait for the others to be loaded.
+            # Inside the loop, so that the champion, which comes first, does not wait for the others to be loaded.
             self._swap(name, model, published)
         self._retire(name, keep=frozenset(wanted) | {model.champion})
         with self._lock:
@@ -216,7 +216,7 @@ class ModelManager:
             held.model.close()
         for version in gone:
             self._metrics.loaded.labels(name, str(version)).set(0)
-            _LOG.info("%s: version %d is let go", name, version)
+            _LOG.info("%s: version %d is unloaded", name, version)
 
     def _measure(self, name: str, model: ServedModel, published: Published) -> None:
         behind = published.champion is not None and published.champion != model.champion
@@ -224,11 +224,8 @@ class ModelManager:
         if behind:
             failed = model.failed.get(published.champion or 0)
             serving = f"version {model.champion} answers" if model.champion else "nothing answers"
-            self._say(
-                name,
-                model,
-                f"version {published.champion} is in production but cannot be loaded, {serving}: {failed.message if failed else ''}",
-            )
+            trouble = f"version {published.champion} is in production but cannot be loaded, {serving}"
+            self._log_trouble(name, model, f"{trouble}: {failed.message if failed else ''}")
         else:
             model.trouble = ""
         if model.champion is not None:
@@ -237,8 +234,8 @@ class ModelManager:
             if created is not None:
                 self._metrics.age.labels(name).set(max(0.0, time.time() - created))
 
-    def _say(self, name: str, model: ServedModel, trouble: str) -> None:
-        """Log a trouble once, not at every look."""
+    def _log_trouble(self, name: str, model: ServedModel, trouble: str) -> None:
+        """Log a trouble once, not at every poll."""
         if trouble != model.trouble:
             _LOG.error("%s: %s", name, trouble)
         model.trouble = trouble

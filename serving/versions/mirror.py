@@ -1,6 +1,7 @@
-"""Keeps a folder in step with a registry that lies elsewhere; the workers of this machine serve from the folder and know of no store.
+"""Mirrors a remote registry into a local folder, from which the workers of this machine serve.
 
-The folder is laid out as a local registry. A version is there whole or not at all, and the pointer moves only to one that is there.
+The folder is laid out as a local registry. Versions appear in it atomically, and the pointer moves only to one that is
+complete.
 """
 
 import logging
@@ -24,7 +25,7 @@ _LOG = logging.getLogger("serving")
 
 
 class Remote(Protocol):
-    """What a mirror asks of the registry that it follows."""
+    """What a mirror needs of the registry that it follows."""
 
     def names(self) -> list[str]:
         """Return the names that hold a version."""
@@ -33,32 +34,32 @@ class Remote(Protocol):
         """Return the versions of a name in order, without reading them."""
 
     def pointer(self, name: str) -> Pointer | None:
-        """Return what is in production, cheaply."""
+        """Return what is in production, without reading the version."""
 
     def get(self, name: str, version: int) -> ModelVersion:
-        """Bring a version into the folder whole, or check the copy that is there; CorruptArtifact when the store does not hold all of it."""
+        """Copy a version into the folder atomically, or check its copy; CorruptArtifact if the store's is damaged."""
 
 
 @dataclass(frozen=True)
 class Following:
-    """What is followed, and how closely."""
+    """Which registry and models are followed, and how often they are polled."""
 
     store: str
-    """The registry's address, for people."""
+    """The registry's address, for messages."""
     names: tuple[str, ...] = ()
     """The models to follow; all that are in production when empty."""
     seconds: float = 1.0
-    """Time between two looks."""
+    """Time between two polls."""
     others: int = 2
-    """How many of the newest versions are kept beside the champion; as many as the server loads."""
+    """How many of the newest versions are kept besides the champion; as many as the server loads."""
     longest_seconds: float = 30.0
     """Longest time between two tries while the store does not answer."""
     retry_seconds: float = 60.0
-    """A version that is not whole in the store is tried again after this."""
+    """A version that is incomplete in the store is tried again after this."""
 
 
 class Mirror:
-    """Follows one registry into one folder; nobody else may write there."""
+    """Mirrors one registry into one folder, of which it is the only writer."""
 
     def __init__(self, remote: Remote, folder: Path, metrics: Metrics, following: Following) -> None:
         self._remote = remote
@@ -67,28 +68,28 @@ class Mirror:
         self._metrics = metrics
         self._following = following
         self._here: dict[tuple[str, int], str] = {}
-        """The versions whose bytes were checked here, with their digests."""
+        """Digests of the versions whose copies were checked."""
         self._refused: dict[tuple[str, int], float] = {}
-        """When a version that was not whole is tried again."""
+        """When an incomplete version is tried again."""
         self._failures = 0
 
     def run(self, wait: Callable[[float], object] = time.sleep) -> NoReturn:
-        """Follow for ever."""
+        """Poll forever."""
         while True:
-            wait(self.look())
+            wait(self.poll())
 
-    def look(self) -> float:
-        """Look at the store once and return the seconds to wait before the next look; a store that does not answer is no error."""
+    def poll(self) -> float:
+        """Poll the store once and return the seconds until the next poll; a store that does not answer is no error."""
         progress = mirror_progress.read(self._folder)
         try:
             for name in self._following.names or self._remote.names():
                 self._follow(name)
         except Exception as error:
-            # The mirror must outlive anything that a store and a network can do; what is here goes on being served.
+            # The mirror must survive any failure of the store or the network; the copied versions stay served.
             return self._failed(progress, error)
         if progress != Progress():
             mirror_progress.write(self._folder, Progress())
-            _LOG.info("%s: all that is in production is here", self._following.store)
+            _LOG.info("%s: everything in production has been copied", self._following.store)
         self._failures = 0
         self._metrics.mirror_seen.labels(self._following.store).set(time.time())
         return self._following.seconds
@@ -99,23 +100,23 @@ class Mirror:
             f"{store} cannot be read: {error if isinstance(error, MlopsError) else f'{type(error).__name__}: {error}'}"
         )
         if self._failures == 0:
-            _LOG.error("%s; what is here is served, and it is tried again", trouble)
+            _LOG.error("%s; serving the versions copied so far, and trying again", trouble)
         if progress.trouble != trouble:
             mirror_progress.write(self._folder, Progress(progress.whole, trouble))
         self._metrics.mirror_failures.labels(store).inc()
         self._failures += 1
         longest = min(self._following.longest_seconds, self._following.seconds * 2.0 ** min(self._failures, 16))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - so that many servers do not come back at one time
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - so that many servers do not retry at once
 
     def _follow(self, name: str) -> None:
-        """Bring the champion first, point to it, and only then bring the others and let go of what is not wanted."""
+        """Copy the champion first, point to it, and only then copy the others and remove what is no longer kept."""
         pointer = self._remote.pointer(name)
         if pointer is None:
             return
         self._bring(name, pointer.version)
         digest = self._here.get((name, pointer.version))
         if digest is not None and digest != pointer.digest:
-            self._refuse(name, pointer.version, f"in production is {pointer.digest}, but the store holds {digest}")
+            self._refuse(name, pointer.version, f"{pointer.digest} is in production, but the store holds {digest}")
         elif digest is not None and self._local.pointer(name) != pointer:
             self._local.promote(name, pointer.version)
         newest = self._remote.numbers(name)[-self._following.others :] if self._following.others else []
@@ -124,7 +125,7 @@ class Mirror:
         self._prune(name, keep={pointer.version, *newest})
 
     def _bring(self, name: str, version: int) -> None:
-        """Bring a version that is not known to be here."""
+        """Copy a version, unless its copy was checked already."""
         key = (name, version)
         if key in self._here or time.monotonic() < self._refused.get(key, 0.0):
             return
@@ -134,12 +135,12 @@ class Mirror:
             self._refuse(name, version, str(error))
             return
         self._metrics.mirrored.labels(name).inc()
-        _LOG.info("%s: version %d is here", name, version)
+        _LOG.info("%s: version %d is copied", name, version)
 
     def _refuse(self, name: str, version: int, why: str) -> None:
-        """Leave a version that is not whole in the store, and nothing of it here."""
+        """Remove the copy of an incomplete version, and note when to try it again."""
         key = (name, version)
-        _LOG.error("%s: version %d is not mirrored, what is here is served: %s", name, version, why)
+        _LOG.error("%s: version %d is not copied, the versions copied so far are served: %s", name, version, why)
         self._metrics.mirror_refused.labels(name, str(version)).inc()
         self._refused[key] = time.monotonic() + self._following.retry_seconds
         self._here.pop(key, None)
@@ -152,10 +153,10 @@ class Mirror:
             if version not in keep:
                 self._remove(name, version)
                 self._here.pop((name, version), None)
-                _LOG.info("%s: version %d is no longer wanted here", name, version)
+                _LOG.info("%s: version %d is removed, it is no longer served", name, version)
 
     def _remove(self, name: str, version: int) -> None:
-        """Take a version's folder away at once; what is left of it has no version's name, and the next write removes it."""
+        """Remove a version's folder atomically: renamed first, so that a killed process leaves no partial version."""
         folder = self._folder / name / str(version)
         if folder.exists():
             aside = folder.with_name(f"{durable.STAGING}gone-{version}")

@@ -1,4 +1,4 @@
-"""How far a mirror is, in a file of the folder that it fills, for the processes that serve from there."""
+"""A mirror's progress, kept in a file of its folder, for the processes that serve from the folder."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ FILE = ".mirror.json"
 
 
 class Progress(NamedTuple):
-    """Whether everything in production was here once, and what is wrong with the store right now."""
+    """Whether everything in production has been copied once, and what is wrong with the store now."""
 
     whole: bool = True
     trouble: str = ""
 
 
 def read(folder: Path) -> Progress:
-    """Read how far the mirror of a folder is; a folder without a mirror is whole."""
+    """Read the progress of a folder's mirror; a folder without a mirror is complete."""
     try:
         return Progress(**json.loads((folder / FILE).read_bytes()))
     except FileNotFoundError:
@@ -28,5 +28,5 @@ def read(folder: Path) -> Progress:
 
 
 def write(folder: Path, progress: Progress) -> None:
-    """Say how far the mirror of a folder is."""
+    """Write the progress of a folder's mirror."""
     durable.replace(folder / FILE, json.dumps(progress._asdict()).encode())

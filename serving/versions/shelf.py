@@ -1,4 +1,4 @@
-"""Where versions stand to be served: the registry, watched cheaply, or one exported SavedModel that is not published."""
+"""Where the versions to serve come from: the registry, or one exported SavedModel that is not published."""
 
 from collections.abc import Hashable
 from datetime import datetime
@@ -11,15 +11,15 @@ from serving.versions import mirror_progress
 
 
 class Published(NamedTuple):
-    """What a model's folder shows, before any byte of a version is checked."""
+    """A model's versions as listed, before any of them is checked."""
 
     champion: int | None
     versions: tuple[int, ...]
-    """In order; a version that is not whole stands here too."""
+    """In order; incomplete versions are listed too."""
 
 
 class Verified(NamedTuple):
-    """A version whose every byte was checked."""
+    """A version whose files all match its manifest."""
 
     path: Path
     created: float | None
@@ -27,22 +27,22 @@ class Verified(NamedTuple):
 
 
 class Shelf(Protocol):
-    """What the model manager asks, again and again."""
+    """What the model manager polls."""
 
     def names(self) -> tuple[str, ...]:
-        """Return the models there are."""
+        """Return the names of the models."""
 
     def missing(self) -> str:
-        """Say why models may be missing that are in production; "" when all are here."""
+        """Return why models in production may be missing; "" when none is."""
 
     def published(self, name: str) -> Published:
-        """Return the versions of a model, cheaply; RegistryError or OSError when it cannot be told."""
+        """Return the versions of a model without reading them; RegistryError or OSError when they cannot be listed."""
 
     def stamp(self, name: str, version: int) -> Hashable:
         """Return something that changes when a version's folder is written to."""
 
     def verify(self, name: str, version: int) -> Verified:
-        """Check a version's every byte; CorruptArtifact or RegistryError when it must not be served."""
+        """Check all files of a version; CorruptArtifact or RegistryError when it must not be served."""
 
 
 class RegistryShelf:
@@ -54,16 +54,16 @@ class RegistryShelf:
         self._registry = open_registry(str(root))
 
     def names(self) -> tuple[str, ...]:
-        """Return the models there are."""
+        """Return the names that were asked for, or those of all models."""
         return self._names or tuple(self._registry.names())
 
     def missing(self) -> str:
-        """Ask the mirror that fills the folder, where there is one."""
+        """Ask the mirror that fills the folder, if one does."""
         progress = mirror_progress.read(self._root)
         return "" if progress.whole else progress.trouble
 
     def published(self, name: str) -> Published:
-        """Read the pointer and list the folder; what looks like no version is not one."""
+        """Read the pointer and list the folder; names that are no version numbers are skipped."""
         folder = self._root / name
         versions = (
             sorted(int(path.name) for path in folder.iterdir() if is_version(path.name)) if folder.is_dir() else []
@@ -72,7 +72,7 @@ class RegistryShelf:
         return Published(pointer.version if pointer else None, tuple(versions))
 
     def stamp(self, name: str, version: int) -> Hashable:
-        """Look at times and sizes of the folder, its manifest and its graph."""
+        """Return times and sizes of the folder, its manifest, its graph and its variables."""
         folder = self._root / name / str(version)
         return tuple(
             _stamp(path) for path in (folder, folder / "manifest.json", folder / "saved_model.pb", folder / "variables")
@@ -84,13 +84,14 @@ class RegistryShelf:
         known = self._registry.get(name, version)
         if pointer is not None and pointer.version == version and pointer.digest != known.digest:
             raise CorruptArtifact(
-                f"{known.path}: in production is {pointer.digest}, but the folder holds {known.digest}; roll back, or push again"
+                f"{known.path}: {pointer.digest} is in production, but the folder holds {known.digest}; "
+                "roll back, or push again"
             )
         return Verified(known.path, _seconds(known.created))
 
 
 class SavedModelShelf:
-    """One exported SavedModel, served as version 1; nothing is watched and there is no manifest to hold it against."""
+    """One exported SavedModel, served as version 1, without a manifest to check it against."""
 
     def __init__(self, name: str, saved_model: Path) -> None:
         self._name = name
@@ -101,7 +102,7 @@ class SavedModelShelf:
         return (self._name,)
 
     def missing(self) -> str:
-        """Return nothing: the folder is there, or `verify` says so."""
+        """Return "": `verify` raises when the folder does not exist."""
         return ""
 
     def published(self, name: str) -> Published:  # noqa: ARG002 - the protocol's signature
@@ -109,11 +110,11 @@ class SavedModelShelf:
         return Published(1, (1,))
 
     def stamp(self, name: str, version: int) -> Hashable:  # noqa: ARG002 - the protocol's signature
-        """Look at the graph file's time and size."""
+        """Return the graph file's time and size."""
         return _stamp(self._path / "saved_model.pb")
 
     def verify(self, name: str, version: int) -> Verified:  # noqa: ARG002 - the protocol's signature
-        """Check only that there is a SavedModel; RegistryError otherwise."""
+        """Check only that the SavedModel exists; RegistryError otherwise."""
         if not (self._path / "saved_model.pb").is_file():
             raise RegistryError(f"{self._path}: wanted a SavedModel, found no saved_model.pb in it")
         return Verified(self._path, None)

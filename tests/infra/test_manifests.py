@@ -111,9 +111,9 @@ def test_a_pod_that_goes_has_more_time_than_it_takes_to_drain_and_finish(objects
             for word in containers(template["spec"])[0]["args"]
             if word.startswith("--drain=")
         ]
-        crew = Plan("", Path(), drain_seconds=drain).crew(1)
+        policy = Plan("", Path(), drain_seconds=drain).worker_policy(1)
         assert drain >= 5
-        assert template["spec"]["terminationGracePeriodSeconds"] > crew.stop_seconds + 5
+        assert template["spec"]["terminationGracePeriodSeconds"] > policy.stop_seconds + 5
 
 
 def test_no_rollout_takes_a_pod_away_before_another_is_ready(objects: list[Object]) -> None:

@@ -1,4 +1,4 @@
-"""Nobody waits for ever, and nobody works for a client that is gone."""
+"""No request waits forever, and no thread works for a client that has disconnected."""
 
 import asyncio
 import threading

@@ -91,7 +91,7 @@ class Service:
 
 @dataclass
 class Client:
-    """Asks again and again, as a client with kept connections does; a connection that the server closed is opened anew."""
+    """Sends requests over a kept connection, as a client would; reopens it when the server closes it."""
 
     service: Service
     answers: dict[int, int] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Client:
 def test_a_rolling_update_loses_no_request(
     pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path
 ) -> None:
-    """The service learns of a pod that comes once it is ready, and of one that goes half a second after the pod itself."""
+    """The service adds a pod once it is ready, and drops one half a second after the pod began to end."""
     push(registry, exported / "a")
     old, new = pods("old", *LAPTOP), pods("new")
     for pod in (old, new):
@@ -156,15 +156,15 @@ def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Pa
     words = [sys.executable, "-m", "mlops.cli.main", "serve", "--port", "0"]
     environment = os.environ | {"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": bucket}
 
-    def said(*more: str) -> tuple[int, str]:
+    def fails(*more: str) -> tuple[int, str]:
         ran = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=60, check=False)
         return ran.returncode, ran.stderr
 
-    code, error = said("--all")
+    code, error = fails("--all")
     assert (code, "no model in production yet" in error, "--wait" in error) == (1, True, True)
-    code, error = said("flight_delay")
+    code, error = fails("flight_delay")
     assert (code, "mlops run flight_delay" in error) == (1, True)
-    assert said()[0] == said("flight_delay", "--all")[0] == 2
-    code, error = said("--all", "--engine", "tensorflow_serving")
+    assert fails()[0] == fails("flight_delay", "--all")[0] == 2
+    code, error = fails("--all", "--engine", "tensorflow_serving")
     assert (code, "--host 0.0.0.0" in error) == (2, True)
     assert not (tmp_path / "models").exists()

@@ -1,4 +1,4 @@
-"""Over real sockets: slow and silent clients are let go, caps hold, swaps and pushes cost no request."""
+"""Over real sockets: slow and silent clients are disconnected, caps hold, swaps and pushes lose no request."""
 
 import http.client
 import json
@@ -175,7 +175,7 @@ def test_slow_clients_do_not_keep_others_waiting_and_the_cap_holds(live: Live) -
     assert live.post()[0] == 200
     more, answers, deadline = [], [], time.monotonic() + 5
     while not any(answer.startswith(b"HTTP/1.1 503 Service Unavailable") for answer in answers):
-        # The slow ones are closed meanwhile, sooner or later as the machine goes; more come than go until the cap is reached.
+        # Slow clients are disconnected meanwhile, at a rate that varies; more connect than leave until the cap is met.
         assert time.monotonic() < deadline, answers
         more.append(socket.create_connection(("127.0.0.1", live.port)))
         answers = [client.recv(1000, socket.MSG_PEEK) for client in select.select(more, [], [], 0)[0]]

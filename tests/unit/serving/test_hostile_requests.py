@@ -1,4 +1,4 @@
-"""The server rows of the bad-input catalogue: each gets its status, names the place, and the next request is answered."""
+"""Bad requests: each gets its status and an error that names the place, and the next request is answered."""
 
 import gzip
 import json
@@ -53,7 +53,7 @@ BAD_VALUES = [
     ("carrier", r'"\ud800"', "instances[1].carrier: wanted text, got half a surrogate pair at character 0"),
     ("carrier", '{"b64": "???"}', "instances[1].carrier: wanted base64 in b64"),
     ("carrier", '{"b64": "QUE=", "c": 1}', "instances[1].carrier: wanted a string, got an object"),
-    ("carrier", '{"a": 1, "a": 2}', "instances[1].carrier: the key 'a' stands there twice"),
+    ("carrier", '{"a": 1, "a": 2}', "instances[1].carrier: the key 'a' appears twice"),
 ]
 
 
@@ -87,11 +87,11 @@ BAD_BODIES = [
     ("{}", "wanted exactly one of 'instances' (rows) and 'inputs' (columns), got neither"),
     ('{"instances": [1], "inputs": [1]}', "wanted exactly one of 'instances' (rows) and 'inputs' (columns), got both"),
     ('{"instance": []}', "the request: unknown key 'instance'; did you mean 'instances'?"),
-    ('{"instances": [], "instances": []}', "the request: the key 'instances' stands there twice"),
+    ('{"instances": [], "instances": []}', "the request: the key 'instances' appears twice"),
     ('{"instances": []}', "instances: wanted at least one row, got none"),
     ('{"instances": {}}', "instances: wanted a list, got an object"),
     ('{"instances": [5]}', "instances[0]: wanted an object of features, got 5"),
-    ('{"instances": [{"hour": 1, "hour": 2}]}', "instances[0]: the key 'hour' stands there twice"),
+    ('{"instances": [{"hour": 1, "hour": 2}]}', "instances[0]: the key 'hour' appears twice"),
     ('{"signature_name": 5, "instances": [1]}', "signature_name: wanted a string, got 5"),
     (
         '{"signature_name": "serving_defualt", "instances": [1]}',

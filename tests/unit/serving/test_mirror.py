@@ -1,4 +1,4 @@
-"""The mirror: what is here is whole, what answers goes on answering, and nobody learns of a store that is away but the log."""
+"""The mirror: copies are complete, loaded versions keep answering, and an unreachable store shows only in the log."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ def export(folder: Path, content: str) -> Path:
 
 @dataclass
 class Store:
-    """A registry that lies elsewhere, as an object store's does: versions come whole into a folder, or not at all."""
+    """A remote registry, like one in an object store: versions are copied into a folder atomically."""
 
     far: LocalRegistry
     near: Path
@@ -127,7 +127,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 def test_an_empty_folder_gets_the_champion_and_the_newest_others(world: World) -> None:
     for content in ("one", "two", "three", "four"):
         world.store.publish(content, promote=content == "two")
-    assert world.mirror().look() == 1.0
+    assert world.mirror().poll() == 1.0
     assert world.here() == (2, (2, 3, 4))
     assert LocalRegistry(world.near).champion("delay").digest == world.store.far.champion("delay").digest  # type: ignore[union-attr]
     assert mirror_progress.read(world.near) == mirror_progress.Progress()
@@ -138,10 +138,10 @@ def test_promotion_rollback_and_pruning_are_followed(world: World) -> None:
     seen = []
     for content in ("one", "two", "three"):
         world.store.publish(content)
-        mirror.look()
+        mirror.poll()
         seen.append(world.here())
     world.store.far.rollback("delay")
-    mirror.look()
+    mirror.poll()
     assert seen == [(1, (1,)), (2, (2,)), (3, (3,))]
     assert world.here() == (2, (2, 3))
     assert 'mlops_serving_mirrored_versions_total{model="delay"} 4.0' in world.text()
@@ -150,10 +150,10 @@ def test_promotion_rollback_and_pruning_are_followed(world: World) -> None:
 def test_a_look_at_a_store_that_did_not_change_reads_no_version_and_writes_nothing(world: World) -> None:
     world.store.publish("one")
     mirror = world.mirror(names=NAMES)
-    mirror.look()
+    mirror.poll()
     world.store.asked.clear()
     before = {path: path.stat().st_mtime_ns for path in world.near.rglob("*")}
-    mirror.look()
+    mirror.poll()
     assert world.store.asked == ["pointer", "numbers"]
     assert {path: path.stat().st_mtime_ns for path in world.near.rglob("*")} == before
 
@@ -161,19 +161,19 @@ def test_a_look_at_a_store_that_did_not_change_reads_no_version_and_writes_nothi
 def test_only_what_is_in_production_is_followed(world: World) -> None:
     world.store.publish("one")
     world.store.publish("other", promote=False, name="draft")
-    world.mirror().look()
+    world.mirror().poll()
     assert LocalRegistry(world.near).names() == ["delay"]
 
 
-def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
+def test_while_the_store_is_away_what_is_here_is_served_and_it_is_logged_once(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
     world.store.publish("one")
     mirror = world.mirror()
-    mirror.look()
+    mirror.poll()
     world.store.away = True
     random.seed(1)
-    pauses = [mirror.look() for _ in range(8)]
+    pauses = [mirror.poll() for _ in range(8)]
     assert world.here() == (1, (1,))
     assert [record.levelname for record in log.records].count("ERROR") == 1
     assert "s3://bucket/models cannot be read" in log.text
@@ -185,7 +185,7 @@ def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
     assert RegistryShelf(world.near).missing() == "", "a server that has models takes requests without the store"
     world.store.away = False
     world.store.publish("two")
-    assert mirror.look() == 1.0
+    assert mirror.poll() == 1.0
     assert world.here() == (2, (1, 2))
     assert mirror_progress.read(world.near).trouble == ""
 
@@ -193,37 +193,37 @@ def test_while_the_store_is_away_what_is_here_is_served_and_it_is_said_once(
 def test_a_new_server_says_why_it_has_nothing_to_serve(world: World) -> None:
     assert "first time" in RegistryShelf(world.near).missing()
     world.store.away = True
-    world.mirror().look()
+    world.mirror().poll()
     assert "connection refused" in RegistryShelf(world.near).missing()
 
 
 def test_a_version_that_is_not_whole_in_the_store_never_comes_here(world: World, log: pytest.LogCaptureFixture) -> None:
     world.store.publish("one")
     mirror = world.mirror()
-    mirror.look()
+    mirror.poll()
     version = world.store.publish("two")
     world.store.broken.add(version)
     for _ in range(3):
-        mirror.look()
+        mirror.poll()
     assert world.here() == (1, (1,))
     assert world.store.asked.count("get 2") == 1, "a broken version is not read again and again"
-    assert "version 2 is not mirrored" in log.text
+    assert "version 2 is not copied" in log.text
     assert 'mlops_serving_mirror_refused_versions_total{model="delay",version="2"} 1.0' in world.text()
     world.store.broken.clear()
-    world.mirror().look()
+    world.mirror().poll()
     assert world.here() == (2, (1, 2))
 
 
 def test_a_version_that_is_not_the_one_in_production_is_not_pointed_to(world: World) -> None:
     world.store.publish("one")
     mirror = world.mirror()
-    mirror.look()
+    mirror.poll()
     world.store.publish("two")
     pointer = world.store.far.root / "delay" / "champion.json"
     state = json.loads(pointer.read_bytes())
     state["champion"]["digest"] = "sha256:" + "0" * 64
     pointer.write_text(json.dumps(state))
-    mirror.look()
+    mirror.poll()
     assert world.here() == (1, (1,))
 
 
@@ -233,20 +233,20 @@ def test_one_model_that_is_broken_does_not_stop_the_others(world: World) -> None
     world.store.publish("x", name="z")
     world.store.publish("y", name="z")
     world.store.publish("w", name="z")
-    world.mirror(others=1).look()
+    world.mirror(others=1).poll()
     assert world.here("z")[0] == 3
 
 
 def test_what_a_predecessor_left_is_checked_and_taken_or_replaced(world: World) -> None:
     world.store.publish("one")
     world.store.publish("two")
-    world.mirror().look()
+    world.mirror().poll()
     (world.near / "delay" / "2" / "saved_model.pb").write_text("half")
     (world.near / "delay" / ".staging-3").mkdir()
     (world.near / "delay" / ".staging-3" / "saved_model.pb").write_text("half")
     world.store.asked.clear()
     world.store.publish("three")
-    world.mirror().look()
+    world.mirror().poll()
     assert world.here() == (3, (2, 3))
     assert [what for what in world.store.asked if what.startswith("get")] == ["get 3", "get 2"]
     assert (world.near / "delay" / "2" / "saved_model.pb").read_text() == "two"
@@ -270,7 +270,7 @@ Mirror(Store(LocalRegistry(far), near), near, Metrics(), Following("s3://bucket/
 def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on(world: World) -> None:
     """Versions come and go while one mirror after the other is killed; the workers' view is checked all along."""
     world.store.publish("0")
-    world.mirror().look()
+    world.mirror().poll()
     until = time.monotonic() + 4
     turn = 0
     while time.monotonic() < until:
@@ -289,11 +289,11 @@ def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on
         champion, versions = RegistryShelf(world.near, NAMES).published("delay")
         assert champion in versions
         world.here()
-    world.mirror().look()
+    world.mirror().poll()
     assert world.here()[0] == turn + 1
 
 
-def test_a_registry_in_an_object_store_is_followed_for_three_calls_a_look(bucket: str, tmp_path: Path) -> None:
+def test_a_registry_in_an_object_store_is_followed_for_three_calls_a_poll(bucket: str, tmp_path: Path) -> None:
     near = tmp_path / "near"
     remote = ObjectRegistry(f"{bucket}/models", near)
     elsewhere = ObjectRegistry(remote.root, tmp_path / "elsewhere")
@@ -301,13 +301,13 @@ def test_a_registry_in_an_object_store_is_followed_for_three_calls_a_look(bucket
     seen = []
     for content in ("one", "two", "three"):
         elsewhere.promote("delay", elsewhere.publish("delay", export(tmp_path / content, content), {}).version)
-        mirror.look()
+        mirror.poll()
         seen.append(RegistryShelf(near).published("delay"))
     elsewhere.rollback("delay")
-    mirror.look()
+    mirror.poll()
     assert [*seen, RegistryShelf(near).published("delay")] == [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (2, (2, 3))]
     with Calls().watching() as calls:
-        mirror.look()
+        mirror.poll()
     assert calls.count <= 4, calls.names
     assert not (set(calls.names) - {"list_objects_v2", "get_object"}), calls.names
 
@@ -322,8 +322,8 @@ def test_half_a_version_in_an_object_store_is_never_here(bucket: str, tmp_path: 
         elsewhere.promote("delay", version.version)
         if content == "two":
             objects.write(f"{version.address}/saved_model.pb", b"half")
-        mirror.look()
+        mirror.poll()
     assert RegistryShelf(near).published("delay") == (1, (1,))
     objects.write(f"{version.address}/saved_model.pb", b"two")
-    mirror.look()
+    mirror.poll()
     assert RegistryShelf(near).published("delay") == (2, (1, 2))

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving is told to load: its rule for a path without a version must always name the champion."""
+"""TensorFlow Serving's model configuration: a path without a version must always mean the champion."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -32,7 +32,7 @@ class World:
             self.registry.promote(name, version)
 
     def listed(self, name: str = "delay") -> tuple[list[int], dict[str, int]]:
-        self.config.look()
+        self.config.update()
         model = read_models(self.path.read_text())[name]
         assert model["base_path"] == str(self.registry.root / name)
         return model["versions"], model["labels"]
@@ -86,7 +86,7 @@ def test_a_version_that_is_not_whole_is_never_listed(world: World) -> None:
 def test_a_model_that_cannot_be_read_stays_and_stops_no_other(world: World) -> None:
     world.publish("1")
     world.publish("1", name="other")
-    world.config.look()
+    world.config.update()
     (world.registry.root / "delay" / "champion.json").write_text("{")
     world.publish("2", name="other")
     assert world.listed("delay")[0] == [1]
@@ -95,9 +95,9 @@ def test_a_model_that_cannot_be_read_stays_and_stops_no_other(world: World) -> N
 
 def test_the_file_is_written_only_when_something_changed(world: World) -> None:
     world.publish("1")
-    world.config.look()
+    world.config.update()
     before = world.path.stat()
-    world.config.look()
+    world.config.update()
     assert world.path.stat().st_ino == before.st_ino
 
 
@@ -114,7 +114,7 @@ def test_readiness_says_what_is_missing(world: World) -> None:
     mirror_progress.write(world.registry.root.parent, mirror_progress.Progress())
     world.publish("1")
     world.publish("1", name="other")
-    world.config.look()
+    world.config.update()
     world.answers["delay"] = {1}
     assert world.config.waiting_for() == "other: no version of it answers"
     world.answers["other"] = {1}
@@ -123,7 +123,7 @@ def test_readiness_says_what_is_missing(world: World) -> None:
     mirror_progress.write(world.registry.root, mirror_progress.Progress())
     assert world.config.waiting_for() == ""
     world.publish("1", name="third")
-    world.config.look()
+    world.config.update()
     assert world.config.waiting_for() == "", "a model that joins later does not stop the others"
     world.answers["delay"] = ()
     assert world.config.waiting_for() == "delay: no version of it answers"

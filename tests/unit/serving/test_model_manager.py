@@ -1,4 +1,4 @@
-"""What is in production answers; what is not whole never does, and leaves the one before it in place."""
+"""The version in production answers; an incomplete one never does, and the version before it stays."""
 
 import json
 import logging
@@ -202,7 +202,7 @@ def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(
     )
 
 
-def test_nothing_in_production_yet_is_said(open_shop: OpenShop, exported: Path) -> None:
+def test_nothing_in_production_yet_is_an_error(open_shop: OpenShop, exported: Path) -> None:
     shop = open_shop()
     assert shop.client.get("/readyz").status_code == 503
     shop.registry.publish("delay", exported / "a", {})
@@ -269,6 +269,9 @@ def test_the_parsing_code_does_not_import_tensorflow() -> None:
     import subprocess
     import sys
 
-    code = "import sys, json, serving.http.server; print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
+    code = (
+        "import sys, json, serving.http.server; "
+        "print(json.dumps(sorted({'tensorflow', 'kfp', 'pyarrow', 'pandas'} & set(sys.modules))))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == []

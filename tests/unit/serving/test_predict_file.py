@@ -107,7 +107,7 @@ def test_a_bad_cell_is_named_and_nothing_is_written(store: Store, tmp_path: Path
         ),
         ('{"carrier": "AA", "hour": 1}', "a.jsonl:3: missing feature 'distance'"),
         ('{"carier": "AA", "hour": 1, "distance": 1}', "a.jsonl:3: unknown feature 'carier'; did you mean 'carrier'?"),
-        ('{"hour": 1, "hour": 2}', "a.jsonl:3: the key 'hour' stands there twice"),
+        ('{"hour": 1, "hour": 2}', "a.jsonl:3: the key 'hour' appears twice"),
         ("{", "a.jsonl:3: wanted one JSON object in a line, got Expecting property name"),
         ("[]", "a.jsonl:3: wanted one JSON object in a line, got list"),
     ],
@@ -121,7 +121,7 @@ def test_a_bad_line_is_named(store: Store, tmp_path: Path, line: str, error: str
 @pytest.mark.parametrize(
     ("name", "content"), [("a.csv", ""), ("a.csv", "carrier,hour,distance\n"), ("a.jsonl", ""), ("a.jsonl", "\n\n")]
 )
-def test_a_file_without_rows_is_said(store: Store, tmp_path: Path, name: str, content: str) -> None:
+def test_a_file_without_rows_is_an_error(store: Store, tmp_path: Path, name: str, content: str) -> None:
     with pytest.raises(EmptyDataset):
         run(store, written(tmp_path, name, content))
 
@@ -131,7 +131,7 @@ def test_no_champion_says_what_to_run_first(tmp_path: Path) -> None:
         run(Store(tmp_path), written(tmp_path, "a.csv", CSV))
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_taken_port_is_an_error() -> None:
     from serving.http.listener import listen
 
     with listen("127.0.0.1", 0) as taken:

@@ -1,4 +1,4 @@
-"""TensorFlow Serving as the engine, with a stand-in for its binary: what it is started with, told, and how it ends."""
+"""TensorFlow Serving as the engine, with a stand-in for its binary: its flags, its configuration, and its end."""
 
 import json
 import os

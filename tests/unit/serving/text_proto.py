@@ -1,4 +1,4 @@
-"""Reads protobuf's text format as far as TensorFlow Serving's model configuration uses it; strict, so that a typo is an error."""
+"""Reads the part of protobuf's text format that TensorFlow Serving's model configuration uses; a typo is an error."""
 
 import re
 from typing import Any

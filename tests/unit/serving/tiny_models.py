@@ -26,7 +26,7 @@ PARSE = {
 
 
 class Delay(tf.Module):
-    """A logistic curve over hour and distance; a distance of 1e30 or more makes it NaN, `bias` makes versions differ."""
+    """A logistic curve over hour and distance; a distance of 1e30 or more gives NaN, `bias` makes versions differ."""
 
     def __init__(self, bias: float, hang: bool = False) -> None:
         super().__init__()
