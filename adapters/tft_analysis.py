@@ -7,7 +7,8 @@ operation that is not known here is found before anything runs, and the analysis
 
 Read from tensorflow_transform 1.16.0 (`beam/impl.py`, `beam/analyzer_impls.py`, `beam/beam_nodes.py`,
 `analyzer_nodes.py`, `impl_helper.py`, `graph_tools.py`), whose private parts this uses.
-docs/adr/2026-11-28-ports-of-private-library-code.md says what to do when a new version breaks it; tests/unit/adapters/test_tft_snippets.py holds it equal to Beam.
+docs/adr/2026-11-28-ports-of-private-library-code.md says what to do when a new version breaks it;
+tests/unit/adapters/test_tft_snippets.py checks that the results equal Beam's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -129,4 +129,4 @@ class Kind(Protocol):
         """Write one row's prediction for people."""
 
     def pictures(self, labels: "Values", models: Mapping[str, "Values"], names: Sequence[str]) -> Iterator[Markup]:
-        """Draw what a person looks at first; `models` by title, the candidate first."""
+        """Draw the first pictures of a report; `models` by title, the candidate first."""

@@ -97,11 +97,11 @@ class Multiclass:
         """Measure hits, the probability of the right class, and classes that are rare as much as common ones."""
         right = scores[np.arange(len(labels)), labels.astype(np.int64)].astype(np.float64)
         found = per_class(labels, np.argmax(scores, axis=1), [str(at) for at in range(scores.shape[1])])
-        there = [one for one in found if one.rows]
+        present = [one for one in found if one.rows]
         return {
             "accuracy": mean(np.asarray(np.argmax(scores, axis=1) == labels, np.float64), weights),
-            "balanced_accuracy": float(np.mean([one.recall for one in there])),
-            "macro_f1": float(np.mean([one.f1 for one in there])),
+            "balanced_accuracy": float(np.mean([one.recall for one in present])),
+            "macro_f1": float(np.mean([one.f1 for one in present])),
             "log_loss": mean(-np.log(np.clip(right, _SMALLEST, 1)), weights),
         }
 

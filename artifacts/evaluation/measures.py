@@ -27,7 +27,7 @@ class Measures:
     confidence: float = 0.95
     """Of the two-sided intervals of a gain."""
     min_examples: int = 1
-    """Fewest rows that anything can be said of."""
+    """Fewest rows of a slice that can be evaluated."""
     beam_options: tuple[str, ...] | None = field(default=None)
     """Beam's own flags where TFMA's pipeline sums up; None for this process."""
     batch_size: int = 8192

@@ -11,7 +11,7 @@ from core.errors import CorruptArtifact
 
 
 def collect(_config: Config, decisions: Mapping[str, str], earlier: str | None, evidence: Path | str) -> Evidence:
-    """Add decisions, given as name -> path, to the earlier evidence; closed ones too: whoever releases decides.
+    """Add decisions, given as name -> path, to the earlier evidence; closed ones too: the release decides.
 
     Raises CorruptArtifact for a decision or evidence that cannot be read, and for a name that is there already.
     """

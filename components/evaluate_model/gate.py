@@ -44,7 +44,7 @@ def _check(rule: str, verdict: Verdict, observed: float | str | None, next_step:
 
 
 def _sound(config: Config, measured: Measured) -> Iterator[Check]:
-    """Can anything be said at all?"""
+    """Check that there is enough to evaluate."""
     rule = "the eval split and the predictions can be measured"
     for fault in measured.faults:
         yield _check(rule, Verdict.UNDECIDED, fault, f"Look at the data and the model: {fault}.")

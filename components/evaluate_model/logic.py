@@ -53,7 +53,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     there, MlopsError for a model that does not take serialized tf.Examples.
     """
     measures = config.measures
-    # A metric that TFMA cannot make is said before anything is predicted.
+    # Fail on a metric that TFMA cannot compute before predicting anything.
     weighted = config.weight is not None
     computations(eval_config(measures, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)

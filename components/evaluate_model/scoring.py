@@ -205,8 +205,8 @@ class _Collected:
         wrongness = problem.wrongness(labels, scores)
         for row in self.mistakes.wants(wrongness):
             features = features_of(block.batch, row, _unseen(self.config))
-            truth, said = problem.shown(labels[row], label.classes), problem.answer(scores[row], label.classes)
-            self.mistakes.add(float(wrongness[row]), Mistake(features, truth, said))
+            truth, predicted = problem.shown(labels[row], label.classes), problem.answer(scores[row], label.classes)
+            self.mistakes.add(float(wrongness[row]), Mistake(features, truth, predicted))
 
     def _keep(self, name: str, values: Values) -> None:
         self.parts.setdefault(name, []).append(values)

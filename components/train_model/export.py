@@ -1,4 +1,4 @@
-"""Exports a trained model with its transform: one SavedModel that takes raw features, as a request or as tf.Examples."""
+"""Exports a trained model with its transform as one SavedModel that takes raw features or serialized tf.Examples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -33,8 +33,9 @@ def export(
 ) -> None:
     """Write the SavedModel.
 
-    Signatures: `serving_default` (the tensors of each raw feature -> `predictions`, [rows, K]), `classify` (classification)
-    and `regress` (all but several classes), which take serialized tf.Examples, and `transform_features`.
+    Signatures: `serving_default` (the tensors of each raw feature -> `predictions`, [rows, K]), `classify`
+    (classification) and `regress` (all but several classes), which take serialized tf.Examples, and
+    `transform_features`.
     TrainingError when the model wants what cannot be computed from a request.
     """
     served = _Served(model, transform, features, answer)
@@ -54,7 +55,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     ) -> None:
         super().__init__()
         self.transform = transform
-        # The variables alone: a tracked Keras model would be traced again, for functions that nobody calls.
+        # The variables alone: a tracked Keras model would be traced again, for functions that are never called.
         self.weights = [weight.value for weight in model.variables]
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = tf.function(lambda raw: dict(transform(raw)), input_signature=[columns])

@@ -53,7 +53,7 @@ class TrainingState:
             weight.assign(value)
 
     def write(self, checkpoint: Path, model: keras.Model) -> None:
-        """Write all variables of model and optimizer, the best weights and the numbers, whole or not at all."""
+        """Write all variables of model and optimizer, the best weights and the numbers, atomically."""
         variables = [variable.numpy() for variable in _variables(model)]
         staged = checkpoint.with_name(f".{checkpoint.name}.staging.npz")
         history = np.frombuffer(json.dumps(self.history).encode(), np.uint8)

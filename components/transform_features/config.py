@@ -11,9 +11,9 @@ class Config(Settings):
     """How `preprocessing_fn` is analyzed."""
 
     engine: Literal["in_process", "beam"] = "in_process"
-    """`in_process` runs tf.Transform's analysis in this process, over record batches, with memory that does not grow with
-    the rows; analyzers that it does not know, and everything under `beam`, run as a Beam pipeline. Both write the same
-    graph."""
+    """`in_process` runs tf.Transform's analysis in this process, over record batches, with memory that does not grow
+    with the rows; analyzers that it does not know, and everything under `beam`, run as a Beam pipeline. Both write the
+    same graph."""
     custom_config: dict[str, Any] = Field(default_factory=dict)
     """Handed to a `preprocessing_fn(inputs, custom_config)`, as TFX's Transform does with its own `custom_config`."""
     beam_args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")

@@ -1,1 +1,1 @@
-"""Days 27 and 28: can the exported model really serve? A separate server process answers real raw requests before anything is pushed."""
+"""Checks before a push that a separate server process answers real raw requests with the exported model."""

@@ -21,7 +21,8 @@ class Config(GateSettings):
     median_latency_ms: float = Field(default=50.0, gt=0)
     """Longest time of a request with one row at the median, in milliseconds, over loopback."""
     max_float32_steps: float = Field(default=64.0, ge=0)
-    """Largest difference between a served prediction and the same row's in the evaluation, in steps of float32 at the size
-    of the prediction: at 0.5 a step is 6e-8, at 400,000 it is 0.03. Two orders of the same sums differ by a few steps."""
+    """Largest difference between a served prediction and the same row's in the evaluation, in steps of float32 at the
+    size of the prediction: at 0.5 a step is 6e-8, at 400,000 it is 0.03. Two orders of the same sums differ by a few
+    steps."""
     max_abs_difference: float = Field(default=1e-6, ge=0)
     """A difference up to this one, in the prediction's own unit, counts as none: near zero float32's steps are tiny."""

@@ -1,4 +1,4 @@
-"""Serve the exported model in a separate process, send it real raw rows, and compare its answers with the evaluation."""
+"""Serves the exported model in a separate process, sends it raw rows, and compares the answers with the evaluation."""
 
 import math
 import statistics

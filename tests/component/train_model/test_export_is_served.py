@@ -1,4 +1,4 @@
-"""What training exports is served as its schema has it: any name, lists, vectors, bytes, and a missing value apart from all."""
+"""Exported models are served as their schema says: any name, lists, vectors, bytes, and distinct missing values."""
 
 import base64
 import json
@@ -143,7 +143,7 @@ def test_the_tensors_are_what_a_client_of_tensorflow_servings_binary_sends(expor
     [
         (
             {"tags": ["a", None]},
-            "instances[0].tags[1]: wanted a string, got null; leave a missing value out of the list",
+            "instances[0].tags[1]: wanted a string, got null; omit missing values from the list",
         ),
         ({"tags": ["a", 5]}, "instances[0].tags[1]: wanted a string, got 5"),
         ({"v": [1, 2, 3]}, "instances[0].v: wanted shape [4], got [3]"),

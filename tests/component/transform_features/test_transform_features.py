@@ -1,4 +1,4 @@
-"""The analysis in this process and the one on Beam give the same graph, only the training split is looked at, and errors say whose they are."""
+"""Analysis in this process and on Beam gives the same graph, reads only the training split, and names its errors."""
 
 import logging
 from pathlib import Path
@@ -42,15 +42,25 @@ def preprocessing_fn(inputs):
         "late": inputs["late"],
         "carrier": tft.compute_and_apply_vocabulary(inputs["carrier"], num_oov_buckets=2),
         "top": tft.compute_and_apply_vocabulary(inputs["carrier"], top_k=2, num_oov_buckets=1, vocab_filename="top"),
-        "frequent": tft.compute_and_apply_vocabulary(inputs["carrier"], frequency_threshold=100, vocab_filename="frequent", fingerprint_shuffle=True),
-        "hour": tft.compute_and_apply_vocabulary(inputs["hour"], default_value=-1, store_frequency=True, vocab_filename="hours"),
-        "weighted": tft.compute_and_apply_vocabulary(inputs["carrier"], weights=inputs["distance"], vocab_filename="weighted"),
+        "frequent": tft.compute_and_apply_vocabulary(
+            inputs["carrier"], frequency_threshold=100, vocab_filename="frequent", fingerprint_shuffle=True
+        ),
+        "hour": tft.compute_and_apply_vocabulary(
+            inputs["hour"], default_value=-1, store_frequency=True, vocab_filename="hours"
+        ),
+        "weighted": tft.compute_and_apply_vocabulary(
+            inputs["carrier"], weights=inputs["distance"], vocab_filename="weighted"
+        ),
         "distance": tft.scale_to_0_1(inputs["distance"]),
         "again": centered / tft.max(tf.abs(centered)),      # a second pass over the data
         "gust": tft.scale_to_z_score(gust),
         "bucket": tft.bucketize(inputs["distance"], 5),
         "quantile": tft.apply_buckets(gust, tft.quantiles(gust, 4, epsilon=0.01)),
-        "total": tf.zeros_like(inputs["distance"]) + tft.sum(inputs["distance"]) + tf.cast(tft.size(inputs["hour"]), tf.float32),
+        "total": (
+            tf.zeros_like(inputs["distance"])
+            + tft.sum(inputs["distance"])
+            + tf.cast(tft.size(inputs["hour"]), tf.float32)
+        ),
     }
 """
 
@@ -115,13 +125,11 @@ def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> No
             == Path(beams.vocabulary_file_by_name(name)).read_bytes()
         ), name
     for split in ("train", "eval"):
-        here, there = (
-            _transformed(tmp_path / "in_process", inputs, split),
-            _transformed(tmp_path / "beam", inputs, split),
-        )
-        assert here.keys() == there.keys()
-        for name in here:
-            np.testing.assert_allclose(here[name], there[name], rtol=1e-5, atol=1e-6, err_msg=name)
+        in_process = _transformed(tmp_path / "in_process", inputs, split)
+        beam = _transformed(tmp_path / "beam", inputs, split)
+        assert in_process.keys() == beam.keys()
+        for name in in_process:
+            np.testing.assert_allclose(in_process[name], beam[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_an_analyzer_that_only_beam_can_run_goes_to_beam(
@@ -145,7 +153,8 @@ def test_only_the_training_split_is_analyzed_and_materializing_keeps_every_row(t
 import tensorflow_transform as tft
 
 def preprocessing_fn(inputs):
-    return {"carrier": tft.compute_and_apply_vocabulary(inputs["carrier"], num_oov_buckets=1, vocab_filename="carrier"), "late": inputs["late"]}
+    carrier = tft.compute_and_apply_vocabulary(inputs["carrier"], num_oov_buckets=1, vocab_filename="carrier")
+    return {"carrier": carrier, "late": inputs["late"]}
 """
     inputs = _inputs(tmp_path, examples, module)
     transform(Config(materialize=True), inputs, tmp_path / "graph")

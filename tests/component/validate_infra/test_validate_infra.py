@@ -254,7 +254,8 @@ assert candidate._may_fork()
 candidate.CandidateServer._spawn = None
 for case, seconds in json.loads(sys.argv[1]).items():
     started = time.monotonic()
-    validate(Config(startup_seconds=seconds, request_seconds=2, median_latency_ms=2000), case, case, Path(case, "decision.json"))
+    config = Config(startup_seconds=seconds, request_seconds=2, median_latency_ms=2000)
+    validate(config, case, case, Path(case, "decision.json"))
     print("seconds", time.monotonic() - started)
     assert not Path("/proc/self/task", str(candidate.os.getpid()), "children").read_text()
 """

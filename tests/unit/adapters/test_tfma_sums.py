@@ -1,4 +1,4 @@
-"""TFMA's numbers are TFMA's, whoever sums them up: in this process as in its own Beam pipeline, weighted or not."""
+"""TFMA's metrics are the same summed in this process as in TFMA's own Beam pipeline, weighted or not."""
 
 import dataclasses
 import json

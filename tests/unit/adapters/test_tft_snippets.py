@@ -1,7 +1,7 @@
 """What people write in a preprocessing_fn: the analysis in this process gives what Beam gives, or hands over to Beam.
 
-Every snippet is a function of its own here. One Beam pipeline analyzes all of them at once, which takes seconds instead of
-minutes: their outputs are named after them.
+Every snippet is a function. One Beam pipeline analyzes all of them at once, which takes seconds instead of minutes;
+their outputs are named after them.
 """
 
 import importlib.metadata
@@ -141,7 +141,7 @@ TO_BEAM: dict[str, Snippet] = {
     ),
     "deduplicated": lambda i: tft.compute_and_apply_vocabulary(i["s"], file_format="tfrecord_gzip"),
 }
-"""What goes to Beam by design: values per key, sketches, and vocabularies that are not counted or not written as text."""
+"""Goes to Beam by design: values per key, sketches, and vocabularies that are not counted or not written as text."""
 
 
 def _batches() -> Iterator[pa.RecordBatch]:
