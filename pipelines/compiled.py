@@ -21,7 +21,7 @@ class PipelineSpec:
 
     kind: Kind
     wiring: str
-    """`module:function` that wires it for a use case; imported on use, so that naming a pipeline does not import kfp."""
+    """`module:function` that wires it for a use case; imported on use: naming a pipeline does not import kfp."""
     description: str
 
 

@@ -25,7 +25,7 @@ class Source(Settings):
     """Where the data lies; known to whoever submits a run, and pinned there, so that no step has to look."""
 
     pattern: str
-    """Files of a span, with `{SPAN}` in place of its number, or `{YYYY}`, `{MM}` and `{DD}` in place of its date; relative to
+    """Files of a span, with `{SPAN}` for its number, or `{YYYY}`, `{MM}` and `{DD}` for its date; relative to
     the store's `data/<name>/`, or absolute."""
     span: int | date | str | None = None
     """The span that is run when none is asked for: its number or its date; the newest where this is empty."""

@@ -27,7 +27,7 @@ KEYS = {
 
 
 class _OneAtATime:
-    """moto looks whether an object is there and then writes it; another request in between would make it a store that none may be."""
+    """moto checks whether an object exists and then writes it; a request in between would break what S3 promises."""
 
     def __init__(self, application: Any) -> None:
         self._application = application

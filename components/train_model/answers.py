@@ -76,7 +76,7 @@ def check_inverse(module: ModuleType, observed: Observed, config: Config, transf
 
 
 def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
-    """Name the transformed feature that is trained on as the label; TrainingError when `run_fn.label` is none of them."""
+    """Name the transformed feature that is the label in training; TrainingError when `run_fn.label` is not there."""
     known, named = transform.transformed_feature_spec(), config.run_fn.label
     if named and named not in known:
         raise TrainingError(

@@ -29,7 +29,7 @@ class RunFn(Settings):
     eval_split: str = "validation"
     """The split that `eval_files` point at. The split that the gate decides by stays unseen unless it is named here."""
     label: str = ""
-    """The transformed feature that the module trains on as its label. When empty, the one that is named as the label is,
+    """The transformed feature that the module trains on as its label. When empty, it is the one named as the label,
     or else `<label>_xf`, as TFX's templates name theirs."""
     answers: Literal["trained", "raw"] = "trained"
     """Whether a regression's exported model answers in the unit of the transformed label, or in the raw label's."""

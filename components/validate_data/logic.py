@@ -194,7 +194,7 @@ def _one_label(label: str, side: Side, file: SchemaFile) -> list[Check]:
             observed=float(most),
             slice=side.name,
             verdict=Verdict.FAIL,
-            next_step="several labels a row are no kind of problem here: write a column for each label, name one of them "
+            next_step="several labels a row are not supported: write a column for each label, name one of them "
             "in problem.label, and describe it with `shape { dim { size: 1 } }` at "
             f"{file.place(label, 'shape', 'value_count')}",
         )

@@ -1,4 +1,4 @@
-"""A deployment of Kubeflow Pipelines in this process: its API over HTTP, and ML Metadata's own store behind its own protocol."""
+"""A deployment of Kubeflow Pipelines in this process: its API over HTTP, and ML Metadata's own store over gRPC."""
 
 import json
 import threading
@@ -136,7 +136,7 @@ class FakeMetadata:
         dag: bool = False,
         **numbers: int,
     ) -> int:
-        """Record one execution of a task; `parent`, `index` and `count` place it in groups and loops; returns its id."""
+        """Record an execution of a task, in groups and loops by `parent`, `index` and `count`; return its id."""
         if run_id not in self._contexts:
             self._contexts[run_id] = self.store.put_contexts([mlmd.Context(type_id=self._run_type, name=run_id)])[0]
         execution = mlmd.Execution(
