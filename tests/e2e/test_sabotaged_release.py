@@ -46,8 +46,11 @@ def candidate(road: Road) -> Candidate:
     )
 
 
-def _spec(function: str) -> compiled.PipelineSpec:
-    return compiled.PipelineSpec(Kind.TRAINING, f"tests.e2e.planted_release:{function}", "planted faults")
+@pytest.fixture(autouse=True)
+def planted_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in (("release", "release"), ("twice", "two_evaluations")):
+        wiring = f"tests.e2e.planted_release:{function}"
+        monkeypatch.setitem(compiled.PIPELINES, name, compiled.PipelineSpec(Kind.TRAINING, wiring, "planted faults"))
 
 
 Decisions = dict[str, Decision]
@@ -114,7 +117,6 @@ def _usecase(road: Road, name: str) -> Path:
 
 def _run(road: Road, name: str, plan: dict[str, object]) -> Outcome:
     """Run the planted release as a use case of its own, whose model nobody has pushed before."""
-    compiled.PIPELINES["release"] = _spec("release")
     folder = _usecase(road, name)
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
     return road.run(folder, "release")
@@ -186,7 +188,6 @@ def test_evidence_that_was_changed_is_not_believed(road: Road, candidate: Candid
 
 
 def test_a_model_that_was_evaluated_twice_is_pushed_with_both_decisions(road: Road) -> None:
-    compiled.PIPELINES["twice"] = _spec("two_evaluations")
     outcome = road.run(_usecase(road, "evaluated_twice"), "twice", span=3)
     assert outcome.pushed is not None, outcome.headline
     champion = open_registry(str(road.store.models)).champion("evaluated_twice")
