@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.free_port import free_port
 
 
 class Desk:
@@ -48,9 +49,7 @@ class Desk:
 @contextmanager
 def serving(desk: Desk, *usecases: str) -> Iterator[str]:
     """Serve use cases until the end of the block; yields the server's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = desk.start("serve", *usecases, "--port", str(port))
     try:
         address = f"http://127.0.0.1:{port}"

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -34,6 +33,7 @@ from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
 from mlops.worlds.world import Request, Site
 from pipelines.config import find, load
+from tests.free_port import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -247,9 +247,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(registry: Path) -> Iterator[tuple[str, int]]:
     """A container that serves, hardened, with the registry read-only; its name and port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     name = f"mlops-test-{port}"
     hardened = [word for word in containers.HARDENED if word != "--network=none"]
     mounts = [

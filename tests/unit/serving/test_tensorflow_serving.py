@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from server_process import BODY, PREDICT, Served, free_port, serving
+from server_process import BODY, PREDICT, Served, serving
 from text_proto import read_models
 
 from core.backends.local_registry import LocalRegistry
 from core.errors import UsageError
 from serving.tfserving import binary as tensorflow_serving
+from tests.free_port import free_port
 
 STAND_IN = Path(__file__).with_name("stand_in_model_server.py")
 
