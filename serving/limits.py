@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from core.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -9,9 +11,12 @@ class Limits:
 
     body_bytes: int = 4 << 20
     """Largest request body, also after inflating gzip."""
-    bodies_bytes: int = 64 << 20
-    """Bytes of all bodies held at one time; beyond it a request is answered 503.
-    Parsed bodies come on top: up to 31 times their bytes for those in `threads`, measured on repeated `[[]]`."""
+    memory_bytes: int = 512 << 20
+    """Memory of all requests together, from the first byte to the answer; beyond it a request is answered 503.
+    A body is charged with its bytes while it arrives, and then with `expansion` times its bytes."""
+    expansion: int = 64
+    """Most bytes of memory that one byte of a body becomes. Measured: 48 (a list of NaN), 44 (lists nested 28
+    deep), 32 (`[[]]`); rows of a use case 18; a long text 8."""
     rows: int = 4096
     """Most rows of one request."""
     depth: int = 32
@@ -34,3 +39,11 @@ class Limits:
     """Most requests waiting for a thread; one more is answered 503."""
     threads: int = 2
     """Threads that predict; TensorFlow releases Python's lock while it computes."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits under which the largest body could never be answered: UsageError."""
+        if self.memory_bytes < self.body_bytes * self.expansion:
+            raise UsageError(
+                f"memory_bytes: wanted at least {self.body_bytes * self.expansion} for a body of {self.body_bytes} "
+                f"bytes, got {self.memory_bytes}; allow more memory or smaller bodies"
+            )

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -33,31 +32,10 @@ class AnswerPool:
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="predict")
         self._pending = 0
         self._hanging = 0
-        self._held_bytes = 0
 
     def shutdown(self) -> None:
         """Wait for running work; call it when no more requests arrive."""
         self._threads.shutdown()
-
-    @contextmanager
-    def budget(self) -> Iterator[Callable[[int], None]]:
-        """Give a function that charges a request's bytes, which stay charged until its answer is made.
-
-        It raises RequestError (503) when all requests together hold too much.
-        """
-        charged = 0
-
-        def charge(size: int) -> None:
-            nonlocal charged
-            charged += size
-            self._held_bytes += size
-            if self._held_bytes > self._limits.bodies_bytes:
-                raise RequestError(503, "UNAVAILABLE", "too many large requests at one time; try again later")
-
-        try:
-            yield charge
-        finally:
-            self._held_bytes -= charged
 
     async def run(self, request: Request, work: Callable[[], _Answer]) -> _Answer:
         """Run a request's work in a thread and return what it returns.

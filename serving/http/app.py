@@ -20,6 +20,7 @@ from serving.bodies import responses
 from serving.errors import RequestError, bad_request, not_found, too_large
 from serving.http.answer_pool import AnswerPool
 from serving.http.inference import VERBS, Inference, ParsedPath
+from serving.http.memory_budget import Charge, MemoryBudget
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.versions.manager import ModelManager
@@ -33,6 +34,8 @@ _PATH = re.compile(
 )
 _JSON_TYPES = frozenset({"application/json", "text/json", "application/x-www-form-urlencoded", ""})
 """Content types of a body: JSON, curl's default for `-d`, and none; TensorFlow Serving takes all of them."""
+_DEFLATE_RATIO = 1032
+"""Most bytes that one byte of gzip inflates to."""
 _LOG = logging.getLogger("serving")
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -47,6 +50,7 @@ class ServingApp:
         self._limits = limits
         self._inference = Inference(manager, limits, metrics)
         self._pool = AnswerPool(limits)
+        self.budget = MemoryBudget(limits)
         self.asgi = Starlette(
             routes=[
                 Route("/v1/models/{rest:path}", self._get, methods=["GET"]),
@@ -130,7 +134,7 @@ class ServingApp:
     async def _infer(self, request: Request, path: ParsedPath) -> tuple[str, bytes]:
         if not self._manager.has(path.model):
             raise not_found(f"Servable not found for request: {'Specific' if path.version else 'Latest'}({path.model})")
-        with self._pool.budget() as charge:
+        with self.budget.charge() as charge:
             body = await self._read(request, charge)
             started = time.perf_counter()
             try:
@@ -140,18 +144,16 @@ class ServingApp:
                 self._metrics.seconds.labels(path.model, path.verb).observe(time.perf_counter() - started)
         return str(answer.version), answer.body
 
-    async def _read(self, request: Request, charge: Callable[[int], None]) -> bytes:
+    async def _read(self, request: Request, charge: Charge) -> bytes:
         """Read a body within its caps; RequestError (408, 411, 413, 415, 503), if possible before reading it."""
         encoding = self._check_headers(request)
-        if encoding == "gzip":
-            charge(self._limits.body_bytes)  # the most that it may inflate to
         chunks: list[bytes] = []
         held = 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 async for chunk in request.stream():
                     held += len(chunk)
-                    charge(len(chunk))
+                    charge.hold(held)
                     if held > self._limits.body_bytes:
                         raise too_large(f"the body is larger than {self._limits.body_bytes} bytes")
                     chunks.append(chunk)
@@ -163,8 +165,12 @@ class ServingApp:
         except ClientDisconnect:
             raise RequestError(400, "CANCELLED", "the client went away") from None
         body = b"".join(chunks)
-        # In a thread: inflating to the cap takes as long as many small requests.
-        return await asyncio.to_thread(_inflate, body, self._limits.body_bytes) if encoding == "gzip" else body
+        if encoding == "gzip":
+            charge.hold(held + min(self._limits.body_bytes, held * _DEFLATE_RATIO))
+            # In a thread: inflating to the cap takes as long as many small requests.
+            body = await asyncio.to_thread(_inflate, body, self._limits.body_bytes)
+        charge.parse(len(body))
+        return body
 
     def _check_headers(self, request: Request) -> str:
         """Check what the headers say before a byte of the body is read, and return the content encoding."""

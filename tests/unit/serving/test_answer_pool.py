@@ -12,7 +12,7 @@ from serving.errors import RequestError
 from serving.http.answer_pool import AnswerPool
 from serving.limits import Limits
 
-LIMITS = Limits(threads=1, pending=3, answer_seconds=0.2, bodies_bytes=100)
+LIMITS = Limits(threads=1, pending=3, answer_seconds=0.2)
 
 
 def request_of(receive: Callable[[], Any]) -> Request:
@@ -79,14 +79,3 @@ def test_more_than_may_wait_are_sent_away() -> None:
 
     asyncio.run(scene())
     pool.shutdown()
-
-
-def test_what_is_held_is_charged_until_the_answer_and_then_given_back() -> None:
-    pool = AnswerPool(LIMITS)
-    with pool.budget() as charge:
-        charge(60)
-        with pytest.raises(RequestError, match="too many large requests"), pool.budget() as other:
-            other(50)
-        charge(40)
-    with pool.budget() as charge:
-        charge(100)

@@ -1,0 +1,91 @@
+"""All requests together hold no more memory than the server allows, counted from the parsed form of their bodies."""
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Shop
+from starlette.testclient import TestClient
+
+from core.errors import UsageError
+from serving.errors import RequestError
+from serving.http.app import ServingApp
+from serving.http.inference import Inference, ParsedPath
+from serving.http.memory_budget import MemoryBudget
+from serving.limits import Limits
+from serving.metrics import Metrics
+
+BYTES = 60_000
+ROW = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+
+
+def test_a_request_is_charged_until_its_answer_and_what_is_too_much_is_refused() -> None:
+    budget = MemoryBudget(Limits(memory_bytes=100, body_bytes=10, expansion=10))
+    with budget.charge() as charge:
+        charge.hold(5)
+        charge.hold(8)
+        with pytest.raises(RequestError, match="too many large requests") as caught, budget.charge() as other:
+            other.hold(9)
+            other.hold(93)
+        assert caught.value.status == 503
+        with budget.charge() as other:
+            other.parse(9)
+        charge.parse(10)
+        with pytest.raises(RequestError), budget.charge() as other:
+            other.hold(1)
+        charge.hold(3)
+    with budget.charge() as charge:
+        charge.hold(100)
+
+
+def test_limits_that_would_refuse_the_largest_body_forever_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"memory_bytes: wanted at least 6400 .* allow more memory or smaller bodies"):
+        Limits(memory_bytes=6399, body_bytes=100, expansion=64)
+
+
+def hostile() -> Iterator[tuple[str, bytes]]:
+    for unit in (
+        *("[]", "{}", "[[]]", "[[[]]]", "[" * 28 + "]" * 28, '{"":0}', '{"":[]}', '{"":{}}', '{"":0,"":0}', "NaN"),
+        *("0", "-1", "999", "1e9", "1e999", "9" * 50, '""', '"ab"', '"😀"', r'"\ud83d\ude00"', "null", '{"b64":""}'),
+    ):
+        filled = ",".join([unit] * (BYTES // len(unit.encode())))
+        for before, after in (('{"instances":[', "]}"), ('{"inputs":{"carrier":[', "]}}")):
+            yield f"{before}{unit:.10}", f"{before}{filled}{after}".encode()
+    many = [f"{number:x}" for number in range(BYTES // 8)]
+    yield "keys", json.dumps({"instances": [dict.fromkeys(many, 0)]}).encode()
+    yield "outer keys", json.dumps(dict.fromkeys(many, 0)).encode()
+    yield "long text", json.dumps({"instances": [ROW | {"carrier": "a" * BYTES + "😀"}]}, ensure_ascii=False).encode()
+    yield "rows", json.dumps({"instances": [ROW] * (BYTES // 80)}).encode()
+    yield "columns", json.dumps({"inputs": {name: [value] * (BYTES // 30) for name, value in ROW.items()}}).encode()
+
+
+@pytest.mark.parametrize(("body"), [pytest.param(body, id=name) for name, body in hostile()])
+def test_no_body_takes_more_memory_than_it_is_charged_with(served: Shop, body: bytes) -> None:
+    """Counted by Python's allocator, from the body to the answer."""
+    limits = Limits()
+    inference = Inference(served.manager, limits, Metrics())
+    tracemalloc.start()
+    try:
+        inference.answer(ParsedPath("delay", verb="predict"), body)
+    except RequestError as error:
+        assert error.status in {400, 413}
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak / len(body) < limits.expansion, "raise Limits.expansion, or hold less"
+
+
+def test_a_body_that_does_not_fit_is_answered_503_and_a_later_one_200(served: Shop) -> None:
+    app = ServingApp(served.manager, Metrics(), Limits(body_bytes=1000, memory_bytes=64_000))
+    client = TestClient(app.asgi)
+    plain: dict[str, Any] = {"json": {"instances": [ROW]}}
+    packed = {"content": gzip.compress(json.dumps(plain["json"]).encode()), "headers": {"content-encoding": "gzip"}}
+    for sent in (plain, packed):
+        with app.budget.charge() as others:
+            others.hold(63_000)
+            response = client.post("/v1/models/delay:predict", **sent)
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert client.post("/v1/models/delay:predict", **sent).status_code == 200
