@@ -73,8 +73,8 @@ class _Common(Settings):
         return steps.get(stage, Step())
 
     @property
-    def words(self) -> str:
-        """How the command line names it: its folder below `usecases/`, or else the whole path."""
+    def cli_name(self) -> str:
+        """What the command line takes for it: the name of its folder in `usecases/`, else the whole path."""
         return self.folder.name if self.folder.parent == USECASES else str(self.folder)
 
     @property
@@ -169,9 +169,9 @@ def find(usecase: str) -> Path:
     return Path(os.path.abspath(folder))  # noqa: PTH100 - what follows links would name another path than the user did
 
 
-def name_of(words: str) -> str:
-    """Return the name of a use case as registries and clusters know it, given its name or the path to its folder."""
-    return load(find(words)).name if "/" in words else words
+def name_of(argument: str) -> str:
+    """Return the `name` of a use case, which is also its model's, given that name or the path to its folder."""
+    return load(find(argument)).name if "/" in argument else argument
 
 
 def load(folder: Path) -> UseCase:

@@ -1,10 +1,10 @@
-"""What a pipeline is for; reports and next steps are worded after it."""
+"""The kinds of pipelines; a report's headline and next step depend on it."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What comes out of a run."""
+    """What a run produces."""
 
     TRAINING = "training"
     """A model, and a decision whether it goes into production."""

@@ -1,4 +1,4 @@
-"""Level 0: an experiment by hand. The same steps as Level 1 up to the verdict; pushing is a person's own decision."""
+"""Level 0: an experiment. The same steps as level 1 up to the last gate; a person pushes the model, or not."""
 
 from kfp import dsl
 
@@ -14,9 +14,9 @@ def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
         description="Experiment: data to verdict; pushing is done by hand.",
     )
     def experiment(source: str, span: int, data: str, champion: str, registry: str) -> None:
-        rival = segments.Rival(champion, registry)
-        validated = segments.validated_data(usecase, segments.Window(source, span, data))
-        candidate = segments.candidate(usecase, validated, rival)
+        in_production = segments.InProduction(champion, registry)
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
+        candidate = segments.candidate(usecase, validated, in_production)
         segments.served(usecase, candidate)
 
     return experiment

@@ -1,4 +1,4 @@
-"""Level 1: continuous training. New data in, a better model in production or a reason why not."""
+"""Level 1: continuous training. New data in; a better model in production, or the reason why not."""
 
 from kfp import dsl
 
@@ -14,12 +14,12 @@ def level1(usecase: UseCase) -> dsl.base_component.BaseComponent:
         description="Continuous training: data to production, through every gate.",
     )
     def continuous_training(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:
-        rival = segments.Rival(champion, registry)
-        validated = segments.validated_data(usecase, segments.Window(source, span, data))
-        candidate = segments.candidate(usecase, validated, rival)
-        with segments.passed(usecase, candidate.evaluated, name="blessed"):
+        in_production = segments.InProduction(champion, registry)
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
+        candidate = segments.candidate(usecase, validated, in_production)
+        with segments.if_passed(usecase, candidate.evaluated, name="blessed"):
             infra = segments.served(usecase, candidate)
-            with segments.passed(usecase, infra, name="servable"):
+            with segments.if_passed(usecase, infra, name="servable"):
                 evidence = segments.collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra)
                 segments.pushed(usecase, candidate, evidence, segments.Destination(champion, registry, submission))
 

@@ -1,4 +1,4 @@
-"""Stretches of steps that several pipelines share; plain functions that are called while a pipeline is traced."""
+"""Parts of pipelines that several of them share: plain functions, called while a pipeline is traced."""
 
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -10,34 +10,41 @@ from pipelines import gates, stages, steps
 from pipelines.config import UseCase
 
 SLOTS = ("first", "second", "third", "fourth")
-"""The decisions that one task of `collect_evidence` takes."""
+"""Inputs of one task of `collect_evidence`, for a decision each."""
 
 
-class Window(NamedTuple):
-    """Which data a run is about: where the spans lie, the newest of them, and the digest of their files."""
+class PinnedSource(NamedTuple):
+    """The data of a run."""
 
     source: str
+    """Pattern of the spans' files."""
     span: int
+    """The newest span."""
     data: str
+    """Digest of the files of all spans that the run reads."""
 
 
-class Rival(NamedTuple):
-    """What a candidate is up against: the registry and the champion in it (`<version>@<digest>`, or empty)."""
+class InProduction(NamedTuple):
+    """The model that a candidate is compared with."""
 
     champion: str
+    """`<version>@<digest>`; empty when nothing is in production yet."""
     registry: str
+    """Address of the registry that holds it."""
 
 
 class Destination(NamedTuple):
-    """Where a push goes, which version it replaces, and which submission asks for it."""
+    """Where a candidate is pushed to."""
 
     champion: str
+    """The version that it replaces."""
     registry: str
     submission: str
+    """Id of the submission, so that a push is cached for this submission only."""
 
 
 class Data(NamedTuple):
-    """Examples, and the gate that they have passed, where there is one."""
+    """Examples, and the task that validated them; None where the configuration leaves that gate out."""
 
     examples: dsl.Dataset
     validated: dsl.PipelineTask | None
@@ -52,14 +59,14 @@ class Candidate(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the gates decided about a candidate, and which gates those are."""
+    """The collected decisions about a candidate, and the gates that made them."""
 
     artifact: dsl.Artifact
     gates: tuple[str, ...]
 
 
 def run(usecase: UseCase, stage: str, **inputs: object) -> dsl.PipelineTask:
-    """Trace one stage with its section of the configuration, and give it what `steps` says of it.
+    """Trace one stage with its section of the configuration, and its resources, retries and timeout from `steps`.
 
     Raises UsageError for an unknown stage, ConfigError for one without a section.
     """
@@ -72,11 +79,11 @@ def run_if_configured(usecase: UseCase, stage: str, **inputs: object) -> dsl.Pip
     return run(usecase, stage, **inputs) if usecase.has(stage) else None
 
 
-def validated_data(usecase: UseCase, window: Window) -> Data:
-    """Scope the use case, read the window, and hold it against the curated schema."""
+def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
+    """Check the scope, ingest the source, and validate the examples against the curated schema."""
     schema = usecase.schema_file
     scoped = run_if_configured(usecase, "scope_use_case")
-    ingested = run(usecase, "ingest_examples", schema=schema, **window._asdict())
+    ingested = run(usecase, "ingest_examples", schema=schema, **source._asdict())
     if scoped is not None:
         ingested.after(scoped)
     examples = ingested.outputs["examples"]
@@ -85,15 +92,15 @@ def validated_data(usecase: UseCase, window: Window) -> Data:
         return Data(examples, None)
     if described is None:
         raise ConfigError(
-            f"{usecase.folder / 'config.yaml'}: compute_statistics is null, but validate_data reads what it writes; "
-            "configure it, or leave out validate_data, too: `validate_data: null`"
+            f"{usecase.folder / 'config.yaml'}: compute_statistics is null, but validate_data needs its statistics; "
+            "remove the null, or leave validate_data out too: `validate_data: null`"
         )
     validated = run(usecase, "validate_data", statistics=described.outputs["statistics"], schema=schema)
     return Data(examples, validated)
 
 
-def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
-    """Transform, train and evaluate; nothing starts before the data has passed its gate."""
+def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Candidate:
+    """Transform, train and evaluate, after the data was validated."""
     schema, module, examples = usecase.schema_file, usecase.module, data.examples
     transformed = run(usecase, "transform_features", module=module, schema=schema, examples=examples)
     if data.validated is not None:
@@ -105,33 +112,35 @@ def candidate(usecase: UseCase, data: Data, rival: Rival) -> Candidate:
         schema=schema,
         examples=examples,
         transform_graph=transformed.outputs["transform_graph"],
-        **rival._asdict(),
+        **in_production._asdict(),
     )
     model = trained.outputs["model"]
-    evaluated = run(usecase, "evaluate_model", schema=schema, examples=examples, model=model, **rival._asdict())
+    evaluated = run(usecase, "evaluate_model", schema=schema, examples=examples, model=model, **in_production._asdict())
     return Candidate(examples, model, evaluated)
 
 
 def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask | None:
-    """Let a real server answer real requests with the candidate, unless the configuration leaves that out."""
+    """Send real requests to a real server of the candidate, unless the configuration leaves that gate out."""
     evaluation = candidate.evaluated.outputs["evaluation"]
     return run_if_configured(usecase, "validate_infra", model=candidate.model, evaluation=evaluation)
 
 
-def passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:
-    """Open a branch that runs when a gate lets the model through; one that is waived or left out stops nothing."""
+def if_passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:
+    """Open a branch that runs when a gate passes; a gate that is waived or left out stops nothing."""
     if gate is None or gates.stage_of(gate) in usecase.configured("push_model").waives:
         return nullcontext()
     return dsl.If(gate.outputs["Output"] == True, name=name)  # noqa: E712 - traced into the compiled condition
 
 
 def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
-    """Collect the decisions of gates; a keyword names each in the evidence, the gate's own where it decides once."""
+    """Collect the decisions of gates, in as many chained tasks as they need.
+
+    Each keyword is the decision's name in the evidence; a gate that decides once in the pipeline has its own name.
+    """
     decided = {name: task for name, task in asked.items() if task is not None}
     artifact = None
-    names_left = list(decided)
-    while names_left:
-        names, names_left = names_left[: len(SLOTS)], names_left[len(SLOTS) :]
+    for start in range(0, len(decided), len(SLOTS)):
+        names = list(decided)[start : start + len(SLOTS)]
         decisions = {slot: decided[name].outputs["decision"] for slot, name in zip(SLOTS, names, strict=False)}
         earlier: dict[str, object] = {} if artifact is None else {"earlier": artifact}
         artifact = run(usecase, "collect_evidence", names=names, **decisions, **earlier).outputs["evidence"]
@@ -139,7 +148,10 @@ def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
 
 
 def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destination: Destination) -> dsl.PipelineTask:
-    """Publish the candidate and make it the champion; ConfigError when the pipeline does not ask what it requires."""
+    """Publish the candidate and make it the champion.
+
+    Raises ConfigError when the evidence lacks a gate that `push_model.requires` names, or has one that it does not.
+    """
     gates.check_asked(usecase.configured("push_model"), evidence.gates, usecase.folder / "config.yaml")
     return run(
         usecase,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from core.store import Store
 from mlops.runs.history import SUBMISSION, submitted, summaries
 from mlops.worlds.table import DEFAULT, open_world
-from mlops.worlds.world import Site
+from mlops.worlds.world import WorldContext
 
 UNSEEN = "SUBMITTED"
 """State of a run on a cluster whose end this machine has not seen; `mlops runs follow` asks the cluster."""
@@ -18,7 +18,7 @@ def listed(store: Store) -> list[dict[str, str]]:
     """
     ended = {summary["run_id"]: summary for summary in summaries(store)}
     rows = []
-    with open_world(DEFAULT, Site(store)) as here:
+    with open_world(DEFAULT, WorldContext(store)) as here:
         for run_id, submission in submitted(store).items():
             summary = ended.get(run_id)
             if summary is not None:

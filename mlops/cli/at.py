@@ -1,4 +1,4 @@
-"""`--at`: the option that names the world, the same for every verb that needs one."""
+"""`--at`: the option that names a world, the same for every verb that works on one."""
 
 import functools
 import os
@@ -18,30 +18,31 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Place:
-    """The world that the command line names; passed to a verb as `place`."""
+class ChosenWorld:
+    """The world that `--at` names; passed to a verb as `chosen`."""
 
     at: str
-    """Name of a world, or an address."""
+    """Name of a world, or the address of an object store."""
     endpoint: str = ""
+    """Address of the world's API; empty for the local one."""
 
     @contextmanager
-    def opened(self, store: Store, *, in_containers: bool = False) -> "Iterator[World]":
-        """Open the world with this machine's store; UsageError for an unknown name."""
+    def open(self, store: Store, *, in_containers: bool = False) -> "Iterator[World]":
+        """Open the world with this machine's store while the block runs; UsageError for an unknown name."""
         from mlops.worlds.table import open_world
-        from mlops.worlds.world import Site
+        from mlops.worlds.world import WorldContext
 
-        with open_world(self.at, Site(store, os.environ, self.endpoint, in_containers)) as world:
+        with open_world(self.at, WorldContext(store, os.environ, self.endpoint, in_containers)) as world:
             yield world
 
     @property
     def option(self) -> str:
-        """The `--at` option that names this world again, to print in a command; empty for the default."""
+        """The `--at` option to print in a command for this world; empty for the default."""
         return f" --at {self.at}" if self.at != "laptop" else ""
 
 
 def at_world(default: str = "laptop") -> Callable[[Command], Command]:
-    """Add `--at` and `--endpoint` to a verb, which gets them as `place`."""
+    """Add `--at` and `--endpoint` to a verb, which gets them as `chosen`."""
 
     def decorate(command: Command) -> Command:
         @click.option(
@@ -49,27 +50,27 @@ def at_world(default: str = "laptop") -> Callable[[Command], Command]:
             metavar="laptop|kfp|s3://...",
             default=default,
             show_default=True,
-            help="Where: this machine, Kubeflow Pipelines, or this machine with data and models at an address.",
+            help="Where: this machine, Kubeflow Pipelines, or this machine with data and models in an object store.",
         )
         @click.option(
             "--endpoint",
             envvar="KFP_ENDPOINT",
             default="",
             metavar="URL",
-            help="With kfp, its API; default: the local cluster, through kubectl.",
+            help="The API of Kubeflow Pipelines; default: the local cluster, through kubectl.",
         )
         @functools.wraps(command)
-        def with_place(*args: Any, at: str, endpoint: str, **words: Any) -> Any:
-            return command(*args, place=Place(at or default, endpoint), **words)
+        def with_world(*args: Any, at: str, endpoint: str, **options: Any) -> Any:
+            return command(*args, chosen=ChosenWorld(at or default, endpoint), **options)
 
-        return with_place  # type: ignore[return-value]
+        return with_world  # type: ignore[return-value]
 
     return decorate
 
 
-def run_place(store: Store, run_id: str) -> Place:
+def world_of_run(store: Store, run_id: str) -> ChosenWorld:
     """Return the world that a run was submitted to; MlopsError when there is no such run."""
     from mlops.runs.history import read_submission
 
     world = read_submission(store, run_id).world
-    return Place(world, os.environ.get("KFP_ENDPOINT", ""))
+    return ChosenWorld(world, os.environ.get("KFP_ENDPOINT", ""))

@@ -6,7 +6,7 @@ from shlex import quote
 import click
 
 from core.store import Store
-from mlops.cli.at import Place, at_world
+from mlops.cli.at import ChosenWorld, at_world
 
 
 @click.group()
@@ -26,7 +26,7 @@ def data() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def push(store: Store, *, usecase: str, place: Place, spans: tuple[str, ...], as_json: bool) -> None:
+def push(store: Store, *, usecase: str, chosen: ChosenWorld, spans: tuple[str, ...], as_json: bool) -> None:
     """Copy the spans of USECASE to an object store; files that it has with the same content are skipped."""
     from mlops.actions.shipped import Shipped, ship
     from mlops.cli.main import print_json
@@ -38,7 +38,7 @@ def push(store: Store, *, usecase: str, place: Place, spans: tuple[str, ...], as
         )
 
     loaded = load(find(usecase))
-    with place.opened(store) as world:
+    with chosen.open(store) as world:
         done = ship(loaded, world.store, spans, shown)
     if as_json:
         print_json({"usecase": loaded.name, "files": [asdict(one) for one in done]})
@@ -49,7 +49,7 @@ def push(store: Store, *, usecase: str, place: Place, spans: tuple[str, ...], as
 @at_world()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
+def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
     """List the spans of USECASE in the store."""
     from artifacts.spans.pattern import label
     from mlops.actions.shipped import spans_in
@@ -57,7 +57,7 @@ def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    with place.opened(store) as world:
+    with chosen.open(store) as world:
         found = spans_in(loaded, world.store)
         lies_at = world.store.source(loaded.name)
     if as_json:
@@ -72,4 +72,4 @@ def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
     for span, files in found.items():
         click.echo(f"span {label(loaded.source.pattern, span):<10} {files} file{'s' if files != 1 else ''}")
     if not found:
-        click.echo(f"{lies_at} holds no span yet: mlops data push {quote(usecase)}{place.option}")
+        click.echo(f"{lies_at} holds no span yet: mlops data push {quote(usecase)}{chosen.option}")

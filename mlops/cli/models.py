@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.store import Store
-from mlops.cli.at import Place, at_world
+from mlops.cli.at import ChosenWorld, at_world
 
 if TYPE_CHECKING:
     from core.backends.metadata import Lineage
@@ -19,9 +19,9 @@ def _at(command: Callable[..., None]) -> Callable[..., None]:
 
     @at_world()
     @functools.wraps(command)
-    def at_a_store(store: Store, *, place: Place, **words: Any) -> None:
-        with place.opened(store) as world:
-            command(world.store, **words)
+    def at_a_store(store: Store, *, chosen: ChosenWorld, **options: Any) -> None:
+        with chosen.open(store) as world:
+            command(world.store, **options)
 
     return at_a_store
 

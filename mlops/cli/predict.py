@@ -78,7 +78,7 @@ def _choose(store: Store, usecase: "UseCase", version: int | None) -> "ModelVers
     chosen = registry.get(name, version) if version else registry.champion(name)
     if chosen is None:
         raise RegistryError(
-            f"{name} has no model in production yet: run `mlops run {quote(usecase.words)}` first, or give --version"
+            f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or give --version"
         )
     return chosen
 

@@ -3,7 +3,7 @@
 import click
 
 from core.store import Store
-from mlops.cli.at import Place, at_world
+from mlops.cli.at import ChosenWorld, at_world
 from mlops.cli.span import span_option
 
 
@@ -24,7 +24,7 @@ def run(
     store: Store,
     *,
     usecase: str,
-    place: Place,
+    chosen: ChosenWorld,
     pipeline: str,
     span: str | None,
     no_cache: bool,
@@ -36,9 +36,9 @@ def run(
     Returns 3 when a gate is closed; the report says why.
     """
     from mlops.cli.ended import follow_and_exit
-    from mlops.worlds.world import Request
+    from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = Request(load(find(usecase)), pipeline, span, cache=not no_cache)
-    with place.opened(store, in_containers=containers) as world:
+    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache)
+    with chosen.open(store, in_containers=containers) as world:
         follow_and_exit(world, world.submit(request).run_id, None, as_json=as_json)

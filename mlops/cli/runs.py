@@ -3,7 +3,7 @@
 import click
 
 from core.store import Store
-from mlops.cli.at import run_place
+from mlops.cli.at import world_of_run
 from mlops.cli.submit import deadline_option
 
 
@@ -65,7 +65,7 @@ def follow(store: Store, *, run_id: str, deadline: float, as_json: bool) -> None
     """Follow RUN_ID, which was submitted from this store, to its end."""
     from mlops.cli.ended import follow_and_exit
 
-    with run_place(store, run_id).opened(store) as world:
+    with world_of_run(store, run_id).open(store) as world:
         follow_and_exit(world, run_id, deadline, as_json=as_json)
 
 
@@ -77,7 +77,7 @@ def cancel(store: Store, run_id: str, as_json: bool) -> None:
     """Cancel RUN_ID; the results of finished tasks stay in the cache."""
     from mlops.cli.main import print_json
 
-    with run_place(store, run_id).opened(store) as world:
+    with world_of_run(store, run_id).open(store) as world:
         world.cancel(run_id)
     if as_json:
         print_json({"run_id": run_id, "world": world.name, "cancelling": True})
@@ -93,6 +93,6 @@ def resume(store: Store, run_id: str, as_json: bool) -> None:
     """Continue RUN_ID where it stopped; finished tasks do not run again."""
     from mlops.cli.ended import follow_and_exit
 
-    with run_place(store, run_id).opened(store) as world:
+    with world_of_run(store, run_id).open(store) as world:
         world.resume(run_id)
         follow_and_exit(world, run_id, None, as_json=as_json)

@@ -6,7 +6,7 @@ from shlex import quote
 import click
 
 from core.store import Store
-from mlops.cli.at import Place, at_world
+from mlops.cli.at import ChosenWorld, at_world
 
 
 @click.group()
@@ -19,13 +19,13 @@ def schedule() -> None:
 @at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def apply(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
+def apply(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
     """Make the schedules of USECASE what its config.yaml says; a second time changes nothing."""
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
-    with place.opened(store) as world:
+    with chosen.open(store) as world:
         applied = world.schedules.apply(loaded)
     if as_json:
         print_json({"world": world.name, **asdict(applied)})
@@ -42,13 +42,13 @@ def apply(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
 @at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
+def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
     """List the recurring runs of USECASE, or of all."""
     from mlops.cli.main import print_json
     from pipelines.config import name_of
 
     name = name_of(usecase) if usecase else ""
-    with place.opened(store) as world:
+    with chosen.open(store) as world:
         found = world.schedules.of(name)
     if as_json:
         print_json({"world": world.name, "schedules": [asdict(recurring) for recurring in found]})
@@ -57,7 +57,7 @@ def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
         state = "" if recurring.enabled else "  (switched off)"
         click.echo(f"{recurring.name:<50} {recurring.cron} UTC{state}")
     if not found:
-        click.echo(f"No schedule yet: mlops schedule apply {quote(usecase or 'flight_delay')} --at {place.at}")
+        click.echo(f"No schedule yet: mlops schedule apply {quote(usecase or 'flight_delay')} --at {chosen.at}")
 
 
 @schedule.command()
@@ -65,13 +65,13 @@ def list_(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
 @at_world("kfp")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def delete(store: Store, *, usecase: str, place: Place, as_json: bool) -> None:
+def delete(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
     """Remove the recurring runs of USECASE; runs that have begun go on."""
     from mlops.cli.main import print_json
     from pipelines.config import name_of
 
     name = name_of(usecase)
-    with place.opened(store) as world:
+    with chosen.open(store) as world:
         removed = world.schedules.delete(name)
     if as_json:
         print_json({"world": world.name, "removed": [asdict(recurring) for recurring in removed]})

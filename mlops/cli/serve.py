@@ -87,7 +87,7 @@ def serve(
         raise UsageError(
             "engine tensorflow_serving listens on every address, at a given port: wanted --host 0.0.0.0 and --port"
         )
-    named = {loaded.name: loaded.words for loaded in (load(find(usecase)) for usecase in usecases)}
+    named = {loaded.name: loaded.cli_name for loaded in (load(find(usecase)) for usecase in usecases)}
     plan = launch.Plan(
         store.registry, store.root / "serving", tuple(named), workers, seconds["drain"], poll_seconds=seconds["poll"]
     )

@@ -5,7 +5,7 @@ from shlex import quote
 import click
 
 from core.store import Store
-from mlops.cli.at import Place, at_world
+from mlops.cli.at import ChosenWorld, at_world
 from mlops.cli.span import span_option
 
 deadline_option = click.option(
@@ -32,7 +32,7 @@ def submit(
     store: Store,
     *,
     usecase: str,
-    place: Place,
+    chosen: ChosenWorld,
     pipeline: str,
     span: str | None,
     no_cache: bool,
@@ -47,11 +47,11 @@ def submit(
     """
     from mlops.cli.ended import follow_and_exit
     from mlops.cli.main import print_json
-    from mlops.worlds.world import Request
+    from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = Request(load(find(usecase)), pipeline, span, cache=not no_cache)
-    with place.opened(store) as world:
+    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache)
+    with chosen.open(store) as world:
         submitted = world.submit(request)
         if wait:
             follow_and_exit(world, submitted.run_id, deadline, as_json=as_json)

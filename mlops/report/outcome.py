@@ -1,4 +1,4 @@
-"""The outcome of a run, in the words of the product: decisions, pictures, what was pushed, and what to do next."""
+"""The outcome of a run: the decisions of its gates, its pictures, what was pushed, and what to do next."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class TaskOutcome:
     """One task of a run; times in seconds, `offset` from the start of the run."""
 
     name: str
-    """Its short name, or its whole path where that would not tell it from another task, as in a loop."""
+    """Its short name; its whole path where the name is not unique, as in a loop."""
     state: str
     cached: bool
     seconds: float
@@ -27,7 +27,7 @@ class TaskOutcome:
     decision: Decision | None = None
     pictures: Path | None = None
     path: str = ""
-    """Its full name with the groups it is in."""
+    """Its name after the names of the groups it is in, such as `condition-1/push-model`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Pushed:
     path: str
     digest: str
     in_production: bool = True
-    """Whether it took the champion's place; otherwise a person puts it there."""
+    """Whether it is the champion now; otherwise a person promotes it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcome:
 
     @property
     def closed(self) -> Decision | None:
-        """The first gate that stopped the model; one that did not keep it from being pushed was waived."""
+        """The first closed gate, or None when a model was pushed: the closed gates of such a run were waived."""
         if self.pushed is not None:
             return None
         return next((decision for decision in self.decisions if not decision.is_open), None)
@@ -83,10 +83,10 @@ class Outcome:
     def headline(self) -> str:
         """The run in one sentence."""
         if self.pushed is not None:
-            where = "in production" if self.pushed.in_production else "published; a person puts it into production"
+            where = "in production" if self.pushed.in_production else "published; a person has to promote it"
             return f"Version {self.pushed.version} of {self.pushed.name} is {where}."
         if self.closed is not None:
-            verdict = "could not decide" if self.closed.verdict.value == "undecided" else "said no"
+            verdict = "could not decide" if self.closed.verdict.value == "undecided" else "did not pass"
             return f"{self._wording.closed}: {self.closed.gate} {verdict}."
         if self.failed is not None:
             return f"{self._wording.closed}: {self.failed.name} failed."
@@ -101,25 +101,25 @@ class Outcome:
 
     @property
     def next_step(self) -> str:
-        """What a person does next."""
+        """What to do next: a sentence, or a command."""
         if self.closed is not None:
             return self.closed.next_step
         if self.failed is not None:
-            return f"Read {self.failed.log}, correct the cause, then: {self._again}"
+            return f"Read {self.failed.log}, fix the cause, then: {self._again}"
         if self.state is not State.SUCCEEDED:
             return self._again
         submission = self.run.submission
         if self.pushed is not None and self.pushed.in_production:
             listed = f"mlops models list {self.pushed.name} --at {submission.world}"
-            served = f"mlops serve {quote(submission.named)}"
-            return served if self._is_here else f"{listed}; the model server there has it already"
+            served = f"mlops serve {quote(submission.cli_name)}"
+            return served if self._is_here else f"{listed}; the model server there serves it already"
         if self._is_here:
             return self._wording.next_step.format(run=self.run.run_id)
-        return f"mlops submit {quote(submission.named)} --at {submission.world} --wait --pipeline level1"
+        return f"mlops submit {quote(submission.cli_name)} --at {submission.world} --wait --pipeline level1"
 
     @property
     def exit_code(self) -> int:
-        """0 done, 3 a gate said no, 1 anything else that failed."""
+        """0 done, 3 a gate is closed, 1 anything else failed."""
         if self.closed is not None:
             return 3
         return 0 if self.state is State.SUCCEEDED else 1
@@ -134,15 +134,15 @@ class Outcome:
 
     @property
     def _again(self) -> str:
-        """The command that goes on with the run, or starts it again where a world cannot go on."""
+        """The command that resumes the run, or submits it again where the world cannot resume."""
         submission = self.run.submission
         if self._is_here:
             return f"mlops runs resume {self.run.run_id}"
         pipeline = "" if submission.pipeline == "level1" else f" --pipeline {submission.pipeline}"
-        return f"mlops submit {quote(submission.named)} --at {submission.world} --wait{pipeline}"
+        return f"mlops submit {quote(submission.cli_name)} --at {submission.world} --wait{pipeline}"
 
     def as_json(self, report: Path | None) -> dict[str, Any]:
-        """The same facts for a machine."""
+        """Return the outcome as plain values, with the path of its report."""
         run, pushed = self.run, self.pushed
         return {
             "run_id": run.run_id,
@@ -165,12 +165,12 @@ class Outcome:
 
 
 def outcome_of(run: Run) -> Outcome:
-    """Read what the tasks of a run decided, drew and pushed."""
+    """Read the outputs of a run's tasks: decisions, pictures and what was pushed."""
     return Outcome(run, tuple(_task(task, run) for task in run.tasks), _pushed(run))
 
 
 def started(run: Run) -> str:
-    """Write for a person when a run was started."""
+    """Format the start of a run, such as `2026-11-28 06:00:00 UTC`."""
     return run.started.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -198,12 +198,11 @@ def _name(task: Task, run: Run) -> str:
 
 
 def _pushed(run: Run) -> Pushed | None:
+    """Read the first `pushed` output that is not null, which a closed gate writes."""
     for task in run.tasks:
         path = task.output_file("pushed") if task.state is State.SUCCEEDED else None
-        if path:
-            content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
-            if content is None:
-                continue
+        content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path else None
+        if content is not None:
             return Pushed(**content)
     return None
 

@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Bar:
-    """One task on the timeline; positions in percent of the run's length."""
+    """One task on the timeline; `left` and `width` in percent of the run's duration."""
 
     name: str
     left: float
@@ -50,16 +50,15 @@ def write_report(outcome: Outcome, target: Path) -> Path:
 
 
 def split(decision: Decision) -> tuple[list[Check], list[Check]]:
-    """Return the checks that closed a gate, failures first, and those that hold."""
-    order = [Verdict.FAIL, Verdict.UNDECIDED]
-    closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
-    return sorted(closed, key=lambda check: order.index(check.verdict)), [
-        check for check in decision.checks if check.verdict is Verdict.PASS
-    ]
+    """Return the checks that did not pass, failed ones before undecided ones, and the checks that passed."""
+    checks: dict[Verdict, list[Check]] = {Verdict.FAIL: [], Verdict.UNDECIDED: [], Verdict.PASS: []}
+    for check in decision.checks:
+        checks[check.verdict].append(check)
+    return checks[Verdict.FAIL] + checks[Verdict.UNDECIDED], checks[Verdict.PASS]
 
 
 def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:
-    """Place every task that ran on a line as long as the run."""
+    """Return a bar for every task that ran, in the order given."""
     ran = [task for task in tasks if task.state not in ("SKIPPED", "PENDING")]
     end = max((task.offset + task.seconds for task in ran), default=0.0) or 1.0
     return [

@@ -1,4 +1,4 @@
-"""How a run is told, by the kind of its pipeline."""
+"""The sentences of a report that depend on the kind of the pipeline."""
 
 from dataclasses import dataclass
 
@@ -10,32 +10,32 @@ class Wording:
     """Sentences about a run of one kind."""
 
     closed: str
-    """What a run that stops at a gate, fails or is cancelled did not do; the reason follows after a colon."""
+    """Headline of a run that did not reach its end; a colon and the reason follow."""
     done: str
     """Headline of a run that reached its end."""
     next_step: str
-    """What a person does after that; `{run}` stands for the run's id."""
+    """Next step after that; `{run}` stands for the run's id."""
 
 
 WORDINGS = {
     Kind.TRAINING: Wording(
         closed="Nothing was pushed",
-        done="The experiment is done; every gate is open, and pushing is a person's decision.",
+        done="The experiment is done and every gate passed; whether to push the model is your decision.",
         next_step="mlops models push {run}",
     ),
     Kind.INFERENCE: Wording(
         closed="No predictions were released",
-        done="The predictions are written; every gate is open.",
+        done="The predictions are written and every gate passed.",
         next_step="mlops runs show {run}",
     ),
     Kind.MONITORING: Wording(
-        closed="The monitor wants a person to look",
-        done="The monitor found nothing that a person must look at.",
+        closed="The monitor found something that a person must check",
+        done="The monitor found nothing that a person must check.",
         next_step="Nothing to do.",
     ),
     Kind.LABELING: Wording(
         closed="No labels were released",
-        done="The labels are written; every gate is open.",
+        done="The labels are written and every gate passed.",
         next_step="mlops runs show {run}",
     ),
 }

@@ -1,4 +1,4 @@
-"""What was submitted: the facts of a run that no runner knows."""
+"""What was submitted: the facts of a run that the runner itself does not know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from pipelines.kinds import Kind
 
 @dataclass(frozen=True)
 class Submission:
-    """Whose run it is, of what kind, where it runs and how."""
+    """The use case of a run, the kind of its pipeline, and where and how it runs."""
 
     usecase: str
     """Name of the use case, which is also the model's."""
     code: str
     """Digest of the code that the steps run."""
     world: str = "laptop"
-    words: str = ""
-    """How a person names the use case on the command line; empty for a record that has only its name."""
+    cli_name: str = ""
+    """What the command line takes for the use case: a name or a path; a record without one gets the use case's name."""
     pipeline: str = "level1"
     """Name of the pipeline on the command line."""
     kind: Kind = Kind.TRAINING
@@ -28,7 +28,6 @@ class Submission:
     containers: bool = False
     """Whether the laptop runs every step in a container of its image."""
 
-    @property
-    def named(self) -> str:
-        """The use case as a person names it on the command line."""
-        return self.words or self.usecase
+    def __post_init__(self) -> None:
+        """Fill in the command line's name where a record has none."""
+        object.__setattr__(self, "cli_name", self.cli_name or self.usecase)

@@ -1,4 +1,4 @@
-"""The laptop world with every step in its own image: what a container sees of this machine, and what it may do."""
+"""Runs every step of the laptop world in a hardened container that can read only some files of this machine."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ HARDENED = (
     "--security-opt=no-new-privileges",
     "--network=none",
 )
-"""Every step runs with these: no capability, no network, and nothing to write to but its outputs and /tmp."""
+"""Options of every step's container: no capabilities, no network, and only its outputs and /tmp are writable."""
 
 
-def containers(words: str, source: str, store: Store) -> dict[str, localrun.Environment]:
-    """Map every image to a hardened container of it, which sees the files of `source`, the registry and its inputs.
+def containers(cli_name: str, source: str, store: Store) -> dict[str, localrun.Environment]:
+    """Map every image to a hardened container, which can read the files of `source`, the registry and its inputs.
 
-    `words` names the use case; of one that is no folder of this project, the containers see the folder too. Raises
-    MlopsError where there is no engine, an image was not built, or data and models lie behind a network.
+    `cli_name` is the name or path of the use case; a folder outside this project can be read, too. Raises MlopsError
+    without a Docker engine, for an image that was not built, and when data and models are in an object store.
     """
     if store.objects:
         raise MlopsError(
@@ -33,9 +33,11 @@ def containers(words: str, source: str, store: Store) -> dict[str, localrun.Envi
     references = local_references()
     _check(list(references.values()))
     store.models.mkdir(parents=True, exist_ok=True)
-    elsewhere = (Path(words),) if Path(words).is_absolute() and not Path(words).is_relative_to(ROOT) else ()
-    readable = (*((_root_of(source),) if source else ()), *elsewhere)
-    # One image at a time may write to the registry: the one that pushes.
+    folder = Path(cli_name)
+    readable = (_root_of(source),) if source else ()
+    if folder.is_absolute() and not folder.is_relative_to(ROOT):
+        readable = (*readable, folder)
+    # Only the image whose steps push may write to the registry.
     return {
         name: DockerEnvironment(
             cwd=store.root,
@@ -58,5 +60,5 @@ def _check(references: list[str]) -> None:
 
 
 def _root_of(source: str) -> Path:
-    """Return the folder that holds all files of a pattern."""
+    """Return the deepest folder that holds all files of a pattern."""
     return next(folder for folder in Path(source).parents if "{" not in str(folder) and "*" not in str(folder))

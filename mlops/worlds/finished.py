@@ -9,7 +9,7 @@ from mlops.report.render import write_report
 from mlops.runs.history import write_run
 from mlops.runs.lineage import facts_of
 from mlops.runs.record import Run
-from mlops.worlds.world import Request, Watcher, World
+from mlops.worlds.world import RunRequest, Watcher, World
 from pipelines.compiled import wiring_digest
 
 
@@ -21,7 +21,7 @@ def follow_to_end(world: World, run_id: str, watcher: Watcher, deadline: float |
     return finish(world.follow(run_id, watcher, deadline), world.store)
 
 
-def run_to_end(world: World, request: Request, watcher: Watcher = lambda _: None) -> tuple[Outcome, Path]:
+def run_to_end(world: World, request: RunRequest, watcher: Watcher = lambda _: None) -> tuple[Outcome, Path]:
     """Submit a run, follow it to its end and keep it."""
     return follow_to_end(world, world.submit(request).run_id, watcher)
 

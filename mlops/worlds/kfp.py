@@ -22,7 +22,7 @@ from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from mlops.worlds.kfp_schedule import EXPERIMENT, KfpSchedules
 from mlops.worlds.kfp_watch import Watch
 from mlops.worlds.pinned import pin, submission_of
-from mlops.worlds.world import Request, Schedules, Site, Submitted, UnsupportedByWorld, Watcher, check_world
+from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -33,12 +33,12 @@ class Kubeflow:
 
     name = "kfp"
 
-    def __init__(self, site: Site, connection: Connection | None = None) -> None:
-        """Use the deployment at the site's endpoint, or the local cluster; or a connection that stays open.
+    def __init__(self, context: WorldContext, connection: Connection | None = None) -> None:
+        """Use the deployment at the context's endpoint, or the local cluster; or a connection that stays open.
 
-        Images are named by the references that the site's environment asks for, or by their content on this machine.
+        Images are named by the references that the context's environment asks for, or by their content on this machine.
         """
-        self._site = site
+        self._context = context
         self._given = connection
         self._stack = ExitStack()
 
@@ -51,14 +51,14 @@ class Kubeflow:
     @cached_property
     def store(self) -> Store:
         """This machine's store, with data and models in the deployment's object store."""
-        site = self._site
-        if self._given is None and not site.endpoint:
+        context = self._context
+        if self._given is None and not context.endpoint:
             address = self._stack.enter_context(store_variables())["MLOPS_STORE"]
         else:
             address = self._connection.objects
-        return replace(site.store, objects=address)
+        return replace(context.store, objects=address)
 
-    def submit(self, request: Request) -> Submitted:
+    def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run; what was sent is kept in its folder."""
         references = self._references
         pinned = pin(request, self.store, references)
@@ -102,22 +102,22 @@ class Kubeflow:
 
     def resume(self, run_id: str) -> None:
         """Not here: Kubeflow Pipelines starts a run anew, and takes what had succeeded from its cache."""
-        submission = read_submission(self._site.store, run_id)
+        submission = read_submission(self._context.store, run_id)
         check_world(run_id, submission, self.name)
         raise UnsupportedByWorld(
             "kfp: a run is not resumed there; submit it again, and what had succeeded comes from the cache: "
-            f"mlops submit {quote(submission.named)} --at kfp --pipeline {submission.pipeline} --wait"
+            f"mlops submit {quote(submission.cli_name)} --at kfp --pipeline {submission.pipeline} --wait"
         )
 
     @property
     def schedules(self) -> Schedules:
         """The deployment's recurring runs."""
-        return KfpSchedules(self._connection, self._site.environment, self._references)
+        return KfpSchedules(self._connection, self._context.environment, self._references)
 
     @cached_property
     def _connection(self) -> Connection:
-        site = self._site
-        return self._given or self._stack.enter_context(connected(site.endpoint, site.environment))
+        context = self._context
+        return self._given or self._stack.enter_context(connected(context.endpoint, context.environment))
 
     @cached_property
     def _client(self) -> "Client":
@@ -125,13 +125,13 @@ class Kubeflow:
 
     @property
     def _settings(self) -> PodSettings:
-        return PodSettings.of(self._site.environment)
+        return PodSettings.of(self._context.environment)
 
     @property
     def _references(self) -> dict[str, str] | None:
-        return chosen_references(self._site.environment, self._site.store.images)
+        return chosen_references(self._context.environment, self._context.store.images)
 
     def _watch(self, run_id: str) -> Watch:
-        submission = read_submission(self._site.store, run_id)
+        submission = read_submission(self._context.store, run_id)
         check_world(run_id, submission, self.name)
-        return Watch(self._client, self._connection, self._site.store.runs / run_id, submission)
+        return Watch(self._client, self._connection, self._context.store.runs / run_id, submission)

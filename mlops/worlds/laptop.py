@@ -22,7 +22,7 @@ from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
 from mlops.worlds.pinned import compiled_file, pin, submission_of
 from mlops.worlds.sources import stage_sources
-from mlops.worlds.world import Request, Schedules, Site, Submitted, UnsupportedByWorld, Watcher, check_world
+from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
 
 PROCESS = "process"
 """File in a run's folder with the id of the process that executes it."""
@@ -69,9 +69,9 @@ class Laptop:
 
     name = "laptop"
 
-    def __init__(self, site: Site) -> None:
-        """Use the site's store, and containers for new runs where it says so."""
-        self._site = site
+    def __init__(self, context: WorldContext) -> None:
+        """Use the context's store, and containers for new runs where it says so."""
+        self._context = context
         self._hosts = localrun.Hosts()
 
     def __enter__(self) -> Self:
@@ -82,17 +82,17 @@ class Laptop:
 
     @property
     def store(self) -> Store:
-        """The site's own."""
-        return self._site.store
+        """The context's own."""
+        return self._context.store
 
-    def submit(self, request: Request) -> Submitted:
+    def submit(self, request: RunRequest) -> Submitted:
         """Pin and record a run; it starts when it is followed."""
-        in_containers, store = self._site.in_containers, self.store
+        in_containers, store = self._context.in_containers, self.store
         if not in_containers and not compiled_file(request.usecase, request.pipeline, store).exists():
             self._warm_up()
         pinned = pin(request, store)
         if in_containers:
-            containers(request.usecase.words, pinned.parameters.get("source", ""), store)
+            containers(request.usecase.cli_name, pinned.parameters.get("source", ""), store)
         with _explained():
             run_id = localrun.create(pinned.pipeline, pinned.parameters, store=store.root)
         folder = store.runs / run_id
@@ -164,7 +164,7 @@ class Laptop:
 
     def _environments(self, run: Run) -> Mapping[str, localrun.Environment]:
         if run.submission.containers:
-            return containers(run.submission.named, str(run.parameters.get("source", "")), self.store)
+            return containers(run.submission.cli_name, str(run.parameters.get("source", "")), self.store)
         return environments(self.store)
 
     def _watch(self, run: Run, watcher: Watcher, deadline: float | None) -> Run:

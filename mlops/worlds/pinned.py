@@ -17,7 +17,7 @@ from core.user_code import load
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.sources import code_digest
-from mlops.worlds.world import Request, Span
+from mlops.worlds.world import RequestedSpan, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
 
@@ -51,7 +51,7 @@ def fetch(usecase: UseCase, store: Store) -> None:
         load(str(fetcher)).write_spans(store.data / usecase.name)
 
 
-def pin(request: Request, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
+def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
     """Fix what a run depends on: the compiled pipeline (with the image references given), and its parameters.
 
     A pipeline declares its own parameters; those are supplied that it declares. Raises UsageError for one that it
@@ -78,13 +78,13 @@ def pin(request: Request, store: Store, references: Mapping[str, str] | None = N
     return replace(pinned, parameters={name: value for name, value in parameters.items() if name in declared})
 
 
-def submission_of(request: Request, pinned: Pinned, world: str, *, containers: bool = False) -> Submission:
+def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers: bool = False) -> Submission:
     """Describe a submission."""
     return Submission(
         usecase=request.usecase.name,
         code=pinned.code,
         world=world,
-        words=request.usecase.words,
+        cli_name=request.usecase.cli_name,
         pipeline=request.pipeline,
         kind=spec_of(request.pipeline).kind,
         cache=request.cache,
@@ -93,7 +93,7 @@ def submission_of(request: Request, pinned: Pinned, world: str, *, containers: b
     )
 
 
-def _window(usecase: UseCase, span: Span, store: Store) -> dict[str, Any]:
+def _window(usecase: UseCase, span: RequestedSpan, store: Store) -> dict[str, Any]:
     """The data of a run: where the spans lie, the newest of them, and the digest of their files."""
     pattern = source_pattern(usecase, store)
     asked = usecase.source.span if span is None else span

@@ -12,7 +12,7 @@ from mlops.runs.record import Run
 from mlops.runs.submission import Submission
 from pipelines.config import UseCase
 
-Span = int | str | None
+RequestedSpan = int | str | None
 """Which data a run is about: a span by number or date, the `newest` there is, or (None) what the use case names."""
 Watcher = Callable[[Event], None]
 """Takes a run's events as they happen; must return quickly."""
@@ -29,8 +29,8 @@ def check_world(run_id: str, submission: Submission, world: str) -> None:
 
 
 @dataclass(frozen=True)
-class Site:
-    """What a world is opened with: this machine's store, and which deployment is meant."""
+class WorldContext:
+    """What a world is opened with: the store of this machine, and the deployment to use."""
 
     store: Store
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -42,12 +42,12 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A run that is asked for."""
+class RunRequest:
+    """The run to submit."""
 
     usecase: UseCase
     pipeline: str = "level1"
-    span: Span = None
+    span: RequestedSpan = None
     cache: bool = True
     """Whether cached results are used."""
 
@@ -117,7 +117,7 @@ class World(Protocol):
     def store(self) -> Store:
         """This machine's store, with the data and models of this world."""
 
-    def submit(self, request: Request) -> Submitted:
+    def submit(self, request: RunRequest) -> Submitted:
         """Pin a run (see `mlops.worlds.pinned`), have it accepted, and keep its submission in the store's `runs`."""
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:

@@ -14,7 +14,7 @@ from core.user_code import load, reference
 from mlops.report.outcome import Outcome
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import Request, Site
+from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import USECASES
 from pipelines.config import load as load_usecase
 
@@ -77,7 +77,7 @@ class Road:
 
     def run(self, folder: Path, pipeline: str = "level1", span: int | None = None) -> Outcome:
         """Run a use case; returns what came out."""
-        outcome, report = run_to_end(self.laptop, Request(load_usecase(folder), pipeline, span))
+        outcome, report = run_to_end(self.laptop, RunRequest(load_usecase(folder), pipeline, span))
         assert report.is_file()
         return outcome
 
@@ -106,7 +106,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
 def road(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> Iterator[Road]:
     """A road with a champion on it, trained on the flights up to March."""
     root = tmp_path_factory.mktemp("road")
-    with Laptop(Site(Store(root / "home"))) as laptop:
+    with Laptop(WorldContext(Store(root / "home"))) as laptop:
         road = Road(root, laptop, months)
         first = road.run(road.usecase("champion"), span=3)
         assert first.pushed is not None, first.headline

@@ -48,12 +48,11 @@ def two_evaluations(usecase: UseCase) -> dsl.base_component.BaseComponent:
 
     @dsl.pipeline(name="two-evaluations")
     def twice(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:  # noqa: PLR0917 - kfp
-        rival = segments.Rival(champion, registry)
-        found = segments.candidate(
-            usecase, segments.validated_data(usecase, segments.Window(source, span, data)), rival
-        )
-        inputs = {"schema": usecase.schema_file, "examples": found.examples, "model": found.model, **rival._asdict()}
-        again = stages.component("evaluate_model")(config=strict, **inputs)
+        in_production = segments.InProduction(champion, registry)
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
+        found = segments.candidate(usecase, validated, in_production)
+        inputs = {"schema": usecase.schema_file, "examples": found.examples, "model": found.model}
+        again = stages.component("evaluate_model")(config=strict, **inputs, **in_production._asdict())
         infra = segments.served(usecase, found)
         evidence = segments.collected(usecase, evaluate_model=found.evaluated, strictly=again, validate_infra=infra)
         segments.pushed(usecase, found, evidence, segments.Destination(champion, registry, submission))

@@ -31,7 +31,7 @@ from mlops.report.outcome import Outcome
 from mlops.worlds import containers
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import Request, Site
+from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import find, load
 from tests.free_port import free_port
 
@@ -66,8 +66,8 @@ class Ran:
 
 
 def _run(home: Path, *, contained: bool) -> Ran:
-    with Laptop(Site(Store(home), in_containers=contained)) as laptop:
-        outcome, _ = run_to_end(laptop, Request(load(find("flight_delay"))))
+    with Laptop(WorldContext(Store(home), in_containers=contained)) as laptop:
+        outcome, _ = run_to_end(laptop, RunRequest(load(find("flight_delay"))))
     assert outcome.pushed is not None, f"{outcome.headline} {[task.error for task in outcome.tasks if task.error]}"
     return Ran(outcome, localrun.show(home, outcome.run.run_id))
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.store import Store
 from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import Site
+from mlops.worlds.world import WorldContext
 
 from .conftest import Road
 from .desk import Desk, answer, serving
@@ -27,7 +27,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> str:
     """flight_delay over sampled months, as a folder from anywhere."""
-    with Laptop(Site(Store(tmp_path_factory.mktemp("unused")))) as laptop:
+    with Laptop(WorldContext(Store(tmp_path_factory.mktemp("unused")))) as laptop:
         return str(Road(tmp_path_factory.mktemp("usecases"), laptop, months).usecase("sampled"))
 
 

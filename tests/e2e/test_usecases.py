@@ -13,7 +13,7 @@ from core.store import Store
 from mlops.report.outcome import Outcome
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import Request, Site
+from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import USECASES, load
 
 from .desk import Desk, answer, serving
@@ -56,8 +56,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(home: Path) -> dict[str, tuple[Outcome, Path]]:
     """All of them through level 1, in one store and with warm workers."""
-    with Laptop(Site(Store(home))) as laptop:
-        return {name: run_to_end(laptop, Request(load(USECASES / name))) for name in SHOWN}
+    with Laptop(WorldContext(Store(home))) as laptop:
+        return {name: run_to_end(laptop, RunRequest(load(USECASES / name))) for name in SHOWN}
 
 
 @pytest.fixture(scope="module")

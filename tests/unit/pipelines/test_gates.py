@@ -67,12 +67,13 @@ def _pipeline(use: UseCase, evaluations: int, *, infra: bool = True) -> dsl.base
 
     @dsl.pipeline(name="several-evaluations")
     def several(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:  # noqa: PLR0917 - kfp
-        rival = segments.Rival(champion, registry)
-        found = segments.candidate(use, segments.validated_data(use, segments.Window(source, span, data)), rival)
+        in_production = segments.InProduction(champion, registry)
+        validated = segments.validated_data(use, segments.PinnedSource(source, span, data))
+        found = segments.candidate(use, validated, in_production)
+        shared = {"schema": use.schema_file, "examples": found.examples, "model": found.model}
         decided = {"evaluate_model": found.evaluated}
         for index in range(1, evaluations):
-            inputs = {"schema": use.schema_file, "examples": found.examples, "model": found.model, **rival._asdict()}
-            decided[f"again_{index}"] = segments.run(use, "evaluate_model", **inputs)
+            decided[f"again_{index}"] = segments.run(use, "evaluate_model", **shared, **in_production._asdict())
         if infra:
             decided["validate_infra"] = segments.served(use, found)
         evidence = segments.collected(use, **decided)

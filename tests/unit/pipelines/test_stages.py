@@ -87,7 +87,7 @@ def test_a_stage_without_a_section_is_left_out(tmp_path: Path) -> None:
     [
         ({"ingest_examples": ...}, "config.yaml: ingest_examples is missing, but needed here: write its section"),
         ({"train_model": None}, "config.yaml: train_model is missing"),
-        ({"compute_statistics": None}, "leave out validate_data, too: `validate_data: null`"),
+        ({"compute_statistics": None}, "leave validate_data out too: `validate_data: null`"),
         ({"validate_infra": None}, "push_model.requires names validate_infra"),
     ],
 )

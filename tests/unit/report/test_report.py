@@ -28,12 +28,12 @@ def _outcome(*tasks: TaskOutcome, state: str = "SUCCEEDED", pushed: Pushed | Non
 
 
 def _run(
-    state: str = "SUCCEEDED", *tasks: Task, kind: Kind = Kind.TRAINING, words: str = "", world: str = "laptop"
+    state: str = "SUCCEEDED", *tasks: Task, kind: Kind = Kind.TRAINING, cli_name: str = "", world: str = "laptop"
 ) -> Run:
     return Run(
         "run-1",
         "flight-delay-level1",
-        Submission("flight_delay", "sha256:code", world, words, kind=kind),
+        Submission("flight_delay", "sha256:code", world, cli_name, kind=kind),
         State(state),
         {"span": 4, "champion": ""},
         datetime(2026, 1, 1, tzinfo=UTC),
@@ -57,7 +57,7 @@ PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
         ),
         (
             _outcome(_task("push-model", decision=OPEN), pushed=replace(PUSHED, in_production=False)),
-            "Version 3 of flight_delay is published; a person puts it into production",
+            "Version 3 of flight_delay is published; a person has to promote it",
             "mlops models push run-1",
             0,
         ),
@@ -67,7 +67,7 @@ PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
             "mlops serve flight_delay",
             0,
         ),
-        (_outcome(_task("evaluate-model", decision=CLOSED)), "evaluate_model said no", "Look at AA's rows", 3),
+        (_outcome(_task("evaluate-model", decision=CLOSED)), "evaluate_model did not pass", "Look at AA's rows", 3),
         (
             _outcome(_task("evaluate-model", decision=UNDECIDED)),
             "evaluate_model could not decide",
@@ -83,7 +83,7 @@ PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
         (_outcome(_task("train-model", "CANCELLED"), state="CANCELLED"), "was cancelled", "mlops runs resume run-1", 1),
         (
             _outcome(_task("evaluate-model", decision=OPEN)),
-            "pushing is a person's decision",
+            "whether to push the model is your decision",
             "mlops models push run-1",
             0,
         ),
@@ -129,9 +129,9 @@ def test_only_a_training_speaks_of_pushing(kind: Kind) -> None:
 
 
 def test_the_next_step_names_the_use_case_as_the_command_line_takes_it() -> None:
-    pushed = Outcome(_run(words="/home/me/my case"), (), PUSHED)
+    pushed = Outcome(_run(cli_name="/home/me/my case"), (), PUSHED)
     assert pushed.next_step == "mlops serve '/home/me/my case'"
-    failed = Outcome(_run("FAILED", words="/home/me/my case", world="kfp"), (_task("train-model", "FAILED"),))
+    failed = Outcome(_run("FAILED", cli_name="/home/me/my case", world="kfp"), (_task("train-model", "FAILED"),))
     assert failed.next_step.endswith("mlops submit '/home/me/my case' --at kfp --wait")
 
 

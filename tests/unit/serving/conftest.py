@@ -32,7 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Shop:
+class InProcessServer:
     """A registry and the application over it, polled by the test and not by a clock."""
 
     root: Path
@@ -47,31 +47,31 @@ class Shop:
 
 
 @pytest.fixture
-def open_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
-    """Open a registry, fill it with champions by name, and serve it."""
-    shops: list[Shop] = []
+def start_server(tmp_path: Path) -> Iterator[Callable[..., InProcessServer]]:
+    """Return a function that fills a new registry with champions by name, and serves it in this process."""
+    servers: list[InProcessServer] = []
 
-    def open_(**champions: Path) -> Shop:
-        root = tmp_path / f"models{len(shops)}"
+    def start(**champions: Path) -> InProcessServer:
+        root = tmp_path / f"models{len(servers)}"
         metrics = Metrics()
         manager = ModelManager(RegistryShelf(root), load_version, metrics, Watch(seconds=3600))
         client = TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False)
-        shop = Shop(root, open_registry(str(root)), manager, client)
+        server = InProcessServer(root, open_registry(str(root)), manager, client)
         for name, saved_model in champions.items():
-            shop.push(name, saved_model)
+            server.push(name, saved_model)
         manager.poll()
         client.__enter__()
-        shops.append(shop)
-        return shop
+        servers.append(server)
+        return server
 
-    yield open_
-    for shop in shops:
-        shop.client.__exit__(None, None, None)
+    yield start
+    for server in servers:
+        server.client.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
-def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One shop for all tests that only ask: `delay` in two versions, the first in production, and `foreign`."""
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessServer]:
+    """One server for all tests that only ask: `delay` in two versions, the first in production, and `foreign`."""
     root = tmp_path_factory.mktemp("served")
     registry = open_registry(str(root))
     registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
@@ -81,4 +81,4 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     manager = ModelManager(RegistryShelf(root), load_version, metrics, Watch(seconds=3600))
     manager.poll()
     with TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False) as client:
-        yield Shop(root, registry, manager, client)
+        yield InProcessServer(root, registry, manager, client)

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import LIMITS, Shop
+from conftest import LIMITS, InProcessServer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ BAD_VALUES = [
 @pytest.mark.parametrize(
     ("field", "text", "error"), BAD_VALUES, ids=[f"{field}={text:.20}" for field, text, _ in BAD_VALUES]
 )
-def test_a_value_of_the_wrong_type_is_named(served: Shop, field: str, text: str, error: str) -> None:
+def test_a_value_of_the_wrong_type_is_named(served: InProcessServer, field: str, text: str, error: str) -> None:
     response = served.client.post(PREDICT, content=row_with(field, text), headers={"content-type": "application/json"})
     assert response.status_code == 400, response.text
     assert response.json()["error"].startswith(error)
@@ -118,7 +118,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("body", "error"), BAD_BODIES, ids=[str(body)[:40] for body, _ in BAD_BODIES])
-def test_a_body_that_is_no_request_is_explained(served: Shop, body: str | bytes, error: str) -> None:
+def test_a_body_that_is_no_request_is_explained(served: InProcessServer, body: str | bytes, error: str) -> None:
     response = served.client.post(PREDICT, content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400, response.text
     assert response.json()["error"].startswith(error), response.json()["error"]
@@ -183,41 +183,41 @@ REFUSED = [
     ("body", "headers", "status", "error"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
 def test_what_is_too_much_or_not_json_is_refused(
-    served: Shop, body: str | bytes, headers: dict[str, str], status: int, error: str
+    served: InProcessServer, body: str | bytes, headers: dict[str, str], status: int, error: str
 ) -> None:
     response = served.client.post(PREDICT, content=body, headers=headers)
     assert response.status_code == status, response.text
     assert response.json()["error"].startswith(error)
 
 
-def test_a_body_without_a_length_is_refused(served: Shop) -> None:
+def test_a_body_without_a_length_is_refused(served: InProcessServer) -> None:
     response = served.client.post(PREDICT, content=iter([b"{}"]), headers=JSON)
     assert response.status_code == 411
     assert "Content-Length" in response.json()["error"]
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
-def test_what_curl_and_careless_clients_say_of_json_is_taken(served: Shop, kind: str) -> None:
+def test_what_curl_and_careless_clients_say_of_json_is_taken(served: InProcessServer, kind: str) -> None:
     assert (
         served.client.post(PREDICT, content=rows(ROW), headers={"content-type": kind} if kind else {}).status_code
         == 200
     )
 
 
-def test_gzip_is_taken(served: Shop) -> None:
+def test_gzip_is_taken(served: InProcessServer) -> None:
     response = served.client.post(
         PREDICT, content=gzip.compress(rows(ROW).encode()), headers=JSON | {"content-encoding": "gzip"}
     )
     assert response.status_code == 200
 
 
-def test_an_unknown_category_is_answered(served: Shop) -> None:
+def test_an_unknown_category_is_answered(served: InProcessServer) -> None:
     assert (
         served.client.post(PREDICT, content=rows(ROW | {"carrier": "never seen é😀"}), headers=JSON).status_code == 200
     )
 
 
-def test_an_output_that_is_no_number_is_an_error_and_counted(served: Shop) -> None:
+def test_an_output_that_is_no_number_is_an_error_and_counted(served: InProcessServer) -> None:
     response = served.client.post(PREDICT, content=rows(ROW, ROW | {"distance": 3e30}), headers=JSON)
     assert response.status_code == 500
     assert response.json()["code"] == "NON_FINITE_OUTPUT"
@@ -250,7 +250,7 @@ def test_an_output_that_is_no_number_is_an_error_and_counted(served: Shop) -> No
         ),
     ],
 )
-def test_examples_are_held_to_the_same_rules(served: Shop, verb: str, body: str, error: str) -> None:
+def test_examples_are_held_to_the_same_rules(served: InProcessServer, verb: str, body: str, error: str) -> None:
     response = served.client.post(f"/v1/models/delay:{verb}", content=body, headers=JSON)
     assert response.status_code == 400
     assert response.json()["error"].startswith(error), response.json()["error"]
@@ -277,7 +277,7 @@ JSON_VALUES = st.recursive(
     ),
     st.integers(0, 60),
 )
-def test_no_body_makes_the_server_fail(served: Shop, document: Any, cut: int) -> None:
+def test_no_body_makes_the_server_fail(served: InProcessServer, document: Any, cut: int) -> None:
     text = json.dumps(document)
     for body in (text, text[: len(text) - cut]):
         response = served.client.post(PREDICT, content=body, headers=JSON)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shop
+from conftest import InProcessServer
 
 from core.errors import RegistryError
 from serving.metrics import Metrics
@@ -21,41 +21,41 @@ from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Published, RegistryShelf, Verified
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
-OpenShop = Callable[..., Shop]
+StartServer = Callable[..., InProcessServer]
 
 
-def ask(shop: Shop, path: str = "delay") -> float:
-    response = shop.client.post(f"/v1/models/{path}:predict", json={"instances": [ROW]})
+def ask(server: InProcessServer, path: str = "delay") -> float:
+    response = server.client.post(f"/v1/models/{path}:predict", json={"instances": [ROW]})
     assert response.status_code == 200, response.text
     value = response.json()["predictions"][0][0]
     assert isinstance(value, float)
     return value
 
 
-def test_a_promotion_and_a_rollback_are_followed(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop(delay=exported / "a")
-    first = ask(shop)
-    version = shop.registry.publish("delay", exported / "b", {})
-    shop.manager.poll()
-    assert ask(shop) == first
-    second = ask(shop, "delay/versions/2")
+def test_a_promotion_and_a_rollback_are_followed(start_server: StartServer, exported: Path) -> None:
+    server = start_server(delay=exported / "a")
+    first = ask(server)
+    version = server.registry.publish("delay", exported / "b", {})
+    server.manager.poll()
+    assert ask(server) == first
+    second = ask(server, "delay/versions/2")
     assert second != first
-    shop.registry.promote("delay", version.version)
-    shop.manager.poll()
-    assert ask(shop) == second == ask(shop, "delay/labels/champion")
-    shop.registry.rollback("delay")
-    shop.manager.poll()
-    assert ask(shop) == first
+    server.registry.promote("delay", version.version)
+    server.manager.poll()
+    assert ask(server) == second == ask(server, "delay/labels/champion")
+    server.registry.rollback("delay")
+    server.manager.poll()
+    assert ask(server) == first
 
 
 def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
-    open_shop: OpenShop, exported: Path, tmp_path: Path
+    start_server: StartServer, exported: Path, tmp_path: Path
 ) -> None:
-    shop = open_shop(delay=exported / "a")
+    server = start_server(delay=exported / "a")
     for number in (2, 3):
         folder = shutil.copytree(exported / "b", tmp_path / f"b{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
-        shop.registry.publish("delay", folder, {})
+        server.registry.publish("delay", folder, {})
     answering: list[int] = []
     loads = 0
 
@@ -66,7 +66,7 @@ def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
         loads += 1
         return load_version(verified)
 
-    manager = ModelManager(RegistryShelf(shop.root), counted, Metrics(), Watch(seconds=3600))
+    manager = ModelManager(RegistryShelf(server.root), counted, Metrics(), Watch(seconds=3600))
     manager.poll()
     assert (loads, answering) == (3, [1, 1])
 
@@ -79,16 +79,18 @@ def test_a_version_that_is_let_go_leaves_no_graph_behind(exported: Path) -> None
     assert graph() is None
 
 
-def test_only_the_champion_and_the_newest_stay_loaded(open_shop: OpenShop, exported: Path, tmp_path: Path) -> None:
-    shop = open_shop(delay=exported / "a")
+def test_only_the_champion_and_the_newest_stay_loaded(
+    start_server: StartServer, exported: Path, tmp_path: Path
+) -> None:
+    server = start_server(delay=exported / "a")
     for number in range(2, 6):
         folder = shutil.copytree(exported / "b", tmp_path / f"b{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
-        shop.registry.publish("delay", folder, {})
-    shop.manager.poll()
-    listed = shop.client.get("/v1/models/delay").json()["model_version_status"]
+        server.registry.publish("delay", folder, {})
+    server.manager.poll()
+    listed = server.client.get("/v1/models/delay").json()["model_version_status"]
     assert [entry["version"] for entry in listed] == ["5", "4", "1"]
-    text = shop.client.get("/metrics").text
+    text = server.client.get("/metrics").text
     assert 'mlops_serving_loaded{model="delay",version="1"} 1.0' in text
     assert 'mlops_serving_loaded{model="delay",version="5"} 1.0' in text
     assert 'mlops_serving_loaded{model="delay",version="3"}' not in text
@@ -121,95 +123,100 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
 
 @pytest.mark.parametrize(("damage", "error"), [row[1:] for row in DAMAGE], ids=[row[0] for row in DAMAGE])
 def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
-    open_shop: OpenShop, exported: Path, damage: Callable[[Path], object], error: str, caplog: pytest.LogCaptureFixture
+    start_server: StartServer,
+    exported: Path,
+    damage: Callable[[Path], object],
+    error: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shop = open_shop(delay=exported / "a")
-    first = ask(shop)
-    version = shop.push("delay", exported / "b")
+    server = start_server(delay=exported / "a")
+    first = ask(server)
+    version = server.push("delay", exported / "b")
     damage(version.path)
     with caplog.at_level(logging.ERROR, "serving"):
-        shop.manager.poll()
-    assert ask(shop) == first
-    [broken, whole] = shop.client.get("/v1/models/delay").json()["model_version_status"]
+        server.manager.poll()
+    assert ask(server) == first
+    [broken, whole] = server.client.get("/v1/models/delay").json()["model_version_status"]
     assert (broken["version"], broken["state"], broken["status"]["error_code"]) == ("2", "END", "DATA_LOSS")
     assert error in broken["status"]["error_message"]
     assert whole["state"] == "AVAILABLE"
-    text = shop.client.get("/metrics").text
+    text = server.client.get("/metrics").text
     assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in text
     assert 'mlops_serving_champion_not_loaded{model="delay"} 1.0' in text
     assert "version 2 is in production but cannot be loaded, version 1 answers" in caplog.text
-    shop.manager.poll()
-    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in shop.client.get("/metrics").text, (
+    server.manager.poll()
+    assert 'mlops_serving_load_failures_total{model="delay",version="2"} 1.0' in server.client.get("/metrics").text, (
         "tried again with nothing changed"
     )
 
 
-def test_a_folder_that_was_never_published_is_no_version(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop(delay=exported / "a")
-    shutil.copytree(exported / "b", shop.root / "delay" / "7")
-    shutil.copytree(exported / "b", shop.root / "delay" / "007")
-    shutil.copytree(exported / "b", shop.root / "delay" / ".staging-8")
-    shop.manager.poll()
+def test_a_folder_that_was_never_published_is_no_version(start_server: StartServer, exported: Path) -> None:
+    server = start_server(delay=exported / "a")
+    shutil.copytree(exported / "b", server.root / "delay" / "7")
+    shutil.copytree(exported / "b", server.root / "delay" / "007")
+    shutil.copytree(exported / "b", server.root / "delay" / ".staging-8")
+    server.manager.poll()
     states = {
-        entry["version"]: entry["state"] for entry in shop.client.get("/v1/models/delay").json()["model_version_status"]
+        entry["version"]: entry["state"]
+        for entry in server.client.get("/v1/models/delay").json()["model_version_status"]
     }
     assert states == {"7": "END", "1": "AVAILABLE"}
-    assert shop.client.post("/v1/models/delay/versions/7:predict", json={"instances": [ROW]}).status_code == 404
+    assert server.client.post("/v1/models/delay/versions/7:predict", json={"instances": [ROW]}).status_code == 404
 
 
-def test_a_version_that_was_mended_is_loaded(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop(delay=exported / "a")
-    version = shop.push("delay", exported / "b")
+def test_a_version_that_was_mended_is_loaded(start_server: StartServer, exported: Path) -> None:
+    server = start_server(delay=exported / "a")
+    version = server.push("delay", exported / "b")
     graph = (version.path / "saved_model.pb").read_bytes()
     (version.path / "saved_model.pb").write_bytes(graph[:100])
-    shop.manager.poll()
-    first = ask(shop)
+    server.manager.poll()
+    first = ask(server)
     (version.path / "saved_model.pb").write_bytes(graph)
-    shop.manager.poll()
-    assert ask(shop) != first
-    assert 'mlops_serving_champion_not_loaded{model="delay"} 0.0' in shop.client.get("/metrics").text
+    server.manager.poll()
+    assert ask(server) != first
+    assert 'mlops_serving_champion_not_loaded{model="delay"} 0.0' in server.client.get("/metrics").text
 
 
-def test_a_broken_pointer_leaves_everything_as_it_was(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop(delay=exported / "a")
-    first = ask(shop)
-    (shop.root / "delay" / "champion.json").write_text('{"champion": {"version": "../../etc"')
-    shop.manager.poll()
-    assert ask(shop) == first
+def test_a_broken_pointer_leaves_everything_as_it_was(start_server: StartServer, exported: Path) -> None:
+    server = start_server(delay=exported / "a")
+    first = ask(server)
+    (server.root / "delay" / "champion.json").write_text('{"champion": {"version": "../../etc"')
+    server.manager.poll()
+    assert ask(server) == first
 
 
-def test_a_model_that_reaches_for_files_is_not_loaded(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop(reader=exported / "reader")
-    response = shop.client.post("/v1/models/reader:predict", json={"instances": ["/etc/passwd"]})
+def test_a_model_that_reaches_for_files_is_not_loaded(start_server: StartServer, exported: Path) -> None:
+    server = start_server(reader=exported / "reader")
+    response = server.client.post("/v1/models/reader:predict", json={"instances": ["/etc/passwd"]})
     assert response.status_code == 503
     assert "its graph holds ReadFile" in response.json()["error"]
-    assert shop.client.get("/readyz").status_code == 503
+    assert server.client.get("/readyz").status_code == 503
 
 
 def test_a_model_whose_weights_are_not_numbers_does_not_replace_one_that_works(
-    open_shop: OpenShop, exported: Path, tmp_path: Path
+    start_server: StartServer, exported: Path, tmp_path: Path
 ) -> None:
     import tiny_models
 
-    shop = open_shop(delay=exported / "a")
-    first = ask(shop)
-    shop.push("delay", tiny_models.export_delay(tmp_path / "nan", bias=float("nan")))
-    shop.manager.poll()
-    assert ask(shop) == first
+    server = start_server(delay=exported / "a")
+    first = ask(server)
+    server.push("delay", tiny_models.export_delay(tmp_path / "nan", bias=float("nan")))
+    server.manager.poll()
+    assert ask(server) == first
     assert (
         "not finite"
-        in shop.client.get("/v1/models/delay/versions/2").json()["model_version_status"][0]["status"]["error_message"]
+        in server.client.get("/v1/models/delay/versions/2").json()["model_version_status"][0]["status"]["error_message"]
     )
 
 
-def test_nothing_in_production_yet_is_an_error(open_shop: OpenShop, exported: Path) -> None:
-    shop = open_shop()
-    assert shop.client.get("/readyz").status_code == 503
-    shop.registry.publish("delay", exported / "a", {})
-    shop.manager.poll()
-    response = shop.client.post("/v1/models/delay:predict", json={"instances": [ROW]})
+def test_nothing_in_production_yet_is_an_error(start_server: StartServer, exported: Path) -> None:
+    server = start_server()
+    assert server.client.get("/readyz").status_code == 503
+    server.registry.publish("delay", exported / "a", {})
+    server.manager.poll()
+    response = server.client.post("/v1/models/delay:predict", json={"instances": [ROW]})
     assert (response.status_code, response.json()["error"]) == (503, "delay: no version is in production yet")
-    assert ask(shop, "delay/versions/1") > 0
+    assert ask(server, "delay/versions/1") > 0
 
 
 class FakeModel:

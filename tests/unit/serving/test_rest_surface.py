@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from conftest import Shop
+from conftest import InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 
@@ -31,7 +31,7 @@ def example(values: dict[str, Any]) -> str:
         ("delay/versions/2", -0.5),
     ],
 )
-def test_each_way_to_name_a_version_answers_with_that_version(served: Shop, path: str, bias: float) -> None:
+def test_each_way_to_name_a_version_answers_with_that_version(served: InProcessServer, path: str, bias: float) -> None:
     rows = [ROW, ROW | {"hour": 3, "carrier": "ZZ"}]
     response = served.client.post(f"/v1/models/{path}:predict", json={"instances": rows})
     assert response.status_code == 200
@@ -39,7 +39,7 @@ def test_each_way_to_name_a_version_answers_with_that_version(served: Shop, path
     assert response.json() == {"predictions": [[pytest.approx(expected(row, bias), abs=1e-6)] for row in rows]}
 
 
-def test_rows_and_columns_give_the_same_numbers(served: Shop) -> None:
+def test_rows_and_columns_give_the_same_numbers(served: InProcessServer) -> None:
     rows = [ROW | {"hour": hour} for hour in range(5)]
     columns = {name: [row[name] for row in rows] for name in ROW}
     by_row = served.client.post("/v1/models/delay:predict", json={"instances": rows}).json()["predictions"]
@@ -49,7 +49,7 @@ def test_rows_and_columns_give_the_same_numbers(served: Shop) -> None:
 
 
 @pytest.mark.parametrize("absent", [{}, {"temp": None}])
-def test_an_optional_feature_may_be_absent_or_null(served: Shop, absent: dict[str, Any]) -> None:
+def test_an_optional_feature_may_be_absent_or_null(served: InProcessServer, absent: dict[str, Any]) -> None:
     bare = {name: ROW[name] for name in ("carrier", "hour", "distance")}
     response = served.client.post("/v1/models/delay:predict", json={"instances": [bare | absent, ROW]})
     assert response.json()["predictions"] == [
@@ -61,7 +61,7 @@ def test_an_optional_feature_may_be_absent_or_null(served: Shop, absent: dict[st
     assert response.json()["outputs"] == [[pytest.approx(expected(bare, -1.0), abs=1e-6)]]
 
 
-def test_classify_and_regress_answer_in_their_own_forms(served: Shop) -> None:
+def test_classify_and_regress_answer_in_their_own_forms(served: InProcessServer) -> None:
     examples = [{"hour": 3}, {"hour": 4, "temp": 10}]
     body = {"context": {"carrier": "AA", "distance": 500}, "examples": examples}
     wanted = [expected(body["context"] | row, -1.0) for row in examples]  # type: ignore[operator]
@@ -75,7 +75,7 @@ def test_classify_and_regress_answer_in_their_own_forms(served: Shop) -> None:
     }
 
 
-def test_a_model_made_elsewhere_is_served_by_its_signatures(served: Shop) -> None:
+def test_a_model_made_elsewhere_is_served_by_its_signatures(served: InProcessServer) -> None:
     serialized = example({"x": [21.0]})
     for instances in ([{"b64": serialized}], [{"examples": {"b64": serialized}}]):
         response = served.client.post("/v1/models/foreign:predict", json={"instances": instances})
@@ -88,7 +88,7 @@ def test_a_model_made_elsewhere_is_served_by_its_signatures(served: Shop) -> Non
     }
 
 
-def test_several_outputs_come_by_name_and_bytes_as_base64(served: Shop) -> None:
+def test_several_outputs_come_by_name_and_bytes_as_base64(served: InProcessServer) -> None:
     body = {
         "signature_name": "mixed",
         "instances": [{"matrix": [1, 2.5], "word": "hi"}, {"matrix": [0, 1], "word": {"b64": "/w=="}}],
@@ -108,7 +108,7 @@ def test_several_outputs_come_by_name_and_bytes_as_base64(served: Shop) -> None:
     )
 
 
-def test_status_lists_the_versions(served: Shop) -> None:
+def test_status_lists_the_versions(served: InProcessServer) -> None:
     def available(version: str) -> dict[str, Any]:
         return {"version": version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
 
@@ -117,7 +117,7 @@ def test_status_lists_the_versions(served: Shop) -> None:
     assert served.client.get("/v1/models/delay/labels/champion").json() == {"model_version_status": [available("1")]}
 
 
-def test_metadata_is_the_signature(served: Shop) -> None:
+def test_metadata_is_the_signature(served: InProcessServer) -> None:
     answer = served.client.get("/v1/models/delay/versions/2/metadata").json()
     assert answer["model_spec"] == {"name": "delay", "signature_name": "", "version": "2"}
     definition = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]
@@ -156,7 +156,7 @@ def test_metadata_is_the_signature(served: Shop) -> None:
     ],
 )
 def test_a_path_is_one_of_the_known_forms_or_nothing(
-    served: Shop, method: str, path: str, status: int, error: str
+    served: InProcessServer, method: str, path: str, status: int, error: str
 ) -> None:
     response = served.client.request(
         method, f"/v1/models/{path}", json={"instances": [ROW]} if method == "POST" else None
@@ -165,7 +165,7 @@ def test_a_path_is_one_of_the_known_forms_or_nothing(
     assert error in response.json()["error"]
 
 
-def test_health_and_metrics(served: Shop) -> None:
+def test_health_and_metrics(served: InProcessServer) -> None:
     assert served.client.get("/healthz").status_code == 200
     assert served.client.get("/readyz").json() == {"status": "ready"}
     served.client.post(
@@ -196,7 +196,9 @@ def test_health_and_metrics(served: Shop) -> None:
         ("POST", "/healthz", 405),
     ],
 )
-def test_any_other_path_is_refused_in_the_same_form(served: Shop, method: str, path: str, status: int) -> None:
+def test_any_other_path_is_refused_in_the_same_form(
+    served: InProcessServer, method: str, path: str, status: int
+) -> None:
     response = served.client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"].startswith("Malformed request: ")

@@ -20,7 +20,7 @@ from mlops.worlds.finished import finish
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.table import WORLDS, open_world
-from mlops.worlds.world import Request, Site, UnsupportedByWorld, World
+from mlops.worlds.world import RunRequest, UnsupportedByWorld, World, WorldContext
 from pipelines import compiled
 from pipelines.compiled import PipelineSpec
 from pipelines.config import UseCase, find, load
@@ -37,7 +37,7 @@ class Ground:
     end: Callable[[str, str], None]
     events: list[Event] = field(default_factory=list)
 
-    def run(self, request: Request) -> str:
+    def run(self, request: RunRequest) -> str:
         run_id = self.world.submit(request).run_id
         self.end(run_id, "FAILED" if request.pipeline == "broken" else "SUCCEEDED")
         return run_id
@@ -67,7 +67,7 @@ def ground(
     metadata: FakeMetadata,
 ) -> Iterator[Ground]:
     if request.param == "laptop":
-        with open_world(connection.objects, Site(store)) as world:
+        with open_world(connection.objects, WorldContext(store)) as world:
             yield Ground(world, lambda *_: None)
         return
 
@@ -82,12 +82,12 @@ def ground(
                 metadata.record(run_id, "check-2", "COMPLETE", parent=body)
         kfp.runs[run_id].update(state=state, finished_at=LATER)
 
-    with Kubeflow(Site(store), connection) as world:
+    with Kubeflow(WorldContext(store), connection) as world:
         yield Ground(world, end)
 
 
 def test_a_run_is_submitted_followed_and_kept(ground: Ground, usecase: UseCase) -> None:
-    run_id = ground.run(Request(usecase, "toy"))
+    run_id = ground.run(RunRequest(usecase, "toy"))
     run = ground.world.follow(run_id, ground.events.append)
     assert (run.run_id, run.state) == (run_id, State.SUCCEEDED)
     assert run.parameters["span"] == 4
@@ -102,7 +102,7 @@ def test_a_run_is_submitted_followed_and_kept(ground: Ground, usecase: UseCase) 
 
 
 def test_the_iterations_of_a_loop_are_tasks_of_their_own(ground: Ground, usecase: UseCase) -> None:
-    run = ground.world.follow(ground.run(Request(usecase, "toy")), ground.events.append)
+    run = ground.world.follow(ground.run(RunRequest(usecase, "toy")), ground.events.append)
     iterations = {"for-loop-2[0]/check-2", "for-loop-2[1]/check-2"}
     states = {task.path: task.state for task in run.tasks}
     assert {path: states.get(path) for path in iterations} == dict.fromkeys(iterations, State.SUCCEEDED)
@@ -113,14 +113,14 @@ def test_the_iterations_of_a_loop_are_tasks_of_their_own(ground: Ground, usecase
 def test_the_result_of_a_run_is_the_same_again_and_from_a_follower_that_came_late(
     ground: Ground, usecase: UseCase
 ) -> None:
-    run_id = ground.run(Request(usecase, "toy"))
-    assert ground.world.submit(Request(usecase, "toy")).run_id != run_id
+    run_id = ground.run(RunRequest(usecase, "toy"))
+    assert ground.world.submit(RunRequest(usecase, "toy")).run_id != run_id
     run = ground.world.follow(run_id, ground.events.append)
     assert ground.world.follow(run_id, ground.events.append) == run == ground.world.result(run_id)
 
 
 def test_a_task_that_fails_is_in_the_record_with_its_log(ground: Ground, usecase: UseCase) -> None:
-    run = ground.world.follow(ground.run(Request(usecase, "broken")), ground.events.append)
+    run = ground.world.follow(ground.run(RunRequest(usecase, "broken")), ground.events.append)
     assert run.state is State.FAILED
     [failed] = [task for task in run.tasks if task.state is State.FAILED]
     assert failed.error
@@ -130,11 +130,11 @@ def test_a_task_that_fails_is_in_the_record_with_its_log(ground: Ground, usecase
 
 def test_a_parameter_that_no_submission_knows_is_refused_by_name(ground: Ground, usecase: UseCase) -> None:
     with pytest.raises(UsageError, match="pipeline greedy declares horizon"):
-        ground.world.submit(Request(usecase, "greedy"))
+        ground.world.submit(RunRequest(usecase, "greedy"))
 
 
 def test_a_run_is_cancelled_while_it_is_followed(ground: Ground, usecase: UseCase) -> None:
-    run_id = ground.world.submit(Request(usecase, "slow")).run_id
+    run_id = ground.world.submit(RunRequest(usecase, "slow")).run_id
 
     def cancel(event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -154,7 +154,7 @@ def _cancel_when_running(world: World, run_id: str) -> None:
 
 
 def test_resuming_goes_on_or_names_the_way_around(ground: Ground, usecase: UseCase) -> None:
-    run_id = ground.run(Request(usecase, "broken"))
+    run_id = ground.run(RunRequest(usecase, "broken"))
     assert ground.world.follow(run_id, ground.events.append).state is State.FAILED
     try:
         ground.world.resume(run_id)
@@ -179,7 +179,7 @@ def test_a_run_of_another_world_or_store_is_refused(ground: Ground, usecase: Use
     for ask in (ground.world.result, ground.world.cancel, ground.world.resume):
         with pytest.raises(MlopsError, match="no run 'nobody'"):
             ask("nobody")
-    run_id = ground.world.submit(Request(usecase, "toy")).run_id
+    run_id = ground.world.submit(RunRequest(usecase, "toy")).run_id
     other = next(name for name in WORLDS if name != ground.world.name)
     path = store.runs / run_id / "submission.json"
     path.write_text(path.read_text().replace(f'"world": "{ground.world.name}"', f'"world": "{other}"'))
@@ -193,6 +193,6 @@ def test_data_and_models_are_where_the_world_has_them(ground: Ground, bucket: st
 
 def test_a_name_that_is_no_world_is_answered_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'laptop'"):
-        open_world("labtop", Site(Store(tmp_path)))
+        open_world("labtop", WorldContext(Store(tmp_path)))
     with pytest.raises(UsageError, match="wanted an address"):
-        open_world("gs://bucket", Site(Store(tmp_path)))
+        open_world("gs://bucket", WorldContext(Store(tmp_path)))

@@ -23,7 +23,7 @@ from mlops.worlds import kfp_watch
 from mlops.worlds.finished import follow_to_end
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
-from mlops.worlds.world import Request, Site
+from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import UseCase, find, load
 
 GATES = ("scope_use_case", "validate_data", "evaluate_model", "validate_infra")
@@ -61,14 +61,14 @@ def outputs(bucket: str) -> "Outputs":
 
 @pytest.fixture
 def kubeflow(connection: Connection, store: Store) -> Kubeflow:
-    return Kubeflow(Site(store), connection)
+    return Kubeflow(WorldContext(store), connection)
 
 
 @pytest.fixture
 def local(connection: Connection, store: Store, monkeypatch: pytest.MonkeyPatch) -> Kubeflow:
     """The same where kubectl reaches the pods, and the node has every image."""
     monkeypatch.setattr(reach, "lacking_images", lambda names: [])
-    return Kubeflow(Site(store), replace(connection, local=True))
+    return Kubeflow(WorldContext(store), replace(connection, local=True))
 
 
 def _decision(gate: str, verdict: Verdict = Verdict.PASS) -> Decision:
@@ -112,7 +112,7 @@ def _all_steps(metadata: FakeMetadata, outputs: Outputs, run_id: str) -> None:
 def test_a_submission_is_pinned_and_sent_as_compiled(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, store: Store, bucket: str
 ) -> None:
-    submitted = kubeflow.submit(Request(usecase))
+    submitted = kubeflow.submit(RunRequest(usecase))
     run = kfp.runs[submitted.run_id]
     parameters = run["runtime_config"]["parameters"]
     assert parameters["source"] == f"{bucket}/ml-in-production/data/flight_delay/span-{{SPAN}}/flights.parquet"
@@ -126,12 +126,12 @@ def test_a_submission_is_pinned_and_sent_as_compiled(
 
 
 def test_the_newest_span_can_be_asked_for(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp) -> None:
-    submitted = kubeflow.submit(Request(usecase, span="newest"))
+    submitted = kubeflow.submit(RunRequest(usecase, span="newest"))
     assert kfp.runs[submitted.run_id]["runtime_config"]["parameters"]["span"] == 5
 
 
 def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp) -> None:
-    submitted = kubeflow.submit(Request(usecase, cache=False))
+    submitted = kubeflow.submit(RunRequest(usecase, cache=False))
     spec = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]
     groups = [spec["root"], *(component for component in spec["components"].values() if "dag" in component)]
     assert len(groups) == 3
@@ -146,7 +146,7 @@ def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecas
 def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(Request(usecase)).run_id
+    run_id = kubeflow.submit(RunRequest(usecase)).run_id
     events: list[Event] = []
     kfp.on_look = [
         lambda _: metadata.record(run_id, "train-model", "RUNNING", pod="p"),
@@ -170,13 +170,13 @@ def test_a_run_that_pushed_is_reported_like_one_on_this_machine(
 def test_a_gate_that_says_no_skips_what_comes_after_it(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(Request(usecase)).run_id
+    run_id = kubeflow.submit(RunRequest(usecase)).run_id
     metadata.record(
         run_id, "evaluate-model", "COMPLETE", {"decision": outputs.decision("evaluate_model", Verdict.FAIL)}
     )
     kfp.on_look = [_end("SUCCEEDED")]
     outcome, _ = follow_to_end(kubeflow, run_id, lambda _: None, 60)
-    assert (outcome.exit_code, outcome.headline) == (3, "Nothing was pushed: evaluate_model said no.")
+    assert (outcome.exit_code, outcome.headline) == (3, "Nothing was pushed: evaluate_model did not pass.")
     assert {task.name: task.state for task in outcome.tasks}["push-model"] == "SKIPPED"
 
 
@@ -190,7 +190,7 @@ def test_a_gate_that_stops_the_run_is_heard_from_its_log(
         "logs",
         lambda pod, namespace: f"of {pod}\ndecision: {decision.model_dump_json()}\nSchemaError: the data is not fit",
     )
-    run_id = local.submit(Request(usecase)).run_id
+    run_id = local.submit(RunRequest(usecase)).run_id
     metadata.record(run_id, "validate-data", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
     outcome, _ = follow_to_end(local, run_id, lambda _: None, 60)
@@ -209,7 +209,7 @@ def test_a_run_that_breaks_before_its_first_task_says_what_broke(
         reach, "pods", lambda namespace, labels: [Pod("root-driver", "Failed", ""), Pod("fine", "Succeeded", "")]
     )
     monkeypatch.setattr(reach, "logs", lambda pod, namespace: f"{pod} found no metadata service")
-    run_id = local.submit(Request(usecase)).run_id
+    run_id = local.submit(RunRequest(usecase)).run_id
     kfp.on_look = [_end("FAILED")]
     outcome, _ = follow_to_end(local, run_id, lambda _: None, 60)
     assert (outcome.exit_code, outcome.headline) == (1, "Nothing was pushed: scope-use-case failed.")
@@ -220,7 +220,7 @@ def test_a_run_that_breaks_before_its_first_task_says_what_broke(
 def test_a_task_that_fails_is_a_failure_and_no_verdict(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata
 ) -> None:
-    run_id = kubeflow.submit(Request(usecase)).run_id
+    run_id = kubeflow.submit(RunRequest(usecase)).run_id
     metadata.record(run_id, "train-model", "FAILED", pod="pod-9")
     kfp.on_look = [_end("FAILED")]
     outcome, _ = follow_to_end(kubeflow, run_id, lambda _: None, 60)
@@ -235,7 +235,7 @@ def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_
     with pytest.raises(
         MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"
     ):
-        local.submit(Request(usecase))
+        local.submit(RunRequest(usecase))
     assert not kfp.runs
 
 
@@ -245,8 +245,8 @@ def test_images_of_a_registry_are_named_by_their_digests(
     digest = "sha256:" + "1" * 64
     for group in images.GROUPS:
         ImageRecord(store.images).add_pushed("registry.example", images.tag(), group, digest)
-    site = Site(store, {"MLOPS_IMAGE_REGISTRY": "registry.example"})
-    submitted = Kubeflow(site, connection).submit(Request(usecase))
+    site = WorldContext(store, {"MLOPS_IMAGE_REGISTRY": "registry.example"})
+    submitted = Kubeflow(site, connection).submit(RunRequest(usecase))
     executors = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
     assert {executor["container"]["image"] for executor in executors} == {
         f"registry.example/ml-in-production/{group}@{digest}" for group in images.GROUPS
@@ -261,7 +261,7 @@ def test_images_that_were_not_pushed_are_asked_for_by_name(store: Store) -> None
 def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(
     kubeflow: Kubeflow, usecase: UseCase, metadata: FakeMetadata
 ) -> None:
-    run_id = kubeflow.submit(Request(usecase)).run_id
+    run_id = kubeflow.submit(RunRequest(usecase)).run_id
     metadata.record(run_id, "scope-use-case", "RUNNING")
     with pytest.raises(
         MlopsError,
@@ -273,7 +273,7 @@ def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(
 def test_an_api_that_is_away_for_a_moment_is_asked_again_and_one_that_stays_away_is_named(
     kubeflow: Kubeflow, usecase: UseCase, kfp: FakeKfp, metadata: FakeMetadata, outputs: Outputs
 ) -> None:
-    run_id = kubeflow.submit(Request(usecase)).run_id
+    run_id = kubeflow.submit(RunRequest(usecase)).run_id
     kfp.fail.add(("GET", "runs"))
     with pytest.raises(MlopsError, match="answered 500"):
         follow_to_end(kubeflow, run_id, lambda _: None, 60)
@@ -293,5 +293,5 @@ def test_nothing_is_kept_of_a_submission_that_was_refused(
 ) -> None:
     kfp.fail.add(("POST", "runs"))
     with pytest.raises(MlopsError, match="answered 500"):
-        kubeflow.submit(Request(usecase))
+        kubeflow.submit(RunRequest(usecase))
     assert not list(Path(store.runs).glob("*"))
