@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Shop
+from conftest import InProcessServer
 from starlette.testclient import TestClient
 
 from core.errors import UsageError
@@ -63,7 +63,7 @@ def hostile() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(("body"), [pytest.param(body, id=name) for name, body in hostile()])
-def test_no_body_takes_more_memory_than_it_is_charged_with(served: Shop, body: bytes) -> None:
+def test_no_body_takes_more_memory_than_it_is_charged_with(served: InProcessServer, body: bytes) -> None:
     """Counted by Python's allocator, from the body to the answer."""
     limits = Limits()
     inference = Inference(served.manager, limits, Metrics())
@@ -78,7 +78,7 @@ def test_no_body_takes_more_memory_than_it_is_charged_with(served: Shop, body: b
     assert peak / len(body) < limits.expansion, "raise Limits.expansion, or hold less"
 
 
-def test_a_body_that_does_not_fit_is_answered_503_and_a_later_one_200(served: Shop) -> None:
+def test_a_body_that_does_not_fit_is_answered_503_and_a_later_one_200(served: InProcessServer) -> None:
     app = ServingApp(served.manager, Metrics(), Limits(body_bytes=1000, memory_bytes=64_000))
     client = TestClient(app.asgi)
     plain: dict[str, Any] = {"json": {"instances": [ROW]}}
