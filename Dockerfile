@@ -22,8 +22,9 @@ RUN if [ ! -e ca-bundle.crt ]; then cp /etc/ssl/certs/ca-certificates.crt ca-bun
 # By way of requirements, because `uv sync` reads from the addresses in uv.lock and passes every mirror by.
 FROM tools AS locked
 COPY pyproject.toml uv.lock ./
+COPY localrun/pyproject.toml localrun/
 RUN for group in data serving tensorflow tfx; do \
-      set -e; export="uv export --frozen --quiet --no-default-groups --no-emit-project --group ${group}"; \
+      set -e; export="uv export --frozen --quiet --no-default-groups --no-emit-workspace --group ${group}"; \
       ${export} --no-header --output-file "${group}.txt" >/dev/null; \
       ${export} --preview-features sbom-export --format cyclonedx1.5 >"${group}.json"; \
       sed -i '/^  "serialNumber"/d; /^    "timestamp"/d' "${group}.json"; \
@@ -58,11 +59,11 @@ WORKDIR /app
 COPY . .
 RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
-        adapters artifacts components core localrun mlops pipelines problems serving usecases
+        adapters artifacts components core localrun/src mlops pipelines problems serving usecases
 
 # Nothing in an image belongs to its user, whose number a platform may change; a read-only root with a writable /tmp is enough.
 FROM ${BASE_IMAGE} AS runtime
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC \
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/localrun/src PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC \
     HOME=/tmp TMPDIR=/tmp USER=mlops MLOPS_HOME=/tmp/mlops MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=2
 LABEL org.opencontainers.image.title="ML in production" org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /app

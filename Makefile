@@ -24,7 +24,7 @@ help: ## Show the verbs
 
 setup: .venv/.complete ## Install everything into .venv
 
-.venv/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+.venv/.complete: pyproject.toml localrun/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --frozen --all-groups --no-group checks --compile-bytecode
 	@touch $@
 

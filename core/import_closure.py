@@ -73,7 +73,8 @@ class ImportClosure:
     def _room(self, top: str) -> dict[str, list[str]]:
         """Return dotted name -> files, for all modules of one top-level folder or file."""
         if top not in self._rooms:
-            folder, file = self._root / top, self._root / f"{top}.py"
+            member = self._root / top / "src" / top  # a package of the workspace
+            folder, file = member if member.is_dir() else self._root / top, self._root / f"{top}.py"
             self._rooms[top] = {top: [str(file)]} if file.is_file() else {}
             if folder.is_dir():
                 self._add_package(top, str(folder), self._rooms[top])
@@ -110,7 +111,8 @@ class ImportClosure:
         return names
 
     def _package_of(self, path: Path) -> list[str]:
-        return list(path.relative_to(self._root).parent.parts) if path.is_relative_to(self._root) else []
+        parts = path.relative_to(self._root).parent.parts if path.is_relative_to(self._root) else ()
+        return list(parts[2:] if parts[1:2] == ("src",) else parts)
 
     def _recalled(self) -> dict[str, tuple[_Signature, list[str]]]:
         if self._memory is None:

@@ -17,7 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ROOMS = PROJECT["tool"]["importlinter"]["root_packages"]
-FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+MEMBERS = {"localrun": "localrun/src"}
+"""Rooms that are packages of their own, and the folder that holds their code."""
+FOLDERS = [ROOT / MEMBERS.get(room, "") / room for room in ROOMS]
+FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*.py"))
 STAGES = sorted(path.parent for path in (ROOT / "components").glob("*/component.py"))
 NESTING = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
 
@@ -67,12 +70,14 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 def test_every_list_of_rooms_names_every_room() -> None:
     """A room that one list forgets is not checked, not measured or not shipped."""
     tools = PROJECT["tool"]
-    assert set(ROOMS) == {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
-    assert set(ROOMS) == set(tools["mypy"]["files"])
+    assert set(MEMBERS.values()) == {f"{member}/src" for member in tools["uv"]["workspace"]["members"]}
+    inside = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert set(ROOMS) == inside | set(MEMBERS)
+    assert set(tools["mypy"]["files"]) == inside | set(MEMBERS.values())
     assert set(ROOMS) == set(tools["ruff"]["lint"]["isort"]["known-first-party"])
-    shipped = set(ROOMS) - {"benchmarks"}
-    assert shipped == set(tools["hatch"]["build"]["targets"]["wheel"]["packages"])
-    assert shipped == set(tools["coverage"]["run"]["source"])
+    assert inside - {"benchmarks"} == set(tools["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert inside - {"benchmarks"} == set(tools["coverage"]["run"]["source"])
+    assert set(MEMBERS) == set(tools["coverage"]["run"]["source_pkgs"])
 
 
 def test_every_room_says_in_one_sentence_what_it_is() -> None:

@@ -101,6 +101,18 @@ def test_files_beside_imported_code_count_and_leftovers_do_not(tmp_path: Path) -
     assert found == ["entry.py", "room/__init__.py", "room/page.py", "room/templates/page.j2", "room/words.txt"]
 
 
+def test_a_package_of_the_workspace_is_found_by_the_name_that_it_is_imported_by(tmp_path: Path) -> None:
+    code = tmp_path / "member" / "src" / "member"
+    code.mkdir(parents=True)
+    for name in ("__init__", "first", "second", "third"):
+        (code / f"{name}.py").write_text("from . import second\n" if name == "first" else "", encoding="utf-8")
+    (tmp_path / "member" / "pyproject.toml").touch()
+    entry = tmp_path / "entry.py"
+    entry.write_text("from member.first import NAME\n", encoding="utf-8")
+    found = [path.relative_to(tmp_path).as_posix() for path in ImportClosure(tmp_path).files(entry)]
+    assert found == ["entry.py", *(f"member/src/member/{name}.py" for name in ("__init__", "first", "second"))]
+
+
 def test_a_module_that_comes_to_be_is_found_by_those_who_name_it(tmp_path: Path) -> None:
     memory, entry = tmp_path / "imports.json", tmp_path / "room" / "entry.py"
     entry.parent.mkdir()

@@ -1,11 +1,10 @@
-"""A sample of what `python -m tests.sweeps.death` and `python -m tests.sweeps.crowd` do in full."""
+"""A sample of what `python -m sweeps.death` and `python -m sweeps.crowd` do in full."""
 
 import random
 from pathlib import Path
 
 import pytest
-
-from tests.sweeps import crowd, death, small_run
+from sweeps import crowd, death, small_run
 
 
 @pytest.mark.skipif(bool(death.missing()), reason=death.missing())

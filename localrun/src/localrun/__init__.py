@@ -9,6 +9,8 @@ from localrun.records import Artifact, Run, RunSummary, State, TaskRun, Values
 from localrun.spec.load import load
 from localrun.spec.pipeline import Pipeline
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Artifact",
     "Environment",
@@ -22,6 +24,7 @@ __all__ = [
     "TaskRun",
     "UnsupportedPipeline",
     "Values",
+    "__version__",
     "create",
     "load",
     "reopen",

@@ -1,4 +1,4 @@
-"""Many runs at once on one store, some of them killed: `python -m tests.sweeps.crowd`.
+"""Many runs at once on one store, some of them killed: `python -m sweeps.crowd`.
 
 Runs with the same salt have the same cache keys. No process meets a locked journal, no run sees another's values, no
 key is computed twice unless its computing run was killed, and in the end every run has succeeded.
@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps import small_run
+
 import localrun
 from localrun import Environment, Hosts, Options, Run, State
-from tests.sweeps import small_run
 
 _TASKS = 8
 
@@ -123,7 +124,7 @@ def _wrong(run: Run) -> Iterator[str]:
 
 def main() -> None:
     """Return 1 when anything is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.sweeps.crowd", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sweeps.crowd", description=__doc__)
     for name, about in (
         ("runs", "at once"),
         ("kinds", "of runs, by their cache keys"),

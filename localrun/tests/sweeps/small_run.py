@@ -12,8 +12,6 @@ from kfp import compiler, dsl
 import localrun
 from localrun import Environment, Options, Run, State
 
-ROOT = Path(__file__).parents[2]
-
 
 def name_of(path: str) -> str:
     """Return what a task of a path writes down of itself."""
@@ -64,7 +62,7 @@ def command(pipeline: Path, store: Path, project: Path, *more: str) -> list[str]
 
 def variables() -> dict[str, str]:
     """Return the variables of such a process."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def go_on(pipeline: Path, store: Path, project: Path) -> tuple[Run, set[str]]:

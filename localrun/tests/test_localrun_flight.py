@@ -1,6 +1,5 @@
 """Equal work is done once at a time, and tasks run beside each other while their memory fits."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ from localrun.hosts.memory import available
 from localrun.store.layout import Layout
 
 Go = Callable[..., Run]
-ROOT = Path(__file__).parents[3]
 KEY = f"sha256:{'ab' * 32}"
 HOLD = """
 import sys, time; from pathlib import Path
@@ -33,9 +31,7 @@ Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
 
 
 def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path), KEY], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), KEY])
     appears(tmp_path / "held")
     loop, landed = Loop(), threading.Event()
     flights = Flights(Layout(tmp_path), loop.post)

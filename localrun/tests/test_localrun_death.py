@@ -21,15 +21,12 @@ from localrun import Environment, Hosts, Options, Run, State
 from localrun.store.layout import Layout, locked
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 Go = Callable[..., Run]
 
 
 def drive(pipeline: Path, store: Path, project: Path, last: int) -> "subprocess.Popen[str]":
     command = [sys.executable, str(HERE / "localrun_driver.py"), str(pipeline), str(store), str(project), str(last)]
-    return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
@@ -117,7 +114,6 @@ def test_when_the_runner_is_killed_no_descendant_survives(
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(compiled(pipeline)), str(project), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     pids = [int(appears(tmp_path / name)) for name in ("task", "grandchild")]
     process.kill()

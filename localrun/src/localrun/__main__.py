@@ -1,4 +1,4 @@
-"""`python -m localrun pipeline.yaml -p name=value`: run a compiled pipeline, nothing else needed."""
+"""`localrun pipeline.yaml -p name=value`: run a compiled pipeline, nothing else needed."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from localrun.store.codec import Codec
 
 _ABOUT = (
     "Run a compiled Kubeflow Pipelines v2 pipeline on this machine. "
-    "`python -m localrun clean --help` says how to remove old runs."
+    "`localrun clean --help` says how to remove old runs."
 )
 _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
 
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localrun", description=_ABOUT)
+    parser = argparse.ArgumentParser(prog="localrun", description=_ABOUT)
     parser.add_argument("pipeline", type=Path, help="what kfp's compiler wrote")
     parser.add_argument(
         "-p",

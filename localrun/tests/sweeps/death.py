@@ -1,4 +1,4 @@
-"""Kills or fails a small run at every system call that changes state, then resumes it: `python -m tests.sweeps.death`.
+"""Kills or fails a small run at every system call that changes state, then resumes it: `python -m sweeps.death`.
 
 Uses strace, which counts calls per thread: point (call, n) is the n-th such call of whichever thread of the runner, its
 warm process or a task comes to n first.
@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.sweeps import small_run
+from sweeps import small_run
 
 CALLS = (
     "write",
@@ -157,7 +157,7 @@ def sweep(setting: Setting, chosen: list[Point], workers: int) -> int:
 
 def main() -> None:
     """Return 1 when a point is wrong, 77 when the sweep cannot be done here."""
-    parser = argparse.ArgumentParser(prog="python -m tests.sweeps.death", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sweeps.death", description=__doc__)
     parser.add_argument("--sample", type=int, help="this many points, chosen by --seed, instead of all")
     parser.add_argument("--fault", choices=FAULTS, help="only this fault")
     parser.add_argument("--call", choices=CALLS, help="only at this system call")

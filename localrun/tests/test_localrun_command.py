@@ -1,4 +1,4 @@
-"""`python -m localrun`: what somebody with a compiled pipeline and nothing else types."""
+"""`localrun`: what somebody with a compiled pipeline and nothing else types."""
 
 import io
 import json
@@ -106,10 +106,7 @@ def test_the_runner_imports_neither_kfp_nor_protobuf_nor_rich(shell: Path, tmp_p
         " print(heavy); sys.exit(bool(heavy) or code)"
     )
     arguments = [str(shell), "-p", "text=a", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}"]
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`python -m localrun clean --older-than 30d`: lists what would be removed, and with `--yes` removes it."""
+"""`localrun clean --older-than 30d`: lists what would be removed, and with `--yes` removes it."""
 
 import argparse
 import contextlib
@@ -16,7 +16,7 @@ from localrun.store.layout import Layout, alone
 def clean_up(words: list[str]) -> int:
     """Return 0 when done or when only asked, 1 for a store that cannot be used, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m localrun clean", description="Remove old runs with their artifacts and cache entries."
+        prog="localrun clean", description="Remove old runs with their artifacts and cache entries."
     )
     parser.add_argument(
         "--older-than",
