@@ -4,7 +4,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
@@ -245,13 +245,14 @@ def _explain(file: YamlFile, detail: ErrorDetails) -> str:
 def _keys_at(place: Place) -> list[str]:
     """Names that are valid at a place of the configuration, found by walking the models."""
     model: Any = UseCase
-    for step in place:
-        if isinstance(step, int):
-            continue
-        field = model.model_fields.get(step) if hasattr(model, "model_fields") else None
+    names = (step for step in place if isinstance(step, str))
+    for name in names:
+        field = model.model_fields.get(name) if hasattr(model, "model_fields") else None
         if field is None:
             return []
         model = _model_in(field.annotation)
+        if get_origin(field.annotation) is dict:
+            next(names, None)  # the name under which a schedule or a step lies is no field
     return [key for key in getattr(model, "model_fields", {}) if key != "folder"]
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import MlopsError
+from core.errors import MlopsError, TrainingError, did_you_mean
 from core.pictures import Markup
 from core.problem import ModelOutput, Task
 from problems import charts
 from problems.auc import auc, auc_of_table, difference
-from problems.classes import per_class, shown_class
+from problems.classes import classification_faults, per_class, shown_class
 from problems.gains import Values, interval, mean
 from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import are_logits, sigmoid, softmax
@@ -26,14 +26,42 @@ class Binary:
 
     task: Task = "binary_classification"
     skill_name = "AUC"
-    sorted_by = ("auc", True)
     signatures = ("regress", "classify", "serving_default")
     has_classes = True
+    gives_one_score = True
     tfma_plots = (TfmaMetric("CalibrationPlot"), TfmaMetric("ConfusionMatrixPlot"))
 
     def width(self, classes: Sequence[str]) -> int | None:
         """Labels are 0 and 1, however they are called."""
         return 2
+
+    def class_count(self, outputs: int | None) -> int | None:
+        """Two, though the model gives one number."""
+        return 2
+
+    def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+        """Put the class that is looked for last, as class 1."""
+        if len(found) != 2:
+            raise TrainingError(
+                f"problem.label: wanted two values for a binary classification, got {len(found)}: "
+                f"{', '.join(map(repr, found[:10]))}; use multiclass_classification, or make two in preprocessing_fn"
+            )
+        if positive not in found:
+            got = "nothing" if positive is None else f"{positive!r}{did_you_mean(positive, found)}"
+            raise TrainingError(
+                f"problem.positive: wanted which of {found[0]!r} and {found[1]!r} the model looks for, got {got}; "
+                "set it in config.yaml"
+            )
+        return tuple(sorted(found, key=lambda name: name == positive))
+
+    def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
+        """The class that is looked for must be class 1."""
+        if positive is None or positive in classes[1:]:
+            return ""
+        return (
+            f"wanted {positive!r} to be class 1, but preprocessing_fn makes that of "
+            f"{' '.join(classes[1:]) or 'nothing'!r}; correct one of them"
+        )
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
         """Return ranking, the confusion matrix at the threshold, and calibration."""
@@ -89,10 +117,7 @@ class Binary:
 
     def faults(self, labels: Values, scores: Values) -> Iterator[str]:
         """Both classes must be there, and scores must be probabilities."""
-        if len(np.unique(labels)) < 2:
-            yield f"all {len(labels)} labels of the eval split are of one class"
-        if np.min(scores) < 0 or np.max(scores) > 1:
-            yield f"predictions are from {np.min(scores):.4g} to {np.max(scores):.4g}: wanted probabilities"
+        return classification_faults(labels, scores)
 
     def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
         """Return the exact ROC AUC."""

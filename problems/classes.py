@@ -1,6 +1,6 @@
 """Rows counted by their class and by what a model takes them for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 
 from problems.gains import Values
 from problems.kind import Class
+
+
+def classification_faults(labels: Values, scores: Values) -> Iterator[str]:
+    """Say why finite scores of a classification cannot be measured: one class alone, or no probabilities."""
+    if len(np.unique(labels)) < 2:
+        yield f"all {len(labels)} labels of the eval split are of one class"
+    if np.min(scores) < 0 or np.max(scores) > 1:
+        yield f"predictions are from {np.min(scores):.4g} to {np.max(scores):.4g}: wanted probabilities"
 
 
 def confusion(labels: Values, predicted: NDArray[Any], count: int) -> NDArray[np.int64]:

@@ -59,15 +59,24 @@ class Kind(Protocol):
     task: Task
     skill_name: str
     """What skills and gains are measured in; more is better."""
-    sorted_by: tuple[str, bool]
-    """The metric that tables of slices are sorted by, and whether more of it is better."""
     signatures: tuple[str, ...]
     """Signatures that a model is asked by, the best one first."""
     has_classes: bool
+    gives_one_score: bool
+    """Whether a classifier gives a row one score, that of class 1; class 0 has what is left to 1."""
     tfma_plots: tuple[TfmaMetric, ...]
 
     def width(self, classes: Sequence[str]) -> int | None:
         """How many numbers a model gives a row, for these classes; None where that is not known."""
+
+    def class_count(self, outputs: int | None) -> int | None:
+        """How many classes a model tells apart that gives so many numbers; None where nobody knows."""
+
+    def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+        """Put a text label's values in the order of their numbers; TrainingError where they cannot be classes."""
+
+    def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
+        """Say why these classes, in the order of their numbers, do not fit `problem.positive`, or nothing."""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
         """Return TFMA's metrics that every use case of the kind gets; `threshold` calls a row positive."""

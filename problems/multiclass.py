@@ -10,7 +10,7 @@ from core.errors import MlopsError
 from core.pictures import Markup
 from core.problem import ModelOutput, Task
 from problems import charts
-from problems.classes import confusion, per_class, shown_class
+from problems.classes import classification_faults, confusion, per_class, shown_class
 from problems.gains import Values, mean, paired
 from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import are_logits, softmax
@@ -25,14 +25,26 @@ class Multiclass:
 
     task: Task = "multiclass_classification"
     skill_name = "accuracy"
-    sorted_by = ("accuracy", True)
     signatures = ("classify", "serving_default")
     has_classes = True
+    gives_one_score = False
     tfma_plots: tuple[TfmaMetric, ...] = ()
 
     def width(self, classes: Sequence[str]) -> int | None:
         """One number for each class."""
         return len(classes) or None
+
+    def class_count(self, outputs: int | None) -> int | None:
+        """One class for each number."""
+        return outputs
+
+    def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+        """Any order will do."""
+        return found
+
+    def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
+        """No class is looked for more than the others."""
+        return ""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
         """Return accuracy and cross-entropy."""
@@ -78,10 +90,7 @@ class Multiclass:
 
     def faults(self, labels: Values, scores: Values) -> Iterator[str]:
         """Two classes must be there, and scores must be probabilities."""
-        if len(np.unique(labels)) < 2:
-            yield f"all {len(labels)} labels of the eval split are of one class"
-        if np.min(scores) < 0 or np.max(scores) > 1:
-            yield f"predictions are from {np.min(scores):.4g} to {np.max(scores):.4g}: wanted probabilities"
+        return classification_faults(labels, scores)
 
     def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
         """Return the share of rows whose class is the most probable one."""

@@ -19,14 +19,26 @@ class Regression:
 
     task: Task = "regression"
     skill_name = "R2"
-    sorted_by = ("mean_squared_error", False)
     signatures = ("regress", "serving_default")
     has_classes = False
+    gives_one_score = False
     tfma_plots: tuple[TfmaMetric, ...] = ()
 
     def width(self, classes: Sequence[str]) -> int | None:
         """One number a row."""
         return 1
+
+    def class_count(self, outputs: int | None) -> int | None:
+        """There are none."""
+        return None
+
+    def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+        """There are none to put in order."""
+        return found
+
+    def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
+        """There is none to look for."""
+        return ""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
         """Return errors and correlation."""

@@ -98,8 +98,10 @@ def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> M
 
 
 def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
-    """Draw the worst slices of each kind that are large enough to decide by, with their rows and thresholds."""
-    metric, more_is_better = kind(config.task).sorted_by
+    """Draw the worst slices by the problem's first metric that are large enough to decide by, with their thresholds."""
+    if not config.metrics:
+        return
+    metric, more_is_better = config.metrics[0].name, config.metrics[0].at_least is not None
     for features in config.slices:
         found = [item for item in measured.slices if features and {name for name, _ in item.key} == set(features)]
         large = [

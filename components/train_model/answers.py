@@ -45,7 +45,7 @@ def answer(module: ModuleType, model: keras.Model, label: TrainedLabel, transfor
         return Answer(label.task) if inverse is None else Answer(label.task, finish=lambda x: inverse(x, transform))
     if not gives_logits(model, label.output):
         return Answer(label.task, label.classes)
-    finish = tf.sigmoid if label.task == "binary_classification" else tf.nn.softmax
+    finish = tf.sigmoid if kind(label.task).gives_one_score else tf.nn.softmax
     return Answer(label.task, label.classes, finish)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from components.train_model.raw_features import RawFeature
 from core.errors import TrainingError
 from core.problem import Task
+from problems import kind
 
 Tensors = Mapping[str, Any]
 Transform = Callable[[Tensors], Tensors]
@@ -33,17 +34,14 @@ def export(
 ) -> None:
     """Write the SavedModel.
 
-    Signatures: `serving_default` (the tensors of each raw feature -> `predictions`, [rows, K]), `classify`
-    (classification) and `regress` (all but several classes), which take serialized tf.Examples, and
-    `transform_features`.
+    Signatures: those of the kind of problem, and `transform_features`. `serving_default` takes the tensors of each raw
+    feature and gives `predictions`, [rows, K]; the others take serialized tf.Examples.
     TrainingError when the model wants what cannot be computed from a request.
     """
     served = _Served(model, transform, features, answer)
-    signatures = {"serving_default": served.predict_raw, "transform_features": served.transform_examples}
-    if answer.task != "regression":
-        signatures["classify"] = served.classify
-    if answer.task != "multiclass_classification":
-        signatures["regress"] = served.regress
+    offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
+    signatures = {name: offered[name] for name in kind(answer.task).signatures}
+    signatures["transform_features"] = served.transform_examples
     tf.saved_model.save(served, str(folder), signatures=signatures)
 
 
@@ -63,7 +61,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
             partial(_predict, model, self._transformed, answer.finish), input_signature=[columns]
         )
         self._features = tuple(features)
-        self._is_binary = answer.task == "binary_classification"
+        self._gives_one_score = kind(answer.task).gives_one_score
         self._classes = answer.classes
         examples = tf.TensorSpec([None], tf.string, name="examples")
         request = {name: spec for feature in features for name, spec in feature.request_specs().items()}
@@ -78,7 +76,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
     def _classify(self, examples: tf.Tensor) -> Tensors:
         scores = self._predict(self._parsed(examples))
-        if self._is_binary:
+        if self._gives_one_score:
             scores = tf.concat([1 - scores, scores], axis=1)
         numbers = tf.strings.as_string(tf.range(tf.shape(scores)[1]))
         classes = tf.constant(self._classes) if self._classes else numbers

@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.evaluation.columns import MISSING, categories, numbers
 from artifacts.examples.batches import record_batches
 from components.train_model.config import Config
-from core.errors import DataError, TrainingError, did_you_mean
+from core.errors import DataError, TrainingError
 from problems import kind
 from problems.labels import TrainedLabel, value_name
 
@@ -57,9 +57,7 @@ def made_by_training(
     if not left_alone or not (is_text or config.positive):
         return None
     found = _domain(schema, feature) or _values(config.label, schema, examples)
-    if config.task == "binary_classification":
-        found = _positive_last(config, found)
-    return Classes(found)
+    return Classes(kind(config.task).class_order(found, config.positive))
 
 
 def _domain(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str, ...]:
@@ -73,22 +71,6 @@ def _values(label: str, schema: schema_pb2.Schema, examples: Path) -> tuple[str,
     for batch in record_batches(examples, "train", only, 65_536):
         found |= {value_name(value) for value in one_value(batch, label)[1]}
     return tuple(sorted(found))
-
-
-def _positive_last(config: Config, found: tuple[str, ...]) -> tuple[str, ...]:
-    if len(found) != 2:
-        raise TrainingError(
-            f"problem.label {config.label!r}: wanted two values for a binary classification, got {len(found)}: "
-            f"{', '.join(map(repr, found[:10]))}; use multiclass_classification, or make two in preprocessing_fn"
-        )
-    if config.positive not in found:
-        got = "nothing" if config.positive is None else repr(config.positive)
-        hint = "" if config.positive is None else did_you_mean(config.positive, found)
-        raise TrainingError(
-            f"problem.positive: wanted which of {found[0]!r} and {found[1]!r} the model looks for, got {got}{hint}; "
-            "set it in config.yaml"
-        )
-    return tuple(sorted(found, key=lambda name: name == config.positive))
 
 
 def one_value(batch: pa.RecordBatch, label: str) -> tuple[npt.NDArray[np.int32], list[Any]]:
@@ -161,9 +143,10 @@ class Observed:
         is_whole = is_text or all(float(value).is_integer() for value in values)
         self.is_function = self.is_function and is_whole and len(self.classes) <= most
 
-    def result(self, width: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
-        """Write the facts down; `width` is how many classes there are, where that is known."""
+    def result(self, outputs: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
+        """Write the facts down; `outputs` is how many numbers the model gives a row, where that is known."""
         config, has_classes = self.config, kind(self.config.task).has_classes
+        width = kind(self.config.task).class_count(outputs)
         if self.made is not None:
             names = (*self.made.names, *map(str, range(len(self.made.names), width or 0)))
             return TrainedLabel(config.label, config.task, classes=names, values=self.made.values)
@@ -182,12 +165,8 @@ class Observed:
         return TrainedLabel(config.label, config.task, classes=names, values=dict(self.classes))
 
     def _check_positive(self, names: tuple[str, ...]) -> None:
-        positive = self.config.positive
-        if self.config.task == "binary_classification" and positive is not None and positive not in names[1:]:
-            raise TrainingError(
-                f"problem.positive: wanted {positive!r} to be class 1, but preprocessing_fn makes that of "
-                f"{' '.join(names[1:]) or 'nothing'!r}; correct one of them"
-            )
+        if fault := kind(self.config.task).positive_fault(names, self.config.positive):
+            raise TrainingError(f"problem.positive: {fault}")
 
 
 def _names(classes: Mapping[str, int], width: int | None) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: Modul
         fitting.check_labels(training, "train", config.task, width)
         fitting.check_labels(validation, "validation", config.task, width)
         in_raw_unit = check_inverse(module, observed, config, transform)
-        label = observed.result(2 if config.task == "binary_classification" else width, in_raw_unit=in_raw_unit)
+        label = observed.result(width, in_raw_unit=in_raw_unit)
         weigh_classes(config, label, training, validation)
         fitted = fitting.fit(model, training, validation, config, folder / CHECKPOINT)
     label = replace(label, output=config.model_output)
@@ -207,5 +207,4 @@ def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
     blocks = recipe.columns(Path(inputs.examples), "train", config.read_rows)
     # Only labels are held, a few bytes a row; nothing goes to disk.
     fitting.check_labels(Rows(blocks, config.label, Path(), sys.maxsize), "train", config.task, None)
-    width = 2 if config.task == "binary_classification" else None
-    return observed.result(width, in_raw_unit=config.run_fn.answers == "raw")
+    return observed.result(None, in_raw_unit=config.run_fn.answers == "raw")

@@ -103,10 +103,12 @@ def test_a_regression_of_tfx_is_measured(tmp_path: Path) -> None:
         "label": "late",
         "task": "regression",
         "metrics": [
+            {"name": "mean_absolute_error", "at_most": 3, "why": WHY},
             {"name": "mean_squared_error", "at_most": 5, "why": WHY},
             {"name": "r2", "at_least": 0.9, "why": WHY},
         ],
         "slices": [["carrier"]],
+        "min_slice_examples": 50,
         "baselines": [
             {"kind": "majority"},
             {"kind": "rate_table", "keys": ["carrier"]},
@@ -119,6 +121,10 @@ def test_a_regression_of_tfx_is_measured(tmp_path: Path) -> None:
     assert numbers["overall"]["candidate"]["mean_squared_error"] == pytest.approx(4, rel=0.2)
     assert numbers["skill"] == {"name": "R2", "candidate": pytest.approx(numbers["overall"]["candidate"]["r2"])}
     assert 0.7 < numbers["feature_skill"]["load"] < 0.99
+    by_error = sorted(numbers["slices"], key=lambda one: -one["candidate"]["mean_absolute_error"])
+    carriers = [one["slice"]["carrier"] for one in by_error]
+    table = (tmp_path / "out" / "pictures.html").read_text(encoding="utf-8").partition(">mean_absolute_error<")[2]
+    assert sorted(carriers, key=lambda carrier: table.index(f"carrier={carrier}")) == carriers, "the worst comes first"
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,13 @@ def test_the_problem_is_shared_with_the_stages_that_need_it() -> None:
         ("    latency_ms: 50", "    latency_ms: -1", "greater than 0"),
         ("  primary_metric: auc", "  primary_metric: auc\n  label: late", "under `problem`"),
         ("problem:", "problem: [", "not readable as YAML"),
+        ("    cron:", "    crn:", "schedules.retrain.crn is not a key here; did you mean 'cron'"),
+        (
+            "{resources: {memory",
+            "{resorces: {memory",
+            "steps.train_model.resorces is not a key here; did you mean 'resources'",
+        ),
+        ("{resources: {memory", "{resources: {memry", "did you mean 'memory'"),
     ],
 )
 def test_a_mistake_names_its_line(tmp_path: Path, old: str, new: str, wanted: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 
-from core.errors import MlopsError
+from core.errors import MlopsError, TrainingError
 from problems import kind
 from problems.labels import TrainedLabel, value_name
 
@@ -114,3 +114,15 @@ def test_a_labels_facts_survive_the_file(values: dict[str, int]) -> None:
 def test_a_value_is_named_alike_however_it_is_stored() -> None:
     assert {value_name(1), value_name(1.0), value_name("1"), value_name(b"1")} == {"1"}
     assert value_name(0.5) == "0.5"
+
+
+def test_the_class_that_is_looked_for_is_the_last_of_two() -> None:
+    binary, several = kind("binary_classification"), kind("multiclass_classification")
+    assert binary.class_order(("no", "yes"), "no") == ("yes", "no")
+    assert several.class_order(("a", "b", "c"), None) == ("a", "b", "c")
+    with pytest.raises(TrainingError, match=r"problem\.label: wanted two values .* got 3: 'a', 'b', 'c'"):
+        binary.class_order(("a", "b", "c"), "a")
+    with pytest.raises(TrainingError, match=r"which of 'no' and 'yes' the model looks for, got 'yess'; did you mean"):
+        binary.class_order(("no", "yes"), "yess")
+    assert "wanted '0' to be class 1" in binary.positive_fault(("0", "1"), "0")
+    assert binary.positive_fault(("0", "1"), "1") == several.positive_fault(("a", "b"), "a") == ""
