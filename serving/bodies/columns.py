@@ -54,6 +54,7 @@ def field_tensors(field: Field, values: Sequence[Any], where: Where) -> dict[str
     Raises RequestError (400) that names the first value that does not fit.
     """
     feature = field.feature
+    values = _one_each(field, values)
     if feature is None or not feature.count:
         return {feature.tensor if feature else field.name: column(field, values, where)}
     if feature.is_list:
@@ -70,6 +71,7 @@ def example_values(field: Field, value: Any, where: Callable[[], str]) -> list[A
 
     Raises RequestError (400) that names the value that does not fit.
     """
+    value = _one_each(field, [value])[0]
     if not field.required and (value is None or value is MISSING):
         return []
     if field.is_list:
@@ -78,6 +80,17 @@ def example_values(field: Field, value: Any, where: Callable[[], str]) -> list[A
         flat: list[Any] = column(field, [value], lambda _: where()).reshape(-1).tolist()
         return flat
     return [scalar(field, value, lambda _: where())]
+
+
+def _one_each(field: Field, values: Sequence[Any]) -> Sequence[Any]:
+    """Take `v` and `[v]` for the same where a row has one value: clients of Keras send [rows, 1] for [rows]."""
+    if field.is_list or field.shape is None:
+        return values
+    if field.shape[1:] == (1,):
+        return [value if type(value) is list else [value] for value in values]
+    if len(field.shape) == 1 and any(type(value) is list for value in values):
+        return [value[0] if type(value) is list and len(value) == 1 else value for value in values]
+    return values
 
 
 def column(field: Field, values: Sequence[Any], where: Where) -> Column:
@@ -204,7 +217,8 @@ def _string(field: Field, value: Any, where: Where, row: int) -> bytes:
             ) from None
     elif type(value) is dict and value.keys() == {"b64"} and type(value["b64"]) is str:
         try:
-            found = base64.b64decode(value["b64"], validate=True)
+            text = value["b64"]
+            found = base64.b64decode(text if "=" in text else text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError) as error:
             raise bad_request(f"{where(row)}: wanted base64 in b64, got {show(value['b64'])} ({error})") from None
     else:

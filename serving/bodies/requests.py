@@ -29,6 +29,8 @@ from serving.signature import DEFAULT_SIGNATURE, Field, Signature
 _LISTED = 10
 """Names listed in one message at most."""
 _EXAMPLE_TYPES = {int: "int64", float: "float32", str: "string", dict: "string"}
+_PREDICT_KEYS = {"signature_name", "instances", "inputs", "parameters"}
+"""Vertex AI sends `parameters` beside the instances; nothing here takes any, so they are ignored."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Feeds:
 
 def predict_question(document: Any) -> Question:
     """Read the outer form of a predict request; RequestError (400) when it is not TensorFlow Serving's."""
-    body = _object(document, {"signature_name", "instances", "inputs"})
+    body = _object(document, _PREDICT_KEYS)
     forms = [form for form in ("instances", "inputs") if form in body]
     if len(forms) != 1:
         got = "both" if forms else "neither"

@@ -5,22 +5,12 @@ from typing import NamedTuple
 from serving.bodies import requests, responses
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError, bad_request
+from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.signature import DEFAULT_SIGNATURE, Signature
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
-
-VERBS = frozenset({"predict", "classify", "regress"})
-
-
-class ParsedPath(NamedTuple):
-    """The parts of a request's path; at most one of version and label."""
-
-    model: str
-    version: int | None = None
-    label: str | None = None
-    verb: str = ""
 
 
 class Answer(NamedTuple):

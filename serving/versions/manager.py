@@ -118,6 +118,11 @@ class ModelManager:
             )
         return found
 
+    def overview(self) -> dict[str, tuple[int | None, list[Status]]]:
+        """Return the champion, None while there is none, and the versions known of each model, by name."""
+        with self._lock:
+            return {name: (model.champion, model.statuses()) for name, model in sorted(self._models.items())}
+
     def poll(self) -> None:
         """Poll every model once; a failure of one is logged and changes neither it nor the others."""
         for name in self._shelf.names():

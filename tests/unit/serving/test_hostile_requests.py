@@ -39,7 +39,10 @@ BAD_VALUES = [
         "null",
         "instances[1].distance: wanted a number that float32 holds, got null; this feature is required",
     ),
-    ("distance", "[1.0]", "instances[1].distance: wanted a number that float32 holds, got a list"),
+    ("distance", "[1.0, 2.0]", "instances[1].distance: wanted a number that float32 holds, got a list"),
+    ("distance", "[[1.0]]", "instances[1].distance: wanted a number that float32 holds, got a list"),
+    ("distance", "[]", "instances[1].distance: wanted a number that float32 holds, got a list"),
+    ("distance", '["1"]', "instances[1].distance: wanted a number that float32 holds, got the string '1'"),
     ("distance", "9" * 5000, "instances[1].distance: wanted a number, got one of 5000 digits"),
     ("distance", "0." + "9" * 5000, "instances[1].distance: wanted a number, got one of 5002 characters"),
     ("hour", "1.5", "instances[1].hour: wanted an integer that int64 holds, got 1.5"),
@@ -52,6 +55,8 @@ BAD_VALUES = [
     ("carrier", "null", "instances[1].carrier: wanted a string, got null"),
     ("carrier", r'"\ud800"', "instances[1].carrier: wanted text, got half a surrogate pair at character 0"),
     ("carrier", '{"b64": "???"}', "instances[1].carrier: wanted base64 in b64"),
+    ("carrier", '{"b64": "QUFBQ"}', "instances[1].carrier: wanted base64 in b64"),
+    ("carrier", '{"b64": "QQ="}', "instances[1].carrier: wanted base64 in b64"),
     ("carrier", '{"b64": "QUE=", "c": 1}', "instances[1].carrier: wanted a string, got an object"),
     ("carrier", '{"a": 1, "a": 2}', "instances[1].carrier: the key 'a' appears twice"),
 ]
@@ -168,7 +173,22 @@ REFUSED = [
         "Content-Encoding: wanted one whole gzip stream",
     ),
     ("brotli", b"{}", JSON | {"content-encoding": "br"}, 415, "Content-Encoding: wanted gzip or none, got 'br'"),
-    ("text", "{}", {"content-type": "text/plain"}, 415, "Content-Type: wanted application/json, got 'text/plain'"),
+    ("text", "{}", {"content-type": "text/csv"}, 415, "Content-Type: wanted application/json, got 'text/csv'"),
+    (
+        "no name before +json",
+        "{}",
+        {"content-type": "+json"},
+        415,
+        "Content-Type: wanted application/json, got '+json'",
+    ),
+    (
+        "compressed transfer",
+        iter([b"{}"]),
+        JSON | {"transfer-encoding": "gzip, chunked"},
+        501,
+        "Transfer-Encoding: wanted chunked or none, got 'gzip, chunked'",
+    ),
+    ("chunks too large", iter([b" " * 70_000] * 3), JSON, 413, "the body is larger than 200000 bytes"),
     (
         "form",
         b"{}",
@@ -190,13 +210,27 @@ def test_what_is_too_much_or_not_json_is_refused(
     assert response.json()["error"].startswith(error)
 
 
-def test_a_body_without_a_length_is_refused(served: InProcessServer) -> None:
-    response = served.client.post(PREDICT, content=iter([b"{}"]), headers=JSON)
+def test_a_body_comes_with_a_length_or_in_chunks(served: InProcessServer) -> None:
+    chunks = rows(ROW).encode()
+    response = served.client.post(PREDICT, content=iter([chunks[:9], chunks[9:]]), headers=JSON)
+    assert response.status_code == 200, response.text
+    request = served.client.build_request("POST", PREDICT, headers=JSON)
+    del request.headers["content-length"]
+    response = served.client.send(request)
     assert response.status_code == 411
-    assert "Content-Length" in response.json()["error"]
+    assert response.json()["error"] == "wanted a Content-Length or a chunked body, got neither"
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json; charset=utf-8",
+        "application/x-www-form-urlencoded",
+        "text/plain; charset=ISO-8859-1",
+        "application/vnd.api+json",
+        "",
+    ],
+)
 def test_what_curl_and_careless_clients_say_of_json_is_taken(served: InProcessServer, kind: str) -> None:
     assert (
         served.client.post(PREDICT, content=rows(ROW), headers={"content-type": kind} if kind else {}).status_code

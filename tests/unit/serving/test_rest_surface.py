@@ -137,6 +137,7 @@ def test_metadata_is_the_signature(served: InProcessServer) -> None:
         ("GET", "delay/versions/9", 404, "Could not find version 9 of model delay"),
         ("GET", "delay/labels/nightly", 400, "Unrecognized servable version label: nightly"),
         ("POST", "nobody:predict", 404, "Servable not found for request: Latest(nobody)"),
+        ("POST", "nobody/versions/9:predict", 404, "Servable not found for request: Specific(nobody, 9)"),
         ("POST", "delay/versions/9:predict", 404, "Servable not found for request: Specific(delay, 9)"),
         ("POST", "delay/labels/nightly:predict", 400, "Unrecognized servable version label: nightly"),
         ("POST", "delay:explain", 400, "Malformed request: POST /v1/models/delay:explain"),
@@ -173,6 +174,7 @@ def test_health_and_metrics(served: InProcessServer) -> None:
     )
     served.client.post("/v1/models/unheard_of:predict", json={})
     text = served.client.get("/metrics").text
+    assert "mlops_serving_requests_total" in served.client.get("/monitoring/prometheus/metrics").text
     for line in (
         'mlops_serving_requests_total{code="200",model="delay",verb="predict",version="2"}',
         'mlops_serving_requests_total{code="404",model="",verb="predict",version=""}',

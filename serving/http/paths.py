@@ -1,0 +1,45 @@
+"""The paths of a model: reads what follows /v1/models/."""
+
+import re
+from typing import NamedTuple
+
+from serving.errors import bad_request
+
+ROOT = "/v1/models"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+VERSION = r"[1-9][0-9]{0,18}"
+VERBS = frozenset({"predict", "classify", "regress"})
+READS = frozenset({"GET", "HEAD"})
+_PATH = re.compile(
+    rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|:[a-z]+)?",
+    re.ASCII,
+)
+
+
+class ParsedPath(NamedTuple):
+    """The parts of a request's path; at most one of version and label."""
+
+    model: str
+    version: int | None = None
+    label: str | None = None
+    verb: str = ""
+
+    def servable(self) -> str:
+        """Name the model and the version that a request asks for, as TensorFlow Serving's errors do."""
+        return f"Specific({self.model}, {self.version})" if self.version else f"Latest({self.model})"
+
+
+def parse_path(rest: str, method: str) -> ParsedPath:
+    """Read what follows /v1/models/; RequestError (400) for anything that is not exactly a known form.
+
+    No part of it is used as a path of files: names are only looked up among the loaded models.
+    """
+    found = _PATH.fullmatch(rest)
+    if found is not None:
+        suffix = found["rest"] or ""
+        verb = suffix.lstrip("/:")
+        fits = not suffix.startswith(":") if method in READS else suffix.startswith(":") and verb in VERBS
+        if fits:
+            version = int(found["version"]) if found["version"] else None
+            return ParsedPath(found["model"], version, found["label"], verb)
+    raise bad_request(f"Malformed request: {method} {ROOT}/{ascii(rest[:100])[1:-1]}")

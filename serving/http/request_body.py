@@ -1,0 +1,105 @@
+"""Reads a request's body within its caps and its deadline."""
+
+import asyncio
+import re
+import zlib
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+
+from serving.errors import RequestError, bad_request, too_large
+from serving.http.memory_budget import Charge
+from serving.limits import Limits
+from serving.metrics import Metrics
+
+_JSON_TYPES = frozenset({"application/json", "text/json", "text/plain", "application/x-www-form-urlencoded", ""})
+"""Content types that clients give JSON: `curl -d` sends a form's, many libraries send text/plain or none."""
+_DEFLATE_RATIO = 1032
+"""Most bytes that one byte of gzip inflates to."""
+
+
+class BodyReader:
+    """Reads bodies; used from the event loop."""
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+
+    async def read(self, request: Request, charge: Charge) -> bytes:
+        """Read a body; RequestError (400, 408, 411, 413, 415, 503), if possible before reading it."""
+        encoding = self._check_headers(request.headers)
+        body = await self._collect(request, charge)
+        if encoding == "gzip":
+            charge.hold(len(body) + min(self._limits.body_bytes, len(body) * _DEFLATE_RATIO))
+            # In a thread: inflating to the cap takes as long as many small requests.
+            body = await asyncio.to_thread(_inflate, body, self._limits.body_bytes)
+        charge.parse(len(body))
+        return body
+
+    async def _collect(self, request: Request, charge: Charge) -> bytes:
+        chunks: list[bytes] = []
+        held = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                async for chunk in request.stream():
+                    held += len(chunk)
+                    charge.hold(held)
+                    if held > self._limits.body_bytes:
+                        raise too_large(f"the body is larger than {self._limits.body_bytes} bytes")
+                    chunks.append(chunk)
+        except TimeoutError:
+            self._metrics.refused_connections.labels("slow body").inc()
+            raise RequestError(
+                408, "DEADLINE_EXCEEDED", f"the body did not arrive within {self._limits.body_seconds:g} s"
+            ) from None
+        except ClientDisconnect:
+            raise RequestError(400, "CANCELLED", "the client went away") from None
+        return b"".join(chunks)
+
+    def _check_headers(self, headers: Headers) -> str:
+        """Check what the headers say before a byte of the body is read, and return the content encoding."""
+        self._check_length(headers)
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in _JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise RequestError(
+                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}"
+            )
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise RequestError(
+                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}"
+            )
+        return encoding
+
+    def _check_length(self, headers: Headers) -> None:
+        """Check how the body's end is found; the parser refuses a length beside chunks, and two lengths."""
+        transfer = headers.get("transfer-encoding")
+        if transfer is not None:
+            if transfer.strip().lower() != "chunked":
+                raise RequestError(
+                    501, "UNIMPLEMENTED", f"Transfer-Encoding: wanted chunked or none, got {transfer[:60]!a}"
+                )
+            return
+        length = headers.get("content-length")
+        if length is None:
+            raise RequestError(411, "LENGTH_REQUIRED", "wanted a Content-Length or a chunked body, got neither")
+        if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
+            raise bad_request("Content-Length: wanted a number of bytes")
+        if int(length) > self._limits.body_bytes:
+            raise too_large(
+                f"the body has {length} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request"
+            )
+
+
+def _inflate(body: bytes, most: int) -> bytes:
+    """Inflate a gzip body, up to the cap."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        inflated = inflater.decompress(body, most + 1)
+    except zlib.error as error:
+        raise bad_request(f"Content-Encoding: wanted gzip, got {error}") from None
+    if len(inflated) > most:
+        raise too_large(f"the inflated body is larger than {most} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise bad_request("Content-Encoding: wanted one whole gzip stream, got a truncated one or something after it")
+    return inflated
