@@ -1,1 +1,1 @@
-"""The floor: what two rooms need, and nothing that knows a stage or a use case."""
+"""What several rooms share; nothing here knows a stage or a use case."""

@@ -1,4 +1,4 @@
-"""A gate's decision: one JSON file that holds what was asked, what was observed and what to do next.
+"""A gate's decision: one JSON file with its rules, what was observed, and what to do next.
 
 Every gate writes exactly one, as the output artifact named `decision`. Its JSON Schema is published as
 `docs/decision.schema.json`. A closed gate also prints it on one line of its log, because Kubeflow Pipelines keeps no
@@ -20,7 +20,7 @@ LOG_MARK = "decision: "
 
 
 class Verdict(StrEnum):
-    """`undecided` is its own answer: the gate could not tell, and is therefore closed."""
+    """`undecided`: the gate had nothing to decide by, such as a metric that is NaN; it is closed."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 
 class Check(BaseModel):
-    """One rule of a gate, compared with one observation."""
+    """One rule of a gate and whether one observation keeps it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -39,41 +39,42 @@ class Check(BaseModel):
     observed: float | str | None = Field(default=None, description="What was observed; null when nothing could be.")
     slice: str = Field(default="", description="The slice of the data it was observed on; empty for all of it.")
     verdict: Verdict
-    next_step: str = Field(default="", description="What a person does about it; empty when it passed.")
+    next_step: str = Field(default="", description="What to do about it; empty when it passed.")
 
 
 class Decision(BaseModel):
-    """All checks of one gate and the verdict they add up to."""
+    """All checks of one gate and the verdict that follows from them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[2] = 2
-    gate: str = Field(description="The stage that decided, such as `evaluate_model`.")
+    gate: str = Field(description="The stage that made the decision, such as `evaluate_model`.")
     subject: str = Field(
         default="",
         pattern=r"^(sha256:[0-9a-f]{64})?$",
-        description="Digest of what it decided about; empty for a gate that decides before there is a model.",
+        description="Digest of the model that was checked; empty for a gate that runs before there is a model.",
     )
-    verdict: Verdict = Field(description="What the checks add up to; a decision with any other verdict is not valid.")
-    summary: str = Field(description="One sentence for a person.")
+    verdict: Verdict = Field(description="The verdict of all checks together; any other verdict is not valid.")
+    summary: str = Field(description="One sentence for people.")
     next_step: str = Field(default="", description="The first thing to do when the gate is closed.")
     checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _verdict_of_the_checks(self) -> Self:
-        if self.verdict is not (wanted := total(self.checks)):
-            raise ValueError(f"the checks add up to {wanted}, but the verdict is {self.verdict}")
+        wanted = combine(self.checks)
+        if self.verdict is not wanted:
+            raise ValueError(f"the verdict of the checks is {wanted}, but the decision says {self.verdict}")
         return self
 
     @property
     def is_open(self) -> bool:
-        """Whether what comes after the gate may run; only an outright pass opens it."""
+        """Whether the tasks behind the gate may run: only when every check passed."""
         return self.verdict is Verdict.PASS
 
     @classmethod
     def of(cls, gate: str, checks: tuple[Check, ...], *, subject: str = "") -> Self:
-        """Add checks up to a decision about the subject, given by its digest."""
-        verdict = total(checks)
+        """Make the decision that follows from some checks; `subject` is the digest of the model, if there is one."""
+        verdict = combine(checks)
         closed = [check for check in checks if check.verdict is not Verdict.PASS]
         worst = next((check for check in closed if check.verdict is verdict), None)
         if worst is not None:
@@ -84,7 +85,7 @@ class Decision(BaseModel):
         return cls(gate=gate, subject=subject, verdict=verdict, summary=summary, next_step=next_step, checks=checks)
 
     def write(self, path: Path | str) -> None:
-        """Write the decision as JSON, atomically; a closed gate's is printed too."""
+        """Write the decision as JSON, atomically; that of a closed gate is printed to the log too."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
@@ -93,24 +94,25 @@ class Decision(BaseModel):
 
     @classmethod
     def in_log(cls, log: str) -> Self | None:
-        """Return the last decision that a log holds; None where there is none, or only a line that was cut."""
+        """Return the last decision in a log; None where there is none, or its line was cut short."""
         for line in reversed(log.splitlines()):
             _, mark, content = line.partition(LOG_MARK)
-            if mark:
-                try:
-                    return cls.model_validate_json(content)
-                except ValidationError:
-                    return None
+            if not mark:
+                continue
+            try:
+                return cls.model_validate_json(content)
+            except ValidationError:
+                return None
         return None
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a decision back; pydantic's ValidationError names what does not fit."""
+        """Read a decision; OSError when there is no file, pydantic's ValidationError for other content."""
         return cls.model_validate_json(Path(path).read_bytes())
 
 
-def total(checks: Sequence[Check]) -> Verdict:
-    """Add checks up: one that fails is a fail; without one, no check at all or one undecided is undecided."""
+def combine(checks: Sequence[Check]) -> Verdict:
+    """Combine verdicts: `fail` if any check failed, else `undecided` if any is undecided or there is no check."""
     verdicts = {check.verdict for check in checks}
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
@@ -120,14 +122,14 @@ def total(checks: Sequence[Check]) -> Verdict:
 
 
 class Bound(NamedTuple):
-    """The limit of a number; exactly one side is given."""
+    """The lowest or the highest value that passes; exactly one of them is given."""
 
     at_least: float | None = None
     at_most: float | None = None
 
 
 def compare(name: str, observed: float | None, bound: Bound, slice: str = "", next_step: str = "") -> Check:
-    """Compare one number with one bound; a missing or non-finite number is undecided, never a pass.
+    """Compare one number with one bound; None, NaN and infinity are undecided, never a pass.
 
     Raises ValueError when the bound has both sides or none.
     """
@@ -139,7 +141,7 @@ def compare(name: str, observed: float | None, bound: Bound, slice: str = "", ne
     if observed is None or not math.isfinite(observed):
         verdict = Verdict.UNDECIDED
         where = f" on slice {slice}" if slice else ""
-        next_step = f"{name} could not be computed{where}: look for empty data or NaN in the model's output."
+        next_step = f"{name} could not be computed{where}: check for empty data or NaN in the model's output."
         observed = None
     else:
         passed = observed >= limit if bound.at_least is not None else observed <= limit
@@ -156,10 +158,11 @@ def compare(name: str, observed: float | None, bound: Bound, slice: str = "", ne
 
 def _summarize(gate: str, checks: tuple[Check, ...], worst: Check | None) -> str:
     if not checks:
-        return f"{gate} has no rule to decide by."
+        return f"{gate} has no rules."
     if worst is None:
-        return f"all {len(checks)} checks hold."
+        return f"all {len(checks)} checks passed."
     where = f" on slice {worst.slice}" if worst.slice else ""
     observed = f"{worst.observed:.4g}" if isinstance(worst.observed, float) else str(worst.observed)
-    held = sum(check.verdict is Verdict.PASS for check in checks)
-    return f"{worst.rule}{where} does not hold (observed {observed}); {held} of {len(checks)} checks hold."
+    passed = sum(check.verdict is Verdict.PASS for check in checks)
+    outcome = "failed" if worst.verdict is Verdict.FAIL else "is undecided"
+    return f"{worst.rule}{where} {outcome} (observed {observed}); {passed} of {len(checks)} checks passed."

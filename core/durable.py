@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import RegistryError
 
 STAGING = ".staging-"
-"""Prefix of everything half-written; a name with it is never read as a version."""
+"""Prefix of files and folders that are still being written; readers ignore such names."""
 
 
 def sync(path: Path) -> None:
@@ -23,7 +23,7 @@ def sync(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a new file and wait until it is on the disk."""
+    """Write a file and wait until it is on the disk; a crash may leave part of it."""
     with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -31,7 +31,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replace a file's content atomically, also across a power cut."""
+    """Write a file atomically: after a crash or a power cut it has its old content or the new one."""
     staged = path.with_name(f"{STAGING}{path.name}")
     write(staged, content)
     staged.replace(path)
@@ -40,7 +40,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: Path, wait_seconds: float = 60.0) -> Iterator[None]:
-    """Hold a lock that the kernel releases when its holder dies; RegistryError when another holds it too long."""
+    """Hold a lock that the kernel releases when its holder dies; RegistryError after waiting for `wait_seconds`."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + wait_seconds

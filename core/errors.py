@@ -1,6 +1,6 @@
-"""The one family of errors that a user is meant to read.
+"""The errors that are shown to a user as a message, without a traceback.
 
-Every message says what was wanted, what was got and what to do next; a traceback is for anything else.
+Every message says what was wanted, what was got and what to do next.
 """
 
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from difflib import get_close_matches
 
 
 class MlopsError(Exception):
-    """Base of all errors that are the user's to fix; `exit_code` is what the command line returns."""
+    """Base of all errors that a user can fix; `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
 
 class UsageError(MlopsError):
-    """The words typed, or a file the user wrote, are wrong."""
+    """The command line, or a file that the user wrote, is wrong."""
 
     exit_code = 2
 
@@ -40,29 +40,29 @@ class SchemaError(DataError):
 
 
 class TrainingError(MlopsError):
-    """A training that must not produce a model: no rows, one class, a loss that is not finite."""
+    """Training cannot produce a model: there are no rows, there is one class, or the loss is not finite."""
 
 
 class GateClosed(MlopsError):
-    """A gate is closed, or gave no decision: what comes after it is not done."""
+    """A gate is closed or wrote no decision, so the tasks behind it do not run."""
 
     exit_code = 3
 
 
 class RegistryError(MlopsError):
-    """A model registry that cannot do what was asked."""
+    """A model registry refused an operation: an unknown version, a folder that cannot be written, a lost race."""
 
 
 class StoreError(MlopsError):
-    """An object store that cannot be reached, refuses, or does not keep what it promises."""
+    """An object store cannot be reached, refuses a request, or does not store what it was sent."""
 
 
 class NoSuchObject(StoreError):
-    """An address with nothing there."""
+    """There is no object at this address."""
 
 
 def did_you_mean(got: str, known: Iterable[str]) -> str:
-    """Return a `, did you mean 'x'?` for the nearest of the known names, or the list of them when none is near."""
+    """Return `; did you mean 'x'?` for the nearest known name, or the list of known names when none is near."""
     names = sorted(known)
     near = get_close_matches(got, names, n=1, cutoff=0.6)
     if near:

@@ -1,6 +1,6 @@
-"""What was built and pushed on this machine, in the store's `images.json`.
+"""The record of the images that this machine built and pushed: the store's `images.json`.
 
-It holds sizes, bills of materials, and digests by registry and tag.
+It has sizes, the digests of bills of materials, and the pushed digests by registry and tag.
 """
 
 import json
@@ -13,42 +13,48 @@ from core.errors import MlopsError
 
 
 @dataclass(frozen=True)
-class Built:
-    """An image that was built: its id, its size in bytes, and the digest that names its bill of materials."""
+class BuiltImage:
+    """One image as it was built."""
 
     id: str
     size: int
+    """In bytes."""
     seconds: float
+    """How long the build took."""
     sbom: str
+    """Digest of its bill of materials, which is also the name of that file."""
 
 
 class ImageRecord:
-    """The file, read for each question; it need not exist yet."""
+    """The file, read again by every method; it need not exist yet.
+
+    Every method raises MlopsError when the file is not JSON.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add_built(self, tag: str, group: str, built: Built) -> None:
-        """Note an image that was built."""
+    def add_built(self, tag: str, group: str, built: BuiltImage) -> None:
+        """Record an image that was built."""
         self._add("built", tag, group, asdict(built))
 
     def add_pushed(self, registry: str, tag: str, group: str, digest: str) -> None:
-        """Note the digest that a registry gave."""
+        """Record the digest that a registry returned for a push."""
         self._add(f"pushed to {registry}", tag, group, digest)
 
     def pushed(self, registry: str, tag: str) -> dict[str, str]:
-        """Return the digests, by group, of what a registry got under a tag."""
+        """Return the digest of each group's image that was pushed to a registry under a tag."""
         return dict(self._read().get(f"pushed to {registry}", {}).get(tag, {}))
 
-    def _add(self, chapter: str, tag: str, group: str, value: Any) -> None:
-        known = self._read()
-        known.setdefault(chapter, {}).setdefault(tag, {})[group] = value
+    def _add(self, section: str, tag: str, group: str, value: Any) -> None:
+        record = self._read()
+        record.setdefault(section, {}).setdefault(tag, {})[group] = value
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace(self.path, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
+        replace(self.path, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
 
     def _read(self) -> dict[str, Any]:
         try:
-            known = json.loads(self.path.read_text(encoding="utf-8"))
+            record = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -56,5 +62,5 @@ class ImageRecord:
                 f"{self.path}: wanted the record of images as JSON, got {error}; "
                 "remove the file, then build and push again"
             ) from error
-        assert isinstance(known, dict)
-        return known
+        assert isinstance(record, dict)
+        return record

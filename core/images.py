@@ -1,7 +1,7 @@
 """The container images that steps run in, by the dependency group they hold.
 
-In a component an image is only a name. Compiling puts a reference in its place that cannot move: the name with the
-content tag, or the digest that a registry gave to what was pushed under that tag.
+In a component an image is only a name. Compiling replaces it by a fixed reference: the name with the content tag, or
+the digest that a registry returned for the push of that tag.
 """
 
 import json
@@ -22,7 +22,7 @@ BASE = "python:3.11-slim"
 
 
 def image(group: Group) -> str:
-    """Name of the image that holds one dependency group.
+    """Name of the image with one dependency group.
 
     `data` has Arrow alone, `tfx` the TFX libraries too, `serving` the model server.
     """
@@ -30,26 +30,26 @@ def image(group: Group) -> str:
 
 
 def tag() -> str:
-    """Return the tag of all images: a hash of everything that is copied into them."""
+    """Return the tag of all images: the first 16 hex digits of a digest of everything that is copied into them."""
     return content_digest().removeprefix("sha256:")[:16]
 
 
 def reference(group: Group) -> str:
-    """Return the local reference of an image that holds the sources as they are now."""
+    """Return the local reference of an image with the current sources."""
     return f"{image(group)}:{tag()}"
 
 
 def local_references() -> dict[str, str]:
     """Return the local reference of every image by its name."""
-    now = tag()
-    return {image(group): f"{image(group)}:{now}" for group in GROUPS}
+    current = tag()
+    return {image(group): f"{image(group)}:{current}" for group in GROUPS}
 
 
 def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str, str] | None:
-    """Return the references that an environment asks for; None for the local ones.
+    """Return the references that environment variables choose, by image name; None for the local ones.
 
-    MLOPS_IMAGE_REGISTRY asks for what was pushed there. MLOPS_IMAGE_REFERENCES holds them as JSON: a schedule passes
-    them to what it submits that way.
+    MLOPS_IMAGE_REGISTRY chooses the images that were pushed there. MLOPS_IMAGE_REFERENCES has the references as JSON:
+    a schedule passes them to the runs that it submits. Raises MlopsError as `pushed_references` does.
     """
     if given := environment.get("MLOPS_IMAGE_REFERENCES"):
         return dict(json.loads(given))
@@ -58,16 +58,16 @@ def chosen_references(environment: Mapping[str, str], record: Path) -> dict[str,
 
 
 def pushed_references(registry: str, record: Path) -> dict[str, str]:
-    """Return the references, by digest, of what was pushed to a registry.
+    """Return the references, by digest, of the images that were pushed to a registry; the keys are their names.
 
-    Raises MlopsError when the sources as they are now were not pushed there.
+    Raises MlopsError when the current sources were not pushed there.
     """
-    registry, now = registry.rstrip("/"), tag()
-    digests = ImageRecord(record).pushed(registry, now)
+    registry, current = registry.rstrip("/"), tag()
+    digests = ImageRecord(record).pushed(registry, current)
     missing = [group for group in GROUPS if group not in digests]
     if missing:
         raise MlopsError(
-            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {now}: "
+            f"{record}: no digest in {registry} for {', '.join(missing)} with the tag {current}: "
             f"these sources were not pushed there; run `mlops images build`, then `mlops images push {registry}`"
         )
     return {image(group): f"{registry}/{image(group)}@{digests[group]}" for group in GROUPS}

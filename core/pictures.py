@@ -51,7 +51,7 @@ class Markup(str):
 
 @contextmanager
 def figure(width: float = 6.0, height: float = 3.0) -> "Iterator[Figure]":
-    """Give a matplotlib figure in the report's theme, its size in inches; draw on it inside the `with` block."""
+    """Make a matplotlib figure in the report's theme, size in inches; draw on it inside the `with` block."""
     import matplotlib as mpl  # noqa: PLC0415 - importing it takes a second, and most of the program draws nothing
     from cycler import cycler  # noqa: PLC0415
     from matplotlib.figure import Figure as MplFigure  # noqa: PLC0415
@@ -61,7 +61,7 @@ def figure(width: float = 6.0, height: float = 3.0) -> "Iterator[Figure]":
 
 
 def svg(figure: "Figure", label: str = "") -> Markup:
-    """Draw a matplotlib figure as one inline `<svg>` element; the label is what a screen reader says."""
+    """Render a matplotlib figure as one inline `<svg>` element; the label is for screen readers."""
     import matplotlib as mpl  # noqa: PLC0415
 
     out = io.StringIO()
@@ -72,38 +72,41 @@ def svg(figure: "Figure", label: str = "") -> Markup:
 
 
 def fragment(title: str, *parts: str) -> Markup:
-    """Put parts under a title, as a `<section>`; a part that is not Markup becomes a paragraph."""
+    """Make a `<section>` of a title and parts; a part that is not Markup becomes a paragraph."""
     body = "\n".join(part if isinstance(part, Markup) else f"<p>{html.escape(part)}</p>" for part in parts)
     return Markup(f'<section class="card">\n<h2>{html.escape(title)}</h2>\n{body}\n</section>\n')
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> Markup:
-    """Lay rows out as a table: numbers to the right with four digits, None as a dash, Markup as it is."""
+    """Make a table: numbers right-aligned with four significant digits, None as a dash, Markup as it is."""
     head = "".join(f"<th>{html.escape(header)}</th>" for header in headers)
     body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return Markup(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
 
 
 def verdict(value: str) -> Markup:
-    """Write a verdict (`pass`, `fail` or `undecided`) in its colour and in words."""
+    """Format a verdict (`pass`, `fail` or `undecided`) as coloured text."""
     return Markup(f'<span class="{html.escape(value)}">{html.escape(value)}</span>')
 
 
 def muted(text: str) -> Markup:
-    """Write text that is not the main thing."""
+    """Format text that is of secondary importance."""
     return Markup(f'<span class="muted">{html.escape(text)}</span>')
 
 
 @dataclass(frozen=True)
 class Series:
-    """One series of a small histogram: its name and the share of the whole in each bar, from 0 to 1."""
+    """One series of a small histogram: its name and the share of all values in each bar, from 0 to 1."""
 
     name: str
     shares: Sequence[float]
 
 
 def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180, height: int = 44) -> Markup:
-    """Draw small histograms of several series over each other, in pixels, without axes; bars have titles."""
+    """Draw the histograms of several series side by side, `width` by `height` pixels, without axes.
+
+    `labels` has a name per bar for the tooltips; "no values" is drawn when all shares are 0.
+    """
     count = max((len(one.shares) for one in series), default=0)
     top = max((share for one in series for share in one.shares if math.isfinite(share)), default=0.0)
     if not count or top <= 0:
@@ -112,25 +115,25 @@ def bars(series: Sequence[Series], labels: Sequence[str] = (), width: int = 180,
     parts = []
     for index, one in enumerate(series):
         for bar, share in enumerate(one.shares):
-            tall = max(share / top * (height - 2), 0.6 if share > 0 else 0.0)
+            bar_height = max(share / top * (height - 2), 0.6 if share > 0 else 0.0)
             label = f"{labels[bar]}: " if bar < len(labels) else ""
-            place = f'x="{bar * step + index * slot:.1f}" y="{height - tall:.1f}"'
-            size = f'width="{max(slot - 0.5, 0.5):.1f}" height="{tall:.1f}"'
+            position = f'x="{bar * step + index * slot:.1f}" y="{height - bar_height:.1f}"'
+            size = f'width="{max(slot - 0.5, 0.5):.1f}" height="{bar_height:.1f}"'
             title = html.escape(f"{one.name} {label}{share:.1%}")
-            parts.append(f'<rect {place} {size} fill="{COLORS[index % len(COLORS)]}"><title>{title}</title></rect>')
+            color = COLORS[index % len(COLORS)]
+            parts.append(f'<rect {position} {size} fill="{color}"><title>{title}</title></rect>')
     names = ", ".join(one.name for one in series)
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return Markup(f'<svg role="img" aria-label="histogram of {html.escape(names)}" {size}>{"".join(parts)}</svg>')
 
 
 def legend(names: Sequence[str]) -> Markup:
-    """Say which colour is which series, as used by `bars`."""
-    return Markup(
-        " ".join(
-            f'<span style="color:{COLORS[index % len(COLORS)]}">&#9632;</span> {html.escape(name)}'
-            for index, name in enumerate(names)
-        )
-    )
+    """Make the legend of the series' colours in `bars`."""
+    parts = []
+    for index, name in enumerate(names):
+        color = COLORS[index % len(COLORS)]
+        parts.append(f'<span style="color:{color}">&#9632;</span> {html.escape(name)}')
+    return Markup(" ".join(parts))
 
 
 def write(path: Path | str, *fragments: str) -> None:

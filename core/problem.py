@@ -1,4 +1,4 @@
-"""What a use case is about: the facts that several stages need, written once.
+"""The problem that a use case solves: facts that several stages need, written once.
 
 A field of a stage's configuration that is annotated as `label: Annotated[str, FromProblem("label")]` gets its value
 from the use case's `problem:` section; the user writes it there and nowhere else.
@@ -13,7 +13,7 @@ from core.settings import Settings
 
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 ModelOutput = Literal["auto", "probabilities", "logits"]
-"""What a classifier gives; `auto` takes scores outside [0, 1] for logits."""
+"""What a classifier returns; `auto` takes scores outside [0, 1] for logits."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +24,29 @@ class FromProblem:
 
 
 def facts_in(section: type[BaseModel]) -> dict[str, str]:
-    """Return for each field of a section that comes from `problem` the fact's name; TypeError when there is none."""
-    found = {}
+    """Return field -> fact for the fields that are annotated with `FromProblem`; TypeError for an unknown fact."""
+    facts = {}
     for name, field in section.model_fields.items():
         for mark in field.metadata:
             if isinstance(mark, FromProblem):
-                found[name] = mark.fact
-    if unknown := set(found.values()) - set(Problem.model_fields):
+                facts[name] = mark.fact
+    unknown = set(facts.values()) - set(Problem.model_fields)
+    if unknown:
         raise TypeError(f"{section.__module__}: {', '.join(sorted(unknown))} is no fact of core.problem.Problem")
-    return found
+    return facts
 
 
 class Metric(Settings):
-    """A number that decides about the model, with the bound it must keep on the eval split."""
+    """A metric with the threshold that it must keep on the eval split."""
 
     name: str
     """As the evaluation names it, such as `auc`, `auc_precision_recall`, `calibration_error`."""
     at_least: float | None = None
-    """Lowest value that is good enough, in the metric's own unit."""
+    """Lowest value that passes, in the metric's own unit."""
     at_most: float | None = None
-    """Highest value that is good enough, in the metric's own unit."""
+    """Highest value that passes, in the metric's own unit."""
     why: str = Field(min_length=10)
-    """Where the bound comes from: a measurement, a business need, never a wish."""
+    """Where the threshold comes from: a measurement or a business need."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -63,12 +64,12 @@ class Problem(Settings):
     label: str
     """The feature to predict, as the schema names it."""
     task: Task
-    """What kind of prediction it is; it chooses the signatures, the baselines and the metrics that make sense."""
+    """The kind of prediction; it determines the signatures, the baselines and the metrics."""
     positive: str | None = None
-    """The class that a binary classification looks for, as the label spells it; words need it, 0 and 1 do not."""
+    """The positive class of a binary classification, as the label spells it; required unless the labels are 0 and 1."""
     model_output: ModelOutput = "auto"
-    """Whether a classifier gives probabilities or logits; logits are turned into probabilities."""
+    """Whether a classifier returns probabilities or logits; logits are turned into probabilities."""
     weight: str | None = None
-    """A numeric feature that says how much a row counts, in training and in evaluation; it is no input of the model."""
+    """A numeric feature with the weight of each row in training and evaluation; it is no input of the model."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
-    """What good enough means; a model below any bound is not blessed."""
+    """The thresholds of the gate; a model that misses any of them is not blessed."""

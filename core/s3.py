@@ -1,4 +1,4 @@
-"""The connection to an S3 store: what s3fs is told, and what its errors mean to a person.
+"""The connection to an S3 store: the settings of s3fs, and its errors as messages for people.
 
 The store's address and keys come from botocore's own environment variables: AWS_ENDPOINT_URL, AWS_REGION,
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. A key is never part of a message.
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from core.errors import NoSuchObject, StoreError, UsageError
 
 SECONDS = 60.0
-"""How long the store may take for one question, all retries included."""
+"""How long one request may take, all retries included."""
 BYTES_PER_SECOND = 1 << 20
-"""What a slow store takes in: a file may take its size more."""
+"""The slowest upload that is waited for: its size divided by this is added to `SECONDS`."""
 _ATTEMPTS = 3
 _REFUSED = frozenset(
     {
@@ -28,7 +28,7 @@ _REFUSED = frozenset(
     }
 )
 _NO_KEYS = frozenset({"CredentialRetrievalError", "NoCredentialsError", "PartialCredentialsError"})
-_SILENT = frozenset(
+_UNREACHABLE = frozenset(
     {
         "ClientPayloadError",
         "ConnectTimeoutError",
@@ -39,15 +39,19 @@ _SILENT = frozenset(
         "ResponseStreamingError",
     }
 )
-_ALREADY_THERE = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
+_ALREADY_EXISTS = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
 
 
 _CONNECTIONS: dict[tuple[int, str, str], Any] = {}
-"""By process, endpoint and region. What a fork inherits is left open: closing it would close its parent's sockets."""
+"""By process, endpoint and region. A forked process leaves what it inherits open: closing it would close its parent's
+sockets."""
 
 
 def connect() -> Any:
-    """Return the file system of s3fs; the same one for the same process and settings."""
+    """Return the file system of s3fs; the same one for the same process and settings.
+
+    Raises UsageError as `endpoint` does.
+    """
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     key = (os.getpid(), endpoint(), region)
     if key not in _CONNECTIONS:
@@ -56,10 +60,10 @@ def connect() -> Any:
 
 
 def _connected(url: str, region: str) -> Any:
-    import s3fs  # type: ignore[import-untyped] # noqa: PLC0415 - what never meets an address need not pay for it
+    import s3fs  # type: ignore[import-untyped] # noqa: PLC0415 - slow, and most processes open no address
 
     config = {
-        # SeaweedFS and MinIO know a bucket by its path, not by the host's name; not all take checksums in trailers.
+        # SeaweedFS and MinIO take the bucket from the path, not from the host's name; not all accept checksum trailers.
         "s3": {"addressing_style": "path"} if url else {},
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
@@ -71,33 +75,36 @@ def _connected(url: str, region: str) -> Any:
         endpoint_url=url or None,
         client_kwargs={"region_name": region},
         config_kwargs=config,
-        use_listings_cache=False,  # a listing that was kept says what was so before another process wrote
+        use_listings_cache=False,  # a cached listing misses what other processes wrote since
         skip_instance_cache=True,
     )
-    files.retries = 2  # of a body that stopped halfway; botocore repeats the rest
+    files.retries = 2  # for a response body that stopped halfway; botocore retries everything else
     return files
 
 
-def faults() -> tuple[type[Exception], ...]:
-    """Return what s3fs raises when the store, the network or the settings are at fault."""
-    from aiohttp import ClientError as ConnectionFault  # noqa: PLC0415 - as above
+def exceptions() -> tuple[type[Exception], ...]:
+    """Return the exceptions of s3fs for failures of the store, the network or the settings."""
+    from aiohttp import ClientError as HttpClientError  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped] # noqa: PLC0415 - as above
 
-    return (OSError, TimeoutError, BotoCoreError, ClientError, ConnectionFault)
+    return (OSError, TimeoutError, BotoCoreError, ClientError, HttpClientError)
 
 
-def is_already_there(error: Exception) -> bool:
-    """Whether a write was refused because an object is, or is just being, written there."""
-    # s3fs knows FileExistsError only where the answer repeats the condition, as AWS does and SeaweedFS does not.
-    return isinstance(error, FileExistsError) or _code(error) in _ALREADY_THERE
+def already_exists(error: Exception) -> bool:
+    """Whether a write was refused because the object exists or is being written at this moment."""
+    # s3fs raises FileExistsError only where the response repeats the condition, as AWS's does and SeaweedFS's does not.
+    return isinstance(error, FileExistsError) or _code(error) in _ALREADY_EXISTS
 
 
-def explained(error: Exception, address: str, wanted: str) -> StoreError:
-    """Say what was wanted of an address, what came instead, and what to do; NoSuchObject where there is nothing."""
-    begins, store = f"{address}: wanted {wanted}, but", _endpoint_name()
+def store_error(error: Exception, address: str, wanted: str) -> StoreError:
+    """Turn an exception of s3fs into a StoreError that says what was tried and what to do next.
+
+    It is a NoSuchObject when the store has no object at the address.
+    """
+    start, store = f"{address}: wanted {wanted}, but", _endpoint_name()
     if isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
-        return NoSuchObject(f"{begins} there is nothing in {store}")
-    return StoreError(f"{begins} {_reason(error, urlsplit(address).netloc, store)}")
+        return NoSuchObject(f"{start} there is no such object in {store}")
+    return StoreError(f"{start} {_reason(error, urlsplit(address).netloc, store)}")
 
 
 def _reason(error: Exception, bucket: str, store: str) -> str:
@@ -107,28 +114,28 @@ def _reason(error: Exception, bucket: str, store: str) -> str:
     if isinstance(error, PermissionError) or code in _REFUSED:
         return (
             f"{store} refused ({code or kind}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-            "and what they may do in this bucket"
+            "and their permissions for this bucket"
         )
     if kind in _NO_KEYS:
         return f"there are no credentials for {store}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if kind == "FileExpired":
         return "it was written again while it was read; run again when nothing writes there"
-    if kind in _SILENT:
+    if kind in _UNREACHABLE:
         return (
             f"{store} does not answer ({kind}); is it up, and is AWS_ENDPOINT_URL right? "
             "A store inside a cluster is reached through `kubectl port-forward`, with AWS_ENDPOINT_URL=http://localhost:<port>"
         )
-    return f"{store} said {code or kind}: {error}"
+    return f"{store} answered {code or kind}: {error}"
 
 
 def _code(error: BaseException) -> str:
-    """The store's own word for an error, which s3fs keeps as the cause."""
+    """Return the S3 error code, which s3fs keeps in the cause; "" when there is none."""
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def endpoint() -> str:
-    """Return the store's URL, "" for AWS itself; UsageError for one that cannot be."""
+    """Return the store's URL, "" for AWS itself; UsageError when the variable has no valid URL."""
     url = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """A frozen section of a use case's configuration: an unknown key is an error, a number must be finite."""
+    """A frozen section of a use case's configuration; unknown keys and numbers that are not finite are errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
@@ -12,4 +12,4 @@ class Settings(BaseModel):
 
 
 class GateSettings(Settings):
-    """The section of a stage that decides about a model: `push_model` may require or waive its decision."""
+    """The section of a stage that is a gate for models: `push_model` requires or waives its decision."""

@@ -1,6 +1,6 @@
-"""Where everything that is written lies: one folder, `MLOPS_HOME` or `.mlops/` in the working directory.
+"""The folder that everything is written to: `MLOPS_HOME`, or `.mlops/` in the working directory.
 
-Data and models may lie in an object store instead, `MLOPS_STORE`, where other machines find them too.
+`MLOPS_STORE` moves data and models to an object store, which other machines can read.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from core.objects import checked
 
 @dataclass(frozen=True)
 class Store:
-    """The folders of a store; none of them need exist yet."""
+    """The paths of a store; none of them need exist yet."""
 
     root: Path
     objects: str = ""
-    """Address in an object store, such as `s3://bucket/folder`, that holds data and models; empty: below `root`."""
+    """Address in an object store, such as `s3://bucket/folder`, of data and models; when empty, they are in `root`."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Store":
-        """Find the store that an environment names; an empty variable is as if unset. UsageError for no address."""
+        """Read MLOPS_HOME and MLOPS_STORE; empty means unset. UsageError when MLOPS_STORE is no address."""
         address = environment.get("MLOPS_STORE", "")
         try:
             address = checked(address) if address else ""
@@ -35,7 +35,7 @@ class Store:
         return f"{self.objects}/models" if self.objects else str(self.models)
 
     def source(self, usecase: str) -> str:
-        """Return where a use case's spans lie: a path, or an address in the object store."""
+        """Return the folder of a use case's spans: a path, or an address in the object store."""
         return f"{self.objects}/data/{usecase}" if self.objects else str(self.data / usecase)
 
     @property
@@ -45,7 +45,7 @@ class Store:
 
     @property
     def models(self) -> Path:
-        """The model registry, laid out as TensorFlow Serving reads it."""
+        """The model registry, in the layout that TensorFlow Serving reads."""
         return self.root / "models"
 
     @property
@@ -60,5 +60,5 @@ class Store:
 
     @property
     def images(self) -> Path:
-        """What was built and pushed of the container images, and their bills of materials beside it in `images/`."""
+        """The record of the images that were built and pushed; their bills of materials are in `images/` beside it."""
         return self.root / "images.json"

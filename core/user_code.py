@@ -1,9 +1,9 @@
-"""Loads the files of a use case inside a step, and only those that the pipeline was compiled for.
+"""References to the files of a use case: a path with a digest, which a step verifies before it loads the file.
 
 A compiled pipeline names a file as `usecases/flight_delay/schema.pbtxt@sha256:<hex>`, relative to the project's root
-(the folder that holds `usecases/`) or absolute. Of a Python file the digest covers all that it can import or read: its
-whole folder, and what its folder imports of the project. So the code is part of every cache key, and an image that
-holds other code than the pipeline was compiled for is found out before anything runs.
+(the folder with `usecases/`) or absolute. The digest of a Python file covers all that it can import or read: its whole
+folder, and what its folder imports of the project. So the code is part of every cache key, and a step fails before
+anything runs when its image has other code than the pipeline was compiled for.
 """
 
 import fnmatch
@@ -23,7 +23,7 @@ _NO_CODE = re.compile(r"config\.yaml|sample.*")
 
 
 class _Reference(NamedTuple):
-    """A reference taken apart; `digest` is empty where any content will do."""
+    """A parsed reference; `digest` is empty when any content is accepted."""
 
     path: Path
     digest: str
@@ -31,11 +31,11 @@ class _Reference(NamedTuple):
 
 
 def reference(path: Path, *, without: str = "") -> str:
-    """Name a file with its digest, for a pipeline that is being compiled.
+    """Return the reference of a file, for a pipeline that is being compiled.
 
-    A Python file stands for its whole folder: what is in it counts, except README, `config.yaml` and samples that no
-    code names, leftovers of tools, and what matches the pattern `without` (relative names), such as the source data.
-    Raises MlopsError for a folder with links to other folders, whose content could change unseen.
+    The digest of a Python file covers its folder, except README, `config.yaml` and samples that no code names,
+    leftovers of tools, and files whose relative name matches the pattern `without`, such as the source data.
+    Raises MlopsError for a folder with links to other folders, whose content could change unnoticed.
     """
     absolute = path.resolve()
     name = absolute.relative_to(ROOT).as_posix() if absolute.is_relative_to(ROOT) else str(absolute)
@@ -44,16 +44,17 @@ def reference(path: Path, *, without: str = "") -> str:
 
 
 def resolve(ref: str) -> Path:
-    """Return the file that a reference names.
+    """Return the path of a reference.
 
-    Raises MlopsError when the file is not there, or is not the one that the pipeline was compiled for.
+    Raises MlopsError when there is no such file, or its digest is not the one that the pipeline was compiled for.
     """
     path, wanted, without = _parsed(ref)
     if not path.is_file():
         raise MlopsError(
-            f"{path}: the use case's file is not there; the image must be built from the same sources as the pipeline"
+            f"{path}: wanted a file of the use case, got none; build the image from the same sources as the pipeline"
         )
-    if wanted and (got := _digest(path, without)) != wanted:
+    got = _digest(path, without) if wanted else ""
+    if got != wanted:
         what = f"the code in {path.parent}" if _is_code(path) else "this file"
         raise MlopsError(
             f"{path}: the pipeline was compiled for {wanted}, but {what} is {got}; compile again, or rebuild the image"
@@ -62,10 +63,11 @@ def resolve(ref: str) -> Path:
 
 
 def load(ref: str) -> ModuleType:
-    """Import the Python module that a reference names; what the module itself raises passes through.
+    """Import the Python module of a reference; what the module itself raises passes through.
 
     The folder is a package, `usecases.<folder>`, wherever it lies; its modules import each other by that name, by
-    relative names, or by their bare names as if the folder were on Python's path. Each load reads the files anew.
+    relative names, or by their bare names as if the folder were on Python's path. Each load reads the files again.
+    Raises MlopsError as `resolve` does, and for a file that is not Python.
     """
     path = resolve(ref)
     if not _is_code(path):
@@ -74,7 +76,7 @@ def load(ref: str) -> ModuleType:
 
 
 def function(module: ModuleType, name: str) -> object:
-    """Return a function of a user's module; MlopsError names the nearest one when it is not there."""
+    """Return a function of a user's module; MlopsError names the nearest one when there is no such function."""
     found = getattr(module, name, None)
     if found is None:
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -97,7 +99,7 @@ def _digest(path: Path, without: str) -> str:
 
 
 def _code(folder: Path, without: str) -> Iterator[tuple[str, Path]]:
-    """Yield all that code in a folder can import or read, by a name that does not depend on where the folder lies."""
+    """Yield (name, path) of every file that code in a folder can import or read; names do not depend on its path."""
     files = {name: path for name, path in _files(folder) if not fnmatch.fnmatchcase(name, without)}
     code = [path for path in files.values() if _is_code(path)]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in code]
@@ -110,15 +112,16 @@ def _code(folder: Path, without: str) -> Iterator[tuple[str, Path]]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in code_files.below(folder):
+    for path in code_files.walk(folder):
         if path.is_dir():
             raise MlopsError(
-                f"{path}: a link to a folder, whose content could change unseen; copy the files, or link each of them"
+                f"{path}: wanted files, got a link to a folder, whose content could change unnoticed; "
+                "copy the files, or link each of them"
             )
         yield path.relative_to(folder).as_posix(), path
 
 
 def _is_named(name: str, texts: list[str]) -> bool:
-    """Whether a string in some code is this file's name, or a path that ends with it."""
+    """Whether a string literal in the code is this file's name, or a path that ends with it."""
     named = re.compile(rf"""["'/]{re.escape(name)}["']""")
     return any(named.search(text) for text in texts)

@@ -75,7 +75,7 @@ def window_digest(window: SpanWindow) -> str:
 def stamp(place: Place) -> Hashable:
     """Return something that changes when a file is written, without reading it."""
     if isinstance(place, str):
-        return objects.look(place).stamp
+        return objects.stat(place).stamp
     status = place.lstat()
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 

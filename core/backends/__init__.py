@@ -1,1 +1,1 @@
-"""Model registry, endpoint and metadata: a Protocol each, with one file per place that offers it."""
+"""The model registry and the lineage store: a Protocol each, with one file per backend."""

@@ -11,30 +11,30 @@ from core.backends.mlmd_facts import RUN, artifact_facts
 from core.backends.mlmd_graph import LineageGraph
 from core.backends.mlmd_run import RunWriter
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class LocalMetadata:
-    """ML Metadata in a file of this machine; see `Metadata` for what each method promises."""
+    """ML Metadata in a file on this machine; `Metadata` documents the methods."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
     def record(self, run: RunFacts) -> None:
-        """Record a run in one transaction, under a lock that other writers wait for."""
+        """Record a run in one transaction, under a lock; LineageError when the file cannot be written."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with durable.locked(self.path.with_name(f".{self.path.name}.lock")):
-            self._asked(lambda: RunWriter(self._store, self._pb).write(run))
+            self._call(lambda: RunWriter(self._store, self._pb).write(run))
 
     def lineage(self, name: str, version: int, digest: str) -> Lineage:
-        """Trace a published version back to the run, the tasks and the data that made it."""
+        """Trace a published version back to the run, the tasks and the data that it was made from."""
         if not self.path.is_file():
-            raise LineageError(f"{self.path}: nothing was recorded yet; the first `mlops run` does")
-        return self._asked(lambda: self._lineage(name, version, digest))
+            raise LineageError(f"{self.path}: nothing is recorded yet; `mlops run` records its runs there")
+        return self._call(lambda: self._lineage(name, version, digest))
 
     @cached_property
     def _store(self) -> Any:
-        from ml_metadata.metadata_store.metadata_store import MetadataStore  # noqa: PLC0415 - 0.4 s that only lineage should pay
+        from ml_metadata.metadata_store.metadata_store import MetadataStore  # noqa: PLC0415 - takes 0.4 s to import
 
         config = self._pb.ConnectionConfig()
         config.sqlite.filename_uri = str(self.path)
@@ -46,34 +46,39 @@ class LocalMetadata:
 
         return metadata_store_pb2
 
-    def _asked(self, question: Callable[[], _Answer]) -> _Answer:
-        """Ask the store; what it cannot do is an error that names the file."""
+    def _call(self, operation: Callable[[], _Result]) -> _Result:
+        """Run an operation on the store; its failure becomes a LineageError that names the file."""
         from ml_metadata import errors  # noqa: PLC0415 - as above
 
         try:
-            return question()
+            return operation()
         except (errors.StatusError, RuntimeError) as error:
             reason = str(error).partition(" query:")[0]
             raise LineageError(
-                f"{self.path}: wanted ML Metadata's SQLite file, got: {reason}; when another program keeps it locked, "
-                "end that; when it is damaged, move it away: `mlops runs` and the models' manifests do not need it"
+                f"{self.path}: wanted ML Metadata's SQLite file, got: {reason}; if another program has it locked, "
+                "end that; if it is damaged, move it away: `mlops runs` and the models' manifests do not need it"
             ) from error
 
     def _lineage(self, name: str, version: int, digest: str) -> Lineage:
         graph = LineageGraph(self._store, self._pb)
-        published = [one for one in self._store.get_artifacts_by_type(MODEL_VERSION) if _is(one, name, version, digest)]
-        makers = self._store.get_events_by_artifact_ids([one.id for one in published]) if published else []
-        outputs = sorted(event.execution_id for event in makers if event.type == self._pb.Event.OUTPUT)
-        if not outputs:
+        published = [
+            artifact
+            for artifact in self._store.get_artifacts_by_type(MODEL_VERSION)
+            if _is_version(artifact, name, version, digest)
+        ]
+        events = self._store.get_events_by_artifact_ids([artifact.id for artifact in published]) if published else []
+        publishers = sorted(event.execution_id for event in events if event.type == self._pb.Event.OUTPUT)
+        if not publishers:
             raise LineageError(
                 f"{self.path}: nothing is recorded of {name} version {version} ({digest}); "
-                "its own manifest still says where it comes from"
+                "its manifest has the digests of its data and code"
             )
-        # A rerun publishes nothing new: the first execution is the one that did.
-        run = next(one for one in self._store.get_contexts_by_execution(outputs[0]) if one.type == RUN)
-        return Lineage(name, version, digest, published[0].uri, graph.run(run, outputs[0]))
+        # A rerun publishes nothing new, so the first execution is the one that published.
+        contexts = self._store.get_contexts_by_execution(publishers[0])
+        run = next(context for context in contexts if context.type == RUN)
+        return Lineage(name, version, digest, published[0].uri, graph.run(run, publishers[0]))
 
 
-def _is(artifact: Any, name: str, version: int, digest: str) -> bool:
+def _is_version(artifact: Any, name: str, version: int, digest: str) -> bool:
     facts = artifact_facts(artifact)
     return facts.digest == digest and facts.properties == {"name": name, "version": version}

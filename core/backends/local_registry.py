@@ -1,7 +1,7 @@
-"""A registry in a folder: TensorFlow Serving's layout, published by rename, numbered under a kernel lock.
+"""A registry in a folder, in TensorFlow Serving's layout; versions are published by rename, under a kernel lock.
 
-`<root>/<name>/<version>/` holds the saved model and its manifest, `<root>/<name>/champion.json` the pointer, and
-`<root>/<name>/.counter` the highest number ever given out. Reading needs the standard library alone.
+`<root>/<name>/<version>/` has the saved model and its manifest, `<root>/<name>/champion.json` the pointer, and
+`<root>/<name>/.counter` the highest number that was ever assigned. Reading needs the standard library alone.
 """
 
 import os
@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core import digest, durable
-from core.backends import manifest
-from core.backends.manifest import Manifest
+from core.backends.manifest import Manifest, scan
 from core.backends.production import Production, ProductionRegistry, checked_name
 from core.backends.registry import LAST_VERSION, NAME, ModelVersion, is_version
 from core.errors import CorruptArtifact, RegistryError
@@ -25,7 +24,7 @@ LOCK = ".lock"
 
 
 class LocalRegistry(ProductionRegistry):
-    """Model versions in a folder of this machine; see `Registry` for what each method promises."""
+    """Model versions in a folder on this machine; `Registry` documents the methods."""
 
     def __init__(self, root: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         super().__init__(clock)
@@ -33,7 +32,7 @@ class LocalRegistry(ProductionRegistry):
 
     @classmethod
     def opened(cls, root: str, _cache: Path | None) -> "LocalRegistry":
-        """Open the registry at a path or a file:// address; its versions are here and need no cache."""
+        """Open the registry at a path or a file:// address; its versions are local, so the cache is not used."""
         return cls(Path(root.removeprefix("file://")))
 
     def names(self) -> list[str]:
@@ -55,7 +54,7 @@ class LocalRegistry(ProductionRegistry):
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
         """Copy a saved model in as the next version, atomically."""
         self.check_writable(name)
-        files = manifest.scan(saved_model)
+        files = scan(saved_model)
         with self._writing(name) as folder:
             existing = self._published(name, digest.of_named(files))
             if existing is not None:
@@ -63,13 +62,13 @@ class LocalRegistry(ProductionRegistry):
                 return existing
             version = self._next_version(folder)
             staged = Manifest(name, version, self._now(), files, about).stage(saved_model, folder)
-            # Nothing of this version can be seen before this line, and all of it is on the disk by then.
+            # Readers see nothing of this version before the rename, and by then all of it is on the disk.
             staged.rename(folder / str(version))
             durable.sync(folder)
             return self.get(name, version)
 
     def discard(self, name: str, version: int) -> None:
-        """Remove a version that was never in production; its number is not given out again."""
+        """Remove a version that was never in production; its number is not used again."""
         with self._writing(name) as folder:
             self._check_never_promoted(name, version)
             (folder / str(version)).rename(folder / f"{durable.STAGING}discarded-{version}")
@@ -78,29 +77,27 @@ class LocalRegistry(ProductionRegistry):
 
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte."""
-        written, path = self._manifest(name, version), self._folder(name) / str(version)
-        written.verify(path)
-        return ModelVersion(name, version, path, written.digest, written.created, written.about, str(path))
+        manifest, path = self._manifest(name, version), self._folder(name) / str(version)
+        manifest.verify(path)
+        return ModelVersion(name, version, path, manifest.digest, manifest.created, manifest.about, str(path))
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """Return the versions that are whole, oldest first."""
-        found = (self._get_whole(name, number) for number in self.numbers(name))
+        """Return the intact versions, oldest first."""
+        found = (self._get_if_intact(name, number) for number in self.numbers(name))
         return [version for version in found if version is not None]
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of the folders in order."""
         folder = self._folder(name)
-        return (
-            sorted(int(path.name) for path in folder.iterdir() if is_version(path.name) and path.is_dir())
-            if folder.is_dir()
-            else []
-        )
+        if not folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in folder.iterdir() if is_version(path.name) and path.is_dir())
 
     def problems(self, name: str) -> list[str]:
         """List everything that is wrong under a name."""
         folder = self._folder(name)
         found = [
-            f"{path}: left over from a push that was interrupted; the next push removes it"
+            f"{path}: left by an interrupted push; the next push removes it"
             for path in sorted(folder.glob(f"{durable.STAGING}*"))
         ]
         for number in self.numbers(name):
@@ -125,28 +122,28 @@ class LocalRegistry(ProductionRegistry):
 
     def _published(self, name: str, model_digest: str) -> ModelVersion | None:
         for number in reversed(self.numbers(name)):
-            version = self._get_whole(name, number)
+            version = self._get_if_intact(name, number)
             if version is not None and version.digest == model_digest:
                 return version
         return None
 
     def _next_version(self, folder: Path) -> int:
-        """Take the number after the highest ever given out: neither a clock nor a deleted version brings one back."""
+        """Assign the number after the highest that was ever assigned: a removed version's is not used again."""
         counter = folder / COUNTER
-        given = counter.read_text(encoding="ascii").strip() if counter.exists() else "0"
-        if given != "0" and not is_version(given):
+        highest = counter.read_text(encoding="ascii").strip() if counter.exists() else "0"
+        if highest != "0" and not is_version(highest):
             raise CorruptArtifact(
-                f"{counter}: wanted the highest version ever given out, got {given!r}; write that number into it"
+                f"{counter}: wanted the highest version ever assigned, got {highest!r}; write that number into it"
             )
-        version = max([int(given), *self.numbers(folder.name)]) + 1
+        version = max([int(highest), *self.numbers(folder.name)]) + 1
         if version > LAST_VERSION:
-            raise RegistryError(f"{folder}: a folder holds the last number there is, {LAST_VERSION}; remove it")
+            raise RegistryError(f"{folder}: a folder has the highest possible number, {LAST_VERSION}; remove it")
         durable.replace(counter, f"{version}\n".encode())
         return version
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[Path]:
-        """Hold the lock of a name, clean up after writers that died, and leave nothing half-written behind."""
+        """Hold the lock of a name, and remove unfinished files: those of writers that died, and on an error our own."""
         folder = self._folder(name)
         try:
             if not folder.is_dir():
@@ -163,7 +160,7 @@ class LocalRegistry(ProductionRegistry):
             path = Path(os.fsdecode(error.filename)) if error.filename else folder
             raise RegistryError(
                 f"{path}: {error.strerror or error}{_mode(path)}; "
-                "mend that and try again: the same model is never published twice"
+                "fix that and try again: a model that was published before is not published twice"
             ) from error
 
     def _production(self, name: str) -> Production:
@@ -196,4 +193,4 @@ def _mode(path: Path) -> str:
         status = path.stat()
     except OSError:
         return ""
-    return f" (mode {status.st_mode & 0o7777:04o}, owner {status.st_uid}, we are {os.geteuid()})"
+    return f" (mode {status.st_mode & 0o7777:04o}, owner {status.st_uid}, this process runs as {os.geteuid()})"

@@ -1,9 +1,9 @@
-"""The manifest of a published model: every file with its digest, under a seal of its own."""
+"""The manifest of a published model: the digest of every file, and a digest of the manifest itself (its seal)."""
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,21 @@ from core.errors import CorruptArtifact, RegistryError
 FILE = "manifest.json"
 FORMAT = 1
 REPAIR = "roll back, then publish the model again"
-"""What a person does about a version that is not whole."""
+"""The next step that error messages name for a damaged version."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was published, and under which number; it never changes after that."""
+    """The contents of a published version; it never changes after publishing."""
 
     name: str
     version: int
     created: str
+    """ISO 8601 in UTC."""
     files: Mapping[str, str]
     """Relative name -> sha256 digest of each file of the saved model."""
     about: Mapping[str, Any]
+    """Where the model comes from: data spans, digests, decisions."""
 
     @property
     def digest(self) -> str:
@@ -34,7 +36,7 @@ class Manifest:
         return digest.of_named(self.files)
 
     def content(self) -> bytes:
-        """Write it out under its seal."""
+        """Serialize to JSON, with the seal."""
         body = {
             "format": FORMAT,
             "name": self.name,
@@ -46,7 +48,10 @@ class Manifest:
         return (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
     def stage(self, saved_model: Path, folder: Path) -> Path:
-        """Copy a saved model to a folder that nobody takes for a version, with the manifest, all of it on the disk."""
+        """Copy a saved model and its manifest to a staging folder that readers ignore, and wait until they are on disk.
+
+        Raises RegistryError when a file changes while it is copied.
+        """
         staged = folder / f"{durable.STAGING}{self.version}"
         _copy(saved_model, staged, self.files)
         durable.write(staged / FILE, self.content())
@@ -55,65 +60,73 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read the manifest of a version's folder; CorruptArtifact when it is missing, half-written or changed."""
+        """Read the manifest of a version's folder; CorruptArtifact when it is missing, cut short or changed."""
         path = folder / FILE
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             raise CorruptArtifact(
-                f"{path}: a version without a manifest was never published; remove the folder"
+                f"{path}: wanted the manifest of a version, got no file: it was never published; remove the folder"
             ) from None
         return cls.parse(content, str(path))
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> "Manifest":
-        """Read a manifest's content; CorruptArtifact, which says where it lies, when it is half-written or changed."""
+        """Parse a manifest; CorruptArtifact, which names `where`, when it is cut short or changed."""
         try:
             body = json.loads(content)
             seal = body.pop("seal")
             manifest = cls(body["name"], body["version"], body["created"], body["files"], body["about"])
-            sealed = seal == _seal(body) and body["format"] == FORMAT and body["digest"] == manifest.digest
+            unchanged = seal == _seal(body) and body["format"] == FORMAT and body["digest"] == manifest.digest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptArtifact(
                 f"{where}: wanted a manifest, got {type(error).__name__}: {error}; {REPAIR}"
             ) from None
-        if not sealed or not all(map(_is_inside, manifest.files)):
+        if not unchanged or not all(map(_is_inside, manifest.files)):
             raise CorruptArtifact(f"{where}: the manifest was changed after it was written; {REPAIR}")
         return manifest
 
     def verify(self, folder: Path) -> None:
-        """Check that a folder holds exactly the manifest's files; CorruptArtifact names the first that differs."""
-        if (self.name, str(self.version)) != (folder.parent.name, folder.name):
-            raise CorruptArtifact(
-                f"{folder}: its manifest is of {self.name} version {self.version}; "
-                "a version cannot be copied or renamed"
-            )
-        found = _list(folder, CorruptArtifact)
-        found.pop(FILE, None)
-        for name in sorted(found.keys() ^ self.files.keys()):
-            fault = "not in the manifest" if name in found else "missing"
-            raise CorruptArtifact(f"{folder / name}: {fault}; {REPAIR}")
+        """Check that a folder has exactly the manifest's files; CorruptArtifact names the first that differs."""
+        self.check_belongs_to(folder.parent.name, folder.name, str(folder))
+        paths = _list(folder, CorruptArtifact)
+        paths.pop(FILE, None)
+        self.check_names(paths, str(folder))
         for name, wanted in sorted(self.files.items()):
-            if (got := digest.of_file(found[name])) != wanted:
+            got = digest.of_file(paths[name])
+            if got != wanted:
                 raise CorruptArtifact(f"{folder / name}: wanted {wanted}, got {got}; {REPAIR}")
+
+    def check_belongs_to(self, name: str, version: str, where: str) -> None:
+        """Raise CorruptArtifact when the folder of the manifest, `where`, is not named after this name and version."""
+        if (self.name, str(self.version)) != (name, version):
+            raise CorruptArtifact(
+                f"{where}: its manifest is of {self.name} version {self.version}; a version cannot be copied or renamed"
+            )
+
+    def check_names(self, found: Collection[str], where: str) -> None:
+        """Raise CorruptArtifact for the first file that is missing in a folder, or not in the manifest."""
+        for name in sorted(set(found) ^ self.files.keys()):
+            fault = "not in the manifest" if name in found else "missing"
+            raise CorruptArtifact(f"{where}/{name}: {fault}; {REPAIR}")
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a file's name can only lie below the version's folder."""
+    """Whether a relative name stays below the version's folder."""
     return not {"", ".", ".."} & set(name.split("/")) and "\0" not in name
 
 
 def scan(saved_model: Path) -> dict[str, str]:
     """Digest every file of a saved model by relative name.
 
-    Raises RegistryError when it is none, or holds what cannot be published.
+    Raises RegistryError when it is no SavedModel, or has a link, a special file or a file named like the manifest.
     """
     if not (saved_model / "saved_model.pb").is_file():
         raise RegistryError(f"{saved_model}: wanted a SavedModel, found no saved_model.pb in it")
-    found = _list(saved_model, RegistryError)
-    if FILE in found:
-        raise RegistryError(f"{saved_model / FILE}: a model that is to be published must not hold a file of this name")
-    return {name: digest.of_file(path) for name, path in found.items()}
+    paths = _list(saved_model, RegistryError)
+    if FILE in paths:
+        raise RegistryError(f"{saved_model / FILE}: a model must not have a file of this name; rename it")
+    return {name: digest.of_file(path) for name, path in paths.items()}
 
 
 def _copy(saved_model: Path, staged: Path, files: Mapping[str, str]) -> None:
@@ -134,13 +147,16 @@ def _copy(saved_model: Path, staged: Path, files: Mapping[str, str]) -> None:
 
 
 def _list(folder: Path, error: type[Exception]) -> dict[str, Path]:
+    """Return the files below a folder by relative name; `error` is raised for links and special files."""
     found = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 raise error(f"{path}: wanted a regular file, got a link or a special file")
-        found.update({Path(parent, name).relative_to(folder).as_posix(): Path(parent, name) for name in files})
+        for name in files:
+            path = Path(parent, name)
+            found[path.relative_to(folder).as_posix()] = path
     return found
 
 

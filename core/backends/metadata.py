@@ -1,4 +1,4 @@
-"""Lineage: what is recorded of a finished run, and what is answered about a model in production."""
+"""Lineage: the facts that are recorded about a finished run, and the lineage of a published version."""
 
 import importlib
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from typing import Any, Protocol
 from core.errors import MlopsError
 
 BACKENDS = {"sqlite": "core.backends.local_metadata:LocalMetadata"}
-"""Kind of store -> module:class, imported when it is opened."""
+"""Kind of store -> module:class, imported when a store is opened."""
 
 MODEL_VERSION = "ModelVersion"
-"""Type of the artifact that stands for a published version."""
+"""Artifact type of a published version."""
 
 
 class LineageError(MlopsError):
-    """The metadata store cannot be used, or knows nothing of what was asked."""
+    """The metadata store cannot be read or written, or has no record of a version."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class ArtifactFacts:
     type: str
     uri: str
     digest: str = ""
-    """Digest of the content; empty where it is not known."""
+    """Digest of the content; empty when it is unknown."""
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """One task of a run: an execution, or one that was answered from the cache."""
+    """One task of a run: an execution, or a cached result."""
 
     name: str
     component: str
     state: str
     cached: bool = False
     execution: str = ""
-    """Id of the execution that made the outputs; of an earlier run when cached."""
+    """Id of the execution that produced the outputs; one of an earlier run when cached."""
     started: datetime | None = None
     seconds: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -50,16 +50,16 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """One run that has come to its end, however it ended."""
+    """One run that has ended, whether it succeeded or not."""
 
     run_id: str
     pipeline: str
     state: str
     started: datetime
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """What the run was pinned to: source, span, data digest, champion."""
+    """The pinned parameters: source, span, data digest, champion."""
     code: Mapping[str, str] = field(default_factory=dict)
-    """Digests of what ran: the stages' sources, the compiled pipeline."""
+    """Digests of the stages' sources and of the compiled pipeline."""
     tasks: tuple[TaskFacts, ...] = ()
 
 
@@ -72,17 +72,15 @@ class Lineage:
     digest: str
     path: str
     run: RunFacts
-    """The run that made the version, with the tasks that the version depends on, in the order of their making."""
+    """The run that published the version, with the tasks that it depends on, in the order of their executions."""
 
     @property
     def data(self) -> tuple[ArtifactFacts, ...]:
-        """The datasets that went into it."""
-        return tuple(
-            artifact
-            for task in self.run.tasks
-            for artifact in task.outputs.values()
-            if artifact.type.endswith("Dataset")
-        )
+        """The datasets that the version was made from."""
+        found: list[ArtifactFacts] = []
+        for task in self.run.tasks:
+            found += [artifact for artifact in task.outputs.values() if artifact.type.endswith("Dataset")]
+        return tuple(found)
 
     def task(self, component: str) -> TaskFacts:
         """Return the task of a component; LineageError when the version does not depend on one."""
@@ -93,17 +91,17 @@ class Lineage:
 
 
 class Metadata(Protocol):
-    """Keeps what runs did, so that a version can be traced back."""
+    """Records runs, so that a version can be traced back to the run that published it."""
 
     def record(self, run: RunFacts) -> None:
-        """Record a run; the same run again, also after it was resumed, updates what is recorded and doubles nothing."""
+        """Record a run; recording it again, for example after it was resumed, updates the record."""
 
     def lineage(self, name: str, version: int, digest: str) -> Lineage:
-        """Trace a published version back; LineageError when nothing is recorded of it."""
+        """Trace a published version back; LineageError when there is no record of it."""
 
 
 def release(name: str, version: int, digest: str, path: str) -> ArtifactFacts:
-    """Describe a published version as the output of the task that published it."""
+    """Return a published version as an output artifact of the task that published it."""
     return ArtifactFacts(MODEL_VERSION, path, digest, {"name": name, "version": version})
 
 

@@ -1,4 +1,4 @@
-"""How a run's facts are written as properties of MLMD's nodes, and read back."""
+"""Converts a run's facts to properties of MLMD's nodes and back."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from core.backends.metadata import ArtifactFacts
 
 RUN = "pipeline_run"
-"""Type of the context that stands for one run."""
+"""Context type of a run."""
 
 
 def set_properties(node: Any, properties: Mapping[str, str | float]) -> None:
@@ -20,12 +20,12 @@ def set_properties(node: Any, properties: Mapping[str, str | float]) -> None:
 
 
 def artifact_facts(artifact: Any) -> ArtifactFacts:
-    """Read an artifact back."""
-    about = artifact.custom_properties
-    properties = json.loads(about["properties"].string_value)
-    return ArtifactFacts(artifact.type, artifact.uri, about["digest"].string_value, properties)
+    """Return the facts of an MLMD artifact."""
+    stored = artifact.custom_properties
+    properties = json.loads(stored["properties"].string_value)
+    return ArtifactFacts(artifact.type, artifact.uri, stored["digest"].string_value, properties)
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """Write a mapping as a property."""
+    """Serialize a mapping as the value of a property."""
     return json.dumps(value, sort_keys=True)

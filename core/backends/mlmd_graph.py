@@ -1,4 +1,4 @@
-"""Reads a run back from ML Metadata's store, and of its tasks those that one of them depends on."""
+"""Reads a run from ML Metadata's store, with the tasks that one of its tasks depends on."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,35 +16,32 @@ class LineageGraph:
         self._store, self._pb = store, pb
 
     def run(self, context: Any, last: int) -> RunFacts:
-        """Return a run by its context, with the tasks that the execution `last` depends on, and that one."""
-        executions = {one.id: one for one in self._store.get_executions_by_context(context.id)}
+        """Return the run of a context, with the execution `last` and the tasks that it depends on."""
+        executions = {execution.id: execution for execution in self._store.get_executions_by_context(context.id)}
         events = self._store.get_events_by_execution_ids(list(executions))
-        artifacts = {
-            one.id: one for one in self._store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
-        }
-        needed = self._upstream(last, events)
-        tasks = tuple(
-            self._task(executions[one], [event for event in events if event.execution_id == one], artifacts)
-            for one in sorted(needed)
-        )
-        about = {key: value.string_value for key, value in context.custom_properties.items()}
-        parameters, code = json.loads(about["parameters"]), json.loads(about["code"])
+        artifact_ids = sorted({event.artifact_id for event in events})
+        artifacts = {artifact.id: artifact for artifact in self._store.get_artifacts_by_id(artifact_ids)}
+        tasks = []
+        for execution_id in sorted(self._upstream(last, events)):
+            own_events = [event for event in events if event.execution_id == execution_id]
+            tasks.append(self._task(executions[execution_id], own_events, artifacts))
+        stored = {key: value.string_value for key, value in context.custom_properties.items()}
         return RunFacts(
-            context.name,
-            about["pipeline"],
-            about["state"],
-            datetime.fromisoformat(about["started"]),
-            parameters,
-            code,
-            tasks,
+            run_id=context.name,
+            pipeline=stored["pipeline"],
+            state=stored["state"],
+            started=datetime.fromisoformat(stored["started"]),
+            parameters=json.loads(stored["parameters"]),
+            code=json.loads(stored["code"]),
+            tasks=tuple(tasks),
         )
 
     def _upstream(self, last: int, events: Iterable[Any]) -> set[int]:
         inputs: dict[int, list[int]] = {}
-        makers: dict[int, list[int]] = {}
+        producers: dict[int, list[int]] = {}
         for event in events:
             if event.type == self._pb.Event.OUTPUT:
-                makers.setdefault(event.artifact_id, []).append(event.execution_id)
+                producers.setdefault(event.artifact_id, []).append(event.execution_id)
             else:
                 inputs.setdefault(event.execution_id, []).append(event.artifact_id)
         found, waiting = set(), [last]
@@ -52,26 +49,27 @@ class LineageGraph:
             execution = waiting.pop()
             if execution not in found:
                 found.add(execution)
-                waiting += [maker for artifact in inputs.get(execution, []) for maker in makers.get(artifact, [])]
+                for artifact in inputs.get(execution, []):
+                    waiting += producers.get(artifact, [])
         return found
 
     def _task(self, execution: Any, events: Iterable[Any], artifacts: Mapping[int, Any]) -> TaskFacts:
-        about = execution.custom_properties
-        sides: dict[bool, dict[str, ArtifactFacts]] = {True: {}, False: {}}
+        stored = execution.custom_properties
+        inputs: dict[str, ArtifactFacts] = {}
+        outputs: dict[str, ArtifactFacts] = {}
         for event in events:
-            sides[event.type == self._pb.Event.OUTPUT][event.path.steps[0].key] = artifact_facts(
-                artifacts[event.artifact_id]
-            )
-        started = about["started"].string_value
+            named = outputs if event.type == self._pb.Event.OUTPUT else inputs
+            named[event.path.steps[0].key] = artifact_facts(artifacts[event.artifact_id])
+        started = stored["started"].string_value
         return TaskFacts(
-            name=about["task"].string_value,
+            name=stored["task"].string_value,
             component=execution.type,
-            state=about["state"].string_value,
+            state=stored["state"].string_value,
             cached=execution.last_known_state == self._pb.Execution.CACHED,
-            execution=about["execution"].string_value,
+            execution=stored["execution"].string_value,
             started=datetime.fromisoformat(started) if started else None,
-            seconds=about["seconds"].double_value,
-            parameters=json.loads(about["parameters"].string_value),
-            inputs=sides[False],
-            outputs=sides[True],
+            seconds=stored["seconds"].double_value,
+            parameters=json.loads(stored["parameters"].string_value),
+            inputs=inputs,
+            outputs=outputs,
         )

@@ -1,4 +1,4 @@
-"""Writes a run into ML Metadata's store: the same run again updates what is recorded and doubles nothing."""
+"""Writes a run into ML Metadata's store; writing the same run again updates its record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -37,19 +37,18 @@ class RunWriter:
         self._refresh(run_context)
 
     def _refresh(self, wanted: Any) -> None:
-        """Bring a context that was there before up to date: MLMD reuses it as it is."""
-        found = self._store.get_context_by_type_and_name(RUN, wanted.name)
-        if dict(found.custom_properties) != dict(wanted.custom_properties):
-            wanted.id = found.id
+        """Update a context that existed before, because MLMD reuses it unchanged."""
+        stored = self._store.get_context_by_type_and_name(RUN, wanted.name)
+        if dict(stored.custom_properties) != dict(wanted.custom_properties):
+            wanted.id = stored.id
             self._store.put_contexts([wanted])
 
     def _known(self, run_id: str) -> dict[str, Any]:
+        """Return the recorded executions of a run by name."""
         context = self._store.get_context_by_type_and_name(RUN, run_id)
-        return (
-            {}
-            if context is None
-            else {execution.name: execution for execution in self._store.get_executions_by_context(context.id)}
-        )
+        if context is None:
+            return {}
+        return {execution.name: execution for execution in self._store.get_executions_by_context(context.id)}
 
     def _execution(self, run: RunFacts, task: TaskFacts, type_id: int, known: Mapping[str, Any]) -> Any:
         execution = self._pb.Execution(type_id=type_id, name=f"{run.run_id}/{task.name}")
@@ -75,37 +74,35 @@ class RunWriter:
     ) -> tuple[list[Any], list[Any]]:
         """Build each artifact once, and an event for each use of it that is not recorded yet."""
         pb = self._pb
-        old = self._events(list(known.values())) if known else set()
+        recorded = self._recorded_events(list(known.values())) if known else set()
         position: dict[str, int] = {}
         artifacts: list[Any] = []
         edges = []
         for index, kind, name, artifact in self._uses(tasks):
             identity = _identity(artifact)
-            if (tasks[index].name, kind, identity) in old:
+            if (tasks[index].name, kind, identity) in recorded:
                 continue
             if identity not in position:
                 position[identity] = len(artifacts)
                 artifacts.append(self._artifact(artifact, types.artifact(artifact.type)))
             event = pb.Event(type=kind, path=pb.Event.Path(steps=[pb.Event.Path.Step(key=name)]))
             edges.append((index, position[identity], event))
-        return artifacts, _once(edges)
+        return artifacts, _without_repeats(edges)
 
     def _uses(self, tasks: Sequence[TaskFacts]) -> Iterator[tuple[int, int, str, ArtifactFacts]]:
-        """Yield which task read or wrote which artifact under which name."""
+        """Yield (index of the task, INPUT or OUTPUT, name, artifact) for every artifact that a task read or wrote."""
         for index, task in enumerate(tasks):
             yield from ((index, self._pb.Event.INPUT, name, artifact) for name, artifact in task.inputs.items())
             yield from ((index, self._pb.Event.OUTPUT, name, artifact) for name, artifact in task.outputs.items())
 
-    def _events(self, executions: list[int]) -> set[tuple[str, int, str]]:
-        events = self._store.get_events_by_execution_ids(executions)
-        names = {
-            one.id: one.custom_properties["task"].string_value for one in self._store.get_executions_by_id(executions)
-        }
-        identities = {
-            one.id: one.external_id
-            for one in self._store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
-        }
-        return {(names[event.execution_id], event.type, identities[event.artifact_id]) for event in events}
+    def _recorded_events(self, execution_ids: list[int]) -> set[tuple[str, int, str]]:
+        """Return (task's name, INPUT or OUTPUT, artifact's identity) of the events of some executions."""
+        events = self._store.get_events_by_execution_ids(execution_ids)
+        executions = self._store.get_executions_by_id(execution_ids)
+        artifacts = self._store.get_artifacts_by_id(sorted({event.artifact_id for event in events}))
+        tasks = {execution.id: execution.custom_properties["task"].string_value for execution in executions}
+        identities = {artifact.id: artifact.external_id for artifact in artifacts}
+        return {(tasks[event.execution_id], event.type, identities[event.artifact_id]) for event in events}
 
     def _artifact(self, facts: ArtifactFacts, type_id: int) -> Any:
         artifact = self._pb.Artifact(
@@ -116,13 +113,13 @@ class RunWriter:
 
 
 class _Types:
-    """Ids of MLMD's types by name; a type that is not there yet is made."""
+    """Ids of MLMD's types by name; a missing type is created."""
 
     def __init__(self, store: Any, pb: Any) -> None:
         self._store, self._pb = store, pb
-        self._executions = {one.name: one.id for one in store.get_execution_types()}
-        self._artifacts = {one.name: one.id for one in store.get_artifact_types()}
-        self._contexts = {one.name: one.id for one in store.get_context_types()}
+        self._executions = {known.name: known.id for known in store.get_execution_types()}
+        self._artifacts = {known.name: known.id for known in store.get_artifact_types()}
+        self._contexts = {known.name: known.id for known in store.get_context_types()}
 
     def execution(self, name: str) -> int:
         if name not in self._executions:
@@ -141,18 +138,16 @@ class _Types:
 
 
 def _identity(artifact: ArtifactFacts) -> str:
-    """Name an artifact by place and content: a cached task hands on the artifact that the first execution made."""
+    """Identify an artifact by URI and content: a cached task passes on the artifact that the first execution wrote."""
     return f"{artifact.digest} {artifact.uri}"
 
 
-def _once(edges: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
-    """Keep one event of several that MLMD takes for the same: a task that reads one artifact under two names."""
-    return list(
-        {
-            (execution, artifact, event.type): (execution, artifact, event)
-            for execution, artifact, event in reversed(edges)
-        }.values()
-    )
+def _without_repeats(edges: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
+    """Keep the first event of a task that reads one artifact under two names: MLMD takes both for the same event."""
+    kept: dict[tuple[int, int, int], tuple[int, int, Any]] = {}
+    for execution, artifact, event in edges:
+        kept.setdefault((execution, artifact, event.type), (execution, artifact, event))
+    return list(kept.values())
 
 
 def _iso(moment: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""Which version of a model is in production, and how that changes: the same wherever the versions lie."""
+"""The pointer to the version in production, and how promotions and rollbacks move it; shared by all registries."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,61 +14,60 @@ from core.errors import CorruptArtifact, RegistryError, did_you_mean
 
 @dataclass(frozen=True)
 class Production:
-    """A model's pointer; a move of it makes another."""
+    """An immutable state of a model's pointer; a move returns a new state."""
 
     champion: Pointer | None = None
+    """The version in production."""
     previous: tuple[Pointer, ...] = ()
-    """What a rollback goes back to, the nearest last."""
+    """The versions that a rollback goes back to, the most recent last."""
     history: tuple[Mapping[str, Any], ...] = ()
     """Every move, oldest first."""
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> "Production":
-        """Read what `content` wrote; CorruptArtifact, which says where it lies, for anything else."""
+        """Parse the output of `content`; CorruptArtifact, which names `where`, for anything else."""
         try:
             state = json.loads(content)
-            champion, *previous = (
-                Pointer.parse(f"{entry['version']}@{entry['digest']}")
-                for entry in (state["champion"], *state["previous"])
-            )
-            return cls(champion, tuple(previous), tuple(state.get("history", [])))
+            champion = _pointer(state["champion"])
+            previous = tuple(_pointer(entry) for entry in state["previous"])
+            return cls(champion, previous, tuple(state.get("history", [])))
         except (ValueError, KeyError, TypeError, RegistryError) as error:
             raise CorruptArtifact(
                 f"{where}: wanted a pointer to a version, got {error}; remove it and promote a version"
             ) from None
 
     def content(self, **more: str) -> bytes:
-        """Write it out, with more keys that `parse` does not look at."""
+        """Serialize to JSON; `more` are additional keys that `parse` ignores."""
         assert self.champion is not None
         state = {
             "champion": _entry(self.champion),
-            "previous": [_entry(one) for one in self.previous],
+            "previous": [_entry(pointer) for pointer in self.previous],
             "history": list(self.history),
         }
         return (json.dumps(state | more, indent=2) + "\n").encode()
 
     @property
     def reference(self) -> str:
-        """The version in production as `3@sha256:..`, "" when there is none."""
+        """Reference of the version in production, such as `3@sha256:..`; "" when there is none."""
         return str(self.champion or "")
 
     def promoted(self, to: Pointer, at: str) -> "Production":
-        """Put a version into production; nothing changes when it is there."""
+        """Put a version into production; the same state when it is in production already."""
         if to == self.champion:
             return self
         previous = (*self.previous, *([self.champion] if self.champion else []))
         return Production(to, previous, self._moved("promote", to, at))
 
-    def rolled_back(self, is_whole: Callable[[Pointer], bool], at: str) -> "Production | None":
-        """Go back to the nearest version before that is still whole; None when there is none."""
-        for place in reversed(range(len(self.previous))):
-            to = self.previous[place]
-            if is_whole(to):
-                return Production(to, self.previous[:place], self._moved("rollback", to, at))
+    def rolled_back(self, is_intact: Callable[[Pointer], bool], at: str) -> "Production | None":
+        """Go back to the most recent previous version that is intact; None when there is none."""
+        for index in reversed(range(len(self.previous))):
+            to = self.previous[index]
+            if is_intact(to):
+                return Production(to, self.previous[:index], self._moved("rollback", to, at))
         return None
 
     def withdrawn(self, digest: str) -> bool:
-        """Whether the last move that this model had a part in was a rollback away from it."""
+        """Whether the last move from or to this model was a rollback away from it."""
         for move in reversed(self.history):
             if move["digest"] == digest:
                 return False
@@ -81,9 +80,9 @@ class Production:
 
 
 class ProductionRegistry(ABC):
-    """What every registry does the same way, once it can read versions and move a pointer.
+    """The methods that all registries share, based on reading versions and moving the pointer.
 
-    See `Registry` for the promises.
+    `Registry` documents them.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -103,7 +102,7 @@ class ProductionRegistry(ABC):
 
     @abstractmethod
     def _manifest(self, name: str, version: int) -> Manifest:
-        """Read a version's manifest; RegistryError when there is no such version, CorruptArtifact for a broken one."""
+        """Read a version's manifest; RegistryError when there is no such version, CorruptArtifact for a damaged one."""
 
     @abstractmethod
     def _production(self, name: str) -> Production:
@@ -111,19 +110,19 @@ class ProductionRegistry(ABC):
 
     @abstractmethod
     def _move(self, name: str, move: Callable[[Production], Production]) -> Production:
-        """Move the pointer from what it is to what `move` makes of that, as one step; return what it is then."""
+        """Replace the state of the pointer by what `move` returns for it, atomically; return the new state."""
 
     def verify(self, version: ModelVersion) -> None:
         """Check every byte of a version again."""
-        if (now := self.get(version.name, version.version).digest) != version.digest:
-            raise CorruptArtifact(f"{version.address}: wanted {version.digest}, got {now}")
+        got = self.get(version.name, version.version).digest
+        if got != version.digest:
+            raise CorruptArtifact(f"{version.address}: wanted {version.digest}, got {got}")
 
     def resolve(self, name: str, reference: str) -> ModelVersion:
         """Return the version that `3@sha256:..` names."""
         wanted = Pointer.parse(reference)
-        got = self._manifest(
-            name, wanted.version
-        ).digest  # a version of another content need not be brought here to be refused
+        # The manifest is enough to refuse another model: nothing need be downloaded for that.
+        got = self._manifest(name, wanted.version).digest
         if got != wanted.digest:
             raise RegistryError(
                 f"{name}: wanted {wanted.digest}, but version {wanted.version} is {got}; start a new run"
@@ -131,7 +130,7 @@ class ProductionRegistry(ABC):
         return self.get(name, wanted.version)
 
     def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
-        """Make a version the one in production, in the place of the one named, or of any."""
+        """Put a version into production in place of `replacing`, or of any version when that is None."""
         promoted = self.get(name, version)
         to = Pointer(promoted.version, promoted.digest)
 
@@ -147,27 +146,27 @@ class ProductionRegistry(ABC):
         return promoted
 
     def rollback(self, name: str) -> ModelVersion:
-        """Make the previous version in production the one again; one that is no longer whole is passed over."""
-        whole: dict[Pointer, ModelVersion] = {}
+        """Put the previous version back into production; one that is no longer intact is skipped."""
+        intact: dict[Pointer, ModelVersion] = {}
 
-        def is_whole(pointer: Pointer) -> bool:
-            version = self._get_whole(name, pointer.version)
+        def is_intact(pointer: Pointer) -> bool:
+            version = self._get_if_intact(name, pointer.version)
             if version is not None and version.digest == pointer.digest:
-                whole[pointer] = version
-            return pointer in whole
+                intact[pointer] = version
+            return pointer in intact
 
         def move(state: Production) -> Production:
-            moved = state.rolled_back(is_whole, self._now())
+            moved = state.rolled_back(is_intact, self._now())
             if moved is None:
                 raise RegistryError(
                     f"{name}: there is no earlier version in production to go back to; "
-                    f"`mlops models list {name}` shows what there is"
+                    f"`mlops models list {name}` lists the versions"
                 )
             return moved
 
         champion = self._move(name, move).champion
         assert champion is not None
-        return whole[champion]
+        return intact[champion]
 
     def pointer(self, name: str) -> Pointer | None:
         """Return what is in production without checking its bytes."""
@@ -183,7 +182,7 @@ class ProductionRegistry(ABC):
         return list(self._production(name).history)
 
     def withdrawn(self, name: str, digest: str) -> bool:
-        """Whether the last move of the pointer that this model had a part in was a rollback away from it."""
+        """Whether the last move of the pointer from or to this model was a rollback away from it."""
         return self._production(name).withdrawn(digest)
 
     def _check_never_promoted(self, name: str, version: int) -> None:
@@ -192,7 +191,7 @@ class ProductionRegistry(ABC):
         if any(move["version"] == version for move in self.history(name)):
             raise RegistryError(f"{name}: version {version} is or was in production and stays; roll back instead")
 
-    def _get_whole(self, name: str, number: int) -> ModelVersion | None:
+    def _get_if_intact(self, name: str, number: int) -> ModelVersion | None:
         try:
             return self.get(name, number)
         except (CorruptArtifact, RegistryError):
@@ -209,7 +208,7 @@ class ProductionRegistry(ABC):
 
 
 def checked_name(name: str) -> str:
-    """Return a model's name; RegistryError for one that could be a path."""
+    """Return a valid model name; RegistryError for any other text, such as a path."""
     if not NAME.fullmatch(name):
         raise RegistryError(f"wanted a model name of letters, digits, _ and -, got {name!r}")
     return name
@@ -217,3 +216,7 @@ def checked_name(name: str) -> str:
 
 def _entry(pointer: Pointer) -> dict[str, Any]:
     return {"version": pointer.version, "digest": pointer.digest}
+
+
+def _pointer(entry: Mapping[str, Any]) -> Pointer:
+    return Pointer.parse(f"{entry['version']}@{entry['digest']}")

@@ -1,4 +1,4 @@
-"""The model registry: what every place that keeps model versions offers, and how one is opened."""
+"""The model registry: its Protocol, model versions and pointers, and how a registry is opened."""
 
 import importlib
 import re
@@ -19,7 +19,7 @@ BACKENDS = {
 VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 """A version's folder name.
 
-Python's int() takes more (`007`, ` 7 `, `1_0`, Arabic digits), TensorFlow Serving other things.
+Python's int() accepts more (`007`, ` 7 `, `1_0`, Arabic digits), and TensorFlow Serving others than Python.
 """
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 """A model's name: one folder, never a path."""
@@ -39,7 +39,7 @@ class Pointer:
 
     @classmethod
     def parse(cls, reference: str) -> "Pointer":
-        """Read `3@sha256:<hex>`; RegistryError says what a reference looks like."""
+        """Parse `3@sha256:<64 hex digits>`; RegistryError for any other text."""
         version, _, digest = reference.partition("@")
         if not is_version(version) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
             raise RegistryError(f"wanted a model version such as 3@sha256:<64 hex digits>, got {reference!r}")
@@ -48,24 +48,24 @@ class Pointer:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A published version whose bytes were checked against its manifest when it was handed out."""
+    """A published version whose files were checked against its manifest when the registry returned it."""
 
     name: str
     version: int
     path: Path
     """The folder on this machine that TensorFlow Serving would load; for a remote registry, the copy from `get`."""
     digest: str
-    """Over all files of the saved model; the same model has the same digest wherever it lies."""
+    """Over all files of the saved model; the same model has the same digest in every registry."""
     created: str
-    """When it was published, ISO 8601 in UTC; for people, never for order."""
+    """When it was published, ISO 8601 in UTC; for display, never for order."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from: data spans, digests, decisions."""
     address: str = ""
-    """Where it lies for everybody: a path, or an address in an object store."""
+    """Its location in the registry: a path, or an address in an object store."""
 
     @property
     def reference(self) -> str:
-        """The version by number and content, as `3@sha256:..`."""
+        """The version by number and content, such as `3@sha256:..`."""
         return str(Pointer(self.version, self.digest))
 
 
@@ -76,10 +76,13 @@ class Registry(Protocol):
         """Return the names that hold at least one version or ever did, in order."""
 
     def check_writable(self, name: str) -> None:
-        """Raise RegistryError with path and mode when a publish would be refused; asked before anything is trained."""
+        """Raise RegistryError or StoreError when `publish` would be refused; called before anything is trained."""
 
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
-        """Copy a saved model in as the next version, atomically; the same model again returns the version it has."""
+        """Copy a saved model in as the next version, atomically; return the version it has when published before.
+
+        Raises RegistryError when it is no SavedModel or the registry cannot be written.
+        """
 
     def discard(self, name: str, version: int) -> None:
         """Remove a version whose promotion failed; RegistryError for one that is or ever was in production."""
@@ -87,11 +90,11 @@ class Registry(Protocol):
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte.
 
-        Raises RegistryError when there is none, CorruptArtifact when it is not whole.
+        Raises RegistryError when there is none, CorruptArtifact when it is damaged.
         """
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """Return the versions that are whole, oldest first; those of a registry elsewhere by their manifests alone."""
+        """Return the intact versions, oldest first; a remote registry checks their manifests alone."""
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of the versions in order without reading them."""
@@ -103,16 +106,16 @@ class Registry(Protocol):
         """Return the version that `3@sha256:..` names; RegistryError when that number now holds another model."""
 
     def promote(self, name: str, version: int, replacing: str | None = None) -> ModelVersion:
-        """Make a version the one in production; a version that already is changes nothing.
+        """Put a version into production; does nothing when it is in production already.
 
-        With `replacing` (a reference, or "" for none at all), RegistryError when another version is in production.
+        With `replacing` (a reference, or "" for no version), RegistryError when another version is in production.
         """
 
     def rollback(self, name: str) -> ModelVersion:
-        """Make the previous version in production the one again; RegistryError when there is none."""
+        """Put the previous version back into production; RegistryError when there is none."""
 
     def pointer(self, name: str) -> Pointer | None:
-        """Return what is in production without checking its bytes: cheap enough to poll."""
+        """Return the version in production without checking its bytes, cheaply enough to poll; None without one."""
 
     def champion(self, name: str) -> ModelVersion | None:
         """Return the version in production after checking every byte, None when nothing was ever promoted."""
@@ -124,22 +127,22 @@ class Registry(Protocol):
         """
 
     def withdrawn(self, name: str, digest: str) -> bool:
-        """Whether a person took the model of this digest out of production, and no one has put it back."""
+        """Whether the model of this digest was rolled back and not promoted since."""
 
     def problems(self, name: str) -> list[str]:
-        """List everything that is wrong under a name: versions that are not whole, a pointer to nothing, leftovers."""
+        """List everything that is wrong under a name: damaged versions, a pointer to nothing, unfinished pushes."""
 
 
 def is_version(text: str) -> bool:
-    """Whether a folder name is a version that both this registry and TensorFlow Serving read as the same number."""
+    """Whether a folder name is a version number, read alike by this registry and TensorFlow Serving."""
     return VERSION.fullmatch(text) is not None and int(text) <= LAST_VERSION
 
 
 def open_registry(root: str, cache: Path | None = None) -> Registry:
     """Open the registry at a root: a path, or an address whose scheme names the backend.
 
-    `cache` is the folder for versions of a registry elsewhere, laid out as a local one; without it, one below the
-    temporary folder. Raises RegistryError when no backend knows the address.
+    `cache` is the folder for copies of a remote registry's versions, in the layout of a local one; without it, a folder
+    below the temporary folder. Raises RegistryError when no backend knows the address.
     """
     scheme, separator, rest = root.partition("://")
     if not separator:
@@ -152,10 +155,10 @@ def open_registry(root: str, cache: Path | None = None) -> Registry:
 
 
 def find(root: str, reference: str) -> ModelVersion:
-    """Return the version that `3@sha256:..` names, under whichever name it lies; its digest identifies it.
+    """Return the version of a reference such as `3@sha256:..`, under any name: its digest identifies it.
 
-    A stage that trains or evaluates knows no name. Raises RegistryError when no name holds it, CorruptArtifact when it
-    is not whole.
+    For stages that do not know the model's name. Raises RegistryError when no name has it, CorruptArtifact when it is
+    damaged.
     """
     Pointer.parse(reference)
     registry = open_registry(root)
@@ -163,7 +166,7 @@ def find(root: str, reference: str) -> ModelVersion:
         try:
             return registry.resolve(name, reference)
         except RegistryError:
-            continue  # another model has that number under this name
+            continue  # another model has this number under this name
     raise RegistryError(
         f"{root}: wanted the model version {reference}, got no such version under "
         f"{', '.join(registry.names()) or 'any name'}; was it deleted?"

@@ -1,4 +1,4 @@
-"""Copies of versions that lie elsewhere, in a folder laid out as a local registry; each is made atomically."""
+"""Local copies of a remote registry's versions, in a folder with the layout of a local registry."""
 
 import os
 import shutil
@@ -13,32 +13,33 @@ from core.backends.local_registry import LOCK
 from core.backends.manifest import FILE, REPAIR, Manifest
 from core.errors import CorruptArtifact, RegistryError
 
-Fetch = Callable[[str, Path], str]
-"""Brings a file by its relative name to a path, and returns its digest."""
+Download = Callable[[str, Path], str]
+"""Downloads a file, given by its relative name, to a path, and returns its digest."""
 _WAIT_SECONDS = 600.0
-"""How long one process waits while another brings a version of the same model."""
+"""How long one process waits while another downloads a version of the same model."""
 
 
 class VersionCache:
-    """The copies of one registry's versions; `folder` is for this user alone where none is named."""
+    """The copies of one registry's versions; without a `folder`, in a private one below the temporary folder."""
 
     def __init__(self, address: str, folder: Path | None) -> None:
         self._folder = _own_folder(address) if folder is None else folder.absolute()
         self._is_own = folder is None
 
     def path(self, name: str, version: int) -> Path:
-        """Return where the copy of a version lies, or would."""
+        """Return the folder for the copy of a version; it need not exist."""
         return self._folder / name / str(version)
 
-    def bring(self, written: Manifest, sizes: Mapping[str, int], fetch: Fetch) -> Path:
-        """Return the folder of a version whose every byte was checked, a copy that is there already included.
+    def fetch(self, manifest: Manifest, sizes: Mapping[str, int], download: Download) -> Path:
+        """Return the folder of a version after checking every byte, downloading it first when there is no intact copy.
 
-        Raises CorruptArtifact when a file differs from the manifest, RegistryError when the folder cannot be written.
+        `sizes` are the sizes of its files in bytes. Raises CorruptArtifact when a file differs from the manifest,
+        RegistryError when the folder cannot be written.
         """
-        path = self.path(written.name, written.version)
+        path = self.path(manifest.name, manifest.version)
         with self._locked(path.parent):
-            if not _is_whole(path, written, sizes):
-                _replace(path, _fetched(path, written, fetch))
+            if not _is_intact(path, manifest, sizes):
+                _replace(path, _downloaded(path, manifest, download))
         return path
 
     @contextmanager
@@ -53,7 +54,7 @@ class VersionCache:
         except OSError as error:
             raise RegistryError(
                 f"{error.filename or folder}: {error.strerror or error}; "
-                "copies of models are kept there: make room, or set TMPDIR"
+                "copies of models are stored there: free some space, or set TMPDIR"
             ) from error
 
 
@@ -63,7 +64,7 @@ def _own_folder(address: str) -> Path:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that nobody else can write into; one that another user put there first is refused."""
+    """Create a folder that no other user can read or write; RegistryError when another user created it before."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
@@ -73,27 +74,28 @@ def _make_private(folder: Path) -> None:
         )
 
 
-def _is_whole(path: Path, written: Manifest, sizes: Mapping[str, int]) -> bool:
+def _is_intact(path: Path, manifest: Manifest, sizes: Mapping[str, int]) -> bool:
     try:
-        if (path / FILE).read_bytes() != written.content():
+        if (path / FILE).read_bytes() != manifest.content():
             return False
-        written.verify(path)
+        manifest.verify(path)
     except (OSError, CorruptArtifact):
         return False
     return all((path / name).stat().st_size == size for name, size in sizes.items())
 
 
-def _fetched(path: Path, written: Manifest, fetch: Fetch) -> Path:
-    """Bring a version into a folder beside its place; what a process that died left there goes first."""
+def _downloaded(path: Path, manifest: Manifest, download: Download) -> Path:
+    """Download a version to a staging folder beside `path`, after removing what a process that died left there."""
     staged = path.with_name(f"{durable.STAGING}{path.name}")
     shutil.rmtree(staged, ignore_errors=True)
     try:
-        for name, wanted in sorted(written.files.items()):
+        for name, wanted in sorted(manifest.files.items()):
             target = staged / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if (got := fetch(name, target)) != wanted:
+            got = download(name, target)
+            if got != wanted:
                 raise CorruptArtifact(f"{path.parent.name}/{path.name}/{name}: wanted {wanted}, got {got}; {REPAIR}")
-        durable.write(staged / FILE, written.content())
+        durable.write(staged / FILE, manifest.content())
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise

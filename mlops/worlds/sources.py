@@ -13,7 +13,7 @@ from localrun.spec.pipeline import Container
 
 def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]]:
     """Return for each stage of the project below `root` what it can import, or read beside what it imports."""
-    closure = ImportClosure(root, memory=store.root / "imports.json")
+    closure = ImportClosure(root, cache=store.root / "imports.json")
     components = sorted((root / "components").glob("*/component.py"))
     return {component.parent.name: tuple(closure.files(component)) for component in components}
 

@@ -167,7 +167,7 @@ def test_a_decision_that_was_opened_by_hand_is_not_collected(road: Road, candida
     )
     assert outcome.failed is not None
     assert outcome.failed.name == "collect-evidence"
-    assert "add up to fail" in outcome.failed.error
+    assert "the verdict of the checks is fail" in outcome.failed.error
     assert outcome.pushed is None
     assert "release_opened" not in open_registry(str(road.store.models)).names()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core import digest
 from core.build_context import content_digest
-from core.image_record import Built, ImageRecord
+from core.image_record import BuiltImage, ImageRecord
 from core.images import BASE, GROUPS, PREFIX, Group, image, tag
 from core.store import Store
 from core.user_code import ROOT
@@ -144,7 +144,7 @@ class Images:
         builds.run(self._commands, words, packed, max(1.0, seconds), self._on_line)
         found = self._inspect(group)
         took = round(time.monotonic() - began, 1)
-        self._record.add_built(self._tag, group, Built(found["Id"], found["Size"], took, self._save_sbom(group)))
+        self._record.add_built(self._tag, group, BuiltImage(found["Id"], found["Size"], took, self._save_sbom(group)))
         say(f"built {self._reference(group)} in {took:.0f} s: {_room(self._image(group))}")
 
     def _labels(self) -> dict[str, str]:

@@ -270,7 +270,7 @@ def test_a_verdict_that_was_turned_into_a_pass_closes_the_push(place: Place) -> 
         entry["decision"]["verdict"] = "pass"
         entry["digest"] = digest.of_bytes(json.dumps(entry["decision"], separators=(",", ":")).encode())
     path.write_text(json.dumps(content))
-    place.refused(Verdict.UNDECIDED, "add up to fail")
+    place.refused(Verdict.UNDECIDED, "the verdict of the checks is fail")
 
 
 def test_a_champion_that_moved_since_the_comparison_closes_the_push(place: Place, tmp_path: Path) -> None:

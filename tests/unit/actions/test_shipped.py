@@ -89,7 +89,7 @@ def test_a_push_that_the_store_breaks_off_leaves_nothing_half_and_goes_on_the_ne
         with Calls(refuse, at).watching(), pytest.raises(StoreError):
             ship(usecase, place)
         found = {
-            entry.address.rpartition("span-")[2]: objects.read(entry.address) for entry in objects.below(place.objects)
+            entry.address.rpartition("span-")[2]: objects.read(entry.address) for entry in objects.walk(place.objects)
         }
         assert all(content == f"rows of {name[0]}".encode() for name, content in found.items())
         assert len(ship(usecase, place)) == 3

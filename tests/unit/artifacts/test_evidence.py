@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from artifacts.evidence.evidence import Evidence
 from artifacts.evidence.requirements import Requirements
-from core.decision import Check, Decision, Verdict, total
+from core.decision import Check, Decision, Verdict, combine
 from core.errors import CorruptArtifact
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "docs" / "evidence.schema.json"
@@ -35,7 +35,7 @@ def test_a_release_is_open_only_on_passes_of_every_required_gate_about_this_mode
     decisions: list[Decision], model: str
 ) -> None:
     evidence = Evidence.of({f"entry-{index}": one for index, one in enumerate(decisions)})
-    verdict = total(Requirements(REQUIRED).checks(evidence, model))
+    verdict = combine(Requirements(REQUIRED).checks(evidence, model))
     about_it = [one for one in decisions if one.subject == model]
     complete = {one.gate for one in about_it} >= set(REQUIRED)
     assert (verdict is Verdict.PASS) == (

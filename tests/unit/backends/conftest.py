@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.backends.registries import Folder, Place, Store
+from tests.unit.backends.registries import Backend, LocalBackend, ObjectStoreBackend
 
 
 @pytest.fixture(params=["folder", "object store"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A registry of each kind: what one promises, the other does."""
+def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """An empty registry of each kind; the contract tests run on both."""
     if request.param == "folder":
-        return Folder.at(tmp_path)
+        return LocalBackend.at(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
-    return Store.at(request.getfixturevalue("bucket"), tmp_path)
+    return ObjectStoreBackend.at(request.getfixturevalue("bucket"), tmp_path)

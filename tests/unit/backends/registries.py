@@ -1,4 +1,4 @@
-"""The registries under one roof: each opened over a place of its own, whose bytes a test can change behind its back."""
+"""Registries for the contract tests, with access to their files, so that a test can damage them."""
 
 import shutil
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ def model(folder: Path, content: str = "weights") -> Path:
     return folder
 
 
-class Place(Protocol):
-    """A registry and what lies under it; names are relative to the registry's root."""
+class Backend(Protocol):
+    """A registry and its files; names are relative to the registry's root."""
 
     root: str
     registry: Registry
 
-    def elsewhere(self, name: str = "other") -> Registry:
-        """The same registry, seen from another process or machine."""
+    def reopened(self, name: str = "other") -> Registry:
+        """Open the same registry as another process or machine would; `name` is the folder of its cache."""
 
     def pointer(self, moves: int) -> str:
-        """Name of the file that holds the pointer after some moves."""
+        """Name of the pointer's file after some moves."""
 
     def files(self, folder: str) -> set[str]:
         """Names of all files below a folder, relative to it."""
@@ -46,24 +46,24 @@ class Place(Protocol):
     def remove(self, name: str) -> None: ...
 
 
-def copy(place: Place, folder: str, to: str) -> None:
-    """Copy a folder of a place behind the registry's back."""
-    for name in place.files(folder):
-        place.write(f"{to}/{name}", place.read(f"{folder}/{name}"))
+def copy(backend: Backend, folder: str, to: str) -> None:
+    """Copy a folder without going through the registry."""
+    for name in backend.files(folder):
+        backend.write(f"{to}/{name}", backend.read(f"{folder}/{name}"))
 
 
 @dataclass
-class Folder:
+class LocalBackend:
     """A local registry."""
 
     root: str
     registry: Registry
 
     @classmethod
-    def at(cls, folder: Path) -> "Folder":
+    def at(cls, folder: Path) -> "LocalBackend":
         return cls(str(folder / "models"), LocalRegistry(folder / "models", clock=lambda: FROZEN))
 
-    def elsewhere(self, name: str = "other") -> Registry:
+    def reopened(self, name: str = "other") -> Registry:
         return LocalRegistry(Path(self.root))
 
     def pointer(self, moves: int) -> str:
@@ -87,7 +87,7 @@ class Folder:
 
 
 @dataclass
-class Store:
+class ObjectStoreBackend:
     """A registry in an object store, with the folder of its copies on this machine."""
 
     root: str
@@ -95,11 +95,11 @@ class Store:
     folder: Path
 
     @classmethod
-    def at(cls, bucket: str, folder: Path) -> "Store":
+    def at(cls, bucket: str, folder: Path) -> "ObjectStoreBackend":
         root = f"{bucket}/models"
         return cls(root, ObjectRegistry(root, folder / "cache", clock=lambda: FROZEN), folder)
 
-    def elsewhere(self, name: str = "other") -> Registry:
+    def reopened(self, name: str = "other") -> Registry:
         return ObjectRegistry(self.root, self.folder / name)
 
     def pointer(self, moves: int) -> str:
@@ -107,7 +107,7 @@ class Store:
 
     def files(self, folder: str) -> set[str]:
         top = f"{self.root}/{folder}"
-        return {entry.address.removeprefix(f"{top}/") for entry in objects.below(top)}
+        return {entry.address.removeprefix(f"{top}/") for entry in objects.walk(top)}
 
     def read(self, name: str) -> bytes:
         return objects.read(f"{self.root}/{name}")
@@ -116,6 +116,6 @@ class Store:
         objects.write(f"{self.root}/{name}", content)
 
     def remove(self, name: str) -> None:
-        addresses = [entry.address for entry in objects.below(f"{self.root}/{name}")]
+        addresses = [entry.address for entry in objects.walk(f"{self.root}/{name}")]
         for address in addresses or [f"{self.root}/{name}"]:
             objects.delete(address)

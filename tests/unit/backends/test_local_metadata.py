@@ -89,7 +89,7 @@ def test_the_same_run_again_changes_nothing(tmp_path: Path) -> None:
     assert without_times(rows(tmp_path / "metadata.sqlite")) == without_times(before)
 
 
-def test_a_run_that_failed_and_was_resumed_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_the_record_of_a_failed_run_is_updated_when_it_is_resumed(tmp_path: Path) -> None:
     metadata = open_metadata(tmp_path / "metadata.sqlite")
     failed = task("train-model", {"examples": EXAMPLES}, {}, state="FAILED")
     metadata.record(replace(RUN, state="FAILED", tasks=(*TASKS[:2], failed)))
@@ -101,7 +101,7 @@ def test_a_run_that_failed_and_was_resumed_is_brought_up_to_date(tmp_path: Path)
     assert lineage.task("train_model").state == "SUCCEEDED"
 
 
-def test_what_was_answered_from_the_cache_is_the_artifact_of_the_first_run(tmp_path: Path) -> None:
+def test_a_cached_task_has_the_artifacts_of_the_first_run(tmp_path: Path) -> None:
     metadata = open_metadata(tmp_path / "metadata.sqlite")
     metadata.record(RUN)
     cached = replace(RUN, run_id="run-2", tasks=tuple(replace(one, cached=True) for one in TASKS))
@@ -122,7 +122,7 @@ def test_what_was_answered_from_the_cache_is_the_artifact_of_the_first_run(tmp_p
     ]
 
 
-def test_a_store_that_another_program_keeps_locked_is_waited_for(tmp_path: Path) -> None:
+def test_recording_waits_for_a_lock_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "metadata.sqlite"
     metadata = open_metadata(path)
     metadata.record(RUN)
@@ -159,5 +159,5 @@ def test_a_damaged_store_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_store_without_a_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(LineageError, match="nothing was recorded yet"):
+    with pytest.raises(LineageError, match="nothing is recorded yet"):
         open_metadata(tmp_path / "metadata.sqlite").lineage("m", 3, "sha256:saved")

@@ -1,4 +1,4 @@
-"""What the registry in a folder promises beyond the contract of all registries."""
+"""Promises of the local registry beyond the contract of all registries."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def test_files_and_copies_that_were_never_published_do_not_count(registry: Local
 def test_nothing_is_renamed_before_it_is_on_the_disk(
     registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a power cut can take is only what was never acknowledged."""
+    """A power cut can only lose a version whose publish has not returned."""
     synced: set[str] = set()
     fsync, rename = os.fsync, os.rename
     renamed: list[str] = []
@@ -56,7 +56,7 @@ def test_nothing_is_renamed_before_it_is_on_the_disk(
 
 
 def test_a_folder_that_refuses_writing_is_named_with_its_mode() -> None:
-    """Root is never refused, so the test steps down where it can."""
+    """Root may write anywhere, so the test drops its privileges where it can."""
     with tempfile.TemporaryDirectory() as outer:
         Path(outer).chmod(0o755)
         root = Path(outer, "models")
@@ -71,7 +71,7 @@ def test_a_folder_that_refuses_writing_is_named_with_its_mode() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-def test_an_error_of_the_disk_names_the_path(
+def test_a_disk_error_names_the_path(
     registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     source = model(tmp_path / "a")

@@ -1,4 +1,4 @@
-"""What the registry in an object store promises beyond the contract of all registries."""
+"""Promises of the registry in an object store beyond the contract of all registries."""
 
 import contextlib
 import json
@@ -26,8 +26,8 @@ def registry(bucket: str, tmp_path: Path) -> ObjectRegistry:
     return ObjectRegistry(f"{bucket}/models", tmp_path / "cache", clock=lambda: FROZEN)
 
 
-def elsewhere(registry: ObjectRegistry, folder: Path) -> ObjectRegistry:
-    """The same registry, seen from another machine."""
+def reopened(registry: ObjectRegistry, folder: Path) -> ObjectRegistry:
+    """Open the same registry as another machine would."""
     return ObjectRegistry(registry.root, folder)
 
 
@@ -36,9 +36,7 @@ def _state(registry: ObjectRegistry) -> Any:
     return [(version.version, version.digest) for version in registry.versions("m")], str(champion or "")
 
 
-def test_a_published_version_comes_down_as_a_version_of_a_local_registry(
-    registry: ObjectRegistry, tmp_path: Path
-) -> None:
+def test_a_downloaded_version_is_a_version_of_a_local_registry(registry: ObjectRegistry, tmp_path: Path) -> None:
     source = model(tmp_path / "m")
     version = registry.publish("flight_delay", source, {"spans": [1, 2, 3], "rate": 0.25})
     assert version.path == tmp_path / "cache" / "flight_delay" / "1"
@@ -50,7 +48,7 @@ def test_a_published_version_comes_down_as_a_version_of_a_local_registry(
     assert (version.path / "manifest.json").read_bytes() == objects.read(f"{version.address}/manifest.json")
     assert registry.names() == ["flight_delay"]
     assert registry.champion("flight_delay") is None
-    assert {entry.address.removeprefix(f"{version.address}/") for entry in objects.below(version.address)} == {
+    assert {entry.address.removeprefix(f"{version.address}/") for entry in objects.walk(version.address)} == {
         "saved_model.pb", "variables/variables.data-00000-of-00001", "assets.extra/features.json", "manifest.json",
     }  # fmt: skip
 
@@ -71,20 +69,22 @@ def test_an_address_opens_the_registry_and_a_reference_is_found_in_it(
     assert opened.verify(other) is None
 
 
-def test_a_model_of_another_content_is_refused_before_it_is_brought(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_model_with_another_digest_is_refused_before_it_is_downloaded(
+    registry: ObjectRegistry, tmp_path: Path
+) -> None:
     registry.publish("m", model(tmp_path / "a"), {})
     with pytest.raises(RegistryError, match="start a new run"):
-        elsewhere(registry, tmp_path / "other").resolve("m", f"1@sha256:{'0' * 64}")
+        reopened(registry, tmp_path / "other").resolve("m", f"1@sha256:{'0' * 64}")
     assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("root", ["s3://", "s3://bucket/../x", "s3://B/x", "s3://bucket//x", "s3://bucket/a?b"])
-def test_an_address_that_cannot_be_one_is_the_users_error(root: str, tmp_path: Path) -> None:
+def test_an_invalid_address_is_a_usage_error(root: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, RegistryError), match=r"s3://"):
         open_registry(root, tmp_path)
 
 
-def test_a_broken_copy_is_brought_again_and_a_whole_one_is_not(registry: ObjectRegistry, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_downloaded_again_and_an_intact_one_is_not(registry: ObjectRegistry, tmp_path: Path) -> None:
     version = registry.publish("m", model(tmp_path / "a"), {})
     with Calls().watching() as calls:
         assert registry.get("m", 1) == version
@@ -131,10 +131,10 @@ def _push(registry: ObjectRegistry, source: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(
+def test_a_failure_of_any_call_leaves_no_partial_version_and_a_repeated_push_succeeds(
     bucket: str, tmp_path: Path, answered: bool
 ) -> None:
-    """Every call to the store is the one that fails once, before or after the store did what it was asked."""
+    """Each call to the store fails once, before or after the store has executed it."""
     old, new = _small(tmp_path / "old"), _small(tmp_path / "new")
     met, at = True, 0
     while met:
@@ -145,19 +145,19 @@ def test_a_cut_at_any_call_leaves_nothing_half_and_the_same_push_again_succeeds(
         with Calls(_cut, at, answered=answered).watching() as watched, contextlib.suppress(MlopsError):
             _push(registry, new)
         met = watched.count >= at
-        away = elsewhere(registry, tmp_path / "away" / str(at))
-        versions, champion = _state(away)
+        other_machine = reopened(registry, tmp_path / "other" / str(at))
+        versions, champion = _state(other_machine)
         assert versions[: len(before[0])] == before[0]
         assert champion in {before[1], f"2@{digest.of_folder(new)}"}
         for version, model_digest in versions:
-            assert away.get("m", version).digest == model_digest
+            assert other_machine.get("m", version).digest == model_digest
         _push(registry, new)
-        assert _state(away) == ([*before[0], (2, digest.of_folder(new))], f"2@{digest.of_folder(new)}")
-        assert away.problems("m") == []
+        assert _state(other_machine) == ([*before[0], (2, digest.of_folder(new))], f"2@{digest.of_folder(new)}")
+        assert other_machine.problems("m") == []
     assert at > 20
 
 
-def test_a_push_that_never_came_to_its_end_is_named_and_does_not_stand_in_the_way(
+def test_an_unfinished_push_is_reported_and_does_not_block_other_pushes(
     registry: ObjectRegistry, tmp_path: Path
 ) -> None:
     source = model(tmp_path / "a")
@@ -193,12 +193,12 @@ def test_a_process_killed_at_any_moment_leaves_the_cache_and_the_store_usable(
     assert registry.problems("m") == []
 
 
-def test_a_bucket_that_is_not_there_is_named(bucket: str, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_named(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no bucket 'not-there'"):
         ObjectRegistry("s3://not-there/models", tmp_path).publish("m", model(tmp_path / "b"), {})
 
 
-def test_a_store_that_ignores_the_condition_is_refused(
+def test_a_store_that_ignores_if_none_match_is_refused(
     registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from s3fs import S3FileSystem
@@ -215,7 +215,7 @@ def test_a_store_that_ignores_the_condition_is_refused(
     assert registry.versions("m") == []
 
 
-def test_a_write_that_another_overwrote_is_not_taken_for_ones_own(
+def test_creating_an_object_fails_when_another_process_overwrites_it(
     registry: ObjectRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"{registry.root}/m/claim"
@@ -227,16 +227,16 @@ def test_a_write_that_another_overwrote_is_not_taken_for_ones_own(
         return refused
 
     monkeypatch.setattr(objects, "_put_new", overtaken)
-    with pytest.raises(StoreError, match="keeps another's"):
+    with pytest.raises(StoreError, match="has another process's content"):
         objects.create(address, b"ours")
 
 
-def test_the_store_is_asked_whether_a_push_would_be_refused(registry: ObjectRegistry) -> None:
+def test_checking_that_the_registry_is_writable_leaves_nothing_behind(registry: ObjectRegistry) -> None:
     registry.check_writable("m")
-    assert objects.below(registry.root) == []
+    assert objects.walk(registry.root) == []
 
 
-def test_copies_lie_in_a_folder_of_this_user_alone(
+def test_copies_lie_in_a_private_folder(
     registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
@@ -259,7 +259,7 @@ def test_a_cache_that_cannot_be_written_is_named(registry: ObjectRegistry, tmp_p
     registry.publish("m", model(tmp_path / "a"), {})
     (tmp_path / "file").write_text("")
     with pytest.raises(RegistryError, match="set TMPDIR"):
-        elsewhere(registry, tmp_path / "file").get("m", 1)
+        reopened(registry, tmp_path / "file").get("m", 1)
 
 
 def test_the_states_of_the_pointer_are_readable_json(registry: ObjectRegistry, tmp_path: Path) -> None:

@@ -126,8 +126,8 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     for words in (
         "m version 1",
         "spans 2, 3 of /d/{SPAN} (7 train)",
-        "pass      evaluate_model: all 1 checks hold.",
-        "pass      push_model: all 3 checks hold.",
+        "pass      evaluate_model: all 1 checks passed.",
+        "pass      push_model: all 3 checks passed.",
         "run-1 (m-level0",
         "-> model: sha256:",
     ):

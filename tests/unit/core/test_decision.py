@@ -1,4 +1,4 @@
-"""A gate is open only on an outright pass."""
+"""A gate is open only when all its checks pass."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_only_all_passes_open_a_gate(verdicts: list[Verdict]) -> None:
 
 
 @given(st.one_of(st.none(), st.floats()), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
-def test_a_number_that_is_no_number_never_passes(observed: float | None, limit: float, lower: bool) -> None:
+def test_a_number_that_is_not_finite_never_passes(observed: float | None, limit: float, lower: bool) -> None:
     bound = Bound(at_least=limit) if lower else Bound(at_most=limit)
     check = compare("metric", observed, bound)
     if observed is None or not math.isfinite(observed):
@@ -38,37 +38,35 @@ def test_a_bound_has_one_side(bound: Bound) -> None:
         compare("metric", 0.5, bound)
 
 
-def test_a_decision_survives_its_file(tmp_path: Path) -> None:
-    decision = Decision.of("gate", (compare("auc", 0.5, Bound(at_least=0.6), "carrier=AA", "look at AA"),))
+def test_a_decision_is_read_as_it_was_written(tmp_path: Path) -> None:
+    decision = Decision.of("gate", (compare("auc", 0.5, Bound(at_least=0.6), "carrier=AA", "check AA"),))
     decision.write(tmp_path / "decision.json")
     assert Decision.read(tmp_path / "decision.json") == decision
-    assert decision.next_step == "look at AA"
+    assert decision.next_step == "check AA"
     assert "carrier=AA" in decision.summary
 
 
-def test_a_closed_gate_is_heard_from_its_log_where_its_output_is_lost(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    refused = Decision.of("gate", (Check(rule="a rule", verdict=Verdict.FAIL, next_step="mend it\nlike this"),))
-    refused.write(tmp_path / "decision")
+def test_a_closed_gates_decision_is_read_from_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = Decision.of("gate", (Check(rule="a rule", verdict=Verdict.FAIL, next_step="fix it\nlike this"),))
+    closed.write(tmp_path / "decision")
     log = f"before\n{capsys.readouterr().out}Traceback: whatever\n"
-    assert Decision.in_log(log) == refused
-    assert Decision.in_log(log[: log.index("mend")]) is None
+    assert Decision.in_log(log) == closed
+    assert Decision.in_log(log[: log.index("fix it")]) is None
     assert Decision.in_log("no decision here") is None
 
 
-def test_an_open_gate_says_nothing_in_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_open_gate_prints_nothing_to_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Decision.of("gate", (Check(rule="a rule", verdict=Verdict.PASS),)).write(tmp_path / "decision")
     assert not capsys.readouterr().out
 
 
 @given(VERDICTS, st.sampled_from(list(Verdict)))
-def test_a_verdict_that_its_checks_do_not_add_up_to_is_not_read(verdicts: list[Verdict], written: Verdict) -> None:
+def test_a_verdict_that_does_not_follow_from_the_checks_is_not_read(verdicts: list[Verdict], written: Verdict) -> None:
     checks = tuple(Check(rule=f"rule {index}", verdict=verdict) for index, verdict in enumerate(verdicts))
     decision = Decision.of("gate", checks)
     changed = decision.model_dump(mode="json") | {"verdict": written.value}
     if written is decision.verdict:
         assert Decision.model_validate(changed) == decision
     else:
-        with pytest.raises(ValidationError, match="add up to"):
+        with pytest.raises(ValidationError, match="the verdict of the checks is"):
             Decision.model_validate(changed)

@@ -1,4 +1,4 @@
-"""What an image is called: a tag that changes with what is copied in and nothing else, or a recorded digest."""
+"""References of images: a tag that changes with the files that are copied in and nothing else, or a pushed digest."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from core.user_code import ROOT
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A small checkout with the real list of what images hold."""
+    """A small checkout with the project's `.dockerignore`."""
     root = tmp_path / "project"
     for name in (
         "components/a/logic.py",
@@ -32,16 +32,16 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_project_s_images_hold_sources_and_no_tests() -> None:
-    held = files()
+def test_the_images_contain_sources_and_no_tests() -> None:
+    contents = files()
     assert {
         ".dockerignore",
         "Dockerfile",
         "pyproject.toml",
         "uv.lock",
         "usecases/flight_delay/schema.pbtxt",
-    } <= set(held)
-    assert {name.partition("/")[0] for name in held if "/" in name} == {
+    } <= set(contents)
+    assert {name.partition("/")[0] for name in contents if "/" in name} == {
         "adapters",
         "artifacts",
         "components",
@@ -56,7 +56,7 @@ def test_the_project_s_images_hold_sources_and_no_tests() -> None:
     }
     assert not [
         name
-        for name in held
+        for name in contents
         if "__pycache__" in name
         or name.endswith(".pyc")
         or (name.startswith("infra/") and not name.startswith("infra/images/"))
@@ -64,7 +64,7 @@ def test_the_project_s_images_hold_sources_and_no_tests() -> None:
 
 
 @pytest.mark.parametrize(
-    "left",
+    "leftover",
     [
         "components/a/__pycache__/logic.cpython-311.pyc",
         "components/a/logic.pyc",
@@ -83,24 +83,24 @@ def test_the_project_s_images_hold_sources_and_no_tests() -> None:
         CERTIFICATES,
     ],
 )
-def test_what_tools_and_people_leave_behind_does_not_count(project: Path, left: str) -> None:
+def test_leftovers_do_not_change_the_digest(project: Path, leftover: str) -> None:
     before = content_digest(project)
-    (project / left).parent.mkdir(parents=True, exist_ok=True)
-    (project / left).write_bytes(b"x")
-    assert left not in files(project)
+    (project / leftover).parent.mkdir(parents=True, exist_ok=True)
+    (project / leftover).write_bytes(b"x")
+    assert leftover not in files(project)
     assert content_digest(project) == before
 
 
 @pytest.mark.parametrize(
     "name", ["components/a/logic.py", "infra/images/install.sh", "uv.lock", "Dockerfile", ".dockerignore"]
 )
-def test_every_byte_that_is_copied_in_counts(project: Path, name: str) -> None:
+def test_every_byte_that_is_copied_in_changes_the_digest(project: Path, name: str) -> None:
     before = content_digest(project)
     (project / name).write_bytes((project / name).read_bytes() + b"\n")
     assert content_digest(project) != before
 
 
-def test_a_new_name_counts_and_times_modes_and_order_do_not(project: Path) -> None:
+def test_names_change_the_digest_and_times_and_modes_do_not(project: Path) -> None:
     before = content_digest(project)
     for path in (project / name for name in files(project)):
         os.utime(path, (0, 0))
@@ -111,8 +111,8 @@ def test_a_new_name_counts_and_times_modes_and_order_do_not(project: Path) -> No
     assert content_digest(project) != before
 
 
-def test_where_there_is_nothing_to_build_from_the_message_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MlopsError, match=r"\.dockerignore: wanted the list of what images hold"):
+def test_a_folder_without_a_dockerignore_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MlopsError, match=r"\.dockerignore: wanted the list of files that images contain"):
         files(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_a_local_reference_carries_the_content_tag() -> None:
     assert local_references() == {image(group): f"ml-in-production/{group}:{tag}" for group in GROUPS}
 
 
-def test_a_registry_gives_digests_for_these_sources_or_an_error_that_says_what_to_do(
+def test_references_of_a_registry_are_digests_of_the_current_sources_or_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = tmp_path / "store" / "images.json"

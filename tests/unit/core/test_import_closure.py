@@ -67,24 +67,24 @@ def _written(root: Path, imports: list[tuple[int, int, int]]) -> dict[int, set[i
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(imports=st.lists(edges, max_size=12), remembered=st.lists(edges, max_size=3))
+@given(imports=st.lists(edges, max_size=12), cached=st.lists(edges, max_size=3))
 def test_the_closure_is_what_the_imports_reach(
     tmp_path_factory: pytest.TempPathFactory,
     imports: list[tuple[int, int, int]],
-    remembered: list[tuple[int, int, int]],
+    cached: list[tuple[int, int, int]],
 ) -> None:
     root = tmp_path_factory.mktemp("project")
-    memory = root / "store" / "imports.json"
-    for written in (remembered, imports):  # what was remembered of the first must not be believed of the second
+    cache = root / "store" / "imports.json"
+    for written in (cached, imports):  # the cache of the first project must not be used for the second
         reached = _written(root, written)
-        ImportClosure(root, memory).files(*(_path(root, number) for number in range(SIZE)))
+        ImportClosure(root, cache).files(*(_path(root, number) for number in range(SIZE)))
     for entry in range(SIZE):
         wanted, waiting = {entry}, [entry]
         while waiting:
             new = reached[waiting.pop()] - wanted
             wanted |= new
             waiting += new
-        found = {path for path in ImportClosure(root, memory).files(_path(root, entry)) if path.name != "__init__.py"}
+        found = {path for path in ImportClosure(root, cache).files(_path(root, entry)) if path.name != "__init__.py"}
         assert found == {_path(root, number) for number in wanted}
 
 
@@ -113,28 +113,28 @@ def test_a_package_of_the_workspace_is_found_by_the_name_that_it_is_imported_by(
     assert found == ["entry.py", *(f"member/src/member/{name}.py" for name in ("__init__", "first", "second"))]
 
 
-def test_a_module_that_comes_to_be_is_found_by_those_who_name_it(tmp_path: Path) -> None:
-    memory, entry = tmp_path / "imports.json", tmp_path / "room" / "entry.py"
+def test_a_module_that_is_added_later_is_found_in_spite_of_the_cache(tmp_path: Path) -> None:
+    cache, entry = tmp_path / "imports.json", tmp_path / "room" / "entry.py"
     entry.parent.mkdir()
     entry.write_text("from room import extra\n", encoding="utf-8")
     os.utime(entry, (1, 1))
-    assert ImportClosure(tmp_path, memory).files(entry) == [entry]
+    assert ImportClosure(tmp_path, cache).files(entry) == [entry]
     (tmp_path / "room" / "extra.py").touch()
-    assert ImportClosure(tmp_path, memory).files(entry) == [entry, tmp_path / "room" / "extra.py"]
+    assert ImportClosure(tmp_path, cache).files(entry) == [entry, tmp_path / "room" / "extra.py"]
 
 
-def test_a_broken_memory_is_no_harm(tmp_path: Path) -> None:
-    memory = tmp_path / "imports.json"
+def test_a_broken_cache_is_ignored(tmp_path: Path) -> None:
+    cache = tmp_path / "imports.json"
     entry = ROOT / "components" / "scope_use_case" / "component.py"
     wanted = ImportClosure().files(entry)
     for content in ("", "[]", "{}", '{"by": [1, 2], "files": {}}', '{"files": 3}'):
-        memory.write_text(content, encoding="utf-8")
-        assert ImportClosure(memory=memory).files(entry) == wanted
+        cache.write_text(content, encoding="utf-8")
+        assert ImportClosure(cache=cache).files(entry) == wanted
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stages_closure_is_the_import_graphs(stage: str) -> None:
-    """Held against another reader of imports, and inside what images hold."""
+    """Compared with grimp's import graph; and every file of it is in the images."""
     from core import build_context
 
     graph = grimp.build_graph(*ROOMS, exclude_type_checking_imports=True, cache_dir=None)

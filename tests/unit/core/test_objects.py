@@ -1,4 +1,4 @@
-"""What the rest may rely on: writes are atomic, one of many creates an object, every failure says what to do."""
+"""Promises of `core.objects`: writes are atomic, one of many creates an object, every error says what to do."""
 
 import os
 import random
@@ -19,8 +19,8 @@ def test_what_is_written_is_listed_read_and_removed(bucket: str) -> None:
     for name in ("a/1", "a/b/2", "c"):
         objects.write(f"{bucket}/{name}", name.encode())
     assert [(entry.name, entry.is_folder) for entry in objects.entries(bucket)] == [("a", True), ("c", False)]
-    assert [entry.address for entry in objects.below(bucket)] == [f"{bucket}/{name}" for name in ("a/1", "a/b/2", "c")]
-    assert [entry.size for entry in objects.below(f"{bucket}/a")] == [3, 5]
+    assert [entry.address for entry in objects.walk(bucket)] == [f"{bucket}/{name}" for name in ("a/1", "a/b/2", "c")]
+    assert [entry.size for entry in objects.walk(f"{bucket}/a")] == [3, 5]
     assert objects.read(f"{bucket}/a/b/2") == b"a/b/2"
     assert objects.digest_of(f"{bucket}/c") == digest.of_bytes(b"c")
     objects.delete(f"{bucket}/c")
@@ -28,7 +28,7 @@ def test_what_is_written_is_listed_read_and_removed(bucket: str) -> None:
     assert [entry.name for entry in objects.entries(bucket)] == ["a"]
 
 
-def test_a_listing_never_says_what_was_so_before_another_wrote(bucket: str) -> None:
+def test_a_listing_has_what_another_process_has_just_written(bucket: str) -> None:
     objects.write(f"{bucket}/a/1", b"")
     assert len(objects.entries(f"{bucket}/a")) == 1
     from s3fs import S3FileSystem
@@ -36,20 +36,20 @@ def test_a_listing_never_says_what_was_so_before_another_wrote(bucket: str) -> N
     another = S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"], skip_instance_cache=True)
     another.pipe_file(f"{bucket}/a/2", b"new")
     assert [entry.name for entry in objects.entries(f"{bucket}/a")] == ["1", "2"]
-    assert len(objects.below(bucket)) == 2
-    before = objects.look(f"{bucket}/a/2").stamp
+    assert len(objects.walk(bucket)) == 2
+    before = objects.stat(f"{bucket}/a/2").stamp
     another.pipe_file(f"{bucket}/a/2", b"old")
-    assert objects.look(f"{bucket}/a/2").stamp != before
+    assert objects.stat(f"{bucket}/a/2").stamp != before
 
 
-def test_nothing_lies_where_nothing_was_written(bucket: str) -> None:
+def test_an_object_that_does_not_exist_is_named(bucket: str) -> None:
     objects.write(f"{bucket}/folder/file", b"")
-    for nothing in ("none", "folder/fil", "folder/file/deeper"):
-        assert objects.entries(f"{bucket}/{nothing}") == []
-        assert objects.below(f"{bucket}/{nothing}") == []
-        for ask in (objects.read, objects.look, objects.open_object, objects.digest_of):
-            with pytest.raises(NoSuchObject, match=nothing):
-                ask(f"{bucket}/{nothing}")
+    for name in ("none", "folder/fil", "folder/file/deeper"):
+        assert objects.entries(f"{bucket}/{name}") == []
+        assert objects.walk(f"{bucket}/{name}") == []
+        for operation in (objects.read, objects.stat, objects.open_object, objects.digest_of):
+            with pytest.raises(NoSuchObject, match=name):
+                operation(f"{bucket}/{name}")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_nothing_lies_where_nothing_was_written(bucket: str) -> None:
         "gs://bucket/x",
     ],
 )
-def test_what_is_no_address_is_the_users_error(address: str) -> None:
+def test_an_invalid_address_is_a_usage_error(address: str) -> None:
     with pytest.raises(UsageError, match="such as s3://bucket/folder"):
         objects.checked(address)
     assert objects.checked("s3://bucket/a b/c=1/") == "s3://bucket/a b/c=1"
@@ -79,21 +79,22 @@ def test_a_stream_reads_as_a_file_does(bucket: str, tmp_path: Path, monkeypatch:
     path = tmp_path / "file"
     path.write_bytes(content)
     objects.write(f"{bucket}/file", content)
-    dice = random.Random(2)
-    with path.open("rb") as here, objects.open_object(f"{bucket}/file") as there:
+    choices = random.Random(2)
+    with path.open("rb") as file, objects.open_object(f"{bucket}/file") as stream:
         for _ in range(60):
-            position, count = dice.randrange(len(content) + 20), dice.choice([0, 1, 8, 63, 64, 65, 300, -1])
-            whence = dice.choice([os.SEEK_SET, os.SEEK_CUR, os.SEEK_END])
-            position = (
-                -min(position, len(content)) if whence == os.SEEK_END else 0 if whence == os.SEEK_CUR else position
-            )
-            assert here.seek(position, whence) == there.seek(position, whence)
-            assert here.read(count) == there.read(count)
-            assert here.readline() == there.readline()
-            assert here.tell() == there.tell()
+            position, count = choices.randrange(len(content) + 20), choices.choice([0, 1, 8, 63, 64, 65, 300, -1])
+            whence = choices.choice([os.SEEK_SET, os.SEEK_CUR, os.SEEK_END])
+            if whence == os.SEEK_END:
+                position = -min(position, len(content))
+            elif whence == os.SEEK_CUR:
+                position = 0
+            assert file.seek(position, whence) == stream.seek(position, whence)
+            assert file.read(count) == stream.read(count)
+            assert file.readline() == stream.readline()
+            assert file.tell() == stream.tell()
 
 
-def test_an_object_that_is_written_while_it_is_read_is_no_mixture(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_written_while_it_is_read_is_an_error(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "BLOCK", 10)
     objects.write(f"{bucket}/file", b"a" * 100)
     with objects.open_object(f"{bucket}/file") as stream:
@@ -104,7 +105,9 @@ def test_an_object_that_is_written_while_it_is_read_is_no_mixture(bucket: str, m
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 11 << 20])
-def test_a_file_comes_back_as_it_went(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_a_file_is_downloaded_as_it_was_uploaded(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     monkeypatch.setattr(objects, "_PART", 5 << 20)  # the largest one goes in parts
     path = tmp_path / "file"
     path.write_bytes(random.Random(size).randbytes(size))
@@ -116,15 +119,15 @@ def test_a_file_comes_back_as_it_went(bucket: str, tmp_path: Path, monkeypatch: 
     )
 
 
-def test_a_file_that_changes_on_its_way_does_not_stay(bucket: str, tmp_path: Path) -> None:
+def test_an_upload_of_a_file_that_changes_leaves_no_object(bucket: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("new")
     with pytest.raises(StoreError, match="read back"):
         objects.upload(path, f"{bucket}/file", digest.of_bytes(b"old"))
-    assert objects.below(bucket) == []
+    assert objects.walk(bucket) == []
 
 
-def test_an_upload_in_parts_that_is_cut_leaves_nothing_to_see(
+def test_an_interrupted_upload_in_parts_leaves_no_object(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "_PART", 5 << 20)
@@ -138,21 +141,21 @@ def test_an_upload_in_parts_that_is_cut_leaves_nothing_to_see(
         with Calls(cut, at).watching() as calls, pytest.raises(StoreError):
             objects.upload(path, f"{bucket}/{at}", digest.of_file(path))
         assert "upload_part" in calls.names or at == 1
-        assert objects.below(bucket) == []
+        assert objects.walk(bucket) == []
 
 
-def test_one_of_those_who_create_an_object_does(bucket: str) -> None:
+def test_one_of_two_processes_creates_an_object(bucket: str) -> None:
     assert objects.create(f"{bucket}/claim", b"mine")
     assert not objects.create(f"{bucket}/claim", b"yours")
     assert objects.read(f"{bucket}/claim") == b"mine"
-    assert objects.create(f"{bucket}/claim", b"mine")  # a repeat after an answer that was lost
+    assert objects.create(f"{bucket}/claim", b"mine")  # a repeat after a lost response
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
-def test_a_refusal_is_known_whether_or_not_the_store_says_why(
+def test_a_refused_creation_is_recognized_for_every_store(
     bucket: str, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    """SeaweedFS does not repeat the condition in its answer, as AWS does; s3fs then has no error of its own for it."""
+    """SeaweedFS does not repeat the condition in its response, as AWS does; s3fs then raises a plain OSError."""
     objects.write(f"{bucket}/claim", b"mine")
     _answer_writes(monkeypatch, code)
     assert not objects.create(f"{bucket}/claim", b"yours")
@@ -160,7 +163,7 @@ def test_a_refusal_is_known_whether_or_not_the_store_says_why(
 
 
 def _answer_writes(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Let the store answer every call but reads with an error."""
+    """Make every call to the store but reads fail with an error code."""
     from botocore.exceptions import ClientError
     from s3fs import S3FileSystem
     from s3fs.errors import translate_boto_error
@@ -181,18 +184,18 @@ def test_a_refusal_names_the_store_and_the_variables_and_never_a_key(
 ) -> None:
     _answer_writes(monkeypatch, code)
     endpoint = os.environ["AWS_ENDPOINT_URL"]
-    for ask in (
+    for operation in (
         objects.entries,
-        objects.look,
+        objects.stat,
         lambda address: objects.write(address, b""),
         lambda address: objects.create(address, b""),
     ):
         with pytest.raises(StoreError, match=rf"{bucket}.*{endpoint} refused.*AWS_ACCESS_KEY_ID") as caught:
-            ask(bucket)
+            operation(bucket)
         assert not any(os.environ[key] in str(caught.value) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 
 
-def test_a_store_without_keys_is_named_with_the_variables_to_set(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_keys_name_the_variables_to_set(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in KEYS:
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -204,24 +207,24 @@ def test_a_store_without_keys_is_named_with_the_variables_to_set(bucket: str, mo
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "operation",
     [
         objects.entries,
-        objects.below,
+        objects.walk,
         objects.read,
-        objects.look,
+        objects.stat,
         objects.open_object,
         lambda address: objects.write(address, b""),
     ],
 )
-def test_a_bucket_that_is_not_there_is_named(bucket: str, ask: Callable[[str], object]) -> None:
+def test_a_missing_bucket_is_named(bucket: str, operation: Callable[[str], object]) -> None:
     if "MLOPS_TEST_S3" in os.environ:
         pytest.skip("SeaweedFS makes a bucket that is written to")
     with pytest.raises(StoreError, match=r"no bucket 'not-there' in http.*create it"):
-        ask("s3://not-there/file")
+        operation("s3://not-there/file")
 
 
-def test_an_endpoint_that_nobody_listens_at_is_named_with_the_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_refuses_connections_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
@@ -231,7 +234,7 @@ def test_an_endpoint_that_nobody_listens_at_is_named_with_the_way_to_it(monkeypa
         objects.entries("s3://bucket/folder")
 
 
-def test_a_store_that_is_silent_is_given_up_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_an_error_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -248,15 +251,15 @@ def _with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:9000", "http://user:secret@localhost:9000", "ftp://localhost", "http://"])
-def test_an_endpoint_that_cannot_be_one_is_the_users_error(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_an_invalid_endpoint_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     with pytest.raises(UsageError, match=r"AWS_ENDPOINT_URL as http\(s\)://host:port") as caught:
         objects.read("s3://bucket/file")
     assert "secret" not in str(caught.value)
 
 
-def test_a_fork_leaves_its_parents_connection_alone(bucket: str) -> None:
-    """A child that closed what it inherited would take the parent's socket out of the poll that both have."""
+def test_a_fork_does_not_close_its_parents_connection(bucket: str) -> None:
+    """A child that closed the inherited connection would remove the parent's socket from the epoll that both share."""
     objects.write(f"{bucket}/file", b"content")
     connection = s3.connect()
     child = os.fork()

@@ -7,17 +7,17 @@ from core.store import Store
 
 
 def test_data_and_models_lie_below_home_unless_an_object_store_is_named(tmp_path: Path) -> None:
-    here = Store.of({"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": ""})
-    assert (here.registry, here.source("flight_delay")) == (
+    local = Store.of({"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": ""})
+    assert (local.registry, local.source("flight_delay")) == (
         str(tmp_path / "models"),
         str(tmp_path / "data" / "flight_delay"),
     )
-    there = Store.of({"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": "s3://bucket/folder/"})
-    assert (there.registry, there.source("flight_delay")) == (
+    remote = Store.of({"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": "s3://bucket/folder/"})
+    assert (remote.registry, remote.source("flight_delay")) == (
         "s3://bucket/folder/models",
         "s3://bucket/folder/data/flight_delay",
     )
-    assert there.runs == here.runs
+    assert remote.runs == local.runs
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,6 @@ def test_data_and_models_lie_below_home_unless_an_object_store_is_named(tmp_path
         "s3://bucket/x y*",
     ],
 )
-def test_a_store_that_is_no_address_is_the_users_error(address: str) -> None:
+def test_an_invalid_store_is_a_usage_error(address: str) -> None:
     with pytest.raises(UsageError, match=r"MLOPS_STORE: wanted an address .* such as s3://bucket/folder"):
         Store.of({"MLOPS_STORE": address})

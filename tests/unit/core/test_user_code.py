@@ -1,4 +1,4 @@
-"""A use case is its whole folder: what code can read is in the reference, and its files import each other alone."""
+"""The reference of a use case covers all that its code can read; its files import each other and no other folder's."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from core.user_code import ROOT, load, reference, resolve
 
 
 def _write(folder: Path, **files: str) -> Path:
-    """Write Python files by their names without `.py`; return the one that is loaded."""
+    """Write Python files by their names without `.py`; return `module.py`."""
     for name, text in files.items():
         path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +61,8 @@ def test_a_late_import_gets_the_file_of_its_own_folder(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
-    """Same size and time stamp, so that bytecode would be believed."""
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    """With the same size and time stamp, so that Python would use its bytecode."""
     module = _write(tmp_path, module="from features import NAME", features="NAME = 'one'")
     assert load(reference(module)).NAME == "one"
     (tmp_path / "features.py").write_text("NAME = 'two'", encoding="utf-8")
@@ -73,7 +73,7 @@ def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
     assert load(reference(module)).NAME == "six"
 
 
-def test_a_bare_name_holds_in_the_folder_and_nowhere_else(tmp_path: Path) -> None:
+def test_a_bare_name_works_in_the_folder_and_nowhere_else(tmp_path: Path) -> None:
     module = _write(tmp_path, module="import colorsys\nNAME = colorsys.NAME", colorsys="NAME = 'mine'")
     assert load(reference(module)).NAME == "mine"
     import colorsys
@@ -86,7 +86,7 @@ def test_a_bare_name_holds_in_the_folder_and_nowhere_else(tmp_path: Path) -> Non
     assert str(tmp_path) not in sys.path
 
 
-def test_a_folder_reads_what_lies_in_it(tmp_path: Path) -> None:
+def test_a_file_that_code_reads_is_in_the_reference(tmp_path: Path) -> None:
     text = "from pathlib import Path\nWORDS = Path(__file__).with_name('words.txt').read_text()"
     (tmp_path / "words.txt").write_text("one", encoding="utf-8")
     ref = reference(_write(tmp_path, module=text))
@@ -96,8 +96,8 @@ def test_a_folder_reads_what_lies_in_it(tmp_path: Path) -> None:
         load(ref)
 
 
-def test_what_the_project_holds_of_the_code_counts(tmp_path: Path) -> None:
-    """A module that uses the project's own code has that in its reference, and nothing else of the project."""
+def test_project_code_that_a_module_imports_is_in_its_reference(tmp_path: Path) -> None:
+    """And no other file of the project."""
     plain = reference(_write(tmp_path / "a", module="import json"))
     uses = reference(_write(tmp_path / "b", module="from core.errors import MlopsError"))
     files = dict(user_code._code(tmp_path / "b", ""))
@@ -191,18 +191,18 @@ def test_the_schema_has_a_reference_of_its_own(tmp_path: Path) -> None:
 def test_a_link_to_a_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
     module = _write(tmp_path / "mine", module="")
     (tmp_path / "mine" / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
-    with pytest.raises(MlopsError, match=r"elsewhere: a link to a folder.*copy the files"):
+    with pytest.raises(MlopsError, match=r"elsewhere: wanted files, got a link to a folder.*copy the files"):
         reference(module)
 
 
-def test_a_path_may_hold_what_a_reference_has_a_meaning_for(tmp_path: Path) -> None:
+def test_a_path_may_have_the_separators_of_a_reference(tmp_path: Path) -> None:
     folder = tmp_path / "me@work;without=doubt"
     ref = reference(_write(folder, module="NAME = 1"), without="data/span-*/rows.csv")
     assert load(ref).NAME == 1
     assert resolve(str(folder / "module.py")) == folder / "module.py"
 
 
-def test_what_is_no_python_file_is_not_loaded(tmp_path: Path) -> None:
+def test_a_file_that_is_not_python_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "module.txt").touch()
     with pytest.raises(MlopsError, match="wanted a Python module"):
         load(str(tmp_path / "module.txt"))
