@@ -34,6 +34,11 @@ class Field:
         """Whether every row has a list of its own length."""
         return self.feature is not None and self.feature.is_list
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether every row has one value."""
+        return self.shape is not None and len(self.shape) == 1 and not self.is_list
+
     @cached_property
     def values(self) -> frozenset[bytes]:
         """The categories that the schema lists; empty in a model without a feature file."""
@@ -63,6 +68,25 @@ class Signature:
     def required(self) -> frozenset[str]:
         """Names of the inputs that must be in every row."""
         return frozenset(field.name for field in self.inputs if field.required)
+
+    @cached_property
+    def absent(self) -> Mapping[str, None]:
+        """The inputs that a row may lack, each with JSON's null, which says the same."""
+        return {field.name: None for field in self.inputs if not field.required}
+
+    @cached_property
+    def scalars(self) -> Mapping[str, tuple[Field, ...]]:
+        """The inputs that have one value per row, by dtype."""
+        found: dict[str, tuple[Field, ...]] = {}
+        for field in self.inputs:
+            if field.is_scalar:
+                found[field.dtype] = (*found.get(field.dtype, ()), field)
+        return found
+
+    @cached_property
+    def others(self) -> tuple[Field, ...]:
+        """The inputs that have several values per row, or a number that only a row tells."""
+        return tuple(field for field in self.inputs if not field.is_scalar)
 
 
 def described(raw: Signature, features: Features | None) -> Signature:

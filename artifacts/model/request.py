@@ -22,7 +22,8 @@ def tensors(feature: Feature, values: Sequence[Any]) -> dict[str, Tensor]:
         absent = absent_value(feature)
         return {feature.tensor: array(feature.dtype, [absent if value is None else value for value in values])}
     if feature.is_list:
-        return _padded(feature, [[] if value is None else value for value in values])
+        lists = [[] if value is None else value for value in values]
+        return padded(feature, np.array([len(row) for row in lists], np.int64), [v for row in lists for v in row])
     padding = _PADDING[feature.dtype]
     present = [value is not None for value in values]
     filled = values if all(present) else [padding if value is None else value for value in values]
@@ -40,11 +41,13 @@ def array(dtype: DType, values: Sequence[Any]) -> Tensor:
     return np.array(values, object if dtype == "string" else dtype)
 
 
-def _padded(feature: Feature, lists: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
-    """Fill rows up to the longest one, at least to one value: JSON cannot say the type of no value."""
-    counts = np.array([len(row) for row in lists], np.int64)
+def padded(feature: Feature, counts: Tensor, values: Sequence[Any] | Tensor) -> dict[str, Tensor]:
+    """Lay out the values of all rows, `counts` of them each, one row below the other.
+
+    Rows are filled up to the longest one, at least to one value: JSON cannot say the type of no value.
+    """
     width = int(counts.max(initial=1))
     dtype = object if feature.dtype == "string" else np.dtype(feature.dtype)
-    padded = np.full((len(lists), width), _PADDING[feature.dtype], dtype)
-    padded[np.arange(width) < counts[:, np.newaxis]] = [value for row in lists for value in row]
-    return {feature.tensor: padded, feature.count: counts}
+    filled = np.full((len(counts), width), _PADDING[feature.dtype], dtype)
+    filled[np.arange(width) < counts[:, np.newaxis]] = values
+    return {feature.tensor: filled, feature.count: counts}

@@ -2,19 +2,22 @@
 
 import base64
 import binascii
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from artifacts.model.request import absent_value, tensors
+from artifacts.model.features import Feature
+from artifacts.model.request import absent_value, padded, tensors
+from serving.bodies.arrays import Array, array_of, nested_array
 from serving.bodies.strict_json import Refused
 from serving.errors import RequestError, bad_request
 from serving.signature import Field
 
-Column = npt.NDArray[Any]
+Column = Array
 Where = Callable[[int], str]
 """Row number -> the value's position in the request, such as `instances[3].hour`."""
 
@@ -43,9 +46,10 @@ class _Missing:
 
 MISSING: Final = _Missing()
 """Marks an optional feature that the row lacks; JSON's null means the same."""
-_NOTHING = {_Missing, type(None)}
-_NUMBERS = {float, int}
-_INTEGERS = {int}
+_FLOAT_FORMATS = {"float16": "<e", "float32": "<f", "float64": "<d"}
+"""Formats of the module `struct`; with "<" it refuses what is too large."""
+_MOST_DIMENSIONS = 32
+"""Numpy's limit."""
 
 
 def field_tensors(field: Field, values: Sequence[Any], where: Where) -> dict[str, Column]:
@@ -58,7 +62,7 @@ def field_tensors(field: Field, values: Sequence[Any], where: Where) -> dict[str
     if feature is None or not feature.count:
         return {feature.tensor if feature else field.name: column(field, values, where)}
     if feature.is_list:
-        return tensors(feature, [_list(field, value, partial(where, row)) for row, value in enumerate(values)])
+        return _lists(field, feature, values, where)
     present = np.array([value is not None and value is not MISSING for value in values], bool)
     if not present.all():
         padding: Any = "" if field.dtype == "string" else 0
@@ -102,8 +106,12 @@ def column(field: Field, values: Sequence[Any], where: Where) -> Column:
         return _nested(field, values, where)
     if field.shape is None and any(type(value) is list for value in values):
         return _nested(field, values, where)
-    fast = _fast(field, values)
-    return fast if fast is not None else _slow(field, values, where)
+    filled = values
+    if field.feature is not None and not field.required:
+        stand_in = field.feature.stand_in
+        filled = [stand_in if value is None or value is MISSING else value for value in values]
+    converted = array_of(field.dtype, filled)
+    return converted if converted is not None else _one_by_one(field, values, where)
 
 
 def missing_count(field: Field, fed: Mapping[str, Column]) -> int:
@@ -128,7 +136,22 @@ def unknown_count(field: Field, fed: Mapping[str, Column]) -> int:
         lengths = fed[feature.count]
         values = values[np.arange(values.shape[1]) < lengths[:, np.newaxis]] if values.ndim > 1 else values[lengths > 0]
     known = field.values if feature.required or feature.count else field.values | {absent_value(feature)}
-    return sum(value not in known for value in values.reshape(-1).tolist())
+    got = values.reshape(-1).tolist()
+    return 0 if known.issuperset(got) else sum(value not in known for value in got)
+
+
+def _lists(field: Field, feature: Feature, values: Sequence[Any], where: Where) -> dict[str, Column]:
+    """Convert rows that have a list each, or one value, or nothing."""
+    lists: list[Sequence[Any]] = []
+    for value in values:
+        if type(value) is list:
+            lists.append(value)
+        else:
+            lists.append([] if value is None or value is MISSING else [value])
+    flat = array_of(field.dtype, [*chain.from_iterable(lists)])
+    if flat is None:
+        return tensors(feature, [_list(field, value, partial(where, row)) for row, value in enumerate(values)])
+    return padded(feature, np.fromiter(map(len, lists), np.int64, len(lists)), flat)
 
 
 def _list(field: Field, value: Any, where: Callable[[], str]) -> list[Any] | None:
@@ -148,33 +171,10 @@ def in_list(where: Callable[[], str]) -> Where:
     return lambda at: f"{where()}[{at}]"
 
 
-def _fast(field: Field, values: Sequence[Any]) -> Column | None:
-    """Convert the common types without a loop per check; None when `_slow` must convert or name the bad value."""
-    kinds = set(map(type, values))
-    if field.feature is not None and not field.required and kinds & _NOTHING:
-        absent = absent_value(field.feature)
-        values = [absent if value is None or value is MISSING else value for value in values]
-        kinds = set(map(type, values))
-    if field.dtype == "float32" and kinds <= _NUMBERS:
-        with np.errstate(over="ignore"):
-            narrow = np.array(values, np.float64).astype(np.float32)
-        return None if np.isinf(narrow).any() else narrow
-    if field.dtype == "int64" and kinds <= _INTEGERS:
-        try:
-            return np.array(values, np.int64)
-        except OverflowError:
-            return None
-    return None
-
-
-def _slow(field: Field, values: Sequence[Any], where: Where) -> Column:
-    """Convert values one by one, so that an error names the value."""
+def _one_by_one(field: Field, values: Sequence[Any], where: Where) -> Column:
+    """Convert values so that an error names the value."""
     found = [scalar(field, value, where, row) for row, value in enumerate(values)]
-    return _array(field, found)
-
-
-def _array(field: Field, values: Sequence[Any]) -> Column:
-    return np.array(values, object if field.dtype == "string" else field.dtype)
+    return np.array(found, object if field.dtype == "string" else field.dtype)
 
 
 def scalar(field: Field, value: Any, where: Where, row: int = 0) -> Any:
@@ -200,10 +200,15 @@ def scalar(field: Field, value: Any, where: Where, row: int = 0) -> Any:
 
 
 def _float(field: Field, value: Any, where: Where, row: int) -> float:
+    """Round a number with a decimal point or an exponent; an integer that would be rounded is refused."""
     if type(value) is int or type(value) is float:
-        with np.errstate(over="ignore"):
-            if np.isfinite(np.dtype(field.dtype).type(value)):
-                return float(value)
+        code = _FLOAT_FORMATS[field.dtype]
+        try:
+            held: float = struct.unpack(code, struct.pack(code, value))[0]
+        except OverflowError:
+            raise _wrong(field, value, where, row) from None
+        if type(value) is float or held == value:
+            return held
     raise _wrong(field, value, where, row)
 
 
@@ -229,20 +234,26 @@ def _string(field: Field, value: Any, where: Where, row: int) -> bytes:
 def _nested(field: Field, values: Sequence[Any], where: Where) -> Column:
     """Convert nested lists, all of one shape: the signature's, if known."""
     inner = None if field.shape is None else field.shape[1:]
+    converted = nested_array(field.dtype, values, _MOST_DIMENSIONS)
+    if converted is not None and (inner is None or fits(inner, converted.shape[1:])):
+        return converted
     flat: list[Any] = []
     shapes = [_flatten(field, value, flat, partial(where, row)) for row, value in enumerate(values)]
     for row, shape in enumerate(shapes):
         if shape != shapes[0]:
             raise bad_request(f"{where(row)}: wanted shape {list(shapes[0])} as in the first row, got {list(shape)}")
-    if inner is not None and (
-        len(inner) != len(shapes[0]) or any(want not in (None, got) for want, got in zip(inner, shapes[0], strict=True))
-    ):
+    if inner is not None and not fits(inner, shapes[0]):
         raise bad_request(
             f"{where(0)}: wanted shape {[-1 if size is None else size for size in inner]}, got {list(shapes[0])}"
         )
     array = np.empty(len(flat), object if field.dtype == "string" else field.dtype)
     array[:] = flat
     return array.reshape((len(values), *shapes[0]))
+
+
+def fits(wanted: Sequence[int | None], got: Sequence[int]) -> bool:
+    """Whether a value's shape is a signature's, in which None takes any size."""
+    return len(wanted) == len(got) and all(size in (None, has) for size, has in zip(wanted, got, strict=True))
 
 
 def _flatten(field: Field, value: Any, flat: list[Any], where: Callable[[], str]) -> tuple[int, ...]:

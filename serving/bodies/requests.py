@@ -152,7 +152,7 @@ def _from_rows(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[
             "use the column format, 'inputs'"
         )
     batch = _batch(payload, "instances", max_rows)
-    if len(signature.inputs) == 1 and not _names_input(batch[0], signature.inputs[0]):
+    if len(signature.inputs) == 1 and not names_input(batch[0], signature.inputs[0]):
         only = signature.inputs[0]
         return field_tensors(only, batch, in_column("instances")), len(batch)
     known = signature.fields.keys()
@@ -166,7 +166,7 @@ def _from_rows(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[
     return columns, len(batch)
 
 
-def _names_input(value: Any, only: Field) -> bool:
+def names_input(value: Any, only: Field) -> bool:
     """Whether the value of a model with one input is written as an object with that input's name."""
     return type(value) is dict and not (value.keys() == {"b64"} and only.name != "b64")
 
@@ -185,7 +185,7 @@ def _check_names(names: Any, signature: Signature, where: str) -> None:
 def _from_columns(payload: Any, signature: Signature, max_rows: int) -> tuple[dict[str, Column], int | None]:
     if isinstance(payload, Refused):
         raise bad_request(f"inputs: {payload.why}")
-    if len(signature.inputs) == 1 and not _names_input(payload, signature.inputs[0]):
+    if len(signature.inputs) == 1 and not names_input(payload, signature.inputs[0]):
         only = signature.inputs[0]
         given, names = {only.name: payload}, {only.name: "inputs"}
     else:

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 
 from serving.bodies.columns import Column
 from serving.errors import RequestError, bad_request
 
 Outputs = Mapping[str, Column]
+
+
+_PLAIN = (1e-4, 1e16)
+"""Numbers from the first up to the second are written without an exponent, which encoders write differently."""
 
 
 def encode(value: Any) -> bytes:
@@ -39,14 +44,15 @@ def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
     """Encode predictions in the request's format: `predictions` by row or `outputs` by column."""
     require_finite(outputs)
     plain = {name: _plain(name, values) for name, values in outputs.items()}
+    write = orjson.dumps if all(_are_plain_numbers(values) for values in outputs.values()) else encode
     if form == "inputs":
-        return encode({"outputs": next(iter(plain.values())) if len(plain) == 1 else plain})
+        return write({"outputs": next(iter(plain.values())) if len(plain) == 1 else plain})
     for name, values in outputs.items():
         if values.ndim == 0 or len(values) != rows:
             raise bad_request(f"the output {name!r} is not one value per row: use the column format, 'inputs'")
     if len(plain) == 1:
-        return encode({"predictions": next(iter(plain.values()))})
-    return encode({"predictions": [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]})
+        return write({"predictions": next(iter(plain.values()))})
+    return write({"predictions": [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]})
 
 
 def classify_body(outputs: Outputs) -> bytes:
@@ -77,6 +83,15 @@ def regress_body(outputs: Outputs) -> bytes:
             f"the signature gives {', '.join(outputs)}: regress needs an output 'outputs' of one number per row"
         )
     return encode({"results": values.reshape(-1).tolist()})
+
+
+def _are_plain_numbers(values: Column) -> bool:
+    """Whether a fast encoder writes an output exactly as `encode` does."""
+    if values.dtype.kind != "f":
+        return values.dtype.kind in "iub"
+    sizes = np.abs(values)
+    least, beyond = _PLAIN
+    return bool(((sizes >= least) & (sizes < beyond) | (sizes == 0)).all())
 
 
 def _plain(name: str, values: Column) -> Any:

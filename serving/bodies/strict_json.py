@@ -14,7 +14,9 @@ from serving.errors import bad_request, too_large
 from serving.limits import Limits
 
 MAX_DIGITS = 40
-"""More digits than any number that a tensor holds; Python parses long integers in quadratic time."""
+"""More digits than any integer that a tensor holds; Python parses long integers in quadratic time."""
+MAX_CHARACTERS = 400
+"""More characters than any program writes for a number with a point or an exponent."""
 STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
 """Also matches a string that is never closed: a failed match would be tried again at every later quote, in quadratic
 time."""
@@ -75,7 +77,7 @@ def _int(text: str) -> int | Refused:
 
 
 def _float(text: str) -> float | Refused:
-    if len(text) > 10 * MAX_DIGITS:
+    if len(text) > MAX_CHARACTERS:
         return Refused(f"wanted a number, got one of {len(text)} characters")
     value = float(text)
     return (

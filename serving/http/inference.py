@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from serving.bodies import requests, responses
+from serving.bodies.decoder import Decoded, decode
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError, bad_request
 from serving.http.paths import ParsedPath
@@ -30,32 +31,35 @@ class Inference:
 
     def answer(self, path: ParsedPath, body: bytes) -> Answer:
         """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
-        document = parse(body, self._limits)
         with self._manager.lease(path.model, path.version, path.label) as lease:
             try:
                 if path.verb == "predict":
-                    return Answer(lease.version, self._predict(path.model, lease, document))
-                return Answer(lease.version, self._classify_or_regress(path.verb, lease, document))
+                    return Answer(lease.version, self._predict(path.model, lease, body))
+                return Answer(lease.version, self._classify_or_regress(path.verb, lease, body))
             except RequestError as error:
                 if error.code == "NON_FINITE_OUTPUT":
                     self._metrics.non_finite.labels(path.model, str(lease.version)).inc()
                 raise
 
-    def _predict(self, name: str, lease: Lease, document: object) -> bytes:
-        question = requests.predict_question(document)
-        signature = lease.model.signature(question.signature)
-        feeds = requests.feeds(question, signature, self._limits.rows)
+    def _predict(self, name: str, lease: Lease, body: bytes) -> bytes:
+        signature, form, feeds = decode(body, lease.model.signatures, self._limits) or self._read(lease, body)
         outputs = lease.model.run(signature, feeds.columns)
         for feature, count in feeds.missing.items():
             self._metrics.missing.labels(name, feature).inc(count)
         for feature, count in feeds.unknown.items():
             self._metrics.unknown.labels(name, feature).inc(count)
-        return responses.predict_body(outputs, feeds.rows, question.form)
+        return responses.predict_body(outputs, feeds.rows, form)
 
-    def _classify_or_regress(self, verb: str, lease: Lease, document: object) -> bytes:
+    def _read(self, lease: Lease, body: bytes) -> Decoded:
+        """Read a body that the decoder left alone, for the most part to say what is wrong with it."""
+        question = requests.predict_question(parse(body, self._limits))
+        signature = lease.model.signature(question.signature)
+        return Decoded(signature, question.form, requests.feeds(question, signature, self._limits.rows))
+
+    def _classify_or_regress(self, verb: str, lease: Lease, body: bytes) -> bytes:
         from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
-        question = requests.example_question(document)
+        question = requests.example_question(parse(body, self._limits))
         signature = _example_signature(lease, question.signature, verb)
         rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
         outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})

@@ -32,6 +32,12 @@ BAD_VALUES = [
     ("temp", "-Infinity", "instances[1].temp: wanted a finite number, got -Infinity"),
     ("temp", "1e999", "instances[1].temp: wanted a finite number, got 1e999"),
     ("distance", "1e40", "instances[1].distance: wanted a number that float32 holds, got 1e+40"),
+    ("distance", "16777217", "instances[1].distance: wanted a number that float32 holds, got 16777217"),
+    (
+        "distance",
+        "18446744073709551617",
+        "instances[1].distance: wanted a number that float32 holds, got 1844674407370955",
+    ),
     ("distance", "true", "instances[1].distance: wanted a number that float32 holds, got true"),
     ("distance", '"1"', "instances[1].distance: wanted a number that float32 holds, got the string '1'"),
     (

@@ -1,0 +1,75 @@
+"""Converts many JSON values to one array at once, when all of them are of the wanted type.
+
+Every function returns None when one value does not fit, or may not: then `columns` converts them one by one, and names
+the value.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+EXACT_INTEGERS: Final = {"float16": 2.0**11, "float32": 2.0**24, "float64": 2.0**53}
+"""Up to here, a type of floating-point numbers holds every integer."""
+BEYOND_INTEGERS = 2.0**63
+"""From here on, a fast parser may have made a float of an integer."""
+
+
+def array_of(dtype: str, values: Sequence[Any]) -> Array | None:
+    """Convert values to an array of shape [values]; strings become Python bytes in an array of objects."""
+    if dtype == "string":
+        return _strings(values)
+    kinds = set(map(type, values))
+    if dtype in EXACT_INTEGERS:
+        return _floats(dtype, values, kinds) if kinds <= {float, int} else None
+    if dtype == "bool":
+        return np.array(values, bool) if kinds <= {bool} else None
+    return _integers(dtype, values) if kinds <= {int} else None
+
+
+def nested_array(dtype: str, values: Sequence[Any], most_dimensions: int) -> Array | None:
+    """Convert equally nested lists to an array of shape [values, ...]."""
+    shape = [len(values)]
+    flat = list(values)
+    while set(map(type, flat)) == {list}:
+        lengths = set(map(len, flat))
+        if len(lengths) > 1 or len(shape) >= most_dimensions:
+            return None
+        shape += lengths
+        flat = list(chain.from_iterable(flat))
+    converted = array_of(dtype, flat)
+    return None if converted is None else converted.reshape(shape)
+
+
+def _strings(values: Sequence[Any]) -> Array | None:
+    try:
+        return np.array([*map(str.encode, values)], object)
+    except (TypeError, UnicodeEncodeError):
+        return None
+
+
+def _floats(dtype: str, values: Sequence[Any], kinds: set[type]) -> Array | None:
+    try:
+        wide = np.array(values, np.float64)
+    except OverflowError:
+        return None
+    sizes = np.abs(wide)
+    if (sizes > (EXACT_INTEGERS[dtype] if int in kinds else BEYOND_INTEGERS)).any():
+        return None
+    if dtype == "float16" and (sizes > np.finfo(np.float16).max).any():
+        return None
+    return wide.astype(dtype, copy=False)
+
+
+def _integers(dtype: str, values: Sequence[Any]) -> Array | None:
+    try:
+        wide = np.array(values, np.int64)
+    except OverflowError:
+        return None
+    if dtype == "int64":
+        return wide
+    bounds = np.iinfo(dtype)
+    return wide.astype(dtype) if ((wide >= bounds.min) & (wide <= min(bounds.max, 2**63 - 1))).all() else None
