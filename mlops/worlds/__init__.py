@@ -1,1 +1,1 @@
-"""Where a compiled pipeline runs: what it is pinned to, who runs it, and what the run leaves behind."""
+"""The worlds in which a compiled pipeline runs: how a run is pinned, submitted and followed, and what is kept of it."""

@@ -1,4 +1,4 @@
-"""What a run that has ended leaves: its report, its record, its summary and its lineage."""
+"""Keeps what is needed of a run that has ended: its report, record, summary and lineage."""
 
 from pathlib import Path
 
@@ -14,20 +14,20 @@ from pipelines.compiled import wiring_digest
 
 
 def follow_to_end(world: World, run_id: str, watcher: Watcher, deadline: float | None = None) -> tuple[Outcome, Path]:
-    """Follow a run of any world to its end and keep it; returns its outcome and its report's path.
+    """Follow a run to its end and keep it; return its outcome and the path of its report.
 
-    Raises MlopsError when the deadline, in seconds, passes before.
+    Raises MlopsError when the deadline, in seconds, passes first.
     """
     return finish(world.follow(run_id, watcher, deadline), world.store)
 
 
 def run_to_end(world: World, request: RunRequest, watcher: Watcher = lambda _: None) -> tuple[Outcome, Path]:
-    """Submit a run, follow it to its end and keep it."""
+    """Submit a run, follow it to its end and keep it; return its outcome and the path of its report."""
     return follow_to_end(world, world.submit(request).run_id, watcher)
 
 
 def finish(run: Run, store: Store) -> tuple[Outcome, Path]:
-    """Keep a run that has ended, however it ended; returns its outcome and its report's path."""
+    """Keep a run that has ended, succeeded or not; return its outcome and the path of its report."""
     outcome = outcome_of(run)
     report = write_report(outcome, run.folder / "report.html")
     compiled = wiring_digest(run.folder / "pipeline.yaml")

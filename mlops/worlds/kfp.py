@@ -1,4 +1,4 @@
-"""The world of Kubeflow Pipelines: the file that runs on the laptop, submitted to a cluster."""
+"""The Kubeflow Pipelines world: submits to a cluster the compiled file that the laptop runs."""
 
 import shutil
 import tempfile
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Kubeflow:
-    """One deployment of Kubeflow Pipelines; what is not asked for is not connected."""
+    """One deployment of Kubeflow Pipelines; a connection is opened when it is first needed."""
 
     name = "kfp"
 
     def __init__(self, context: WorldContext, connection: Connection | None = None) -> None:
-        """Use the deployment at the context's endpoint, or the local cluster; or a connection that stays open.
+        """Use the deployment at the context's endpoint, or the local cluster; a connection that is given is left open.
 
-        Images are named by the references that the context's environment asks for, or by their content on this machine.
+        Images are named by the digests of a registry if the environment says so, else by this machine's content tags.
         """
         self._context = context
         self._given = connection
@@ -59,7 +59,7 @@ class Kubeflow:
         return replace(context.store, objects=address)
 
     def submit(self, request: RunRequest) -> Submitted:
-        """Pin and submit a run; what was sent is kept in its folder."""
+        """Pin and submit a run, and keep the submitted file in the run's folder."""
         references = self._references
         pinned = pin(request, self.store, references)
         if references is None:
@@ -83,7 +83,7 @@ class Kubeflow:
         return Submitted(created.run_id, folder)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
-        """Poll a run until its end; when the deadline passes, the run itself goes on."""
+        """Poll a run until its end; after the deadline the run goes on, but is not followed any more."""
         with self._watch(run_id) as watch:
             return watch.until_ended(deadline, watcher)
 
@@ -96,16 +96,16 @@ class Kubeflow:
         """Ask the deployment to terminate a run."""
         run = self.result(run_id)
         if run.state.is_final:
-            raise MlopsError(f"run {run_id} is {run.state.lower()}: it has ended, so there is nothing to cancel")
+            raise MlopsError(f"run {run_id} has ended ({run.state.lower()}), so there is nothing to cancel")
         with explained(self._connection.api):
             self._client.terminate_run(run_id)
 
     def resume(self, run_id: str) -> None:
-        """Not here: Kubeflow Pipelines starts a run anew, and takes what had succeeded from its cache."""
+        """Raise UnsupportedByWorld: in Kubeflow Pipelines a new run takes finished results from the cache."""
         submission = read_submission(self._context.store, run_id)
         check_world(run_id, submission, self.name)
         raise UnsupportedByWorld(
-            "kfp: a run is not resumed there; submit it again, and what had succeeded comes from the cache: "
+            "kfp: Kubeflow Pipelines cannot resume a run; submit it again, and finished tasks come from the cache: "
             f"mlops submit {quote(submission.cli_name)} --at kfp --pipeline {submission.pipeline} --wait"
         )
 

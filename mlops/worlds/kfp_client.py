@@ -1,4 +1,4 @@
-"""kfp's own client, with errors that say which deployment was asked and what it answered."""
+"""kfp's own client, with errors that name the deployment and its answer."""
 
 import io
 import warnings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def explained(api: str) -> Iterator[None]:
-    """Turn what kfp's client raises into one message; MlopsError with the address and the answer."""
+    """Turn the errors of kfp's client into an MlopsError with the address and the answer."""
     import kfp_server_api  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
 
@@ -27,7 +27,7 @@ def explained(api: str) -> Iterator[None]:
         ) from error
     except urllib3.exceptions.HTTPError as error:
         raise MlopsError(
-            f"{api}: wanted Kubeflow Pipelines, got no answer ({error}); is it up? mlops cluster status"
+            f"{api}: Kubeflow Pipelines does not answer ({error}); see whether it runs with: mlops cluster status"
         ) from error
 
 

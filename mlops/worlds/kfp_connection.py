@@ -1,4 +1,4 @@
-"""Reaches one deployment of Kubeflow Pipelines: the local cluster through kubectl, or at addresses that are given."""
+"""Connects to one deployment of Kubeflow Pipelines: the local cluster through kubectl, or the addresses given."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,36 +13,36 @@ from mlops.cluster.site import KFP_NAMESPACE
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the parts of a deployment answer, as seen from here."""
+    """The addresses of a deployment, as seen from this machine."""
 
     api: str
     """Address of the pipelines' API, such as `http://127.0.0.1:40001`."""
     metadata: str
-    """`host:port` of the metadata service; empty where it cannot be reached; single tasks are not known then."""
+    """`host:port` of the metadata service; when empty, the states of single tasks are not known."""
     objects: str
-    """Where data and models lie, as the steps see it, such as `s3://mlpipeline/ml-in-production`."""
+    """Address of data and models, as the steps see it, such as `s3://mlpipeline/ml-in-production`."""
     local: bool
-    """Whether kubectl reaches the pods, for their states and logs."""
+    """Whether it is the local cluster, so that kubectl reads states and logs of pods."""
 
 
 @contextmanager
 def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connection]:
-    """Connect to the API at `endpoint`, or to the local cluster where that is empty.
+    """Connect to the API at `endpoint`, or to the local cluster where that is empty, while the block runs.
 
-    While connected, this process's own environment names the store and its keys, so that every address means the same
-    here as in a step. Raises UsageError when an endpoint is given and the store is not, MlopsError when the local
-    cluster cannot be reached.
+    With the local cluster, the store's address and keys are set in this process's environment, so that an `s3://`
+    address means the same here as in a step. Raises UsageError for an endpoint without MLOPS_STORE, MlopsError when
+    the local cluster cannot be reached.
     """
     with ExitStack() as stack:
         if endpoint:
-            place = environment.get("MLOPS_STORE", "")
-            if not place:
+            store = environment.get("MLOPS_STORE", "")
+            if not store:
                 raise UsageError(
-                    f"{endpoint}: wanted MLOPS_STORE too, such as s3://bucket/folder: "
-                    "data and models of that deployment lie there"
+                    f"{endpoint}: set MLOPS_STORE too, such as s3://bucket/folder: "
+                    "the object store with the data and models of that deployment"
                 )
             yield Connection(
-                endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(place), local=False
+                endpoint.rstrip("/"), environment.get("MLOPS_KFP_METADATA", ""), objects.checked(store), local=False
             )
             return
         api = stack.enter_context(reach.forwarded("ml-pipeline", KFP_NAMESPACE, 8888))
@@ -53,7 +53,7 @@ def connected(endpoint: str, environment: Mapping[str, str]) -> Iterator[Connect
 
 @contextmanager
 def store_variables() -> Iterator[Mapping[str, str]]:
-    """Reach the local cluster's object store, with its keys in this process's environment while the block runs."""
+    """Connect to the local cluster's object store, with its keys in this process's environment, during the block."""
     with (
         reach.store_variables() as variables,
         _environment({name: value for name, value in variables.items() if name.startswith("AWS_")}),

@@ -1,4 +1,4 @@
-"""Finds out before a submission whether the local cluster's node has the images that a pipeline names."""
+"""Checks before a submission that the local cluster's node has the images of a pipeline."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from mlops.worlds.kfp_platform import containers
 
 
 def check_images(connection: Connection, compiled: Path) -> None:
-    """Find out now what would otherwise be a pod that waits for an image that nobody has; MlopsError names it."""
+    """Raise MlopsError for images that the local cluster's node lacks: their pods would wait forever."""
     if not connection.local:
         return
     images = {container["image"] for container in containers(compiled)}
     lacking = reach.lacking_images(sorted(images))
     if lacking:
         raise MlopsError(
-            f"the cluster's node has no {', '.join(lacking)}: the sources have changed since its images were built; "
+            f"the cluster's node lacks {', '.join(lacking)}: the sources have changed since its images were built; "
             "`mlops cluster up` (make deploy-local) builds and loads them, then submit again"
         )

@@ -1,6 +1,6 @@
-"""Reads what Kubeflow Pipelines records of a run's tasks; the one place that knows its metadata service.
+"""Reads from Kubeflow Pipelines' ML Metadata what it records of a run's tasks.
 
-Kubeflow Pipelines plans to drop ML Metadata; then this file changes and nothing else.
+Kubeflow Pipelines plans to drop ML Metadata; only this file depends on it.
 """
 
 from collections.abc import Mapping
@@ -34,15 +34,16 @@ class Execution:
     state: State
     cached: bool
     pod: str
-    """Empty until a pod is there, and for a result from the cache."""
+    """Name of its pod; empty before there is one, and for a cached result."""
     started: datetime
     changed: datetime
+    """Time of the last change of state; the end of an execution that has ended."""
     outputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Output artifact -> its type and address."""
     groups: tuple[str, ...] = ()
-    """Names of the groups that it is in, such as `for-loop-1`, the outermost first."""
+    """Names of the groups that it is in, such as `for-loop-1`, outermost first."""
     iterations: tuple[int, ...] = ()
-    """Its iteration of each loop that it is in, the outermost first."""
+    """Its iteration, from 0, of each loop that it is in, outermost first."""
 
 
 class KfpMetadata:
@@ -61,7 +62,7 @@ class KfpMetadata:
         self._channel.close()
 
     def executions(self, run_id: str) -> list[Execution]:
-        """Return the executions of a run's tasks in the order they began; none before the first step began.
+        """Return the executions of a run's tasks in the order they started; empty before the first one.
 
         Raises MlopsError when the service does not answer.
         """
@@ -83,11 +84,10 @@ class KfpMetadata:
             return {}
         events = self._ask("GetEventsByExecutionIDs", execution_ids=ids).events
         made = [event for event in events if event.Type.Name(event.type) in ("OUTPUT", "DECLARED_OUTPUT")]
-        artifacts = (
-            self._ask("GetArtifactsByID", artifact_ids=sorted({event.artifact_id for event in made})).artifacts
-            if made
-            else []
-        )
+        if not made:
+            return {}
+        artifact_ids = sorted({event.artifact_id for event in made})
+        artifacts = self._ask("GetArtifactsByID", artifact_ids=artifact_ids).artifacts
         known = {artifact.id: (artifact.type, artifact.uri) for artifact in artifacts}
         found: dict[int, dict[str, tuple[str, str]]] = {}
         for event in made:
@@ -127,10 +127,10 @@ def _execution(record: Any, outputs: Mapping[str, tuple[str, str]], groups: Mapp
 
 
 def _position(record: Any, groups: Mapping[int, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Follow an execution's parents up to the root, which is no group.
+    """Return an execution's groups and iterations: its parents up to the root, which does not count as a group.
 
-    A loop is a group with an `iteration_count`; each of its iterations is one with an `iteration_index`, inside it and
-    of the same name. A loop in a loop may carry the outer iteration's index too, so the count is looked for first.
+    A loop is a group with an `iteration_count`. Each of its iterations is a group inside it, of the same name, with an
+    `iteration_index`. A loop in a loop may have the outer iteration's index too, so the count is checked first.
     """
     names: list[str] = []
     iterations: list[int] = []

@@ -1,7 +1,7 @@
-"""What a cluster is told of the steps' pods beyond the compiled file: settings of a deployment, never of a use case.
+"""Settings of the steps' pods that belong to a cluster and not to a use case.
 
-The compiled pipeline goes to every world as it is. What differs between clusters (where the store's keys are, who runs
-the containers, how images are pulled) is written into the platform document beside it when a run is submitted.
+The compiled pipeline is the same in every world. What differs between clusters (the Secret with the store's keys, the
+containers' user, the pull policy) goes into the platform document beside it when a run is submitted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from mlops.cluster.settings import PULL_POLICIES
 from pipelines.steps import Resources
 
 STORE_INPUTS = frozenset({"source", "registry"})
-"""A step with one of these parameters reads or writes the store, and only such a step is given its keys."""
+"""Parameters of the steps that read or write the store; no other step gets the store's keys."""
 STORE_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_REGION", "MLOPS_STORE")
 STORE_KEYS = {ACCESS_KEY: "AWS_ACCESS_KEY_ID", SECRET_KEY: "AWS_SECRET_ACCESS_KEY"}
 
@@ -28,20 +28,23 @@ class PodSettings:
     """How the pods of steps run on one cluster."""
 
     config_map: str = STORE
-    """Holds where the store is; one key per environment variable."""
+    """Name of the ConfigMap with the store's address; one key per environment variable."""
     secret: str = SECRET
-    """Holds the store's keys; empty where a workload identity takes their place."""
+    """Name of the Secret with the store's keys; empty where a workload identity is used instead."""
     pull_policy: str = "IfNotPresent"
     user: int = 10001
-    """Numeric, so that Kubernetes can see that it is not root."""
+    """Numeric, so that Kubernetes can check that it is not root."""
     cpu: str = ""
-    """Processors set aside for every step, in the place of what the use case says; empty keeps that."""
+    """CPU request of every step, such as `250m`; empty keeps the use case's."""
     memory: str = ""
-    """The same for memory."""
+    """Memory request of every step, such as `512Mi`; empty keeps the use case's."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "PodSettings":
-        """Read what MLOPS_STEP_CPU, MLOPS_STEP_MEMORY, MLOPS_PULL_POLICY and MLOPS_STORE_SECRET override."""
+        """Read MLOPS_STEP_CPU, MLOPS_STEP_MEMORY, MLOPS_PULL_POLICY and MLOPS_STORE_SECRET.
+
+        Raises UsageError, which names the variable, for a value that cannot be used.
+        """
         cpu, memory = environment.get("MLOPS_STEP_CPU", ""), environment.get("MLOPS_STEP_MEMORY", "")
         try:
             Resources.model_validate({key: value for key, value in (("cpu", cpu), ("memory", memory)) if value})
@@ -56,9 +59,9 @@ class PodSettings:
 
 
 def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) -> str:
-    """Return a compiled pipeline as it is submitted: the same pipeline, with a platform document for this cluster.
+    """Return the YAML to submit: the compiled pipeline, with a platform document for this cluster.
 
-    Only what a person asked for by name changes the pipeline itself: no cache, or another amount set aside for steps.
+    The pipeline itself changes only where a person asked for it: no cache, or other requests of CPU and memory.
     """
     documents = list(yaml.load_all(compiled.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     spec = documents[0]
@@ -74,7 +77,7 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
         if "container" not in executor:
             continue
         pods[label] = {**pods.get(label, {}), **_pod(settings, uses_store=label in store_users)}
-        _set_aside(executor["container"], settings)
+        _set_requests(executor["container"], settings)
     if not cache:
         for task in _tasks(spec):
             task["cachingOptions"] = {}
@@ -104,22 +107,22 @@ def _pod(settings: PodSettings, *, uses_store: bool) -> dict[str, Any]:
 
 
 def _store_users(spec: Mapping[str, Any]) -> set[str]:
-    """Labels of the executors whose component takes an address of the store."""
-    return {
-        component["executorLabel"]
-        for component in spec["components"].values()
-        if "executorLabel" in component
-        and STORE_INPUTS & component.get("inputDefinitions", {}).get("parameters", {}).keys()
-    }
+    """Return the labels of the executors whose component has one of the `STORE_INPUTS`."""
+    labels = set()
+    for component in spec["components"].values():
+        parameters = component.get("inputDefinitions", {}).get("parameters", {})
+        if "executorLabel" in component and STORE_INPUTS & parameters.keys():
+            labels.add(component["executorLabel"])
+    return labels
 
 
-def _set_aside(container: dict[str, Any], settings: PodSettings) -> None:
+def _set_requests(container: dict[str, Any], settings: PodSettings) -> None:
     """Replace the use case's requests by the deployment's, in both spellings that kfp's compiler writes."""
     resources = container.setdefault("resources", {})
-    for kind, amount in (("Cpu", settings.cpu), ("Memory", settings.memory)):
+    for resource, amount in (("Cpu", settings.cpu), ("Memory", settings.memory)):
         if amount:
-            resources[f"resource{kind}Request"] = amount
-            resources.pop(f"{kind.lower()}Request", None)
+            resources[f"resource{resource}Request"] = amount
+            resources.pop(f"{resource.lower()}Request", None)
 
 
 def _tasks(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Translates what a cluster did into the product's record, so that a run leaves the same report anywhere."""
+"""Translates the executions of a cluster into the product's record: a run has the same report in every world."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from mlops.worlds.kfp_metadata import Execution
 KEPT = ("decision", "pictures", "pushed")
 """Small outputs that are copied to this machine, because the report and the command line show them."""
 ANY = "[*]"
-"""Stands in a path for the iterations of a loop that has not begun."""
+"""In a path: any iteration of a loop that has not started."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What is known of a run's tasks."""
+    """The tasks of a run as the cluster records them."""
 
     tasks: tuple[Task, ...]
     executions: Mapping[str, Execution]
@@ -29,7 +29,7 @@ class Observed:
 
 
 def planned(pipeline: Pipeline) -> tuple[Task, ...]:
-    """Return every task that a pipeline may come to, in its order; those of loops once, at `for-loop-1[*]/...`."""
+    """Return every task of a pipeline, in an order in which they can run; those of a loop at `for-loop-1[*]/...`."""
 
     def tasks(dag: Dag, prefix: str) -> Iterator[Task]:
         order = TopologicalSorter({name: task.upstream for name, task in dag.tasks.items()}).static_order()
@@ -48,39 +48,52 @@ def planned(pipeline: Pipeline) -> tuple[Task, ...]:
 
 
 def observed(plan: Iterable[Task], executions: Iterable[Execution]) -> Observed:
-    """Bring the planned tasks up to date with what the cluster records, oldest first; a loop's once per iteration."""
-    tasks = {task.path: task for task in plan}
-    placed: dict[str, dict[str, Execution]] = {path: {} for path in tasks}
+    """Update the planned tasks with their executions, which come in the order they started.
+
+    A task in a loop becomes one task per iteration that has started.
+    """
+    planned_tasks = {task.path: task for task in plan}
+    # Planned path -> path with iterations -> last execution.
+    last: dict[str, dict[str, Execution]] = {path: {} for path in planned_tasks}
     for execution in executions:
-        path = _planned_path(execution, tasks)
-        if path is not None:
-            placed[path][_with_iterations(path, execution.iterations)] = execution
-    found: list[Task] = []
-    for planned_path, task in tasks.items():
-        iterations = sorted(placed[planned_path].items(), key=lambda item: item[1].iterations)
-        found += [_observed(replace(task, path=path), execution) for path, execution in iterations] or [task]
-    return Observed(tuple(found), {path: one for many in placed.values() for path, one in many.items()})
+        planned_path = _planned_path(execution, planned_tasks)
+        if planned_path is not None:
+            last[planned_path][_with_iterations(planned_path, execution.iterations)] = execution
+    tasks: list[Task] = []
+    by_path: dict[str, Execution] = {}
+    for planned_path, task in planned_tasks.items():
+        if not last[planned_path]:
+            tasks.append(task)
+        for path, execution in sorted(last[planned_path].items(), key=lambda item: item[1].iterations):
+            tasks.append(_updated(replace(task, path=path), execution))
+            by_path[path] = execution
+    return Observed(tuple(tasks), by_path)
 
 
 def settled(tasks: Iterable[Task], run: State) -> tuple[Task, ...]:
-    """Give each task that never began, or never ended, the state that the end of the run makes of it."""
-    never = {State.SUCCEEDED: State.SKIPPED, State.CANCELLED: State.CANCELLED}.get(run, State.UPSTREAM_FAILED)
-    broken = State.CANCELLED if run is State.CANCELLED else State.FAILED
-    return tuple(
-        task if task.state.is_final else replace(task, state=never if task.state is State.PENDING else broken)
-        for task in tasks
-    )
+    """Give each task of a run that has ended a final state, where the cluster recorded none; `run` is the run's state.
+
+    A task that never started was skipped, cancelled or failed upstream, as the run ended; one that started and has no
+    end was cancelled with the run, or failed.
+    """
+    never_started = {State.SUCCEEDED: State.SKIPPED, State.CANCELLED: State.CANCELLED}.get(run, State.UPSTREAM_FAILED)
+    never_ended = State.CANCELLED if run is State.CANCELLED else State.FAILED
+    found = []
+    for task in tasks:
+        state = never_started if task.state is State.PENDING else never_ended
+        found.append(task if task.state.is_final else replace(task, state=state))
+    return tuple(found)
 
 
 def collected(task: Task, execution: Execution, folder: Path) -> Task:
-    """Copy the small outputs of a finished task here, and note where the others lie."""
+    """Return a finished task with its outputs: copies of the `KEPT` ones below `folder`, addresses of the others."""
     kept = folder / "outputs" / _file_name(task)
     artifacts = {name: _artifact(name, made, kept) for name, made in execution.outputs.items()}
     return replace(task, outputs=artifacts)
 
 
 def failed(task: Task, log: str, folder: Path) -> Task:
-    """Keep the log of a failed task, and the decision in it where the task is a gate that stopped the run."""
+    """Return a failed task with its log and, where the log has one, its gate's decision; both are kept in `folder`."""
     kept = folder / "logs" / f"{_file_name(task)}.log"
     kept.parent.mkdir(parents=True, exist_ok=True)
     durable.replace(kept, log.encode())
@@ -95,10 +108,10 @@ def failed(task: Task, log: str, folder: Path) -> Task:
 
 
 def _planned_path(execution: Execution, tasks: Mapping[str, Task]) -> str | None:
-    """Find the planned task of an execution.
+    """Return the path of an execution's planned task; None when there is none.
 
-    kfp's compiler gives a task a name that is its own in the whole pipeline, save in nested pipelines; the cluster may
-    name a group by its display name. So the name decides, and the groups only between tasks of the same name.
+    The name decides: kfp's compiler makes it unique in the whole pipeline, except in nested pipelines. Of tasks with
+    equal names the one with the most equal groups is taken, since the cluster may give a group's display name instead.
     """
     candidates = [path for path, task in tasks.items() if task.name == execution.task]
 
@@ -115,7 +128,7 @@ def _with_iterations(path: str, iterations: tuple[int, ...]) -> str:
     return path
 
 
-def _observed(task: Task, execution: Execution) -> Task:
+def _updated(task: Task, execution: Execution) -> Task:
     seconds = (execution.changed - execution.started).total_seconds()
     return replace(
         task,
@@ -132,7 +145,7 @@ def _file_name(task: Task) -> str:
 
 
 def _artifact(name: str, made: tuple[str, str], folder: Path) -> Artifact:
-    """An output where it lies, or the copy of a small one below `folder`."""
+    """Return an output at its address, or the copy of a `KEPT` one in `folder`."""
     kind, uri = made
     if name not in KEPT:
         return Artifact(kind, uri)
@@ -143,5 +156,5 @@ def _artifact(name: str, made: tuple[str, str], folder: Path) -> Artifact:
 
 
 def _address(uri: str) -> str:
-    """Kubeflow Pipelines writes `minio://` for its own object store, which is S3's interface under another name."""
+    """Return the `s3://` address of a `minio://` one, which is how Kubeflow Pipelines names its own object store."""
     return f"s3://{uri.removeprefix('minio://')}" if uri.startswith("minio://") else uri

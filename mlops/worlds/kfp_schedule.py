@@ -1,7 +1,7 @@
-"""Recurring runs on Kubeflow Pipelines: each slot starts a small pipeline that pins and submits the real one.
+"""Schedules on Kubeflow Pipelines: each slot runs a small pipeline that pins and submits the real one.
 
-A bare recurring run knows no new span and no champion, so it cannot pin (see docs/adr): what recurs is `mlops submit`
-itself, in the cluster, in the image whose code the schedule was applied from.
+A recurring run has fixed parameters, but a new span and a new champion must be pinned each time (see docs/adr). So what
+recurs is `mlops submit`, in the cluster, in the image with the code that the schedule was applied from.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ from pipelines.schedule import Schedule
 EXPERIMENT = "ml-in-production"
 """The experiment of all runs of this project."""
 API = f"http://ml-pipeline.{KFP_NAMESPACE}:8888"
-"""The pipelines' API as a pod in the cluster reaches it."""
+"""Address of the pipelines' API inside the cluster."""
 PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_STORE_SECRET")
-"""Settings of the deployment that the submissions of a schedule keep."""
+"""Variables of `mlops schedule apply` that every submission of the schedule gets."""
 _PAGE = 100
 
 
@@ -39,7 +39,7 @@ class KfpSchedules:
     def __init__(
         self, connection: Connection, environment: Mapping[str, str], references: Mapping[str, str] | None = None
     ) -> None:
-        """Use a connection that stays open; images are named by the references given, or by their content."""
+        """Use a connection, which is left open; images are named by the references given, else by content tags."""
         self._references = references
         self._connection = connection
         self._api = connection.api
@@ -52,14 +52,14 @@ class KfpSchedules:
     def apply(self, usecase: UseCase) -> Applied:
         """Make the deployment's schedules of a use case those of its configuration; a second call changes nothing.
 
-        New ones are created before old ones are removed, so a failure in between leaves a schedule, never none. A new
-        one starts with its next slot: slots that passed before it was there are not made up for.
-        Raises UsageError for a use case that has no schedules or does not lie in the images.
+        New ones are created before old ones are removed, so that a failure in between never leaves none. A new one
+        starts with its next slot; earlier slots are not made up for.
+        Raises UsageError for a use case without schedules, and for one outside `usecases/`, which no image holds.
         """
         if not usecase.schedules:
             raise UsageError(
                 f"{usecase.folder / 'config.yaml'}: schedules is missing; "
-                "wanted at least one with its cron, such as: schedules: {retrain: {cron: '0 6 * * 1'}}"
+                "add at least one with its cron, such as: schedules: {retrain: {cron: '0 6 * * 1'}}"
             )
         _check_in_images(usecase)
         found = self.of(usecase.name)
@@ -97,7 +97,7 @@ class KfpSchedules:
             return (same[0], False) if same else (self._create(full_name, sent, schedule), True)
 
     def _trigger(self, usecase: str, schedule: Schedule) -> str:
-        """The small pipeline of a schedule, as it is sent."""
+        """Return the YAML of the small pipeline that a schedule runs."""
         with tempfile.TemporaryDirectory() as scratch:
             compiled = Path(scratch) / "pipeline.yaml"
             write_compiled(trigger(usecase, schedule, self._environment), compiled, self._references)
@@ -133,15 +133,15 @@ class KfpSchedules:
 
 
 def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> Any:
-    """Wire the pipeline of one step that submits a use case's pipeline, as a person would from a terminal."""
+    """Wire the pipeline whose one step calls `mlops submit`."""
     from kfp import dsl  # noqa: PLC0415 - only compiling has kfp
 
-    words = ["submit", usecase, "--at", "kfp", "--pipeline", schedule.pipeline]
-    words += ["--span", "newest"] if schedule.span == "newest" else []
+    arguments = ["submit", usecase, "--at", "kfp", "--pipeline", schedule.pipeline]
+    arguments += ["--span", "newest"] if schedule.span == "newest" else []
 
     @dsl.container_component
     def submit_run(registry: str) -> dsl.ContainerSpec:  # noqa: ARG001 - a step that names the registry is given the store
-        return dsl.ContainerSpec(image=image("data"), command=["mlops"], args=words)
+        return dsl.ContainerSpec(image=image("data"), command=["mlops"], args=arguments)
 
     @dsl.pipeline(
         name=f"{usecase.replace('_', '-')}-trigger", description=f"Pins and submits {schedule.pipeline} of {usecase}."
@@ -161,7 +161,7 @@ def _prefix(usecase: str) -> str:
 
 
 def _fingerprint(sent: Path, schedule: Schedule) -> str:
-    """Twelve digits that change with anything a schedule does."""
+    """Return twelve hexadecimal digits that change with anything that the schedule does."""
     return hashlib.sha256(sent.read_bytes() + schedule.model_dump_json().encode()).hexdigest()[:12]
 
 
@@ -173,6 +173,6 @@ def _recurring(answer: Any) -> Recurring:
 def _check_in_images(usecase: UseCase) -> None:
     if not usecase.folder.is_relative_to(ROOT / "usecases"):
         raise UsageError(
-            f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, because images hold no other; "
+            f"{usecase.folder}: wanted a folder below {ROOT / 'usecases'}, since images hold no other use case; "
             "copy it there, then: mlops images build"
         )

@@ -1,4 +1,4 @@
-"""Watches one run on a cluster until it ends."""
+"""Polls one run on a cluster until it ends."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ RUN_LABEL = "pipeline/runid"
 _PAUSE = 2.0
 """Seconds between two polls."""
 _MISSES = 5
-"""Polls in a row that may fail."""
+"""Polls in a row that may fail before the watch gives up."""
 _STATES = {"SUCCEEDED": State.SUCCEEDED, "FAILED": State.FAILED, "CANCELED": State.CANCELLED, "SKIPPED": State.SKIPPED}
 
 
@@ -54,11 +54,11 @@ class Watch:
             self._metadata.close()
 
     def now(self) -> Run:
-        """Return the run as it is now; what a run that has ended leaves is copied here."""
+        """Return the run as it is now; when it has ended, its small outputs and logs are copied to its folder."""
         return self._poll(lambda _: None)
 
     def until_ended(self, deadline: float | None, on_event: Callable[[Event], None]) -> Run:
-        """Poll until the run has ended; a poll that fails, as when the way to the cluster breaks, is repeated.
+        """Poll until the run has ended; a poll that fails, as when the connection breaks, is repeated.
 
         Raises MlopsError after several failures in a row, and when the deadline, in seconds, passes.
         """
@@ -101,7 +101,7 @@ class Watch:
             pipeline=self._name,
             submission=self._submission,
             state=state,
-            parameters=_whole(parameters),
+            parameters=_with_integers(parameters),
             started=answer.created_at,
             seconds=seconds,
             folder=self._folder,
@@ -110,26 +110,26 @@ class Watch:
         )
 
     def _late(self, deadline: float) -> str:
-        """Describe what a late run waits for: a pod that no node has room for never starts, and its run is RUNNING."""
+        """Return the message for a passed deadline, with the pods that cannot start and why."""
         open_tasks = ", ".join(
             f"{path} {task.state.lower()}" for path, task in self._known.items() if not task.state.is_final
         )
         pods = reach.pods(KFP_NAMESPACE, {RUN_LABEL: self._run_id}) if self._connection.local else []
         waiting = [f"pod {pod.name}: {pod.trouble}" for pod in pods if pod.trouble]
         return (
-            f"run {self._run_id}: wanted its end within {deadline / 60:g} minutes, got none ({open_tasks})"
+            f"run {self._run_id} has not ended within {deadline / 60:g} minutes ({open_tasks})"
             + "".join(f"\n{line}" for line in waiting)
             + f"\nThe run goes on; follow it again with: mlops runs follow {self._run_id}"
         )
 
     def _ended(self, observed: kfp_run.Observed, state: State) -> tuple[Task, ...]:
-        tasks = tuple(self._filed(task, observed.executions) for task in kfp_run.settled(observed.tasks, state))
+        tasks = tuple(self._kept(task, observed.executions) for task in kfp_run.settled(observed.tasks, state))
         if state is State.FAILED and not any(task.state is State.FAILED for task in tasks):
-            return self._never_begun(tasks)
+            return self._never_started(tasks)
         return tasks
 
-    def _filed(self, task: Task, executions: Mapping[str, Execution]) -> Task:
-        """Copy here what the report shows of a task."""
+    def _kept(self, task: Task, executions: Mapping[str, Execution]) -> Task:
+        """Copy what the report shows of a task to the run's folder."""
         execution = executions.get(task.path)
         if task.state is State.SUCCEEDED and execution is not None:
             return kfp_run.collected(task, execution, self._folder)
@@ -138,26 +138,23 @@ class Watch:
             return kfp_run.failed(task, reach.logs(pod, KFP_NAMESPACE) if pod else "", self._folder)
         return task
 
-    def _never_begun(self, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
-        """Take the first task that never began as the failed one, with the logs of Kubeflow Pipelines' own pods.
-
-        They say why, and nothing else does.
-        """
+    def _never_started(self, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        """Mark the first task that never started as failed, with the logs of Kubeflow Pipelines' own pods."""
         index = next((number for number, task in enumerate(tasks) if task.state is State.UPSTREAM_FAILED), None)
         if index is None:
             return tasks
         pods = reach.pods(KFP_NAMESPACE, {RUN_LABEL: self._run_id}) if self._connection.local else []
         log = "\n".join(_logs(pod.name for pod in pods if pod.phase == "Failed"))
-        blamed = kfp_run.failed(replace(tasks[index], state=State.FAILED), log, self._folder)
-        return (*tasks[:index], blamed, *tasks[index + 1 :])
+        failed = kfp_run.failed(replace(tasks[index], state=State.FAILED), log, self._folder)
+        return (*tasks[:index], failed, *tasks[index + 1 :])
 
 
 def _logs(pods: Iterable[str]) -> Iterable[str]:
     return (f"{pod}:\n{reach.logs(pod, KFP_NAMESPACE)}" for pod in pods)
 
 
-def _whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Undo what JSON does to whole numbers on their way through the API."""
+def _with_integers(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn whole floats back into integers: the API's JSON has floats only."""
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in parameters.items()

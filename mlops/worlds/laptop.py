@@ -1,4 +1,4 @@
-"""The laptop world: this machine's processes or containers run every step of a compiled pipeline."""
+"""The laptop world: every step of a compiled pipeline runs in a process or a container of this machine."""
 
 import os
 import signal
@@ -50,11 +50,11 @@ PRELOAD = {
     image("serving"): _TENSORFLOW,
     image("tfx"): _TENSORFLOW,
 }
-"""What a warm worker imports once, by image; see benchmarks/ for what it saves."""
+"""Image -> modules that its warm worker imports once; see benchmarks/ for what that saves."""
 
 
 def environments(store: Store) -> dict[str, localrun.Environment]:
-    """Map every image to this interpreter, with what each stage can import: the sources that its cache key covers."""
+    """Map every image to this interpreter, with the files that each stage can import, which its cache key covers."""
     sources = stage_sources(store)
     return {
         name: localrun.Environment(
@@ -65,12 +65,12 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
 
 
 class Laptop:
-    """Runs pinned pipelines on this machine, in the process that follows them; warm workers live until it closes."""
+    """Runs pinned pipelines on this machine, in the process that follows them; closing it ends the warm workers."""
 
     name = "laptop"
 
     def __init__(self, context: WorldContext) -> None:
-        """Use the context's store, and containers for new runs where it says so."""
+        """Use the context's store; with `in_containers`, new runs use containers."""
         self._context = context
         self._hosts = localrun.Hosts()
 
@@ -82,7 +82,7 @@ class Laptop:
 
     @property
     def store(self) -> Store:
-        """The context's own."""
+        """The context's store."""
         return self._context.store
 
     def submit(self, request: RunRequest) -> Submitted:
@@ -100,9 +100,9 @@ class Laptop:
         return Submitted(run_id, folder)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
-        """Execute a run that no process executes, or watch it until its end.
+        """Execute the run in this process, or, where another process executes it, poll it until its end.
 
-        A deadline cancels a run that is executed here; it can be resumed.
+        The deadline cancels a run that is executed here; it can be resumed.
         """
         run = self.result(run_id)
         if run.state.is_final:
@@ -138,16 +138,16 @@ class Laptop:
         run = self.result(run_id)
         process = run.folder / PROCESS
         if run.state is not State.RUNNING:
-            raise MlopsError(
-                f"run {run_id} is {run.state.lower()}: no process executes it, so there is nothing to cancel"
-            )
+            raise MlopsError(f"run {run_id} is {run.state.lower()} and no process executes it: nothing to cancel")
         if not process.is_file():
-            raise MlopsError(f"run {run_id} is executed by a process that did not leave its id; press Ctrl-C there")
+            raise MlopsError(
+                f"run {run_id} is executed by a process whose id is not known; press Ctrl-C in its terminal"
+            )
         with suppress(ProcessLookupError):
             os.kill(int(process.read_text(encoding="utf-8")), signal.SIGTERM)
 
     def resume(self, run_id: str) -> None:
-        """Take back the end of a run, so that following it goes on."""
+        """Reopen a run that has ended, so that `follow` continues it."""
         run = self.result(run_id)
         if run.state is not State.INTERRUPTED:
             with _explained():
@@ -156,10 +156,10 @@ class Laptop:
 
     @property
     def schedules(self) -> Schedules:
-        """Not here: no process of this machine outlives the command."""
+        """Raise UnsupportedByWorld: no process of this machine outlives the command."""
         raise UnsupportedByWorld(
-            "laptop: it keeps no schedules, because nothing runs here between two commands; "
-            "keep them on a cluster with --at kfp, or let this machine's cron call `mlops run`"
+            "laptop: no schedules here, because nothing runs between two commands; "
+            "apply them to a cluster with --at kfp, or let this machine's cron call `mlops run`"
         )
 
     def _environments(self, run: Run) -> Mapping[str, localrun.Environment]:
@@ -173,7 +173,10 @@ class Laptop:
         watcher(RunStarted(run.run_id, run.pipeline, run.folder, run.tasks))
         while run.state is State.RUNNING:
             if deadline is not None and time.monotonic() - began > deadline:
-                raise MlopsError(f"run {run.run_id}: wanted its end within {deadline / 60:g} minutes; it goes on")
+                raise MlopsError(
+                    f"run {run.run_id} has not ended within {deadline / 60:g} minutes and goes on; "
+                    f"follow it again with: mlops runs follow {run.run_id}"
+                )
             time.sleep(PAUSE)
             run = self.result(run.run_id)
             for task in run.tasks:
@@ -184,7 +187,7 @@ class Laptop:
         return run
 
     def _warm_up(self) -> None:
-        """Start the workers' imports beside compiling: a pipeline that was never compiled has no cached result."""
+        """Start the workers' imports now, while the pipeline is compiled: a new pipeline has no cached results."""
         for environment in environments(self.store).values():
             self._hosts.get(environment, executes=True)
 

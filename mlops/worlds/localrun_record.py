@@ -71,7 +71,7 @@ def content_digest(path: Path) -> str:
 
 
 def _artifacts(values: localrun.Values) -> dict[str, Artifact]:
-    """Translate one side of a task; what comes many under one name is `name[0]`, `name[1]`..."""
+    """Translate the inputs or outputs of a task; several artifacts of one name become `name[0]`, `name[1]`..."""
     return {
         name: Artifact(one.type, one.uri, one.digest, dict(one.metadata))
         for name, one in values.every_artifact().items()

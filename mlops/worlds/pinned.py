@@ -1,4 +1,4 @@
-"""What a run is pinned to before it starts: the compiled pipeline, the data, the champion (see docs/adr)."""
+"""Pins a run before it is submitted: the compiled pipeline, the data, the champion (see docs/adr)."""
 
 import uuid
 from collections.abc import Mapping
@@ -22,20 +22,21 @@ from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
 
 PINNED = ("source", "span", "data", "registry", "champion", "submission")
-"""The parameters that a submission supplies to a pipeline that declares them."""
+"""The parameters that a submission supplies, to a pipeline that declares them."""
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """The parameters that make a run a pure function, and the compiled pipeline that they go to."""
+    """A compiled pipeline and its parameters: together they decide the result of a run."""
 
     pipeline: Path
     parameters: dict[str, Any]
     code: str
+    """Digest of the code that the steps can run."""
 
 
 def source_pattern(usecase: UseCase, store: Store) -> str:
-    """Return the absolute source pattern; the use case's `data.py` first fetches what this machine's store lacks."""
+    """Return the absolute source pattern, after `fetch` where the data is on this machine."""
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or "://" in pattern:
         return pattern
@@ -45,17 +46,16 @@ def source_pattern(usecase: UseCase, store: Store) -> str:
 
 
 def fetch(usecase: UseCase, store: Store) -> None:
-    """Let the use case's `data.py`, where there is one, write what `data/<usecase>/` lacks on this machine."""
+    """Call the use case's `data.py`, if it has one, to write the spans that `data/<usecase>/` lacks on this machine."""
     fetcher = usecase.folder / "data.py"
     if fetcher.is_file():
         load(str(fetcher)).write_spans(store.data / usecase.name)
 
 
 def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
-    """Fix what a run depends on: the compiled pipeline (with the image references given), and its parameters.
+    """Return the compiled pipeline (with the image references given) and the parameters that it declares.
 
-    A pipeline declares its own parameters; those are supplied that it declares. Raises UsageError for one that it
-    declares without a default and that no submission knows.
+    Raises UsageError for a parameter that has no default and is not one of `PINNED`.
     """
     usecase = request.usecase
     compiled = compiled_file(usecase, request.pipeline, store, references)
@@ -68,18 +68,18 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
     pinned = replace(pinned, code=code_digest(loaded, store))
     if {"champion", "submission"} & declared.keys():
-        parameters |= _repeated(usecase.name, pinned, store) or _fresh(usecase.name, store)
+        parameters |= _same_submission(usecase.name, pinned, store) or _new_submission(usecase.name, store)
     unknown = [name for name, one in declared.items() if not one.optional and name not in parameters]
     if unknown:
         raise UsageError(
-            f"pipeline {request.pipeline} declares {', '.join(unknown)}, which a submission does not know; "
+            f"pipeline {request.pipeline} declares {', '.join(unknown)}, which no submission supplies; "
             f"wanted some of {', '.join(PINNED)}, or parameters with a default"
         )
     return replace(pinned, parameters={name: value for name, value in parameters.items() if name in declared})
 
 
 def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers: bool = False) -> Submission:
-    """Describe a submission."""
+    """Return the submission to keep with a run of `world`."""
     return Submission(
         usecase=request.usecase.name,
         code=pinned.code,
@@ -94,7 +94,7 @@ def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers
 
 
 def _window(usecase: UseCase, span: RequestedSpan, store: Store) -> dict[str, Any]:
-    """The data of a run: where the spans lie, the newest of them, and the digest of their files."""
+    """Return the parameters that pin the data of a run: source, span and data (the digest of the files)."""
     pattern = source_pattern(usecase, store)
     asked = usecase.source.span if span is None else span
     wanted = None if asked is None or asked == "newest" else parse_span(pattern, asked)
@@ -104,7 +104,7 @@ def _window(usecase: UseCase, span: RequestedSpan, store: Store) -> dict[str, An
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:
-    """Return where the compiled pipeline lies, or will: a name that changes with all that it is made from."""
+    """Return the path of the compiled pipeline, which need not exist yet; it changes with all that it is made from."""
     made_from = (
         images.tag(),
         usecase.model_dump_json(),
@@ -117,34 +117,34 @@ def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Map
     return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
 
 
-def _fresh(name: str, store: Store) -> dict[str, Any]:
-    """A new submission, up against whoever is in production."""
-    current = open_registry(store.registry).pointer(name)
-    return {"champion": str(current or ""), "submission": uuid.uuid4().hex}
+def _new_submission(name: str, store: Store) -> dict[str, Any]:
+    """Return a new submission, which is compared with the present champion."""
+    champion = open_registry(store.registry).pointer(name)
+    return {"champion": str(champion or ""), "submission": uuid.uuid4().hex}
 
 
-def _repeated(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
-    """The champion and submission of the run that made the model in production, when this is that very run once more.
+def _same_submission(name: str, pinned: Pinned, store: Store) -> dict[str, Any] | None:
+    """Return the champion and submission of the run that made the present champion, when this run repeats that run.
 
-    Without this rule a rerun would compare a model with itself; with any other rule a push could come from a cache
-    although the registry has moved on since.
+    Otherwise a repeated run would compare the model with itself. Only the run of the present champion counts: its push
+    may come from the cache, because the registry has not changed since.
     """
-    current = open_registry(store.registry).pointer(name)
-    made = (
-        one
-        for one in summaries(store)
-        if (one["pushed_model"] or {}).get("name") == name and one["parameters"].get("registry") == store.registry
-    )
-    maker = next(
-        (summary for summary in made if current and summary["pushed_model"]["version"] == current.version), None
-    )
-    if maker is None or current is None or maker["pushed_model"]["digest"] != current.digest:
+    summary = _run_of_champion(name, store)
+    if summary is None or summary["code"] != pinned.code or summary["compiled"] != wiring_digest(pinned.pipeline):
         return None
-    parameters = dict(maker["parameters"])
-    own = {key: parameters.pop(key, "") for key in ("champion", "submission")}
-    same = (
-        parameters == pinned.parameters
-        and maker["code"] == pinned.code
-        and maker["compiled"] == wiring_digest(pinned.pipeline)
-    )
-    return own if same else None
+    parameters = dict(summary["parameters"])
+    submission = {key: parameters.pop(key, "") for key in ("champion", "submission")}
+    return submission if parameters == pinned.parameters else None
+
+
+def _run_of_champion(name: str, store: Store) -> dict[str, Any] | None:
+    """Return the summary of the run that pushed the present champion; None when this store has none."""
+    champion = open_registry(store.registry).pointer(name)
+    if champion is None:
+        return None
+    for summary in summaries(store):
+        pushed = summary["pushed_model"] or {}
+        is_here = summary["parameters"].get("registry") == store.registry
+        if is_here and pushed.get("name") == name and pushed["version"] == champion.version:
+            return summary if pushed["digest"] == champion.digest else None
+    return None

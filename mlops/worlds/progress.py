@@ -1,4 +1,4 @@
-"""Shows a run of any world while it goes, with the laptop runner's display."""
+"""Shows the progress of a run of any world, with the laptop runner's display."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from mlops.runs.record import Run, Task
 
 @contextmanager
 def shown(*, quiet: bool = False) -> Iterator[Callable[[events.Event], None]]:
-    """Yield what takes a run's events: a live table on a terminal, lines elsewhere, nothing when `quiet`."""
+    """Yield a function that shows events: in a live table on a terminal, as lines elsewhere, not when `quiet`."""
     with progress.shown(quiet=quiet) as show:
         yield lambda event: show(_event(event))
 

@@ -1,4 +1,4 @@
-"""The code that each stage can run, computed from its imports: what a cached result depends on in every world."""
+"""Computes from imports the code that each stage can run; cached results depend on it in every world."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from localrun.spec.pipeline import Container
 
 
 def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]]:
-    """Return for each stage of the project below `root` what it can import, or read beside what it imports."""
+    """Return, by stage of the project at `root`, the files that it can import, or read beside what it imports."""
     closure = ImportClosure(root, cache=store.root / "imports.json")
     components = sorted((root / "components").glob("*/component.py"))
     return {component.parent.name: tuple(closure.files(component)) for component in components}
 
 
 def code_digest(pipeline: localrun.Pipeline, store: Store) -> str:
-    """Digest over the code that the stages of a pipeline can run, and the lock file."""
+    """Return the digest of the code that the stages of a pipeline can run, and of the lock file."""
     sources = stage_sources(store)
     commands = [part.implementation for part in pipeline.components.values()]
     stages = {function_name(command) for command in commands if isinstance(command, Container)}

@@ -1,4 +1,4 @@
-"""The worlds by name; a further one is a module and a line here."""
+"""The worlds by name; another world is a module and a line here."""
 
 import importlib
 from dataclasses import replace
@@ -13,9 +13,9 @@ DEFAULT = "laptop"
 
 
 def open_world(at: str, context: WorldContext) -> World:
-    """Return the world that a name stands for; an address such as `s3://bucket/folder` is the laptop with data there.
+    """Return the world of a name; an address such as `s3://bucket/folder` is the laptop with data and models there.
 
-    Raises UsageError for what is neither.
+    Raises UsageError for anything else.
     """
     if "://" in at:
         at, context = DEFAULT, with_objects(context, at)
@@ -27,5 +27,5 @@ def open_world(at: str, context: WorldContext) -> World:
 
 
 def with_objects(context: WorldContext, address: str) -> WorldContext:
-    """Return a context whose data and models lie at an address in an object store."""
+    """Return a context with data and models at an address of an object store; UsageError for what is no address."""
     return replace(context, store=replace(context.store, objects=objects.checked(address)))

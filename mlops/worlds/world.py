@@ -1,4 +1,4 @@
-"""What every world does: the one interface through which the command line, schedules and tests reach all of them."""
+"""The interface of all worlds, used by the command line, schedules and tests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from mlops.runs.submission import Submission
 from pipelines.config import UseCase
 
 RequestedSpan = int | str | None
-"""Which data a run is about: a span by number or date, the `newest` there is, or (None) what the use case names."""
+"""The span of a run: a number, a date, `newest`, or None for the one that the use case names."""
 Watcher = Callable[[Event], None]
 """Takes a run's events as they happen; must return quickly."""
 
 
 class UnsupportedByWorld(UsageError):
-    """A world cannot do what was asked; the message names the way around."""
+    """This world cannot do what was asked; the message names another way."""
 
 
 def check_world(run_id: str, submission: Submission, world: str) -> None:
@@ -58,12 +58,12 @@ class Submitted:
 
     run_id: str
     folder: Path
-    """Kept of it on this machine: the compiled pipeline, its submission, and in the end its report."""
+    """The run's folder on this machine: the compiled pipeline, the submission, and at the end the report."""
 
 
 @dataclass(frozen=True)
 class Recurring:
-    """A schedule that a world keeps."""
+    """One schedule of a world."""
 
     id: str
     name: str
@@ -74,7 +74,7 @@ class Recurring:
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying the schedules of a use case did."""
+    """What `Schedules.apply` changed."""
 
     created: tuple[Recurring, ...] = ()
     unchanged: tuple[Recurring, ...] = ()
@@ -82,7 +82,7 @@ class Applied:
 
 
 class Schedules(Protocol):
-    """The schedules that a world keeps for this project."""
+    """This project's schedules in a world."""
 
     def apply(self, usecase: UseCase) -> Applied:
         """Make the schedules of a use case what its configuration says; a second call changes nothing.
@@ -94,47 +94,50 @@ class Schedules(Protocol):
         """Return the schedules of a use case, or of all."""
 
     def delete(self, usecase: str) -> list[Recurring]:
-        """Remove the schedules of a use case and return them; runs that have begun go on."""
+        """Remove the schedules of a use case and return them; runs that have started go on."""
 
 
 class World(Protocol):
-    """Where compiled pipelines run, with the data and models there; a context manager, connected while it is open.
+    """A place where compiled pipelines run, with its data and models; a context manager that closes its connections.
 
-    All methods raise UnsupportedByWorld for what the world cannot do, and MlopsError when it cannot be reached. Methods
-    that take a run id raise MlopsError for a run that was not submitted from this store.
+    All methods raise UnsupportedByWorld for what the world cannot do, and MlopsError when it does not answer. Methods
+    with a run id raise MlopsError for a run that this store did not submit, UsageError for one of another world.
     """
 
     name: str
     """Its key in the table of worlds."""
 
     def __enter__(self) -> Self:
-        """Open it."""
+        """Return the world itself."""
 
     def __exit__(self, *_: object) -> None:
-        """Release what it holds."""
+        """Close its connections and processes."""
 
     @property
     def store(self) -> Store:
         """This machine's store, with the data and models of this world."""
 
     def submit(self, request: RunRequest) -> Submitted:
-        """Pin a run (see `mlops.worlds.pinned`), have it accepted, and keep its submission in the store's `runs`."""
+        """Pin a run (see `mlops.worlds.pinned`), submit it, and keep the submission in the store's `runs`."""
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
-        """Wait for the end of a run; of one that has ended, return the record at once.
+        """Wait for the end of a run and return its record; at once when it has ended already.
 
-        Raises MlopsError when the deadline, in seconds, passes; the run can be followed again then.
+        Raises MlopsError when the deadline, in seconds, passes; the run can be followed again.
         """
 
     def result(self, run_id: str) -> Run:
-        """Return what is known of a run now."""
+        """Return the record of a run as it is now."""
 
     def cancel(self, run_id: str) -> None:
-        """Ask for the end of a run that has not ended, and return; its state is CANCELLED some time later."""
+        """Ask for the cancellation of a run and return; its state becomes CANCELLED later.
+
+        Raises MlopsError for a run that has ended.
+        """
 
     def resume(self, run_id: str) -> None:
-        """Let a run that failed, was cancelled or interrupted go on; follow it then. Finished tasks do not rerun."""
+        """Make a run that failed, was cancelled or interrupted ready to `follow`; finished tasks do not run again."""
 
     @property
     def schedules(self) -> Schedules:
-        """The schedules that it keeps."""
+        """This project's schedules."""

@@ -233,7 +233,7 @@ def test_sources_that_changed_since_the_images_were_loaded_are_found_out_before_
 ) -> None:
     monkeypatch.setattr(reach, "lacking_images", lambda names: names[:1])
     with pytest.raises(
-        MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"
+        MlopsError, match=r"the cluster's node lacks ml-in-production/data:[0-9a-f]{16}: .*make deploy-local"
     ):
         local.submit(RunRequest(usecase))
     assert not kfp.runs
@@ -265,7 +265,7 @@ def test_a_deadline_says_what_was_waited_for_and_how_to_go_on(
     metadata.record(run_id, "scope-use-case", "RUNNING")
     with pytest.raises(
         MlopsError,
-        match=rf"(?s)wanted its end within 0.001 minutes.*scope-use-case running.*mlops runs follow {run_id}",
+        match=rf"(?s)has not ended within 0.001 minutes.*scope-use-case running.*mlops runs follow {run_id}",
     ):
         kubeflow.follow(run_id, lambda _: None, 0.06)
 

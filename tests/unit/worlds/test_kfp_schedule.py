@@ -133,7 +133,7 @@ def test_a_schedule_that_somebody_switched_off_is_replaced_and_not_switched_on(
 
 def test_a_use_case_without_a_schedule_says_what_to_write(schedules: KfpSchedules) -> None:
     usecase = load(find("flight_delay")).model_copy(update={"schedules": {}})
-    with pytest.raises(UsageError, match=r"config.yaml: schedules is missing; wanted at least one with its cron"):
+    with pytest.raises(UsageError, match=r"config.yaml: schedules is missing; add at least one with its cron"):
         schedules.apply(usecase)
 
 
@@ -141,7 +141,7 @@ def test_a_use_case_that_no_image_holds_is_refused(
     schedules: KfpSchedules, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     usecase = _usecase().model_copy(update={"folder": tmp_path_factory.mktemp("elsewhere")})
-    with pytest.raises(UsageError, match="images hold no other"):
+    with pytest.raises(UsageError, match="images hold no other use case"):
         schedules.apply(usecase)
 
 
@@ -149,7 +149,7 @@ def test_a_schedule_is_not_applied_to_nodes_that_lack_its_image(
     kfp: FakeKfp, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reach, "lacking_images", lambda names: names)
-    with pytest.raises(MlopsError, match=r"the cluster's node has no ml-in-production/data:[0-9a-f]{16}: "):
+    with pytest.raises(MlopsError, match=r"the cluster's node lacks ml-in-production/data:[0-9a-f]{16}: "):
         KfpSchedules(Connection(api, "", "s3://bucket/folder", local=True), {}).apply(_usecase())
     assert not kfp.recurring
 
@@ -165,7 +165,7 @@ def test_a_schedule_hands_the_images_of_a_registry_to_what_it_submits(kfp: FakeK
 
 
 def test_nothing_that_answers_is_said_with_its_address() -> None:
-    with pytest.raises(MlopsError, match=r"http://127.0.0.1:1: wanted Kubeflow Pipelines, got no answer"):
+    with pytest.raises(MlopsError, match=r"http://127.0.0.1:1: Kubeflow Pipelines does not answer"):
         KfpSchedules(Connection("http://127.0.0.1:1", "", "s3://bucket/folder", local=False), {}).of()
 
 
