@@ -15,6 +15,14 @@ KUSTOMIZE = ROOT / "kustomize"
 OVERLAYS = sorted(path.parent.name for path in KUSTOMIZE.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in KUSTOMIZE.glob("components/*/kustomization.yaml"))
 Object = dict[str, Any]
+CHECKS = ROOT / ".venv-checks" / "bin"
+
+
+def needs_program(name: str) -> pytest.MarkDecorator:
+    """Skip where a program of the dependency group `checks` is not installed."""
+    missing = not (CHECKS / name).exists()
+    return pytest.mark.skipif(missing, reason=f"{name} is not installed: `make test` installs it into .venv-checks")
+
 
 needs_kubectl = pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="kubectl is not installed: manifests cannot be rendered (mlops doctor)"

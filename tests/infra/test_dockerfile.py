@@ -5,16 +5,14 @@ import os
 import re
 import subprocess
 
-import pytest
-
 from core.images import BASE, GROUPS
-from tests.infra.rendered import ROOT
+from tests.infra.rendered import CHECKS, ROOT, needs_program
 
-CHECKOV = ROOT / ".venv-checks" / "bin" / "checkov"
+CHECKOV = CHECKS / "checkov"
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks")
+@needs_program("checkov")
 def test_no_policy_fails_and_every_skip_has_its_reason() -> None:
     words = [
         str(CHECKOV),

@@ -5,19 +5,13 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.infra.rendered import OVERLAYS, ROOT, needs_kubectl, of_kind, overlay
+from tests.infra.rendered import CHECKS, OVERLAYS, needs_kubectl, needs_program, of_kind, overlay
 
-CHECKOV = ROOT / ".venv-checks" / "bin" / "checkov"
+CHECKOV = CHECKS / "checkov"
 
-pytestmark = [
-    needs_kubectl,
-    pytest.mark.skipif(
-        not CHECKOV.exists(), reason="checkov is not installed: `make test` installs it into .venv-checks"
-    ),
-]
+pytestmark = [needs_kubectl, needs_program("checkov")]
 
 
 def test_no_policy_fails(tmp_path: Path) -> None:
