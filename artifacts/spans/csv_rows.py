@@ -17,6 +17,7 @@ from artifacts.spans.files import SourceFile, open_regular
 from artifacts.spans.pattern import Place
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
+from artifacts.spans.timestamps import check_names
 from core.errors import DataError, EmptyDataset
 
 _BOM = b"\xef\xbb\xbf"
@@ -170,6 +171,7 @@ class _Columns:
             if name in self.options.leave_out:
                 continue
             found, bad = self._column(name, cells)
+            check_names(columns, found, f"{path}:1:{position}")
             columns |= found
             for row, reason in bad.items():
                 faults.setdefault(row, Fault(rows[row].line, position, reason))

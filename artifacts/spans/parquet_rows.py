@@ -17,7 +17,7 @@ from pyarrow import types as kinds
 from artifacts.spans.files import SourceFile, open_regular
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
-from artifacts.spans.timestamps import seconds
+from artifacts.spans.timestamps import check_names, seconds
 from core.errors import CorruptArtifact, DataError, EmptyDataset
 
 
@@ -75,7 +75,9 @@ class _Columns:
         for name, column in zip(names, batch.columns, strict=True):
             if name in self.options.leave_out or kinds.is_null(column.type):
                 continue  # a column without a single value is a feature that no example has
-            columns |= self._features(name, column)
+            found = self._features(name, column)
+            check_names(columns, found, self.path)
+            columns |= found
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
     def _features(self, name: str, column: pa.Array) -> dict[str, pa.Array]:

@@ -3,13 +3,15 @@
 A time without a zone is taken as it is written, one with a zone is moved to UTC first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from core.errors import DataError
 
 _PARTS: Mapping[str, Callable[[pa.Array], pa.Array]] = {
     "year": pc.year,
@@ -46,6 +48,15 @@ class Timestamp:
         """Return the features that a column of seconds since 1970 becomes, each named after the column and its part."""
         times = pc.cast(seconds, pa.timestamp("s"))
         return {f"{name}_{part}": pc.cast(_PARTS[part](times), pa.int64()) for part in self.parts}
+
+
+def check_names(taken: Collection[str], made: Collection[str], place: str) -> None:
+    """Raise DataError when a feature that is made of a time has the name of another column."""
+    if twice := sorted(set(taken) & set(made)):
+        raise DataError(
+            f"{place}: {', '.join(twice)}: a column and a part of a time have one name; "
+            "remove or rename the column, or drop the part from ingest_examples.timestamps"
+        )
 
 
 def seconds(name: str, column: pa.Array, timestamp: Timestamp) -> pa.Array:

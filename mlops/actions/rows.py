@@ -1,6 +1,6 @@
 """Predicts the raw rows of a file with one model version; types are as strict as for training data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from artifacts.spans.pattern import Place
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from artifacts.spans.timestamps import Timestamp
+from components.ingest_examples.config import Config as IngestExamples
 from components.ingest_examples.config import TimestampColumn
 from core.errors import DataError
 from core.user_code import resolve
 from pipelines.config import UseCase
-from serving.models.bulk import BATCH_ROWS, Bulk, read_json_lines
+from serving.models.bulk import BATCH_ROWS, Bulk, Line, read_json_lines
 from serving.models.savedmodel import SavedModel
 
 _KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
@@ -70,24 +71,31 @@ class _NoRejects(Rejects):
 
 
 def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[list[Any]]:
-    """Yield the predictions of a .csv or .jsonl file in batches; DataError names file, line and column or field."""
+    """Yield the predictions of a .csv or .jsonl file in batches, in the order of its rows.
+
+    Declared times become features as in `ingest_examples`. The label, the columns that no request has, and those that
+    `ingest_examples.leave_out` names are ignored. Raises DataError, with file, line and column or feature, for a row
+    that cannot be predicted, and EmptyDataset for a file without rows.
+    """
     model = SavedModel(saved_model)
     features = model.features or _schema_features(usecase)
     bulk = Bulk(model, features, _not_served(usecase, features))
+    section = usecase.configured("ingest_examples")
+    times = {name: _time(name, one, features, section) for name, one in section.timestamps.items()}
     if file.suffix == ".csv":
-        yield from _csv(usecase, bulk, file)
+        yield from _csv(section, bulk, times, file)
         return
     for lines in read_json_lines(file):
-        yield bulk.lines(file, lines)
+        for name, time in times.items():
+            lines = _with_parts(file, lines, name, time)  # noqa: PLW2901 - one time after the other
+        yield bulk.lines(file, _without_unused(lines, times, features))
 
 
-def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
-    section = usecase.configured("ingest_examples")
+def _csv(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], file: Path) -> Iterator[list[Any]]:
     missing = frozenset(section.missing)
     types: dict[str, FeatureType] = {
         f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.features
     }
-    times = {name: _time(name, one, bulk.features, missing) for name, one in section.timestamps.items()}
     options = ReadOptions(
         types,
         missing=frozenset(),
@@ -97,22 +105,63 @@ def _csv(usecase: UseCase, bulk: Bulk, file: Path) -> Iterator[list[Any]]:
         max_record_bytes=section.max_record_bytes,
         batch_rows=BATCH_ROWS,
     )
-    source = SourceFile(0, file, file.name)
+    unused = _parts(times) - set(bulk.features.by_name)
     checked = False
-    for batch in csv_rows.read(source, options, _NoRejects(0, file)):
+    for batch in csv_rows.read(SourceFile(0, file, file.name), options, _NoRejects(0, file)):
         if not checked:
-            parts = {f"{name}_{part}" for name, time in times.items() for part in time.parts}
-            unused = parts - set(bulk.features.by_name)
             bulk.check_header([name for name in batch.schema.names if name not in unused], f"{file}:1")
             checked = True
         yield bulk.columns({feature.name: _column(feature, batch) for feature in bulk.features.features})
 
 
-def _time(name: str, column: TimestampColumn, features: Features, missing: frozenset[str]) -> _Time:
-    """Read a column of times as ingest_examples does."""
-    known = features.by_name
-    required = any(known[part].required for part in (f"{name}_{one}" for one in column.parts) if part in known)
-    return _Time(column.parts, column.format, required=required, missing=missing)
+def _time(name: str, column: TimestampColumn, features: Features, section: IngestExamples) -> _Time:
+    """Describe a column of times; it is required when one of its parts is a required feature."""
+    parts = (features.by_name.get(f"{name}_{part}") for part in column.parts)
+    required = any(part is not None and part.required for part in parts)
+    return _Time(column.parts, column.format, required=required, missing=frozenset(section.missing))
+
+
+def _parts(times: Mapping[str, _Time]) -> set[str]:
+    """Return the names of the features that times become."""
+    return {f"{name}_{part}" for name, time in times.items() for part in time.parts}
+
+
+def _with_parts(file: Path, lines: Sequence[Line], name: str, time: _Time) -> list[Line]:
+    """Replace a time by its parts in the rows of a JSON-lines file; a row may have the parts instead of the time."""
+    seconds = [_seconds(file, line, name, time) for line in lines]
+    parts = time.features(name, pa.array(seconds, pa.int64()))
+    values = {part: column.to_pylist() for part, column in parts.items()}
+    found = []
+    for at, line in enumerate(lines):
+        row = {key: value for key, value in line.row.items() if key != name}
+        if seconds[at] is not None:
+            row |= {part: column[at] for part, column in values.items()}
+        found.append(Line(line.number, row))
+    return found
+
+
+def _seconds(file: Path, line: Line, name: str, time: _Time) -> int | None:
+    """Read the time of a row as seconds since 1970; None for a row without it."""
+    place, text = f"{file}:{line.number}: time {name!r}", line.row.get(name)
+    given = sorted(_parts({name: time}) & line.row.keys())
+    if text is None:
+        if time.required and not given:
+            raise DataError(f"{place}: this time is required, got none; write it as text, or give its parts")
+        return None
+    if given:
+        raise DataError(f"{place}: the row has {', '.join(given)} too; remove one of the two")
+    if not isinstance(text, str):
+        raise DataError(f"{place}: wanted a time as text, got {text!r}")
+    try:
+        return time.parse(text)
+    except ValueError as error:
+        raise DataError(f"{place}: {error}") from None
+
+
+def _without_unused(lines: Sequence[Line], times: Mapping[str, _Time], features: Features) -> list[Line]:
+    """Leave out the parts of times that are no features of the model."""
+    unused = _parts(times) - set(features.by_name)
+    return [Line(number, {name: value for name, value in row.items() if name not in unused}) for number, row in lines]
 
 
 def _column(feature: Feature, batch: pa.RecordBatch) -> list[Any]:

@@ -93,6 +93,14 @@ def test_a_time_that_is_written_otherwise_names_the_key(tmp_path: Path) -> None:
     assert found.column("at_hour").to_pylist()[0] == [10]
 
 
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_a_part_of_a_time_and_a_column_of_one_name_are_refused(tmp_path: Path, format: str) -> None:
+    pq.write_table(pa.table({"at": ["2024-02-01"] * 100, "at_hour": list(range(100))}), tmp_path / "1.parquet")
+    csv(tmp_path, "at,at_hour", "2024-02-01,{0}")
+    with pytest.raises(DataError, match=rf"1.{format}.*: at_hour: a column and a part of a time have one name"):
+        read(tmp_path, format, timestamps={"at": ["hour"]})
+
+
 def test_a_null_inside_a_list_names_column_and_row_or_is_left_out(tmp_path: Path) -> None:
     tags = [["a", None, "b"] if number == 41 else ["a"] for number in range(100)]
     pq.write_table(pa.table({"n": list(range(100)), "tags": tags}), tmp_path / "1.parquet", row_group_size=10)

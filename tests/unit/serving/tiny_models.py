@@ -79,6 +79,17 @@ class Foreign(tf.Module):
         return {"total": tf.reduce_sum(matrix, axis=1), "word_bytes": tf.strings.join([word, "!"])}
 
 
+class Hourly(tf.Module):
+    """A model of one required feature, the hour of a time, and of one that a row may lack."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int64, "sent_hour"), tf.TensorSpec([None], tf.float32, "weight")]
+    )
+    def serve(self, sent_hour: Any, weight: Any) -> Any:
+        known = tf.where(tf.math.is_nan(weight), 0.0, weight)
+        return {"predictions": (tf.cast(sent_hour, tf.float32) + known)[:, tf.newaxis]}
+
+
 class Reader(tf.Module):
     """A model that would read a file of the machine that serves it."""
 
@@ -103,6 +114,20 @@ def export_delay(folder: Path, bias: float, hang: bool = False) -> Path:
 def export_foreign(folder: Path) -> Path:
     module = Foreign()
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve, "mixed": module.mixed})
+    return folder
+
+
+def export_hourly(folder: Path) -> Path:
+    module = Hourly()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    features = [
+        {"name": "sent_hour", "dtype": "int", "required": True},
+        {"name": "weight", "dtype": "float", "required": False},
+    ]
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "features.json").write_text(
+        json.dumps({"features": features, "label": "late", "task": "regression"})
+    )
     return folder
 
 
