@@ -27,6 +27,8 @@ class Limits:
     """Time from the first byte of a request, or from connecting, to the end of its headers."""
     body_seconds: float = 10.0
     """Time to send the whole body; slower clients are disconnected."""
+    linger_seconds: float = 2.0
+    """Time to read the rest of a body that is already answered with an error, so that the client reads the answer."""
     write_seconds: float = 30.0
     """Time for the client to take an answer."""
     idle_seconds: float = 60.0

@@ -151,7 +151,7 @@ class ServingApp:
 
     def _refuse(self, error: RequestError) -> Response:
         """Answer an error."""
-        if error.status >= 500 and error.status != 503:
+        if error.status in {500, 504}:
             _LOG.error("%s: %s", error.code, error)
         response = self._send(error.status, responses.error_body(str(error), error.code))
         if error.status == 503:

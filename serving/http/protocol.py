@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serving.bodies import responses
+from serving.http.upgrade import UpgradeBlindProtocol
 from serving.limits import Limits
 from serving.metrics import Metrics
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle
 
 _LOG = logging.getLogger("serving")
+_CHUNK_OVERHEAD: Final = 16
+"""Most bytes of chunk lines for one byte of a body: chunks of one byte need five."""
 _PHRASES = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -23,14 +26,18 @@ _PHRASES = {
 }
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(UpgradeBlindProtocol):
     """HTTP/1.1 with a deadline or a cap on everything that a client may send or read."""
 
     limits = Limits()
     metrics: Metrics
     _head_timer: "TimerHandle | None" = None
-    _head_bytes = 0
+    _linger_timer: "TimerHandle | None" = None
     _in_head = True
+    _received_bytes = 0
+    """Bytes of the current request; those in the packet in which the request before it ended are not counted."""
+    _body_bytes = 0
+    """Those of them that are its body; the others are its head, chunk lines and trailers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Accept a connection, or answer 503 when too many are open."""
@@ -41,32 +48,61 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the connection's deadline."""
+        """Cancel the connection's deadlines."""
         self._stop_timer()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read data, unless a request's head is too long; also of the next request, while this one is answered."""
-        began_in_head = self._in_head
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+        """Read data within the caps; also of the next request, while this one is answered."""
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self._linger_timer:
             self._await_head()
+        self._received_bytes += len(data)
         super().data_received(data)
-        if began_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.header_bytes and not self.transport.is_closing():
-                self._refuse(431, "TOO_LARGE", f"the request's head is longer than {self.limits.header_bytes} bytes")
+        if self._received_bytes - self._body_bytes > self.limits.header_bytes + _CHUNK_OVERHEAD * self._body_bytes:
+            self._refuse_head_or_framing()
+        if self._linger_timer is not None and self._received_bytes > 4 * self.limits.body_bytes:
+            self.transport.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers, which come after the body, are ignored: nobody may set a header with them."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Cancel the head's deadline and begin the request."""
         self._in_head = False
         self._stop_timer()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = _Lingering(self, self.cycle)  # type: ignore[assignment] # what a cycle uses of a transport
+
+    def on_body(self, body: bytes) -> None:
+        """Count and hand on a part of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Expect the head of the next request."""
         super().on_message_complete()
+        if self._body_follows:
+            return
         self._in_head = True
-        self._head_bytes = 0
+        self._received_bytes = self._body_bytes = 0
+        if self._linger_timer is not None:
+            self.transport.close()
+
+    def linger(self, cycle: RequestResponseCycle) -> None:
+        """Close the connection after an answer; if the request's body is still coming, read it for a while first.
+
+        Closing earlier resets the connection, and a client that is still sending would never read the answer.
+        """
+        if cycle.more_body:
+            self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.close)
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Start the deadline for the client to read the answer."""
@@ -76,7 +112,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer invalid HTTP with an error in TensorFlow Serving's form, with the parser's reason."""
-        self._refuse(400, "INVALID_ARGUMENT", f"wanted an HTTP request: {sys.exception() or msg}")
+        error = sys.exception()
+        self._refuse(
+            400, "INVALID_ARGUMENT", f"wanted an HTTP request: {(error and error.__context__) or error or msg}"
+        )
+
+    def _refuse_head_or_framing(self) -> None:
+        most = self.limits.header_bytes
+        if self._in_head:
+            self._refuse(431, "TOO_LARGE", f"the request's head is longer than {most} bytes")
+        else:
+            self._refuse(400, "TOO_LARGE", f"the chunk lines and trailers are more than {most} bytes beyond the body's")
 
     def _await_head(self) -> None:
         self._stop_timer()
@@ -88,10 +134,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _head_too_late(self) -> None:
-        if not self.transport.is_closing():
-            self._refuse(
-                408, "DEADLINE_EXCEEDED", f"the request's head did not arrive within {self.limits.header_seconds:g} s"
-            )
+        seconds = self.limits.header_seconds
+        self._refuse(408, "DEADLINE_EXCEEDED", f"the request's head did not arrive within {seconds:g} s")
 
     def _abort_if_stuck(self) -> None:
         if self.transport is not None and self.transport.get_write_buffer_size() > 0:
@@ -99,13 +143,32 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer without the application, if an answer can still be written, and close the connection."""
+        if self.transport.is_closing():
+            return
         self.metrics.refused_connections.labels(str(status)).inc()
         _LOG.warning("%s: answered %d: %s", self.client[0] if self.client else "a client", status, message)
         body = responses.error_body(message, code)
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self._stop_timer()
-        self.transport.write(head % (status, _PHRASES[status], len(body)) + body)
+        if self.cycle is None or not self.cycle.response_started or (self.cycle.response_complete and self._in_head):
+            is_head = self._in_head and self.parser.get_method() == b"HEAD"
+            self.transport.write(head % (status, _PHRASES[status], len(body)) + (b"" if is_head else body))
         self.transport.close()
+
+
+class _Lingering:
+    """The transport of one answer; it closes the connection only when the client can read the answer."""
+
+    def __init__(self, protocol: BoundedProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        """Close the connection, at once or after the rest of the body."""
+        self._protocol.linger(self._cycle)
 
 
 def bounded(limits: Limits, metrics: Metrics) -> type[BoundedProtocol]:

@@ -8,108 +8,41 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from live_server import BODY, Live, answer_to, get_status, started
 
-from core.backends.registry import Registry, open_registry
-from serving.http.listener import listen
-from serving.http.server import Options, Server, make_server
+from serving.http.server import Options
 from serving.limits import Limits
 from serving.models.savedmodel import SavedModel
 from serving.versions.manager import Watch
-from serving.versions.shelf import RegistryShelf
 
-ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
-BODY = json.dumps({"instances": [ROW]})
+WATCH = Watch(seconds=0.02, others=1)
 LIMITS = Limits(
-    body_bytes=200_000, body_seconds=0.4, header_seconds=0.4, header_bytes=8192, connections=60, idle_seconds=5
+    body_bytes=200_000,
+    body_seconds=0.4,
+    header_seconds=0.4,
+    header_bytes=8192,
+    connections=60,
+    idle_seconds=5,
+    linger_seconds=1.0,
 )
-
-
-@dataclass(frozen=True)
-class Live:
-    """A server in a thread of this process."""
-
-    port: int
-    server: Server
-    registry: Registry
-    root: Path
-
-    def post(self, body: str = BODY) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request("POST", "/v1/models/delay:predict", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = response.status, json.loads(response.read())
-        connection.close()
-        return answer
 
 
 @pytest.fixture
 def live(exported: Path, tmp_path: Path) -> Iterator[Live]:
     """A server that has little patience."""
-    with started(LIMITS, exported, tmp_path) as running:
+    with started(Options(LIMITS, WATCH), exported, tmp_path) as running:
         yield running
 
 
 @pytest.fixture
 def patient(exported: Path, tmp_path: Path) -> Iterator[Live]:
     """A server with the patience of production: its clients share this process's one lock with it."""
-    with started(Limits(), exported, tmp_path) as running:
+    with started(Options(Limits(), WATCH), exported, tmp_path) as running:
         yield running
-
-
-@contextmanager
-def started(limits: Limits, exported: Path, tmp_path: Path) -> Iterator[Live]:
-    registry = open_registry(str(tmp_path / "models"))
-    registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
-    listener = listen("127.0.0.1", 0)
-    server = make_server(RegistryShelf(tmp_path / "models"), Options(limits, Watch(seconds=0.02, others=1)))
-    port = listener.getsockname()[1]
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    running = Live(port, server, registry, tmp_path / "models")
-    deadline = time.monotonic() + 20
-    while get_status(port, "/readyz") != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield running
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-def get_status(port: int, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
-
-
-def answer_to(port: int, sent: bytes, *, then: bytes = b"", every: float = 0.0) -> bytes:
-    """Send bytes, drip more of them, and return what comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        client.sendall(sent)
-        client.settimeout(every or 5)
-        received = b""
-        while True:
-            try:
-                chunk = client.recv(65536)
-            except TimeoutError:
-                client.sendall(then)
-                continue
-            except ConnectionError:
-                return received
-            if not chunk:
-                return received
-            received += chunk
 
 
 HEAD = b"POST /v1/models/delay:predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
