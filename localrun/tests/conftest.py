@@ -11,6 +11,9 @@ from localrun_project import make_project
 
 import localrun
 from localrun import Environment, Hosts, Options, Run
+from localrun.pytest_plugin import localrun_hosts, run_pipeline
+
+__all__ = ["localrun_hosts", "run_pipeline"]  # installed with the package; here for a checkout where it is not
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +33,8 @@ def stages(project: Path) -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="session")
-def hosts() -> Iterator[Hosts]:
-    with Hosts() as shared:
-        yield shared
+def hosts(localrun_hosts: Hosts) -> Hosts:
+    return localrun_hosts
 
 
 @pytest.fixture

@@ -36,6 +36,10 @@ class StoreError(LocalrunError):
     """The store cannot be read or written, or another process holds what is asked for."""
 
 
+class RunFailed(LocalrunError):
+    """A run that had to succeed did not."""
+
+
 class WorkerError(LocalrunError):
     """An environment's warm process could not start or died."""
 

@@ -1,11 +1,19 @@
 """What a run is: plain frozen values."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from localrun import markup
+from localrun.errors import RunFailed
+
+_SHOWN = 50
+"""Tasks that a notebook shows of a run."""
 
 
 class State(StrEnum):
@@ -90,6 +98,13 @@ class TaskRun:
     inputs: Values = field(default_factory=Values)
     outputs: Values = field(default_factory=Values)
 
+    @property
+    def log_text(self) -> str:
+        """What the last attempt printed; empty for a task that did not run."""
+        if self.log is None or not self.log.is_file():
+            return ""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -106,6 +121,37 @@ class Run:
     tasks: tuple[TaskRun, ...] = ()
     outputs: Values = field(default_factory=Values)
 
+    @property
+    def first_error(self) -> str:
+        """The error that came first, after the path of its task; empty for a run without any."""
+        failed = [task for task in self.tasks if task.state is State.FAILED and task.error]
+        first = min(failed, key=lambda task: task.finished.timestamp() if task.finished else math.inf, default=None)
+        return f"{first.path}: {first.error}" if first else self.error
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a run."""
+        return "\n".join(
+            [
+                f"<h4>{escape(self.run_id)}: {markup.coloured(self.state, self.state)}, {self.seconds:.1f} s</h4>",
+                f"<pre>{escape(self.first_error)}</pre>" if self.first_error else "",
+                markup.table(("output", ""), self._output_rows()) if self._output_rows() else "",
+                markup.table(("task", "state", "seconds"), map(_row, self.tasks[:_SHOWN])),
+                f"<p>and {len(self.tasks) - _SHOWN} more tasks</p>" if len(self.tasks) > _SHOWN else "",
+                f"<p>Everything about it: <code>{escape(str(self.folder / 'run.html'))}</code></p>",
+            ]
+        )
+
+    def _output_rows(self) -> list[tuple[str, str]]:
+        rows = [(escape(name), markup.code(value)) for name, value in self.outputs.parameters.items()]
+        artifacts = self.outputs.every_artifact()
+        return rows + [(escape(name), f"<code>{escape(a.uri)}</code>") for name, a in artifacts.items()]
+
+    def check(self) -> Self:
+        """Return the run itself; RunFailed with the first error when it did not succeed."""
+        if self.state is not State.SUCCEEDED:
+            raise RunFailed(f"run {self.run_id}: {self.state}: {self.first_error}")
+        return self
+
     def task(self, name: str) -> TaskRun:
         """Return the task of a full path or, where it is unique, a short name; KeyError otherwise."""
         found = [task for task in self.tasks if name in (task.path, task.name)]
@@ -115,6 +161,11 @@ class Run:
                 f"{name!r} names {len(found)} tasks; the tasks are {', '.join(task.path for task in self.tasks)}"
             )
         return (exact or found)[0]
+
+
+def _row(task: TaskRun) -> tuple[str, str, str]:
+    state = f"{task.state} (cached)" if task.cached else str(task.state)
+    return escape(task.path), markup.coloured(task.state, state), f"{task.seconds:.1f}" if task.seconds else ""
 
 
 @dataclass(frozen=True)

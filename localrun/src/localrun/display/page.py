@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from localrun.display.picture import COLOURS, graph, status, timeline
+from localrun.display.picture import graph, status, timeline
 from localrun.display.progress import memory
+from localrun.markup import code, coloured, link, table
 from localrun.records import Artifact, Run, TaskRun, Values
 from localrun.spec.pipeline import Pipeline
 from localrun.store.digests import ABSENT
@@ -33,18 +33,17 @@ def write_pages(pipeline: Pipeline, run: Run) -> None:
 
 def page(run: Run, picture: str) -> str:
     """Return the page; everything that came from outside is escaped."""
-    colour = COLOURS.get(run.state, "#666")
     parts = [
-        f"<h1>{escape(run.run_id)}: <span style='color:{colour}'>{run.state}</span></h1>",
+        f"<h1>{escape(run.run_id)}: {coloured(run.state, run.state)}</h1>",
         f"<p>{escape(run.pipeline)}, started {run.started:%Y-%m-%d %H:%M:%S} UTC, {run.seconds:.1f} s.</p>",
         f"<pre>{escape(run.error)}</pre>" if run.error else "",
         f"<h2>Graph</h2><div class='picture'>{picture}</div>",
         f"<h2>Timeline</h2><div class='picture'>{timeline(run)}</div>",
         "<h2>Tasks</h2>",
-        _table(("task", "state", "seconds", "memory", "attempts", "log"), (_row(run, task) for task in run.tasks)),
+        table(("task", "state", "seconds", "memory", "attempts", "log"), (_row(run, task) for task in run.tasks)),
         *(_failure(task) for task in run.tasks if task.error),
         "<h2>Parameters</h2>",
-        _table(("name", "value"), ((escape(name), _value(value)) for name, value in run.parameters.items())),
+        table(("name", "value"), ((escape(name), code(value)) for name, value in run.parameters.items())),
         "<h2>Outputs</h2>",
         *(_outputs(run, task.path, task.outputs) for task in run.tasks),
     ]
@@ -56,9 +55,9 @@ def page(run: Run, picture: str) -> str:
 
 
 def _row(run: Run, task: TaskRun) -> tuple[str, ...]:
-    log = _link(run.folder, task.log, "log") if task.log else ""
+    log = _link(run, task.log, "log") if task.log else ""
     peak = memory(task.max_rss_bytes) if task.max_rss_bytes else ""
-    state = f"<span style='color:{COLOURS.get(task.state, '#666')}'>{escape(status(task))}</span>"
+    state = coloured(task.state, status(task))
     return escape(task.path), state, f"{task.seconds:.1f}" if task.seconds else "", peak, str(task.attempts or ""), log
 
 
@@ -67,31 +66,20 @@ def _failure(task: TaskRun) -> str:
 
 
 def _outputs(run: Run, path: str, outputs: Values) -> str:
-    rows = [(escape(name), _value(value), "") for name, value in outputs.parameters.items()]
+    rows = [(escape(name), code(value), "") for name, value in outputs.parameters.items()]
     rows += [
         (escape(name), _artifact(run, artifact), f"<code>{escape(artifact.digest[:19])}</code>")
         for name, artifact in outputs.every_artifact().items()
     ]
-    return f"<h3>{escape(path)}</h3>{_table(('name', 'value', 'digest'), rows)}" if rows else ""
+    return f"<h3>{escape(path)}</h3>{table(('name', 'value', 'digest'), rows)}" if rows else ""
 
 
 def _artifact(run: Run, artifact: Artifact) -> str:
     is_here = "://" not in artifact.uri and artifact.digest != ABSENT
-    place = escape(artifact.uri) if not is_here else _link(run.folder, artifact.path, artifact.uri)
+    place = escape(artifact.uri) if not is_here else _link(run, artifact.path, artifact.uri)
     about = escape(json.dumps(artifact.metadata, default=str)) if artifact.metadata else ""
     return f"{place}<br><span class='muted'>{escape(artifact.type)} {about}</span>"
 
 
-def _value(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return f"<code>{escape(text if len(text) <= 2000 else f'{text[:2000]}…')}</code>"
-
-
-def _link(folder: Path, target: Path, words: str) -> str:
-    return f"<a href='{escape(os.path.relpath(target, folder), quote=True)}'>{escape(words)}</a>"
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>\n{body}</table>"
+def _link(run: Run, target: Path, words: str) -> str:
+    return link(os.path.relpath(target, run.folder), words)

@@ -5,17 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
-from localrun.records import Run, State, TaskRun
+from localrun.markup import COLOURS, GREY, INK
+from localrun.records import Run, TaskRun
 from localrun.spec.pipeline import Component, Dag, Pipeline
 
-COLOURS = {
-    State.SUCCEEDED: "#1b7f4d",
-    State.FAILED: "#b3261e",
-    State.UPSTREAM_FAILED: "#c77700",
-    State.CANCELLED: "#c77700",
-    State.RUNNING: "#0b5cad",
-}
-_GREY, _INK = "#767676", "#1d1d1f"
 _BOX, _GAP, _ROW = (190, 40), (46, 14), 22
 _ITERATION = re.compile(r"\[\d+\]$")
 _FONT = 'font-family="system-ui, sans-serif" font-size="12"'
@@ -99,18 +92,18 @@ def _columns(edges: Mapping[str, set[str]]) -> list[list[str]]:
 def _line(source: tuple[int, int], target: tuple[int, int]) -> str:
     x1, y1, x2, y2 = source[0] + _BOX[0], source[1] + _BOX[1] // 2, target[0], target[1] + _BOX[1] // 2
     middle = (x1 + x2) // 2
-    return f'<path d="M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}" fill="none" stroke="{_GREY}"/>'
+    return f'<path d="M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}" fill="none" stroke="{GREY}"/>'
 
 
 def _box(task: TaskRun, place: tuple[int, int]) -> str:
     x, y = place
-    colour = COLOURS.get(task.state, _GREY)
+    colour = COLOURS.get(task.state, GREY)
     name = task.path if len(task.path) <= 27 else f"…{task.path[-26:]}"
     return (
         f"<g><title>{escape(task.path)}</title>"
         f'<rect x="{x + 1}" y="{y + 1}" width="{_BOX[0] - 2}" height="{_BOX[1] - 2}" rx="5" '
         f'fill="white" stroke="{colour}" stroke-width="2"/>'
-        f'<text x="{x + 10}" y="{y + 17}" fill="{_INK}">{escape(name)}</text>'
+        f'<text x="{x + 10}" y="{y + 17}" fill="{INK}">{escape(name)}</text>'
         f'<text x="{x + 10}" y="{y + 32}" fill="{colour}" font-size="10">{escape(status(task))}</text></g>'
     )
 
@@ -128,9 +121,9 @@ def _bar(number: int, bar: tuple[TaskRun, datetime, datetime], began: datetime, 
     y = number * _ROW
     name = task.path if len(task.path) <= 38 else f"…{task.path[-37:]}"
     return (
-        f'<g><title>{escape(task.path)}</title><text x="0" y="{y + 15}" fill="{_INK}">{escape(name)}</text>'
+        f'<g><title>{escape(task.path)}</title><text x="0" y="{y + 15}" fill="{INK}">{escape(name)}</text>'
         f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" rx="2" '
-        f'fill="{COLOURS.get(task.state, _GREY)}"/></g>'
+        f'fill="{COLOURS.get(task.state, GREY)}"/></g>'
     )
 
 

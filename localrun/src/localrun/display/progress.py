@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from localrun.events import Event, HostReady, HostStarting, RunFinished, RunStarted, TaskChanged, TaskRetrying
-from localrun.records import State, TaskRun
+from localrun.records import Run, State, TaskRun
 from localrun.store.codec import Codec
 
 if TYPE_CHECKING:
@@ -96,8 +96,22 @@ def _lines(event: Event) -> list[str]:
         case TaskChanged(task) if task.error or task.state is not State.PENDING:
             lines = [describe(task), *task.error.splitlines()]
         case RunFinished(run):
-            lines = [f"run {run.run_id}: {run.state} in {run.seconds:.1f} s{f': {run.error}' if run.error else ''}"]
+            lines = _end(run)
     return lines
+
+
+def _end(run: Run) -> list[str]:
+    error = f": {run.error}" if run.error else ""
+    first = [f"first error: {run.first_error.splitlines()[0]}"] if run.first_error not in ("", run.error) else []
+    return [*output_lines(run), *first, f"run {run.run_id}: {run.state} in {run.seconds:.1f} s{error}"]
+
+
+def output_lines(run: Run) -> list[str]:
+    """Return a line per output of the pipeline; artifacts as the place where they are."""
+    lines = [
+        f"output {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in run.outputs.parameters.items()
+    ]
+    return lines + [f"output {name}: {artifact.uri}" for name, artifact in run.outputs.every_artifact().items()]
 
 
 def _as_json(event: Event) -> list[str]:
@@ -133,6 +147,7 @@ class _Live:
         self.tasks: dict[str, TaskRun] = {}
         self.began: dict[str, float] = {}
         self.importing: dict[str, float] = {}
+        self.ended: Run | None = None
         self.title = ""
         self.console = Console(file=stream)
         self.live = Live(get_renderable=self.table, console=self.console, refresh_per_second=4)
@@ -143,6 +158,7 @@ class _Live:
 
     def __exit__(self, *_: object) -> None:
         self.live.stop()
+        self._end()
 
     def on_event(self, event: Event) -> None:
         match event:
@@ -162,6 +178,7 @@ class _Live:
                 self.console.print(*_lines(event), style="yellow", markup=False, highlight=False)
             case RunFinished(run):
                 self.importing.clear()
+                self.ended = run
                 self.title = f"{run.run_id}: {run.state} in {run.seconds:.1f} s"
 
     def table(self) -> "Table":
@@ -195,6 +212,12 @@ class _Live:
                 "",
             )
         return table
+
+    def _end(self) -> None:
+        """What remains on the terminal below the table: what the run was for, or what stopped it."""
+        for line in [] if self.ended is None else _end(self.ended)[:-1]:
+            style = "bold red" if line.startswith("first error") else ""
+            self.console.print(line, style=style, markup=False, highlight=False)
 
     def _visible(self) -> list[TaskRun]:
         """All tasks, or those around what is running when the terminal is too small."""

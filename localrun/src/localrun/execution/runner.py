@@ -13,45 +13,51 @@ from types import FrameType
 from typing import Any
 
 from localrun.display.page import write_pages
+from localrun.environments.default import default_environments
 from localrun.environments.docker import with_containers
 from localrun.environments.environment import Environment, check_images, in_any_registry
+from localrun.environments.record import written
 from localrun.environments.requirements import check_requirements
-from localrun.errors import StoreError, nearest
+from localrun.errors import StoreError
 from localrun.events import RunFinished, RunStarted
 from localrun.execution.context import Context
+from localrun.execution.history import ENVIRONMENTS, as_run, existing, known_environments, row_of
 from localrun.execution.options import Options
 from localrun.execution.roster import fresh
 from localrun.execution.scheduler import Scheduler
 from localrun.graph.nodes import leaves
 from localrun.hosts.hosts import Hosts
-from localrun.records import Run, RunSummary, State, TaskRun, Values
+from localrun.records import Run, State, TaskRun, Values
 from localrun.spec.load import load
 from localrun.spec.parameters import given
 from localrun.spec.pipeline import Pipeline
+from localrun.spec.source import Source, opened
 from localrun.store.adoption import tidy
 from localrun.store.codec import Codec
 from localrun.store.journal import Journal, RunRow
-from localrun.store.layout import Layout, alone, is_owned, locked, new_run_folder, sweep, write_atomically
+from localrun.store.layout import STORE, Layout, alone, locked, new_run_folder, sweep, write_atomically
 
 
 def run(
-    pipeline: Path,
-    parameters: Mapping[str, Any],
+    pipeline: Source,
+    parameters: Mapping[str, Any] | None = None,
     *,
-    store: Path,
-    environments: Mapping[str, Environment],
+    store: Path = STORE,
+    environments: Mapping[str, Environment] | None = None,
     options: Options | None = None,
+    **named: Any,
 ) -> Run:
-    """Run a compiled pipeline and return how it ended; a failed task is in the result, not an exception.
+    """Run a pipeline and return how it ended; a failed task is in the result, not an exception.
+
+    The pipeline is a compiled file, its content, or a pipeline function; its parameters are named as in a call, or
+    given as a mapping. Without `environments` every image is this Python in the current folder.
 
     Raises LocalrunError before anything has run: a pipeline that is invalid or not supported, a parameter that does
     not fit, an image without environment, a store that cannot be used.
     """
     options = options or Options()
-    loaded = load(Path(pipeline))
+    loaded, values, environments = _ready(opened(pipeline), {**(parameters or {}), **named}, environments)
     layout = Layout(Path(store).absolute())
-    environments = _checked(loaded, environments)
-    values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
         row = _recorded(layout, journal, loaded, values, options)
         stack.enter_context(locked(layout, row.run_id))
@@ -61,41 +67,45 @@ def run(
         )
 
 
-def create(pipeline: Path, parameters: Mapping[str, Any], *, store: Path, options: Options | None = None) -> str:
-    """Record a run of a compiled pipeline without starting it, and return its id; `resume` starts it.
+def validate(
+    pipeline: Source,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    environments: Mapping[str, Environment] | None = None,
+    **named: Any,
+) -> Pipeline:
+    """Check all that `run` checks before anything runs, raise what it raises, and return the loaded pipeline."""
+    return _ready(opened(pipeline), {**(parameters or {}), **named}, environments)[0]
+
+
+def create(pipeline: Source, parameters: Mapping[str, Any], *, store: Path, options: Options | None = None) -> str:
+    """Record a run of a pipeline without starting it, and return its id; `resume` starts it.
 
     Raises LocalrunError for a pipeline that is invalid or not supported, and a parameter that does not fit.
     """
-    loaded = load(Path(pipeline))
+    loaded = opened(pipeline)
     layout = Layout(Path(store).absolute())
     values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal:
         return _recorded(layout, journal, loaded, values, options or Options()).run_id
 
 
-def reopen(run_id: str, *, store: Path) -> None:
-    """Take back the end of a run that failed or was cancelled: it counts as interrupted until `resume` goes on with it.
-
-    Raises StoreError for an unknown run, one that has succeeded, or one that another process executes.
-    """
-    layout = _existing(store)
-    with contextlib.closing(Journal(layout)) as journal, alone(layout), locked(layout, run_id):
-        row = _known(journal, run_id)
-        if row.state is State.SUCCEEDED:
-            raise StoreError(f"run {run_id} has succeeded; nothing of it is left to run")
-        journal.write_run(replace(row, state=State.RUNNING, error=""))
-        journal.flush()
-
-
-def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment], options: Options | None = None) -> Run:
+def resume(
+    run_id: str,
+    *,
+    store: Path = STORE,
+    environments: Mapping[str, Environment] | None = None,
+    options: Options | None = None,
+) -> Run:
     """Go on with a run that was interrupted, cancelled or failed; what has succeeded is not run again.
 
+    Without `environments`, those that the run was started with.
     Raises StoreError for an unknown run, or one that another process executes.
     """
     options = options or Options()
-    layout = _existing(store)
+    layout = existing(store)
     with contextlib.closing(Journal(layout)) as journal:
-        row = _known(journal, run_id)
+        row = row_of(journal, run_id)
         with ExitStack() as stack:
             with alone(layout):
                 stack.enter_context(locked(layout, run_id))
@@ -104,7 +114,7 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
                 raise StoreError(
                     f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with"
                 )
-            environments = _checked(loaded, environments)
+            environments = _checked(loaded, environments or known_environments(run_id, loaded, store=store))
             context = Context(
                 loaded,
                 run_id,
@@ -117,26 +127,6 @@ def resume(run_id: str, *, store: Path, environments: Mapping[str, Environment],
                 options.hosts,
             )
             return _execute(context, replace(row, state=State.RUNNING, error=""))
-
-
-def runs(store: Path) -> list[RunSummary]:
-    """List the runs of a store, the newest first."""
-    layout = Layout(Path(store).absolute())
-    if not layout.journal.exists():
-        return []
-    with contextlib.closing(Journal(layout)) as journal:
-        return [
-            RunSummary(row.run_id, row.pipeline, _state(layout, row), row.started, row.seconds)
-            for row in journal.runs()
-        ]
-
-
-def show(store: Path, run_id: str) -> Run:
-    """Return a run as the journal has it; StoreError for an unknown run."""
-    layout = _existing(store)
-    with contextlib.closing(Journal(layout)) as journal:
-        row = _known(journal, run_id)
-        return _as_run(layout, replace(row, state=_state(layout, row)), tuple(journal.tasks(run_id)))
 
 
 def _recorded(
@@ -157,38 +147,12 @@ def _recorded(
         return row
 
 
-def _existing(store: Path) -> Layout:
-    layout = Layout(Path(store).absolute())
-    if not layout.journal.exists():
-        raise StoreError(f"{layout.root}: no store: no run has been started here")
-    return layout
-
-
-def _known(journal: Journal, run_id: str) -> RunRow:
-    row = journal.run(run_id)
-    if row is None:
-        raise StoreError(f"no run {run_id!r}{nearest(run_id, sorted(journal.run_ids())[-200:])}")
-    return row
-
-
-def _state(layout: Layout, row: RunRow) -> State:
-    """A run that is RUNNING in the journal but that no process executes was interrupted."""
-    return State.INTERRUPTED if row.state is State.RUNNING and not is_owned(layout, row.run_id) else row.state
-
-
-def _as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:
-    return Run(
-        row.run_id,
-        row.pipeline,
-        row.state,
-        row.parameters,
-        row.started,
-        row.seconds,
-        layout.run(row.run_id),
-        row.error,
-        tasks,
-        row.outputs,
-    )
+def _ready(
+    pipeline: Pipeline, parameters: Mapping[str, Any], environments: Mapping[str, Environment] | None
+) -> tuple[Pipeline, dict[str, Any], Mapping[str, Environment]]:
+    """Check a pipeline with the values of its parameters and what stands for its images."""
+    known = _checked(pipeline, default_environments(pipeline) if environments is None else environments)
+    return pipeline, given(parameters, pipeline.root.input_parameters), known
 
 
 def _checked(pipeline: Pipeline, environments: Mapping[str, Environment]) -> Mapping[str, Environment]:
@@ -212,6 +176,7 @@ def _execute(context: Context, row: RunRow) -> Run:
             context = replace(context, hosts=stack.enter_context(Hosts()))
         scheduler = Scheduler(context, tasks)
         stack.enter_context(_signals(scheduler))
+        write_atomically(layout.run(row.run_id) / ENVIRONMENTS, written(context.environments), durably=False)
         options.on_event(RunStarted(row.run_id, row.pipeline, layout.run(row.run_id), tuple(tasks.values())))
         scheduler.run()
     state = scheduler.graph.state
@@ -219,7 +184,7 @@ def _execute(context: Context, row: RunRow) -> Run:
     row = replace(
         row, state=state, seconds=row.seconds + time.monotonic() - began, error=error, outputs=scheduler.graph.outputs
     )
-    result = _as_run(layout, row, tuple(scheduler.roster.tasks.values()))
+    result = as_run(layout, row, tuple(scheduler.roster.tasks.values()))
     write_atomically(
         layout.run(row.run_id) / "run.json", json.dumps(Codec(layout.root).run(result), indent=2), durably=False
     )

@@ -37,6 +37,11 @@ def load(path: Path) -> Pipeline:
         )
     spec = Section(documents[0], path.name)
     if "pipelineInfo" not in spec or "root" not in spec:
+        if spec.raw("apiVersion") is not None and str(spec.raw("apiVersion")).startswith("argoproj.io/"):
+            raise InvalidPipeline(
+                f"{path}: an Argo workflow, not a pipeline: compile it first with kfp 2, from the Python file that it "
+                "was made of: kfp dsl compile --py pipeline.py --output pipeline.yaml"
+            )
         raise InvalidPipeline(
             f"{path}: no compiled pipeline: wanted the keys pipelineInfo and root, as kfp's compiler writes them"
         )

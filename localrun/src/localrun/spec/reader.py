@@ -42,6 +42,11 @@ def read(path: Path) -> tuple[bytes, list[Any]]:
 
     Raises InvalidPipeline when the file cannot be read, is too large, too deep, uses aliases or is no YAML.
     """
+    if path.suffix == ".py":
+        raise InvalidPipeline(
+            f"{path}: Python, not a compiled pipeline: compile it first: "
+            f"kfp dsl compile --py {path} --output {path.with_suffix('.yaml').name}"
+        )
     try:
         with path.open("rb") as stream:
             content = stream.read(_SIZE + 1)

@@ -13,6 +13,8 @@ from typing import IO
 
 from localrun.errors import StoreError
 
+STORE = Path(".localrun")
+"""Where runs are kept unless something else is said: in the current folder."""
 MANIFEST = "execution.json"
 """Beside the outputs of an execution: which it was, and what it made."""
 _BEGINNINGS = frozenset({"lock", "pipeline.yaml", ".staging-pipeline.yaml"})

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from localrun.display.progress import memory
-from localrun.errors import LocalrunError, ParameterError, StoreError
+from localrun.errors import StoreError
 from localrun.store.clean import Plan, age, clean, plan
 from localrun.store.journal import Journal
-from localrun.store.layout import Layout, alone
+from localrun.store.layout import STORE, Layout, alone
 
 
 def clean_up(words: list[str]) -> int:
-    """Return 0 when done or when only asked, 1 for a store that cannot be used, 2 for wrong arguments."""
+    """Return 0 when done or when only asked; LocalrunError for a store that cannot be used."""
     parser = argparse.ArgumentParser(
         prog="localrun clean", description="Remove old runs with their artifacts and cache entries."
     )
@@ -24,17 +24,10 @@ def clean_up(words: list[str]) -> int:
         metavar="AGE",
         help="such as 30d, 12h, 90m or 2w; counted from when the run was started",
     )
-    parser.add_argument("--store", type=Path, default=Path(".localrun"), help="default: %(default)s")
+    parser.add_argument("--store", type=Path, default=STORE, help="default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
     arguments = parser.parse_args(words)
-    try:
-        _clean(Layout(arguments.store.absolute()), datetime.now(UTC) - age(arguments.older_than), really=arguments.yes)
-    except ParameterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except LocalrunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    _clean(Layout(arguments.store.absolute()), datetime.now(UTC) - age(arguments.older_than), really=arguments.yes)
     return 0
 
 

@@ -1,0 +1,16 @@
+"""What stands for the images of a pipeline where nobody says anything else: this Python, in the current folder."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from localrun.environments.environment import Environment, image_name
+from localrun.spec.pipeline import Pipeline
+
+
+def default_environments(
+    pipeline: Pipeline, *, folders: Mapping[str, Path] | None = None, python: Path = Path(sys.executable)
+) -> dict[str, Environment]:
+    """Return an environment per image: its folder in `folders`, else the current one; all of it counts as code."""
+    chosen = {image_name(image): Path.cwd() for image in pipeline.images.values()} | dict(folders or {})
+    return {image: Environment(cwd=folder, python=python, sources={"*": (folder,)}) for image, folder in chosen.items()}

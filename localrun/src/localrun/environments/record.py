@@ -1,0 +1,49 @@
+"""What stood for the images in a run, written down so that resuming it needs no other words."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from localrun.environments.environment import Environment
+from localrun.errors import LocalrunError
+
+
+def written(environments: Mapping[str, Environment]) -> str:
+    """Return JSON of all plain environments; of their variables only the names, since values may be secrets."""
+    return json.dumps({name: _fields(e) for name, e in environments.items() if type(e) is Environment}, indent=2)
+
+
+def read(path: Path) -> dict[str, Environment]:
+    """Undo `written`; empty where there is no file. LocalrunError where a variable's value would be missing."""
+    if not path.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    for name, fields in found.items():
+        if fields["variables"]:
+            raise LocalrunError(
+                f"the environment {name!r} had the variables {', '.join(fields['variables'])}, whose values are not "
+                "recorded; give the environments of the run"
+            )
+    return {name: _environment(fields) for name, fields in found.items()}
+
+
+def _fields(environment: Environment) -> dict[str, Any]:
+    return {
+        "cwd": str(Path(environment.cwd).absolute()),
+        "python": str(environment.python),
+        "preload": list(environment.preload),
+        "variables": sorted(environment.variables),
+        "sources": {function: [str(path) for path in paths] for function, paths in environment.sources.items()},
+        "lock": str(environment.lock) if environment.lock else "",
+    }
+
+
+def _environment(fields: Mapping[str, Any]) -> Environment:
+    return Environment(
+        cwd=Path(fields["cwd"]),
+        python=Path(fields["python"]),
+        preload=tuple(fields["preload"]),
+        sources={function: tuple(map(Path, paths)) for function, paths in fields["sources"].items()},
+        lock=Path(fields["lock"]) if fields["lock"] else None,
+    )
