@@ -13,6 +13,7 @@ import numpy as np
 from artifacts.model.features import Feature
 from artifacts.model.request import absent_value, padded, tensors
 from serving.bodies.arrays import Array, array_of, nested_array
+from serving.bodies.description import show
 from serving.bodies.strict_json import Refused
 from serving.errors import RequestError, bad_request
 from serving.signature import Field
@@ -288,19 +289,3 @@ def _wanted(field: Field) -> str:
 
 def _wrong(field: Field, value: Any, where: Where, row: int) -> RequestError:
     return bad_request(f"{where(row)}: wanted {_wanted(field)}, got {show(value)}")
-
-
-def show(value: Any) -> str:
-    """Describe a value of a request for an error message, briefly and as JSON writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"the string {printable(value)}"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    return f"{value!r:.60}"
-
-
-def printable(text: str) -> str:
-    """Quote a text of a request as ASCII, cut to 60 characters, safe for logs and JSON."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")

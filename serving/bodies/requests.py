@@ -17,11 +17,10 @@ from serving.bodies.columns import (
     in_row,
     missing_count,
     only_at,
-    printable,
     scalar,
-    show,
     unknown_count,
 )
+from serving.bodies.description import printable, show
 from serving.bodies.strict_json import Refused
 from serving.errors import bad_request, too_large
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature
