@@ -1,1 +1,1 @@
-"""Ports of what TensorFlow Transform and TensorFlow Model Analysis keep private, held equal by tests."""
+"""Ports of private code of TensorFlow Transform and TensorFlow Model Analysis, tested against the originals."""

@@ -1,9 +1,9 @@
-"""The sums that TFMA's combiners take, over whole arrays at once.
+"""The sums of TFMA's combiners, computed over whole arrays at once.
 
-A sum is put into the accumulator that the combiner made, and the combiner turns it into its output: what a metric means
-stays TFMA's. Combiners are found by the names of their private classes, and their private attributes are read, as they
-are in TFMA 0.47.1; a combiner that is not known here is TFMA's own, fed row by row. `tests/unit/adapters` holds the
-numbers against TFMA's own pipeline; `docs/adr` says how this room can be left.
+A sum is put into the combiner's own accumulator, and the combiner turns it into its output, so that TFMA still defines
+the metrics. Combiners are recognized by the names of their private classes, and their private attributes are read, as
+they are in TFMA 0.47.1; any other combiner is given the rows one by one. `tests/unit/adapters` compares the numbers
+with TFMA's own pipeline; `docs/adr/2026-11-28-ports-of-private-library-code.md` says how to do without this module.
 """
 
 import re
@@ -19,13 +19,14 @@ from tensorflow_model_analysis.metrics import binary_confusion_matrices, calibra
 
 Values = NDArray[np.floating[Any]]
 Weights = Values | None
-"""How much each row counts; None when all count the same."""
-Add = Callable[[Any, Any, Values, Values, Weights], Any]
+"""The weight of each row, [rows]; None when all are 1."""
+AddArrays = Callable[[Any, Any, Values, Values, Weights], Any]
+"""Adds arrays of labels, predictions and weights to a combiner's accumulator, and returns it."""
 _HISTOGRAM = "_CalibrationHistogramCombiner"
 
 
-def adder(combiner: Any) -> Add | None:
-    """Return the function that fills this combiner's accumulator from arrays; None when there is none."""
+def array_adder(combiner: Any) -> AddArrays | None:
+    """Return the function that adds arrays to this combiner's accumulator; None when there is none."""
     special = ("_class_weights", "_aggregation_type", "_sub_key", "_example_id_key")
     if any(getattr(combiner, name, None) for name in special):
         return None
@@ -35,12 +36,12 @@ def adder(combiner: Any) -> Add | None:
 
 
 def is_weighted(combiner: Any) -> bool:
-    """Whether a combiner counts rows by their weights; Keras' metrics keep the answer with their keys."""
+    """Whether a combiner uses the rows' weights; Keras' metrics keep that in their keys, so it is False for them."""
     return bool(getattr(combiner, "_example_weighted", False))
 
 
 def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, Values], weights: Weights) -> Any:
-    """Feed a combiner row by row, as TFMA's pipeline does."""
+    """Add rows to a combiner's accumulator one by one, as TFMA's pipeline does; `predictions` by the models' names."""
     if hasattr(combiner, "setup"):
         combiner.setup()
     single = list(predictions) == [""]
@@ -60,7 +61,10 @@ def add_rows(combiner: Any, total: Any, labels: Values, predictions: dict[str, V
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts, labels and predictions per bucket of the prediction; the outermost two lie outside [0, 1)."""
+    """Sums of weights, labels and predictions per bucket of the prediction, each [size + 2].
+
+    The first and the last bucket are for predictions outside [0, 1).
+    """
 
     size: int
     examples: Values
@@ -68,8 +72,8 @@ class Histogram:
     predictions: Values
 
     @staticmethod
-    def can(combiner: Any) -> bool:
-        """Whether a combiner makes the plain histogram: over [0, 1], by the prediction, without sub-keys."""
+    def supports(combiner: Any) -> bool:
+        """Whether a combiner computes the plain histogram: over [0, 1], by the prediction, without sub-keys."""
         if type(combiner).__name__ != _HISTOGRAM:
             return False
         plain = combiner._left == 0 and combiner._range == 1 and combiner._prediction_based_bucketing
@@ -77,19 +81,17 @@ class Histogram:
 
     @classmethod
     def of(cls, combiner: Any, labels: Values, predictions: Values, weights: Weights) -> "Histogram":
-        """Sum some rows into buckets."""
+        """Sum rows into buckets."""
         size, scores = int(combiner._num_buckets), predictions.astype(np.float64)
         bucket = np.clip(scores * size + 1, 0, size + 1).astype(np.int64)
-        counted = (np.ones(len(scores)), labels, scores)
+        summands = (np.ones(len(scores)), labels, scores)
         if weights is not None and is_weighted(combiner):
-            counted = (weights, labels * weights, scores * weights)
-        examples, total, predicted = (
-            np.bincount(bucket, column, minlength=size + 2).astype(np.float64) for column in counted
-        )
-        return cls(size, examples, total, predicted)
+            summands = (weights, labels * weights, scores * weights)
+        sums = [np.bincount(bucket, summand, minlength=size + 2).astype(np.float64) for summand in summands]
+        return cls(size, *sums)
 
     def buckets(self) -> list[calibration_histogram.Bucket]:
-        """Return TFMA's own objects, for what is not computed from arrays."""
+        """Return the non-empty buckets as TFMA's objects, for metrics that are not computed from arrays."""
         filled = np.flatnonzero(self.examples)
         columns = (column[filled].tolist() for column in (self.labels, self.predictions, self.examples))
         return [calibration_histogram.Bucket(*bucket) for bucket in zip(filled.tolist(), *columns, strict=True)]
@@ -101,17 +103,12 @@ _MATRICES = re.compile(r"_binary_confusion_matrices:num_thresholds=(\d+)")
 def matrices(
     key: metric_types.MetricKey, histograms: dict[metric_types.MetricKey, Histogram]
 ) -> dict[metric_types.MetricKey, Any]:
-    """Compute the confusion matrices at evenly spaced thresholds; empty when `key` is anything else.
+    """Compute the confusion matrices at evenly spaced thresholds; empty for any other key.
 
-    TFMA walks ten thousand buckets in Python for each slice and model; this is the same sum from both ends.
+    TFMA walks ten thousand buckets in Python for each slice and model; here they are cumulative sums from both ends.
     """
     match = _MATRICES.fullmatch(key.name)
-    wanted = (key.model_name, key.example_weighted, _BUCKETS)
-    found = ((name, histogram) for name, histogram in histograms.items())
-    source = next(
-        (one for name, one in found if (name.model_name, name.example_weighted, one.size) == wanted),
-        None,
-    )
+    source = _histogram_for(key, histograms)
     if match is None or key.sub_key is not None or source is None:
         return {}
     thresholds, position = _thresholds(int(match[1]))
@@ -123,6 +120,16 @@ def matrices(
         under[-1], over[-1] = over[0], 0.0  # nothing lies above the last threshold, which is a little more than 1
     (tp, fp), (fn, tn) = above, below
     return {key: binary_confusion_matrices.Matrices(thresholds, tp.tolist(), tn.tolist(), fp.tolist(), fn.tolist())}
+
+
+def _histogram_for(
+    key: metric_types.MetricKey, histograms: dict[metric_types.MetricKey, Histogram]
+) -> Histogram | None:
+    wanted = (key.model_name, key.example_weighted, _BUCKETS)
+    for name, histogram in histograms.items():
+        if (name.model_name, name.example_weighted, histogram.size) == wanted:
+            return histogram
+    return None
 
 
 _BUCKETS = calibration_histogram.DEFAULT_NUM_BUCKETS
@@ -212,7 +219,7 @@ def _keras(combiner: Any, total: Any, labels: Values, predictions: Values, weigh
     return total
 
 
-_ADDERS: dict[str, Add] = {
+_ADDERS: dict[str, AddArrays] = {
     "_BinaryConfusionMatrixCombiner": _confusion,
     "_CompilableMetricsCombiner": _keras,
     "_ExampleCountCombiner": _count,

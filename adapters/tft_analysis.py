@@ -1,9 +1,9 @@
 """Runs tf.Transform's analysis graph in this process, without a Beam pipeline.
 
-tf.Transform describes an analysis as a graph of operations and leaves its execution to Beam; its own visitor turns
-every operation into a PTransform. This visitor evaluates the same operations with the same combiners over record
-batches: one pass over the data per phase, so that memory does not grow with the rows, and no runner around it. An
-operation that is not known here is found before anything runs, and the analysis goes to Beam.
+tf.Transform describes an analysis as a graph of operations that Beam executes; its visitor turns every operation into
+a PTransform. This visitor evaluates the same operations with the same combiners over record batches: one pass over the
+data per phase, so that memory does not grow with the rows, and without a runner. An operation that it does not know is
+found before anything runs, and the analysis falls back to Beam.
 
 Read from tensorflow_transform 1.16.0 (`beam/impl.py`, `beam/analyzer_impls.py`, `beam/beam_nodes.py`,
 `analyzer_nodes.py`, `impl_helper.py`, `graph_tools.py`), whose private parts this uses.
@@ -25,11 +25,11 @@ from adapters.tft_passes import Analysis, Batches, Preprocessing
 READ_FROM = "1.16.0"
 """The version of tensorflow_transform that this was read from."""
 METADATA = impl_helper.METADATA_DIR_NAME
-"""Where, in the SavedModel of an analysis, the schema of the transformed features lies."""
+"""Folder, in the SavedModel of an analysis, with the schema of the transformed features."""
 
 
 class Analyzed(NamedTuple):
-    """A transform graph as a SavedModel, and the files that its vocabularies were given."""
+    """A transform graph as a SavedModel, and the names of its vocabularies' files by asset key."""
 
     saved_model: Path
     assets: Mapping[str, str]
@@ -42,7 +42,7 @@ class Unsupported(Exception):
 def analyze(
     preprocessing_fn: Preprocessing, batches: Batches, adapter: TensorAdapterConfig, temporary: Path
 ) -> Analyzed:
-    """Run the analysis and return its SavedModel below a temporary folder; Unsupported when Beam is needed for it."""
+    """Run the analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam."""
     specs = TensorAdapter(adapter).OriginalTypeSpecs()
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, str(temporary))
     assets = dict(annotators.get_asset_annotations(graph))
@@ -71,4 +71,4 @@ class _Known:
         return (True,) * outputs
 
     def validate_value(self, value: object) -> None:
-        """Nothing to hold a value against."""
+        """Accept every value: tf.Transform's traverser requires this method."""

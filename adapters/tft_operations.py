@@ -1,10 +1,10 @@
-"""What each operation of tf.Transform's analysis graph does to collections of this process, with its own combiners."""
+"""Evaluates the operations of tf.Transform's analysis graph on in-memory collections, with tf.Transform's combiners."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ ORDERINGS = {
     analyzers._VocabOrderingType.FREQUENCY: vocabulary.add_tokens,
     analyzers._VocabOrderingType.WEIGHTED_FREQUENCY: vocabulary.add_weights,
 }
-"""How the tokens of a vocabulary may be counted."""
+"""The supported orderings of a vocabulary, and how tokens are counted for each."""
 
 
 class Evaluate:
@@ -31,12 +31,14 @@ class Evaluate:
         self._saved_models = count()
 
     def visit(self, operation: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """Evaluate one operation on what its inputs gave."""
+        """Evaluate one operation on the values of its inputs."""
         outputs = self.OPERATIONS[type(operation)](self, operation, inputs)
-        return outputs if isinstance(outputs, tuple) and not isinstance(outputs, Extracted) else (outputs,)
+        if isinstance(outputs, tuple) and not isinstance(outputs, Extracted):
+            return outputs
+        return (outputs,)
 
     def validate_value(self, value: object) -> None:
-        """Nothing to hold a value against."""
+        """Accept every value: tf.Transform's traverser requires this method."""
 
     def _create_saved_model(self, operation: Any, bindings: Sequence[Collection]) -> Collection:
         signature = operation.output_signature
@@ -76,9 +78,9 @@ class Evaluate:
         keys = operation.keys
         if isinstance(source, Pass):
             return Extracted(source, keys)
-        return source.map(
-            lambda values: tuple(values[key] for key in keys) if isinstance(keys, tuple) else values[keys]
-        )
+        if isinstance(keys, tuple):
+            return source.map(lambda values: tuple(values[key] for key in keys))
+        return source.map(lambda values: values[keys])
 
     def _accumulate(self, operation: Any, inputs: Sequence[Extracted]) -> Collection:
         state = _Combined(operation.combiner)
@@ -86,16 +88,17 @@ class Evaluate:
 
     def _accumulate_packed(self, operation: Any, inputs: Sequence[Pass]) -> Collection:
         parts = {part.label: (_Combined(part.combiner), tuple(part.keys)) for part in operation.combiners}
-        keys = tuple(dict.fromkeys(key for _, keys in parts.values() for key in keys))
+        keys = tuple(dict.fromkeys(chain.from_iterable(keys for _, keys in parts.values())))
 
         def add(values: tuple[Any, ...]) -> None:
             named = dict(zip(keys, values, strict=True))
             for combined, wanted in parts.values():
                 combined.add(tuple(named[key] for key in wanted))
 
-        return Extracted(inputs[0], keys).accumulate(
-            add, lambda: [{label: combined.finish()[0] for label, (combined, _) in parts.items()}]
-        )
+        def finish() -> list[Any]:
+            return [{label: combined.finish()[0] for label, (combined, _) in parts.items()}]
+
+        return Extracted(inputs[0], keys).accumulate(add, finish)
 
     def _merge(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
         return Collection(lambda: [_merged(operation.combiner, inputs[0].elements())])
@@ -103,12 +106,11 @@ class Evaluate:
     def _merge_packed(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
         def merge() -> list[Any]:
             pairs = inputs[0].elements()
-            return [
-                {
-                    part.label: _merged(part.combiner, [value for key, value in pairs if key == part.keys[0]])
-                    for part in operation.combiners
-                }
-            ]
+            outputs = {}
+            for part in operation.combiners:
+                accumulators = [value for key, value in pairs if key == part.keys[0]]
+                outputs[part.label] = _merged(part.combiner, accumulators)
+            return [outputs]
 
         return Collection(merge)
 

@@ -1,4 +1,4 @@
-"""The data of one analysis: what it is made from, one pass over the batches per phase, and what an operation gives."""
+"""The data of one analysis: its inputs, one pass over the batches per phase, and the outputs of operations."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 
 class Analysis(NamedTuple):
-    """What every operation of one analysis may need."""
+    """The inputs of one analysis."""
 
     preprocessing_fn: Preprocessing
     batches: Batches
@@ -28,7 +28,7 @@ class Analysis(NamedTuple):
 
 
 class Collection:
-    """The elements that an operation gives, computed when they are asked for first."""
+    """The elements that an operation returns, computed at the first use."""
 
     def __init__(self, compute: Callable[[], list[Any]]) -> None:
         self._compute = compute
@@ -46,12 +46,12 @@ class Collection:
         return element
 
     def map(self, function: Callable[[Any], Any]) -> "Collection":
-        """Return what a function makes of each element."""
+        """Return a collection of the function's results for each element."""
         return Collection(lambda: [function(element) for element in self.elements()])
 
 
 class Pass:
-    """One pass over the data through the graph of one phase, which feeds everything that accumulates in that phase."""
+    """One pass of the data through the graph of one phase, whose outputs go to all consumers of that phase."""
 
     def __init__(self, analysis: Analysis, saved_model: Collection) -> None:
         self._analysis = analysis
@@ -60,12 +60,12 @@ class Pass:
         self._done = False
 
     def feed(self, consumer: Callable[[dict[str, Any]], None]) -> None:
-        """Let a consumer have the outputs of every batch; before the pass has run."""
-        assert not self._done, "a phase reads the data once, after all of its analyzers are known"
+        """Add a consumer that is called with the outputs of every batch; only before the pass has run."""
+        assert not self._done, "a phase reads the data once, after all of its consumers were added"
         self._consumers.append(consumer)
 
     def run(self) -> None:
-        """Read the data once, unless that is done."""
+        """Read the data and feed all consumers; only the first call does anything."""
         if self._done:
             return
         self._done = True
@@ -82,13 +82,13 @@ class Pass:
 
 
 class Extracted(NamedTuple):
-    """Some outputs of a pass, batch by batch."""
+    """Selected outputs of a pass, batch by batch."""
 
     source: Pass
     keys: tuple[str, ...]
 
     def accumulate(self, add: Callable[[tuple[Any, ...]], None], finish: Callable[[], list[Any]]) -> Collection:
-        """Feed these outputs to an accumulator, and give what it has when the pass is done."""
+        """Call `add` with these outputs of every batch; the collection has the elements of `finish` after the pass."""
         self.source.feed(lambda arrays: add(tuple(arrays[key] for key in self.keys)))
 
         def compute() -> list[Any]:

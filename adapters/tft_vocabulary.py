@@ -1,4 +1,4 @@
-"""What tf.Transform does with the counts of a vocabulary's tokens, on lists in place of Beam collections."""
+"""Prunes and orders the tokens of a vocabulary as tf.Transform does, on lists instead of Beam collections."""
 
 import hashlib
 from collections import Counter
@@ -24,7 +24,7 @@ def add_weights(counts: Counter[Any], values: tuple[Any, ...]) -> None:
 
 
 def pruned(operation: Any, counts: Counted) -> Counted:
-    """Leave out rare tokens and all but the top; numbers become text before they are compared, as in tf.Transform."""
+    """Drop rare tokens and keep the `top_k`; numbers become text before they are compared, as in tf.Transform."""
     kept = [(count, token) for count, token in counts if count >= (operation.frequency_threshold or 0)]
     if operation.input_dtype != tf.string.name:
         kept = [(count, tf.compat.as_bytes(tf.compat.as_str_any(token))) for count, token in kept]
@@ -34,7 +34,7 @@ def pruned(operation: Any, counts: Counted) -> Counted:
 
 
 def ordered(operation: Any, counts: Counted) -> list[bytes]:
-    """Return the lines of a vocabulary: by falling count and token, or by a hash of it; with counts if wanted."""
+    """Return the lines of a vocabulary file, ordered by falling count and token, or by the token's hash."""
     if operation.fingerprint_shuffle:
         counts = sorted(counts, key=_hash)
     elif not operation.input_is_sorted:
@@ -46,7 +46,7 @@ def ordered(operation: Any, counts: Counted) -> list[bytes]:
 
 
 def _never_empty(counts: Counted, operation: Any) -> Counted:
-    """TensorFlow has no empty tables: tf.Transform puts a token into an empty vocabulary that no data can have."""
+    """Add tf.Transform's dummy token to an empty vocabulary, because TensorFlow has no empty tables."""
     return list(analyzer_impls.maybe_add_empty_vocabulary_dummy(counts, operation.input_dtype))
 
 

@@ -1,1 +1,1 @@
-"""What an evaluation measures and writes: slices, skill, gains, row metrics and TFMA's numbers."""
+"""The evaluation of a model: slices, skill, gains over baselines, row metrics, and TFMA's metrics and files."""

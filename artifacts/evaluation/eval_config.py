@@ -1,4 +1,4 @@
-"""What TFMA is asked to compute, as its own EvalConfig."""
+"""Translates an evaluation's specification to TFMA's EvalConfig."""
 
 import json
 
@@ -6,30 +6,33 @@ import tensorflow_model_analysis as tfma
 import tf_keras
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
-from artifacts.evaluation.measures import CANDIDATE, CHAMPION, Measures
+from artifacts.evaluation.spec import CANDIDATE, CHAMPION, EvaluationSpec
 from core.errors import ConfigError
 from problems import kind
 from problems.kind import TfmaMetric
 
 WEIGHT = "weight of the row"
-"""The column that rows' weights travel in."""
+"""Name of the column with the rows' weights."""
 
 
-def eval_config(measures: Measures, *, with_champion: bool, plots: bool, weighted: bool = False) -> tfma.EvalConfig:
-    """Build the EvalConfig for the configured slices, of the candidate alone or beside the champion."""
+def eval_config(spec: EvaluationSpec, *, with_champion: bool, plots: bool, weighted: bool = False) -> tfma.EvalConfig:
+    """Build the EvalConfig for the configured slices, with or without the champion as TFMA's baseline.
+
+    Raises ConfigError for a metric that TFMA does not have.
+    """
     names = (CANDIDATE, CHAMPION) if with_champion else (CANDIDATE,)
     models = [
         tfma.ModelSpec(
             name=name if with_champion else "",
-            label_key=measures.label,
+            label_key=spec.label,
             prediction_key=prediction_key(name),
             example_weight_key=WEIGHT if weighted else "",
             is_baseline=name == CHAMPION,
         )
         for name in names
     ]
-    problem = kind(measures.task)
-    metrics = [*problem.tfma_metrics(measures.decision_threshold), *measures.more_metrics]
+    problem = kind(spec.task)
+    metrics = [*problem.tfma_metrics(spec.decision_threshold), *spec.more_metrics]
     if weighted:
         metrics.append(TfmaMetric("WeightedExampleCount"))
     if plots:
@@ -38,7 +41,7 @@ def eval_config(measures: Measures, *, with_champion: bool, plots: bool, weighte
         model_specs=models,
         slicing_specs=[
             tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=features) for features in measures.slices if features),
+            *(tfma.SlicingSpec(feature_keys=features) for features in spec.slices if features),
         ],
         metrics_specs=[tfma.MetricsSpec(metrics=[_metric(metric) for metric in metrics])],
     )
@@ -46,15 +49,15 @@ def eval_config(measures: Measures, *, with_champion: bool, plots: bool, weighte
 
 
 def computations(config: tfma.EvalConfig) -> list[metric_types.MetricComputation]:
-    """Return what TFMA computes for an EvalConfig; ConfigError when it cannot make a metric with its arguments."""
+    """Return TFMA's computations for an EvalConfig; ConfigError when it rejects a metric's arguments."""
     try:
         return list(metric_specs.to_computations(config.metrics_specs, eval_config=config))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"config.yaml: evaluate_model.more_metrics: TFMA cannot make a metric: {error}") from error
+        raise ConfigError(f"config.yaml: evaluate_model.more_metrics: TFMA rejects a metric: {error}") from error
 
 
 def prediction_key(model: str) -> str:
-    """Name the column that a model's predictions travel in."""
+    """Return the name of the column with a model's predictions."""
     return f"prediction of {model}"
 
 
@@ -62,7 +65,7 @@ _ALIASES = {
     "FalsePositiveRate": ("FallOut", "false_positive_rate"),
     "FalseNegativeRate": ("MissRate", "false_negative_rate"),
 }
-"""The names that fairness reports use, and TFMA's classes for them."""
+"""Names that fairness reports use -> TFMA's class, and the metric's name in its output."""
 
 
 def _metric(metric: TfmaMetric) -> tfma.MetricConfig:
@@ -72,7 +75,7 @@ def _metric(metric: TfmaMetric) -> tfma.MetricConfig:
     registered = metric_types.registered_metrics()
     if name not in registered and not hasattr(tf_keras.metrics, name):
         raise ConfigError(
-            f"config.yaml: evaluate_model.more_metrics names {metric.name!r}, which TFMA does not have; "
+            f"config.yaml: evaluate_model.more_metrics: wanted a metric of TFMA, got {metric.name!r}; "
             f"known: {', '.join(sorted(registered))}"
         )
     return tfma.MetricConfig(class_name=name, config=json.dumps(arguments)[1:-1] if arguments else "")

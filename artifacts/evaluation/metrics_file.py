@@ -1,4 +1,4 @@
-"""`metrics.json`: every number of an evaluation for machines; a number that is not defined is null."""
+"""`metrics.json`: every number of an evaluation; an undefined number is null."""
 
 import json
 import math
@@ -6,46 +6,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from artifacts.evaluation.measured import Measured, Slice
-from artifacts.evaluation.measures import CHAMPION, Measures
+from artifacts.evaluation.result import EvaluationResult, Slice
 from artifacts.evaluation.scored_rows import ScoredRows
+from artifacts.evaluation.spec import CHAMPION, EvaluationSpec
 from core import durable
 from core.errors import CorruptArtifact
 from problems import kind
 
 METRICS = "metrics.json"
 TFMA = "tfma"
-"""The folder with TFMA's own output."""
+"""Folder of TFMA's output."""
 
 
-def content(measures: Measures, scored: ScoredRows, measured: Measured, champion: str) -> dict[str, Any]:
-    """Lay an evaluation out; `champion` is its reference, empty when there is none."""
-    overall = measured.overall
-    problem = kind(measures.task)
+def content(spec: EvaluationSpec, scored: ScoredRows, result: EvaluationResult, champion: str) -> dict[str, Any]:
+    """Return the content of the file; `champion` is the champion's reference, "" when there is none."""
+    overall = result.overall
+    problem = kind(spec.task)
     numbers: dict[str, Any] = {
         "version": 1,
-        "task": measures.task,
-        "label": measures.label,
+        "task": spec.task,
+        "label": spec.label,
         "examples": len(scored.labels),
-        "skill": {"name": problem.skill_name, "candidate": measured.candidate_skill},
+        "skill": {"name": problem.skill_name, "candidate": result.candidate_skill},
         "overall": {
             "candidate": overall.candidate if overall else {},
             "champion": overall.champion if overall else None,
         },
-        "champion": {"reference": champion, "fault": measured.champion_fault} if champion else None,
+        "champion": {"reference": champion, "fault": result.champion_fault} if champion else None,
         "comparisons": [
             {
                 "name": "champion" if one.name == CHAMPION else one.name,
                 "skill": one.skill,
                 "gain": one.gain._asdict(),
-                "confidence": measures.confidence,
+                "confidence": spec.confidence,
             }
-            for one in measured.comparisons
+            for one in result.comparisons
         ],
-        "slices": [_slice(item) for item in measured.slices if item.key],
+        "slices": [_slice(item) for item in result.slices if item.key],
     }
-    if scored.classes and measured.classes:
-        numbers["classes"] = [one._asdict() for one in measured.classes]
+    if scored.classes and result.classes:
+        numbers["classes"] = [one._asdict() for one in result.classes]
     numbers["output"] = dict(scored.notes)
     return numbers
 
@@ -61,21 +61,21 @@ def write(folder: Path, numbers: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Read an evaluation back; CorruptArtifact when the file is missing or is not one."""
+    """Read the file; CorruptArtifact when it is missing or has other content."""
     path = folder / METRICS
     try:
         numbers = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise CorruptArtifact(
-            f"{path}: wanted an evaluation's numbers, got {error}; run evaluate_model again"
+            f"{path}: wanted the metrics of an evaluation, got {error}; run evaluate_model again"
         ) from error
     if not isinstance(numbers, dict) or numbers.get("version") != 1:
-        raise CorruptArtifact(f"{path}: wanted an evaluation's numbers of version 1; run evaluate_model again")
+        raise CorruptArtifact(f"{path}: wanted the metrics of an evaluation, version 1; run evaluate_model again")
     return numbers
 
 
 def _finite(value: Any) -> Any:
-    """Put null where a number is not one: JSON has no NaN."""
+    """Replace NaN and infinity by None, because JSON has neither."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

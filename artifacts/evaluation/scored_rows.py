@@ -1,4 +1,4 @@
-"""The rows of a split with everybody's scores: all that an evaluation is computed from."""
+"""The rows of a split with the scores of models and baselines: the input of an evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from artifacts.evaluation.slices import Column
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """A few tens of bytes a row: the label, a number (per class) from each predictor, a code per sliced feature."""
+    """Per row: the label, the scores of each predictor, and a code per sliced feature; a few tens of bytes."""
 
     labels: Values
     """[rows]: 0 or 1, a number, or the index of a class."""
     models: Mapping[str, Values]
-    """Scores of the candidate and, if there is one that answers, the champion."""
+    """Scores of the candidate and, when it could score the rows, the champion; each [rows] or [rows, classes]."""
     baselines: Mapping[str, Values]
-    """Scores of the baselines by their names."""
+    """Scores of the baselines by name; each [rows] or [rows, classes]."""
     columns: Mapping[str, Column]
-    """The features that slices are made of."""
+    """The features to slice by."""
     weights: Values | None = None
-    """How much each row counts; None when all count the same."""
+    """The weight of each row, [rows]; None when all are 1."""
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the scores; empty for numbers."""
+    """Names of the classes in the order of the scores; empty for regression."""
     champion_fault: str = ""
     """Why the champion could not score these rows; empty when it could."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What was done to a model's output, by model, such as `logits`."""
+    """Form of each model's output, such as `logits`, by model."""

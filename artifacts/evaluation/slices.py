@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.evaluation.columns import MISSING, Codes
-from artifacts.evaluation.measures import Features
+from artifacts.evaluation.spec import Features
 
 SliceKey = tuple[tuple[str, Any], ...]
-"""Feature and value, in the order of the features' names, as TFMA has it; empty for all of the data."""
+"""Pairs of feature and value, in the order of the features' names, as TFMA has it; empty for all rows."""
 Rows = NDArray[np.int64]
+"""Indices of rows."""
 OVERALL: SliceKey = ()
 
 
@@ -27,15 +28,16 @@ class Column:
 class Groups(NamedTuple):
     """The slices of some crossed features."""
 
-    found: list[tuple[SliceKey, Rows]]
-    """Each slice and the rows in it."""
+    slices: list[tuple[SliceKey, Rows]]
+    """Each slice with its rows."""
     left_out: int
-    """Smaller slices beyond the bound."""
+    """Number of slices beyond the maximum, the smallest ones."""
     rows_left_out: int
+    """Number of rows in those."""
 
 
 def groups(columns: Mapping[str, Column], features: Features, most: int) -> Groups:
-    """Part rows by some crossed features, `most` slices at most; rows that miss one of the features are in none."""
+    """Group rows by crossed features into at most `most` slices; rows that lack one of the features are in no slice."""
     names = sorted(features)
     present = np.flatnonzero(np.logical_and.reduce([columns[name].codes != MISSING for name in names]))
     cells = np.zeros(len(present), np.int64)
@@ -45,14 +47,14 @@ def groups(columns: Mapping[str, Column], features: Features, most: int) -> Grou
     starts = np.flatnonzero(np.concatenate([[True], np.diff(cells[order]) != 0])) if len(order) else order
     ends = np.append(starts[1:], len(order))
     kept = np.sort(np.argsort(starts - ends, kind="stable")[:most])
-    found = []
-    for at in kept:
-        rows = present[order[starts[at] : ends[at]]]
+    slices = []
+    for group in kept:
+        rows = present[order[starts[group] : ends[group]]]
         key = tuple((name, columns[name].values[columns[name].codes[rows[0]]]) for name in names)
-        found.append((key, rows))
-    return Groups(found, len(starts) - len(kept), len(order) - sum(len(rows) for _, rows in found))
+        slices.append((key, rows))
+    return Groups(slices, len(starts) - len(kept), len(order) - sum(len(rows) for _, rows in slices))
 
 
 def label(key: SliceKey) -> str:
-    """Name a slice for people: `carrier=AA, origin=JFK`; empty for all of the data."""
+    """Return a slice's name for display, such as `carrier=AA, origin=JFK`; "" for all rows."""
     return ", ".join(f"{name}={value}" for name, value in key)

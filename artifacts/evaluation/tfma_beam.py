@@ -1,4 +1,4 @@
-"""Computes TFMA's metrics by its own Beam pipeline, for data or metrics that one process cannot hold."""
+"""Computes TFMA's metrics in its own Beam pipeline, for data or metrics that do not fit one process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,37 +17,37 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 
 from artifacts.evaluation.columns import MISSING
 from artifacts.evaluation.eval_config import WEIGHT, eval_config, prediction_key
-from artifacts.evaluation.measures import CHAMPION, Measures
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column, SliceKey
+from artifacts.evaluation.spec import CHAMPION, EvaluationSpec
 from problems import kind
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 
 
-def run(measures: Measures, scored: ScoredRows, folder: Path) -> dict[SliceKey, MetricsDict]:
-    """Evaluate scores that are there already, write TFMA's output and read its numbers back."""
+def run(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> dict[SliceKey, MetricsDict]:
+    """Evaluate scored rows, write TFMA's output to `folder` and return its metrics by slice."""
     weighted = scored.weights is not None
-    asked = eval_config(measures, with_champion=CHAMPION in scored.models, plots=True, weighted=weighted)
-    with beam.Pipeline(options=PipelineOptions(list(measures.beam_options or ()))) as pipeline:
+    config = eval_config(spec, with_champion=CHAMPION in scored.models, plots=True, weighted=weighted)
+    with beam.Pipeline(options=PipelineOptions(list(spec.beam_options or ()))) as pipeline:
         _ = (
             pipeline
-            | "Scored rows" >> beam.Create(list(_batches(measures, scored)), reshuffle=False)
-            | "Evaluate" >> tfma.ExtractEvaluateAndWriteResults(eval_config=asked, output_path=str(folder))
+            | "ScoredSplit rows" >> beam.Create(list(_batches(spec, scored)), reshuffle=False)
+            | "Evaluate" >> tfma.ExtractEvaluateAndWriteResults(eval_config=config, output_path=str(folder))
         )
     found = writer.load_and_deserialize_metrics(str(folder), output_file_format="tfrecord")
     return {slicer_lib.deserialize_slice_key(item.slice_key): _values(item) for item in found}
 
 
-def _batches(measures: Measures, scored: ScoredRows) -> Iterator[pa.RecordBatch]:
-    """Cut the rows into record batches of the columns that TFMA needs."""
-    arrays = {measures.label: _lists(kind(measures.task).tfma_label(scored.labels))}
+def _batches(spec: EvaluationSpec, scored: ScoredRows) -> Iterator[pa.RecordBatch]:
+    """Yield the rows as record batches with the columns that TFMA needs."""
+    arrays = {spec.label: _lists(kind(spec.task).tfma_label(scored.labels))}
     arrays |= {prediction_key(name): _lists(scores) for name, scores in scored.models.items()}
-    arrays |= {name: _values_of(column) for name, column in scored.columns.items() if name != measures.label}
+    arrays |= {name: _values_of(column) for name, column in scored.columns.items() if name != spec.label}
     if scored.weights is not None:
         arrays[WEIGHT] = _lists(scored.weights.astype(np.float32))
     table = pa.Table.from_arrays(list(arrays.values()), list(arrays))
-    yield from table.to_batches(max_chunksize=measures.batch_size)
+    yield from table.to_batches(max_chunksize=spec.batch_size)
 
 
 def _lists(values: NDArray[Any]) -> pa.Array:
@@ -61,9 +61,8 @@ def _values_of(column: Column) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(present)])
     flat = [column.values[code] for code in column.codes[present]]
     dtype = pa.large_binary() if any(isinstance(value, str) for value in column.values) else None
-    return pa.LargeListArray.from_arrays(
-        pa.array(offsets), pa.array([v.encode() if isinstance(v, str) else v for v in flat], type=dtype)
-    )
+    encoded = [value.encode() if isinstance(value, str) else value for value in flat]
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(encoded, type=dtype))
 
 
 def _values(item: Any) -> MetricsDict:

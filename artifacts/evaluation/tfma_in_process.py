@@ -1,7 +1,7 @@
 """Computes TFMA's metrics without a Beam pipeline: sums over whole arrays instead of row by row.
 
-TFMA says what to compute and turns sums into metrics; only the sums themselves are taken here, for the combiners that
-`adapters.tfma_sums` knows. Any other combiner is TFMA's own, fed row by row. Plots are drawn for all of the data alone.
+TFMA defines the computations and turns sums into metrics; only the sums are computed here, for the combiners that
+`adapters.tfma_sums` supports. Any other combiner is given the rows one by one. Plots are computed for all rows alone.
 """
 
 import numbers
@@ -11,17 +11,17 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 
-from adapters.tfma_sums import Histogram, add_rows, adder, is_weighted, matrices
+from adapters.tfma_sums import Histogram, add_rows, array_adder, is_weighted, matrices
 from artifacts.evaluation.columns import Values
 from artifacts.evaluation.eval_config import computations, eval_config
-from artifacts.evaluation.measures import CANDIDATE, CHAMPION, Measures
 from artifacts.evaluation.slices import Rows, SliceKey
+from artifacts.evaluation.spec import CANDIDATE, CHAMPION, EvaluationSpec
 
 MetricsDict = dict[metric_types.MetricKey, Any]
 
 
 class _Results(dict[metric_types.MetricKey, Any]):
-    """Results by key; a histogram is turned into TFMA's objects only if something asks for them."""
+    """Results by key; a histogram is converted to TFMA's objects only when a metric needs them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,26 +33,27 @@ class _Results(dict[metric_types.MetricKey, Any]):
 
 
 class _Metrics:
-    """The computations of one EvalConfig, ready for any rows."""
+    """The computations of one EvalConfig."""
 
     def __init__(self, config: tfma.EvalConfig) -> None:
-        asked = computations(config)
-        # The first of equal computations stays: what depends on it comes after it.
-        self._sums = list(dict.fromkeys(c for c in asked if isinstance(c, metric_types.MetricComputation)))
-        self._derived = list(dict.fromkeys(c for c in asked if isinstance(c, metric_types.DerivedMetricComputation)))
-        self._baseline = next((spec.name for spec in config.model_specs if spec.is_baseline), None)
+        # Equal computations are computed once, in the place of the first: the ones that depend on it come later.
+        unique = list(dict.fromkeys(computations(config)))
+        self._sums = [one for one in unique if isinstance(one, metric_types.MetricComputation)]
+        self._derived = [one for one in unique if isinstance(one, metric_types.DerivedMetricComputation)]
+        self._baseline = next((model.name for model in config.model_specs if model.is_baseline), None)
 
     def compute(self, labels: Values, predictions: dict[str, Values], weights: Values | None) -> MetricsDict:
-        """Compute every metric and plot on some rows; `predictions` by the models' names in the EvalConfig."""
+        """Compute every metric and plot of some rows; `predictions` are by the models' names in the EvalConfig."""
         results = _Results()
         for computation in self._sums:
             combiner, key = computation.combiner, computation.keys[0]
             model = predictions[key.model_name] if key.model_name in predictions else next(iter(predictions.values()))
-            if Histogram.can(combiner):
+            if Histogram.supports(combiner):
                 results.histograms[key] = Histogram.of(combiner, labels, model, weights)
                 continue
             total = combiner.create_accumulator()
-            if add := adder(combiner):
+            add = array_adder(combiner)
+            if add is not None:
                 total = add(combiner, total, labels, model, weights if is_weighted(combiner) else None)
             else:
                 total = add_rows(combiner, total, labels, predictions, weights)
@@ -65,36 +66,34 @@ class _Metrics:
         return public | self._differences(public)
 
     def _differences(self, results: MetricsDict) -> MetricsDict:
-        """Take every number of the candidate minus the baseline's, as TFMA does."""
+        """Subtract the baseline's numbers from the candidate's, as TFMA does."""
         if self._baseline is None:
             return {}
-        pairs = (
-            (key, value, results.get(key.make_baseline_key(self._baseline)))
-            for key, value in results.items()
-            if key.model_name != self._baseline
-        )
-        return {
-            key.make_diff_key(): value - other
-            for key, value, other in pairs
-            if isinstance(value, numbers.Number) and other is not None
-        }
+        differences: MetricsDict = {}
+        for key, value in results.items():
+            if key.model_name == self._baseline or not isinstance(value, numbers.Number):
+                continue
+            baseline = results.get(key.make_baseline_key(self._baseline))
+            if baseline is not None:
+                differences[key.make_diff_key()] = value - baseline
+        return differences
 
 
 class Engine:
-    """Computes an evaluation's metrics on any slices; what TFMA is asked for is built once."""
+    """Computes an evaluation's metrics on any slices; TFMA's computations are built once."""
 
-    def __init__(self, measures: Measures, names: tuple[str, ...], weighted: bool) -> None:
-        """Take what is measured, which models there are (`CANDIDATE`, `CHAMPION`), and whether rows have weights."""
+    def __init__(self, spec: EvaluationSpec, names: tuple[str, ...], weighted: bool) -> None:
+        """Build the computations; `names` are the models (`CANDIDATE`, `CHAMPION`), `weighted` if rows have weights."""
         with_champion = CHAMPION in names
         self._names = {name: name if with_champion else "" for name in (CANDIDATE, CHAMPION)}
-        self.asked = eval_config(measures, with_champion=with_champion, plots=True, weighted=weighted)
-        self._whole = _Metrics(self.asked)
-        self._slice = _Metrics(eval_config(measures, with_champion=with_champion, plots=False, weighted=weighted))
+        self.config = eval_config(spec, with_champion=with_champion, plots=True, weighted=weighted)
+        self._overall = _Metrics(self.config)
+        self._per_slice = _Metrics(eval_config(spec, with_champion=with_champion, plots=False, weighted=weighted))
 
     def compute(
         self, key: SliceKey, rows: Rows, labels: Values, models: Mapping[str, Values], weights: Values | None
     ) -> MetricsDict:
-        """Compute TFMA's metrics on the rows of a slice; on all of the data its plots too."""
-        metrics = self._slice if key else self._whole
+        """Compute TFMA's metrics of a slice's rows; for the slice of all rows its plots too."""
+        metrics = self._per_slice if key else self._overall
         scores = {self._names[name]: values[rows] for name, values in models.items()}
         return metrics.compute(labels[rows], scores, None if weights is None else weights[rows])

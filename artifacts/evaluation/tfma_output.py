@@ -1,4 +1,4 @@
-"""TFMA's own files, such as `tfma.load_eval_result` reads them, and plain numbers out of its results."""
+"""Writes TFMA's files, which `tfma.load_eval_result` reads, and extracts plain numbers from its results."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,14 +18,14 @@ MetricsDict = dict[metric_types.MetricKey, Any]
 
 
 def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKey, MetricsDict]]) -> None:
-    """Write metrics, plots and the EvalConfig under the names that TFMA's own pipeline gives them."""
+    """Write metrics, plots and the EvalConfig under the file names of TFMA's own pipeline."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [str(folder / f"{kind}-00000-of-00001.tfrecord") for kind in ("metrics", "plots")]
     with tf.io.TFRecordWriter(paths[0]) as metrics, tf.io.TFRecordWriter(paths[1]) as plots:
         for key, values in results:
             drawn = {name: value for name, value in values.items() if isinstance(name, metric_types.PlotKey)}
-            measured = {name: value for name, value in values.items() if name not in drawn}
-            metrics.write(writer.convert_slice_metrics_to_proto((key, measured), None).SerializeToString())
+            metrics_only = {name: value for name, value in values.items() if name not in drawn}
+            metrics.write(writer.convert_slice_metrics_to_proto((key, metrics_only), None).SerializeToString())
             if drawn:
                 plots.write(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
     run = tfma.proto.config_pb2.EvalRun(
@@ -35,11 +35,15 @@ def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKe
 
 
 def plain(values: MetricsDict, model: str) -> dict[str, float]:
-    """Pick one model's plain numbers out of a slice's results, by the metrics' names."""
-    numbers = ((key, _number(value)) for key, value in values.items() if key.model_name == model and not key.is_diff)
-    return {
-        key.name: number for key, number in numbers if number is not None and not isinstance(key, metric_types.PlotKey)
-    }
+    """Return one model's scalar metrics of a slice by name, without plots and differences."""
+    found = {}
+    for key, value in values.items():
+        if key.model_name != model or key.is_diff or isinstance(key, metric_types.PlotKey):
+            continue
+        number = _number(value)
+        if number is not None:
+            found[key.name] = number
+    return found
 
 
 def _number(value: Any) -> float | None:

@@ -21,13 +21,13 @@ class SampledRows(NamedTuple):
     """The rows as JSON has them."""
 
 
-def sample_rows(batch: pa.RecordBatch, unseen: Collection[str], most: int) -> SampledRows:
+def sample_rows(batch: pa.RecordBatch, excluded: Collection[str], most: int) -> SampledRows:
     """Choose rows spread over a batch whose features are lists, half of them with missing features if there are such.
 
-    `unseen` names features that a request does not have: the label, the weight. A row with NaN or infinity is not
+    `excluded` names features that a request does not have: the label, the weight. A row with NaN or infinity is not
     chosen: JSON has no such numbers.
     """
-    names = [name for name in batch.schema.names if name not in unseen]
+    names = [name for name in batch.schema.names if name not in excluded]
     columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}
     lengths = {
         name: pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)

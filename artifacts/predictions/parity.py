@@ -28,12 +28,12 @@ class ParityRow(NamedTuple):
     predictions: list[float | None]
 
 
-def choose(batch: pa.RecordBatch, output: NDArray[Any], unseen: Collection[str], most: int) -> tuple[ParityRow, ...]:
+def choose(batch: pa.RecordBatch, output: NDArray[Any], excluded: Collection[str], most: int) -> tuple[ParityRow, ...]:
     """Choose rows spread over a batch, half of them with missing features as far as there are such.
 
-    `unseen` names features that a request does not have: the label, the weight.
+    `excluded` names features that a request does not have: the label, the weight.
     """
-    sampled = sample_rows(batch, unseen, most)
+    sampled = sample_rows(batch, excluded, most)
     return tuple(
         ParityRow(row, [_finite(float(number)) for number in np.atleast_1d(output[place])])
         for place, row in zip(sampled.places, sampled.rows, strict=True)

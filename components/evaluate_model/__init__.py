@@ -1,1 +1,1 @@
-"""Is the candidate good enough: as a whole, on every slice, against the champion and against the simplest methods?"""
+"""The model gate: the candidate's metrics overall and per slice, compared with the champion and simple baselines."""

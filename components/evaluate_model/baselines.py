@@ -1,6 +1,6 @@
-"""The simplest methods, fitted on a sample of the train split: what a model must beat, and what gives a leak away.
+"""Simple baselines, fitted on a sample of the train split: a model must beat them, and one feature's shows a leak.
 
-Every method predicts a mean per row: [rows] for a binary label or a number, [rows, classes] for several classes.
+Every baseline predicts a mean per row: [rows] for a binary label or a number, [rows, classes] for several classes.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from artifacts.evaluation.columns import MISSING, Vocabulary, categories, numbers
 from components.evaluate_model.config import Baseline
 from components.evaluate_model.encodings import Encoding, OneHot, Picture, Standardized, Vector, Words
-from components.evaluate_model.usable import Usable
+from components.evaluate_model.usable_features import UsableFeatures
 from core.problem import Task
 from problems import kind
 
@@ -32,7 +32,7 @@ class Sample:
     batch: pa.RecordBatch
     targets: Floats
     task: Task
-    usable: Usable
+    usable: UsableFeatures
     weights: Floats | None = None
 
 
@@ -50,8 +50,8 @@ def fit(baseline: Baseline, sample: Sample) -> Method:
     return RateTable([ValueKey(sample.batch, name) for name in baseline.keys], sample, baseline.smoothing)
 
 
-def one_feature(name: str, sample: Sample, smoothing: float) -> "RateTable":
-    """Fit what a single raw feature tells of the label, whatever the shape of the relation."""
+def fit_single_feature(name: str, sample: Sample, smoothing: float) -> "RateTable":
+    """Fit a rate table of a single raw feature, which finds any relation with the label, monotonic or not."""
     key = QuantileKey(sample.batch, name) if name in sample.usable.numeric else ValueKey(sample.batch, name)
     return RateTable([key], sample, smoothing)
 
@@ -66,7 +66,7 @@ class Key(Protocol):
 
 
 class ValueKey:
-    """A cell per value that the sample has; the last one is for missing and unseen values."""
+    """A cell per value in the sample; the last cell is for missing and unknown values."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         self._name, self._vocabulary = name, Vocabulary()
@@ -80,7 +80,7 @@ class ValueKey:
 
 
 class QuantileKey:
-    """A cell per quantile of the sample; the last one is for missing values."""
+    """A cell per quantile of the sample; the last cell is for missing values."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         values = numbers(batch, name)
@@ -99,7 +99,7 @@ class QuantileKey:
 
 
 class RateTable:
-    """The mean of the label per cell, drawn to the overall mean where a cell has few rows; without keys that mean."""
+    """The label's mean per cell, smoothed towards the overall mean; without keys it is the overall mean."""
 
     def __init__(self, keys: Sequence[Key], sample: Sample, smoothing: float) -> None:
         self._keys = keys
@@ -113,14 +113,14 @@ class RateTable:
         self.rates = np.vstack([rates, mean]).reshape(-1, *sample.targets.shape[1:])
 
     def cells(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
-        """Number the cell of each row across all keys."""
+        """Return the cell of each row, [rows], numbered over the product of all keys."""
         cells = np.zeros(batch.num_rows, np.int64)
         for key in self._keys:
             cells = cells * key.size + key.cells(batch)
         return cells
 
     def position(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
-        """Find each row's place in `rates`; the last one, the overall mean, where the sample has no such cell."""
+        """Return each row's index in `rates`, [rows]; the last one, the overall mean, for a cell without samples."""
         cells = self.cells(batch)
         position = np.minimum(np.searchsorted(self._cells, cells), len(self._cells) - 1)
         return np.where(self._cells[position] == cells, position, len(self._cells))
@@ -131,7 +131,7 @@ class RateTable:
 
 
 class Linear:
-    """A (logistic) regression on numbers, categories, the words of texts and the pixels of pictures."""
+    """A (logistic) regression on numbers, categories, the words of texts and the pixels of images."""
 
     def __init__(self, sample: Sample) -> None:
         self._kind = kind(sample.task)
@@ -151,10 +151,10 @@ class Linear:
             return
         self._model: Any = self._kind.linear_model()
         with warnings.catch_warnings():
-            # A baseline that stops at 100 rounds is baseline enough.
+            # A baseline need not converge.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            truth = np.argmax(targets, axis=1) if targets.ndim == 2 else targets
-            self._model.fit(self._matrix(batch), truth, sample_weight=sample.weights)
+            labels = np.argmax(targets, axis=1) if targets.ndim == 2 else targets
+            self._model.fit(self._matrix(batch), labels, sample_weight=sample.weights)
 
     def predict(self, batch: pa.RecordBatch) -> Floats:
         """Predict each row's mean."""

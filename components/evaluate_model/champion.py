@@ -1,4 +1,4 @@
-"""Makes a champion's scores comparable with the candidate's: class by class by name, and in the same unit."""
+"""Makes the champion's scores comparable with the candidate's: the same order of classes, the same unit."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from problems import kind
 from problems.labels import TrainedLabel
 
 
-def obstacle(candidate: TrainedLabel, champion: TrainedLabel) -> str:
-    """Say why a champion cannot be compared with the candidate, or nothing."""
+def reason_not_comparable(candidate: TrainedLabel, champion: TrainedLabel) -> str:
+    """Return why a champion cannot be compared with the candidate; "" when it can."""
     if champion.name != candidate.name or champion.task != candidate.task:
         return f"it predicts {champion.name!r} ({champion.task}), not {candidate.name!r} ({candidate.task})"
     if not kind(candidate.task).has_classes:
         if {candidate.unit, champion.unit} == {"raw"}:
             return ""
         return (
-            "candidate and champion each answer in the unit of their own transformed label; declare "
-            "label_to_business_unit in module.py, so that both answer in the raw label's"
+            "candidate and champion each predict in the unit of their own transformed label; declare "
+            "label_to_business_unit in module.py, so that both predict in the unit of the raw label"
         )
     ours, theirs = set(candidate.classes), set(champion.classes)
     if not ours or not theirs or ours == theirs:
@@ -26,8 +26,8 @@ def obstacle(candidate: TrainedLabel, champion: TrainedLabel) -> str:
     return f"its classes are not the candidate's: {' and '.join(parts)}"
 
 
-def in_order(candidate: TrainedLabel, champion: TrainedLabel, scores: Values) -> Values:
-    """Put a champion's scores, [rows] or [rows, classes], into the order of the candidate's classes."""
+def reorder_classes(candidate: TrainedLabel, champion: TrainedLabel, scores: Values) -> Values:
+    """Return the champion's scores, [rows] or [rows, classes], in the order of the candidate's classes."""
     if not candidate.classes or not champion.classes or candidate.classes == champion.classes:
         return scores
     if scores.ndim == 1:

@@ -16,18 +16,18 @@ def evaluate_model(
     metrics: dsl.Output[dsl.Metrics],
     pictures: dsl.Output[dsl.HTML],
 ) -> bool:
-    """Evaluate the candidate on the `eval` split; true means blessed.
+    """Evaluate the candidate on the `eval` split; returns true when it is blessed.
 
     Args:
         config: The `evaluate_model` section of the use case's configuration.
         schema: The curated schema, as `path@digest`.
-        examples: Splits of tf.Example; the candidate is measured on `eval`, `train` fits the baselines.
-        model: The candidate; its SavedModel lies under `Format-Serving/`.
+        examples: Splits of tf.Example; the candidate is evaluated on `eval`, baselines are fitted on `train`.
+        model: The candidate, with its SavedModel in `Format-Serving/`.
         champion: The version in production as `<version>@<digest>`; empty when there is none.
         registry: Root of the model registry.
-        evaluation: `metrics.json`, `parity.jsonl` and TFMA's own output under `tfma/`.
+        evaluation: `metrics.json`, `parity.jsonl` and TFMA's output in `tfma/`.
         decision: The gate's decision, one check per rule and slice.
-        metrics: The overall numbers for the dashboard.
+        metrics: The overall metrics, for the dashboard.
         pictures: Curves, slices, comparisons and the worst mistakes as one HTML fragment.
     """
     from components.evaluate_model.config import Config

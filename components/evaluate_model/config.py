@@ -1,4 +1,4 @@
-"""The `evaluate_model` section: what is measured, on which slices, and what a model must hold to be blessed."""
+"""The `evaluate_model` section: the metrics, the slices, and the thresholds that a model must keep to be blessed."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -9,23 +9,23 @@ from core.problem import FromProblem, Metric, ModelOutput, Task
 from core.settings import GateSettings, Settings
 
 if TYPE_CHECKING:
-    from artifacts.evaluation.measures import Measures
+    from artifacts.evaluation.spec import EvaluationSpec
 
 Features = tuple[str, ...]
-"""Features whose values are crossed; one feature is a plain slice, none is all of the data."""
+"""Features whose values are crossed; one feature is a plain slice, none means all rows."""
 
 
 class SliceThreshold(Settings):
-    """A bound that a metric must keep on every slice of some features."""
+    """A threshold that a metric must keep on every slice of some features."""
 
     metric: str
     """As the evaluation names it, such as `auc`."""
     slices: tuple[Features, ...] = Field(min_length=1)
-    """Which of the configured slices it holds for."""
+    """Which of the configured slices it applies to."""
     at_least: float | None = None
-    """Lowest value that is good enough, in the metric's own unit."""
+    """Lowest value that passes, in the metric's own unit."""
     at_most: float | None = None
-    """Highest value that is good enough, in the metric's own unit."""
+    """Highest value that passes, in the metric's own unit."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -39,16 +39,16 @@ class SliceThreshold(Settings):
 
 
 class Change(Settings):
-    """A bound on candidate minus champion, both measured on the same rows."""
+    """A threshold for the candidate's metric minus the champion's, both on the same rows."""
 
     metric: str
     """As the evaluation names it, such as `auc`."""
     at_least_change: float | None = None
-    """Lowest difference that is good enough; -0.005 lets the candidate lose half a point."""
+    """Lowest difference that passes; -0.005 allows the candidate to be worse by 0.005."""
     at_most_change: float | None = None
-    """Highest difference that is good enough, for a metric where less is better."""
+    """Highest difference that passes, for a metric where less is better."""
     slices: tuple[Features, ...] = ((),)
-    """Where it holds: `[[]]` is all of the data, `[[carrier]]` every carrier by itself."""
+    """Where it applies: `[[]]` means all rows, `[[carrier]]` each carrier."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -62,19 +62,19 @@ class Change(Settings):
 
 
 class Baseline(Settings):
-    """A method so simple that a model which does not beat it is not worth its keep."""
+    """A simple method that the candidate is compared with."""
 
     kind: Literal["majority", "rate_table", "linear"]
     """`majority`: the label's mean or commonest class; `rate_table`: its smoothed mean per cell; `linear`: a (logistic)
     regression on the raw features."""
     keys: Features = ()
-    """The features that span a rate table."""
+    """The features whose crossed values are the cells of a rate table."""
     smoothing: float = Field(default=20.0, ge=0)
-    """How many rows of the overall mean a cell of a rate table is given."""
+    """Number of rows with the overall mean that are added to each cell of a rate table."""
     must_beat: bool = True
-    """Whether the gate closes when the model does not beat it; otherwise it is only shown."""
+    """Whether the gate is closed when the model does not beat it; otherwise it is only shown."""
     margin: float = Field(default=0.0, ge=0)
-    """What the lower end of the confidence interval of the gain must exceed, in AUC, accuracy or R2."""
+    """The lower end of the gain's confidence interval must be above this, in AUC, accuracy or R2."""
 
     @model_validator(mode="after")
     def _keys_of_a_table(self) -> Self:
@@ -91,16 +91,16 @@ class Baseline(Settings):
 
 
 class LeakGuard(Settings):
-    """What is too good to be true."""
+    """Thresholds above which a label leak is suspected."""
 
     suspicious_above: float | None = None
-    """AUC (accuracy, R2) of the model above which the label is suspected among the features."""
+    """Highest AUC (accuracy, R2) of the model that passes."""
     feature_above: float | None = None
-    """The same for any single raw feature, read off a table of its values or of 20 quantiles."""
+    """Highest AUC (accuracy, R2) of a single raw feature that passes, from a rate table of its values or quantiles."""
 
 
 class TfmaMetric(Settings):
-    """One more of TFMA's own metrics, beside those that the task brings."""
+    """A metric of TFMA in addition to those of the task."""
 
     name: str
     """TFMA's class name, such as `FalsePositiveRate` or `SensitivityAtSpecificity`."""
@@ -109,7 +109,7 @@ class TfmaMetric(Settings):
 
 
 class Config(GateSettings):
-    """How a model is evaluated; what `problem` says comes from there."""
+    """How a model is evaluated; label, task, metrics, model_output and weight come from `problem`."""
 
     label: Annotated[str, FromProblem("label")]
     task: Annotated[Task, FromProblem("task")]
@@ -117,52 +117,55 @@ class Config(GateSettings):
     model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
     weight: Annotated[str | None, FromProblem("weight")] = None
     slices: tuple[Features, ...] = ()
-    """Which slices and crosses are measured, such as `[[carrier], [carrier, origin]]`."""
+    """Slices and crosses to evaluate, such as `[[carrier], [carrier, origin]]`."""
     slice_thresholds: tuple[SliceThreshold, ...] = ()
     max_slices: int = Field(default=1000, ge=1)
-    """Most slices of one cross that are measured, those with the most rows first; the others are counted."""
+    """Maximum number of slices per cross; those with the most rows are evaluated, the others are counted."""
     min_slice_examples: int = Field(default=200, ge=1)
-    """A slice with fewer rows is shown and counted, but no bound is held against it: its numbers are noise."""
+    """A slice with fewer rows is shown and counted, but no threshold applies to it, because its metrics are noise."""
     expected_slices: tuple[dict[str, str], ...] = ()
-    """Slices that must be there with enough rows, such as `{origin: JFK}`."""
+    """Slices that must have `min_slice_examples` rows or more, such as `{origin: JFK}`."""
     absent_slice: Literal["fail", "undecided"] = "fail"
-    """What an expected slice without enough rows means; either way the gate is closed."""
+    """The verdict for an expected slice with fewer rows; the gate is closed either way."""
     change: tuple[Change, ...] = ()
     first_model: Literal["absolute", "undecided"] = "absolute"
-    """Without a champion: decide by all the other rules, or leave it to a person."""
+    """Without a champion: `absolute` decides by the other rules, `undecided` leaves the decision to a person."""
     baselines: tuple[Baseline, ...] = ()
     baseline_examples: int = Field(default=100_000, ge=100)
-    """Most rows of the train split that the baselines are fitted on, drawn at random."""
+    """Maximum number of rows of the train split that the baselines are fitted on, drawn at random."""
     leak: LeakGuard = LeakGuard()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Of the two-sided intervals of a gain."""
+    """Level of the two-sided confidence intervals of a gain."""
     min_examples: int = Field(default=200, ge=1)
-    """Fewest rows of the eval split that a verdict can rest on."""
+    """Minimum number of rows of the eval split; with fewer the gate is undecided."""
     decision_threshold: float = Field(default=0.5, gt=0, lt=1)
-    """The probability from which accuracy, precision and recall call a row positive."""
+    """Rows with at least this probability are predicted positive, for accuracy, precision and recall."""
     more_metrics: tuple[TfmaMetric, ...] = ()
     engine: Literal["in_process", "beam"] = "in_process"
-    """Who sums up: vectorized in this process, or TFMA's own Beam pipeline; the numbers are the same."""
+    """Where metrics are computed: in this process, vectorized, or in TFMA's Beam pipeline; the results are the same."""
     beam_options: tuple[str, ...] = (
         "--runner=DirectRunner",
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",
     )
-    """For `engine: beam`, Beam's own flags."""
+    """Beam's flags, for `engine: beam`."""
     batch_size: int = Field(default=8192, ge=1)
-    """Rows the model predicts at a time."""
+    """Rows per call of the model."""
     parity_examples: int = Field(default=32, ge=1)
-    """Raw rows with their predictions that are kept, for a server to be compared with."""
+    """Number of raw rows that are kept with their predictions, to compare a server's predictions with."""
     seed: int = 0
 
     @model_validator(mode="after")
     def _known_slices(self) -> Self:
-        measured = {frozenset(features) for features in self.slices} | {frozenset[str]()}
-        named = [("slice_thresholds", f) for rule in self.slice_thresholds for f in rule.slices]
-        named += [("change", f) for rule in self.change for f in rule.slices]
-        named += [("expected_slices", tuple(expected)) for expected in self.expected_slices]
-        for where, features in named:
-            if frozenset(features) not in measured:
+        evaluated = {frozenset(features) for features in self.slices} | {frozenset[str]()}
+        used: list[tuple[str, Features]] = []
+        for threshold in self.slice_thresholds:
+            used += [("slice_thresholds", features) for features in threshold.slices]
+        for change in self.change:
+            used += [("change", features) for features in change.slices]
+        used += [("expected_slices", tuple(expected)) for expected in self.expected_slices]
+        for where, features in used:
+            if frozenset(features) not in evaluated:
                 raise ValueError(
                     f"{where}: {list(features)} is not among slices, "
                     f"got {[list(features) for features in self.slices]}; add it there"
@@ -170,17 +173,17 @@ class Config(GateSettings):
         return self
 
     @property
-    def measures(self) -> "Measures":
-        """What is asked of the evaluation."""
-        from artifacts.evaluation.measures import Measures  # noqa: PLC0415 - a configuration is read without NumPy
-        from problems.kind import TfmaMetric as Asked  # noqa: PLC0415
+    def evaluation_spec(self) -> "EvaluationSpec":
+        """The specification of the evaluation."""
+        from artifacts.evaluation.spec import EvaluationSpec  # noqa: PLC0415 - a configuration is read without NumPy
+        from problems.kind import TfmaMetric as SpecMetric  # noqa: PLC0415
 
-        return Measures(
+        return EvaluationSpec(
             label=self.label,
             task=self.task,
             slices=self.slices,
             max_slices=self.max_slices,
-            more_metrics=tuple(Asked(metric.name, metric.config) for metric in self.more_metrics),
+            more_metrics=tuple(SpecMetric(metric.name, metric.config) for metric in self.more_metrics),
             decision_threshold=self.decision_threshold,
             confidence=self.confidence,
             min_examples=self.min_examples,

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from artifacts.evaluation.columns import MISSING, Codes, Vocabulary, categories, numbers
 
 ONE_HOT_VALUES = 200
-"""A feature with more values keeps its commonest ones; a linear model cannot learn from the rest anyway."""
+"""The most common values of a feature that get a column each; a linear model learns little from rarer ones."""
 HASHED_WORDS = 1 << 14
+"""Columns that the words of a text are hashed to."""
 SIDE = 16
-"""Pixels that a picture is scaled to, in each direction."""
+"""Width and height, in pixels, that an image is scaled to."""
 
 
 class Encoding(Protocol):
@@ -25,7 +26,7 @@ class Encoding(Protocol):
 
 
 class Standardized:
-    """A number as standard deviations from the sample's mean, and a flag where it is missing."""
+    """A number as standard deviations from the sample's mean, clipped to [-10, 10], and a flag for missing values."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         values = numbers(batch, name)
@@ -59,7 +60,7 @@ class OneHot:
 
 
 class Vector:
-    """Equally many numbers a row, each standardized."""
+    """The same number of values in every row, each standardized."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         self._name, self._size = name, 0
@@ -96,7 +97,7 @@ class Words:
 
 
 class Picture:
-    """A picture's gray values, scaled to SIDE by SIDE; zeros where there is none that can be decoded."""
+    """An image's gray values, scaled to SIDE by SIDE; zeros for a missing image, or one that cannot be decoded."""
 
     def __init__(self, name: str) -> None:
         self._name = name

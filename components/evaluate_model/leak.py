@@ -1,4 +1,4 @@
-"""How much of the label a single raw feature gives away, summed over cells so that no row is kept."""
+"""The skill of a single raw feature, computed from sums per cell so that no row is kept."""
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -26,5 +26,5 @@ class FeatureSkill:
         self._sums = sums if self._sums is None else self._sums + sums
 
     def value(self) -> float:
-        """Return the kind's skill over all rows that were added; NaN where it is not defined."""
+        """Return the skill over all rows that were added; NaN when it is undefined."""
         return float("nan") if self._sums is None else self._kind.table_skill(self._table.rates, self._sums)

@@ -1,4 +1,4 @@
-"""Evaluate a candidate on the eval split and write down everything that the verdict rests on."""
+"""Evaluate a candidate on the eval split, and write the decision with all the numbers that it is based on."""
 
 import math
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from artifacts.evaluation import metrics_file
 from artifacts.evaluation.eval_config import computations, eval_config
-from artifacts.evaluation.measured import Measured, measure
-from artifacts.evaluation.measures import CHAMPION
+from artifacts.evaluation.result import EvaluationResult, measure
+from artifacts.evaluation.spec import CHAMPION
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
 from artifacts.predictions.split import Splits
@@ -24,7 +24,7 @@ from core.decision import Decision
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is evaluated, as the stage gets it."""
+    """The inputs of the stage."""
 
     schema: str
     """Reference of the curated schema, `path@digest`."""
@@ -37,25 +37,25 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the evaluation folder, the decision and the pictures go."""
+    """The paths of the evaluation folder, the decision and the pictures."""
 
     evaluation: Path | str
     decision: Path | str
     pictures: Path | str
     log_metric: Callable[[str, float], None]
-    """Takes each number that a dashboard shows."""
+    """Called with name and value of each metric for the dashboard."""
 
 
 def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
-    """Predict, measure, decide and write; a model that is not good enough is an outcome, not an error.
+    """Score, evaluate, decide and write; a model that is not good enough closes the gate and raises nothing.
 
-    Raises DataError or CorruptArtifact for examples that cannot be trusted, RegistryError for a champion that is not
-    there, MlopsError for a model that does not take serialized tf.Examples.
+    Raises DataError or CorruptArtifact for examples that cannot be used, RegistryError for a champion that the registry
+    does not have, ConfigError for an unknown metric, MlopsError for a model that does not take serialized tf.Examples.
     """
-    measures = config.measures
+    spec = config.evaluation_spec
     # Fail on a metric that TFMA cannot compute before predicting anything.
     weighted = config.weight is not None
-    computations(eval_config(measures, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
+    computations(eval_config(spec, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     splits = Splits(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)))
@@ -64,11 +64,11 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         Model.load(Path(inputs.model), config), Model.load(Path(champion.path), config) if champion else None
     )
     scored = score(config, splits, models)
-    measured = measure(measures, scored.rows, folder / metrics_file.TFMA)
-    decision = decide(config, measured, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
+    result = measure(spec, scored.rows, folder / metrics_file.TFMA)
+    decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
-    numbers = metrics_file.content(measures, scored.rows, measured, inputs.champion)
-    numbers |= {"feature_skill": scored.feature_skill, "faults": list(measured.faults)}
+    numbers = metrics_file.content(spec, scored.rows, result, inputs.champion)
+    numbers |= {"feature_skill": scored.feature_skill, "faults": list(result.faults)}
     if scored.left_out:
         numbers["features_left_out"] = scored.left_out
     if config.weight is not None:
@@ -76,22 +76,21 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     if models.candidate.label.unit == "trained":
         numbers["unit"] = "of the transformed label"
     metrics_file.write(folder, numbers)
-    draw(config, scored, measured, decision, outputs.pictures)
-    for name, value in _dashboard(measured, decision).items():
+    draw(config, scored, result, decision, outputs.pictures)
+    for name, value in _dashboard(result, decision).items():
         outputs.log_metric(name, value)
     decision.write(outputs.decision)
     return decision
 
 
-def _dashboard(measured: Measured, decision: Decision) -> dict[str, float]:
-    """Choose what a dashboard can show: finite numbers of the candidate as a whole, the champion's beside them."""
-    overall = measured.overall
+def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:
+    """Return the finite overall metrics of candidate and champion and the gains, for the dashboard."""
+    overall = result.overall
     numbers = dict(overall.candidate) if overall else {}
     if overall and overall.champion:
         numbers |= {f"champion_{name}": value for name, value in overall.champion.items() if name != "example_count"}
-    numbers |= {
-        f"gain_over_{'champion' if one.name == CHAMPION else one.name}": one.gain.value for one in measured.comparisons
-    }
-    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)} | {
-        "blessed": float(decision.is_open)
-    }
+    for comparison in result.comparisons:
+        name = "champion" if comparison.name == CHAMPION else comparison.name
+        numbers[f"gain_over_{name}"] = comparison.gain.value
+    finite = {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)}
+    return finite | {"blessed": float(decision.is_open)}

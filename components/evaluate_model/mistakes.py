@@ -1,4 +1,4 @@
-"""The rows that the candidate is most wrong about, as a person would look at them."""
+"""The rows with the candidate's worst predictions, for display."""
 
 import base64
 import heapq
@@ -18,62 +18,69 @@ SHOWN = 12
 FEATURES_SHOWN = 6
 TEXT_SHOWN = 160
 LARGEST_PICTURE = 64 << 10
-"""Bytes of a picture that is put into the report as it is."""
+"""Bytes of the largest image that is embedded in the report."""
 _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp"}
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One row: its raw features, its label and the model's answer in words."""
+    """One row: its raw features, its label and the model's prediction as text."""
 
     features: dict[str, Any]
     label: str
-    answer: str
+    prediction: str
 
 
 @dataclass
 class Mistakes:
-    """Keeps the worst rows of all batches."""
+    """Keeps the SHOWN worst rows of all batches."""
 
     _kept: list[tuple[float, int, Mistake]] = field(default_factory=list)
-    _ticket: Any = field(default_factory=count)
+    _order: Any = field(default_factory=count)
 
-    def wants(self, wrongness: Values) -> list[int]:
-        """Return the rows of a batch that may be among the worst, [row]."""
+    def worst_of(self, errors: Values) -> list[int]:
+        """Return the indices of the rows of a batch that may be among the worst; `errors` is [rows]."""
         least = self._kept[0][0] if len(self._kept) == SHOWN else -np.inf
-        worst = np.argsort(-wrongness, kind="stable")[:SHOWN]
-        return [int(row) for row in worst if np.isfinite(wrongness[row]) and wrongness[row] > least]
+        worst = np.argsort(-errors, kind="stable")[:SHOWN]
+        return [int(row) for row in worst if np.isfinite(errors[row]) and errors[row] > least]
 
-    def add(self, wrongness: float, mistake: Mistake) -> None:
+    def add(self, error: float, mistake: Mistake) -> None:
         """Keep a row while there are fewer than SHOWN worse ones."""
-        entry = (wrongness, -next(self._ticket), mistake)
-        (heapq.heappush if len(self._kept) < SHOWN else heapq.heappushpop)(self._kept, entry)
+        entry = (error, -next(self._order), mistake)
+        if len(self._kept) < SHOWN:
+            heapq.heappush(self._kept, entry)
+        else:
+            heapq.heappushpop(self._kept, entry)
 
     def worst(self) -> tuple[Mistake, ...]:
         """Return the rows, the worst first."""
         return tuple(mistake for _, _, mistake in sorted(self._kept, key=lambda entry: entry[:2], reverse=True))
 
 
-def features_of(batch: pa.RecordBatch, row: int, unseen: set[str]) -> dict[str, Any]:
-    """Return a row's raw features, as lists of values."""
-    names = [name for name in batch.schema.names if name not in unseen]
+def features_of(batch: pa.RecordBatch, row: int, excluded: set[str]) -> dict[str, Any]:
+    """Return a row's raw features by name, as lists of values, without the excluded ones."""
+    names = [name for name in batch.schema.names if name not in excluded]
     return {name: batch.column(batch.schema.get_field_index(name))[row].as_py() or [] for name in names}
 
 
 def draw(mistakes: tuple[Mistake, ...]) -> Markup:
-    """Lay the rows out: pictures and texts first, as far as a table can hold."""
+    """Draw the rows as a table with FEATURES_SHOWN features, images and texts first."""
     names = sorted(mistakes[0].features, key=lambda name: _rank(mistakes[0].features[name]))[:FEATURES_SHOWN]
-    rows: list[list[str | float | None]] = [
-        [one.label, one.answer, *(_cell(one.features.get(name) or []) for name in names)] for one in mistakes
-    ]
-    title = Markup(f"<p>{pictures.muted('the rows that the candidate is most wrong about, worst first:')}</p>")
-    return Markup(title + pictures.table(["label", "answer", *names], rows))
+    rows: list[list[str | float | None]] = []
+    for mistake in mistakes:
+        cells = [_cell(mistake.features.get(name) or []) for name in names]
+        rows.append([mistake.label, mistake.prediction, *cells])
+    title = Markup(f"<p>{pictures.muted('the worst predictions of the candidate, worst first:')}</p>")
+    return Markup(title + pictures.table(["label", "prediction", *names], rows))
 
 
 def _rank(values: list[Any]) -> int:
-    if values and isinstance(values[0], bytes):
-        return 0 if _media(values[0]) else 1 if len(values[0]) > 30 else 2
-    return 3
+    """Order features for display: images, long texts, short texts, numbers."""
+    if not values or not isinstance(values[0], bytes):
+        return 3
+    if _media(values[0]):
+        return 0
+    return 1 if len(values[0]) > 30 else 2
 
 
 def _cell(values: list[Any]) -> str | float | None:
@@ -84,7 +91,7 @@ def _cell(values: list[Any]) -> str | float | None:
         if media and len(values[0]) <= LARGEST_PICTURE:
             data = base64.b64encode(values[0]).decode()
             style = "height:64px;image-rendering:pixelated"
-            return Markup(f'<img alt="the picture of this row" style="{style}" src="data:{media};base64,{data}">')
+            return Markup(f'<img alt="the image of this row" style="{style}" src="data:{media};base64,{data}">')
         text = b", ".join(values).decode("utf-8", "replace")
         readable = f"{len(values[0]):,} bytes" if media or "\ufffd" in text else " ".join(text.split())
         return readable if len(readable) <= TEXT_SHOWN else f"{readable[: TEXT_SHOWN - 1]}…"

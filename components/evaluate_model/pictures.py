@@ -1,16 +1,16 @@
-"""What a person looks at: the candidate beside champion and baselines, what fits the kind of problem, and slices."""
+"""Draws an evaluation: candidate, champion and baselines, the plots of the problem's kind, slices and mistakes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from artifacts.evaluation.measured import Measured, Slice
-from artifacts.evaluation.measures import CANDIDATE, CHAMPION
+from artifacts.evaluation.result import EvaluationResult, Slice
 from artifacts.evaluation.slices import label
+from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from components.evaluate_model import mistakes
 from components.evaluate_model.config import Config
-from components.evaluate_model.scoring import Scored
+from components.evaluate_model.scoring import ScoredSplit
 from core import pictures
 from core.decision import Decision, Verdict
 from core.pictures import COLORS, Markup
@@ -22,19 +22,19 @@ WIDTH = 240
 """Of a bar in a table, in pixels."""
 
 
-def draw(config: Config, scored: Scored, measured: Measured, decision: Decision, path: Path | str) -> None:
-    """Write the pictures of an evaluation; what could not be measured is not drawn."""
+def draw(config: Config, scored: ScoredSplit, result: EvaluationResult, decision: Decision, path: Path | str) -> None:
+    """Write the pictures of an evaluation; with faults only the decision is drawn."""
     parts: list[str] = [pictures.verdict(decision.verdict.value), Markup(f"<p>{pictures.muted(decision.summary)}</p>")]
-    if measured.slices:
-        parts.append(_comparisons(config, measured))
+    if result.slices:
+        parts.append(_comparisons(config, result))
         shown = {"candidate": scored.rows.models[CANDIDATE]}
-        if CHAMPION in scored.rows.models and not measured.champion_fault:
+        if CHAMPION in scored.rows.models and not result.champion_fault:
             shown["champion"] = scored.rows.models[CHAMPION]
         parts += kind(config.task).pictures(scored.rows.labels, shown, scored.rows.classes)
-        parts += _slices(config, measured)
+        parts += _slices(config, result)
         if scored.mistakes:
             parts.append(mistakes.draw(scored.mistakes))
-        parts.append(_notes(config, scored, measured))
+        parts.append(_notes(config, scored, result))
     closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
     rows = [
         [pictures.verdict(check.verdict.value), check.rule, check.slice, check.observed, check.next_step]
@@ -45,33 +45,33 @@ def draw(config: Config, scored: Scored, measured: Measured, decision: Decision,
     pictures.write(path, pictures.fragment("Evaluation", *parts))
 
 
-def _notes(config: Config, scored: Scored, measured: Measured) -> Markup:
-    """Say what the numbers do not show: weights, logits, features and slices that were left out."""
+def _notes(config: Config, scored: ScoredSplit, result: EvaluationResult) -> Markup:
+    """List what the metrics do not show: weights, logits, features and slices that were left out."""
     notes = [
-        f"the {'candidate' if name == CANDIDATE else 'champion'} gives logits; they were turned into probabilities"
+        f"the {'candidate' if name == CANDIDATE else 'champion'} returns logits; they were turned into probabilities"
         for name, form in scored.rows.notes.items()
         if form == "logits"
     ]
     if config.weight is not None:
         notes.append(
-            f"rows count by {config.weight}; the counts of classes, balanced accuracy, F1 and the leak guard do not"
+            f"weighted by {config.weight}: all metrics but counts of classes, balanced accuracy, F1 and the leak guard"
         )
     if scored.left_out:
         features = "; ".join(f"{name} ({why})" for name, why in scored.left_out.items())
-        notes.append(f"left out of the baselines or the leak guard: {features}")
+        notes.append(f"not used by the baselines or the leak guard: {features}")
     notes += [
-        f"{one.slices} smaller slices of {' and '.join(one.features)} with {one.rows} rows are not measured"
-        for one in measured.left_out
+        f"{cross.slices} smaller slices of {' and '.join(cross.features)} with {cross.rows} rows are not evaluated"
+        for cross in result.left_out
     ]
     return Markup("".join(f"<p>{pictures.muted(note)}</p>" for note in notes))
 
 
-def _comparisons(config: Config, measured: Measured) -> Markup:
-    """Lay candidate, champion and baselines out as bars, with how much the candidate gains over each."""
-    scale = max([measured.candidate_skill, *(one.skill for one in measured.comparisons)], default=1.0)
-    ours = measured.candidate_skill
+def _comparisons(config: Config, result: EvaluationResult) -> Markup:
+    """Draw the skill of candidate, champion and baselines as bars, with the candidate's gain over each."""
+    scale = max([result.candidate_skill, *(one.skill for one in result.comparisons)], default=1.0)
+    ours = result.candidate_skill
     rows: list[list[str | float | None]] = [[Markup("<b>candidate</b>"), ours, _bar(ours / scale, COLORS[0]), "", ""]]
-    for one in measured.comparisons:
+    for one in result.comparisons:
         name, color = ("champion", COLORS[1]) if one.name == CHAMPION else (one.name, GREY)
         interval = f"{one.gain.low:+.4f} to {one.gain.high:+.4f}"
         rows.append([name, one.skill, _bar(one.skill / scale, color), f"{one.gain.value:+.4f}", interval])
@@ -81,29 +81,29 @@ def _comparisons(config: Config, measured: Measured) -> Markup:
 
 
 def _bar(share: float, color: str, marks: Sequence[tuple[float, str]] = ()) -> Markup:
-    """Draw one bar from 0 to 1, and lines of other colours across it."""
-    shapes = [(0.0, share, 10, color), *((place, 2 / WIDTH, 14, mark) for place, mark in marks)]
-    known = [
-        (np.clip(x, 0, 1) * WIDTH, np.clip(wide, 0, 1) * WIDTH, tall, fill)
-        for x, wide, tall, fill in shapes
-        if np.isfinite(x + wide)
-    ]
-    parts = (
-        f'<rect x="{x:.1f}" y="{(14 - tall) // 2}" width="{wide:.1f}" height="{tall}" fill="{fill}"/>'
-        for x, wide, tall, fill in known
-    )
+    """Draw a bar of a share from 0 to 1, with a line across it for each mark (position from 0 to 1, colour)."""
+    parts = [_rectangle(0.0, share, 10, color)]
+    parts += [_rectangle(position, 2 / WIDTH, 14, mark) for position, mark in marks]
     return Markup(
         f'<svg aria-hidden="true" viewBox="0 0 {WIDTH + 2} 14" width="{WIDTH + 2}" height="14">{"".join(parts)}</svg>'
     )
 
 
-def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
+def _rectangle(x: float, width: float, height: int, color: str) -> str:
+    """Draw a rectangle whose x and width are shares of WIDTH; nothing when they are not finite."""
+    if not np.isfinite(x + width):
+        return ""
+    left, wide = np.clip(x, 0, 1) * WIDTH, np.clip(width, 0, 1) * WIDTH
+    return f'<rect x="{left:.1f}" y="{(14 - height) // 2}" width="{wide:.1f}" height="{height}" fill="{color}"/>'
+
+
+def _slices(config: Config, result: EvaluationResult) -> Iterator[Markup]:
     """Draw the worst slices by the problem's first metric that are large enough to decide by, with their thresholds."""
     if not config.metrics:
         return
     metric, more_is_better = config.metrics[0].name, config.metrics[0].at_least is not None
     for features in config.slices:
-        found = [item for item in measured.slices if features and {name for name, _ in item.key} == set(features)]
+        found = [item for item in result.slices if features and {name for name, _ in item.key} == set(features)]
         large = [
             item
             for item in found
@@ -114,7 +114,7 @@ def _slices(config: Config, measured: Measured) -> Iterator[Markup]:
             yield _slice_chart(config, metric, features, large[:SLICES_SHOWN])
         left = len(found) - min(len(large), SLICES_SHOWN)
         if left:
-            more = f"{left} more slices of {' and '.join(features)} stand in metrics.json"
+            more = f"metrics.json has {left} more slices of {' and '.join(features)}"
             yield Markup(f"<p>{pictures.muted(more)}</p>")
 
 

@@ -62,10 +62,10 @@ def _write_warm_up(saved_model: Path, features: Features, argument: str, rows: S
 
 
 def _rows(features: Features, examples: Path | str, schema: schema_pb2.Schema) -> Sequence[Row]:
-    unseen = {feature.name for feature in schema.feature} - set(features.by_name)
+    excluded = {feature.name for feature in schema.feature} - set(features.by_name)
     for split in (VALIDATION, TRAIN):
         for batch in record_batches(examples, split, schema, _READ_ROWS):
-            if found := sample_rows(batch, unseen, ROWS).rows:
+            if found := sample_rows(batch, excluded, ROWS).rows:
                 return found
     return ()
 

@@ -9,13 +9,13 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.evaluation.measured import Comparison, Measured, Slice
+from artifacts.evaluation.result import Comparison, EvaluationResult, Slice
 from components.evaluate_model.baselines import Linear, Sample
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.mistakes import Mistake, Mistakes, draw
-from components.evaluate_model.scoring import Scored
-from components.evaluate_model.usable import Usable
+from components.evaluate_model.scoring import ScoredSplit
+from components.evaluate_model.usable_features import UsableFeatures
 from core.decision import Verdict
 from problems import kind
 from problems.kind import Gain
@@ -61,11 +61,11 @@ SCHEMA = text_format.Parse(
 
 
 def test_features_are_sorted_out_by_what_they_hold() -> None:
-    usable = Usable.of(_data()[0], SCHEMA, {"label"})
+    usable = UsableFeatures.of(_data()[0], SCHEMA, {"label"})
     assert (usable.texts, usable.vectors, usable.pictures) == (("text", "tags"), ("vector",), ("picture",))
     assert usable.left_out == {
         "ragged": "lists of 0 to 2 numbers",
-        "blob": "bytes that are neither text nor a picture",
+        "blob": "bytes that are neither text nor an image",
     }
 
 
@@ -74,13 +74,13 @@ def test_features_are_sorted_out_by_what_they_hold() -> None:
 )
 def test_a_linear_baseline_learns_from_any_data(used: dict[str, tuple[str, ...]]) -> None:
     batch, labels = _data()
-    linear = Linear(Sample(batch, labels, "binary_classification", Usable(**used)))
+    linear = Linear(Sample(batch, labels, "binary_classification", UsableFeatures(**used)))
     assert kind("binary_classification").skill(labels, linear.predict(batch)) > 0.9
 
 
 def test_without_a_usable_feature_linear_is_the_mean() -> None:
     batch, labels = _data()
-    assert set(Linear(Sample(batch, labels, "binary_classification", Usable())).predict(batch)) == {0.5}
+    assert set(Linear(Sample(batch, labels, "binary_classification", UsableFeatures())).predict(batch)) == {0.5}
 
 
 def test_a_linear_baseline_that_is_no_better_than_none_decides_nothing() -> None:
@@ -88,15 +88,15 @@ def test_a_linear_baseline_that_is_no_better_than_none_decides_nothing() -> None
         {
             "label": "y",
             "task": "binary_classification",
-            "metrics": [{"name": "auc", "at_least": 0.6, "why": "measured on this world"}],
+            "metrics": [{"name": "auc", "at_least": 0.6, "why": "measured on these flights"}],
             "baselines": [{"kind": "majority"}, {"kind": "linear"}],
         }
     )
     gain = Gain(0.1, 0.2, 0.3)
     comparisons = (Comparison("majority", 0.5, gain, True), Comparison("linear", 0.5, gain, True))
-    measured = Measured((Slice((), 500, {"auc": 0.7}),), 0.7, comparisons)
-    scored = Scored(rows=None, feature_skill={}, parity=(), left_out={"blob": "bytes"})  # type: ignore[arg-type]
-    decision = decide(config, measured, scored, "")
+    result = EvaluationResult((Slice((), 500, {"auc": 0.7}),), 0.7, comparisons)
+    scored = ScoredSplit(rows=None, feature_skill={}, parity=(), left_out={"blob": "bytes"})  # type: ignore[arg-type]
+    decision = decide(config, result, scored, "")
     (check,) = [check for check in decision.checks if "linear" in check.rule]
     assert check.verdict is Verdict.UNDECIDED
     assert "must_beat: false" in check.next_step
@@ -109,7 +109,7 @@ def test_the_worst_rows_are_kept_and_shown_with_pictures_and_text() -> None:
     values = random.random(500)
     for start in range(0, 500, 100):
         part = values[start : start + 100]
-        for row in kept.wants(part):
+        for row in kept.worst_of(part):
             features = {"picture": [_png(True)], "text": [b"<script> " + b"word " * 90], "n": [1.5]}
             kept.add(part[row], Mistake(features, f"{part[row]:.6f}", "cat: 0.9"))
     assert [one.label for one in kept.worst()] == [f"{value:.6f}" for value in np.sort(values)[::-1][:12]]

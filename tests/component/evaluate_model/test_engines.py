@@ -19,7 +19,7 @@ from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import ConfigError, CorruptArtifact, DataError, MlopsError, RegistryError, SchemaError
 
-WHY = "measured on this world"
+WHY = "measured on these flights"
 CLASSES = (b"early", b"late", b"on time")
 
 
@@ -145,8 +145,8 @@ SMALL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("config", "champion", "error"),
     [
-        ({"more_metrics": [{"name": "AUCC"}]}, "", ConfigError("'AUCC', which TFMA does not have")),
-        ({"more_metrics": [{"name": "AUC", "config": {"thresholdz": 3.0}}]}, "", ConfigError("cannot make a metric")),
+        ({"more_metrics": [{"name": "AUCC"}]}, "", ConfigError("wanted a metric of TFMA, got 'AUCC'")),
+        ({"more_metrics": [{"name": "AUC", "config": {"thresholdz": 3.0}}]}, "", ConfigError("rejects a metric")),
         ({"slices": [["carier"]]}, "", ConfigError("did you mean 'carrier'")),
         ({"label": "lat"}, "", ConfigError("did you mean 'late'")),
         ({"baselines": [{"kind": "rate_table", "keys": ["hours"]}]}, "", ConfigError("did you mean 'hour'")),

@@ -26,8 +26,8 @@ CONFIG: dict[str, Any] = {
     "label": "late",
     "task": "binary_classification",
     "metrics": [
-        {"name": "auc", "at_least": 0.7, "why": "measured on this world"},
-        {"name": "calibration_error", "at_most": 0.1, "why": "measured on this world"},
+        {"name": "auc", "at_least": 0.7, "why": "measured on these flights"},
+        {"name": "calibration_error", "at_most": 0.1, "why": "measured on these flights"},
     ],
     "slices": [["carrier"]],
     "slice_thresholds": [{"metric": "auc", "slices": [["carrier"]], "at_least": 0.6}],
@@ -188,7 +188,7 @@ FAULTS = [
     ),
     Fault(
         "one answer for every row",
-        "the model tells rows apart",
+        "the model does not predict the same for all rows",
         Verdict.FAIL,
         model=Planted(load=0, wind=0, constant=True),
     ),

@@ -7,9 +7,9 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from artifacts.evaluation.columns import Vocabulary, categories, numbers
 from artifacts.evaluation.slices import Column, groups
-from components.evaluate_model.baselines import Linear, RateTable, Sample, ValueKey, one_feature
+from components.evaluate_model.baselines import Linear, RateTable, Sample, ValueKey, fit_single_feature
 from components.evaluate_model.leak import FeatureSkill
-from components.evaluate_model.usable import Usable
+from components.evaluate_model.usable_features import UsableFeatures
 from core.errors import DataError
 from problems import kind
 from problems.auc import auc
@@ -75,17 +75,20 @@ def test_slices_leave_out_rows_without_the_feature() -> None:
     first = vocabulary.add(*categories(_batch(a=[b"x", None, b"y"]), "a"))
     second = vocabulary.add(*categories(_batch(a=[b"y", b"z"]), "a"))
     column = Column(np.concatenate([first, second]), vocabulary.values)
-    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",), 1000).found} == {
+    assert {key: rows.tolist() for key, rows in groups({"a": column}, ("a",), 1000).slices} == {
         (("a", "x"),): [0],
         (("a", "y"),): [2, 3],
         (("a", "z"),): [4],
     }
-    assert groups({"a": Column(np.full(3, -1, np.int32), [])}, ("a",), 1000).found == []
+    assert groups({"a": Column(np.full(3, -1, np.int32), [])}, ("a",), 1000).slices == []
 
 
 def test_a_rate_table_is_drawn_to_the_mean_and_answers_for_unseen_cells() -> None:
     sample = Sample(
-        _batch(a=[b"x"] * 3 + [b"y"]), np.array([1.0, 1, 0, 0]), "binary_classification", Usable(categorical=("a",))
+        _batch(a=[b"x"] * 3 + [b"y"]),
+        np.array([1.0, 1, 0, 0]),
+        "binary_classification",
+        UsableFeatures(categorical=("a",)),
     )
     table = RateTable([ValueKey(sample.batch, "a")], sample, smoothing=2)
     assert table.predict(_batch(a=[b"x", b"y", b"never", None])) == pytest.approx([(2 + 1) / 5, (0 + 1) / 3, 0.5, 0.5])
@@ -97,13 +100,13 @@ def test_one_feature_is_measured_over_batches_as_over_all_rows() -> None:
     values = random.normal(size=2000)
     labels = (np.abs(values) + random.normal(0, 0.3, 2000) > 0.7).astype(float)
     batch = _batch(v=[None if value > 2 else float(value) for value in values])
-    sample = Sample(batch, labels, "binary_classification", Usable(numeric=("v",)))
-    table = one_feature("v", sample, 20)
-    measured = FeatureSkill("binary_classification", table)
+    sample = Sample(batch, labels, "binary_classification", UsableFeatures(numeric=("v",)))
+    table = fit_single_feature("v", sample, 20)
+    skill = FeatureSkill("binary_classification", table)
     for start in range(0, 2000, 700):
-        measured.add(batch.slice(start, 700), labels[start : start + 700])
-    assert measured.value() == pytest.approx(auc(labels, table.predict(batch)))
-    assert measured.value() > 0.9, "a relation that goes up on both sides is seen"
+        skill.add(batch.slice(start, 700), labels[start : start + 700])
+    assert skill.value() == pytest.approx(auc(labels, table.predict(batch)))
+    assert skill.value() > 0.9, "a relation that goes up on both sides is seen"
 
 
 @pytest.mark.parametrize("task", ["binary_classification", "multiclass_classification", "regression"])
@@ -118,9 +121,9 @@ def test_a_linear_baseline_learns_and_survives_one_class_and_missing_columns(tas
         if hasattr(batch, "set_column")
         else batch
     )
-    sample = Sample(batch, targets, task, Usable(("v",), ("c",)))
+    sample = Sample(batch, targets, task, UsableFeatures(("v",), ("c",)))
     assert kind(task).skill(labels, Linear(sample).predict(batch)) > 0.9
-    same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, Usable(("v",), ("c",)))
+    same = Sample(batch, np.repeat(targets[:1], 500, axis=0), task, UsableFeatures(("v",), ("c",)))
     assert Linear(same).predict(batch).shape == targets.shape
 
 

@@ -10,10 +10,10 @@ import pytest
 import tensorflow_model_analysis as tfma
 
 from artifacts.evaluation.columns import MISSING
-from artifacts.evaluation.measured import Measured, measure
-from artifacts.evaluation.measures import Measures
+from artifacts.evaluation.result import EvaluationResult, measure
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column
+from artifacts.evaluation.spec import EvaluationSpec
 from problems.kind import TfmaMetric
 
 BEAM = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
@@ -51,10 +51,10 @@ def _scored(task: str) -> ScoredRows:
     return ScoredRows(labels, {"candidate": scores[0], "baseline": scores[1]}, {}, columns)
 
 
-def _flat(measured: Measured) -> dict[tuple[Any, ...], float]:
+def _flat(result: EvaluationResult) -> dict[tuple[Any, ...], float]:
     return {
         (item.key, model, name): value
-        for item in measured.slices
+        for item in result.slices
         for model, numbers in (("candidate", item.candidate), ("champion", item.champion or {}))
         for name, value in numbers.items()
     }
@@ -73,7 +73,7 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted:
         scored = dataclasses.replace(scored, models={"candidate": scored.models["candidate"]})
     found = {}
     for engine in ("in_process", "beam"):
-        measures = Measures(
+        spec = EvaluationSpec(
             label="late",
             task=task,
             slices=(("carrier",), ("carrier", "hour")),
@@ -81,7 +81,7 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted:
             batch_size=120,
             **TASKS[task],
         )
-        found[engine] = _flat(measure(measures, scored, tmp_path / engine))
+        found[engine] = _flat(measure(spec, scored, tmp_path / engine))
     ours, theirs = found["in_process"], found["beam"]
     assert set(ours) == set(theirs)
     assert len({key for key, _, _ in ours}) == 1 + 3 + 6
@@ -101,9 +101,9 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted:
 def test_scores_that_are_no_probabilities_are_not_measured(tmp_path: Path) -> None:
     scored = _scored("binary_classification")
     logits = dataclasses.replace(scored, models={"candidate": scored.models["candidate"] * 4 - 2})
-    measured = measure(Measures(label="late", task="binary_classification"), logits, tmp_path)
-    assert "wanted probabilities" in measured.faults[0]
-    assert not measured.slices
+    result = measure(EvaluationSpec(label="late", task="binary_classification"), logits, tmp_path)
+    assert "wanted probabilities" in result.faults[0]
+    assert not result.slices
 
 
 def test_hundreds_of_thousands_of_slices_are_bounded_and_counted(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_hundreds_of_thousands_of_slices_are_bounded_and_counted(tmp_path: Path)
     labels = (random.random(len(users)) < 0.5).astype(np.float64)
     scores = random.random(len(users)).astype(np.float32)
     column = Column(users, list(range(300_000)))
-    measures = Measures(label="late", task="binary_classification", slices=(("user",),), max_slices=50)
-    measured = measure(measures, ScoredRows(labels, {"candidate": scores}, {}, {"user": column}), tmp_path)
+    spec = EvaluationSpec(label="late", task="binary_classification", slices=(("user",),), max_slices=50)
+    result = measure(spec, ScoredRows(labels, {"candidate": scores}, {}, {"user": column}), tmp_path)
     sizes = np.bincount(users)
-    found = [item.examples for item in measured.slices if item.key]
+    found = [item.examples for item in result.slices if item.key]
     assert sorted(found) == sorted(np.sort(sizes)[-50:])
-    (left,) = measured.left_out
+    (left,) = result.left_out
     assert left.slices == np.count_nonzero(sizes) - 50
     assert left.rows == len(users) - sum(found)

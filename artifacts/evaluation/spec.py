@@ -1,4 +1,4 @@
-"""What an evaluation is asked to measure; no more than that, so that any stage can ask for it."""
+"""The specification of an evaluation; independent of any stage's configuration, so that every stage can evaluate."""
 
 from dataclasses import dataclass, field
 
@@ -13,22 +13,22 @@ CHAMPION = "baseline"
 
 
 @dataclass(frozen=True)
-class Measures:
-    """One evaluation."""
+class EvaluationSpec:
+    """What an evaluation computes, and how."""
 
     label: str
     task: Task
     slices: tuple[Features, ...] = ()
     max_slices: int = 1000
-    """Most slices of one cross that are measured, those with the most rows first."""
+    """Maximum number of slices per cross; those with the most rows are evaluated."""
     more_metrics: tuple[TfmaMetric, ...] = ()
     decision_threshold: float = 0.5
-    """The probability from which a row is called positive."""
+    """Rows with at least this probability are predicted positive."""
     confidence: float = 0.95
-    """Of the two-sided intervals of a gain."""
+    """Level of the two-sided confidence intervals of a gain, from 0 to 1."""
     min_examples: int = 1
-    """Fewest rows of a slice that can be evaluated."""
+    """Minimum number of rows of the split; with fewer the result has a fault."""
     beam_options: tuple[str, ...] | None = field(default=None)
-    """Beam's own flags where TFMA's pipeline sums up; None for this process."""
+    """Beam's flags, to compute the metrics in TFMA's pipeline; None to compute them in this process."""
     batch_size: int = 8192
-    """Rows that Beam is given at a time."""
+    """Rows per record batch for Beam."""

@@ -1,4 +1,4 @@
-"""Tells what a baseline can make of each raw feature, by the schema and by the rows that it is fitted on."""
+"""Groups raw features by how a baseline can use them, from the schema and from the rows that it is fitted on."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,40 +10,41 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 CATEGORIES = 200
-"""A feature with more values is a text when its values have several words."""
+"""A feature with more different values is a text when its values have several words."""
 LARGEST_VECTOR = 4096
+"""Values per row of the longest vector that a baseline uses."""
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
 
 
 @dataclass(frozen=True)
-class Usable:
-    """The features of a sample by what they hold."""
+class UsableFeatures:
+    """The features of a sample by their kind."""
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     vectors: tuple[str, ...] = ()
-    """Lists of equally many numbers in every row."""
+    """Lists of the same number of values in every row."""
     texts: tuple[str, ...] = ()
     """Texts of several words, and lists of words."""
     pictures: tuple[str, ...] = ()
-    """Encoded pictures."""
+    """Encoded images."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Features that no baseline can use, and why."""
+    """Features that no baseline can use, with the reason."""
 
     @classmethod
-    def of(cls, batch: pa.RecordBatch, schema: schema_pb2.Schema, unseen: Collection[str]) -> "Usable":
-        """Sort the features of some rows out; `unseen` are no features, such as the label."""
-        found: dict[str, list[str]] = {"numeric": [], "categorical": [], "vectors": [], "texts": [], "pictures": []}
+    def of(cls, batch: pa.RecordBatch, schema: schema_pb2.Schema, excluded: Collection[str]) -> "UsableFeatures":
+        """Group the features of some rows; `excluded` are columns that are no features, such as the label."""
+        groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "vectors": [], "texts": [], "pictures": []}
         left_out = {}
         for feature in schema.feature:
-            if feature.name in unseen or batch.schema.get_field_index(feature.name) < 0:
+            if feature.name in excluded or batch.schema.get_field_index(feature.name) < 0:
                 continue
             group = _group(batch.column(batch.schema.get_field_index(feature.name)), feature)
-            if group in found:
-                found[group].append(feature.name)
+            if group in groups:
+                groups[group].append(feature.name)
             else:
                 left_out[feature.name] = group
-        return cls(**{group: tuple(names) for group, names in found.items()}, left_out=left_out)
+        return cls(**{group: tuple(names) for group, names in groups.items()}, left_out=left_out)
 
     @property
     def single(self) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ class Usable:
 
 
 def _group(column: pa.Array, feature: schema_pb2.Feature) -> str:
-    """Name the group of a feature, or say why it has none."""
+    """Return the name of a feature's group, or the reason why no baseline can use it."""
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     is_list = bool(lengths.size) and int(lengths.max()) > 1
     if feature.type != schema_pb2.BYTES:
@@ -60,18 +61,18 @@ def _group(column: pa.Array, feature: schema_pb2.Feature) -> str:
             return "categorical" if feature.type == schema_pb2.INT and feature.int_domain.is_categorical else "numeric"
         if len(set(lengths.tolist())) > 1:
             return f"lists of {lengths.min()} to {lengths.max()} numbers"
-        return (
-            "vectors" if lengths[0] <= LARGEST_VECTOR else f"{lengths[0]} numbers a row are more than {LARGEST_VECTOR}"
-        )
+        if lengths[0] > LARGEST_VECTOR:
+            return f"{lengths[0]} numbers a row are more than {LARGEST_VECTOR}"
+        return "vectors"
     return _group_of_bytes(column, is_list=is_list)
 
 
 def _group_of_bytes(column: pa.Array, *, is_list: bool) -> str:
     some = [value for value in column.flatten()[:1000].to_pylist() if value]
     if some and all(value.startswith(_PICTURES) for value in some):
-        return "lists of pictures" if is_list else "pictures"
+        return "lists of images" if is_list else "pictures"
     if any(_is_binary(value) for value in some):
-        return "bytes that are neither text nor a picture"
+        return "bytes that are neither text nor an image"
     words = np.mean([len(value.split()) for value in some]) if some else 0
     has_words = words >= 2 and len(pc.unique(column.flatten())) > CATEGORIES
     return "texts" if is_list or has_words else "categorical"
