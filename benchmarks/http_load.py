@@ -3,6 +3,7 @@
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -71,28 +72,35 @@ def answer(port: int, request: bytes) -> bytes:
 def load(port: int, request: bytes, clients: int, seconds: float) -> Load:
     """Ask from so many connections at a time; the first fifth of the time is not counted."""
     links = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(clients)]
-    waits: list[float] = []
-    early = 0
+    began = time.perf_counter()
+    answers = _answers(links, request, began + 1.2 * seconds)
+    for link in links:
+        link.close()
+    counted = [answer for answer in answers if answer.at >= began + 0.2 * seconds]
+    waits = sorted(answer.waited for answer in counted)
+    per_second = len(counted) / (answers[-1].at - began - 0.2 * seconds)
+    return Load(per_second, waits[len(waits) // 2] * 1e3, waits[int(len(waits) * 0.99)] * 1e3, len(answers))
+
+
+class _Answered(NamedTuple):
+    at: float
+    waited: float
+
+
+def _answers(links: Sequence[socket.socket], request: bytes, until: float) -> Sequence[_Answered]:
+    """Keep one request on its way on each connection, and note when each was answered."""
+    found: list[_Answered] = []
+    now = 0.0
     with selectors.DefaultSelector() as selector:
         for link in links:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(link)
             selector.register(link, selectors.EVENT_READ, connection)
             connection.ask(request)
-        counted_from = time.perf_counter() + seconds / 5
-        until = counted_from + seconds
-        now = 0.0
         while now < until:
-            for key, _ in selector.select(timeout=30):
-                if key.data.is_answered():
-                    now = time.perf_counter()
-                    if now >= counted_from:
-                        waits.append(now - key.data.asked)
-                    else:
-                        early += 1
-                    key.data.ask(request)
-    for link in links:
-        link.close()
-    waits.sort()
-    per_second = len(waits) / (now - counted_from)
-    return Load(per_second, waits[len(waits) // 2] * 1e3, waits[int(len(waits) * 0.99)] * 1e3, early + len(waits))
+            ready: list[Connection] = [key.data for key, _ in selector.select(timeout=30)]
+            for connection in filter(Connection.is_answered, ready):
+                now = time.perf_counter()
+                found.append(_Answered(now, now - connection.asked))
+                connection.ask(request)
+    return found

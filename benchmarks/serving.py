@@ -113,9 +113,18 @@ def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContext
     if asked.peers is None:
         print("the peers are not measured: --peers names no interpreter")
         return servers
-    for at, (name, path) in enumerate({"kserve": f"/v1/models/{NAME}:predict", "plain": "/predict"}.items(), 1):
-        words = ["-m", f"benchmarks.serving_{name}", str(model), str(port + at)]
-        servers.append(_running(Server(name, port + at, path), [str(asked.peers), *words], {}))
+    peers = [
+        (
+            Server("kserve", port + 1, f"/v1/models/{NAME}:predict"),
+            ["-m", "benchmarks.serving_kserve", str(model), str(port + 1)],
+        ),
+        (
+            Server("plain", port + 2, "/predict"),
+            ["-m", "uvicorn", "benchmarks.serving_plain:app", "--workers", "2", "--port", str(port + 2)],
+        ),
+    ]
+    for server, words in peers:
+        servers.append(_running(server, [str(asked.peers), *words], {"BENCHMARK_MODEL": str(model)}))
     return servers
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from live_server import BODY, Live, answer_to, get_status, started
+from live_server import BODY, ROW, Live, answer_to, get_status, started
 
 from serving.http.server import Options
 from serving.limits import Limits
@@ -100,6 +100,17 @@ def test_two_requests_in_one_packet_are_both_answered(live: Live) -> None:
     request = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY.encode()
     last = request.replace(b"Host: x", b"Host: x\r\nConnection: close")
     assert answer_to(live.port, request + last).count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_body_may_be_larger_than_a_head_and_come_at_once_with_it(live: Live) -> None:
+    """Large enough for the cap on heads, small enough to be read from the socket in one piece."""
+    body = json.dumps({"instances": [ROW] * 60}).ljust(60_000)
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=5)
+    for _ in range(20):
+        connection.request("POST", "/v1/models/delay:predict", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert (response.status, len(json.loads(response.read())["predictions"])) == (200, 60)
+    connection.close()
 
 
 def test_slow_clients_do_not_keep_others_waiting_and_the_cap_holds(live: Live) -> None:
