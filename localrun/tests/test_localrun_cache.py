@@ -18,6 +18,7 @@ from localrun_project import make_project
 
 from localrun import Artifact, Environment, Options, Run, State, Values
 from localrun.cache.key import cache_key
+from localrun.environments.code import CodeFinder
 from localrun.spec.pipeline import ArtifactDef, Component, Container, ParameterDef, ParameterType
 from localrun.store.digests import Digests
 
@@ -254,11 +255,11 @@ def key(facts: dict[str, Any], **other: Any) -> str:
         Values(facts["parameters"], {"data": data}),
         environment,
         {"pipeline_job_uuid": other.get("run", "")},
-        DIGESTS,
-    )
+        FINDER,
+    ).value
 
 
-DIGESTS = Digests()
+FINDER = CodeFinder(Digests())
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.sampled_from(["", "1", "True", "null"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),

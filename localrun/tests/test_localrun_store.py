@@ -2,10 +2,10 @@
 
 import errno
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,9 @@ from kfp import dsl
 
 import localrun
 from localrun import Environment, Hosts, LocalrunError, Options, Run, State
-from localrun.store import layout
+from localrun.environments.code import CodeFinder
+from localrun.errors import UnknownCode
+from localrun.store import layout, trees
 from localrun.store.digests import Digests
 
 Go = Callable[..., Run]
@@ -148,15 +150,65 @@ def test_a_digest_sees_what_a_time_stamp_hides(tmp_path: Path) -> None:
     assert digests.of(file.parent) not in seen
 
 
-def test_python_and_version_control_are_no_source_code(tmp_path: Path) -> None:
+def code(folder: Path) -> dict[str, str]:
+    found = CodeFinder(Digests()).named("f", Environment(cwd=folder, sources={"f": (folder,)}))
+    assert found is not None
+    return found
+
+
+def test_what_is_no_source_code_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("a = 1")
-    before = Digests().of_sources(tmp_path)
-    for name in ("__pycache__/a.pyc", ".git/HEAD", ".venv/x.py", "b.pyc", ".hidden"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / ".gitignore").write_text("*.log\n/out/\n")
+    before = code(tmp_path)
+    assert list(before) == ["a.py"]
+    for name in (
+        "__pycache__/a.pyc",
+        ".git/HEAD",
+        ".venv/x.py",
+        "b.pyc",
+        ".hidden",
+        "my-env/pyvenv.cfg",
+        "my-env/lib/x.py",
+        "conda/conda-meta/history",
+        "conda/x.py",
+        "store/localrun.sqlite",
+        "store/runs/run/log.txt",
+        "run.log",
+        "out/result.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("x")
-    assert Digests().of_sources(tmp_path) == before
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "nowhere").symlink_to("/nowhere/at/all")
+    (tmp_path / "round").symlink_to(tmp_path)
+    assert code(tmp_path) == before
     (tmp_path / "data.json").write_text("{}")
-    assert Digests().of_sources(tmp_path) != before
+    assert code(tmp_path) != before
+
+
+def test_code_that_cannot_be_known_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = Environment(cwd=tmp_path, sources={"f": (tmp_path / "gone.py",)})
-    with pytest.raises(LocalrunError, match=r"gone\.py: named as source of f, but it does not exist"):
-        replace(gone).source_fingerprint("f", Digests())
+    with pytest.raises(UnknownCode, match=r"gone\.py is named as code, but it does not exist"):
+        CodeFinder(Digests()).named("f", gone)
+    (tmp_path / "large").write_bytes(bytes(2**20 + 1))
+    monkeypatch.setattr(trees, "BYTES", 2**20)
+    with pytest.raises(UnknownCode, match=r"holds more than 1 MB \(at large\)"):
+        code(tmp_path)
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(UnknownCode, match="cannot be read: Permission denied"):
+        code(tmp_path)
+
+
+def refused(path: Path) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", path)
+
+
+def test_code_behind_a_link_counts(tmp_path: Path) -> None:
+    for name in ("shared", "project"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "shared/part.py").write_text("a = 1")
+    (tmp_path / "project/lib").symlink_to("../shared")
+    before = code(tmp_path / "project")
+    (tmp_path / "shared/part.py").write_text("a = 2")
+    assert list(before) == ["lib/part.py"]
+    assert code(tmp_path / "project") != before

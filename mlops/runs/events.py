@@ -47,10 +47,17 @@ class TaskRetrying:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What a person should know although nothing failed, such as a result that cannot be used again."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """A run has ended."""
 
     run: Run
 
 
-Event = RunStarted | WorkerStarting | WorkerReady | TaskChanged | TaskRetrying | RunEnded
+Event = RunStarted | WorkerStarting | WorkerReady | TaskChanged | TaskRetrying | Noted | RunEnded

@@ -49,20 +49,24 @@ def task_of(task: localrun.TaskRun) -> Task:
 
 def event_of(event: runner_events.Event, submission: Submission) -> events.Event:
     """Translate an event."""
+    translated: events.Event
     match event:
         case runner_events.RunStarted():
             tasks = tuple(task_of(task) for task in event.tasks)
-            return events.RunStarted(event.run_id, event.pipeline, event.folder, tasks)
+            translated = events.RunStarted(event.run_id, event.pipeline, event.folder, tasks)
         case runner_events.HostStarting():
-            return events.WorkerStarting(event.image)
+            translated = events.WorkerStarting(event.image)
         case runner_events.HostReady():
-            return events.WorkerReady(event.image, event.seconds)
+            translated = events.WorkerReady(event.image, event.seconds)
         case runner_events.TaskChanged():
-            return events.TaskChanged(task_of(event.task))
+            translated = events.TaskChanged(task_of(event.task))
         case runner_events.TaskRetrying():
-            return events.TaskRetrying(task_of(event.task), event.delay)
+            translated = events.TaskRetrying(task_of(event.task), event.delay)
+        case runner_events.Noted():
+            translated = events.Noted(event.text)
         case runner_events.RunFinished():
-            return events.RunEnded(run_of(event.run, submission))
+            translated = events.RunEnded(run_of(event.run, submission))
+    return translated
 
 
 def content_digest(path: Path) -> str:

@@ -18,20 +18,24 @@ def shown(*, quiet: bool = False) -> Iterator[Callable[[events.Event], None]]:
 
 
 def _event(event: events.Event) -> runner_events.Event:
+    shown_as: runner_events.Event
     match event:
         case events.RunStarted():
             tasks = tuple(_task(task) for task in event.tasks)
-            return runner_events.RunStarted(event.run_id, event.pipeline, event.folder, tasks)
+            shown_as = runner_events.RunStarted(event.run_id, event.pipeline, event.folder, tasks)
         case events.WorkerStarting():
-            return runner_events.HostStarting(event.image)
+            shown_as = runner_events.HostStarting(event.image)
         case events.WorkerReady():
-            return runner_events.HostReady(event.image, event.seconds)
+            shown_as = runner_events.HostReady(event.image, event.seconds)
         case events.TaskChanged():
-            return runner_events.TaskChanged(_task(event.task))
+            shown_as = runner_events.TaskChanged(_task(event.task))
         case events.TaskRetrying():
-            return runner_events.TaskRetrying(_task(event.task), event.delay)
+            shown_as = runner_events.TaskRetrying(_task(event.task), event.delay)
+        case events.Noted():
+            shown_as = runner_events.Noted(event.text)
         case events.RunEnded():
-            return runner_events.RunFinished(_run(event.run))
+            shown_as = runner_events.RunFinished(_run(event.run))
+    return shown_as
 
 
 def _run(run: Run) -> localrun.Run:

@@ -40,6 +40,10 @@ class RunFailed(LocalrunError):
     """A run that had to succeed did not."""
 
 
+class UnknownCode(LocalrunError):
+    """What a task's code is cannot be said, so its result is not cached; the task itself runs."""
+
+
 class WorkerError(LocalrunError):
     """An environment's warm process could not start or died."""
 

@@ -47,10 +47,17 @@ class TaskRetrying:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What a person should know although nothing failed: a result that is not cached, something that was accepted."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """The run has come to its end."""
 
     run: Run
 
 
-Event = RunStarted | HostStarting | HostReady | TaskChanged | TaskRetrying | RunFinished
+Event = RunStarted | HostStarting | HostReady | TaskChanged | TaskRetrying | Noted | RunFinished

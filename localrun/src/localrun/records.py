@@ -93,6 +93,8 @@ class TaskRun:
     started: datetime | None = None
     finished: datetime | None = None
     log: Path | None = None
+    not_cached: str = ""
+    """Why the result will not be used again; empty where it will, or where nobody wants it to."""
     failed_outputs: Path | None = None
     """Where the outputs of a failed attempt are kept for inspection; they are not artifacts."""
     inputs: Values = field(default_factory=Values)

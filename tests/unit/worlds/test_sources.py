@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core import build_context
 from core.store import Store
 from core.user_code import ROOT
+from localrun.environments.code import CodeFinder
 from localrun.environments.environment import Environment
 from localrun.store.digests import Digests
 from mlops.worlds.sources import stage_sources
@@ -65,11 +66,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _keys(root: Path) -> dict[str, str | None]:
+def _keys(root: Path) -> dict[str, dict[str, str] | None]:
     """What of a cache key stands for the code of each stage; what was remembered before must not matter."""
     sources = stage_sources(Store(root / "store"), root)
     environment = Environment(cwd=root, sources=sources)
-    return {stage: environment.source_fingerprint(stage, Digests()) for stage in stages.names()}
+    return {stage: CodeFinder(Digests()).named(stage, environment) for stage in stages.names()}
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -105,4 +106,4 @@ def test_an_import_that_is_added_brings_its_file_into_the_key(copy: Path) -> Non
 
 def test_a_function_that_is_no_stage_is_never_cached(copy: Path) -> None:
     environment = Environment(cwd=copy, sources=stage_sources(Store(copy / "store"), copy))
-    assert environment.source_fingerprint("somebody_elses", Digests()) is None
+    assert CodeFinder(Digests()).named("somebody_elses", environment) is None

@@ -106,7 +106,7 @@ def _add_what_runs(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="IMAGE=FOLDER",
-        help="the folder that stands for an image (default: . for all)",
+        help="the folder that an image holds: its tasks run in it and import from it (default: . for programs)",
     )
     parser.add_argument(
         "--store", type=Path, default=STORE, help="where runs, artifacts and the cache are (default: %(default)s)"

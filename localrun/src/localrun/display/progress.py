@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from localrun.events import Event, HostReady, HostStarting, RunFinished, RunStarted, TaskChanged, TaskRetrying
+from localrun.events import Event, HostReady, HostStarting, Noted, RunFinished, RunStarted, TaskChanged, TaskRetrying
 from localrun.records import Run, State, TaskRun
 from localrun.store.codec import Codec
 
@@ -95,6 +95,8 @@ def _lines(event: Event) -> list[str]:
             lines = [f"{event.task.path}: again in {event.delay:g} s"]
         case TaskChanged(task) if task.error or task.state is not State.PENDING:
             lines = [describe(task), *task.error.splitlines()]
+        case Noted(text):
+            lines = [text]
         case RunFinished(run):
             lines = _end(run)
     return lines
@@ -131,6 +133,8 @@ def _as_json(event: Event) -> list[str]:
             facts = {"task": codec.task(task)}
         case TaskRetrying(task, delay):
             facts = {"task": codec.task(task), "delay": delay}
+        case Noted():
+            facts = dict(event.__dict__)
         case RunFinished(run):
             facts = {"run": codec.run(run)}
     name = re.sub(r"(?<=.)([A-Z])", r"_\1", type(event).__name__).lower()
@@ -174,7 +178,7 @@ class _Live:
                 self.tasks = {**self.tasks, task.path: task}  # the drawing thread reads the old one meanwhile
                 if task.error and task.state in {State.FAILED, State.PENDING}:
                     self.console.print(f"{task.path}: {task.error}", style="red", markup=False, highlight=False)
-            case TaskRetrying():
+            case TaskRetrying() | Noted():
                 self.console.print(*_lines(event), style="yellow", markup=False, highlight=False)
             case RunFinished(run):
                 self.importing.clear()

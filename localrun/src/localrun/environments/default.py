@@ -11,6 +11,12 @@ from localrun.spec.pipeline import Pipeline
 def default_environments(
     pipeline: Pipeline, *, folders: Mapping[str, Path] | None = None, python: Path = Path(sys.executable)
 ) -> dict[str, Environment]:
-    """Return an environment per image: its folder in `folders`, else the current one; all of it counts as code."""
-    chosen = {image_name(image): Path.cwd() for image in pipeline.images.values()} | dict(folders or {})
-    return {image: Environment(cwd=folder, python=python, sources={"*": (folder,)}) for image, folder in chosen.items()}
+    """Return an environment per image: its folder in `folders`, else the current one.
+
+    Only a folder that was given is taken to be in the image, so that lightweight components run in it, too.
+    """
+    given = dict(folders or {})
+    chosen = {image_name(image): Path.cwd() for image in pipeline.images.values()} | given
+    return {
+        image: Environment(cwd=folder, python=python, holds_folder=image in given) for image, folder in chosen.items()
+    }

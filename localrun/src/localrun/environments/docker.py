@@ -4,7 +4,6 @@ The command line is built here and started like that of any other program.
 """
 
 import csv
-import hashlib
 import io
 import os
 import shutil
@@ -22,6 +21,15 @@ _SECONDS = 10
 
 
 @dataclass(frozen=True)
+class Program:
+    """What a container runs: without a command it is the image's own entrypoint, without both also its arguments."""
+
+    command: Sequence[str]
+    args: Sequence[str]
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class DockerEnvironment(Environment):
     """The image itself instead of a counterpart; a task sees its inputs and outputs at their paths, nothing else."""
 
@@ -33,19 +41,12 @@ class DockerEnvironment(Environment):
     options: tuple[str, ...] = ()
     """Further words of `docker run`."""
 
-    def command(
-        self,
-        name: str,
-        argv: Sequence[str],
-        variables: Mapping[str, str],
-        readable: Sequence[Path],
-        writable: Sequence[Path],
-    ) -> list[str]:
-        """Return the command line that runs `argv` in a new container `name`, which is removed when it ends."""
+    def command(self, name: str, program: Program, readable: Sequence[Path], writable: Sequence[Path]) -> list[str]:
+        """Return the command line that runs a program in a new container `name`, which is removed when it ends."""
         mounts = [_mount(path, "readonly") for path in (*self.readable, *readable)] + [
             _mount(path) for path in (*self.writable, *writable)
         ]
-        settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **variables}.items()]  # noqa: S108 - the container's own
+        settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **program.variables}.items()]  # noqa: S108 - the container's own
         words = [
             "docker",
             "run",
@@ -59,16 +60,12 @@ class DockerEnvironment(Environment):
         ]
         words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
         words += [word for setting in settings for word in ("--env", setting)]
-        return [*words, "--entrypoint", argv[0], self.image, *argv[1:]]
+        entry = ["--entrypoint", program.command[0]] if program.command else []
+        return [*words, *entry, self.image, *program.command[1:], *program.args]
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe the image by the digest of its content: a tag can move."""
         return {"docker": digests.once(f"image {self.image}", lambda: image_id(self.image)), "reference": self.image}
-
-    def source_fingerprint(self, function: str, digests: Digests) -> str | None:
-        """The image's own digest, since all code is in it; None while the image is not on this machine."""
-        known = digests.once(f"image {self.image}", lambda: image_id(self.image))
-        return hashlib.sha256(f"{known} {function}".encode()).hexdigest() if known else None
 
 
 def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:

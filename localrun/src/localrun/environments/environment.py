@@ -35,8 +35,17 @@ class Environment:
     """Modules that the warm process imports once, before it forks; they must not start threads that tasks need."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every task; part of the cache key."""
-    sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Function -> files and folders with its code, `*` for all functions; a function without any is never cached."""
+    sources: Mapping[str, tuple[Path, ...]] | None = None
+    """Function -> files and folders with its code, `*` for all; None: what each task can import or names is found.
+
+    With a mapping, a function that it does not name is never cached.
+    """
+    holds_folder: bool = True
+    """Whether the image is taken to hold `cwd`, so that every task runs in it and imports from it.
+
+    Without it, a task that names nothing of `cwd` runs in an empty folder of its own, as in an image that has nothing
+    of yours.
+    """
     lock: Path | None = None
     """File that pins what is installed, such as `uv.lock`; part of the cache key."""
 
@@ -61,18 +70,12 @@ class Environment:
             "variables": dict(sorted(self.variables.items())),
         }
 
-    def source_fingerprint(self, function: str, digests: Digests) -> str | None:
-        """Digest of the code behind a function; None where nothing says what its code is."""
-        named = self.sources.get(function)
-        everywhere = self.sources.get("*")
-        if named is None and everywhere is None:
+    def named_code(self, function: str) -> list[Path] | None:
+        """Return the files and folders that `sources` names for a function; None where it names none."""
+        sources = self.sources or {}
+        if function not in sources and "*" not in sources:
             return None
-        total = hashlib.sha256()
-        for path in sorted({Path(p).absolute() for p in (*(named or ()), *(everywhere or ()))}):
-            if not path.exists():
-                raise LocalrunError(f"{path}: named as source of {function}, but it does not exist")
-            total.update(f"{os.path.relpath(path, Path(self.cwd).absolute())}\0{digests.of_sources(path)}\n".encode())
-        return total.hexdigest()
+        return sorted({Path(path).absolute() for name in (function, "*") for path in sources.get(name, ())})
 
 
 def image_name(reference: str) -> str:

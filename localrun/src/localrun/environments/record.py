@@ -29,21 +29,25 @@ def read(path: Path) -> dict[str, Environment]:
 
 
 def _fields(environment: Environment) -> dict[str, Any]:
+    sources = environment.sources
     return {
         "cwd": str(Path(environment.cwd).absolute()),
         "python": str(environment.python),
         "preload": list(environment.preload),
         "variables": sorted(environment.variables),
-        "sources": {function: [str(path) for path in paths] for function, paths in environment.sources.items()},
+        "sources": None if sources is None else {name: [str(path) for path in sources[name]] for name in sources},
+        "holds_folder": environment.holds_folder,
         "lock": str(environment.lock) if environment.lock else "",
     }
 
 
 def _environment(fields: Mapping[str, Any]) -> Environment:
+    sources = fields["sources"]
     return Environment(
         cwd=Path(fields["cwd"]),
         python=Path(fields["python"]),
         preload=tuple(fields["preload"]),
-        sources={function: tuple(map(Path, paths)) for function, paths in fields["sources"].items()},
+        sources=None if sources is None else {name: tuple(map(Path, sources[name])) for name in sources},
+        holds_folder=fields["holds_folder"],
         lock=Path(fields["lock"]) if fields["lock"] else None,
     )

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from localrun.environments.docker import DockerEnvironment, removal
+from localrun.environments.code import sees_folder
+from localrun.environments.docker import DockerEnvironment, Program, removal
 from localrun.environments.environment import Environment
 from localrun.errors import OutputError, ParameterError
+from localrun.execution.views import View
 from localrun.records import Artifact, Values
 from localrun.spec.commands import is_lightweight, runs_executor
 from localrun.spec.parameters import from_spec, plain
@@ -57,7 +59,17 @@ class Attempt:
         """Everything the task prints."""
         return self.folder / "log.txt"
 
-    def executor_input(self) -> dict[str, Any]:
+    @property
+    def scratch(self) -> Path:
+        """The empty folder that a task runs in when it has no business in its environment's folder."""
+        return self.folder / "scratch"
+
+    @property
+    def view(self) -> View:
+        """What it sees of its input artifacts."""
+        return View(self.folder / "inputs", self.layout.root)
+
+    def executor_input(self, inputs: Values) -> dict[str, Any]:
         """Return the message that kfp's executor reads, with outputs in the staging folder."""
         outputs = {
             name: [
@@ -70,18 +82,18 @@ class Attempt:
             ]
             for name, d in self.component.output_artifacts.items()
         }
-        listed = {**{name: (artifact,) for name, artifact in self.inputs.artifacts.items()}, **self.inputs.lists}
-        inputs = {
+        listed = {**{name: (artifact,) for name, artifact in inputs.artifacts.items()}, **inputs.lists}
+        artifacts = {
             name: [
                 {"name": a.name, "type": _type(a.type, a.version), "uri": a.uri, "metadata": dict(a.metadata)}
-                for a in artifacts
+                for a in many
             ]
-            for name, artifacts in listed.items()
+            for name, many in listed.items()
         }
         return {
             "inputs": {
-                "parameterValues": dict(self.inputs.parameters),
-                "artifacts": {name: {"artifacts": many} for name, many in inputs.items()},
+                "parameterValues": dict(inputs.parameters),
+                "artifacts": {name: {"artifacts": many} for name, many in artifacts.items()},
             },
             "outputs": {
                 "parameters": {
@@ -93,46 +105,71 @@ class Attempt:
             },
         }
 
-    def prepare(self, environment: Environment, runtime: Mapping[str, str], grace: float) -> Path:
-        """Make the folders and the launch file that the warm process reads; returns the file."""
-        container = self.component.implementation
-        assert isinstance(container, Container)
-        message = self.executor_input()
-        args = command_line(container.args, message, runtime)
-        if is_lightweight(container):
-            source = self.folder / "ephemeral_component.py"
-            argv = ["--component_module_path", str(source), *args]
-        elif runs_executor(container):
-            argv = args
-        else:
-            argv = [*command_line(container.command, message, runtime), *args]
-        if isinstance(environment, DockerEnvironment):
-            readable = [artifact.path for artifact in self.inputs.every_artifact().values() if artifact.path.exists()]
-            writable = [self.folder / "parameters", self.staging]
-            argv = environment.command(
-                self.execution,
-                [*command_line(container.command, message, runtime), *args],
-                container.variables,
-                readable,
-                writable,
-            )
-        launch = {
-            "mode": "executor" if is_warm(container, environment) else "command",
-            "argv": argv,
-            "variables": dict(container.variables),
-            "cwd": str(Path(environment.cwd).absolute()),
-            "log": str(self.log),
-            "grace": grace,
-            "cleanup": removal(self.execution) if isinstance(environment, DockerEnvironment) else [],
-        }
+    def prepare(self, environment: Environment, runtime: Mapping[str, str], grace: float, digests: Digests) -> Path:
+        """Make the folders and the launch file that the warm process reads; returns the file.
+
+        Raises OutputError for a command of which the inputs leave nothing, StoreError when the disk says no.
+        """
+        container, warm = self.container, is_warm(self.container, environment)
+        contained = isinstance(environment, DockerEnvironment)
         with explained(self.folder):
             (self.folder / "parameters").mkdir(parents=True, exist_ok=True)
             self.staging.mkdir(parents=True, exist_ok=True)
+            # A container has its inputs mounted read-only.
+            inputs = self.inputs if contained else self.view.of(self.inputs, digests, copied=not warm)
+            message = self.executor_input(inputs)
+            launch = {
+                "mode": "executor" if warm else "command",
+                "argv": self._argv(environment, message, runtime),
+                "variables": dict(container.variables),
+                "log": str(self.log),
+                "grace": grace,
+                "inputs": str(self.view.folder) if self.view.folder.is_dir() else "",
+                "cleanup": removal(self.execution) if contained else [],
+                **self._place(environment),
+            }
             if is_lightweight(container):
-                source.write_text(container.command[-1], encoding="utf-8")
+                self._source.write_text(container.command[-1], encoding="utf-8")
             (self.folder / "executor_input.json").write_text(json.dumps(message, indent=2), encoding="utf-8")
             (self.folder / "launch.json").write_text(json.dumps(launch), encoding="utf-8")
         return self.folder / "launch.json"
+
+    @property
+    def container(self) -> Container:
+        """The command that it runs."""
+        assert isinstance(self.component.implementation, Container)
+        return self.component.implementation
+
+    @property
+    def _source(self) -> Path:
+        return self.folder / "ephemeral_component.py"
+
+    def _place(self, environment: Environment) -> dict[str, str]:
+        """Say where the task runs, and which folder it must not import from."""
+        cwd = str(Path(environment.cwd).absolute())
+        if isinstance(environment, DockerEnvironment) or sees_folder(
+            self.container, self.inputs.parameters, environment
+        ):
+            return {"cwd": cwd, "hidden": ""}
+        self.scratch.mkdir(exist_ok=True)
+        return {"cwd": str(self.scratch), "hidden": cwd}
+
+    def _argv(self, environment: Environment, message: Mapping[str, Any], runtime: Mapping[str, str]) -> list[str]:
+        container = self.container
+        args = command_line(container.args, message, runtime)
+        command = command_line(container.command, message, runtime)
+        if isinstance(environment, DockerEnvironment):
+            readable = [artifact.path for artifact in self.inputs.every_artifact().values() if artifact.path.exists()]
+            writable = [self.folder / "parameters", self.staging]
+            program = Program(command, args, container.variables)
+            return environment.command(self.execution, program, readable, writable)
+        if is_lightweight(container):
+            return ["--component_module_path", str(self._source), *args]
+        if runs_executor(container):
+            return args
+        if not command:
+            raise OutputError("its inputs leave nothing of its command; wanted a program")
+        return [*command, *args]
 
     def commit(self, key: str, digests: Digests) -> Values:
         """Check, digest and publish what the task left in its staging folder; returns it with its final places.
@@ -213,6 +250,7 @@ class Attempt:
         if "://" in artifact.uri and not artifact.uri.startswith("file://"):
             return artifact
         place = Path(artifact.uri.removeprefix("file://")).absolute()
+        place = self.view.original(place, self.inputs)
         digest = digests.of(place)
         if place.is_relative_to(self.staging):
             place = self.final / place.relative_to(self.staging)

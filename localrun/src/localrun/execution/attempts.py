@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from localrun.errors import LocalrunError
 from localrun.execution.attempt import Attempt
@@ -24,6 +25,8 @@ class Attempts:
         self._roster = roster
         self._fleet = Fleet(context, loop)
         self._running: dict[str, Job] = {}
+        self._stopped: set[str] = set()
+        """Those that were asked to end, perhaps before they were started."""
         self._warmed = False
         self._report_end = ended
         """Called with every job whose process, and all that it started, has ended."""
@@ -57,7 +60,7 @@ class Attempts:
             path,
             number,
             execution,
-            job.node.component,
+            replace(job.node.component, implementation=job.container),
             job.inputs,
         )
         started = context.options.clock()
@@ -67,23 +70,36 @@ class Attempts:
         )
         job.record = replace(job.record, error="", failed_outputs=None, cached=False)
         self._running[execution] = job
-        self._roster.write_execution(job.record, State.RUNNING, Values(), job.key)
+        self._roster.write_execution(job.record, State.RUNNING, Values(), job.key.value)
         self._roster.record(job.record)
         return job
 
     def start(self, job: Job) -> None:
-        """Start a claimed job's attempt."""
-        execution, ended = job.record.execution, partial(self._ended, job.record.execution)
+        """Start a claimed job's attempt; inputs that must be copied first are copied outside of the loop."""
+        if job.inputs.artifacts or job.inputs.lists:
+            self._loop.work(partial(self._prepared, job), partial(self._launch, job))
+        else:
+            self._launch(job, self._prepared(job))
+
+    def _prepared(self, job: Job) -> Path | str:
+        """Return the launch file of a claimed job's attempt, or why there is none."""
         assert job.attempt is not None
-        runtime: Mapping[str, str] = {**task_runtime(self._context.runtime, job.node), "pipeline_task_uuid": execution}
-        options = self._context.options
+        context, uuid = self._context, {"pipeline_task_uuid": job.record.execution}
+        runtime: Mapping[str, str] = {**task_runtime(context.runtime, job.node), **uuid}
         try:
-            launch = job.attempt.prepare(self._fleet.environment(job.container), runtime, options.grace)
+            return job.attempt.prepare(context.environment(job), runtime, context.options.grace, context.digests)
         except (LocalrunError, OSError) as error:
-            self._loop.post(partial(ended, {"event": "ended", "error": str(error)}))
+            return str(error)
+
+    def _launch(self, job: Job, launch: Path | str) -> None:
+        execution = job.record.execution
+        ended = partial(self._ended, execution)
+        if isinstance(launch, str) or execution in self._stopped:
+            reason = launch if isinstance(launch, str) else "stopped before it was started"
+            self._loop.post(partial(ended, {"event": "ended", "error": reason}))
             return
         self._fleet.submit(job.container, execution, launch, ended)
-        limit = options.limit(job.container.seconds)
+        limit = self._context.options.limit(job.container.seconds)
         if limit is not None:
             self._loop.after(limit, partial(self._time_out, execution))
 
@@ -91,6 +107,7 @@ class Attempts:
         """End the attempts of stopped tasks: asked first, or killed at once."""
         for execution, job in self._running.items():
             if is_stopped(job.node):
+                self._stopped.add(execution)
                 self._fleet.host(job.container).cancel(execution, kill=kill)
 
     def close(self) -> None:

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from localrun.cache.key import cache_key
+from localrun.cache.key import Key, cache_key
+from localrun.environments.code import CodeFinder
 from localrun.environments.environment import Environment, image_name
 from localrun.execution.attempt import Attempt
 from localrun.execution.options import Options
@@ -13,6 +15,7 @@ from localrun.graph.nodes import Node, task_runtime
 from localrun.hosts.hosts import Hosts
 from localrun.records import TaskRun, Values
 from localrun.spec.pipeline import Container, Pipeline
+from localrun.spec.placeholders import fill
 from localrun.store.digests import Digests
 from localrun.store.journal import Journal
 from localrun.store.layout import Layout
@@ -34,20 +37,35 @@ class Context:
     hosts: Hosts | None = None
     digests: Digests = field(default_factory=Digests)
 
+    @cached_property
+    def finder(self) -> CodeFinder:
+        """Finds the code of tasks."""
+        return CodeFinder(self.digests)
+
     def new_execution(self, task: str) -> str:
         """Return an id for a new attempt, short enough for a file name."""
         return f"{task[:100]}-{self.options.new_id()}"
 
-    def cache_key(self, job: "Job") -> str:
-        """Return the key of a job's result; empty where it cannot be known before the task runs.
+    def environment(self, job: "Job") -> Environment:
+        """What stands for the image of a job."""
+        return self.environments[image_name(job.container.image)]
+
+    def cache_key(self, job: "Job") -> Key:
+        """Return the key of a job's result, or why there is none.
 
         A key that the pipeline's author gives is added to ours: it separates results, and never makes different
         inputs equal.
         """
-        environment = self.environments[image_name(job.container.image)]
-        key = cache_key(job.node.component, job.inputs, environment, task_runtime(self.runtime, job.node), self.digests)
+        component = replace(job.node.component, implementation=job.container)
+        key = cache_key(component, job.inputs, self.environment(job), task_runtime(self.runtime, job.node), self.finder)
         own = job.node.task.cache_key
-        return f"sha256:{hashlib.sha256(f'{key} {own}'.encode()).hexdigest()}" if key and own else key
+        if key.value and own:
+            return replace(key, value=f"sha256:{hashlib.sha256(f'{key.value} {own}'.encode()).hexdigest()}")
+        return key
+
+    def may_cache(self, job: "Job") -> bool:
+        """Whether this run and the pipeline want a job's result to be used again."""
+        return job.node.cacheable and self.options.cache
 
 
 @dataclass(eq=False)
@@ -57,7 +75,7 @@ class Job:
     node: Node
     inputs: Values
     record: TaskRun
-    key: str = ""
+    key: Key = field(default_factory=Key)
     attempt: Attempt | None = None
     failures: int = 0
     timed_out: bool = False
@@ -69,8 +87,12 @@ class Job:
     alone: bool = False
     """Whether it must not run beside others: with them it ran out of memory."""
 
-    @property
+    @cached_property
     def container(self) -> Container:
-        """The command that the task runs."""
-        assert isinstance(self.node.component.implementation, Container)
-        return self.node.component.implementation
+        """The command that the task runs; an image that is a parameter is the parameter's value."""
+        found = self.node.component.implementation
+        assert isinstance(found, Container)
+        if not found.has_open_image:
+            return found
+        message = {"inputs": {"parameterValues": dict(self.inputs.parameters), "artifacts": {}}}
+        return replace(found, image=fill(found.image, message, {}))

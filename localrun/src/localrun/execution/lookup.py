@@ -29,7 +29,7 @@ class Lookup:
 
     def search(self, job: Job) -> bool:
         """Whether there are earlier results; they will be verified and handed on."""
-        found = self._context.journal.candidates(job.key) if self._may_use_cache(job) else []
+        found = self._context.journal.candidates(job.key.value) if self._may_use_cache(job) else []
         if found:
             self._loop.work(partial(self._first_intact, found), partial(self._looked_up, job))
         return bool(found)
@@ -38,7 +38,7 @@ class Lookup:
         """Whether it is this task that computes its key; otherwise it comes back when another has, or has failed to."""
         if job.flying or not self._may_use_cache(job):
             return True
-        job.flying = self._flights.acquire(job.key, partial(self._other_landed, job))
+        job.flying = self._flights.acquire(job.key.value, partial(self._other_landed, job))
         if not job.flying:
             job.resting = True
             self._waiting.append(job)
@@ -48,7 +48,7 @@ class Lookup:
         """A task has ended: its key is free as soon as that is committed."""
         if job.flying:
             job.flying = False
-            self._landed.append(job.key)
+            self._landed.append(job.key.value)
 
     @property
     def is_behind(self) -> bool:
@@ -65,13 +65,13 @@ class Lookup:
         self._flights.close()
 
     def _may_use_cache(self, job: Job) -> bool:
-        return bool(job.key) and job.node.cacheable and self._context.options.cache
+        return bool(job.key.value) and self._context.may_cache(job)
 
     def _other_landed(self, job: Job) -> None:
         job.flying, job.resting = True, False
         if job not in self._waiting:  # it was stopped meanwhile
             self.land(job)
-        elif self._context.journal.candidates(job.key):
+        elif self._context.journal.candidates(job.key.value):
             self._waiting.remove(job)
             self.search(job)
 

@@ -63,4 +63,5 @@ class Roster:
     def pending(self) -> list[Container]:
         """Return the commands of all tasks that may still run."""
         paths = [path for path, task in self.tasks.items() if task.state is State.PENDING and path in self._components]
-        return [container for path in paths for container in containers(self.context.pipeline, self._components[path])]
+        found = [c for path in paths for c in containers(self.context.pipeline, self._components[path])]
+        return [container for container in found if not container.has_open_image]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from localrun.errors import LocalrunError
-from localrun.events import TaskRetrying
+from localrun.cache.key import Key
+from localrun.events import Noted, TaskRetrying
 from localrun.execution.admission import Admission
 from localrun.execution.attempts import Attempts
 from localrun.execution.context import Context, Job
@@ -46,6 +46,7 @@ class Scheduler:
         self._lookup = Lookup(context, self._loop, self._waiting, self._looked_up)
         self._urgent = False
         self._flush_planned = False
+        self._noted: set[str] = set()
 
     def run(self) -> None:
         """Return when nothing more can be done; errors of tasks are in their records."""
@@ -156,13 +157,19 @@ class Scheduler:
 
     def _look_up(self, job: Job) -> None:
         """Compute the key and search for an earlier result."""
-        try:
-            job.key = self.context.cache_key(job)
-        except (LocalrunError, OSError) as error:
-            self._finish(job, Outcome(State.FAILED, error=str(error)))
-            return
+        job.key = self.context.cache_key(job)
+        self._note(job, job.key)
         if not self._lookup.search(job):
             self._looked_up(job, (None, []))
+
+    def _note(self, job: Job, key: Key) -> None:
+        """Say why a result will not be used again: once for each reason, and in the record of each task."""
+        if not key.reason or not self.context.may_cache(job):
+            return
+        job.record = replace(job.record, not_cached=key.reason)
+        if key.reason not in self._noted:
+            self._noted.add(key.reason)
+            self.options.on_event(Noted(f"{job.record.path}: not cached, because {key.reason}"))
 
     def _looked_up(self, job: Job, result: Result) -> None:
         """Use the earlier result, or get ready to run."""
@@ -225,6 +232,7 @@ class Scheduler:
         """The host died before it started the task: that was no attempt."""
         assert job.attempt is not None
         discard(job.attempt.staging)
+        job.attempt.view.discard(self.context.digests, job.inputs)
         self._journal(job, State.FAILED, Values(), "")
         job.put_back += 1
         job.record = replace(job.record, attempts=job.record.attempts - 1)
@@ -260,8 +268,9 @@ class Scheduler:
     def _finish(self, job: Job, outcome: Outcome) -> None:
         """Record a task's end and let the graph go on."""
         self._lookup.land(job)
+        self._note(job, outcome.key)
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
-            self._journal(job, outcome.state, outcome.outputs, outcome.key)
+            self._journal(job, outcome.state, outcome.outputs, outcome.key.value)
         job.record = outcome.on_record(job.record, self.options.clock())
         self.roster.record(job.record)
         self.graph.finish(job.node, outcome.state, outcome.outputs, error=outcome.error)

@@ -206,6 +206,8 @@ class Task:
             os.dup2(source, target)
         os.environ.update(self.launch["variables"])
         os.chdir(self.launch["cwd"])
+        own = [self.launch["cwd"], self.launch["hidden"]]
+        sys.path[:] = [own[0], *(folder for folder in sys.path if folder not in own)]
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
     @staticmethod
@@ -226,6 +228,8 @@ class Task:
         gc.enable()
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()
+        if self.launch["inputs"]:
+            sys.modules["localrun_guard"].guard(self.launch["inputs"])
         sys.argv = [EXECUTOR, *self.launch["argv"]]
         sys.modules[EXECUTOR].executor_main()
 

@@ -25,10 +25,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from localrun.hosts import keeper
-else:  # under a name that no module of a task has
-    _spec = importlib.util.spec_from_file_location("localrun_keeper", f"{__file__[: -len('worker.py')]}keeper.py")
-    keeper = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(keeper)
+else:
+
+    def _beside(name: str) -> Any:
+        """Load a file beside this one, under a name that no module of a task has."""
+        spec = importlib.util.spec_from_file_location(f"localrun_{name}", f"{__file__[: -len('worker.py')]}{name}.py")
+        sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    _beside("guard")
+    keeper = _beside("keeper")
 
 
 class Host:
@@ -131,12 +138,13 @@ def main() -> None:
     keeper.prctl(keeper.SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(settings["cwd"])
-    sys.path.insert(0, settings["cwd"])
     keeper.read_sources_afresh(settings["cwd"])
     host = Host(channel)
     started = time.monotonic()
     try:
         for name in settings["preload"]:
+            if name != keeper.EXECUTOR and settings["cwd"] not in sys.path:
+                sys.path.insert(0, settings["cwd"])
             importlib.import_module(name)
     except BaseException:
         host.send(event="broken", error=f"importing {name} failed:\n{traceback.format_exc()[-20000:]}")

@@ -147,6 +147,11 @@ class Container:
     seconds: float = 0.0
     """How long an attempt may take; 0 where the pipeline sets none."""
 
+    @property
+    def has_open_image(self) -> bool:
+        """Whether the image is the value of a parameter, known only when the task has its inputs."""
+        return "{{$" in self.image
+
 
 @dataclass(frozen=True)
 class Importer:

@@ -1,8 +1,10 @@
 """Content digests of files and folders, remembered only as long as the file system proves that nothing changed."""
 
+import contextlib
 import hashlib
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,9 +14,10 @@ from localrun.records import Artifact
 
 _RACY_NS = 50_000_000
 """A file changed so shortly before it was read may change again without a new time stamp."""
-_LEFT_OUT = frozenset({"__pycache__", ".git", ".venv", "node_modules"})
 
-_Signature = tuple[tuple[str, int, int, int, int], ...]
+_About = tuple[str, int, int, int, int, int]
+"""Name, mode, inode, size, and the time of the last change: of the inode, and of the content."""
+_Signature = tuple[_About, ...]
 ABSENT = "absent"
 
 
@@ -24,27 +27,15 @@ class Digests:
     def __init__(self) -> None:
         self._known: dict[Path, tuple[_Signature, str]] = {}
         self._once: dict[str, str] = {}
+        self._renaming = threading.RLock()
 
     def of(self, path: Path) -> str:
         """Digest of a file or folder by content, names and the executable bit; `absent` when it is not there.
 
         Raises OutputError for what has no content of its own: devices, sockets, links that lead out of the folder.
         """
-        return self._digest(path, frozenset())
-
-    def of_sources(self, path: Path) -> str:
-        """Digest of source code: what Python and version control write beside it does not count."""
-        return self._digest(path, _LEFT_OUT)
-
-    def once(self, name: str, compute: Callable[[], str]) -> str:
-        """Compute something once in a run: what is installed does not change while tasks run."""
-        if name not in self._once:
-            self._once[name] = compute()
-        return self._once[name]
-
-    def _digest(self, path: Path, left_out: frozenset[str]) -> str:
         try:
-            entries = sorted(_entries(path, left_out))
+            entries = sorted(_entries(path))
         except FileNotFoundError:
             return ABSENT
         signature = tuple(entry[1] for entry in entries)
@@ -57,37 +48,57 @@ class Digests:
             self._known[path] = (signature, digest)
         return digest
 
+    @contextlib.contextmanager
+    def renamed(self, path: Path) -> Iterator[None]:
+        """Give files other names, or take names away, without forgetting their digest.
 
-def _entries(root: Path, left_out: frozenset[str]) -> Iterator[tuple[str, tuple[str, int, int, int, int]]]:
+        A name more or less changes the time of an inode, but not that of its content.
+        """
+        with self._renaming:
+            before = self._signature(path)
+            yield
+            known = self._known.get(path)
+            if known is None or known[0] != before:
+                return
+            after = self._signature(path)
+            if [(*a[:4], a[5]) for a in after] == [(*b[:4], b[5]) for b in before]:
+                self._known[path] = (after, known[1])
+
+    def once(self, name: str, compute: Callable[[], str]) -> str:
+        """Compute something once in a run: what is installed does not change while tasks run."""
+        if name not in self._once:
+            self._once[name] = compute()
+        return self._once[name]
+
+    @staticmethod
+    def _signature(path: Path) -> _Signature:
+        try:
+            return tuple(entry[1] for entry in sorted(_entries(path)))
+        except OSError:
+            return ()
+
+
+def _entries(root: Path) -> Iterator[tuple[str, _About]]:
     """Yield relative names with what changes when their content does."""
     about = root.lstat()
-    yield (
-        ".",
-        (
-            "",
-            about.st_mode,
-            about.st_ino,
-            about.st_size if stat.S_ISREG(about.st_mode) else 0,
-            about.st_ctime_ns if stat.S_ISREG(about.st_mode) else 0,
-        ),
-    )
+    yield ".", _about("", about)
     if not stat.S_ISDIR(about.st_mode):
         return
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         for entry in os.scandir(root / folder):
-            if left_out and (entry.name in left_out or entry.name.startswith(".") or entry.name.endswith(".pyc")):
-                continue
             name = f"{folder}{entry.name}"
             info = entry.stat(follow_symlinks=False)
-            regular = stat.S_ISREG(info.st_mode)
-            yield (
-                name,
-                (name, info.st_mode, info.st_ino, info.st_size if regular else 0, info.st_ctime_ns if regular else 0),
-            )
+            yield name, _about(name, info)
             if stat.S_ISDIR(info.st_mode):
                 waiting.append(f"{name}/")
+
+
+def _about(name: str, info: os.stat_result) -> _About:
+    if not stat.S_ISREG(info.st_mode):
+        return name, info.st_mode, info.st_ino, 0, 0, 0
+    return name, info.st_mode, info.st_ino, info.st_size, info.st_ctime_ns, info.st_mtime_ns
 
 
 def _hash(root: Path, names: list[str]) -> str:

@@ -1,0 +1,44 @@
+"""Which files of a folder a command names: its words, those of its scripts, and what follows `python -m`."""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+_SPLIT = re.compile(r"[\s\"'`;|&<>()=,:]+")
+_GLOB = re.compile(r"[*?\[]")
+_LONGEST, _MATCHES = 255, 1000
+_SCRIPT = 2**18
+"""Bytes; a longer file is no script."""
+
+
+def split(parts: Iterable[str]) -> list[str]:
+    """Return the words of a command: each part, and the words of parts that are a script."""
+    return [word for part in parts for word in dict.fromkeys((part, *_SPLIT.split(part))) if word]
+
+
+def named(words: Iterable[str], folder: Path) -> Iterator[Path]:
+    """Yield what a command's words name in a folder: files, folders, and what a pattern matches."""
+    for word in words:
+        if len(word) > _LONGEST or "{{$" in word or "\0" in word:
+            continue
+        found = glob.glob(word, root_dir=folder)[:_MATCHES] if _GLOB.search(word) else [word]  # noqa: PTH207 - an absolute pattern is none of the folder's
+        for name in found:
+            path = Path(os.path.normpath(folder / name))
+            if path.is_relative_to(folder) and path.exists():
+                yield path
+
+
+def modules(words: Iterable[str]) -> list[str]:
+    """Return the names of modules that a command runs."""
+    return [name for flag, name in pairwise(words) if flag == "-m"]
+
+
+def script(path: Path) -> list[str]:
+    """Return the words of a file that may be a script; none for a file that is no text, or too long for one."""
+    if path.stat().st_size > _SCRIPT:
+        return []
+    content = path.read_bytes()
+    return [] if b"\0" in content else split([content.decode(errors="replace")])
