@@ -16,6 +16,7 @@ from core.user_code import ROOT, reference
 from pipelines import gates, stages, transport
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
+from pipelines.triggers import Triggers
 from pipelines.yaml_lines import Place, YamlFile
 
 USECASES = ROOT / "usecases"
@@ -40,6 +41,8 @@ class _Common(Settings):
     problem: Problem
     schedules: dict[ScheduleName, Schedule] = Field(default_factory=dict)
     """Recurring runs by name, such as `retrain`; a world that keeps schedules gets them with `mlops schedule apply`."""
+    triggers: Triggers = Triggers()
+    """Which other facts start a run by themselves."""
     folder: Path = Field(exclude=True)
     """Where the use case lies; set by the loader, not written in the file."""
 

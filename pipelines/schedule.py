@@ -1,7 +1,9 @@
 """The `schedules` section: which runs of a use case start without anybody asking, and when."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator
 
 from core.settings import Settings
@@ -31,4 +33,8 @@ class Schedule(Settings):
     def _five_fields(cls, cron: str) -> str:
         if len(cron.split()) != len(_FIELDS):
             raise ValueError(f"wanted five fields ({', '.join(_FIELDS)}), got {len(cron.split())}")
+        try:
+            CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
+        except CronSimError as error:
+            raise ValueError(f"wanted fields as crontab has them, got a {str(error).lower()}") from None
         return cron

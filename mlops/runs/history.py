@@ -43,6 +43,13 @@ def submitted(store: Store) -> dict[str, Submission]:
     }
 
 
+def triggered(store: Store, key: str) -> str:
+    """Return the run that a decision asked for; empty: there is none."""
+    if not key:
+        return ""
+    return next((run_id for run_id, submission in submitted(store).items() if submission.trigger == key), "")
+
+
 def write_run(run: Run, summary: dict[str, Any]) -> None:
     """Keep the record of a run that has ended, and its summary for people and machines."""
     durable.replace(run.folder / RECORD, _RUN.dump_json(run, indent=2) + b"\n")

@@ -25,6 +25,8 @@ class Submission:
     """Whether cached results are used."""
     release: Mapping[str, Any] = field(default_factory=dict)
     """The `push_model` section of the configuration: what a release of the run's model requires."""
+    trigger: str = ""
+    """Key of the decision that asked for it; empty: a person did."""
     containers: bool = False
     """Whether the laptop runs every step in a container of its image."""
 

@@ -1,5 +1,6 @@
 """The Kubeflow Pipelines world: submits to a cluster the compiled file that the laptop runs."""
 
+import json
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from core import durable
 from core.errors import MlopsError
 from core.images import chosen_references
 from core.store import Store
-from mlops.runs.history import read_submission, write_submission
+from mlops.runs.history import read_submission, triggered, write_submission
 from mlops.runs.record import Run
 from mlops.worlds.kfp_client import explained, open_client
 from mlops.worlds.kfp_connection import Connection, connected, store_variables
@@ -21,8 +22,8 @@ from mlops.worlds.kfp_images import check_images
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from mlops.worlds.kfp_schedule import EXPERIMENT, KfpSchedules
 from mlops.worlds.kfp_watch import Watch
-from mlops.worlds.pinned import pin, submission_of
-from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
+from mlops.worlds.pinned import Pinned, pin, submission_of
+from mlops.worlds.world import RunRequest, Schedules, WorldContext, Submitted, UnsupportedByWorld, Watcher, check_world
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -58,29 +59,33 @@ class Kubeflow:
             address = self._connection.objects
         return replace(context.store, objects=address)
 
+    def pin(self, request: RunRequest) -> Pinned:
+        """Pin a run to the data and models of the deployment's store."""
+        return pin(request, self.store, self._references)
+
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run, and keep the submitted file in the run's folder."""
-        references = self._references
-        pinned = pin(request, self.store, references)
-        if references is None:
+        if before := triggered(self.store, request.trigger):
+            return Submitted(before, self.store.runs / before)
+        pinned = self.pin(request)
+        if self._references is None:
             check_images(self._connection, pinned.pipeline)
         span = f"-span-{pinned.parameters['span']}" if "span" in pinned.parameters else ""
-        with tempfile.TemporaryDirectory() as scratch:
+        name = f"{request.usecase.name}-{request.pipeline}{span}{f'-{request.trigger}' if request.trigger else ''}"
+        text = for_cluster(pinned.pipeline, self._settings, cache=request.cache)
+        with tempfile.TemporaryDirectory() as scratch, explained(self._connection.api):
             sent = Path(scratch) / "pipeline.yaml"
-            sent.write_text(for_cluster(pinned.pipeline, self._settings, cache=request.cache), encoding="utf-8")
-            with explained(self._connection.api):
-                created = self._client.create_run_from_pipeline_package(
-                    str(sent),
-                    arguments=pinned.parameters,
-                    run_name=f"{request.usecase.name}-{request.pipeline}{span}",
-                    experiment_name=EXPERIMENT,
-                )
-            folder = self.store.runs / created.run_id
-            folder.mkdir(parents=True)
-            durable.replace(folder / "submitted.yaml", sent.read_bytes())
+            sent.write_text(text, encoding="utf-8")
+            run_id = self._submitted_as(name) if request.trigger else ""
+            run_id = run_id or self._client.create_run_from_pipeline_package(
+                str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT
+            ).run_id
+        folder = self.store.runs / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.replace(folder / "submitted.yaml", text.encode())
         shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
         write_submission(folder, submission_of(request, pinned, self.name))
-        return Submitted(created.run_id, folder)
+        return Submitted(run_id, folder)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Poll a run until its end; after the deadline the run goes on, but is not followed any more."""
@@ -130,6 +135,12 @@ class Kubeflow:
     @property
     def _references(self) -> dict[str, str] | None:
         return chosen_references(self._context.environment, self._context.store.images)
+
+    def _submitted_as(self, name: str) -> str:
+        """Return the run of this name that a process submitted before it died; empty: there is none."""
+        equals = {"operation": "EQUALS", "key": "name", "string_value": name}
+        page = self._client.list_runs(filter=json.dumps({"predicates": [equals]}), page_size=1)
+        return page.runs[0].run_id if page.runs else ""
 
     def _watch(self, run_id: str) -> Watch:
         submission = read_submission(self._context.store, run_id)

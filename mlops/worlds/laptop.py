@@ -16,11 +16,11 @@ from core.images import image
 from core.store import Store
 from core.user_code import ROOT
 from mlops.runs.events import RunEnded, RunStarted, TaskChanged
-from mlops.runs.history import forget_end, read_submission, write_submission
+from mlops.runs.history import forget_end, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
 from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
-from mlops.worlds.pinned import compiled_file, pin, submission_of
+from mlops.worlds.pinned import Pinned, compiled_file, pin, submission_of
 from mlops.worlds.sources import stage_sources
 from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
 
@@ -85,12 +85,18 @@ class Laptop:
         """The context's store."""
         return self._context.store
 
+    def pin(self, request: RunRequest) -> Pinned:
+        """Pin a run to the data and models of the store."""
+        if not self._context.in_containers and not compiled_file(request.usecase, request.pipeline, self.store).exists():
+            self._warm_up()
+        return pin(request, self.store)
+
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and record a run; it starts when it is followed."""
         in_containers, store = self._context.in_containers, self.store
-        if not in_containers and not compiled_file(request.usecase, request.pipeline, store).exists():
-            self._warm_up()
-        pinned = pin(request, store)
+        if before := triggered(store, request.trigger):
+            return Submitted(before, store.runs / before)
+        pinned = self.pin(request)
         if in_containers:
             containers(request.usecase.cli_name, pinned.parameters.get("source", ""), store)
         with _explained():

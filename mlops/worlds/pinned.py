@@ -35,12 +35,12 @@ class Pinned:
     """Digest of the code that the steps can run."""
 
 
-def source_pattern(usecase: UseCase, store: Store) -> str:
-    """Return the absolute source pattern, after `fetch` where the data is on this machine."""
+def source_pattern(usecase: UseCase, store: Store, *, fetched: bool = True) -> str:
+    """Return the absolute source pattern; where asked, `data.py` first fetches what this machine's store lacks."""
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or "://" in pattern:
         return pattern
-    if not store.objects:
+    if fetched and not store.objects:
         fetch(usecase, store)
     return f"{store.source(usecase.name)}/{pattern}"
 
@@ -89,6 +89,7 @@ def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers
         kind=spec_of(request.pipeline).kind,
         cache=request.cache,
         release=request.usecase.section("push_model") if request.usecase.has("push_model") else {},
+        trigger=request.trigger,
         containers=containers,
     )
 

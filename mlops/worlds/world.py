@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from core.errors import UsageError
 from core.store import Store
@@ -11,6 +11,9 @@ from mlops.runs.events import Event
 from mlops.runs.record import Run
 from mlops.runs.submission import Submission
 from pipelines.config import UseCase
+
+if TYPE_CHECKING:
+    from mlops.worlds.pinned import Pinned
 
 RequestedSpan = int | str | None
 """The span of a run: a number, a date, `newest`, or None for the one that the use case names."""
@@ -50,6 +53,8 @@ class RunRequest:
     span: RequestedSpan = None
     cache: bool = True
     """Whether cached results are used."""
+    trigger: str = ""
+    """Key of the decision that asks for it (see `mlops.triggers`); empty: a person does."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,14 @@ class World(Protocol):
     def store(self) -> Store:
         """This machine's store, with the data and models of this world."""
 
+    def pin(self, request: RunRequest) -> "Pinned":
+        """Fix what a run would depend on now, without submitting it."""
+
     def submit(self, request: RunRequest) -> Submitted:
-        """Pin a run (see `mlops.worlds.pinned`), submit it, and keep the submission in the store's `runs`."""
+        """Pin a run (see `mlops.worlds.pinned`), submit it, and keep the submission in the store's `runs`.
+
+        A request with a `trigger` that was submitted before returns that run.
+        """
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Wait for the end of a run and return its record; at once when it has ended already.

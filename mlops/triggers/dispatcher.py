@@ -1,0 +1,165 @@
+"""Decides about the facts that wait, one use case at a time and one run of it at a time, and sees each run to its end.
+
+A decision is made once, in one transaction, and has a key under which its run is submitted. A handler that is killed
+at any instant leaves a decision that is not final: the next handler looks for the run with that key before it starts
+one.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from core import durable
+from core.errors import MlopsError, RegistryError
+from mlops.triggers.dead_letters import DeadLetters
+from mlops.triggers.due import due_at
+from mlops.triggers.journal import Decision, Journal, JournalError, Recorded, State
+from mlops.triggers.launcher import Ended, Launcher
+from mlops.triggers.permitted import Permitted
+from pipelines.triggers import Trigger
+
+_ATTEMPTS = 3
+"""How often a decision is worked on when handlers die over it, before it is a dead letter."""
+_LOG = logging.getLogger("mlops.triggers")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Facts that share a decision."""
+
+    facts: tuple[Recorded, ...]
+    trigger: Trigger
+    due: float
+    """When their run may start, in seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Turns facts into runs."""
+
+    journal: Journal
+    dead: DeadLetters
+    permitted: Permitted
+    launcher: Launcher
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+
+    def work(self) -> bool:
+        """Finish what was begun, then decide about what is due; returns whether there was anything to do.
+
+        Raises JournalError when the journal cannot be used.
+        """
+        waiting = {recorded.fact.usecase for recorded in self.journal.waiting(now=self.clock())}
+        begun = {decision.usecase for decision in self.journal.unfinished()}
+        worked = False
+        for usecase in sorted(waiting | begun):
+            with self._alone(usecase) as alone:
+                worked |= alone and self._work_on(usecase)
+        return worked
+
+    def _work_on(self, usecase: str) -> bool:
+        """Finish the begun decisions of one use case, then make the next and finish it; no other process does so now."""
+        begun = self.journal.unfinished(usecase)
+        for decision in begun:
+            self._finish(decision)
+        now = self.clock()
+        groups, refused = grouped(self.journal, self.permitted, usecase, now)
+        for recorded, why in refused:
+            if (decision := self.journal.claim([recorded], "", why, now)) is not None:
+                self._fail(decision, why)
+        due = next((group for group in groups if group.due <= now), None)
+        if due is None:
+            return bool(begun or refused)
+        made = self.journal.claim(due.facts, due.trigger.pipeline, _because(due.facts), now)
+        if made is not None:
+            self._finish(made)
+        return True
+
+    def _finish(self, decision: Decision) -> None:
+        """See a decision to its end; an error that is the user's to fix makes it a dead letter."""
+        try:
+            if self.journal.attempt(decision) > _ATTEMPTS:
+                self._fail(decision, f"{_ATTEMPTS} handlers ended over it; find out why before you retry it")
+                return
+            ended = self._run(decision)
+        except JournalError:
+            raise
+        except MlopsError as error:
+            self._fail(decision, str(error))
+            return
+        if ended.state is State.FAILED:
+            self._fail(decision, ended.reason)
+            return
+        self.journal.end(decision, ended.state, f"{decision.reason}; {ended.reason}", self.clock())
+        _LOG.info("decision %d: %s: %s", decision.number, ended.state, ended.reason)
+
+    def _run(self, decision: Decision) -> Ended:
+        """Start the run of a decision, unless it was started before or would be that of an earlier one over again."""
+        run_id = decision.run_id or self.launcher.started_by(decision.key)
+        if run_id:
+            if not decision.run_id:
+                self.journal.start(decision, run_id, decision.content)
+            return self.launcher.finish(run_id)
+        trigger = self.permitted.trigger(self.journal.facts_of(decision.number)[0].fact)
+        content = self.launcher.content(decision.usecase, trigger)
+        if same := self.journal.run_with(content) or self.launcher.same_run(content):
+            return Ended(State.UNCHANGED, f"run {same} had the same code, configuration and data")
+        run_id = self.launcher.start(decision.usecase, trigger, decision.key)
+        self.journal.start(decision, run_id, content)
+        _LOG.info("decision %d: started run %s: %s", decision.number, run_id, decision.reason)
+        return self.launcher.finish(run_id)
+
+    def _fail(self, decision: Decision, why: str) -> None:
+        """Write the letter first: a decision that counts as failed always has one."""
+        letter = self.dead.add_decision(decision.number, why)
+        self.journal.end(decision, State.FAILED, why, self.clock())
+        _LOG.error("decision %d: failed: %s; retry: mlops trigger retry %s", decision.number, why, letter.name)
+
+    @contextmanager
+    def _alone(self, usecase: str) -> Iterator[bool]:
+        """Keep other handlers from this use case; the kernel lets go of the lock when this process dies."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(durable.locked(self.journal.path.with_name(f"{usecase}.lock"), wait_seconds=0.0))
+            except RegistryError:
+                yield False
+                return
+            yield True
+
+
+def grouped(
+    journal: Journal, permitted: Permitted, usecase: str, now: float
+) -> tuple[list[Group], list[tuple[Recorded, str]]]:
+    """Return the facts of a use case that wait, in groups, and those that may start nothing any more, with why.
+
+    With a debounce or cool-down time the facts of one cause (and schedule) share a decision; without, each has its own.
+    """
+    found: dict[tuple[str, ...], list[Recorded]] = {}
+    triggers: dict[tuple[str, ...], Trigger] = {}
+    refused = []
+    for recorded in journal.waiting(usecase):
+        try:
+            trigger = permitted.trigger(recorded.fact)
+        except MlopsError as error:
+            refused.append((recorded, str(error)))
+            continue
+        shares = trigger.debounce_seconds > 0 or trigger.cool_down_seconds > 0
+        key = (recorded.fact.cause, recorded.fact.schedule, "" if shares else recorded.fact.key)
+        found.setdefault(key, []).append(recorded)
+        triggers[key] = trigger
+    groups = [_group(facts, triggers[key], journal, now) for key, facts in found.items()]
+    return groups, refused
+
+
+def _group(facts: Sequence[Recorded], trigger: Trigger, journal: Journal, now: float) -> Group:
+    first = facts[0].fact
+    last_start = journal.last_start(first.usecase, first.cause, now) if trigger.cool_down_seconds else None
+    return Group(tuple(facts), trigger, due_at([one.received for one in facts], trigger, last_start))
+
+
+def _because(facts: Sequence[Recorded]) -> str:
+    """The reason of a decision, such as `new_data (span-5@sha256:...)` or `drift (a7 and 3 more)`."""
+    first = facts[0].fact
+    more = f" and {len(facts) - 1} more" if len(facts) > 1 else ""
+    return f"{first.cause} ({first.id}{more})"
