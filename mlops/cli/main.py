@@ -25,6 +25,7 @@ VERBS = {
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
     "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster again and again."),
     "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
+    "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
 }
 """Verb -> (module:command, the help line); the help line is here so that `--help` imports nothing."""

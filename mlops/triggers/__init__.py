@@ -1,1 +1,1 @@
-"""Facts that start runs: CloudEvents in, one decision for each, and a journal that says why a run started or did not."""
+"""Facts that start runs: CloudEvents in, one decision each, and a journal that says why a run started or not."""

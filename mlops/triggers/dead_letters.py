@@ -1,4 +1,4 @@
-"""Events that could not be used and decisions whose run failed, one file each, until somebody retries or removes them."""
+"""Events that may start nothing and decisions that failed, one file each, until somebody retries or removes them."""
 
 import json
 from collections.abc import Iterator
@@ -68,7 +68,9 @@ class DeadLetters:
         path = self.folder / f"{letter.name}.json"
         is_event = letter.decision is None
         if is_event and not path.exists() and sum(1 for _ in self.folder.glob("[!.]*.json")) >= MOST:
-            raise Full(f"{self.folder}: wanted fewer than {MOST} dead letters; see them with: mlops trigger list --dead")
+            raise Full(
+                f"{self.folder}: wanted fewer than {MOST} dead letters; see them with: mlops trigger list --dead"
+            )
         content = {"why": letter.why, "event": letter.event, "decision": letter.decision}
         durable.replace(path, (json.dumps(content, indent=2) + "\n").encode())
         return letter

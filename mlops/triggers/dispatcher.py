@@ -59,15 +59,15 @@ class Dispatcher:
         return worked
 
     def _work_on(self, usecase: str) -> bool:
-        """Finish the begun decisions of one use case, then make the next and finish it; no other process does so now."""
+        """Finish the begun decisions of a use case, then make the next and finish it; no other process does so now."""
         begun = self.journal.unfinished(usecase)
         for decision in begun:
             self._finish(decision)
         now = self.clock()
         groups, refused = grouped(self.journal, self.permitted, usecase, now)
         for recorded, why in refused:
-            if (decision := self.journal.claim([recorded], "", why, now)) is not None:
-                self._fail(decision, why)
+            if (claimed := self.journal.claim([recorded], "", why, now)) is not None:
+                self._fail(claimed, why)
         due = next((group for group in groups if group.due <= now), None)
         if due is None:
             return bool(begun or refused)

@@ -84,9 +84,9 @@ def fact_of(event: Any, now: float) -> Fact:
     )
 
 
-def event_of(cause: Cause, subject: str, *, source: str, id_: str, now: float, data: Any = None) -> dict[str, Any]:
+def event_of(cause: Cause, subject: str, *, source: str, id_: str, now: float) -> dict[str, Any]:
     """Write a fact as a structured CloudEvent."""
-    event = {
+    return {
         "specversion": "1.0",
         "type": TYPE + cause,
         "source": source,
@@ -94,7 +94,6 @@ def event_of(cause: Cause, subject: str, *, source: str, id_: str, now: float, d
         "subject": subject,
         "time": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z"),
     }
-    return event if data is None else {**event, "datacontenttype": "application/json", "data": data}
 
 
 def _cause(type_: str) -> Cause:

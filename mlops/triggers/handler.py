@@ -51,13 +51,16 @@ class Handler:
         Raises EventError for one that is malformed, Rejected for one that may start nothing, JournalError when it could
         not be kept (the sender tries again).
         """
-        now = self.clock()
-        fact = fact_of(event, now)
+        fact = self.read(event)
         try:
             self.permitted.trigger(fact)
         except MlopsError as error:
             raise Rejected(self.dead.add_event(dict(event), str(error))) from error
-        return Taken(fact, self.journal.record(fact, now))
+        return Taken(fact, self.journal.record(fact, self.clock()))
+
+    def read(self, event: Mapping[str, Any]) -> Fact:
+        """Read an event without keeping it; EventError for one that is malformed."""
+        return fact_of(event, self.clock())
 
     def retry(self, letter: DeadLetter) -> list[Fact]:
         """Give what a dead letter holds another chance; returns its facts. Raises what `take` raises."""
@@ -71,5 +74,3 @@ class Handler:
             facts = [taken.fact] if taken.fact else []
         self.dead.remove(letter)
         return facts
-
-

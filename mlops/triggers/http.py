@@ -1,8 +1,7 @@
 """The handler over HTTP: one POST an event, answered once the event is on the disk."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -28,8 +27,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
-def application(handler: Handler, senders: Senders, on_fact: Callable[[], None], stop: Callable[[], None]) -> Starlette:
-    """Return the application; `on_fact` is called after a new fact, `stop` when the server ends.
+def application(handler: Handler, senders: Senders, on_fact: Callable[[], None]) -> Starlette:
+    """Return the application; `on_fact` is called after a new fact.
 
     202 for a new fact, 200 for one that is known, 204 for a message that is no fact, 400 malformed, 401 unknown
     sender, 413 too large, 422 kept as a dead letter, 503 not kept: send it again.
@@ -60,18 +59,13 @@ def application(handler: Handler, senders: Senders, on_fact: Callable[[], None],
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        stop()
-
     routes = [
         Route("/", take, methods=["POST"]),
         Route("/events", take, methods=["POST"]),
         Route("/healthz", alive),
         Route("/readyz", alive),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes)
 
 
 async def _body(request: Request) -> bytes | None:
@@ -91,7 +85,7 @@ def _answer(taken: Taken) -> Response:
 
 
 def _refused(error: Exception, request: Request) -> Response:
-    status = next(status for kind, status in (*_STATUS, (Exception, 500)) if isinstance(error, kind))
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     client = request.client.host if request.client else "unknown"
     _LOG.warning("refused an event from %s with %d: %s", client, status, error)
     headers = {"retry-after": "10"} if status == 503 else {}

@@ -15,7 +15,8 @@ from pipelines.triggers import Cause
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decisions (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, usecase TEXT NOT NULL, cause TEXT NOT NULL, pipeline TEXT NOT NULL,
+  number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE,
+  usecase TEXT NOT NULL, cause TEXT NOT NULL, pipeline TEXT NOT NULL,
   state TEXT NOT NULL, content TEXT NOT NULL DEFAULT '', run_id TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0, decided REAL NOT NULL, ended REAL
 );

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Protocol
 
 from core import digest
-from core.store import Store
 from mlops.report.outcome import Outcome
 from mlops.runs.history import summaries, triggered
 from mlops.triggers.journal import State
 from mlops.worlds.finished import follow_to_end
 from mlops.worlds.world import RunRequest, Watcher, World
 from pipelines.compiled import wiring_digest
-from pipelines.config import UseCase, load
+from pipelines.config import load
 from pipelines.triggers import Trigger
 
 _OF_A_SUBMISSION = {"champion", "submission"}

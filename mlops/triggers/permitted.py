@@ -35,30 +35,30 @@ class Configured:
             known = did_you_mean(fact.usecase, self._folders)
             raise NotPermitted(f"subject: use case {fact.usecase!r} is not one that this handler may run{known}")
         usecase = load(self._folders[fact.usecase])
-        trigger = _scheduled(usecase, fact) if fact.cause == "schedule" else getattr(usecase.triggers, fact.cause)
+        trigger: Trigger | None = (
+            _scheduled(usecase, fact) if fact.cause == "schedule" else getattr(usecase.triggers, fact.cause)
+        )
         if trigger is None:
             where = usecase.folder / "config.yaml"
             raise NotPermitted(f"{where}: triggers.{fact.cause} is not there: unset means not allowed")
         spec_of(trigger.pipeline)
-        return trigger  # type: ignore[no-any-return]
+        return trigger
 
 
-def permitted_folders(usecases: Iterable[str]) -> dict[str, Path]:
-    """Return the folders of use cases by name; with none given, of all below `usecases/` that have triggers or schedules.
+def permitted_folders(usecases: Iterable[str] = ()) -> dict[str, Path]:
+    """Return the folders of use cases by name; with none given, of all below `usecases/` with triggers or schedules.
 
     Raises UsageError for one that is not there, and for two of one name.
     """
-    folders = [find(usecase) for usecase in usecases] or [path.parent for path in USECASES.glob("*/config.yaml")]
+    given = [find(usecase) for usecase in usecases]
     found: dict[str, Path] = {}
-    for folder in sorted(set(folders)):
+    for folder in given or sorted(path.parent for path in USECASES.glob("*/config.yaml")):
         usecase = load(folder)
-        if not usecases and not usecase.triggers.model_fields_set and not usecase.schedules:
+        if not given and not usecase.triggers.model_fields_set and not usecase.schedules:
             continue
-        if usecase.name in found:
+        if found.get(usecase.name, folder) != folder:
             raise UsageError(f"{folder}: use case {usecase.name} is also in {found[usecase.name]}; rename one of them")
         found[usecase.name] = folder
-    if not found:
-        raise UsageError("no use case has triggers or schedules in its config.yaml; write for example: triggers: {manual: {}}")
     return found
 
 

@@ -121,7 +121,7 @@ def _verified_by_google(token: str, audience: str) -> Mapping[str, Any]:
     from google.oauth2 import id_token  # noqa: PLC0415
 
     try:
-        claims: Mapping[str, Any] = id_token.verify_oauth2_token(token, Request(), audience)  # type: ignore[no-untyped-call]
+        claims: Mapping[str, Any] = id_token.verify_oauth2_token(token, Request(), audience)
     except GoogleAuthError as error:
         raise ValueError(str(error)) from error
     return claims

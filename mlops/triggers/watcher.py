@@ -72,7 +72,7 @@ class Watcher:
         if self.journal.mark(f"data/{usecase.name}") == stamps:
             return
         id_ = f"span-{window.spans[-1]}@{spans.window_digest(window)}"
-        yield event_of("new_data", usecase.name, source=pattern, id_=id_, now=now)
+        yield event_of("new_data", usecase.name, source=f"/data/{usecase.name}", id_=id_, now=now)
         self.journal.set_mark(f"data/{usecase.name}", stamps)
 
     def _is_whole(self, name: str, window: SpanWindow, new_data: NewData) -> bool:
@@ -94,7 +94,7 @@ class Watcher:
         current = of_bytes(content.encode())
         before = self.journal.mark(f"code/{usecase.name}")
         if before not in (None, current):
-            yield event_of("code", usecase.name, source=str(usecase.folder), id_=current, now=now)
+            yield event_of("code", usecase.name, source=f"/code/{usecase.name}", id_=current, now=now)
         self.journal.set_mark(f"code/{usecase.name}", current)
 
     def _slots(self, usecase: UseCase, schedule: str, now: float) -> Iterator[dict[str, Any]]:
@@ -105,7 +105,7 @@ class Watcher:
         if before is not None and slot is not None and slot > float(before):
             id_ = datetime.fromtimestamp(slot, UTC).isoformat()
             subject = f"{usecase.name}/{schedule}"
-            yield event_of("schedule", subject, source="mlops trigger watch", id_=f"{subject}@{id_}", now=now)
+            yield event_of("schedule", subject, source="/mlops/trigger/watch", id_=f"{subject}@{id_}", now=now)
         self.journal.set_mark(mark, repr(now))
 
 

@@ -23,7 +23,7 @@ from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from mlops.worlds.kfp_schedule import EXPERIMENT, KfpSchedules
 from mlops.worlds.kfp_watch import Watch
 from mlops.worlds.pinned import Pinned, pin, submission_of
-from mlops.worlds.world import RunRequest, Schedules, WorldContext, Submitted, UnsupportedByWorld, Watcher, check_world
+from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -77,9 +77,12 @@ class Kubeflow:
             sent = Path(scratch) / "pipeline.yaml"
             sent.write_text(text, encoding="utf-8")
             run_id = self._submitted_as(name) if request.trigger else ""
-            run_id = run_id or self._client.create_run_from_pipeline_package(
-                str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT
-            ).run_id
+            run_id = (
+                run_id
+                or self._client.create_run_from_pipeline_package(
+                    str(sent), arguments=pinned.parameters, run_name=name, experiment_name=EXPERIMENT
+                ).run_id
+            )
         folder = self.store.runs / run_id
         folder.mkdir(parents=True, exist_ok=True)
         durable.replace(folder / "submitted.yaml", text.encode())

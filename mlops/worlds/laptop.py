@@ -87,7 +87,10 @@ class Laptop:
 
     def pin(self, request: RunRequest) -> Pinned:
         """Pin a run to the data and models of the store."""
-        if not self._context.in_containers and not compiled_file(request.usecase, request.pipeline, self.store).exists():
+        if (
+            not self._context.in_containers
+            and not compiled_file(request.usecase, request.pipeline, self.store).exists()
+        ):
             self._warm_up()
         return pin(request, self.store)
 

@@ -1,0 +1,129 @@
+"""Many deliveries of few facts into racing handlers that are killed: `python -m tests.unit.triggers.crowd`.
+
+Each fact ends with one decision, each decision with one run, none is lost and none is made twice.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import MlopsError
+from pipelines.triggers import Trigger
+from tests.unit.triggers.conftest import Rules, Station
+
+_BATCH = 25
+"""Deliveries that one process takes before it ends."""
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """How many of what."""
+
+    facts: int = 500
+    deliveries: int = 10_000
+    handlers: int = 4
+    """Processes at the same time."""
+    kill_every: int = 4
+    """One in so many processes is killed at a random instant, so that its batch is delivered again."""
+    seed: int = 0
+
+
+def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
+    """Deliver, kill and deliver again; returns what is wrong, and a summary."""
+    chosen = random.Random(crowd.seed)
+    facts = [f"fact-{number}" for number in range(crowd.facts)]
+    deliveries = facts + [chosen.choice(facts) for _ in range(crowd.deliveries - crowd.facts)]
+    chosen.shuffle(deliveries)
+    batches = deque(deliveries[at : at + _BATCH] for at in range(0, len(deliveries), _BATCH))
+    _station(home)  # makes the journal
+    running: dict[int, list[str]] = {}
+    kills = 0
+    while batches or running:
+        while batches and len(running) < crowd.handlers:
+            batch = batches.popleft()
+            after = chosen.uniform(0.0, 0.4) if chosen.randrange(crowd.kill_every) == 0 else 0.0
+            running[_start(home, batch, after)] = batch
+        ended, status = _wait_for_one(running)
+        batch = running.pop(ended)
+        if os.WIFSIGNALED(status):
+            kills += 1
+            batches.append(batch)
+        elif os.waitstatus_to_exitcode(status):
+            return [f"a handler ended with {os.waitstatus_to_exitcode(status)}"], ""
+    last = _station(home)
+    last.work()
+    return _faults(last, facts), f"{len(deliveries)} deliveries of {len(facts)} facts, {kills} handlers killed"
+
+
+def _station(home: Path) -> Station:
+    return Station(home, now=time.time(), rules=Rules({f"usecase_{number}": Trigger() for number in range(8)}))
+
+
+def _wait_for_one(running: Iterable[int]) -> tuple[int, int]:
+    """Return the id and status of a process that has ended; never one that somebody else started."""
+    while True:
+        for process in running:
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                return ended, status
+        time.sleep(0.005)
+
+
+def _start(home: Path, batch: list[str], kill_after: float) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        if kill_after:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, kill_after)  # the alarm's default action ends the process at once
+        station = _station(home)
+        for id_ in batch:
+            station.take(id_, usecase=f"usecase_{int(id_.partition('-')[2]) % 8}")
+            station.dispatcher.work()
+        code = 0
+    except MlopsError as error:
+        sys.stderr.write(f"{error}\n")
+    finally:
+        os._exit(code)
+
+
+def _faults(station: Station, facts: list[str]) -> list[str]:
+    """What is not as promised."""
+    decisions = station.journal.decisions(10**6)
+    decided = Counter(one.fact.id for decision in decisions for one in station.journal.facts_of(decision.number))
+    starts = Counter(station.launcher.starts)
+    faults = [f"{fact}: {decided[fact]} decisions" for fact in facts if decided[fact] != 1]
+    faults += [f"decision {one.number}: {one.state}" for one in decisions if one.state.value != "done"]
+    faults += [f"run {run}: started {times} times" for run, times in starts.items() if times != 1]
+    if len(decisions) != len(facts) or len(starts) != len(facts):
+        faults.append(f"{len(facts)} facts, {len(decisions)} decisions, {len(starts)} runs")
+    return faults
+
+
+def main() -> None:
+    """Run one crowd and print what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in vars(Crowd()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    crowd = Crowd(**vars(parser.parse_args()))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as home:
+        faults, summary = run(crowd, Path(home))
+    print(f"{summary}, {time.monotonic() - began:.0f} s: {len(faults)} problems")
+    for fault in faults[:20]:
+        print(fault)
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

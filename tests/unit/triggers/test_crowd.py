@@ -1,0 +1,10 @@
+"""Exactly one decision and one run for each fact: deliveries doubled and shuffled, handlers racing and killed."""
+
+from pathlib import Path
+
+from tests.unit.triggers.crowd import Crowd, run
+
+
+def test_each_fact_has_one_decision_and_one_run(tmp_path: Path) -> None:
+    faults, summary = run(Crowd(facts=40, deliveries=300), tmp_path)
+    assert not faults, summary
