@@ -120,7 +120,7 @@ def _exists(place: str) -> bool:
     if "://" not in place:
         return os.path.lexists(place)
     try:
-        objects.look(place)
+        objects.stat(place)
     except NoSuchObject:
         return False
     return True

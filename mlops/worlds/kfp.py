@@ -22,8 +22,17 @@ from mlops.worlds.kfp_images import check_images
 from mlops.worlds.kfp_platform import PodSettings, for_cluster
 from mlops.worlds.kfp_schedule import EXPERIMENT, KfpSchedules
 from mlops.worlds.kfp_watch import Watch
-from mlops.worlds.pinned import Pinned, pin, submission_of
-from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
+from mlops.worlds.pinned import pin, submission_of
+from mlops.worlds.world import (
+    Pinned,
+    RunRequest,
+    Schedules,
+    Submitted,
+    UnsupportedByWorld,
+    Watcher,
+    WorldContext,
+    check_world,
+)
 
 if TYPE_CHECKING:
     from kfp import Client

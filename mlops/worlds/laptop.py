@@ -20,9 +20,18 @@ from mlops.runs.history import forget_end, read_submission, triggered, write_sub
 from mlops.runs.record import Run, State
 from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
-from mlops.worlds.pinned import Pinned, compiled_file, pin, submission_of
+from mlops.worlds.pinned import compiled_file, pin, submission_of
 from mlops.worlds.sources import stage_sources
-from mlops.worlds.world import RunRequest, Schedules, Submitted, UnsupportedByWorld, Watcher, WorldContext, check_world
+from mlops.worlds.world import (
+    Pinned,
+    RunRequest,
+    Schedules,
+    Submitted,
+    UnsupportedByWorld,
+    Watcher,
+    WorldContext,
+    check_world,
+)
 
 PROCESS = "process"
 """File in a run's folder with the id of the process that executes it."""

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,12 @@ from core.user_code import load
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.sources import code_digest
-from mlops.worlds.world import RequestedSpan, RunRequest
+from mlops.worlds.world import Pinned, RequestedSpan, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
 
 PINNED = ("source", "span", "data", "registry", "champion", "submission")
 """The parameters that a submission supplies, to a pipeline that declares them."""
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A compiled pipeline and its parameters: together they decide the result of a run."""
-
-    pipeline: Path
-    parameters: dict[str, Any]
-    code: str
-    """Digest of the code that the steps can run."""
 
 
 def source_pattern(usecase: UseCase, store: Store, *, fetched: bool = True) -> str:

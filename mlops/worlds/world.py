@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Any, Protocol, Self
 
 from core.errors import UsageError
 from core.store import Store
@@ -11,9 +11,6 @@ from mlops.runs.events import Event
 from mlops.runs.record import Run
 from mlops.runs.submission import Submission
 from pipelines.config import UseCase
-
-if TYPE_CHECKING:
-    from mlops.worlds.pinned import Pinned
 
 RequestedSpan = int | str | None
 """The span of a run: a number, a date, `newest`, or None for the one that the use case names."""
@@ -55,6 +52,16 @@ class RunRequest:
     """Whether cached results are used."""
     trigger: str = ""
     """Key of the decision that asks for it (see `mlops.triggers`); empty: a person does."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A compiled pipeline and its parameters: together they decide the result of a run."""
+
+    pipeline: Path
+    parameters: dict[str, Any]
+    code: str
+    """Digest of the code that the steps can run."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class World(Protocol):
     def store(self) -> Store:
         """This machine's store, with the data and models of this world."""
 
-    def pin(self, request: RunRequest) -> "Pinned":
+    def pin(self, request: RunRequest) -> Pinned:
         """Fix what a run would depend on now, without submitting it."""
 
     def submit(self, request: RunRequest) -> Submitted:

@@ -61,7 +61,12 @@ class FakeKfp:
         self.runs[identity].update(state="CANCELED", finished_at=LATER)
         return 200, {}
 
-    def get_runs(self, identity: str, *_: Any) -> tuple[int, Any]:
+    def get_runs(self, identity: str, query: dict[str, list[str]], __: Any) -> tuple[int, Any]:
+        if not identity:
+            (wanted,) = json.loads(query["filter"][0])["predicates"]
+            names = (wanted["operation"], wanted["key"])
+            found = [run for run in self.runs.values() if run["display_name"] == wanted["string_value"]]
+            return (200, {"runs": found}) if names == ("EQUALS", "name") else (400, {"error": f"{names}"})
         if self.on_look:
             self.on_look.pop(0)(self.runs[identity])
         return 200, self.runs[identity]

@@ -1,5 +1,6 @@
 """Every world keeps the same promises, whichever it is."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -117,6 +118,25 @@ def test_the_result_of_a_run_is_the_same_again_and_from_a_follower_that_came_lat
     assert ground.world.submit(RunRequest(usecase, "toy")).run_id != run_id
     run = ground.world.follow(run_id, ground.events.append)
     assert ground.world.follow(run_id, ground.events.append) == run == ground.world.result(run_id)
+
+
+def test_what_a_decision_asks_for_is_submitted_once(ground: Ground, usecase: UseCase) -> None:
+    request = RunRequest(usecase, "toy", trigger="d" * 32)
+    run_id = ground.world.submit(request).run_id
+    assert ground.world.submit(request).run_id == run_id
+    assert ground.world.submit(RunRequest(usecase, "toy", trigger="e" * 32)).run_id != run_id
+    # The process died after the deployment had accepted the run, and before it was kept here.
+    if ground.world.name != "laptop":
+        shutil.rmtree(ground.world.store.runs / run_id)
+        assert ground.world.submit(request).run_id == run_id
+
+
+def test_a_run_can_be_pinned_without_being_submitted(ground: Ground, usecase: UseCase) -> None:
+    request = RunRequest(usecase, "toy")
+    pinned = ground.world.pin(request)
+    assert not list(ground.world.store.runs.glob("*"))
+    run = ground.world.result(ground.world.submit(request).run_id)
+    assert {name: run.parameters[name] for name in pinned.parameters} == pinned.parameters
 
 
 def test_a_task_that_fails_is_in_the_record_with_its_log(ground: Ground, usecase: UseCase) -> None:
