@@ -161,13 +161,11 @@ def packages(lock: Path) -> Finding:
 
     fix = "make setup, or: uv sync --frozen"
     try:
-        locked = {
-            package["name"]: package["version"]
-            for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
-        }
+        listed = tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
+        locked = {package["name"]: package["version"] for package in listed if package["name"] in PINNED}
     except (OSError, ValueError, KeyError) as error:
         return Finding("packages", False, f"{lock} cannot be read: {error}", "git checkout uv.lock")
-    differences = [_difference(name, locked[name]) for name in PINNED if name in locked]
+    differences = [_difference(name, version) for name, version in locked.items()]
     wrong = [difference for difference in differences if difference]
     return Finding("packages", not wrong, "; ".join(wrong) or f"{len(PINNED)} as locked", fix if wrong else "")
 
