@@ -52,7 +52,9 @@ def test_a_run_has_a_picture_and_a_page_that_need_nothing_else(go: Go, diamond: 
     assert "&lt;b&gt;" in page
     for target in re.findall(r"href='([^']+)'", page):
         assert (run.folder / target).exists(), target
-    assert page.count("<rect") == 2 * len(run.tasks)
+    assert page.count('<g class="task">') == 2 * len(run.tasks)
+    frames = picture.findall(".//{*}g[@class='group']/{*}text")
+    assert {frame.text for frame in frames} == {"inner", "condition-1"}
 
 
 def test_a_failed_task_is_on_the_page_with_its_error(go: Go, stages: ModuleType) -> None:

@@ -124,10 +124,15 @@ class Run:
     outputs: Values = field(default_factory=Values)
 
     @property
+    def first_failed(self) -> TaskRun | None:
+        """The task that failed first; None where no task has failed."""
+        failed = [task for task in self.tasks if task.state is State.FAILED and task.error]
+        return min(failed, key=lambda task: task.finished.timestamp() if task.finished else math.inf, default=None)
+
+    @property
     def first_error(self) -> str:
         """The error that came first, after the path of its task; empty for a run without any."""
-        failed = [task for task in self.tasks if task.state is State.FAILED and task.error]
-        first = min(failed, key=lambda task: task.finished.timestamp() if task.finished else math.inf, default=None)
+        first = self.first_failed
         return f"{first.path}: {first.error}" if first else self.error
 
     def _repr_html_(self) -> str:
