@@ -83,7 +83,7 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         watched = shelf.RegistryShelf(place.folder, plan.names)
         options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
         job = supervisor.Job(
-            work=lambda: server.serve(watched, listener, options),
+            work=lambda peers: server.serve(watched, listener, options, peers),
             sidecars=_mirrors(plan, place),
             on_exit=lambda pid: metrics.forget_worker(pid, shared),
             # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
@@ -104,7 +104,7 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
             shared / "models.config", port, port - 1, plan.drain_seconds, plan.finish_seconds
         )
         job = supervisor.Job(
-            work=partial(tensorflow_serving.run, launch),
+            work=lambda _: tensorflow_serving.run(launch),
             sidecars=(*_mirrors(plan, place), partial(_keep_config, plan, place, launch)),
             on_exit=lambda pid: metrics.forget_worker(pid, shared),
         )

@@ -32,10 +32,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class ServingApp:
-    """The application of one process; `draining` turns readiness off and closes connections after their answer."""
+    """The application of one process.
+
+    `draining` turns readiness off; `closing` closes each connection after its next answer, as draining does too.
+    """
 
     def __init__(self, manager: ModelManager, metrics: Metrics, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self.draining = False
+        self.closing = False
         self._manager = manager
         self._metrics = metrics
         self._bodies = BodyReader(limits, metrics)
@@ -58,6 +62,11 @@ class ServingApp:
         routed.router.redirect_slashes = False  # a redirect would repeat the client's Host
         self.asgi = Edge(routed)
 
+    def drain(self) -> None:
+        """Begin to shut down; may be called from a signal handler."""
+        self.draining = True
+        self._manager.stop_waiting()
+
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         # Connections are accepted after this: a new worker gets no request before it can answer.
@@ -74,7 +83,8 @@ class ServingApp:
             return self._send(503, responses.error_body("draining: this process is shutting down", "UNAVAILABLE"))
         if missing := self._manager.waiting_for():
             return self._send(503, responses.error_body(missing, "UNAVAILABLE"))
-        return self._send(200, responses.encode({"status": "ready"}))
+        troubles = self._manager.troubles()
+        return self._send(200, responses.encode({"status": "ready", **({"troubles": troubles} if troubles else {})}))
 
     async def _text(self, _: Request) -> Response:
         return Response(
@@ -146,7 +156,7 @@ class ServingApp:
         return str(answer.version), answer.body
 
     def _send(self, status: int, body: bytes) -> Response:
-        headers = {"connection": "close"} if self.draining else None
+        headers = {"connection": "close"} if self.draining or self.closing else None
         return Response(body, status, headers, "application/json")
 
     def _refuse(self, error: RequestError) -> Response:

@@ -15,6 +15,7 @@ from serving.http.app import ServingApp
 from serving.http.protocol import bounded
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.processes.channel import WorkerEnd
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Shelf
@@ -34,36 +35,62 @@ class Options:
     """After SIGTERM, how long requests are still taken while readiness is off, so that balancers can react."""
     finish_seconds: float = 20.0
     """After that, how long running requests may take to finish."""
+    linger_seconds: float = 5.0
+    """How long a worker that another has replaced waits for the next request on each of its open connections."""
 
 
 class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first turns readiness off, and only later closes the socket."""
 
-    def __init__(self, config: uvicorn.Config, app: ServingApp, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, app: ServingApp, options: Options, peers: WorkerEnd | None) -> None:
         super().__init__(config)
         self._app = app
-        self._drain_seconds = drain_seconds
+        self._options = options
+        self._peers = peers
         self._close_at: float | None = None
+        self._retires = False
+        if peers is not None:
+            peers.on_retire = self.retire
+
+    def retire(self) -> None:
+        """Leave new connections to the other workers, close the open ones after their next answer, and end.
+
+        Readiness stays on, as the server as a whole is ready. May be called from any thread.
+        """
+        self._retires = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell the other workers."""
+        await super().startup(sockets)
+        if self._peers is not None and self.started:
+            self._peers.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin to drain; a second signal ends the process without waiting for running requests."""
         if self._close_at is not None:
             self.force_exit = self.should_exit = True
             return
-        self._app.draining = True
-        self._close_at = time.monotonic() + (self._drain_seconds if sig == signal.SIGTERM else 0.0)
+        self._app.drain()
+        self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop accepting connections when the time to drain is over."""
-        if self._close_at is not None and time.monotonic() >= self._close_at:
+        """Stop accepting connections when the time to drain is over, or at once when this worker retires."""
+        if self._retires and not self._app.closing:
+            self._app.closing = True
+            self._close_at = self._close_at or time.monotonic() + self._options.linger_seconds
+            for server in self.servers:
+                server.close()
+        has_left = self._app.closing and not self.server_state.connections
+        if has_left or (self._close_at is not None and time.monotonic() >= self._close_at):
             self.should_exit = True
         return await super().on_tick(counter)
 
 
-def make_server(shelf: Shelf, options: Options) -> Server:
+def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) -> Server:
     """Build the server of one process; nothing is loaded and no socket is used yet."""
     metrics = Metrics()
-    app = ServingApp(ModelManager(shelf, load_version, metrics, options.watch), metrics, options.limits)
+    manager = ModelManager(shelf, load_version, metrics, options.watch, peers)
+    app = ServingApp(manager, metrics, options.limits)
     config = uvicorn.Config(
         app.asgi,
         http=bounded(options.limits, metrics),
@@ -76,13 +103,13 @@ def make_server(shelf: Shelf, options: Options) -> Server:
         timeout_keep_alive=int(options.limits.idle_seconds),
         timeout_graceful_shutdown=int(options.finish_seconds),
     )
-    return Server(config, app, options.drain_seconds)
+    return Server(config, app, options, peers)
 
 
-def serve(shelf: Shelf, listener: socket.socket, options: Options) -> None:
-    """Serve until SIGTERM or SIGINT; MlopsError when the application cannot start."""
+def serve(shelf: Shelf, listener: socket.socket, options: Options, peers: WorkerEnd | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, alone or with peers; MlopsError when the application cannot start."""
     _allow_files(options.limits.connections + _OTHER_FILES)
-    server = make_server(shelf, options)
+    server = make_server(shelf, options, peers)
     server.run([listener])
     if not server.started:
         raise MlopsError("the server did not start; its log says why")

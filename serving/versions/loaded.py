@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.errors import ModelError
-from serving.versions.shelf import Verified
+from serving.versions.retry import Retry
+from serving.versions.shelf import Published, Verified
 
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
@@ -32,11 +33,18 @@ class LoadedVersion:
 
 @dataclass(frozen=True)
 class FailedVersion:
-    """A version that could not be loaded, the time, and the stamp of its folder then."""
+    """A version that could not be loaded, when, why, and the stamp of its folder then."""
 
     stamp: Hashable
     at: float
+    """As `time.monotonic` counts."""
     message: str
+    failures: int = 1
+    """In a row."""
+
+    def is_due(self, stamp: Hashable, now: float, retry: Retry) -> bool:
+        """Whether to try again: its folder has changed, or enough time has passed."""
+        return stamp != self.stamp or now - self.at >= retry.pause(self.failures)
 
 
 @dataclass
@@ -44,9 +52,20 @@ class ServedModel:
     """The state of one model; changed only by its manager, with its lock held."""
 
     champion: int | None = None
+    """The version that answers."""
+    proposed: int | None = None
+    """The version that the other workers were told this one could answer with."""
     loaded: dict[int, LoadedVersion] = field(default_factory=dict)
     failed: dict[int, FailedVersion] = field(default_factory=dict)
     trouble: str = ""
+
+    def wanted(self, published: Published, agreed: int | None, others: int) -> list[int]:
+        """Return the versions to load, in this order; `agreed` is what the other workers answer with."""
+        first = [agreed] if agreed in published.versions and self.champion is None else []
+        champion = [published.champion] if published.champion else []
+        newest = published.versions[-others:] if others else ()
+        # What the others answer with comes first: perhaps nobody can load the champion.
+        return list(dict.fromkeys(version for version in (*first, *champion, *reversed(newest)) if version is not None))
 
     def statuses(self) -> list[Status]:
         """Return the versions as TensorFlow Serving describes them, newest first."""

@@ -5,13 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import MlopsError
 from serving.errors import RequestError, bad_request, not_found
 from serving.metrics import Metrics
+from serving.processes.channel import Together
 from serving.versions.loaded import FailedVersion, Lease, LoadedVersion, ServedModel, Status
+from serving.versions.peers import Alone, Peers
+from serving.versions.retry import Retry
 from serving.versions.shelf import Published, Shelf, Verified
 
 if TYPE_CHECKING:
@@ -32,29 +35,46 @@ class Watch:
     """Time between two polls."""
     others: int = 2
     """How many of the newest versions stay loaded besides the champion; a rollback to one of them is instant."""
-    retry_seconds: float = 60.0
-    """A version that failed to load is tried again after this, or as soon as its folder changes."""
+    retry: Retry = field(default_factory=Retry)
+    """When a version that failed to load is tried again, if its folder does not change before."""
 
 
 class ModelManager:
     """The loaded versions of all models; everything but `poll` may be called from any thread."""
 
-    def __init__(self, shelf: Shelf, load: Load, metrics: Metrics, watch: Watch = Watch()) -> None:
+    def __init__(
+        self, shelf: Shelf, load: Load, metrics: Metrics, watch: Watch = Watch(), peers: Peers | None = None
+    ) -> None:
         self._shelf = shelf
         self._load = load
         self._metrics = metrics
         self._watch = watch
+        self._peers = peers or Alone()
         self._models: dict[str, ServedModel] = {}
+        self._together = Together({}, is_served=False)
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._was_ready = False
+        self._waits_for_peers = True
+        self._loads = 0
+        self._settled = True
 
     def start(self) -> None:
-        """Load what is published, then keep watching in a thread."""
+        """Load what is published and keep watching in a thread; wait until this worker answers as the others do."""
+        self._peers.start(self._change)
         self._poll_and_log()
         self._thread = threading.Thread(target=self._run, name="model-manager", daemon=True)
         self._thread.start()
+        self._peers.join()
+        with self._changed:
+            while self._waits_for_peers and self._differs():
+                self._changed.wait(0.2)
+
+    def stop_waiting(self) -> None:
+        """Let `start` return in any case; may be called from a signal handler."""
+        self._waits_for_peers = False
 
     def stop(self) -> None:
         """Stop watching and close the loaded versions; call it when no request is left."""
@@ -81,6 +101,11 @@ class ModelManager:
         missing += filter(None, [self._shelf.missing()])
         self._was_ready = not missing
         return "; ".join(missing)
+
+    def troubles(self) -> dict[str, str]:
+        """Return by model why it is not served as it should be, such as a champion that cannot be loaded."""
+        with self._lock:
+            return {name: model.trouble for name, model in sorted(self._models.items()) if model.trouble}
 
     def has(self, name: str) -> bool:
         """Whether a model of this name is known."""
@@ -135,6 +160,9 @@ class ModelManager:
                 continue
             self._follow(name, model, published)
             self._measure(name, model, published)
+        if not self._settled:
+            self._settled = True
+            self._peers.settled(self._loads)
 
     def _run(self) -> None:
         while not self._stop.wait(self._watch.seconds):
@@ -166,31 +194,55 @@ class ModelManager:
         return version
 
     def _follow(self, name: str, model: ServedModel, published: Published) -> None:
-        newest = published.versions[-self._watch.others :] if self._watch.others else ()
-        wanted = dict.fromkeys([*([published.champion] if published.champion else []), *reversed(newest)])
+        wanted = model.wanted(published, self._together.agreed.get(name), self._watch.others)
         for version in wanted:
             if version not in model.loaded and self._due(name, model, version):
                 self._try(name, model, version)
-            # Inside the loop, so that the champion, which comes first, does not wait for the others to be loaded.
-            self._swap(name, model, published)
+            # Inside the loop, so that the champion does not wait for the others to be loaded.
+            self._propose(name, model, published)
         self._retire(name, keep=frozenset(wanted) | {model.champion})
         with self._lock:
             model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
 
-    def _swap(self, name: str, model: ServedModel, published: Published) -> None:
-        """Let the champion answer as soon as it is loaded."""
-        if published.champion in model.loaded and model.champion != published.champion:
-            with self._lock:
-                model.champion = published.champion
-            _LOG.info("%s: version %d answers now", name, published.champion)
+    def _propose(self, name: str, model: ServedModel, published: Published) -> None:
+        """Propose the champion, once it is loaded, to all workers; they change to it together."""
+        self._change()
+        able = published.champion if published.champion in model.loaded else model.champion
+        if able is None or able == model.proposed:
+            return
+        model.proposed = able
+        if self._peers.propose(name, able):
+            self._change(Together({**self._together.agreed, name: able}, is_served=False))
+            return
+        with self._changed:
+            # Loading another version holds Python's lock for long, and so would delay the change.
+            self._changed.wait_for(lambda: model.champion == able, self._watch.seconds)
+
+    def _change(self, together: Together | None = None) -> None:
+        """Answer with what is agreed on, as far as it is loaded."""
+        changed = []
+        with self._changed:
+            self._together = together or self._together
+            for name, version in self._together.agreed.items():
+                model = self._models.get(name)
+                if model is not None and model.champion != version and version in model.loaded:
+                    model.champion = version
+                    changed.append((name, version))
+            self._changed.notify_all()
+        for name, version in changed:
+            _LOG.info("%s: version %d answers now", name, version)
+
+    def _differs(self) -> bool:
+        """Whether other workers answer and this one does not, or with another version; the lock is held."""
+        return self._together.is_served and any(
+            self._models[name].champion != version
+            for name, version in self._together.agreed.items()
+            if name in self._models
+        )
 
     def _due(self, name: str, model: ServedModel, version: int) -> bool:
         failed = model.failed.get(version)
-        return (
-            failed is None
-            or failed.stamp != self._shelf.stamp(name, version)
-            or time.monotonic() - failed.at > self._watch.retry_seconds
-        )
+        return failed is None or failed.is_due(self._shelf.stamp(name, version), time.monotonic(), self._watch.retry)
 
     def _try(self, name: str, model: ServedModel, version: int) -> None:
         stamp = self._shelf.stamp(name, version)
@@ -201,8 +253,11 @@ class ModelManager:
             _LOG.error("%s: version %d is not served: %s", name, version, error)
             self._metrics.load_failures.labels(name, str(version)).inc()
             with self._lock:
-                model.failed[version] = FailedVersion(stamp, time.monotonic(), str(error))
+                failures = model.failed[version].failures + 1 if version in model.failed else 1
+                model.failed[version] = FailedVersion(stamp, time.monotonic(), str(error), failures)
             return
+        self._loads += 1
+        self._settled = False
         with self._lock:
             model.loaded[version] = loaded
             model.failed.pop(version, None)
@@ -219,18 +274,18 @@ class ModelManager:
             idle = [held for held in gone.values() if held.users == 0]
         for held in idle:
             held.model.close()
+        self._settled = self._settled and not gone
         for version in gone:
             self._metrics.loaded.labels(name, str(version)).set(0)
             _LOG.info("%s: version %d is unloaded", name, version)
 
     def _measure(self, name: str, model: ServedModel, published: Published) -> None:
-        behind = published.champion is not None and published.champion != model.champion
-        self._metrics.behind.labels(name).set(int(behind))
-        if behind:
-            failed = model.failed.get(published.champion or 0)
+        failed = model.failed.get(published.champion) if published.champion else None
+        self._metrics.behind.labels(name).set(int(failed is not None))
+        if failed is not None:
             serving = f"version {model.champion} answers" if model.champion else "nothing answers"
             trouble = f"version {published.champion} is in production but cannot be loaded, {serving}"
-            self._log_trouble(name, model, f"{trouble}: {failed.message if failed else ''}")
+            self._log_trouble(name, model, f"{trouble}: {failed.message}")
         else:
             model.trouble = ""
         if model.champion is not None:

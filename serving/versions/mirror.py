@@ -9,9 +9,9 @@ import random
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from core import durable
 from core.backends.local_registry import LocalRegistry
@@ -20,6 +20,7 @@ from core.errors import CorruptArtifact, MlopsError
 from serving.metrics import Metrics
 from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
+from serving.versions.retry import Retry
 
 _LOG = logging.getLogger("serving")
 
@@ -54,8 +55,15 @@ class Following:
     """How many of the newest versions are kept besides the champion; as many as the server loads."""
     longest_seconds: float = 30.0
     """Longest time between two tries while the store does not answer."""
-    retry_seconds: float = 60.0
-    """A version that is incomplete in the store is tried again after this."""
+    retry: Retry = field(default_factory=Retry)
+    """When a version that is incomplete in the store is tried again."""
+
+
+class _Refused(NamedTuple):
+    """An incomplete version: how often it was tried, and when it is tried again, as `time.monotonic` counts."""
+
+    failures: int
+    until: float
 
 
 class Mirror:
@@ -69,8 +77,7 @@ class Mirror:
         self._following = following
         self._here: dict[tuple[str, int], str] = {}
         """Digests of the versions whose copies were checked."""
-        self._refused: dict[tuple[str, int], float] = {}
-        """When an incomplete version is tried again."""
+        self._refused: dict[tuple[str, int], _Refused] = {}
         self._failures = 0
 
     def run(self, wait: Callable[[float], object] = time.sleep) -> NoReturn:
@@ -127,7 +134,7 @@ class Mirror:
     def _bring(self, name: str, version: int) -> None:
         """Copy a version, unless its copy was checked already."""
         key = (name, version)
-        if key in self._here or time.monotonic() < self._refused.get(key, 0.0):
+        if key in self._here or (key in self._refused and time.monotonic() < self._refused[key].until):
             return
         try:
             self._here[key] = self._remote.get(name, version).digest
@@ -142,7 +149,8 @@ class Mirror:
         key = (name, version)
         _LOG.error("%s: version %d is not copied, the versions copied so far are served: %s", name, version, why)
         self._metrics.mirror_refused.labels(name, str(version)).inc()
-        self._refused[key] = time.monotonic() + self._following.retry_seconds
+        failures = self._refused[key].failures + 1 if key in self._refused else 1
+        self._refused[key] = _Refused(failures, time.monotonic() + self._following.retry.pause(failures))
         self._here.pop(key, None)
         self._remove(name, version)
 
@@ -153,6 +161,7 @@ class Mirror:
             if version not in keep:
                 self._remove(name, version)
                 self._here.pop((name, version), None)
+                self._refused.pop((name, version), None)
                 _LOG.info("%s: version %d is removed, it is no longer served", name, version)
 
     def _remove(self, name: str, version: int) -> None:

@@ -72,11 +72,9 @@ class RegistryShelf:
         return Published(pointer.version if pointer else None, tuple(versions))
 
     def stamp(self, name: str, version: int) -> Hashable:
-        """Return times and sizes of the folder, its manifest, its graph and its variables."""
+        """Return times and sizes of the folder and of all that is in it."""
         folder = self._root / name / str(version)
-        return tuple(
-            _stamp(path) for path in (folder, folder / "manifest.json", folder / "saved_model.pb", folder / "variables")
-        )
+        return tuple((path, _stamp(path)) for path in (folder, *sorted(folder.rglob("*"))))
 
     def verify(self, name: str, version: int) -> Verified:
         """Check the version against its manifest and, when it is in production, against the pointer's digest."""

@@ -13,6 +13,7 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
+from serving.versions.retry import Retry
 from serving.versions.shelf import RegistryShelf
 
 LIMITS = Limits(body_bytes=200_000, rows=64, depth=20, body_seconds=0.5, header_seconds=0.5)
@@ -54,7 +55,8 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., InProcessServer]]:
     def start(**champions: Path) -> InProcessServer:
         root = tmp_path / f"models{len(servers)}"
         metrics = Metrics()
-        manager = ModelManager(RegistryShelf(root), load_version, metrics, Watch(seconds=3600))
+        watch = Watch(seconds=3600, retry=Retry(first_seconds=3600, longest_seconds=3600))
+        manager = ModelManager(RegistryShelf(root), load_version, metrics, watch)
         client = TestClient(ServingApp(manager, metrics, LIMITS).asgi, raise_server_exceptions=False)
         server = InProcessServer(root, open_registry(str(root)), manager, client)
         for name, saved_model in champions.items():

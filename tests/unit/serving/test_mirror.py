@@ -23,6 +23,7 @@ from core.errors import CorruptArtifact, RegistryError, StoreError
 from serving.metrics import Metrics
 from serving.versions import mirror_progress
 from serving.versions.mirror import Following, Mirror
+from serving.versions.retry import Retry
 from serving.versions.shelf import RegistryShelf
 from tests.object_store import Calls
 
@@ -199,7 +200,7 @@ def test_a_new_server_says_why_it_has_nothing_to_serve(world: World) -> None:
 
 def test_a_version_that_is_not_whole_in_the_store_never_comes_here(world: World, log: pytest.LogCaptureFixture) -> None:
     world.store.publish("one")
-    mirror = world.mirror()
+    mirror = world.mirror(retry=Retry(first_seconds=60.0))
     mirror.poll()
     version = world.store.publish("two")
     world.store.broken.add(version)
@@ -259,6 +260,7 @@ from pathlib import Path
 from core.backends.local_registry import LocalRegistry
 from serving.metrics import Metrics
 from serving.versions.mirror import Following, Mirror
+from serving.versions.retry import Retry
 from test_mirror import Store
 
 far, near = Path(sys.argv[1]), Path(sys.argv[2])
@@ -316,7 +318,7 @@ def test_half_a_version_in_an_object_store_is_never_here(bucket: str, tmp_path: 
     near = tmp_path / "near"
     remote = ObjectRegistry(f"{bucket}/models", near)
     elsewhere = ObjectRegistry(remote.root, tmp_path / "elsewhere")
-    mirror = Mirror(remote, near, Metrics(), Following(remote.root, retry_seconds=0.0))
+    mirror = Mirror(remote, near, Metrics(), Following(remote.root, retry=Retry(0.0, 0.0)))
     for content in ("one", "two"):
         version = elsewhere.publish("delay", export(tmp_path / content, content), {})
         elsewhere.promote("delay", version.version)

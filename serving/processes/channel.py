@@ -1,0 +1,130 @@
+"""The connection between the supervisor and one of its workers: small messages, each one JSON object.
+
+A worker says which version of a model it could answer with, that it takes part in changes, that it takes requests, and
+what it has loaded. The supervisor says which versions all workers answer with, and whom it retires.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_LARGEST = 1 << 16
+"""Bytes of one message; a model takes at most a hundred of them."""
+
+
+class Together(NamedTuple):
+    """What the workers of a server have agreed on."""
+
+    agreed: Mapping[str, int]
+    """Model -> the version that every worker answers with."""
+    is_served: bool
+    """Whether a worker takes requests; a new one then waits until it can answer as the others do."""
+
+
+class SupervisorEnd:
+    """The supervisor's end; it never waits for a worker."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        end.setblocking(False)
+        # The kernel sends SIGIO to this process when a message is there.
+        fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(end, fcntl.F_SETFL, fcntl.fcntl(end, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def send(self, together: Together) -> bool:
+        """Tell the worker what is agreed on; False when it has stopped reading."""
+        return self._send({"agreed": dict(together.agreed), "is_served": together.is_served})
+
+    def retire(self) -> bool:
+        """Ask the worker to finish its requests and end; False when it has stopped reading."""
+        return self._send({"retire": True})
+
+    def received(self) -> list[dict[str, Any]]:
+        """Return the messages that have arrived."""
+        messages: list[dict[str, Any]] = []
+        while True:
+            try:
+                content = self._socket.recv(_LARGEST)
+            except OSError:
+                return messages
+            if not content:
+                return messages
+            messages.append(json.loads(content))
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        try:
+            self._socket.send(json.dumps(message).encode())
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # the worker has ended, and is about to be waited for
+        return True
+
+
+class WorkerEnd:
+    """The worker's end; its methods may be called from any thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self.on_retire: Callable[[], None] = lambda: None
+
+    def start(self, on_change: Callable[[Together], None]) -> None:
+        """Report what is agreed on now, and from then on, in a thread, every change of it."""
+        self._handle(self._socket.recv(_LARGEST), on_change)
+        threading.Thread(target=self._listen, args=(on_change,), name="supervisor", daemon=True).start()
+
+    def propose(self, name: str, version: int) -> bool:
+        """Say that this worker could answer with a version; it does once all workers have said so."""
+        self._send({"propose": [name, version]})
+        return False
+
+    def join(self) -> None:
+        """Take part in changes from now on: the others wait for this worker."""
+        self._send({"join": True})
+
+    def ready(self) -> None:
+        """Say that this worker takes requests."""
+        self._send({"ready": True})
+
+    def settled(self, loads: int) -> None:
+        """Say how many versions this worker has loaded, after it has let go of the ones that it no longer needs."""
+        self._send({"loads": loads, "memory": private_bytes()})
+
+    def close(self) -> None:
+        """Close it, in a process that is not the worker."""
+        self._socket.close()
+
+    def _listen(self, on_change: Callable[[Together], None]) -> None:
+        while content := self._socket.recv(_LARGEST):
+            self._handle(content, on_change)
+
+    def _handle(self, content: bytes, on_change: Callable[[Together], None]) -> None:
+        message = json.loads(content)
+        if "agreed" in message:
+            on_change(Together(message["agreed"], message["is_served"]))
+        if "retire" in message:
+            self.on_retire()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._socket.send(json.dumps(message).encode())
+
+
+def connect() -> tuple[SupervisorEnd, WorkerEnd]:
+    """Make both ends; a child process keeps the second one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return SupervisorEnd(ours), WorkerEnd(theirs)
+
+
+def private_bytes() -> int:
+    """Return this process's resident memory that is not of files: what it holds itself, or shares with its parent."""
+    resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")

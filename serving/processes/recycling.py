@@ -1,0 +1,42 @@
+"""Which worker gives way to a fresh one: TensorFlow keeps some memory of every version that it has loaded."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recycling:
+    """The bounds beyond which a worker is replaced."""
+
+    growth: float = 1.05
+    """Memory over the worker's own at its start."""
+    loads: int = 500
+    """Versions loaded, whatever the memory is."""
+    pause_seconds: float = 5.0
+    """Time between the end of one replacement and the start of the next."""
+    retry_seconds: float = 60.0
+    """Time until another try after a fresh worker has not come to answer."""
+    start_seconds: float = 120.0
+    """How long a fresh worker may take until it answers; it is ended then, and the one before it stays."""
+
+
+@dataclass
+class Use:
+    """What a worker has reported of itself."""
+
+    loads: int = 0
+    first_bytes: int = 0
+    bytes: int = 0
+
+    def report(self, loads: int, memory: int) -> None:
+        """Note a report; the first one is what later ones are compared with."""
+        self.loads = loads
+        self.bytes = memory
+        self.first_bytes = self.first_bytes or memory
+
+    def reason_to_replace(self, bounds: Recycling) -> str:
+        """Return why the worker should be replaced; "" when it is within its bounds."""
+        if self.loads >= bounds.loads:
+            return f"it has loaded {self.loads} versions"
+        if self.bytes > self.first_bytes * bounds.growth:
+            return f"its memory grew from {self.first_bytes >> 20} to {self.bytes >> 20} MiB"
+        return ""
