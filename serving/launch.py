@@ -1,5 +1,6 @@
 """Serves a registry, local or remote, with one of the engines."""
 
+import gc
 import math
 import os
 import shutil
@@ -89,6 +90,10 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
             # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
             on_stop=listener.close,
         )
+        # What is imported stays: without this line every garbage collection after a version was let go would go through
+        # all of TensorFlow's objects and hold Python's lock for a second.
+        gc.collect()
+        gc.freeze()
         supervisor.supervise(job, plan.worker_policy(plan.workers))
 
 

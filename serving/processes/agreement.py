@@ -14,7 +14,8 @@ class Agreement:
     """Which version of each model the workers answer with; workers are known by their process ids."""
 
     wait_seconds: float = 30.0
-    """How long a change waits for workers that have not loaded the version, after the first one has."""
+    """How long a change waits for workers that have not loaded the version, after the first one has; then it is made
+    without them."""
     agreed: dict[str, int] = field(default_factory=dict)
     """Model -> version."""
     stragglers: set[int] = field(default_factory=set)

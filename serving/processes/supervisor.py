@@ -33,6 +33,8 @@ class WorkerPolicy:
     """This many in a row end the server: another start would not help."""
     stop_seconds: float = 30.0
     """How long processes may take to finish their requests before they are killed."""
+    change_seconds: float = 30.0
+    """How long a change of version waits for workers that have not loaded it, after the first one has."""
     recycling: Recycling = field(default_factory=Recycling)
 
 
@@ -86,7 +88,7 @@ class _Supervisor:
         self._running: dict[int, _Process] = {}
         self._early = 0
         self._stopping = False
-        self._agreement = Agreement()
+        self._agreement = Agreement(policy.change_seconds)
         self._told = self._together()
         self._recycle_at = 0.0
 

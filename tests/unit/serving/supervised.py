@@ -1,0 +1,64 @@
+"""A server of workers that do nothing but change versions: `python supervised.py FOLDER`.
+
+Files in the folder steer them: `version` is what the workers can answer with, `memory` what they say they use, and
+`unready` lets fresh workers start without ever being ready. What happens is written to `events`, a line each.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from serving.processes import channel, process
+from serving.processes.recycling import Recycling
+from serving.processes.supervisor import Job, WorkerPolicy, supervise
+
+FOLDER = Path(sys.argv[1])
+POLICY = WorkerPolicy(
+    workers=2,
+    early_seconds=0.0,
+    stop_seconds=1.0,
+    change_seconds=2.0,
+    recycling=Recycling(growth=1.5, pause_seconds=0.1, retry_seconds=0.5, start_seconds=2.0),
+)
+
+
+def note(**event: object) -> None:
+    with (FOLDER / "events").open("a") as stream:
+        stream.write(json.dumps({"pid": os.getpid(), "at": time.monotonic(), **event}) + "\n")
+
+
+def read(name: str) -> int:
+    return int((FOLDER / name).read_text())
+
+
+def retire() -> None:
+    note(event="retires")
+    os._exit(0)
+
+
+def work(peers: channel.WorkerEnd) -> None:
+    peers.on_retire = retire
+    peers.start(lambda together: note(event="answers", version=together.agreed.get("m")))
+    note(event="starts")
+    if (FOLDER / "unready").exists():
+        time.sleep(60)
+    able, memory = read("version"), read("memory")
+    peers.propose("m", able)
+    peers.join()
+    note(event="ready")
+    peers.ready()
+    channel.private_bytes = lambda: memory
+    peers.settled(1)
+    while True:
+        if able != (able := read("version")):
+            peers.propose("m", able)
+        if memory != (memory := read("memory")):
+            peers.settled(1)
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    process.log_to(sys.stderr, as_json=False)
+    supervise(Job(work), POLICY)
