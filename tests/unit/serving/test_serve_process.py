@@ -1,5 +1,6 @@
 """`mlops serve` as a process: a killed worker is replaced, and SIGTERM loses no request."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from server_process import BODY, PREDICT, Served, serving
@@ -43,6 +45,32 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(type(error).__name__)
                 connection.close()
+
+
+class Answered(NamedTuple):
+    """When an answer was asked for and received, and its value."""
+
+    asked: float
+    received: float
+    value: float
+
+
+@dataclass
+class Watcher:
+    """Asks for a prediction again and again, on a connection of its own for each few requests."""
+
+    port: int
+    answers: list[Answered] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+                for _ in range(5):
+                    asked = time.monotonic()
+                    connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
+                    value = json.loads(connection.getresponse().read())["predictions"][0][0]
+                    self.answers.append(Answered(asked, time.monotonic(), value))
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +111,40 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     broken = [kind for client in clients for kind in client.broken]
     assert len(broken) <= 3 * len(clients), broken
     assert served.ask("/readyz")[0] == 200
+
+
+def test_a_promotion_and_a_rollback_reach_all_workers_at_one_moment(served: Served, exported: Path) -> None:
+    registry = open_registry(str(served.log.parent / "models"))
+    watchers = [Watcher(served.port) for _ in range(4)]
+    threads = [threading.Thread(target=watcher.run) for watcher in watchers]
+    for thread in threads:
+        thread.start()
+    served.until(lambda: all(watcher.answers for watcher in watchers))
+    values = [watchers[0].answers[-1].value]
+    second = registry.publish("flight_delay", exported / "b", {}).version
+    mixed = []
+    for change in (
+        lambda: registry.promote("flight_delay", second),
+        lambda: registry.rollback("flight_delay"),
+        lambda: registry.promote("flight_delay", second),
+        lambda: registry.rollback("flight_delay"),
+    ):
+        began, old = time.monotonic(), values[-1]
+        change()
+        served.until(lambda: all(watcher.answers[-1].value != old for watcher in watchers))  # noqa: B023
+        time.sleep(0.3)
+        seen = [answer for watcher in watchers for answer in list(watcher.answers) if answer.asked > began]
+        first_new = min(answer.received for answer in seen if answer.value != old)
+        mixed.append(max(0.0, max(answer.asked for answer in seen if answer.value == old) - first_new))
+        values.append(seen[-1].value)
+    for watcher in watchers:
+        watcher.stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(set(values)) == 2
+    assert {answer.value for watcher in watchers for answer in watcher.answers} == set(values)
+    # Workers that follow the registry each by itself are up to a second apart.
+    assert sorted(mixed)[1] < 0.3, f"seconds in which old answers followed new ones: {mixed}"
 
 
 def test_metrics_are_those_of_all_workers_together(served: Served) -> None:
