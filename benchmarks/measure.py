@@ -83,10 +83,10 @@ def end(spare: frozenset[int], grace_seconds: float = GRACE_SECONDS) -> None:
             time.sleep(0.02)
 
 
-def tree() -> frozenset[int]:
-    """Return our descendants, dead ones that nobody has collected included."""
+def tree(root: int | None = None) -> frozenset[int]:
+    """Return the descendants of a process, ours by default, dead ones that nobody has collected included."""
     found: set[int] = set()
-    waiting = [os.getpid()]
+    waiting = [root or os.getpid()]
     while waiting:
         children = _children(waiting.pop())
         found.update(children)
@@ -143,6 +143,11 @@ class _Sampler:
         # All that descends from us, and not from the program alone: what it orphans is still its own.
         while not self._done.wait(self._every):
             self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, tree() - self._spare)))
+
+
+def pss_mebibytes(root: int) -> float:
+    """Return the proportional set size of a process and its descendants."""
+    return sum(map(_pss_kib, tree(root) | {root})) / 1024
 
 
 def _pss_kib(process: int) -> int:
