@@ -121,6 +121,9 @@ class _Supervisor:
             os.waitpid(pid, 0)
             self._forget(pid)
 
+    def _workers(self) -> dict[int, _Process]:
+        return {pid: child for pid, child in self._running.items() if child.slot >= len(self._job.sidecars)}
+
     def _slots(self) -> int:
         return len(self._job.sidecars) + self._policy.workers
 
@@ -188,7 +191,7 @@ class _Supervisor:
         self._agreement.decide(time.monotonic())
         if (together := self._together()) != self._told:
             self._told = together
-            for pid, child in self._running.items():
+            for pid, child in self._workers().items():
                 if not child.end.send(together):
                     _LOG.error("process %d does not read what it is told, and is killed", pid)
                     os.kill(pid, signal.SIGKILL)
@@ -205,7 +208,7 @@ class _Supervisor:
                 child.replaces = child.kill_at = None
         if any(child.retiring or child.replaces is not None for child in self._running.values()):
             self._recycle_at = max(self._recycle_at, now + self._policy.recycling.pause_seconds)
-        workers = {pid: child for pid, child in self._running.items() if child.slot >= len(self._job.sidecars)}
+        workers = self._workers()
         if now < self._recycle_at or not all(child.is_ready for child in workers.values()):
             return
         for pid, child in workers.items():
