@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,15 +68,16 @@ class Clients:
 
     def _ask(self, answers: list[Answer]) -> None:
         while not self._stopped.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
-                for _ in range(_REQUESTS_PER_CONNECTION):
-                    if self._stopped.is_set() or not self._ask_once(connection, answers):
-                        break
+                self._use_connection(answers)
             except (OSError, http.client.HTTPException) as error:
                 self.problems.append(f"a request was lost: {type(error).__name__}: {error}")
-            finally:
-                connection.close()
+
+    def _use_connection(self, answers: list[Answer]) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            for _ in range(_REQUESTS_PER_CONNECTION):
+                if self._stopped.is_set() or not self._ask_once(connection, answers):
+                    return
 
     def _ask_once(self, connection: http.client.HTTPConnection, answers: list[Answer]) -> bool:
         """Ask once, and return whether the connection can be used again."""

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from core import durable
 from core.errors import MlopsError
-from serving.versions.manager import LABELS, Watch
+from serving.versions.loaded import LABELS
+from serving.versions.manager import Watch
 from serving.versions.shelf import Published, Shelf
 
 Available = Callable[[str], Collection[int]]

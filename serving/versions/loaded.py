@@ -1,15 +1,19 @@
 """The state of each version: loaded, failed or in use; and the function that loads one."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.errors import ModelError
+from serving.errors import ModelError, RequestError, bad_request, not_found
 from serving.versions.retry import Retry
 from serving.versions.shelf import Published, Verified
 
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
+
+LABELS = frozenset({"champion", "stable"})
+"""Both name the version in production; `stable` is the label in TensorFlow Serving's own examples."""
+NOTHING_YET = "no version is in production yet"
 
 
 class Status(NamedTuple):
@@ -76,6 +80,24 @@ class ServedModel:
             if version not in self.loaded
         ]
         return sorted((*loaded, *failed), reverse=True)
+
+
+def resolve(models: Mapping[str, ServedModel], name: str, version: int | None, label: str | None) -> int:
+    """Return the version to answer with: the given one, or the champion; RequestError (400, 404, 503) if none fits."""
+    model = models.get(name)
+    if model is None:
+        raise not_found(
+            f"Servable not found for request: {f'Specific({name}, {version})' if version else f'Latest({name})'}"
+        )
+    if label is not None and label not in LABELS:
+        raise bad_request(f"Unrecognized servable version label: {label}; known: {', '.join(sorted(LABELS))}")
+    if version is None:
+        if model.champion is None:
+            raise RequestError(503, "UNAVAILABLE", f"{name}: {model.trouble or NOTHING_YET}")
+        return model.champion
+    if version not in model.loaded:
+        raise not_found(f"Servable not found for request: Specific({name}, {version})")
+    return version
 
 
 class Lease(NamedTuple):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import MlopsError
-from serving.errors import RequestError, bad_request, not_found
+from serving.errors import not_found
 from serving.metrics import Metrics
 from serving.processes.channel import Together
-from serving.versions.loaded import FailedVersion, Lease, LoadedVersion, ServedModel, Status
+from serving.versions.loaded import NOTHING_YET, FailedVersion, Lease, LoadedVersion, ServedModel, Status, resolve
 from serving.versions.peers import Alone, Peers
 from serving.versions.retry import Retry
 from serving.versions.shelf import Published, Shelf, Verified
@@ -20,9 +20,6 @@ from serving.versions.shelf import Published, Shelf, Verified
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
 
-LABELS = frozenset({"champion", "stable"})
-"""Both name the version in production; `stable` is the label in TensorFlow Serving's own examples."""
-_NOTHING_YET = "no version is in production yet"
 Load = Callable[[Verified], "SavedModel"]
 _LOG = logging.getLogger("serving")
 
@@ -95,7 +92,7 @@ class ModelManager:
             silent = {name: model.trouble for name, model in sorted(self._models.items()) if model.champion is None}
             if len(silent) < len(self._models):
                 silent = {name: trouble for name, trouble in silent.items() if trouble}
-            missing = [f"{name}: {trouble or _NOTHING_YET}" for name, trouble in silent.items()]
+            missing = [f"{name}: {trouble or NOTHING_YET}" for name, trouble in silent.items()]
             if not self._models:
                 missing = ["no model is in production yet"]
         missing += filter(None, [self._shelf.missing()])
@@ -115,7 +112,7 @@ class ModelManager:
     def lease(self, name: str, version: int | None, label: str | None) -> Iterator[Lease]:
         """Hold the given version, or the champion, for one request; RequestError (400, 404, 503) when none fits."""
         with self._lock:
-            number = self._resolve(name, version, label)
+            number = resolve(self._models, name, version, label)
             held = self._models[name].loaded[number]
             held.users += 1
         try:
@@ -131,7 +128,7 @@ class ModelManager:
         """Return the versions known of a model, newest first; RequestError (400, 404) when none fits."""
         with self._lock:
             if label is not None:
-                version = self._resolve(name, None, label)
+                version = resolve(self._models, name, None, label)
             model = self._models.get(name)
             found = [] if model is None else model.statuses()
         found = [status for status in found if version in (None, status.version)]
@@ -174,24 +171,6 @@ class ModelManager:
         except Exception:
             # The watcher must survive any failure of one poll; the loaded versions keep answering.
             _LOG.exception("polling the registry failed")
-
-    def _resolve(self, name: str, version: int | None, label: str | None) -> int:
-        """Find the version to answer with; the lock is held."""
-        model = self._models.get(name)
-        if model is None:
-            raise not_found(
-                f"Servable not found for request: {f'Specific({name}, {version})' if version else f'Latest({name})'}"
-            )
-        if label is not None and label not in LABELS:
-            raise bad_request(f"Unrecognized servable version label: {label}; known: {', '.join(sorted(LABELS))}")
-        if version is None:
-            if model.champion is None:
-                why = model.trouble or _NOTHING_YET
-                raise RequestError(503, "UNAVAILABLE", f"{name}: {why}")
-            return model.champion
-        if version not in model.loaded:
-            raise not_found(f"Servable not found for request: Specific({name}, {version})")
-        return version
 
     def _follow(self, name: str, model: ServedModel, published: Published) -> None:
         wanted = model.wanted(published, self._together.agreed.get(name), self._watch.others)

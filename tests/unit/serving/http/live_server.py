@@ -5,6 +5,8 @@ import json
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +40,15 @@ class Live:
         answer = response.status, json.loads(response.read())
         connection.close()
         return answer
+
+    def state(self, path: str) -> tuple[str, str]:
+        """Return number and state of the version that a path below the model names; empty when there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/models/delay/{path}", timeout=30) as response:
+                [listed] = json.load(response)["model_version_status"]
+        except urllib.error.HTTPError:
+            return "", ""
+        return listed["version"], listed["state"]
 
 
 @contextmanager

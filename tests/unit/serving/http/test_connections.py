@@ -175,14 +175,18 @@ def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
         folder = shutil.copytree(exported / "ab"[number % 2], tmp_path / f"push{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
         version = patient.registry.publish("delay", folder, {})
-        if number % 4 == 3:
+        is_broken = number % 4 == 3
+        if is_broken:
             (version.path / "saved_model.pb").write_bytes(b"half")
             (patient.root / "delay" / "champion.json").write_text(
                 json.dumps({"champion": {"version": version.version, "digest": version.digest}, "previous": []})
             )
         else:
             patient.registry.promote("delay", version.version)
-        time.sleep(0.1)
+        awaited = (str(version.version), "END") if is_broken else (str(version.version), "AVAILABLE")
+        path = f"versions/{version.version}" if is_broken else "labels/champion"
+        while patient.state(path) != awaited:
+            time.sleep(0.02)
         possible.add(json.dumps(patient.post()[1], separators=(",", ":")))
     load.stop.set()
     for client in clients:

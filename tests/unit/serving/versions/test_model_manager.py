@@ -114,7 +114,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "no manifest",
         lambda folder: (folder / "manifest.json").unlink(),
-        "a version without a manifest was never published",
+        "it was never published",
     ),
     ("half a manifest", lambda folder: (folder / "manifest.json").write_text('{"name":'), "wanted a manifest"),
     ("a file too many", lambda folder: (folder / "assets.extra" / "extra.txt").write_text("x"), "not in the manifest"),
