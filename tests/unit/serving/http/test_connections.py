@@ -171,7 +171,7 @@ def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
     clients = [threading.Thread(target=load.run) for _ in range(3)]
     for client in clients:
         client.start()
-    for number in range(12):
+    for number in range(8):
         folder = shutil.copytree(exported / "ab"[number % 2], tmp_path / f"push{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
         version = patient.registry.publish("delay", folder, {})
@@ -185,7 +185,9 @@ def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
             patient.registry.promote("delay", version.version)
         awaited = (str(version.version), "END") if is_broken else (str(version.version), "AVAILABLE")
         path = f"versions/{version.version}" if is_broken else "labels/champion"
+        deadline = time.monotonic() + 60
         while patient.state(path) != awaited:
+            assert time.monotonic() < deadline, (path, awaited)
             time.sleep(0.02)
         possible.add(json.dumps(patient.post()[1], separators=(",", ":")))
     load.stop.set()

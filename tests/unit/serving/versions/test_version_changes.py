@@ -57,6 +57,7 @@ class Peers:
         self.agreed = agreed
         self.proposed: list[int] = []
         self.joined = threading.Event()
+        self.proposes = threading.Event()
         self.loads: list[int] = []
 
     def start(self, on_change: Callable[[Together], None]) -> None:
@@ -68,6 +69,7 @@ class Peers:
 
     def propose(self, name: str, version: int) -> bool:
         self.proposed.append(version)
+        self.proposes.set()
         return False
 
     def join(self) -> None:
@@ -134,8 +136,8 @@ def test_a_fresh_worker_takes_requests_once_it_answers_as_the_others_do() -> Non
     started.start()
     assert peers.joined.wait(10)
     shelf.broken = {1}
-    while peers.proposed != [2]:
-        time.sleep(0.01)
+    assert peers.proposes.wait(10)
+    assert peers.proposed == [2]
     assert started.is_alive(), "the others answer with version 1"
     peers.agree(2)
     started.join(10)
