@@ -1,4 +1,4 @@
-"""What clients see while versions change: `python -m benchmarks.serving_swaps`.
+"""Changes versions under load: `python -m benchmarks.serving_swaps`.
 
 Clients ask the server without a pause while versions are published and promoted, rolled back, and published with a
 damaged file. Every answer must be 200, and the value of the version that the answer names. Reported: the latency
@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import swap_models
 from benchmarks.measure import pss_mebibytes
-from benchmarks.swap_clients import NAME, Clients
+from benchmarks.serving_swaps import models
+from benchmarks.serving_swaps.clients import NAME, Clients
 from core.backends.registry import Registry, open_registry
 
 _PATIENCE_SECONDS = 300.0
@@ -222,7 +222,7 @@ def _state(port: int, version: int) -> str:
 def _saved_models(folder: Path) -> list[tuple[Path, float]]:
     """Export four models in another process, and return their folders with the values that they predict."""
     biases = [-1.0, -0.5, 0.5, 1.0]
-    exporter = multiprocessing.get_context("spawn").Process(target=swap_models.export, args=(folder, biases))
+    exporter = multiprocessing.get_context("spawn").Process(target=models.export, args=(folder, biases))
     exporter.start()
     exporter.join()
     return [(folder / str(n), json.loads((folder / f"{n}.json").read_text())) for n in range(len(biases))]

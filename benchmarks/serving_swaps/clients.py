@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.swap_models import ROW
+from benchmarks.serving_swaps.models import ROW
 from serving.http.edge import VERSION_HEADER
 
 NAME = "flight_delay"

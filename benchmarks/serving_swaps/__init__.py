@@ -1,0 +1,1 @@
+"""What clients of the model server see while versions change."""
