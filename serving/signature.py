@@ -1,8 +1,10 @@
 """A model's inputs and outputs, without TensorFlow: the signatures of a SavedModel and the features behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
+from typing import Any
 
 from artifacts.model.features import Feature, Features
 
@@ -68,6 +70,18 @@ class Signature:
     def required(self) -> frozenset[str]:
         """Names of the inputs that must be in every row."""
         return frozenset(field.name for field in self.inputs if field.required)
+
+    @cached_property
+    def is_batched(self) -> bool:
+        """Whether every input has a batch dimension, and there is one."""
+        return bool(self.inputs) and all(field.shape != () for field in self.inputs)
+
+    @cached_property
+    def values_of(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Give the values of a row in the order of the inputs; KeyError for a row that lacks one."""
+        if len(self.inputs) == 1:
+            return lambda row: (row[self.inputs[0].name],)
+        return itemgetter(*self.fields)
 
     @cached_property
     def absent(self) -> Mapping[str, None]:

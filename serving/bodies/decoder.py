@@ -54,7 +54,7 @@ class _Fed(NamedTuple):
 
 def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:
     """Decode a predict request; None when the strict parser has to read it."""
-    if len(body) > limits.body_bytes or _may_have_long_number(body):
+    if len(body) > limits.body_bytes or limits.depth <= _OUTER_DEPTH or _may_have_long_number(body):
         return None
     try:
         document = orjson.loads(body)
@@ -83,7 +83,7 @@ def _may_have_long_number(body: bytes) -> bool:
 
 def _row_values(rows: Any, signature: Signature) -> _Values | None:
     """Turn rows into columns, if each row has exactly the signature's inputs."""
-    if type(rows) is not list or not rows or any(field.shape == () for field in signature.inputs):
+    if type(rows) is not list or not rows or not signature.is_batched:
         return None
     if len(signature.inputs) == 1 and not names_input(rows[0], signature.inputs[0]):
         return _Values({signature.inputs[0].name: rows}, len(rows), 0)
@@ -94,15 +94,15 @@ def _row_values(rows: Any, signature: Signature) -> _Values | None:
     if set(map(len, whole)) != {width}:
         return None
     try:
-        columns = {field.name: [row[field.name] for row in whole] for field in signature.inputs}
+        columns = zip(*map(signature.values_of, whole), strict=True)
     except KeyError:
         return None
-    return _Values(columns, len(rows), sum(map(len, rows)))
+    return _Values(dict(zip(signature.fields, columns, strict=True)), len(rows), sum(map(len, rows)))
 
 
 def _column_values(columns: Any, signature: Signature) -> _Values | None:
     """Take the columns, if they are exactly the signature's inputs and equally long."""
-    if any(field.shape == () for field in signature.inputs):
+    if not signature.is_batched:
         return None
     if len(signature.inputs) == 1 and not names_input(columns, signature.inputs[0]):
         return _Values({signature.inputs[0].name: columns}, len(columns), 0) if type(columns) is list else None

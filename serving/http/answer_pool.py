@@ -1,9 +1,15 @@
-"""The threads that answer requests: how many may wait for one, for how long, and cancellation of waiting ones."""
+"""The threads that answer requests: how many may wait for one, for how long, and cancellation of waiting ones.
+
+Work that has shown to be quick is done by the event loop itself: handing it to a thread and back takes as long as a
+small model does, and threads of one process wait for each other's Python.
+"""
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -16,6 +22,9 @@ _Answer = TypeVar("_Answer")
 _LOG = logging.getLogger("serving")
 _STUCK_EXIT_CODE = 70
 """EX_SOFTWARE of sysexits.h: the supervisor starts another process in this one's place."""
+_QUICK_SECONDS = 0.005
+"""Work of a kind that took less the last time may hold up the event loop."""
+_WATCH_SECONDS = 1.0
 
 
 def give_up() -> None:
@@ -32,20 +41,27 @@ class AnswerPool:
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="predict")
         self._pending = 0
         self._hanging = 0
+        self._quick: set[Hashable] = set()
+        self._loop_busy_since: float | None = None
+        self._watch: threading.Thread | None = None
+        self._stopped = threading.Event()
 
     def shutdown(self) -> None:
         """Wait for running work; call it when no more requests arrive."""
+        self._stopped.set()
         self._threads.shutdown()
 
-    async def run(self, request: Request, work: Callable[[], _Answer]) -> _Answer:
-        """Run a request's work in a thread and return what it returns.
+    async def run(self, request: Request, work: Callable[[], _Answer], kind: Hashable = None) -> _Answer:
+        """Run a request's work in a thread, or here when work of its kind is quick, and return what it returns.
 
         Raises RequestError: 503 when too many wait or this one waited too long, 504 when the model took too long, 400
         when the client went away before a thread was free.
         """
         if self._pending >= self._limits.pending:
             raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
-        queued = self._threads.submit(work)
+        if kind in self._quick and not self._pending:
+            return self._run_here(work, kind)
+        queued = self._threads.submit(self._timed, work, kind)
         answer = asyncio.wrap_future(queued)
         self._pending += 1
         # Only a request that has to wait is watched: its client may be gone before its turn comes.
@@ -64,6 +80,33 @@ class AnswerPool:
             self._pending -= 1
             if gone is not None:
                 gone.cancel()
+
+    def _timed(self, work: Callable[[], _Answer], kind: Hashable) -> _Answer:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            if kind is not None:
+                (self._quick.add if time.monotonic() - began < _QUICK_SECONDS else self._quick.discard)(kind)
+
+    def _run_here(self, work: Callable[[], _Answer], kind: Hashable) -> _Answer:
+        """Run work in the event loop; a thread watches, as nothing else would end a model that hangs there."""
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._watch_loop, name="watch-loop", daemon=True)
+            self._watch.start()
+        self._loop_busy_since = time.monotonic()
+        try:
+            return self._timed(work, kind)
+        finally:
+            self._loop_busy_since = None
+
+    def _watch_loop(self) -> None:
+        while not self._stopped.wait(min(_WATCH_SECONDS, self._limits.answer_seconds)):
+            since = self._loop_busy_since
+            if since is not None and time.monotonic() - since > self._limits.answer_seconds:
+                _LOG.error("the event loop hangs in a model; this process ends, another takes its place")
+                self._when_all_hang()
+                return
 
     def _never_begun(self, *, is_gone: bool) -> RequestError:
         if is_gone:

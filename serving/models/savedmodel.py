@@ -43,6 +43,8 @@ class SavedModel:
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
         )
+        # Without functions to call, a row of `flight_delay` takes 0.23 instead of 0.30 ms (measured).
+        config.graph_options.optimizer_options.do_function_inlining = True
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         self._calls: dict[str, Callable[..., Any]] = {}
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -79,3 +80,36 @@ def test_more_than_may_wait_are_sent_away() -> None:
 
     asyncio.run(scene())
     pool.shutdown()
+
+
+def test_work_that_was_quick_is_done_by_the_event_loop_until_it_is_slow() -> None:
+    pool = AnswerPool(LIMITS)
+    threads: list[str] = []
+
+    def work(seconds: float) -> None:
+        threads.append(threading.current_thread().name)
+        time.sleep(seconds)
+
+    async def scene() -> None:
+        for seconds in (0.0, 0.0, 0.02, 0.0, 0.0):
+            await pool.run(request_of(here), lambda seconds=seconds: work(seconds), "kind")
+        await pool.run(request_of(here), lambda: work(0.0), "another kind")
+        await pool.run(request_of(here), lambda: work(0.0))
+
+    asyncio.run(scene())
+    pool.shutdown()
+    in_loop = threading.current_thread().name
+    assert [name == in_loop for name in threads] == [False, True, True, False, True, False, False]
+
+
+def test_a_model_that_hangs_in_the_event_loop_ends_the_process() -> None:
+    replaced = threading.Event()
+    pool = AnswerPool(LIMITS, replaced.set)
+
+    async def scene() -> None:
+        await pool.run(request_of(here), lambda: None, "kind")
+        await pool.run(request_of(here), lambda: replaced.wait(10), "kind")
+
+    asyncio.run(scene())
+    pool.shutdown()
+    assert replaced.is_set()
