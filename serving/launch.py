@@ -83,10 +83,15 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
 
         watched = shelf.RegistryShelf(place.folder, plan.names)
         options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
+
+        def forget(pid: int) -> None:
+            metrics.forget_worker(pid, shared)
+            options.crowd.leave(pid)
+
         job = supervisor.Job(
             work=lambda peers: server.serve(watched, listener, options, peers),
             sidecars=_mirrors(plan, place),
-            on_exit=lambda pid: metrics.forget_worker(pid, shared),
+            on_exit=forget,
             # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
             on_stop=listener.close,
         )

@@ -1,5 +1,6 @@
 """One serving process: the application on a listening socket, until it is stopped."""
 
+import asyncio
 import logging
 import resource
 import signal
@@ -11,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from core.errors import MlopsError
+from serving.http.acceptor import Acceptor, Crowd
 from serving.http.app import ServingApp
 from serving.http.protocol import bounded
 from serving.limits import Limits
@@ -37,6 +39,8 @@ class Options:
     """After that, how long running requests may take to finish."""
     linger_seconds: float = 5.0
     """How long a worker that another has replaced waits for the next request on each of its open connections."""
+    crowd: Crowd = field(default_factory=Crowd)
+    """The workers that share the listening socket."""
 
 
 class Server(uvicorn.Server):
@@ -49,6 +53,7 @@ class Server(uvicorn.Server):
         self._peers = peers
         self._close_at: float | None = None
         self._retires = False
+        self._acceptors: list[Acceptor] = []
         if peers is not None:
             peers.on_retire = self.retire
 
@@ -60,10 +65,29 @@ class Server(uvicorn.Server):
         self._retires = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell the other workers."""
-        await super().startup(sockets)
+        """Start, accept connections in this worker's turn, and tell the other workers."""
+        await super().startup([])
+        for listener in sockets or []:
+            acceptor = Acceptor(listener, self._options.crowd, lambda: len(self.server_state.connections))
+            acceptor.start(self._protocol, self.config.ssl)
+            self._acceptors.append(acceptor)
         if self._peers is not None and self.started:
             self._peers.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, then let running requests finish."""
+        self._stop_accepting()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn's own call
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    def _stop_accepting(self) -> None:
+        while self._acceptors:
+            self._acceptors.pop().close()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin to drain; a second signal ends the process without waiting for running requests."""
@@ -78,8 +102,9 @@ class Server(uvicorn.Server):
         if self._retires and not self._app.closing:
             self._app.closing = True
             self._close_at = self._close_at or time.monotonic() + self._options.linger_seconds
-            for server in self.servers:
-                server.close()
+            self._stop_accepting()
+        for acceptor in self._acceptors:
+            acceptor.note()
         has_left = self._app.closing and not self.server_state.connections
         if has_left or (self._close_at is not None and time.monotonic() >= self._close_at):
             self.should_exit = True

@@ -1,0 +1,81 @@
+"""Clients that come at once are shared out among the workers."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from serving.http.acceptor import SLOTS, Acceptor, Crowd
+from serving.http.listener import listen
+
+CLIENTS = 16
+
+
+class PidProtocol(asyncio.Protocol):
+    """Tells a client which process has it."""
+
+    open: set[asyncio.BaseTransport]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(b"%d\n" % os.getpid())
+        self.open.add(transport)
+        self.transport = transport
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.open.discard(self.transport)
+
+
+async def work(listener: socket.socket, crowd: Crowd) -> None:
+    PidProtocol.open = set()
+    acceptor = Acceptor(listener, crowd, lambda: len(PidProtocol.open))
+    acceptor.start(PidProtocol, None)
+    while True:
+        await asyncio.sleep(0.01)
+        acceptor.note()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Two forked workers that share a socket."""
+    listener, crowd = listen("127.0.0.1", 0), Crowd()
+    workers = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                asyncio.run(work(listener, crowd))
+            finally:
+                os._exit(1)
+        workers.append(pid)
+    yield listener.getsockname()[1]
+    listener.close()
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_bursts_are_shared_out(port: int) -> None:
+    """Even on a busy machine no worker gets nearly all, burst after burst; idle ones share to the last client."""
+    for _ in range(5):
+        links = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(CLIENTS)]
+        owners = Counter(link.recv(20) for link in links)
+        assert len(owners) == 2, owners
+        assert max(owners.values()) <= CLIENTS * 3 // 4, owners
+        for link in links:
+            link.close()
+
+
+def test_the_least_is_that_of_a_running_worker() -> None:
+    crowd = Crowd()
+    assert crowd.least() == 0
+    crowd.note(7)
+    assert crowd.least() == 7
+    crowd._counts[(os.getpid() + 1) % SLOTS] = 3 + 1
+    assert crowd.least() == 3
+    crowd.leave(os.getpid() + 1)
+    assert crowd.least() == 7
