@@ -1,4 +1,4 @@
-"""A peer: KServe's Python server with a custom model; `python -m benchmarks.serving_kserve MODEL PORT`."""
+"""A peer: KServe's Python server with a custom model; `python -m benchmarks.serving.kserve_server MODEL PORT`."""
 
 import sys
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import kserve
 import tensorflow as tf
 
-from benchmarks.serving_tensors import tensors
+from benchmarks.serving.tensors import tensors
 
 NAME = "flight_delay"
 

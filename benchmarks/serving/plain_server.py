@@ -1,6 +1,6 @@
 """A peer: FastAPI over `tf.saved_model.load`, as people write it, of the model that BENCHMARK_MODEL names.
 
-uvicorn benchmarks.serving_plain:app --workers 2
+uvicorn benchmarks.serving.plain_server:app --workers 2
 """
 
 import os
@@ -10,7 +10,7 @@ import tensorflow as tf
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.serving_tensors import tensors
+from benchmarks.serving.tensors import tensors
 
 app = FastAPI()
 model = tf.saved_model.load(os.environ["BENCHMARK_MODEL"])

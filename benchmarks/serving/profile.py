@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.http_load import load, request_of
+from benchmarks.serving.load import load, request_of
 
 _TIMES = 300
 _STEPS = ("read, write", "hop", "decode", "infer", "encode", "the rest", "whole")

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.http_load import answer, load, request_of
-from benchmarks.serving_profile import profile
+from benchmarks.serving.load import answer, load, request_of
+from benchmarks.serving.profile import profile
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "flight_delay"
 ROWS = (1, 16, 256)
 CLIENTS = (1, 4, 16)
@@ -116,11 +116,11 @@ def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContext
     peers = [
         (
             Server("kserve", port + 1, f"/v1/models/{NAME}:predict"),
-            ["-m", "benchmarks.serving_kserve", str(model), str(port + 1)],
+            ["-m", "benchmarks.serving.kserve_server", str(model), str(port + 1)],
         ),
         (
             Server("plain", port + 2, "/predict"),
-            ["-m", "uvicorn", "benchmarks.serving_plain:app", "--workers", "2", "--port", str(port + 2)],
+            ["-m", "uvicorn", "benchmarks.serving.plain_server:app", "--workers", "2", "--port", str(port + 2)],
         ),
     ]
     for server, words in peers:
