@@ -1,5 +1,6 @@
 """A model's inputs and outputs, without TensorFlow: the signatures of a SavedModel and the features behind them."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,6 +41,11 @@ class Field:
     def is_scalar(self) -> bool:
         """Whether every row has one value."""
         return self.shape is not None and len(self.shape) == 1 and not self.is_list
+
+    @property
+    def is_scalar_float(self) -> bool:
+        """Whether every row has one number that may have a point."""
+        return self.is_scalar and self.dtype.startswith("float")
 
     @cached_property
     def values(self) -> frozenset[bytes]:
@@ -84,9 +90,10 @@ class Signature:
         return itemgetter(*self.fields)
 
     @cached_property
-    def absent(self) -> Mapping[str, None]:
-        """The inputs that a row may lack, each with JSON's null, which says the same."""
-        return {field.name: None for field in self.inputs if not field.required}
+    def absent(self) -> Mapping[str, float | None]:
+        """The inputs that a row may lack, and what says so: NaN among numbers with a point, as JSON has no NaN."""
+        optional = (field for field in self.inputs if not field.required)
+        return {field.name: math.nan if field.is_scalar_float else None for field in optional}
 
     @cached_property
     def scalars(self) -> Mapping[str, tuple[Field, ...]]:

@@ -109,7 +109,7 @@ def _column_values(columns: Any, signature: Signature) -> _Values | None:
     if type(columns) is not dict or set(map(type, columns.values())) != {list}:
         return None
     rows = len(next(iter(columns.values())))
-    whole = {**{name: [None] * rows for name in signature.absent}, **columns}
+    whole = {**{name: [absent] * rows for name, absent in signature.absent.items()}, **columns}
     if whole.keys() != signature.fields.keys() or set(map(len, whole.values())) != {rows}:
         return None
     return _Values(whole, rows, len(columns))
@@ -153,15 +153,29 @@ def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: 
     if converted is None:
         return False
     every_row = np.ones(values.rows, np.int64)
-    for field, tensor in zip(fields, converted.reshape(len(fields), values.rows), strict=True):
+    tensors = converted.reshape(len(fields), values.rows)
+    if dtype.startswith("float"):
+        _fill_gaps(fields, tensors, present)
+    for field, tensor in zip(fields, tensors, strict=True):
         feature = field.feature
         fed.tensors[feature.tensor if feature else field.name] = tensor
         if feature is not None and feature.count:
             fed.tensors[feature.count] = present.get(field.name, every_row)
-        lacking = missing_count(field, fed.tensors) if _may_lack(field, present) else 0
-        if lacking:
-            fed.missing[field.name] = lacking
+        missing = missing_count(field, fed.tensors) if _may_lack(field, present) else 0
+        if missing:
+            fed.missing[field.name] = missing
     return True
+
+
+def _fill_gaps(fields: Sequence[Field], tensors: Column, present: dict[str, Column]) -> None:
+    """Put 0 where an optional feature is missing, and note which rows have it; shape [fields, rows]."""
+    gaps = np.isnan(tensors)
+    if not gaps.any():
+        return
+    for field, tensor, gap in zip(fields, tensors, gaps, strict=True):
+        if field.feature is not None and field.feature.count:
+            tensor[gap] = 0
+            present[field.name] = (~gap).astype(np.int64)
 
 
 def _may_lack(field: Field, present: Mapping[str, Column]) -> bool:
@@ -171,12 +185,12 @@ def _may_lack(field: Field, present: Mapping[str, Column]) -> bool:
 
 
 def _filled(field: Field, column: Sequence[Any], present: dict[str, Column]) -> Sequence[Any]:
-    """Put a value where an optional feature is missing, and note which rows have it."""
+    """Put a value where an optional feature is missing, and note which rows have it; among floats NaN notes it."""
     if field.feature is None or field.required or None not in column:
         return column
-    present[field.name] = np.array([value is not None for value in column], np.int64)
     stand_in: Any = field.feature.stand_in
-    if field.feature.count:
+    if field.feature.count and not field.is_scalar_float:
+        present[field.name] = np.array([value is not None for value in column], np.int64)
         stand_in = "" if field.dtype == "string" else 0
     return [stand_in if value is None else value for value in column]
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -40,8 +41,9 @@ async def work(listener: socket.socket, crowd: Crowd) -> None:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    """Two forked workers that share a socket."""
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Two forked workers that share a socket, and have the patience of a busy machine."""
+    monkeypatch.setattr("serving.http.acceptor.PATIENCE_SECONDS", 2.0)
     listener, crowd = listen("127.0.0.1", 0), Crowd()
     workers = []
     for _ in range(2):
@@ -52,6 +54,10 @@ def port() -> Iterator[int]:
             finally:
                 os._exit(1)
         workers.append(pid)
+    deadline = time.monotonic() + 20
+    while len([count for count in crowd._counts if count]) < len(workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     yield listener.getsockname()[1]
     listener.close()
     for pid in workers:
@@ -60,12 +66,10 @@ def port() -> Iterator[int]:
 
 
 def test_bursts_are_shared_out(port: int) -> None:
-    """Even on a busy machine no worker gets nearly all, burst after burst; idle ones share to the last client."""
-    for _ in range(5):
+    for _ in range(3):
         links = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(CLIENTS)]
         owners = Counter(link.recv(20) for link in links)
-        assert len(owners) == 2, owners
-        assert max(owners.values()) <= CLIENTS * 3 // 4, owners
+        assert sorted(owners.values()) in ([7, 9], [8, 8]), owners
         for link in links:
             link.close()
 
