@@ -1,1 +1,1 @@
-"""What a verb does beyond printing: release by hand, predict, ship spans, propose schemas, start a use case."""
+"""The work of verbs: push by hand, predict, copy spans, propose a schema, write a new use case, list runs."""

@@ -1,4 +1,4 @@
-"""Proposes a schema for data that has none, or changes to an existing one, from data read as a run reads it."""
+"""Proposes a schema for data that has none, or changes to an existing one; data is read as in a run."""
 
 import difflib
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _BATCH_ROWS = 8192
 
 @dataclass(frozen=True)
 class Proposal:
-    """A proposed schema that the data of some spans satisfies."""
+    """A proposed schema that accepts the data of some spans."""
 
     spans: tuple[int, ...]
     path: Path
@@ -40,7 +40,7 @@ class Proposal:
 
     @property
     def diff(self) -> str:
-        """What would change in the existing schema, as a unified diff; the whole proposal when none exists."""
+        """A unified diff from the existing schema; the whole proposal when there is none."""
         before = _without_comments(self.path) if self.path.is_file() else ""
         old, new = (text.splitlines(keepends=True) for text in (before, self.text))
         return "".join(difflib.unified_diff(old, new, self.path.name, f"{self.path.name} (proposed)", n=4))
@@ -51,23 +51,24 @@ class Proposal:
 
 
 def _without_comments(path: Path) -> str:
-    """Return a schema reprinted without comments, so that a diff shows only changes of meaning."""
+    """Return a schema without its comments, so that a diff shows changes of rules only."""
     return str(text_format.MessageToString(read_whole_schema(path), as_utf8=True))
 
 
 def propose_schema(
     usecase: UseCase, store: Store, span: str | None = None, leave_out: tuple[str, ...] = ()
 ) -> Proposal:
-    """Read the window that ends with a span (None: the newest) as a run would, and propose a schema that it satisfies.
+    """Read the window that ends with a span (None: the newest) as in a run, and propose a schema that accepts it.
 
-    Raises DataError, with file and place, for a source that cannot be read.
+    `leave_out` names columns to ignore besides those of the configuration. Raises DataError, with file and place, for a
+    source that cannot be read.
     """
     config = usecase.configured("ingest_examples")
     config = config.model_copy(update={"leave_out": (*config.leave_out, *leave_out)})
     pattern = source_pattern(usecase, store)
     window = resolve(pattern, None if span is None else parse_span(pattern, span), config.spans, config.gaps)
     if len(window.spans) == 1 and config.split.by == "time":
-        # Such a run has nothing to train on, but its data can still be described.
+        # A run would have no span to train on; for a schema the one span is enough.
         config = config.model_copy(update={"split": config.split.model_copy(update={"by": "hash"})})
         window = resolve(window.pattern, window.spans[-1], 1)
     with TemporaryDirectory() as folder:
@@ -126,7 +127,7 @@ def _described(examples: Path, schema: Schema) -> Described:
 
 
 def _first_values(examples: Path) -> dict[str, bytes]:
-    """Return one value of each feature of bytes."""
+    """Return the first value of each feature of bytes."""
     found: dict[str, bytes] = {}
     for batch in record_batches(examples, TRAIN, None):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):

@@ -1,4 +1,4 @@
-"""Puts a finished run's model into production by a person's decision."""
+"""Pushes the model of a finished run by hand, with the evidence that a release requires."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,23 +28,24 @@ from mlops.runs.record import Artifact, Run, State
 from mlops.worlds.localrun_record import content_digest
 
 EVIDENCE = "evidence.json"
-"""What was collected from a run's gates for a push by hand; kept in the run's folder."""
+"""Name of the file in a run's folder with the decisions that were collected for a push by hand."""
 
 
 @dataclass(frozen=True)
 class ReleasedByHand:
-    """What a push by hand did."""
+    """The version that a push by hand published."""
 
     version: ModelVersion
     closed: tuple[str, ...]
-    """The checks that did not hold, when it was pushed in spite of them."""
+    """The checks that were overridden."""
 
 
 def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHand:
-    """Publish the model of a finished run and make it the champion, held to what its use case requires of a release.
+    """Publish the model of a finished run and make it the champion, if the run's evidence is what the release requires.
 
-    Raises GateClosed when the run's evidence is not complete, or another champion is in production than the model was
-    compared with, and no reason is given to override it; MlopsError when the run has no model or several.
+    `override` is the reason to push it otherwise. Raises GateClosed when a required decision is missing or closed, or
+    the champion is not the one that the model was compared with, and `override` is empty; MlopsError when the run has
+    no model, or several and no single one that all required gates decided about.
     """
     run = read_run(store, run_id)
     examples = run.artifact("ingest_examples", "examples")
@@ -61,7 +62,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
     decision = _decide(ours, destination, registry, config)
     closed = _closed(decision)
     if closed and not override:
-        raise GateClosed("; ".join(closed) + '; to push in spite of that, give the reason with --override "..."')
+        raise GateClosed("; ".join(closed) + '; to push it all the same, give a reason: --override "..."')
     origin = about(ours, destination, decision) | {"waived": dict(config.waives), "run": run_id, "by_hand": True}
     if override:
         origin |= {"override": {"reason": override, "closed": list(closed)}}
@@ -72,7 +73,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
 
 
 def _decide(ours: Release, destination: Destination, registry: Registry, config: Config) -> Decision:
-    """Decide as the pipeline does, except that a person may put back a model that was rolled back."""
+    """Decide as `push_model` does, except that a person may push a model that was rolled back."""
     model = digest.of_folder(ours.saved_model)
     evidence = decide(ours.evidence, config.requirements, model)
     return Decision.of(GATE, (*evidence.checks, champion_check(registry, destination, model)), subject=model)
@@ -93,7 +94,7 @@ def _evidence(run: Run) -> Evidence:
 
 
 def _model(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
-    """Return the run's model; of several, the one that every required gate decided about."""
+    """Return the run's model; of several, the only one that every required gate decided about."""
     models = {artifact.digest: artifact for artifact in _outputs(run, "model")}
     if len(models) < 2:
         return next(iter(models.values()), None)
@@ -106,8 +107,8 @@ def _model(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
     if len(complete) != 1:
         required = ", ".join(config.requires)
         raise MlopsError(
-            f"run {run.run_id} has {len(models)} models, {len(complete)} of which {required} decided about: "
-            "wanted exactly one to push; let the pipeline push it"
+            f"run {run.run_id} has {len(models)} models, and {required} decided about {len(complete)} of them: "
+            "wanted exactly one; push from the pipeline instead"
         )
     return complete[0]
 
@@ -119,7 +120,7 @@ def _outputs(run: Run, name: str) -> Iterator[Artifact]:
 
 
 def _closed(decision: Decision) -> tuple[str, ...]:
-    """Describe each check that does not hold: what was observed, and what to do."""
+    """Return a line for each check that does not hold: rule, observation and next step."""
     closed = (check for check in decision.checks if check.verdict is not Verdict.PASS)
     return tuple(f"{check.rule}: {check.observed}. {check.next_step}".strip() for check in closed)
 
@@ -130,7 +131,7 @@ def _check(artifact: Artifact) -> None:
 
 
 def _record(store: Store, facts: RunFacts, version: ModelVersion, model: Artifact) -> None:
-    """Add the push to the run's lineage, as if it had been one of its tasks."""
+    """Add the push to the run's lineage as a further task."""
     task = TaskFacts(
         name=f"models-push-{version.version}",
         component="models_push",

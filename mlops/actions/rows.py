@@ -1,4 +1,4 @@
-"""Predicts the raw rows of a file with one model version; types are as strict as for training data."""
+"""Predicts the raw rows of a file with one model version; types are checked as strictly as in training data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"
 
 @dataclass(frozen=True)
 class _Cell(FeatureType):
-    """A cell of a feature that is required or optional in a request."""
+    """The cells of one feature."""
 
     required: bool = True
     missing: frozenset[str] = frozenset({""})
@@ -47,13 +47,13 @@ class _Cell(FeatureType):
 
 @dataclass(frozen=True)
 class _Time(Timestamp):
-    """A cell of a time whose parts are features that a request must have, or may leave out."""
+    """A column of times; required when one of its parts is a required feature."""
 
     required: bool = True
     missing: frozenset[str] = frozenset({""})
 
     def parse(self, text: str) -> int | None:  # type: ignore[override] # null is what the reader makes of None
-        """Read text; None for a missing time that no row need have, ValueError for a missing required one."""
+        """Read text as seconds since 1970; None for a missing optional time, ValueError for a missing required one."""
         if text not in self.missing:
             return super().parse(text)
         if self.required:
@@ -62,10 +62,10 @@ class _Time(Timestamp):
 
 
 class _NoRejects(Rejects):
-    """Lets no row be left out: every row of the file gets a prediction."""
+    """Rejects no row: every row of the file needs a prediction."""
 
     def add(self, fault: Fault, path: Place) -> None:
-        """Stop at the row; DataError names its file, line and column."""
+        """Raise DataError with file, line and column."""
         place = f"{path}:{fault.line}:{fault.column}" if fault.column else f"{path}:{fault.line}"
         raise DataError(f"{place}: {fault.reason}; correct the row")
 
@@ -165,20 +165,20 @@ def _without_unused(lines: Sequence[Line], times: Mapping[str, _Time], features:
 
 
 def _column(feature: Feature, batch: pa.RecordBatch) -> list[Any]:
-    """One feature's values, None where a row lacks it."""
+    """Return a feature's values, None where a row lacks it."""
     at = batch.schema.get_field_index(feature.name)
     values: list[Any] = [None] * batch.num_rows if at < 0 else batch.column(at).to_pylist()
     return values
 
 
 def _not_served(usecase: UseCase, features: Features) -> frozenset[str]:
-    """Name the columns that the data has and no request needs: of the schema, and those that no run reads."""
+    """Return the columns to ignore: features of the schema that no request has, and those that `leave_out` names."""
     schema = read_schema(resolve(usecase.schema_file))
     known = {feature.name for feature in schema.feature} | set(usecase.configured("ingest_examples").leave_out)
     return frozenset(known - set(features.by_name))
 
 
 def _schema_features(usecase: UseCase) -> Features:
-    """The curated schema's serving features, for a model without a feature file (from a TFX module)."""
+    """Return the schema's serving features, for a model without a features.json, as a TFX module exports."""
     schema = read_schema(resolve(usecase.schema_file))
     return Features(schema_features(schema, usecase.problem.label), usecase.problem.label)

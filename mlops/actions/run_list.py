@@ -1,4 +1,4 @@
-"""Lists the runs of a store, ended or not."""
+"""Lists the runs of a store, also those that have not ended."""
 
 from datetime import UTC, datetime
 
@@ -8,13 +8,13 @@ from mlops.worlds.table import DEFAULT, open_world
 from mlops.worlds.world import WorldContext
 
 UNSEEN = "SUBMITTED"
-"""State of a run on a cluster whose end this machine has not seen; `mlops runs follow` asks the cluster."""
+"""State of a run on a cluster whose end is not recorded here; `mlops runs follow` asks the cluster."""
 
 
 def listed(store: Store) -> list[dict[str, str]]:
     """Return run id, world, state, start (UTC, to the minute) and headline of each run, the newest first.
 
-    Only this machine is asked about runs that have not ended.
+    No cluster is asked: a run there that has no recorded end is `SUBMITTED`.
     """
     ended = {summary["run_id"]: summary for summary in summaries(store)}
     rows = []

@@ -1,4 +1,4 @@
-"""Copies a use case's spans from this machine to the object store where other machines read them."""
+"""Copies a use case's spans from this machine to an object store."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from pipelines.config import UseCase
 
 @dataclass(frozen=True)
 class Shipped:
-    """One file of a span and where it was copied to."""
+    """One file of a span, and its copy in the object store."""
 
     span: int
     address: str
     size: int
     """Bytes."""
     written: bool
-    """False when the object had the same content already."""
+    """False when the store had the same content already."""
 
 
 def ship(
@@ -31,8 +31,8 @@ def ship(
 ) -> list[Shipped]:
     """Copy the local spans of a use case (all, or those named) to the store's object store; equal content is skipped.
 
-    An object is written atomically and read back. Raises UsageError without an object store, and for a span that this
-    machine does not have.
+    `watcher` gets each file after it was copied. Objects are written atomically and read back. Raises UsageError
+    without an object store, and for a span that this machine does not have.
     """
     if not store.objects:
         raise UsageError(
@@ -58,8 +58,8 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
     pattern = usecase.source.pattern
     if Path(pattern).is_absolute() or objects.is_address(pattern):
         raise UsageError(
-            f"{usecase.folder / 'config.yaml'}: source.pattern {pattern!r} lies outside the store; "
-            f"wanted one below data/{usecase.name}/"
+            f"{usecase.folder / 'config.yaml'}: source.pattern {pattern!r} is outside the store; "
+            f"wanted one relative to data/{usecase.name}/"
         )
     here = Store(store.root)
     fetch(usecase, here)
@@ -69,7 +69,7 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
     if missing or not found:
         known = labels(pattern, sorted(found)) or "none"
         raise UsageError(
-            f"{here.source(usecase.name)}/{pattern}: wanted span {missing or 'of any number'}, got: {known}"
+            f"{here.source(usecase.name)}/{pattern}: wanted {f'span {missing}' if missing else 'a span'}, got {known}"
         )
     for span in sorted(asked or found):
         yield from sorted(found[span], key=lambda file: file.name)

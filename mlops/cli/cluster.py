@@ -1,4 +1,4 @@
-"""`mlops cluster`: Kubernetes with Kubeflow Pipelines on this machine, up and down."""
+"""`mlops cluster`: brings Kubernetes with Kubeflow Pipelines on this machine up and down."""
 
 import os
 import sys
@@ -45,9 +45,9 @@ def cluster() -> None:
 @click.option("--check", "only_check", is_flag=True, help="Only check this machine; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 def up(*, only_check: bool, as_json: bool) -> None:
-    """Bring the cluster up, or what is missing of it; a second call changes nothing, one that was stopped goes on.
+    """Bring the cluster up. A second call changes nothing; after an interruption it continues.
 
-    Returns 1 when the machine is not ready for it or a step fails; the diagnosis is below MLOPS_HOME in cluster/.
+    Returns 1 when the machine is not ready or a step fails; the diagnosis is in MLOPS_HOME/cluster/.
     """
     from mlops.cli.doctor import show
     from mlops.cli.main import print_json
@@ -78,7 +78,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
 @click.option("--images", is_flag=True, help="Remove this project's images from the local Docker, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def down(*, images: bool, as_json: bool) -> None:
-    """Delete the cluster and everything that bringing it up left; say what was removed.
+    """Delete the cluster and everything else that `mlops cluster up` made; print what was removed.
 
     A cluster that existed before is kept; only what was put into it is removed.
     """
@@ -94,7 +94,7 @@ def down(*, images: bool, as_json: bool) -> None:
     for one in removed:
         click.echo(f"removed  {one}")
     if not removed:
-        click.echo("There was nothing to remove.")
+        click.echo("Nothing to remove.")
 
 
 @cluster.command()
@@ -110,13 +110,13 @@ def status(*, as_json: bool) -> None:
     if as_json:
         print_json({"ready": found.ready, **asdict(found)})
     elif not found.exists:
-        click.echo(f"There is no cluster {found.cluster}: mlops cluster up")
+        click.echo(f"There is no cluster {found.cluster}; create it with: mlops cluster up")
     elif not found.answers:
-        click.echo(f"Cluster {found.cluster} exists and does not answer: mlops cluster up starts it")
+        click.echo(f"Cluster {found.cluster} does not answer; start it with: mlops cluster up")
     else:
         for one in found.workloads:
-            word, colour = ("ready", "green") if one.ready else ("waits", "yellow")
-            click.echo(f"{click.style(word, fg=colour)}  {one.namespace}/{one.name}")
+            state, colour = ("ready", "green") if one.ready else ("waits", "yellow")
+            click.echo(f"{click.style(state, fg=colour)}  {one.namespace}/{one.name}")
             for why in () if one.ready else one.why:
                 click.echo(f"       {why}")
         _print_urls(site, found.urls)
@@ -126,7 +126,7 @@ def status(*, as_json: bool) -> None:
 @cluster.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config(*, as_json: bool) -> None:
-    """List every environment variable that is read, with its value; UsageError for one that cannot be used."""
+    """List every environment variable that is read, with its value; returns 2 for a value that cannot be used."""
     from mlops.cluster.settings import VARIABLES, read, shown
 
     read(os.environ)
@@ -136,7 +136,7 @@ def config(*, as_json: bool) -> None:
 
 
 def print_variables(variables: Sequence["Variable"], values: Mapping[str, str], *, as_json: bool) -> None:
-    """Print variables with their values and what they are for."""
+    """Print variables with their values and meanings."""
     from mlops.cli.main import print_json
 
     if as_json:
@@ -161,9 +161,9 @@ def _print_urls(site: "Site", urls: Mapping[str, str]) -> None:
     from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE
 
     kubectl = f"kubectl --context {site.settings.context}"
-    ways = {
+    services = {
         "ml-pipeline-ui": ("pipelines", f"{kubectl} -n {KFP_NAMESPACE} port-forward svc/ml-pipeline-ui 18080:80"),
         "model-server": ("server", f"{kubectl} -n {NAMESPACE} port-forward svc/model-server 18501:8501"),
     }
-    for service, (word, command) in ways.items():
-        click.echo(f"{word:<10} {urls.get(service) or command}")
+    for service, (title, command) in services.items():
+        click.echo(f"{title:<10} {urls.get(service) or command}")

@@ -1,4 +1,4 @@
-"""`mlops compile`: the file that runs on the laptop, on kind and on Vertex AI."""
+"""`mlops compile`: writes the KFP file that every world runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`mlops data`: a use case's data, from this machine to where a cluster reads it."""
+"""`mlops data`: copies a use case's spans to an object store, where a cluster reads them."""
 
 from dataclasses import asdict
 from shlex import quote
@@ -27,19 +27,18 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def push(store: Store, *, usecase: str, chosen: ChosenWorld, spans: tuple[str, ...], as_json: bool) -> None:
-    """Copy the spans of USECASE to an object store; files that it has with the same content are skipped."""
+    """Copy the spans of USECASE to an object store; a file that is there with the same content is skipped."""
     from mlops.actions.shipped import Shipped, ship
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
-    def shown(one: Shipped) -> None:
-        click.echo(
-            f"{'written' if one.written else 'unchanged':<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json
-        )
+    def show(one: Shipped) -> None:
+        state = "written" if one.written else "unchanged"
+        click.echo(f"{state:<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json)
 
     loaded = load(find(usecase))
     with chosen.open(store) as world:
-        done = ship(loaded, world.store, spans, shown)
+        done = ship(loaded, world.store, spans, show)
     if as_json:
         print_json({"usecase": loaded.name, "files": [asdict(one) for one in done]})
 
@@ -59,12 +58,12 @@ def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
     loaded = load(find(usecase))
     with chosen.open(store) as world:
         found = spans_in(loaded, world.store)
-        lies_at = world.store.source(loaded.name)
+        address = world.store.source(loaded.name)
     if as_json:
         print_json(
             {
                 "usecase": loaded.name,
-                "place": lies_at,
+                "place": address,
                 "spans": [{"span": span, "files": files} for span, files in found.items()],
             }
         )
@@ -72,4 +71,4 @@ def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
     for span, files in found.items():
         click.echo(f"span {label(loaded.source.pattern, span):<10} {files} file{'s' if files != 1 else ''}")
     if not found:
-        click.echo(f"{lies_at} holds no span yet: mlops data push {quote(usecase)}{chosen.option}")
+        click.echo(f"{address} holds no span yet; push them with: mlops data push {quote(usecase)}{chosen.option}")

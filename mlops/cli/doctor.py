@@ -1,4 +1,4 @@
-"""`mlops doctor`: is this machine ready, is the store intact, and how to repair what is not."""
+"""`mlops doctor`: checks whether this machine is ready and the store intact, and prints a fix for each problem."""
 
 import importlib.metadata
 import importlib.util
@@ -34,7 +34,7 @@ PINNED = (
     "tfx",
     "tfx-bsl",
 )
-"""Packages that only work together in the versions of the lock file."""
+"""Packages that work together only in the versions of the lock file."""
 
 
 @click.command()
@@ -70,7 +70,7 @@ def show(checks: Sequence[Finding], *, as_json: bool) -> list[Finding]:
 
 
 def examine(store: Store) -> Iterator[Finding]:
-    """Run every check; none of them leaves anything changed."""
+    """Run every check; none of them changes anything."""
     from core.user_code import ROOT
 
     yield python(sys.version_info[:3])
@@ -88,18 +88,18 @@ def examine(store: Store) -> Iterator[Finding]:
 
 
 def python(version: tuple[int, ...]) -> Finding:
-    """The interpreter: the TFX 1.16 family and this lock file are for 3.11."""
+    """Check the interpreter: the TFX 1.16 family and this lock file need Python 3.11."""
     found = ".".join(map(str, version))
     return Finding(
         "python",
         version[:2] == (3, 11),
         found,
-        "" if version[:2] == (3, 11) else "make setup, which installs Python 3.11; then run mlops from .venv/bin",
+        "" if version[:2] == (3, 11) else "run `make setup`, which installs Python 3.11; then run mlops from .venv/bin",
     )
 
 
 def libc(name: str, version: str) -> Finding:
-    """The C library that the wheels are built for."""
+    """Check the C library that the wheels are built for."""
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     ok = name == "glibc" and numbers >= (2, 17)
     return Finding(
@@ -111,18 +111,18 @@ def libc(name: str, version: str) -> Finding:
 
 
 def processors(count: int) -> Finding:
-    """CPUs that this process may use."""
+    """Check the number of CPUs that this process may use."""
     return Finding(
         "cpus",
         count >= 2,
         str(count),
-        "" if count >= 2 else "it works with one, in about twice the time",
+        "" if count >= 2 else "a run works with one, in about twice the time",
         required=False,
     )
 
 
 def memory(bytes_free: int) -> Finding:
-    """Memory that a run of the whole year needs."""
+    """Check the free memory against what a run on the whole year needs."""
     ok = bytes_free >= 3 * GIB
     return Finding(
         "memory",
@@ -134,7 +134,7 @@ def memory(bytes_free: int) -> Finding:
 
 
 def available_memory() -> int:
-    """Bytes that can be allocated within the machine's memory and the container's limit."""
+    """Return the bytes that can be allocated within the machine's memory and the container's limit."""
     facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
     free = int(facts["MemAvailable"].split()[0]) * 1024
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
@@ -144,7 +144,7 @@ def available_memory() -> int:
 
 
 def disk(root: Path, wanted: int = 2 * GIB) -> Finding:
-    """Room where the store lies; a run of the whole year writes a few hundred megabytes."""
+    """Check the free disk space of the store; a run on the whole year writes a few hundred megabytes."""
     free = shutil.disk_usage(_nearest(root)).free
     ok = free >= wanted
     return Finding(
@@ -156,10 +156,10 @@ def disk(root: Path, wanted: int = 2 * GIB) -> Finding:
 
 
 def packages(lock: Path) -> Finding:
-    """Installed versions against the lock file."""
+    """Check the installed versions against the lock file."""
     import tomllib
 
-    fix = "make setup, or: uv sync --frozen"
+    fix = "run `make setup`, or `uv sync --frozen`"
     try:
         listed = tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
         locked = {package["name"]: package["version"] for package in listed if package["name"] in PINNED}
@@ -179,36 +179,36 @@ def _difference(name: str, wanted: str) -> str:
 
 
 def hotfix(module: str = "pyarrow_hotfix") -> Finding:
-    """The fix of CVE-2023-47248, which pyarrow 10 has."""
+    """Check that the fix of CVE-2023-47248, which pyarrow 10 has, is installed."""
     ok = importlib.util.find_spec(module) is not None
     return Finding(
-        "pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "make setup, or: uv sync --frozen"
+        "pyarrow_hotfix", ok, "importable" if ok else "missing", "" if ok else "run `make setup`, or `uv sync --frozen`"
     )
 
 
 def writable(root: Path) -> Finding:
-    """Whether the store can be written to, found out by writing."""
+    """Check that the store can be written, by writing a temporary file."""
     import tempfile
 
-    place = _nearest(root)
+    folder = _nearest(root)
     try:
-        with tempfile.TemporaryFile(dir=place) as stream:
+        with tempfile.TemporaryFile(dir=folder) as stream:
             stream.write(b"x")
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        mode = f"{place.stat().st_mode & 0o7777:04o}"
+        mode = f"{folder.stat().st_mode & 0o7777:04o}"
         return Finding(
             "store",
             False,
-            f"{place}: {error.strerror} (mode {mode}, this process runs as user {os.geteuid()})",
-            f"chmod u+rwx {place}, or set MLOPS_HOME to a folder of yours",
+            f"{folder}: {error.strerror} (mode {mode}, this process runs as user {os.geteuid()})",
+            f"chmod u+rwx {folder}, or set MLOPS_HOME to a folder of yours",
         )
     return Finding("store", True, f"{root} can be written")
 
 
 def databases(root: Path) -> Finding:
-    """The SQLite files of the store, read from end to end."""
+    """Check the SQLite files of the store with SQLite's own `quick_check`."""
     import sqlite3
 
     bad = []
@@ -221,12 +221,12 @@ def databases(root: Path) -> Finding:
                 bad.append(f"{path}: {result}")
         except sqlite3.Error as error:
             bad.append(f"{path}: {error}")
-    fix = "move the named file away; models and their manifests do not need it, the next run makes a new one"
-    return Finding("databases", not bad, "; ".join(bad) or f"{len(files)} whole", fix if bad else "")
+    fix = "move the named file away; models and manifests do not depend on it, and the next run creates a new one"
+    return Finding("databases", not bad, "; ".join(bad) or f"{len(files)} intact", fix if bad else "")
 
 
 def registry(root: str) -> Finding:
-    """Every version's bytes against its manifest, and the pointers; an unreachable object store is a problem too."""
+    """Check the files of every version against its manifest, and the pointers; fails when the store is unreachable."""
     from core.backends.registry import open_registry
     from core.errors import StoreError
 
@@ -238,31 +238,29 @@ def registry(root: str) -> Finding:
             count += len(found.versions(name))
             bad += [f"{name}: {problem}" for problem in found.problems(name) if ".staging-" not in problem]
     except StoreError as error:
-        return Finding(
-            "models", False, str(error), "repair that, or unset MLOPS_STORE to use this machine's own models"
-        )
+        return Finding("models", False, str(error), "fix that, or unset MLOPS_STORE to use this machine's own models")
     fix = (
-        "mlops models rollback NAME where it is in production, then remove the version's folder "
+        "run `mlops models rollback NAME` if that version is in production, then remove its folder "
         "and push the model again"
     )
-    return Finding("models", not bad, "; ".join(bad) or f"{count} versions whole", fix if bad else "")
+    return Finding("models", not bad, "; ".join(bad) or f"{count} versions intact", fix if bad else "")
 
 
 def leftovers(root: Path) -> Finding:
-    """Half-written files of processes that were killed."""
+    """Look for staging files of processes that were killed."""
     found = sorted(path for pattern in (".staging-*", "*/.staging-*", "*/*/.staging-*") for path in root.glob(pattern))
     observed = f"{len(found)}, such as {found[0]}" if found else "none"
     return Finding(
         "leftovers",
         not found,
         observed,
-        "harmless; the next run or push in that place removes them" if found else "",
+        "harmless; the next run or push there removes them" if found else "",
         required=False,
     )
 
 
 def cluster_tools(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Docker, kind and kubectl, as `mlops cluster up` checks them; a run on this machine needs none."""
+    """Check Docker, kind and kubectl as `mlops cluster up` does; a run on this machine needs none of them."""
     from mlops.cluster.programs.commands import Commands
     from mlops.cluster.programs.tools import examine
 

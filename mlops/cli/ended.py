@@ -1,4 +1,4 @@
-"""How verbs follow a run and print how it ended."""
+"""Follows a run and prints its outcome, for the verbs that run or wait."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def follow_and_exit(world: "World", run_id: str, deadline: float | None, *, as_json: bool) -> NoReturn:
-    """Show a run's progress until its end, print how it ended, and exit with its code; the deadline is in minutes."""
+    """Show a run's progress until its end, print the outcome, and exit with its code; the deadline is in minutes."""
     from mlops.worlds.finished import follow_to_end
     from mlops.worlds.progress import shown
 
@@ -23,7 +23,7 @@ def follow_and_exit(world: "World", run_id: str, deadline: float | None, *, as_j
 
 
 def print_outcome(outcome: "Outcome", report: Path, *, as_json: bool) -> None:
-    """Print how a run ended."""
+    """Print the outcome of a run, and the path of its report."""
     from mlops.cli.main import print_json
 
     if as_json:

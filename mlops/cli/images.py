@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def images() -> None:
-    """Build, list and push the images; their tag is a hash of all that is copied into them.
+    """Build, list and push the images; their tag is a hash of all files that are copied into them.
 
     Variables: MLOPS_IMAGE_INDEX, MLOPS_IMAGE_DEBIAN, MLOPS_IMAGE_UV, MLOPS_IMAGE_CA_BUNDLE, MLOPS_IMAGE_NETWORK, and
-    MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER for another base image; `mlops images config` says what they are for.
+    MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER for another base image; `mlops images config` explains them.
     """
 
 
@@ -28,7 +28,7 @@ def images() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 @click.pass_obj
 def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -> None:
-    """Build the images of the current sources that the local Docker lacks; without arguments, all groups.
+    """Build the images of the current sources that are not in the local Docker; without arguments, all groups.
 
     Returns 1 when one cannot be built or is larger than its budget.
     """

@@ -1,4 +1,4 @@
-"""`mlops`: the command line; every verb lives in a file of its own that is imported only when it is called."""
+"""`mlops`: the command line; every verb has a file of its own, imported only when it is called."""
 
 import importlib
 import json
@@ -15,15 +15,15 @@ VERBS = {
     "cluster": ("mlops.cli.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
     "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),
-    "doctor": ("mlops.cli.doctor:doctor", "Check this machine and say how to fix what is missing."),
+    "doctor": ("mlops.cli.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "images": ("mlops.cli.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
-    "new": ("mlops.cli.new:new", "Make a first folder of a use case from a CSV or Parquet file."),
+    "new": ("mlops.cli.new:new", "Write the folder of a new use case from a CSV or Parquet file."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
-    "runs": ("mlops.cli.runs:runs", "List, show and resume runs."),
+    "runs": ("mlops.cli.runs:runs", "List, show, follow, cancel and resume runs."),
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
-    "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster again and again."),
+    "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster, on a schedule."),
     "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
@@ -32,7 +32,7 @@ VERBS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its verbs by name and imports one only to run it."""
+    """A group of verbs that imports a verb only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the verbs in order."""
@@ -64,12 +64,12 @@ def cli(ctx: click.Context) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object for a machine."""
+    """Print a value as JSON; ValueError for NaN and infinities."""
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def main() -> None:
-    """Run the command line; an error that is the user's to fix is one message, not a traceback."""
+    """Run the command line; an error that the user can fix is printed as one message, without a traceback."""
     try:
         cli(prog_name="mlops")
     except MlopsError as error:

@@ -1,4 +1,4 @@
-"""`mlops models`: the versions of each model, where they come from, and which one is in production."""
+"""`mlops models`: the versions of each model, the run that made each, and which one is in production."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _at(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb `--at`, and pass it the store of that world."""
+    """Add `--at` to a verb, and pass it the store of that world."""
 
     @at_world()
     @functools.wraps(command)
@@ -47,7 +47,7 @@ def list_(store: Store, name: str | None, as_json: bool) -> None:
         print_json({"models": found})
         return
     if not found:
-        click.echo("No model yet: mlops run flight_delay")
+        click.echo("No model yet; train one with: mlops run flight_delay")
     for model in found:
         _print_list(model)
 
@@ -68,7 +68,9 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
     registry = open_registry(store.registry)
     found = registry.get(_known(registry, name), version) if version else registry.champion(_known(registry, name))
     if found is None:
-        raise RegistryError(f"{name}: no version is in production; give one of those in `mlops models list {name}`")
+        raise RegistryError(
+            f"{name}: no version is in production; name a version that `mlops models list {name}` shows"
+        )
     lineage, missing = None, ""
     try:
         lineage = open_metadata(store.metadata).lineage(name, found.version, found.digest)
@@ -96,9 +98,9 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
 @click.pass_obj
 @_at
 def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
-    """Put the model of RUN_ID into production by your own decision.
+    """Put the model of RUN_ID into production.
 
-    Returns 3 when a gate of the run is closed.
+    Returns 3 when a gate of the run is closed, unless --override gives a reason.
     """
     from mlops.actions.release import push_by_hand
     from mlops.cli.main import print_json
@@ -118,7 +120,7 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 @click.pass_obj
 @_at
 def rollback(store: Store, name: str, as_json: bool) -> None:
-    """Put the version of NAME that was in production before back into it."""
+    """Put the version of NAME back into production that was there before the present one."""
     from core.backends.registry import open_registry
     from mlops.cli.main import print_json
 
@@ -130,12 +132,12 @@ def rollback(store: Store, name: str, as_json: bool) -> None:
     _print_in_production(version)
 
 
-def _known(registry: "Registry", words: str) -> str:
-    """Return the model's name, given it or the path of its use case; RegistryError for one that was never pushed."""
+def _known(registry: "Registry", argument: str) -> str:
+    """Return the name of a model, given that or the path of its use case; RegistryError when it was never pushed."""
     from core.errors import RegistryError, did_you_mean
     from pipelines.config import name_of
 
-    name = name_of(words)
+    name = name_of(argument)
     if name not in registry.names():
         raise RegistryError(f"no model {name!r} was ever pushed{did_you_mean(name, registry.names())}")
     return name
@@ -210,7 +212,7 @@ def _print_version(version: "ModelVersion") -> None:
 
 
 def _print_evidence(about: Mapping[str, Any]) -> None:
-    """Print each decision of the evidence, marking those about other models, and then the release's own decision."""
+    """Print each decision of the evidence, marked where it is about another model, and the release's own decision."""
     release = about.get("decision", {})
     for entry in about.get("evidence", ()):
         decision = entry["decision"]

@@ -1,4 +1,4 @@
-"""`mlops new`: a first folder of a use case, from a file of rows."""
+"""`mlops new`: writes the folder of a new use case from a file of rows."""
 
 from pathlib import Path
 from shlex import quote
@@ -17,7 +17,7 @@ TASKS = ("binary_classification", "multiclass_classification", "regression")
 
 @click.group()
 def new() -> None:
-    """Make a first folder of a use case from your data."""
+    """Write the folder of a new use case from your data."""
 
 
 @new.command()
@@ -25,8 +25,8 @@ def new() -> None:
 @click.option("--from", "source", required=True, type=click.Path(path_type=Path), help="A CSV or Parquet file of rows.")
 @click.option("--label", required=True, help="The column to predict.")
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder to write; default: usecases/NAME.")
-@click.option("--task", type=click.Choice(TASKS), help="What kind of prediction; default: guessed from the label.")
-@click.option("--delimiter", help="What separates a CSV file's cells; default: guessed from its header.")
+@click.option("--task", type=click.Choice(TASKS), help="The kind of problem; default: guessed from the label.")
+@click.option("--delimiter", help="The delimiter of a CSV file; default: guessed from its header.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def usecase(
@@ -40,11 +40,11 @@ def usecase(
     delimiter: str | None,
     as_json: bool,
 ) -> None:
-    """Write a first folder for the use case NAME that runs as it is; nothing is overwritten."""
+    """Write a folder for the use case NAME that can be run at once; nothing is overwritten."""
     from datetime import UTC, datetime
 
     from core.errors import UsageError
-    from mlops.actions.new_usecase.folder import Request, create
+    from mlops.actions.new_usecase.folder import NewUseCaseRequest, create
     from mlops.cli.main import print_json
     from pipelines.config import USECASES
 
@@ -52,7 +52,7 @@ def usecase(
         raise UsageError(f"--delimiter: wanted one character, or \\t for a tab, got {delimiter!r}")
     target = (folder or USECASES / name).expanduser().absolute()
     separator = delimiter.replace("\\t", "\t") if delimiter else None
-    request = Request(name, source.expanduser(), label, target, datetime.now(UTC).date(), task, separator)
+    request = NewUseCaseRequest(name, source.expanduser(), label, target, datetime.now(UTC).date(), task, separator)
     made = create(request, store)
     run = f"mlops run {name if folder is None else quote(str(target))}"
     if as_json:
@@ -83,12 +83,12 @@ def _facts(made: "NewUseCase", run: str) -> dict[str, Any]:
 def _print(made: "NewUseCase", run: str) -> None:
     label, features = made.label, made.features
     click.echo(f"{made.folder}: config.yaml, schema.pbtxt, module.py, README.md")
-    click.echo(f"data      {made.table.rows} rows, copied to {made.data}")
+    click.echo(f"data       {made.table.rows} rows, copied to {made.data}")
     positive = f"; the positive class is {label.positive!r}" if label.positive else ""
-    click.echo(f"label     {label.name}: {label.task} ({label.why}{positive}); --task chooses another")
-    for kind, names in (("numbers", features.numbers), ("words", features.categories), ("texts", features.texts)):
+    click.echo(f"label      {label.name}: {label.task} ({label.why}{positive}); --task sets another task")
+    for kind, names in (("numbers", features.numbers), ("categories", features.categories), ("texts", features.texts)):
         if names:
-            click.echo(f"{kind:<9} {', '.join(names)}")
+            click.echo(f"{kind:<10} {', '.join(names)}")
     for column, reason in made.columns.left_out.items():
-        click.secho(f"left out  {column}: {reason}", fg="yellow" if column in made.columns.leaks else None)
-    click.echo(f"next      {run}")
+        click.secho(f"left out   {column}: {reason}", fg="yellow" if column in made.columns.leaks else None)
+    click.echo(f"next       {run}")

@@ -1,4 +1,4 @@
-"""`mlops predict`: a file of raw rows through the model in production, in this process."""
+"""`mlops predict`: predicts the raw rows of a file with the model in production, in this process."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("usecase")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--version", type=click.IntRange(min=1), help="Another version than the one in production.")
+@click.option("--version", type=click.IntRange(min=1), help="A version; default: the one in production.")
 @click.option(
     "-o",
     "--output",
@@ -78,7 +78,7 @@ def _choose(store: Store, usecase: "UseCase", version: int | None) -> "ModelVers
     chosen = registry.get(name, version) if version else registry.champion(name)
     if chosen is None:
         raise RegistryError(
-            f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or give --version"
+            f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or set --version"
         )
     return chosen
 
@@ -97,7 +97,10 @@ def _write(output: Path, batches: Iterator[list[Any]], classes: Sequence[str]) -
 
 
 def _emit(stream: TextIO, suffix: str, batches: Iterator[list[Any]], classes: Sequence[str]) -> int:
-    """Write one line per row, in the order of the file: its number, its class of several, and its prediction."""
+    """Write a line per row, in the order of the file: number, most probable of several classes, prediction.
+
+    Returns the number of rows.
+    """
     table = csv.writer(stream, lineterminator="\n")
     rows = 0
     for batch in batches:
@@ -114,13 +117,13 @@ def _emit(stream: TextIO, suffix: str, batches: Iterator[list[Any]], classes: Se
 
 
 def _class(one: Any, classes: Sequence[str]) -> list[str]:
-    """Name the most probable of several classes; nothing for any other model."""
-    is_of_several = isinstance(one, list) and len(one) == len(classes) > 1
-    return [classes[one.index(max(one))]] if is_of_several else []
+    """Return the name of the most probable of several classes; empty for any other model."""
+    has_classes = isinstance(one, list) and len(one) == len(classes) > 1
+    return [classes[one.index(max(one))]] if has_classes else []
 
 
 def _names(one: Any, classes: Sequence[str]) -> list[str]:
-    """Name the columns of a row's prediction."""
+    """Return the names of the columns of a row's prediction."""
     if not isinstance(one, list) or len(one) == 1:
         is_named = len(classes) == 2 and classes[1] != "1"
         return [f"probability of {classes[1]}" if is_named else "prediction"]

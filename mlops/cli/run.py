@@ -1,4 +1,4 @@
-"""`mlops run`: one compiled pipeline, from data to decisions."""
+"""`mlops run`: runs one pipeline of a use case to its end."""
 
 import click
 

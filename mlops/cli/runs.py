@@ -1,4 +1,4 @@
-"""`mlops runs`: every run with its result and report; following, cancelling and resuming one."""
+"""`mlops runs`: lists runs with their results and reports; follows, cancels and resumes one."""
 
 import click
 
@@ -26,7 +26,7 @@ def list_(store: Store, at: str, as_json: bool) -> None:
         print_json({"runs": rows})
         return
     if not rows:
-        click.echo("No run yet: mlops run flight_delay")
+        click.echo("No run yet; start one with: mlops run flight_delay")
     for row in rows:
         click.echo(f"{row['run_id']:<40} {row['world']:<7} {row['state']:<11} {row['started']}  {row['headline']}")
 

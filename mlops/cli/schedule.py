@@ -20,7 +20,7 @@ def schedule() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def apply(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
-    """Make the schedules of USECASE what its config.yaml says; a second time changes nothing."""
+    """Apply the schedules in USECASE's config.yaml; a second time changes nothing."""
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
@@ -30,11 +30,10 @@ def apply(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
     if as_json:
         print_json({"world": world.name, **asdict(applied)})
         return
-    for change, schedules in (("created", applied.created), ("unchanged", applied.unchanged)):
+    changes = (("created", applied.created), ("unchanged", applied.unchanged), ("removed", applied.removed))
+    for change, schedules in changes:
         for recurring in schedules:
             click.echo(f"{change:<9}  {recurring.name}  {recurring.cron} UTC")
-    for recurring in applied.removed:
-        click.echo(f"removed    {recurring.name}  {recurring.cron} UTC")
 
 
 @schedule.command("list")
@@ -57,7 +56,8 @@ def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
         state = "" if recurring.enabled else "  (switched off)"
         click.echo(f"{recurring.name:<50} {recurring.cron} UTC{state}")
     if not found:
-        click.echo(f"No schedule yet: mlops schedule apply {quote(usecase or 'flight_delay')} --at {chosen.at}")
+        named = quote(usecase or "flight_delay")
+        click.echo(f"No schedule yet; apply one with: mlops schedule apply {named} --at {chosen.at}")
 
 
 @schedule.command()
@@ -66,7 +66,7 @@ def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def delete(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> None:
-    """Remove the recurring runs of USECASE; runs that have begun go on."""
+    """Remove the recurring runs of USECASE; runs that have started go on."""
     from mlops.cli.main import print_json
     from pipelines.config import name_of
 

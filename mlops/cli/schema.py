@@ -1,4 +1,4 @@
-"""`mlops schema`: the curated schema in a table, and what data would change in it."""
+"""`mlops schema`: shows the curated schema as a table, and proposes one from data."""
 
 import os
 import warnings
@@ -65,11 +65,11 @@ def propose(
     diff: bool,
     as_json: bool,
 ) -> None:
-    """Print a schema that the data of USECASE fits, read and split as a run would.
+    """Print a schema that accepts the data of USECASE, read and split as in a run.
 
-    An existing schema keeps its rules; what the data needs is added.
+    An existing schema keeps its rules; only what the data needs is added.
     """
-    # TensorFlow reads it on import; its log has nothing useful here.
+    # Read when TensorFlow is imported; its log has nothing useful here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
     from mlops.actions.proposed_schema import propose_schema
@@ -89,14 +89,14 @@ def propose(
         }
         print_json(facts | {"written": write, "schema": proposal.text, "diff": proposal.diff})
     elif write:
-        click.echo(f"{proposal.path} is written; read it once, every rule is yours to correct.")
+        click.echo(f"wrote {proposal.path}; review it, and correct any rule that is wrong")
     elif diff:
         click.echo(proposal.diff, nl=False)
     else:
         click.echo(proposal.text, nl=False)
     if leave_out and not as_json:
         names = ", ".join(leave_out)
-        click.secho(f"Write `leave_out: [{names}]` under ingest_examples, so that runs ignore them, too.", err=True)
+        click.secho(f"Write `leave_out: [{names}]` under ingest_examples, so that runs ignore them too.", err=True)
 
 
 def _presence(fraction: float) -> str:
@@ -104,7 +104,7 @@ def _presence(fraction: float) -> str:
 
 
 def _about(feature: Any, path: Path) -> dict[str, Any]:
-    """Describe one feature of a schema in plain values."""
+    """Return one feature of a schema as plain values."""
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     drift = feature.drift_comparator

@@ -1,4 +1,4 @@
-"""`--span`: which data a run is about."""
+"""`--span`: the newest span that a run uses."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`mlops submit`: the compiled pipeline, handed to a world; with --wait from data to decisions."""
+"""`mlops submit`: submits a pipeline to a world; with --wait, follows it to its end."""
 
 from shlex import quote
 
@@ -40,7 +40,7 @@ def submit(
     deadline: float,
     as_json: bool,
 ) -> None:
-    """Submit a pipeline of USECASE: the file that `mlops compile` writes, pinned like every run.
+    """Submit a pipeline of USECASE: the file that `mlops compile` writes, with pinned data and champion.
 
     With --wait, returns 3 when a gate is closed, and 1 when a task failed or the deadline passed; the run can then be
     followed again. On the laptop a run starts when it is followed.

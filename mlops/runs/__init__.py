@@ -1,1 +1,1 @@
-"""What a run is in any world: its submission, its tasks and artifacts, its events, and where it is kept."""
+"""A run as every world records it: its submission, tasks, artifacts and events, and how they are kept."""

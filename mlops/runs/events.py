@@ -1,4 +1,4 @@
-"""What happens in a run, as it happens, for whoever shows it."""
+"""The events of a run, for displays of its progress."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from mlops.runs.record import Run, Task
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run executes, or is followed from now on; `tasks` are all that are known."""
+    """A run started, or is followed from now on; `tasks` are those that are known."""
 
     run_id: str
     pipeline: str
@@ -18,17 +18,18 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class WorkerStarting:
-    """A warm process begins its imports."""
+    """A warm process started its imports."""
 
     image: str
 
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A warm process has imported everything."""
+    """A warm process has finished its imports."""
 
     image: str
     seconds: float
+    """Duration of the imports."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class TaskChanged:
 
 @dataclass(frozen=True)
 class TaskRetrying:
-    """An attempt failed, and another follows after `delay` seconds."""
+    """An attempt failed; the next one starts after `delay` seconds."""
 
     task: Task
     delay: float

@@ -1,4 +1,4 @@
-"""The runs of a store: one folder each, with its submission, and once it has ended its record and its summary."""
+"""The runs of a store: a folder each, with the submission and, after the end, the record and the summary."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def write_submission(folder: Path, submission: Submission) -> None:
 
 
 def read_submission(store: Store, run_id: str) -> Submission:
-    """Return the submission of a run; MlopsError when there is no such run."""
+    """Return the submission of a run; MlopsError, with the nearest run id, when there is no such run."""
     path = store.runs / run_id / SUBMISSION
     if not path.is_file():
         known = [folder.parent.name for folder in store.runs.glob(f"*/{SUBMISSION}")]
@@ -37,7 +37,7 @@ def read_submission(store: Store, run_id: str) -> Submission:
 
 
 def submitted(store: Store) -> dict[str, Submission]:
-    """Return the submissions of all runs by run id, those that never started and never ended too."""
+    """Return the submissions of all runs by run id, also of those that have not started or ended."""
     return {
         path.parent.name: _SUBMISSION.validate_json(path.read_bytes()) for path in store.runs.glob(f"*/{SUBMISSION}")
     }
@@ -57,20 +57,20 @@ def write_run(run: Run, summary: dict[str, Any]) -> None:
 
 
 def forget_end(folder: Path) -> None:
-    """Remove the record and the summary of a run that goes on."""
+    """Remove the record and the summary of a run that is resumed."""
     for name in (SUMMARY, RECORD):
         (folder / name).unlink(missing_ok=True)
 
 
 def read_run(store: Store, run_id: str) -> Run:
-    """Return the record of a run that has ended, also where its store was moved since.
+    """Return the record of a run that has ended; its paths are right also after the store was moved.
 
     Raises MlopsError for a run that is not known or has not ended, CorruptArtifact for a record that cannot be read.
     """
     path = store.runs / run_id / RECORD
     if not path.is_file():
         read_submission(store, run_id)
-        raise MlopsError(f"run {run_id} has not ended, or its end was not seen; go on with: mlops runs follow {run_id}")
+        raise MlopsError(f"run {run_id} has no record of its end yet; get it with: mlops runs follow {run_id}")
     try:
         run = _RUN.validate_json(path.read_bytes())
     except ValidationError as error:
@@ -89,7 +89,7 @@ def find_summary(store: Store, run_id: str) -> dict[str, Any]:
     path = store.runs / run_id / SUMMARY
     if not path.is_file():
         known = ", ".join(summary["run_id"] for summary in summaries(store)[:5]) or "none yet"
-        raise MlopsError(f"no finished run {run_id!r} in {store.runs}; the newest: {known}")
+        raise MlopsError(f"no run {run_id!r} that has ended in {store.runs}; the newest are: {known}")
     summary = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(summary, dict)
     return summary
@@ -100,7 +100,7 @@ def _write_json(target: Path, value: dict[str, Any]) -> None:
 
 
 def _moved(run: Run, root: Path) -> Run:
-    """Put the store's present folder in the place of the one that the record was written in."""
+    """Replace the store's folder at the time of the record by its present one, in all paths of a run."""
     before = run.folder.parent.parent
 
     def path(old: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""What lineage keeps of a run's record."""
+"""Translates a run's record into the facts that ML Metadata keeps."""
 
 import json
 from pathlib import Path
@@ -8,18 +8,18 @@ from core.backends.metadata import ArtifactFacts, RunFacts, TaskFacts, release
 from mlops.runs.record import Artifact, Run, State, Task
 
 PUSHED = "pushed"
-"""An output of this name describes what was published."""
+"""Name of the output that describes a published version."""
 
 
 def facts_of(run: Run) -> RunFacts:
-    """Describe a run that has ended; tasks that never started have nothing to trace."""
+    """Return the facts of a run that has ended, without the tasks that never ran."""
     digests = {"steps": run.submission.code, "pipeline": digest.of_file(run.folder / "pipeline.yaml")}
     tasks = tuple(_task(task) for task in run.tasks if task.state in (State.SUCCEEDED, State.FAILED))
     return RunFacts(run.run_id, run.pipeline, str(run.state), run.started, dict(run.parameters), digests, tasks)
 
 
 def published(path: Path) -> dict[str, ArtifactFacts]:
-    """Describe the version that a `pushed` file names, as one more output; none where it says null."""
+    """Return the version that a `pushed` file describes, as an output named `version`; empty when the file is null."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if content is None:
         return {}

@@ -1,4 +1,4 @@
-"""The record of a run: plain frozen values that every world translates into, and that all else reads."""
+"""The record of a run: frozen values that every world translates its own records into."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ class State(StrEnum):
     SKIPPED = "SKIPPED"
     """Of a task: the branch it is in was not taken."""
     UPSTREAM_FAILED = "UPSTREAM_FAILED"
-    """Of a task: never started, because something it needs failed."""
+    """Of a task: never started, because a task that it needs failed."""
     CANCELLED = "CANCELLED"
     INTERRUPTED = "INTERRUPTED"
-    """Of a run: not ended, and no process executes it."""
+    """Of a run: it has not ended, but no process executes it."""
 
     @property
     def is_final(self) -> bool:
-        """Whether the state does not change any more unless a person resumes the run."""
+        """Whether the state stays as it is unless a person resumes the run."""
         return self not in (State.PENDING, State.RUNNING, State.INTERRUPTED)
 
 
@@ -40,18 +40,18 @@ class Artifact:
     uri: str
     """A path on this machine, or an address such as `s3://bucket/key`."""
     digest: str = ""
-    """Digest of the content; empty where it is not known."""
+    """Digest of the content; empty when it is not known."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
-        """The artifact's path, where it lies on this machine."""
+        """The path of an artifact on this machine."""
         return Path(self.uri)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task of one run; a task of a loop is one per iteration."""
+    """One task of one run; a loop has a task per iteration."""
 
     path: str
     """Full name with the groups it is in: `condition-1/push-model`, or `for-loop-1[2]/train-model` in a loop's third
@@ -67,11 +67,11 @@ class Task:
     attempts: int = 0
     error: str = ""
     execution: str = ""
-    """Id of the execution that made the outputs; of an earlier run when cached."""
+    """Id of the execution that made the outputs; when cached, one of an earlier run."""
     started: datetime | None = None
     log: Path | None = None
     failed_outputs: Path | None = None
-    """Folder with what a failed attempt wrote; these are no artifacts."""
+    """Folder with the files that a failed attempt wrote; they are no artifacts."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Task:
         return self.path.rpartition("/")[2]
 
     def output_file(self, name: str) -> Path | None:
-        """Return the file of an output; of a failed task, what its last attempt wrote. None where there is none."""
+        """Return the file of an output, or what the last attempt of a failed task wrote; None when there is no file."""
         artifact = self.outputs.get(name)
         path = artifact.path if artifact else (self.failed_outputs / name if self.failed_outputs else None)
         return path if path is not None and path.is_file() else None
@@ -90,7 +90,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a pipeline with all its tasks, as far as they are known."""
+    """One run of a pipeline, with the tasks that are known."""
 
     run_id: str
     pipeline: str
@@ -101,12 +101,12 @@ class Run:
     started: datetime
     seconds: float
     folder: Path
-    """Kept of the run on this machine: the compiled pipeline, logs, report."""
+    """The run's folder on this machine: the compiled pipeline, logs, report."""
     error: str = ""
     tasks: tuple[Task, ...] = ()
 
     def artifact(self, stage: str, output: str) -> Artifact | None:
-        """Return the first output of this name that a stage made in this run, or None."""
+        """Return an output of the first succeeded task of a stage that has it; None when there is none."""
         for task in self.tasks:
             if task.stage == stage and task.state is State.SUCCEEDED and output in task.outputs:
                 return task.outputs[output]

@@ -1,1 +1,1 @@
-"""A first folder of a use case, made from a file of rows: it runs as it is, and says what a person has to review."""
+"""Writes the folder of a new use case from a file of rows: it can be run at once, and lists what to review."""

@@ -1,4 +1,4 @@
-"""Decides for each column whether a model may learn from it, and if not, why."""
+"""Decides which columns the first model of a new use case learns from, and why not from the others."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -7,37 +7,37 @@ from typing import Any, NamedTuple
 from mlops.actions.new_usecase.table import Table, is_number
 
 TEXT_WORDS = 2.5
-"""Words that a text has on average, at least; all-different values with fewer are identifiers."""
+"""Fewest words that a text has on average; values that are all different and have fewer are identifiers."""
 PEOPLE = ("sex", "gender", "race", "ethnicity", "religion", "nationality", "disability", "age")
-"""Names of columns that describe people, and groups of them that are to be treated fairly."""
+"""Words in the names of columns that describe protected groups of people."""
 
 
 class Columns(NamedTuple):
-    """How a first configuration treats the columns."""
+    """How the first configuration treats the columns other than the label."""
 
     left_out: dict[str, str]
-    """Columns that no model gets, each with the reason."""
+    """Column that the model does not get -> the reason."""
     leaks: tuple[str, ...]
-    """Columns that determine the label, among those left out."""
+    """Those of `left_out` that determine the label."""
     times: dict[str, tuple[str, ...]]
-    """Columns of times, and the parts that become features."""
+    """Column of times -> the parts that become features."""
     groups: tuple[str, ...]
     """Columns whose names suggest that they describe groups of people."""
 
 
 def sort_columns(table: Table, label: str) -> Columns:
-    """Sort the columns other than the label."""
+    """Return how to treat the columns of a table other than the label."""
     left_out: dict[str, str] = {}
     leaks: list[str] = []
     times: dict[str, tuple[str, ...]] = {}
-    answers = table.columns[label]
+    labels = table.columns[label]
     for name, values in table.columns.items():
         if name == label:
             continue
         known = [value for value in values if value is not None]
         if reason := _no_feature(known):
             left_out[name] = reason
-        elif _is_one_to_one(values, answers):
+        elif _is_one_to_one(values, labels):
             left_out[name] = f"it determines {label}, so it would leak the answer"
             leaks.append(name)
         elif parts := _parts(known):
@@ -49,7 +49,7 @@ def sort_columns(table: Table, label: str) -> Columns:
 
 
 def _no_feature(known: Sequence[Any]) -> str:
-    """Return why values can be no feature; empty when they can."""
+    """Return why values cannot be a feature; empty when they can."""
     if not known:
         return "it has no value at all"
     if isinstance(known[0], bytes | bytearray | list | dict):
@@ -59,14 +59,14 @@ def _no_feature(known: Sequence[Any]) -> str:
     return ""
 
 
-def _is_one_to_one(values: Sequence[Any], answers: Sequence[Any]) -> bool:
-    """Return whether each value stands for one label, and each label for one value."""
-    pairs = set(zip(values, answers, strict=True))
-    return len(pairs) == len(set(values)) == len(set(answers)) and len(pairs) < max(3, len(values) // 2)
+def _is_one_to_one(values: Sequence[Any], labels: Sequence[Any]) -> bool:
+    """Return whether each value stands for one label, and each label for one value, with repetitions."""
+    pairs = set(zip(values, labels, strict=True))
+    return len(pairs) == len(set(values)) == len(set(labels)) and len(pairs) < max(3, len(values) // 2)
 
 
 def _identifier(known: Sequence[Any]) -> str:
-    """Return why values are an identifier; empty when they are not."""
+    """Return why values look like an identifier; empty when they do not."""
     if len(set(known)) < len(known) or len(known) < 10:
         return ""
     if all(isinstance(value, int) or (isinstance(value, str) and _is_whole(value)) for value in known):
@@ -83,7 +83,7 @@ def _is_whole(cell: str) -> bool:
 
 
 def _parts(known: Sequence[Any]) -> tuple[str, ...]:
-    """Return the parts of times that become features; empty when the values are no times."""
+    """Return the parts of times that become features; empty when the values are not times."""
     times = [_time(value) for value in known]
     if not all(times):
         return ()
@@ -107,7 +107,7 @@ def _describes_people(name: str) -> bool:
 
 
 def class_counts(values: Sequence[Any]) -> Mapping[Any, int]:
-    """Count the values, the commonest first and equally common ones in their order."""
+    """Count the values, the most common first, equally common ones in the order of their text."""
     counts: dict[Any, int] = {}
     for value in values:
         counts[value] = counts.get(value, 0) + 1

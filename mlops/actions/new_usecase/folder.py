@@ -1,4 +1,4 @@
-"""Writes the folder of a new use case atomically; nothing that exists is overwritten."""
+"""Writes the folder of a new use case atomically, and overwrites nothing."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from mlops.actions.new_usecase.task import Label, describe_label
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 FEWEST_ROWS = 60
-"""With fewer rows, too few are left to evaluate a model on."""
+"""Fewer rows would leave too few to evaluate a model on."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was asked for."""
+class NewUseCaseRequest:
+    """The arguments of `mlops new usecase`."""
 
     name: str
     source: Path
@@ -37,12 +37,14 @@ class Request:
     """The folder to write."""
     today: date
     task: Task | None = None
+    """None: guessed from the label."""
     delimiter: str | None = None
+    """None: guessed from the header."""
 
 
 @dataclass(frozen=True)
 class NewUseCase:
-    """What was written, and what was found on the way."""
+    """The folder that was written, and what was found in the data."""
 
     folder: Path
     data: Path
@@ -52,10 +54,10 @@ class NewUseCase:
     features: Features
 
 
-def create(request: Request, store: Store) -> NewUseCase:
-    """Write the folder, and copy the data to the place of its first span.
+def create(request: NewUseCaseRequest, store: Store) -> NewUseCase:
+    """Write the folder, and copy the data into the store as span 1; after an error neither is left.
 
-    Raises UsageError for a name, file, label or task that cannot be used, and DataError for data no run could read.
+    Raises UsageError for a name, file, label or task that cannot be used, and DataError for data that no run can use.
     """
     _check(request, store)
     table = read_table(request.source, request.delimiter)
@@ -74,24 +76,24 @@ def create(request: Request, store: Store) -> NewUseCase:
     return NewUseCase(request.folder, data, table, label, columns, features)
 
 
-def _check(request: Request, store: Store) -> None:
+def _check(request: NewUseCaseRequest, store: Store) -> None:
     if not NAME.fullmatch(request.name):
         raise UsageError(
-            f"{request.name!r} cannot name a use case: wanted a lower-case letter, then up to 40 lower-case letters, "
+            f"the name {request.name!r} cannot be used: wanted a lower-case letter, then up to 40 lower-case letters, "
             "digits and underscores, such as credit_default"
         )
     if store.objects:
         raise UsageError(
-            "MLOPS_STORE is set: wanted a store on this machine to copy the file to; unset it, and push later with "
-            "`mlops data push`"
+            "MLOPS_STORE is set, but the file is copied into a store on this machine: unset it, and push the data "
+            "later with `mlops data push`"
         )
     for path in (request.folder, store.data / request.name):
         if path.exists():
-            raise UsageError(f"{path}: exists already, and nothing is overwritten; choose another name, or move it")
+            raise UsageError(f"{path} exists and is not overwritten; choose another name, or move it")
 
 
-def _facts(request: Request, table: Table, label: Label, columns: Columns) -> dict[str, Any]:
-    """Gather the values of the templates."""
+def _facts(request: NewUseCaseRequest, table: Table, label: Label, columns: Columns) -> dict[str, Any]:
+    """Return the values that the templates use."""
     rows = table.rows
     batch = 32 if rows < 5_000 else 128 if rows < 50_000 else 512
     return {
@@ -111,7 +113,7 @@ def _facts(request: Request, table: Table, label: Label, columns: Columns) -> di
 
 
 def _bound(label: Label) -> float:
-    """Round the baseline's value towards the better side, so that rounding never lets a model pass."""
+    """Return the baseline's value, rounded so that a model which only equals the baseline does not pass."""
     digits = 4
     value = round(label.baseline_value, digits)
     step = 10.0**-digits
@@ -120,9 +122,9 @@ def _bound(label: Label) -> float:
     return value if value >= label.baseline_value else round(value + step, digits)
 
 
-def _write_schema(staging: Path, store: Store, request: Request) -> Features:
+def _write_schema(staging: Path, store: Store, request: NewUseCaseRequest) -> Features:
     """Propose a schema from the data as a run reads it, and return the features it has."""
-    # TensorFlow reads it on import; its log has nothing useful here.
+    # Read when TensorFlow is imported; its log has nothing useful here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
     from artifacts.schema.schema_file import read_schema  # noqa: PLC0415
@@ -158,7 +160,7 @@ def _quoted(value: object) -> str:
 
 
 def _python(names: tuple[str, ...]) -> str:
-    """Write names as a Python tuple, one a line where they do not fit one line."""
+    """Write names as a Python tuple, one per line when they do not fit one line."""
     quoted = [_quoted(name) for name in names]
     line = f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})"
     return line if len(line) < 100 else "(\n" + "".join(f"    {name},\n" for name in quoted) + ")"
@@ -166,7 +168,7 @@ def _python(names: tuple[str, ...]) -> str:
 
 @contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """Yield a staging folder that is renamed to the wanted one at the end, or removed after an error."""
+    """Yield a staging folder that is renamed to `folder` at the end, or removed after an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.with_name(f".{folder.name}.staging")
     shutil.rmtree(staging, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Reads a CSV or Parquet file to describe its columns; a run reads it again, strictly."""
+"""Reads a CSV or Parquet file to describe its columns; a run reads the file again, strictly."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Table:
     missing: tuple[str, ...]
     """Cells that stand for a missing value, the empty one first."""
     columns: Mapping[str, Sequence[Any]]
-    """Values by column; None where one is missing. Of a CSV file they are text."""
+    """Column -> its values, None where one is missing; text in a CSV file."""
 
     @cached_property
     def rows(self) -> int:
@@ -72,7 +72,7 @@ def _csv(path: Path, delimiter: str | None) -> Table:
     except ValueError:
         raise DataError(f"{path}: wanted a header and rows below it, got an empty file") from None
     if duplicate := next((name for name in header if header.count(name) > 1), None):
-        raise DataError(f"{path}: wanted a name of its own for every column, got {duplicate!r} twice")
+        raise DataError(f"{path}: wanted a header without repeats, got {duplicate!r} twice; rename one of the columns")
     full = [row for row in rows if len(row) == len(header)]
     cells = {name: [row[at] for row in full] for at, name in enumerate(header)}
     missing = ("", *sorted(_missing(cells)))
@@ -81,12 +81,12 @@ def _csv(path: Path, delimiter: str | None) -> Table:
 
 
 def _delimiter(header: str) -> str:
-    """Return what separates the most cells of a header; a comma where nothing does."""
+    """Return the delimiter that a header has most often; a comma when it has none."""
     return max(DELIMITERS, key=header.count)
 
 
 def _missing(cells: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return the cells that stand for a missing value, beside the empty one."""
+    """Return the cells other than the empty one that stand for a missing value."""
     found: set[str] = set()
     for column in cells.values():
         values = set(column) - {""}

@@ -1,4 +1,4 @@
-"""Guesses from a label's values what kind of problem it is, and measures what a method without features reaches."""
+"""Guesses the kind of problem from a label's values, and measures a baseline that uses no features."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median, pstdev
@@ -11,34 +11,36 @@ from mlops.actions.new_usecase.table import Table, is_number
 
 MOST_CLASSES = 100
 FEW_NUMBERS = 10
-"""Whole numbers with no more different values than these are classes."""
+"""Whole numbers with at most this many different values are taken for classes."""
 POSITIVE = ("1", "yes", "true", "y", "t", "positive", "spam", "fraud", "churn", "late", "default", "bad")
-"""Names of the positive class; when the label has none of them, the rarer class is positive."""
+"""Names that make a class the positive one; when the label has none of them, it is the rarer class."""
 
 
 class Label(NamedTuple):
-    """What is predicted, and what is known of it before any model."""
+    """The label of a new use case, with a baseline."""
 
     name: str
     task: Task
     why: str
-    """Why it is this task, in words."""
+    """The reason for the task, for a person."""
     classes: tuple[str, ...]
-    """As the label spells them, the commonest first; empty for a regression."""
+    """The classes as the label spells them, the most common first; empty for a regression."""
     is_text: bool
     positive: str
     """The positive class of a binary classification; empty for the other tasks."""
     metric: str
     baseline: str
-    """What a prediction without a model would be, in words."""
+    """The baseline, for a person."""
     baseline_value: float
+    """What the baseline reaches, in `metric`."""
     mean: float
+    """Mean of a regression's label."""
     deviation: float
-    """Of a regression's label."""
+    """Standard deviation of a regression's label."""
 
     @property
     def is_counted(self) -> bool:
-        """Whether the classes are the numbers from 0 on, so that they need no renumbering."""
+        """Whether the classes are the numbers 0, 1, 2, ..., which need no renumbering."""
         return not self.is_text and set(self.classes) == {str(number) for number in range(len(self.classes))}
 
 
@@ -51,7 +53,7 @@ def describe_label(table: Table, name: str, task: Task | None) -> Label:
     where = f"{table.path}: column {name!r}"
     if missing := sum(value is None for value in values):
         raise DataError(
-            f"{where}: wanted a label in every row, got {missing} of {table.rows} rows without; remove them"
+            f"{where}: wanted a label in every row, got {missing} of {table.rows} rows without; remove those rows"
         )
     counts = class_counts(values)
     if len(counts) < 2:
@@ -67,7 +69,7 @@ def describe_label(table: Table, name: str, task: Task | None) -> Label:
 
 
 def _numbers(values: Sequence[Any]) -> list[float] | None:
-    """Return the values as numbers; None when one of them is no number."""
+    """Return the values as numbers; None when one of them is not a number."""
     if not all(isinstance(value, int | float) or is_number(str(value)) for value in values):
         return None
     return [float(value) for value in values]
@@ -89,7 +91,7 @@ def _guess(where: str, counts: Mapping[Any, int], numbers: list[float] | None) -
 
 
 def _check(where: str, task: Task, counts: Mapping[Any, int], numbers: list[float] | None) -> None:
-    """Raise UsageError for a task that was asked for and does not fit the values."""
+    """Raise UsageError for a task that does not fit the values."""
     if task == "regression" and numbers is None:
         raise UsageError(f"{where}: wanted numbers for a regression, got text such as {next(iter(counts))!r}")
     if task == "binary_classification" and len(counts) != 2:

@@ -14,7 +14,7 @@ from core.store import Store
 from mlops.actions.new_usecase import folder
 from mlops.actions.new_usecase.columns import sort_columns
 from mlops.actions.new_usecase.features import Features
-from mlops.actions.new_usecase.folder import Request, create
+from mlops.actions.new_usecase.folder import NewUseCaseRequest, create
 from mlops.actions.new_usecase.table import Table, read_table
 from mlops.actions.new_usecase.task import describe_label
 from pipelines.config import load
@@ -137,7 +137,7 @@ def test_words_for_missing_are_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Bad", "1st", "a-b", "", "a" * 42, "../up"])
 def test_a_bad_name_is_refused_with_what_is_allowed(tmp_path: Path, name: str) -> None:
-    request = Request(name, tmp_path / "x.csv", "y", tmp_path / "new", TODAY)
+    request = NewUseCaseRequest(name, tmp_path / "x.csv", "y", tmp_path / "new", TODAY)
     with pytest.raises(UsageError, match="wanted a lower-case letter"):
         create(request, Store(tmp_path / "home"))
 
@@ -148,7 +148,7 @@ def no_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "_write_schema", lambda *_: FEATURES)
 
 
-def request_for(tmp_path: Path, values: list[Any]) -> Request:
+def request_for(tmp_path: Path, values: list[Any]) -> NewUseCaseRequest:
     columns = {
         "the answer": values,
         "x y": cycle(1.5, "", 3, 4),
@@ -156,7 +156,7 @@ def request_for(tmp_path: Path, values: list[Any]) -> Request:
         "note": cycle("a b c"),
     }
     source = write(tmp_path / "rows.csv", columns, ";")
-    return Request("first", source, "the answer", tmp_path / "new" / "first", TODAY)
+    return NewUseCaseRequest("first", source, "the answer", tmp_path / "new" / "first", TODAY)
 
 
 @pytest.mark.usefixtures("no_schema")

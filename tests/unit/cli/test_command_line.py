@@ -23,7 +23,7 @@ def _mlops(*words: str, home: str = "") -> subprocess.CompletedProcess[str]:
         (("run", "flight_delay", "--pipeline", "level11"), 2, "did you mean 'level1'"),
         (("run", "flight_delay", "--span", "x"), 2, "x"),
         (("compile", "nothing/here"), 2, "config.yaml"),
-        (("runs", "show", "nope"), 1, "no finished run 'nope'"),
+        (("runs", "show", "nope"), 1, "no run 'nope' that has ended"),
         (("runs", "resume", "nope"), 1, "no run 'nope'"),
         (("models", "rollback", "flight_delay"), 1, "flight_delay"),
         (("serve", "flight_delay"), 1, "mlops run flight_delay"),
