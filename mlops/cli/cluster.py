@@ -127,10 +127,10 @@ def status(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config(*, as_json: bool) -> None:
     """List every environment variable that is read, with its value; returns 2 for a value that cannot be used."""
-    from mlops.cluster.settings import VARIABLES, read, shown
+    from mlops.cluster.settings import VARIABLES, read, variable_values
 
     read(os.environ)
-    print_variables(VARIABLES, shown(os.environ), as_json=as_json)
+    print_variables(VARIABLES, variable_values(os.environ), as_json=as_json)
     if not as_json:
         click.echo("DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach docker, kind and kubectl as they are.")
 

@@ -37,7 +37,7 @@ def build(store: Store, *, groups: tuple[str, ...], anew: bool, as_json: bool) -
 
     with Progress() as progress:
         found = _images(store, progress)
-        found.build(names(groups), progress.say, rebuild=anew)
+        found.build(names(groups), progress.log, rebuild=anew)
     if as_json:
         _print(found)
 
@@ -71,7 +71,7 @@ def push(store: Store, *, registry: str, as_json: bool) -> None:
     from mlops.cluster.progress import Progress
 
     with Progress() as progress:
-        pushed = _images(store, progress).push(registry, progress.say)
+        pushed = _images(store, progress).push(registry, progress.log)
     if as_json:
         print_json({"registry": registry, "images": pushed})
     else:

@@ -1,14 +1,14 @@
-"""What can go wrong with the local cluster."""
+"""The errors of the local cluster."""
 
 from core.errors import MlopsError
 
 
 class ClusterError(MlopsError):
-    """The local cluster is not as it has to be; the message ends with the next step."""
+    """The local cluster cannot be used or changed; the message ends with the next step."""
 
 
 class CommandFailed(ClusterError):
-    """A program that we called is missing, failed or took too long; `last_lines` is the end of its output."""
+    """A program is missing, failed or took too long; `last_lines` is the end of its output."""
 
     def __init__(self, message: str, last_lines: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Shows what is being done: a line that changes in place on a terminal, plain lines elsewhere."""
+"""Shows progress: a status line that is updated on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _AGAIN_SECONDS = 15.0
 
 
 class Progress:
-    """Writes to a stream; one that breaks is no reason to fail."""
+    """Writes progress to a stream; errors of the stream are ignored."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self.stream = stream or sys.stderr
@@ -33,8 +33,8 @@ class Progress:
             self._status.stop()
             self._status = None
 
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
+    def log(self, text: str) -> None:
+        """Print a line."""
         if self.quiet:
             return
         if self._status:
@@ -44,7 +44,7 @@ class Progress:
                 print(text, file=self.stream, flush=True)
 
     def waiting(self, text: str) -> None:
-        """Show what is being waited for; off a terminal only when it changed, and not too often."""
+        """Show what is waited for; outside a terminal only when it changed, and at most every 15 seconds."""
         if self._status:
             self._status.update(_plain(text))
             return
@@ -52,18 +52,18 @@ class Progress:
         now = time.monotonic()
         if text != last and now - since >= (_AGAIN_SECONDS if last else 0):
             self._shown = (text, now)
-            self.say(f"      {text}")
+            self.log(f"      {text}")
 
     def step(self, text: str) -> None:
-        """Say that something new begins; what was being waited for is forgotten."""
+        """Print the start of a step, and forget what was waited for."""
         self._shown = ("", 0.0)
-        self.say(text)
+        self.log(text)
         if self._status:
             self._status.update(_plain(text))
 
 
 def _plain(text: str) -> str:
-    """Keep brackets from being read as colours."""
+    """Escape brackets, which rich would read as markup."""
     from rich.markup import escape  # noqa: PLC0415
 
     return escape(text)

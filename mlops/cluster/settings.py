@@ -1,4 +1,4 @@
-"""What can be set about the local cluster: read once from the environment, plain values from then on."""
+"""The settings of the local cluster, read once from the environment."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable: its name, what holds when it is not set, and what it is for."""
+    """One environment variable: its name, its default, and its meaning."""
 
     name: str
     default: str
@@ -105,7 +105,7 @@ def read(environment: Mapping[str, str]) -> ClusterSettings:
 
     Raises UsageError, which names the variable, for a value that cannot be used.
     """
-    values = shown(environment)
+    values = variable_values(environment)
     return ClusterSettings(
         name=_matching(
             values,
@@ -134,21 +134,18 @@ def read(environment: Mapping[str, str]) -> ClusterSettings:
             values, "MLOPS_SERVER_MEMORY", re.compile(rf"({_QUANTITY.pattern})?"), "a quantity such as 1Gi"
         ),
         deadlines=Deadlines(
-            **{step: seconds(values[variable], variable) for step, variable in _deadline_variables().items()}
+            **{step: parse_duration(values[variable], variable) for step, variable in _deadline_variables().items()}
         ),
     )
 
 
-def shown(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return every variable's value, or what holds in its place."""
+def variable_values(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return every variable's value, or its default."""
     return {variable.name: environment.get(variable.name) or variable.default for variable in VARIABLES}
 
 
-def seconds(text: str, variable: str) -> float:
-    """Read a duration such as 90s, 10m or 1h30m.
-
-    Raises UsageError for anything else, and for nothing at all.
-    """
+def parse_duration(text: str, variable: str) -> float:
+    """Parse a duration such as 90s, 10m or 1h30m into seconds; UsageError, which names the variable, otherwise."""
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
     total = (
         sum(int(number or 0) * size for number, size in zip(parts.groups(), _UNITS.values(), strict=True))
@@ -156,12 +153,12 @@ def seconds(text: str, variable: str) -> float:
         else 0
     )
     if total <= 0:
-        raise UsageError(f"{variable}: {text!r} is no duration; write it as 90s, 10m or 1h30m")
+        raise UsageError(f"{variable}: wanted a duration such as 90s, 10m or 1h30m, got {text!r}")
     return float(total)
 
 
-def spoken(duration: float) -> str:
-    """Write a duration as `seconds` reads it."""
+def format_duration(duration: float) -> str:
+    """Format a duration in seconds as `parse_duration` reads it."""
     left = round(duration)
     parts = []
     for unit, size in _UNITS.items():
@@ -216,9 +213,10 @@ def _overrides_file(path: Path) -> dict[str, str]:
     import yaml  # noqa: PLC0415 - only who names a file needs it
 
     try:
-        read_in: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"MLOPS_IMAGE_OVERRIDES: {path} cannot be read as YAML: {error}") from error
-    if not isinstance(read_in, dict) or not all(isinstance(part, str) for pair in read_in.items() for part in pair):
-        raise UsageError(f"MLOPS_IMAGE_OVERRIDES: {path} must hold `old: new` lines, one an image")
-    return dict(read_in)
+    is_mapping = isinstance(content, dict)
+    if not is_mapping or not all(isinstance(old, str) and isinstance(new, str) for old, new in content.items()):
+        raise UsageError(f"MLOPS_IMAGE_OVERRIDES: {path}: wanted lines such as `old: new`, one per image")
+    return dict(content)

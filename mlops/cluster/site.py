@@ -1,4 +1,4 @@
-"""What every step on the cluster needs: settings, folder, programs, manifests, images and progress."""
+"""One cluster with what the steps on it use: settings, folder, programs, manifests, images and progress."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from mlops.cluster.progress import Progress
 from mlops.cluster.settings import ClusterSettings, read
 
 NAMESPACE = "ml-in-production"
-"""Where the model server runs."""
+"""Namespace of the model server."""
 KFP_NAMESPACE = "kubeflow"
-"""Where Kubeflow Pipelines and all steps run."""
+"""Namespace of Kubeflow Pipelines and of all steps."""
 
 
 class ProjectImages(Protocol):
     """This project's own images, as the cluster sees them."""
 
     def references(self) -> Mapping[str, str]:
-        """Return bare name -> the reference that holds the sources as they are now."""
+        """Return bare name -> reference of the image with the present sources."""
 
-    def build(self, names: Sequence[str], say: Callable[[str], None], *, seconds: float) -> None:
-        """Build those of these bare names that the local Docker lacks; MlopsError when one fails or is late."""
+    def build(self, names: Sequence[str], log: Callable[[str], None], *, seconds: float) -> None:
+        """Build the images of these bare names that the local Docker lacks; MlopsError when one fails or is late."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Site:
     manifests: Manifests
     progress: Progress
     images: Callable[[], ProjectImages]
-    """Looks at the sources when it is first asked: nothing else needs them, and they may change until then."""
+    """Called when images are first needed: it reads the sources, which may change until then."""
     overlay: Path = ROOT / "kustomize" / "overlays" / "kind"
 
     @classmethod
@@ -64,7 +64,7 @@ class Site:
 
 @contextmanager
 def scratch(site: Site) -> Iterator[None]:
-    """Point TMPDIR at our folder: what killed programs leave (kind its archives) goes with the next call."""
+    """Set TMPDIR below the cluster's folder, so that the next call removes what killed programs left there."""
     folder = site.folder / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -76,5 +76,5 @@ def scratch(site: Site) -> Iterator[None]:
 
 
 def cluster_folder(store: Store) -> Path:
-    """Return the folder of a store in which everything about the local cluster lies."""
+    """Return the folder of a store for everything about the local cluster."""
     return store.root / "cluster"

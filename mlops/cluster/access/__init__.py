@@ -1,1 +1,1 @@
-"""Ways from this machine to what runs in the cluster: services, object store, pods and logs."""
+"""Access from this machine to the cluster's services, object store, pods and logs."""

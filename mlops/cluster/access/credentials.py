@@ -1,4 +1,4 @@
-"""The object store's keys: copied from where Kubeflow Pipelines keeps them to where the model server reads them."""
+"""The object store's keys: copied from Kubeflow Pipelines' namespace to the model server's."""
 
 import base64
 from contextlib import suppress
@@ -12,14 +12,14 @@ ACCESS_KEY, SECRET_KEY = "accesskey", "secretkey"
 
 
 def keys(kubectl: Kubectl) -> dict[str, str]:
-    """Return the object store's two keys by their names in the Secret; ClusterError when one is missing."""
+    """Return the object store's two keys, by their names in the Secret; ClusterError when one is missing."""
     return {key: base64.b64decode(value).decode() for key, value in _data(kubectl, KFP_NAMESPACE).items()}
 
 
 def copy(kubectl: Kubectl) -> bool:
-    """Give the model server's namespace the same keys; returns whether it had others.
+    """Copy the keys to the model server's namespace; return whether they were different there.
 
-    They travel over pipes only, from kubectl to kubectl. Raises ClusterError when there are none to copy.
+    They go from kubectl to kubectl through pipes, never through a file. Raises ClusterError when there are none.
     """
     wanted = _data(kubectl, KFP_NAMESPACE)
     with suppress(ClusterError):  # it does not exist yet
@@ -42,6 +42,6 @@ def _data(kubectl: Kubectl, namespace: str) -> dict[str, str]:
     if missing := {ACCESS_KEY, SECRET_KEY} - data.keys():
         raise ClusterError(
             f"the Secret {namespace}/{SECRET} has no {' and no '.join(sorted(missing))}; "
-            "delete it, then `mlops cluster up` makes it again"
+            "delete it and run `mlops cluster up`, which makes it again"
         )
     return {key: data[key] for key in (ACCESS_KEY, SECRET_KEY)}

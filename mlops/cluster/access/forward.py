@@ -1,4 +1,4 @@
-"""A way from a port of this machine to a service in the cluster, kept open by `kubectl port-forward`."""
+"""Forwards a port of this machine to a service in the cluster, with `kubectl port-forward`."""
 
 import socket
 import subprocess
@@ -15,7 +15,7 @@ _PAUSE = 0.05
 
 
 class Forward:
-    """Opens on `open`, is opened again at the same port when it drops, and closes with us, however we end."""
+    """A forwarded port: opened by `open`, reopened when the connection drops, closed when this process ends."""
 
     def __init__(self, kubectl: Kubectl, service: str, namespace: str, port: int) -> None:
         self.kubectl = kubectl
@@ -26,7 +26,7 @@ class Forward:
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
     def open(self) -> str:
-        """Return the address once it accepts connections; ClusterError when it does not within half a minute."""
+        """Start forwarding and return the address once it accepts connections; ClusterError after `OPEN_SECONDS`."""
         self._keeper.start()
         end = time.monotonic() + OPEN_SECONDS
         while not _accepts(self.port):
@@ -42,14 +42,14 @@ class Forward:
         return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        """End the program and the thread that watches it."""
+        """End kubectl and the thread that watches it."""
         self._closing.set()
         self._keeper.join(timeout=10)
 
     def _keep(self) -> None:
-        """Start the program, and again when it ends by itself after it was open.
+        """Run kubectl until `close`, and start it again when it ends after it was open.
 
-        The kernel ends a child with the thread that started it, which is this one for all of them.
+        The kernel ends a child with the thread that started it, so this one thread starts all of them.
         """
         service, namespace, port = self.target
         argv = self.kubectl.argv(

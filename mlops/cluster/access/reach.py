@@ -1,4 +1,4 @@
-"""What runs in the local cluster, from this machine: its services, object store, pods and their logs."""
+"""Reaches from this machine what runs in the local cluster: services, object store, pods and logs."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,23 +18,25 @@ from mlops.cluster.settings import read
 from mlops.cluster.site import KFP_NAMESPACE
 
 STORE = "mlops-store"
-"""The ConfigMap that says where the object store is, as pods see it."""
+"""Name of the ConfigMap with the address of the object store, as pods see it."""
 
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod: its phase, and what keeps it from being ready, in words; empty when nothing does."""
+    """One pod of the cluster."""
 
     name: str
     phase: str
+    """Such as `Pending` or `Running`."""
     trouble: str
+    """Why it is not ready, and what to do; empty when it is ready or has ended well."""
 
 
 @contextmanager
 def forwarded(service: str, namespace: str, port: int, kubectl: Kubectl | None = None) -> Iterator[str]:
-    """Yield `http://127.0.0.1:<a free port>`, which leads to a service of the cluster while the block runs.
+    """Yield `http://127.0.0.1:<a free port>`, which is forwarded to a service of the cluster while the block runs.
 
-    The connection is opened again when it drops, and closed when this process ends in any way.
+    The connection is reopened when it drops, and closed when this process ends, however it ends.
     Raises ClusterError when it does not open.
     """
     forward = Forward(kubectl or _cluster(), service, namespace, port)
@@ -46,9 +48,9 @@ def forwarded(service: str, namespace: str, port: int, kubectl: Kubectl | None =
 
 @contextmanager
 def store_variables(kubectl: Kubectl | None = None) -> Iterator[dict[str, str]]:
-    """Yield the variables with which a program on this machine uses the cluster's object store: MLOPS_STORE and AWS_*.
+    """Yield the variables for a program on this machine to use the cluster's object store: MLOPS_STORE and AWS_*.
 
-    The endpoint is forwarded while the block runs. Raises ClusterError for a cluster without a store in reach.
+    The endpoint is forwarded while the block runs. Raises ClusterError when the store or its keys cannot be reached.
     """
     cluster = kubectl or _cluster()
     try:
@@ -68,29 +70,29 @@ def store_variables(kubectl: Kubectl | None = None) -> Iterator[dict[str, str]]:
 
 
 def pods(namespace: str, labels: Mapping[str, str], kubectl: Kubectl | None = None) -> list[Pod]:
-    """Return the pods that carry labels; none when the cluster does not answer."""
+    """Return the pods with these labels; none when the cluster does not answer."""
     cluster = kubectl or _cluster()
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     found = cluster.items("pods", "--namespace", namespace, f"--selector={selector}")
     everywhere = cluster.items("pods", "--all-namespaces") if any(_is_pending(pod) for pod in found) else []
     return [
-        Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _words(states.trouble(pod, everywhere)))
+        Pod(pod["metadata"]["name"], pod.get("status", {}).get("phase", ""), _describe(states.trouble(pod, everywhere)))
         for pod in found
     ]
 
 
 def logs(pod: str, namespace: str, lines: int = 100, container: str = "main", kubectl: Kubectl | None = None) -> str:
-    """Return the last lines of a pod's log, of the container in which a step runs; else why they cannot be read."""
-    words = ("logs", pod, "--namespace", namespace, "--container", container, f"--tail={lines}")
+    """Return the last lines of the log of a pod's container, by default a step's; or why they cannot be read."""
+    arguments = ("logs", pod, "--namespace", namespace, "--container", container, f"--tail={lines}")
     try:
-        done = (kubectl or _cluster()).run(*words, seconds=30, check=False)
+        done = (kubectl or _cluster()).run(*arguments, seconds=30, check=False)
     except CommandFailed as error:
         return str(error)
     return done.stdout or done.stderr
 
 
 def lacking_images(names: Sequence[str]) -> list[str]:
-    """Return those images that not every node of the local cluster has; none where the nodes cannot be asked."""
+    """Return the images that a node of the local cluster lacks; none when the nodes do not answer."""
     commands = Commands(os.environ)
     present = node_images.on_nodes(commands, kind.nodes(commands, read(os.environ).name))
     return [name for name in names if references.full(name) not in present] if present else []
@@ -101,11 +103,11 @@ def _cluster() -> Kubectl:
 
 
 def _endpoint(url: str) -> tuple[str, str, int]:
-    """Read `http://seaweedfs.kubeflow:9000` as service, namespace and port."""
+    """Parse an address such as `http://seaweedfs.kubeflow:9000` into service, namespace and port."""
     host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
     service, _, namespace = host.partition(".")
     if not service or not port.isdigit():
-        raise ClusterError(f"ConfigMap {STORE}: AWS_ENDPOINT_URL {url!r} is no http://SERVICE.NAMESPACE:PORT")
+        raise ClusterError(f"ConfigMap {STORE}: AWS_ENDPOINT_URL: wanted http://SERVICE.NAMESPACE:PORT, got {url!r}")
     return service, namespace.partition(".")[0] or KFP_NAMESPACE, int(port)
 
 
@@ -114,5 +116,5 @@ def _is_pending(pod: Mapping[str, object]) -> bool:
     return isinstance(status, dict) and status.get("phase") == "Pending"
 
 
-def _words(trouble: states.Trouble | None) -> str:
+def _describe(trouble: states.Trouble | None) -> str:
     return f"{trouble.why}{f' -> {trouble.fix}' if trouble.fix else ''}" if trouble else ""

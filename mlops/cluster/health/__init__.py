@@ -1,1 +1,1 @@
-"""Whether what runs in the cluster is ready, why not, and what is kept of a failure."""
+"""Checks whether the cluster's workloads are ready, explains why not, and keeps a diagnosis of a failure."""

@@ -1,4 +1,4 @@
-"""What is kept when the cluster does not come up: states, events and logs in a folder, the main lines on the screen."""
+"""Keeps states, events and logs in a folder when the cluster does not come up, and prints the main lines."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
 PREFIX = "diagnosis-"
 _SECONDS = 15.0
 _SHORTEST_SECRET = 8
-"""A shorter value is a word such as `minio`, part of many names, and protects nothing."""
+"""Shorter values are not masked: they are words such as `minio`, which are part of many names and protect nothing."""
 _LISTS = {
     "nodes.txt": ("describe", "nodes"),
     "pods.txt": ("get", "pods", "--all-namespaces", "--output=wide"),
@@ -29,7 +29,7 @@ _LISTS = {
 
 
 def collect(site: Site, node_containers: list[str], now: datetime | None = None) -> Path:
-    """Write all that can be read into a new folder of the store, and the main lines to the screen; skips the rest."""
+    """Write all that can be read to a new folder of the store and return it; print the main lines."""
     folder = site.folder / f"{PREFIX}{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%S')}"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     writer = _Writer(folder, tuple(_secret_values(site)))
@@ -38,15 +38,15 @@ def collect(site: Site, node_containers: list[str], now: datetime | None = None)
         writer.write(f"{container}.txt", _output(site, ["docker", "logs", "--tail=300", container]))
         writer.write(f"{container}-images.txt", _output(site, ["docker", "exec", container, "crictl", "images"]))
     if site.kubectl.is_ready():
-        for name, words in _LISTS.items():
-            writer.write(name, _output(site, site.kubectl.argv(*words)))
+        for name, arguments in _LISTS.items():
+            writer.write(name, _output(site, site.kubectl.argv(*arguments)))
         _logs(site, writer)
         _events(site, writer)
     return folder
 
 
 class _Writer:
-    """Writes files without the value of any Secret of the cluster."""
+    """Writes files with the values of the cluster's Secrets masked."""
 
     def __init__(self, folder: Path, secrets: tuple[str, ...]) -> None:
         self.folder = folder
@@ -62,29 +62,27 @@ class _Writer:
 
 
 def _logs(site: Site, writer: _Writer) -> None:
-    """Describe what is not well in the two namespaces and keep its logs."""
+    """Describe the pods of the two namespaces that are not ready, and keep their logs."""
     described = []
     for pod in site.kubectl.items("pods", "--all-namespaces"):
         namespace, trouble = pod["metadata"]["namespace"], pods.trouble(pod)
         if trouble is None or namespace not in {KFP_NAMESPACE, NAMESPACE}:
             continue
-        site.progress.say(f"  {namespace}/{trouble.pod}: {trouble.why}")
+        site.progress.log(f"  {namespace}/{trouble.pod}: {trouble.why}")
         described.append(_output(site, site.kubectl.argv("describe", "pod", trouble.pod, "--namespace", namespace)))
         logs = {container: writer.clean(_log(site, namespace, trouble.pod, container)) for container in _started(pod)}
         for container, log in logs.items():
             writer.write(f"logs/{namespace}.{trouble.pod}.{container}.txt", log)
-            site.progress.say("\n".join(f"    {container} | {line}" for line in log.strip().splitlines()[-4:]))
+            site.progress.log("\n".join(f"    {container} | {line}" for line in log.strip().splitlines()[-4:]))
     writer.write("describe.txt", "\n".join(described))
 
 
 def _log(site: Site, namespace: str, pod: str, container: str) -> str:
-    words = ("logs", pod, "--namespace", namespace, "--container", container, "--tail=200")
-    before = _output(site, site.kubectl.argv(*words, "--previous"))
-    return (
-        f"{before}\n{_output(site, site.kubectl.argv(*words))}"
-        if "not found" not in before
-        else _output(site, site.kubectl.argv(*words))
-    )
+    arguments = ("logs", pod, "--namespace", namespace, "--container", container, "--tail=200")
+    """Return the log of a container, after the log of its previous attempt where there is one."""
+    previous = _output(site, site.kubectl.argv(*arguments, "--previous"))
+    log = _output(site, site.kubectl.argv(*arguments))
+    return log if "not found" in previous else f"{previous}\n{log}"
 
 
 def _started(pod: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +98,7 @@ def _events(site: Site, writer: _Writer) -> None:
         "events", "--all-namespaces", "--field-selector=type=Warning", "--sort-by=.lastTimestamp"
     )[-8:]:
         about = event.get("involvedObject", {})
-        site.progress.say(
+        site.progress.log(
             writer.clean(
                 f"  {about.get('namespace', '')}/{about.get('name', '')}: "
                 f"{event.get('reason', '')}: {event.get('message', '')}"
@@ -109,20 +107,17 @@ def _events(site: Site, writer: _Writer) -> None:
 
 
 def _secret_values(site: Site) -> Iterator[str]:
-    """Yield the values of all Secrets of the two namespaces, as they are and as they are written."""
-    secrets = [
-        item
-        for namespace in (KFP_NAMESPACE, NAMESPACE)
-        for item in site.kubectl.items("secrets", "--namespace", namespace)
-    ]
-    for written in (value for secret in secrets for value in (secret.get("data") or {}).values()):
-        plain = base64.b64decode(written).decode("utf-8", "replace")
-        if len(plain) >= _SHORTEST_SECRET:
-            yield from (plain, written)
+    """Yield the values of all Secrets of the two namespaces, as text and in base64."""
+    for namespace in (KFP_NAMESPACE, NAMESPACE):
+        for secret in site.kubectl.items("secrets", "--namespace", namespace):
+            for encoded in (secret.get("data") or {}).values():
+                plain = base64.b64decode(encoded).decode("utf-8", "replace")
+                if len(plain) >= _SHORTEST_SECRET:
+                    yield from (plain, encoded)
 
 
 def _output(site: Site, argv: list[str]) -> str:
-    """Return what a program wrote, or why it wrote nothing."""
+    """Return what a program wrote, or why it could not be run."""
     try:
         done = site.commands.run(argv, seconds=_SECONDS, check=False)
     except CommandFailed as error:

@@ -1,4 +1,4 @@
-"""Why a pod is not ready, in words, and what to do."""
+"""Explains why a pod is not ready, and what to do."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,25 @@ _PULLING = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNev
 
 @dataclass(frozen=True)
 class Trouble:
-    """What keeps a pod from being ready; `is_final` when waiting will hardly help."""
+    """Why a pod is not ready."""
 
     pod: str
     why: str
     fix: str = ""
+    """What to do; empty when it may only need time."""
     is_final: bool = False
+    """Whether waiting will hardly help."""
     container: str = ""
+    """The container that is not ready; empty when it is the pod."""
 
     def __str__(self) -> str:
         return f"{self.pod}: {self.why}{f' -> {self.fix}' if self.fix else ''}"
 
 
 def trouble(pod: Mapping[str, Any], all_pods: Sequence[Mapping[str, Any]] = (), cpus: float = 0.0) -> Trouble | None:
-    """Say what keeps a pod from being ready; None when it is ready or has done its work.
+    """Return why a pod is not ready; None when it is ready or has succeeded.
 
-    All pods and the CPUs of the node are needed to explain why no node has room.
+    `all_pods` and the `cpus` of the nodes are needed to explain why no node has room.
     """
     name, status = pod["metadata"]["name"], pod.get("status", {})
     conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
@@ -48,13 +51,13 @@ def is_running(pod: Mapping[str, Any]) -> bool:
 
 
 def belongs(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a pod carries these labels and is not on its way out."""
+    """Whether a pod has these labels and is not being deleted."""
     metadata = pod["metadata"]
     return labels.items() <= metadata.get("labels", {}).items() and "deletionTimestamp" not in metadata
 
 
 def requested(pods: Sequence[Mapping[str, Any]], resource: str) -> float:
-    """Return the sum of what pods that are on a node reserve of a resource."""
+    """Return what the pods on nodes reserve of a resource, in CPUs or bytes."""
     placed = [
         pod
         for pod in pods
@@ -78,7 +81,8 @@ def _unscheduled(name: str, message: str, all_pods: Sequence[Mapping[str, Any]],
         pod = next((one for one in all_pods if one["metadata"]["name"] == name), None)
         wanted = f"it asks for {_request(pod, 'cpu'):g} CPU, " if pod else ""
         why = f"no node has room: {wanted}{requested(all_pods, 'cpu'):.2f} of {cpus:g} CPUs are reserved"
-        return Trouble(name, why, "MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs", is_final=True)
+        fix = "set MLOPS_KFP_CPU_REQUEST=20m, end other pods, or give Docker more CPUs"
+        return Trouble(name, why, fix, is_final=True)
     if "Insufficient memory" in message:
         return Trouble(
             name, f"no node has room: {message}", "give Docker more memory, or end other pods", is_final=True
@@ -96,13 +100,13 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> Trouble | None
     reason = state.get("waiting", {}).get("reason", "")
     if reason in _PULLING:
         image = container.get("image", "")
-        fix = f"docker pull {image} (or docker load), then again; or MLOPS_IMAGE_OVERRIDES={image}=OTHER"
-        return Trouble(pod, f"{reason}: {image} cannot be had", fix, is_final=True, container=name)
+        fix = f"docker pull {image} (or docker load), then try again; or set MLOPS_IMAGE_OVERRIDES={image}=OTHER"
+        return Trouble(pod, f"{reason}: {image} cannot be pulled", fix, is_final=True, container=name)
     if reason == "CrashLoopBackOff":
         code = container.get("lastState", {}).get("terminated", {}).get("exitCode", "?")
         return Trouble(
             pod,
-            f"{name} ends again and again (exit code {code}, {container.get('restartCount', 0)} restarts)",
+            f"{name} keeps crashing (exit code {code}, {container.get('restartCount', 0)} restarts)",
             container=name,
         )
     if reason not in ("", "PodInitializing", "ContainerCreating"):

@@ -1,4 +1,4 @@
-"""Waits until workloads are ready, says for what, and stops early where waiting cannot help."""
+"""Waits until workloads are ready, shows what it waits for, and stops early when waiting cannot help."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,14 @@ from mlops.cluster.site import Site
 
 WORKLOADS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 PATIENCE = 30.0
-"""Seconds that a final trouble must last before waiting ends: a pull may succeed the second time."""
+"""Seconds after which a final trouble ends the wait: an image's pull may succeed the second time."""
 
 
 def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *, enough: str = "ready") -> bool:
-    """Wait until every Deployment and StatefulSet among objects is `ready`, or only its pods `running`.
+    """Wait until every Deployment and StatefulSet among objects is `ready`, or at least has its pods `running`.
 
-    Returns whether all are ready.
-
-    Raises ClusterError, which says for each pod why and what to do, when the time is over or waiting cannot help.
+    Returns whether all are ready. Raises ClusterError, with reason and fix for each pod, after the deadline and when
+    waiting cannot help.
     """
     expected = [item for item in objects if item["kind"] in WORKLOADS]
     since: dict[str, float] = {}
@@ -46,7 +45,7 @@ def wait(site: Site, objects: Sequence[Mapping[str, Any]], deadline: Deadline, *
 def examine(
     site: Site, expected: Sequence[Mapping[str, Any]], enough: str
 ) -> tuple[list[str], list[str], list[Trouble]]:
-    """Return the workloads that are not ready, those of them to wait for, and what keeps their pods."""
+    """Return the workloads that are not ready, those of them to wait for, and the troubles of their pods."""
     unready, waiting, troubles = [], [], []
     everywhere = site.kubectl.items("pods", "--all-namespaces")
     cpus = kind.cpus(site.kubectl.items("nodes"))
@@ -71,13 +70,13 @@ def examine(
 
 
 def is_ready(workload: Mapping[str, Any]) -> bool:
-    """Whether a Deployment or StatefulSet runs as last asked for, with every pod ready."""
+    """Whether the last change of a Deployment or StatefulSet is rolled out and every pod is ready."""
     status, wanted = workload.get("status", {}), workload.get("spec", {}).get("replicas", 1)
     return is_rolled_out(workload) and bool(status.get("readyReplicas", 0) >= wanted == status.get("replicas", 0))
 
 
 def is_rolled_out(workload: Mapping[str, Any]) -> bool:
-    """Whether all the pods of a Deployment or StatefulSet were made as last asked for."""
+    """Whether all pods of a Deployment or StatefulSet were made after its last change."""
     if not workload:
         return False
     status = workload.get("status", {})
@@ -99,4 +98,4 @@ def _stop_early(troubles: Sequence[Trouble], since: dict[str, float]) -> None:
         del since[pod]
     now = time.monotonic()
     if any(now - since.setdefault(one.pod, now) >= PATIENCE for one in final):
-        raise ClusterError("waiting longer does not help")
+        raise ClusterError("waiting longer will not help")

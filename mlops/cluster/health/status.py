@@ -1,4 +1,4 @@
-"""How the local cluster is: its nodes, what runs in it, and where it can be reached."""
+"""The state of the local cluster: its nodes, its workloads, and their addresses."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
 
 @dataclass(frozen=True)
 class Workload:
-    """One Deployment or StatefulSet, and what keeps it from being ready."""
+    """One Deployment or StatefulSet, and why it is not ready, a line per pod."""
 
     namespace: str
     name: str
@@ -24,9 +24,12 @@ class Status:
     cluster: str
     exists: bool
     answers: bool = False
+    """Whether its API server answers."""
     nodes: dict[str, str] = field(default_factory=dict)
+    """Name -> version of Kubernetes."""
     workloads: list[Workload] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
+    """Service -> address on this machine."""
 
     @property
     def ready(self) -> bool:

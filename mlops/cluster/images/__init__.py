@@ -1,1 +1,1 @@
-"""This project's images in the local Docker: built, measured, pushed."""
+"""This project's images in the local Docker: building, measuring and pushing them."""

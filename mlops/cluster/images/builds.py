@@ -1,4 +1,4 @@
-"""One build of an image: the context that is sent, the command line, and what a failure means."""
+"""One build of an image: its context, its command line, and hints for a failure."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from core.images import BASE
 from core.user_code import ROOT
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.programs.commands import Commands, command_text, die_with_parent
-from mlops.cluster.settings import Variable, spoken
+from mlops.cluster.settings import Variable, format_duration
 
 VARIABLES = (
     Variable(
@@ -41,7 +41,7 @@ VARIABLES = (
         "the registry whose digests `mlops compile` and `mlops submit` put into pipelines; not set: local content tags",
     ),
 )
-"""Every variable about images; another base image is MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
+"""Every variable about images; for another base image set MLOPS_IMAGE_OVERRIDES=python:3.11-slim=OTHER."""
 
 _ARGUMENTS = {
     "PACKAGE_INDEX": "MLOPS_IMAGE_INDEX",
@@ -53,23 +53,23 @@ _LAST_LINES = 12
 _HINTS = {
     r"no space left on device": (
         "free disk where Docker keeps its data (docker system df; docker image prune), then build again: "
-        "what is done stays done"
+        "finished layers are kept"
     ),
     r"certificate|UnknownIssuer|SSLError": (
-        "where a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE"
+        "if a proxy has certificates of its own, name their file in MLOPS_IMAGE_CA_BUNDLE"
     ),
     r"resolve|resolution|Network is unreachable|Connection refused|timed out|dns error|Failed to fetch": (
-        "the build reaches no package index: "
+        "the build cannot reach a package index: "
         "try MLOPS_IMAGE_NETWORK=host, MLOPS_IMAGE_INDEX, or http_proxy and https_proxy"
     ),
 }
-"""What a failed build's last lines show, and what helps."""
+"""Pattern in a failed build's last lines -> what to do."""
 
 
 def context(environment: Mapping[str, str], root: Path = ROOT) -> bytes:
-    """Pack what images are built from, and the certificates; equal files give equal bytes: no times, owners or modes.
+    """Return a tar archive of the files that images are built from, and of the certificates.
 
-    Raises UsageError where MLOPS_IMAGE_CA_BUNDLE names no file.
+    Equal files give equal bytes: no times, owners or modes. Raises UsageError when MLOPS_IMAGE_CA_BUNDLE is no file.
     """
     packed = io.BytesIO()
     contents = {name: root / name for name in files(root)}
@@ -92,33 +92,35 @@ def command(
     target: str, reference: str, base: str, labels: Mapping[str, str], environment: Mapping[str, str]
 ) -> list[str]:
     """Return the command line that builds one target from a context on its standard input."""
-    arguments = {argument: environment.get(variable, "") for argument, variable in _ARGUMENTS.items()} | {
-        "BASE_IMAGE": "" if base == BASE else base
-    }
-    words = ["docker", "build", "--target", target, "--tag", reference]
-    words += [word for argument, value in arguments.items() if value for word in ("--build-arg", f"{argument}={value}")]
-    # By name alone: docker reads the value, which may hold a password, from its environment.
-    words += [word for name in _PROXIES if environment.get(name) for word in ("--build-arg", name)]
-    words += [word for label, value in labels.items() if value for word in ("--label", f"{label}={value}")]
+    arguments = {argument: environment.get(variable, "") for argument, variable in _ARGUMENTS.items()}
+    arguments["BASE_IMAGE"] = "" if base == BASE else base
+    argv = ["docker", "build", "--target", target, "--tag", reference]
+    for argument, value in arguments.items():
+        if value:
+            argv += ["--build-arg", f"{argument}={value}"]
+    for name in _PROXIES:
+        if environment.get(name):
+            argv += ["--build-arg", name]  # docker reads the value, which may hold a password, from its environment
+    for label, value in labels.items():
+        if value:
+            argv += ["--label", f"{label}={value}"]
     if network := environment.get("MLOPS_IMAGE_NETWORK"):
-        words += ["--network", network]
-    return [*words, "-"]
+        argv += ["--network", network]
+    return [*argv, "-"]
 
 
-def run(
-    commands: Commands, words: Sequence[str], packed: bytes, seconds: float, on_line: Callable[[str], None]
-) -> None:
-    """Run a build to its end; `on_line` gets every line.
+def run(commands: Commands, argv: Sequence[str], packed: bytes, seconds: float, on_line: Callable[[str], None]) -> None:
+    """Run a build to its end, with the context `packed` on its standard input; `on_line` gets every line of output.
 
-    Raises CommandFailed, with the last lines and a hint, when it fails or is not done in time.
+    Raises CommandFailed, with the last lines and a hint, when it fails or is not done after `seconds`.
     """
     last: list[str] = []
     late = threading.Event()
     with tempfile.TemporaryFile() as sent:
         sent.write(packed)
         sent.seek(0)
-        with subprocess.Popen(  # noqa: S603 - words, never a shell line
-            list(words),
+        with subprocess.Popen(  # noqa: S603 - argv, never a shell line
+            list(argv),
             stdin=sent,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,13 +138,13 @@ def run(
             alarm.cancel()
     if late.is_set():
         raise CommandFailed(
-            f"`{command_text(words)}` was not done after {spoken(seconds)}; "
-            "what is built stays built, so that a second call goes on"
+            f"`{command_text(argv)}` was not done after {format_duration(seconds)}; "
+            "build again to continue: finished layers are kept"
         )
     if process.returncode:
         text = "\n".join(last)
         raise CommandFailed(
-            f"`{command_text(words)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text
+            f"`{command_text(argv)}` ended with {process.returncode}; its last lines:\n{text}{_hint(text)}", text
         )
 
 

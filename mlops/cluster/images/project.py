@@ -1,4 +1,4 @@
-"""This project's images in the local Docker: which exist, building those that do not, and pushing them."""
+"""This project's images in the local Docker: lists, builds and pushes them."""
 
 import re
 import time
@@ -27,18 +27,21 @@ _PULL_SECONDS = 900.0
 _BUILD_SECONDS = 3600.0
 _PUSH_SECONDS = 3600.0
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image of the present sources, and whether the local Docker has it."""
+    """One image of the present sources."""
 
     group: Group
     reference: str
     present: bool
+    """Whether the local Docker has it."""
     megabytes: int
+    """Size in MB (10^6 bytes); 0 when it is not present."""
     budget: int
+    """Largest size, in MB."""
 
     @property
     def is_too_big(self) -> bool:
@@ -49,8 +52,8 @@ class Image:
 class Images:
     """The images of the sources as they are when this object is made."""
 
-    def __init__(self, commands: Commands, store: Store, on_line: Say = lambda _: None) -> None:
-        """Work with a Docker; `on_line` gets every line of a build. MlopsError where the sources are missing."""
+    def __init__(self, commands: Commands, store: Store, on_line: Log = lambda _: None) -> None:
+        """Use the Docker that `commands` reach; `on_line` gets every line of a build. MlopsError without sources."""
         self._commands = commands
         self._record = ImageRecord(store.images)
         self._sboms = store.root / "images"
@@ -67,10 +70,11 @@ class Images:
         self._need_engine()
         return [self._image(group) for group in GROUPS]
 
-    def build(self, names: Sequence[str], say: Say, *, seconds: float = _BUILD_SECONDS, rebuild: bool = False) -> None:
-        """Build those of these images that the local Docker lacks (with `rebuild` all of them), in that time together.
+    def build(self, names: Sequence[str], log: Log, *, seconds: float = _BUILD_SECONDS, rebuild: bool = False) -> None:
+        """Build the named images that the local Docker lacks, or with `rebuild` all named ones, within `seconds`.
 
-        Raises ClusterError when there is no engine or base image, a build fails or is late, or an image is over budget.
+        Raises ClusterError without an engine or base image, when a build fails or is late, and for an image that is
+        larger than its budget.
         """
         end = time.monotonic() + seconds
         self._need_engine()
@@ -78,14 +82,14 @@ class Images:
         missing = [group for group in groups if rebuild or not self._inspect(group)]
         for group in groups:
             if group not in missing:
-                say(f"{self._reference(group)} is built: {_room(self._image(group))}")
+                log(f"{self._reference(group)} is built: {_room(self._image(group))}")
         if missing:
-            self._need_base(say)
+            self._need_base(log)
         packed = builds.context(self._commands.environment) if missing else b""
         if tag() != self._tag:
-            raise ClusterError("the sources were changed while they were being packed; build again")
+            raise ClusterError("the sources changed while they were packed; build again")
         for group in missing:
-            self._build(group, packed, end - time.monotonic(), say)
+            self._build(group, packed, end - time.monotonic(), log)
         if too_big := [one for one in map(self._image, groups) if one.is_too_big]:
             raise ClusterError(
                 f"{', '.join(f'{one.reference} takes {_room(one)}' for one in too_big)}: over the budget; "
@@ -93,10 +97,10 @@ class Images:
                 "or raise BUDGETS in mlops/cluster/images/project.py with a reason"
             )
 
-    def push(self, registry: str, say: Say) -> dict[str, str]:
-        """Push every image to a registry and record the digests that it gives; returns name -> reference by digest.
+    def push(self, registry: str, log: Log) -> dict[str, str]:
+        """Push every image to a registry and record their digests there; return name -> reference by digest.
 
-        Raises ClusterError for an image that was not built, or a registry that refuses it.
+        Raises ClusterError for an image that was not built, CommandFailed when the registry refuses one.
         """
         self._need_engine()
         registry = registry.rstrip("/")
@@ -104,7 +108,7 @@ class Images:
             raise ClusterError(
                 f"{', '.join(missing)}: not in the local Docker; run `mlops images build`, then push again"
             )
-        return {image(group): self._push(group, registry, say) for group in GROUPS}
+        return {image(group): self._push(group, registry, log) for group in GROUPS}
 
     def _reference(self, group: Group) -> str:
         return f"{image(group)}:{self._tag}"
@@ -114,8 +118,8 @@ class Images:
         return Image(group, self._reference(group), bool(found), round(found.get("Size", 0) / 1e6), BUDGETS[group])
 
     def _inspect(self, group: Group) -> dict[str, Any]:
-        """Return what docker knows of an image; empty when it is missing, or was built from another base image."""
-        found = (parsed(self._commands.answers(["docker", "image", "inspect", self._reference(group)])) or [{}])[0]
+        """Return docker's description of an image; empty when it is missing or was built from another base image."""
+        found = (parsed(self._commands.output(["docker", "image", "inspect", self._reference(group)])) or [{}])[0]
         base = ((found.get("Config") or {}).get("Labels") or {}).get(_BASE_LABEL, self._base)
         return found if base == self._base else {}
 
@@ -124,10 +128,10 @@ class Images:
             if not check.ok:
                 raise ClusterError(f"{check.name}: {check.found}; {check.fix}")
 
-    def _need_base(self, say: Say) -> None:
-        if self._commands.answers(["docker", "image", "inspect", self._base]):
+    def _need_base(self, log: Log) -> None:
+        if self._commands.output(["docker", "image", "inspect", self._base]):
             return
-        say(f"pulling {self._base}, which is not in the local Docker yet")
+        log(f"pulling {self._base}, which is not in the local Docker yet")
         try:
             self._commands.run(["docker", "pull", self._base], seconds=_PULL_SECONDS, on_line=self._on_line)
         except CommandFailed as error:
@@ -137,23 +141,23 @@ class Images:
                 f"docker load or docker tag it, or name another one with MLOPS_IMAGE_OVERRIDES={BASE}=OTHER"
             ) from error
 
-    def _build(self, group: Group, packed: bytes, seconds: float, say: Say) -> None:
-        say(f"building {self._reference(group)}")
+    def _build(self, group: Group, packed: bytes, seconds: float, log: Log) -> None:
+        log(f"building {self._reference(group)}")
         began = time.monotonic()
-        words = builds.command(group, self._reference(group), self._base, self._labels(), self._commands.environment)
-        builds.run(self._commands, words, packed, max(1.0, seconds), self._on_line)
+        argv = builds.command(group, self._reference(group), self._base, self._labels(), self._commands.environment)
+        builds.run(self._commands, argv, packed, max(1.0, seconds), self._on_line)
         found = self._inspect(group)
         took = round(time.monotonic() - began, 1)
         self._record.add_built(self._tag, group, BuiltImage(found["Id"], found["Size"], took, self._save_sbom(group)))
-        say(f"built {self._reference(group)} in {took:.0f} s: {_room(self._image(group))}")
+        log(f"built {self._reference(group)} in {took:.0f} s: {_room(self._image(group))}")
 
     def _labels(self) -> dict[str, str]:
         """Labels that name an image's origin; those without a value are left out."""
         version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
         git = ["git", "-C", str(ROOT)]
-        revision = self._commands.answers([*git, "rev-parse", "HEAD"])
-        changed = "-changed" if revision and self._commands.answers([*git, "status", "--porcelain"]) else ""
-        source = self._commands.answers([*git, "remote", "get-url", "origin"])
+        revision = self._commands.output([*git, "rev-parse", "HEAD"])
+        changed = "-changed" if revision and self._commands.output([*git, "status", "--porcelain"]) else ""
+        source = self._commands.output([*git, "remote", "get-url", "origin"])
         return {
             "org.opencontainers.image.version": version,
             "org.opencontainers.image.revision": f"{revision}{changed}",
@@ -163,38 +167,28 @@ class Images:
         }
 
     def _save_sbom(self, group: Group) -> str:
-        """Keep the bill of materials that the image holds, under its digest; return that."""
-        words = [
-            "docker",
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--entrypoint",
-            "cat",
-            self._reference(group),
-            "/sbom.json",
-        ]
-        content = self._commands.run(words).stdout.encode()
+        """Keep the image's bill of materials in a file named by its digest; return the digest."""
+        run = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "cat"]
+        content = self._commands.run([*run, self._reference(group), "/sbom.json"]).stdout.encode()
         name = digest.of_bytes(content)
         self._sboms.mkdir(parents=True, exist_ok=True)
         (self._sboms / f"sbom-{group}-{name.removeprefix('sha256:')}.json").write_bytes(content)
         return name
 
-    def _push(self, group: Group, registry: str, say: Say) -> str:
+    def _push(self, group: Group, registry: str, log: Log) -> str:
         target = f"{registry}/{self._reference(group)}"
-        say(f"pushing {target}")
+        log(f"pushing {target}")
         self._commands.run(["docker", "tag", self._reference(group), target])
         output = self._commands.run(["docker", "push", target], seconds=_PUSH_SECONDS, on_line=self._on_line).stdout
         given = re.search(r"digest: (sha256:[0-9a-f]{64})", output)
         if given is None:
-            raise ClusterError(f"docker push {target} named no digest; its output: {output[-300:].strip()}")
+            raise ClusterError(f"docker push {target} printed no digest; its output: {output[-300:].strip()}")
         self._record.add_pushed(registry, self._tag, group, given[1])
         return f"{registry}/{image(group)}@{given[1]}"
 
 
 def names(groups: Iterable[str]) -> list[str]:
-    """Return the bare names of groups, of all when there are none."""
+    """Return the bare names of the images of groups; of all groups when none is given."""
     return [f"{PREFIX}{group}" for group in groups] or [image(group) for group in GROUPS]
 
 

@@ -1,1 +1,1 @@
-"""Bringing the cluster up and taking it away, after everything was checked."""
+"""Brings the cluster up, after checking everything, and takes it down."""

@@ -1,4 +1,4 @@
-"""Deletes the local cluster and everything else that bringing it up made; nothing that existed before."""
+"""Deletes the local cluster and everything else that `up` made, but nothing that existed before."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ NETWORK = "kind"
 
 
 def down(site: Site, *, images: bool = False) -> list[str]:
-    """Remove what `up` made; returns what was removed, in words. A second call finds nothing.
+    """Remove what `up` made, and return a line for each thing that was removed; a second call removes nothing.
 
-    Raises ClusterError when something cannot be removed.
+    With `images`, this project's images are removed too. Raises ClusterError when something cannot be removed.
     """
     site.folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -28,7 +28,7 @@ def down(site: Site, *, images: bool = False) -> list[str]:
             removed += _folder(site)
     except RegistryError as error:
         raise ClusterError(
-            f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end, or end it"
+            f"another `mlops cluster` is working on {site.settings.name}; wait until it ends, or end it"
         ) from error
     return removed
 
@@ -46,25 +46,25 @@ def _cluster(site: Site) -> list[str]:
         not kind.clusters(site.commands)
         and site.commands.run(["docker", "network", "rm", NETWORK], check=False).code == 0
     ):
-        removed.append(f"Docker network {NETWORK}, which no cluster uses any more")
+        removed.append(f"Docker network {NETWORK}, which no cluster used any more")
     return removed
 
 
 def _contents(site: Site) -> list[str]:
-    """Delete what we put into a cluster that we did not make."""
+    """Delete what `up` put into a cluster that it did not make."""
     scoped, others = site.manifests.halves()
     mine = up.overlay(site) if (site.overlay / "kustomization.yaml").is_file() else []
     for objects in (mine, others, scoped):
         _delete(site, objects)
     cluster = site.settings.name
-    return [f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {cluster}, which was there before and stays"]
+    return [f"Kubeflow Pipelines and namespace {NAMESPACE} in cluster {cluster}, which existed before and is kept"]
 
 
 def _delete(site: Site, objects: Sequence[Object]) -> None:
     site.progress.waiting(f"deleting {len(objects)} objects")
-    words = ("delete", "--ignore-not-found", "--wait=true", "--timeout=180s", "--filename=-")
+    arguments = ("delete", "--ignore-not-found", "--wait=true", "--timeout=180s", "--filename=-")
     if objects:
-        site.kubectl.run(*words, stdin=as_list(objects), seconds=240)
+        site.kubectl.run(*arguments, stdin=as_list(objects), seconds=240)
 
 
 def _project_images(site: Site) -> list[str]:
@@ -77,7 +77,7 @@ def _project_images(site: Site) -> list[str]:
 
 
 def _folder(site: Site) -> list[str]:
-    """Remove our folder of the store, with its lock, which is held until the end."""
+    """Remove the cluster's folder in the store, with its lock, which is held until the end."""
     left = sorted(path.name for path in site.folder.iterdir() if not path.name.endswith(".lock"))
     try:
         shutil.rmtree(site.folder)

@@ -1,4 +1,4 @@
-"""Everything that is checked before anything is changed; each failed check names its fix."""
+"""The checks before anything is changed; each failed one has a fix."""
 
 import shutil
 import socket
@@ -24,17 +24,17 @@ GIB = 2**30
 MEMORY = 3.8 * GIB
 """Kubeflow Pipelines idles at 1.3 GiB, and a training step takes 2.5 GiB more."""
 DISK_AT_FIRST, ARCHIVE, DISK_LATER = 20 * GIB, 5 * GIB, 2 * GIB
-"""Images are in the local Docker and twice on the node (packed, unpacked); loading adds an archive in MLOPS_HOME."""
+"""Images are in the local Docker and twice on the node (packed, unpacked); loading needs an archive in MLOPS_HOME."""
 _SURELY_TOO_LITTLE = 0.6
-"""Less than this share of the wanted space is never enough, whatever is loaded already."""
+"""A share of the wanted space; less than that is never enough, whatever is loaded already."""
 _HUB = "registry-1.docker.io"
 
 
 def examine(site: Site) -> list[Finding]:
-    """Make every check that what was found so far allows; none of them changes anything."""
+    """Run every check whose tools are there; none of them changes anything."""
     checks = tools.examine(site.commands)
     settled = {check.name: check.ok for check in checks}
-    exists = settled["kind"] and site.settings.name in site.commands.answers(["kind", "get", "clusters"]).split()
+    exists = settled["kind"] and site.settings.name in site.commands.output(["kind", "get", "clusters"]).split()
     if settled.get("docker engine"):
         checks += _host(site, exists=exists)
     if settled["kubectl"]:
@@ -47,8 +47,8 @@ def examine(site: Site) -> list[Finding]:
 
 
 def _host(site: Site, *, exists: bool) -> Iterator[Finding]:
-    """The machine that Docker runs on, which need not be this one."""
-    info: dict[str, Any] = parsed(site.commands.answers(["docker", "info", "--format", "{{json .}}"])) or {}
+    """Check the machine that Docker runs on, which need not be this one."""
+    info: dict[str, Any] = parsed(site.commands.output(["docker", "info", "--format", "{{json .}}"])) or {}
     far = remote_engine(site)
     if far:
         yield Finding(
@@ -83,25 +83,22 @@ def _host(site: Site, *, exists: bool) -> Iterator[Finding]:
 
 
 def disk(folder: Path, wanted: int) -> Finding:
-    """Room where Docker keeps its data, or where archives lie for a while."""
+    """Check the free disk space of a folder, in bytes."""
     free = shutil.disk_usage(folder).free
-    fix = (
-        ""
-        if free >= wanted
-        else f"free {(wanted - free) / GIB:.1f} GiB there: `docker system prune`, or MLOPS_HOME on a larger disk"
-    )
+    missing = f"{(wanted - free) / GIB:.1f} GiB"
+    fix = f"free {missing} there with `docker system prune`, or move MLOPS_HOME to another disk"
     return Finding(
         "disk",
         free >= wanted,
         f"{free / GIB:.1f} GiB free at {folder}, wanted {wanted / GIB:.0f}",
-        fix,
+        "" if free >= wanted else fix,
         required=free < _SURELY_TOO_LITTLE * wanted,
     )
 
 
 def remote_engine(site: Site) -> str:
-    """Return the address of Docker's engine when it is another machine's, else nothing."""
-    host = site.commands.environment.get("DOCKER_HOST") or site.commands.answers(
+    """Return the address of Docker's engine when it is on another machine; empty otherwise."""
+    host = site.commands.environment.get("DOCKER_HOST") or site.commands.output(
         ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
     )
     scheme, _, rest = host.partition("://")
@@ -117,12 +114,12 @@ def _ports(site: Site) -> Iterator[Finding]:
                 "port",
                 ok,
                 f"{port} is {'free' if ok else 'taken'}",
-                "" if ok else f"{variable}=another port, or 0 for none",
+                "" if ok else f"set {variable} to another port, or to 0 for none",
             )
 
 
 def is_free(port: int) -> bool:
-    """Whether a port of this machine's loopback can be listened on."""
+    """Whether a port of this machine's loopback address is free."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -148,7 +145,7 @@ def _manifests(site: Site) -> Iterator[Finding]:
         count = sum(map(len, site.manifests.halves()))
     except MlopsError as error:
         fix = (
-            "MLOPS_KFP_MANIFESTS=a local folder or checkout of Kubeflow Pipelines; an address needs git and the network"
+            "set MLOPS_KFP_MANIFESTS to a folder or checkout of Kubeflow Pipelines; an address needs git and a network"
         )
         yield Finding("manifests", False, str(error), fix)
         return
@@ -163,34 +160,39 @@ def _overlay(site: Site) -> Finding:
         "overlay",
         ok,
         str(site.overlay),
-        "" if ok else "git checkout kustomize: the project's own manifests are missing",
+        "" if ok else "the project's own manifests are missing: git checkout kustomize",
     )
 
 
 def _node_image(site: Site) -> Finding:
-    """The image of the node itself: here, or its registry answers."""
+    """Check that the node's image is in the local Docker, or that its registry answers."""
     image = kind.node_image(site.settings, site.commands)
     if image and site.commands.run(["docker", "image", "inspect", image], check=False).code == 0:
         return Finding("node image", True, f"{image} is here")
-    if not image and site.commands.answers(["docker", "image", "ls", "--quiet", kind.REPOSITORY]):
+    if not image and site.commands.output(["docker", "image", "ls", "--quiet", kind.REPOSITORY]):
         return Finding("node image", True, "the default of kind; one without a tag is here")
     host = registry(image or kind.REPOSITORY)
     found = f"{image or 'the default of kind'} is to be pulled from {host}"
-    if answers(host):
+    if is_reachable(host):
         return Finding("node image", True, found)
-    fix = f"MLOPS_KIND_NODE_IMAGE=an image of the local Docker, or docker load one that is named {kind.REPOSITORY}:v..."
+    fix = f"set MLOPS_KIND_NODE_IMAGE to an image of the local Docker, or docker load one named {kind.REPOSITORY}:v..."
     return Finding("node image", False, f"{found}, which does not answer", fix)
 
 
 def _images(site: Site) -> Finding:
-    """Images that the local Docker lacks must be reachable; those inside a custom node image show only when it runs."""
+    """Check that the registries of images that the local Docker lacks answer.
+
+    It is no more than a note with a node image of one's own, which may hold images already.
+    """
     base = replaced(BASE, site.settings.overrides)
     names = [*site.manifests.needed_images(), base]
     here = {image.name for image in node_images.in_docker(site.commands, names)}
     lacking = [name for name in names if name not in here]
     hosts = sorted({registry(name) for name in lacking})
     with ThreadPoolExecutor() as threads:
-        unanswered = {host for host, answered in zip(hosts, threads.map(answers, hosts), strict=True) if not answered}
+        unanswered = {
+            host for host, answered in zip(hosts, threads.map(is_reachable, hosts), strict=True) if not answered
+        }
     unreachable = [name for name in lacking if registry(name) in unanswered]
     found = f"{len(here)} of {len(names)} are here, {len(lacking)} to be pulled"
     if not unreachable:
@@ -199,13 +201,13 @@ def _images(site: Site) -> Finding:
         "images",
         False,
         f"{found}, of which {len(unreachable)} from registries that do not answer: {', '.join(unreachable)}",
-        "docker load or docker tag them, or MLOPS_IMAGE_OVERRIDES=OLD=NEW,... (OLD/=MIRROR/ for a whole registry)",
+        "docker load or docker tag them, or set MLOPS_IMAGE_OVERRIDES=OLD=NEW,... (OLD/=MIRROR/ for a whole registry)",
         required=not site.settings.node_image,
     )
 
 
-def answers(host: str) -> bool:
-    """Whether a registry can be reached, through a proxy where one is set; a demand to log in is an answer."""
+def is_reachable(host: str) -> bool:
+    """Whether a registry answers, through the proxy that the environment names; asking for a login counts, too."""
     request = urllib.request.Request(f"https://{_HUB if host == 'docker.io' else host}/v2/", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=4):  # noqa: S310 - https

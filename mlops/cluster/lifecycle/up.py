@@ -1,4 +1,4 @@
-"""Brings the local cluster up, step by step; called again it changes nothing, or goes on where it was stopped."""
+"""Brings the local cluster up, step by step; a second call changes nothing, or continues after an interruption."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,33 +18,36 @@ from mlops.cluster.nodes import images as node_images
 from mlops.cluster.nodes import kind
 from mlops.cluster.programs.deadline import Deadline
 from mlops.cluster.programs.kubectl import Object
-from mlops.cluster.settings import spoken
 from mlops.cluster.site import KFP_NAMESPACE, Site, scratch
 
-AGAIN = "call `mlops cluster up` again: what is done stays done"
+AGAIN = "call `mlops cluster up` again: finished steps are not repeated"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it is called, what it does, the name of its deadline, and what a person does when it fails."""
+    """One step of bringing the cluster up."""
 
     name: str
     do: Callable[[Site, Deadline], None]
     deadline: str
+    """Field of `Deadlines`."""
     fix: str
+    """What a person does when it fails."""
 
 
 @dataclass
 class Summary:
-    """What came out: seconds by step, and where things can be reached."""
+    """A cluster that is up."""
 
     cluster: str
     seconds: dict[str, float] = field(default_factory=dict)
+    """Step -> its duration."""
     urls: dict[str, str] = field(default_factory=dict)
+    """Service -> address on this machine."""
 
 
 class NotReady(ClusterError):
-    """A machine on which the cluster cannot be brought up; `checks` holds what was found."""
+    """The cluster cannot be brought up on this machine; `checks` are all findings."""
 
     def __init__(self, message: str, checks: Sequence[Finding]) -> None:
         super().__init__(message)
@@ -52,9 +55,9 @@ class NotReady(ClusterError):
 
 
 def up(site: Site) -> Summary:
-    """Check the machine, then take every step.
+    """Check the machine, then run every step.
 
-    Raises NotReady before anything is changed; ClusterError with the failed step, its deadline and what to do next.
+    Raises NotReady before anything is changed, ClusterError with the failed step, its deadline and the next step.
     """
     site.folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -62,16 +65,14 @@ def up(site: Site) -> Summary:
             require(preflight.examine(site), site)
             return _steps(site)
     except RegistryError as error:
-        raise ClusterError(
-            f"another `mlops cluster` works on {site.settings.name} right now; wait for it to end"
-        ) from error
+        raise ClusterError(f"another `mlops cluster` is working on {site.settings.name}; wait until it ends") from error
 
 
 def require(checks: Sequence[Finding], site: Site) -> None:
-    """Go on only when every check that is required is well; the others are notes."""
+    """Raise NotReady when a required check failed; print the other failed ones as notes."""
     for check in checks:
         if not check.ok and not check.required:
-            site.progress.say(f"note: {check.name}: {check.found} -> {check.fix}")
+            site.progress.log(f"note: {check.name}: {check.found} -> {check.fix}")
     broken = [check for check in checks if check.required and not check.ok]
     if broken:
         listed = "\n".join(f"  {check.name}: {check.found}\n    -> {check.fix}" for check in broken)
@@ -85,7 +86,7 @@ def _steps(site: Site) -> Summary:
         began = time.monotonic()
         _take(site, step)
         summary.seconds[step.name] = round(time.monotonic() - began, 1)
-        site.progress.say(f"      done in {summary.seconds[step.name]} s")
+        site.progress.log(f"      done in {summary.seconds[step.name]} s")
     summary.urls = kind.published(site.commands, site.settings.name)
     return summary
 
@@ -95,17 +96,15 @@ def _take(site: Site, step: Step) -> None:
     try:
         step.do(site, deadline)
     except KeyboardInterrupt:
-        site.progress.say(f"stopped at the step '{step.name}'; {AGAIN}")
+        site.progress.log(f"stopped at the step '{step.name}'; {AGAIN}")
         raise
     except MlopsError as error:
-        site.progress.say(f"the step '{step.name}' failed; what can be seen:")
-        left = diagnosis.collect(
-            site, site.commands.answers(["kind", "get", "nodes", "--name", site.settings.name]).split()
-        )
+        site.progress.log(f"the step '{step.name}' failed; the state of the cluster:")
+        nodes = site.commands.output(["kind", "get", "nodes", "--name", site.settings.name]).split()
+        folder = diagnosis.collect(site, nodes)
         raise ClusterError(
-            f"the step '{step.name}' failed (its deadline is {spoken(deadline.seconds)}, {deadline.variable}): "
-            f"{error}\n"
-            f"states, events and logs are in {left}\nnext: {step.fix}; then {AGAIN}"
+            f"the step '{step.name}' failed (its deadline is {deadline}): {error}\n"
+            f"states, events and logs are in {folder}\nnext: {step.fix}; then {AGAIN}"
         ) from error
 
 
@@ -119,7 +118,7 @@ def _kfp_images(site: Site, deadline: Deadline) -> None:
 
 
 def _kfp(site: Site, deadline: Deadline) -> None:
-    """Apply Kubeflow Pipelines: first what stands above namespaces, and once its kinds are known, the rest."""
+    """Apply Kubeflow Pipelines: first the cluster-scoped objects, and once their kinds are known, the others."""
     scoped = site.manifests.halves()[0]
     is_new = site.kubectl.apply(scoped, deadline.left())
     definitions = [f"crd/{item['metadata']['name']}" for item in scoped if item["kind"] == "CustomResourceDefinition"]
@@ -133,7 +132,7 @@ def _kfp(site: Site, deadline: Deadline) -> None:
         )
     objects = _kfp_objects(site)
     is_new |= site.kubectl.apply(objects, deadline.left())
-    site.progress.say("      applied" if is_new else "      up to date: nothing to apply")
+    site.progress.log("      applied" if is_new else "      up to date: nothing to apply")
     rollout.wait(site, objects, deadline)
 
 
@@ -142,7 +141,7 @@ def _kfp_objects(site: Site) -> list[Object]:
     objects = site.manifests.without_secrets(existing)
     cpus = kind.cpus(site.kubectl.items("nodes"))
     if most := site.manifests.request(cpus):
-        site.progress.say(
+        site.progress.log(
             f"      the node has {cpus:g} CPUs: "
             f"no container of Kubeflow Pipelines reserves more than {most} (MLOPS_KFP_CPU_REQUEST)"
         )
@@ -152,17 +151,18 @@ def _kfp_objects(site: Site) -> list[Object]:
 
 
 def _project_images(site: Site, deadline: Deadline) -> None:
-    """Build and load what the node lacks; one for which another image is named is not built."""
+    """Build and load this project's images that the node lacks; one that is overridden is not built."""
     wanted = {name: references.replaced(name, site.settings.overrides) for name in site.images().references()}
     own = {name: reference for name, reference in site.images().references().items() if wanted[name] == name}
     present = node_images.on_nodes(site.commands, kind.nodes(site.commands, site.settings.name))
     lacking = [name for name, reference in own.items() if references.full(reference) not in present]
     if lacking:
-        site.images().build(lacking, lambda text: site.progress.say(f"      {text}"), seconds=deadline.left())
+        site.images().build(lacking, lambda text: site.progress.log(f"      {text}"), seconds=deadline.left())
     left = node_images.load(site, [own.get(name, other) for name, other in wanted.items()], deadline)
     if lost := set(left) & set(own.values()):
         raise ClusterError(
-            f"{', '.join(sorted(lost))} was built and is not in the local Docker; does something remove images from it?"
+            f"{', '.join(sorted(lost))} was built but is not in the local Docker any more; "
+            "find out what removes images there, and call `mlops cluster up` again"
         )
     _report_pulls(site, left)
 
@@ -174,9 +174,9 @@ def _server(site: Site, deadline: Deadline) -> None:
     is_new = bool(spaces) and site.kubectl.apply(spaces, deadline.left())
     is_new |= credentials.copy(site.kubectl)
     is_new |= site.kubectl.apply(objects, deadline.left())
-    site.progress.say("      applied" if is_new else "      up to date: nothing to apply")
+    site.progress.log("      applied" if is_new else "      up to date: nothing to apply")
     if not rollout.wait(site, objects, deadline, enough="running"):
-        site.progress.say("      the model server runs, and is ready once a first model is in production")
+        site.progress.log("      the model server runs; it will be ready when a first model is in production")
 
 
 def overlay(site: Site) -> list[Object]:
@@ -192,7 +192,7 @@ def overlay(site: Site) -> list[Object]:
 
 def _report_pulls(site: Site, names: Sequence[Any]) -> None:
     if names:
-        site.progress.say(f"      the cluster pulls {', '.join(names)}")
+        site.progress.log(f"      the cluster pulls {', '.join(names)}")
 
 
 STEPS = (

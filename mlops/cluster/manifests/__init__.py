@@ -1,1 +1,1 @@
-"""Manifests of Kubernetes: those of Kubeflow Pipelines, and what is changed in them."""
+"""Kubernetes manifests: those of Kubeflow Pipelines, and changes to them."""

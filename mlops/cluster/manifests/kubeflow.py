@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines' own manifests: where they are, rendered by kubectl, and changed for this cluster."""
+"""Kubeflow Pipelines' own manifests: found, rendered by kubectl, and changed for this cluster."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from mlops.cluster.settings import ClusterSettings
 CLUSTER_SCOPED = "cluster-scoped-resources"
 FEW_CPUS = 4
 SMALL_REQUEST = "20m"
-"""CPU that each of KFP's containers reserves on a small node: as shipped they reserve one CPU, and no step has room."""
+"""CPU request of KFP's containers on a small node: as shipped they request a CPU in all, and no step has room."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,19 @@ def render(commands: Commands, target: str, seconds: float) -> list[Object]:
         found = [item for item in yaml.load_all(text, Loader=loader) if item]
     except yaml.YAMLError as error:
         raise ClusterError(
-            f"`kubectl kustomize {target}` wrote what is no YAML: {error}; try another kubectl"
+            f"`kubectl kustomize {target}` did not write YAML: {error}; try another version of kubectl"
         ) from error
     if not found or not all(isinstance(item, dict) and "kind" in item and "metadata" in item for item in found):
-        raise ClusterError(f"`kubectl kustomize {target}` rendered no objects; is it a kustomization?")
+        raise ClusterError(f"`kubectl kustomize {target}` rendered no objects; name a folder with a kustomization.yaml")
     return found
 
 
 @dataclass
 class Manifests:
-    """Both halves of Kubeflow Pipelines, rendered once; remote ones are kept in `cache`, without their Secrets."""
+    """The cluster-scoped and the other objects of Kubeflow Pipelines, rendered once.
+
+    Remote ones are kept in `cache`, without the data of their Secrets.
+    """
 
     commands: Commands
     settings: ClusterSettings
@@ -100,17 +103,17 @@ class Manifests:
         return self._halves
 
     def images(self) -> list[str]:
-        """Return every image that Kubeflow Pipelines names, those that its steps start with included."""
+        """Return every image that Kubeflow Pipelines names, also those that only its steps use."""
         return references.named([item for half in self.halves() for item in half])
 
     def needed_images(self) -> list[str]:
-        """Return the images that it needs; its configuration names one more, for pipelines of version 1."""
+        """Return the images of its workloads; its configuration names one more, for pipelines of version 1."""
         return references.named([item for half in self.halves() for item in half if item["kind"] != "ConfigMap"])
 
     def without_secrets(self, existing: Sequence[str]) -> list[Object]:
-        """Return the second half without the Secrets that the cluster has already: keys that were changed stay changed.
+        """Return the other objects without the Secrets that the cluster has already, so that changed keys are kept.
 
-        What was kept from before has none, so it is rendered again where one is missing.
+        Cached manifests have no data of Secrets, so they are rendered again when a Secret is missing.
         """
         wanted = [
             item for item in self.halves()[1] if item["kind"] != "Secret" or item["metadata"]["name"] not in existing
@@ -122,7 +125,7 @@ class Manifests:
         return wanted
 
     def request(self, cpus: float) -> str:
-        """Return the most CPU that one container may reserve on a node with so many; empty when nothing is capped."""
+        """Return the largest CPU request of a container on a node with `cpus`; empty when there is no limit."""
         wanted = self.settings.cpu_request
         if wanted == "auto":
             return SMALL_REQUEST if cpus < FEW_CPUS else ""

@@ -1,4 +1,4 @@
-"""Names of images: what they mean in full, where they stand in manifests, and putting others in their place."""
+"""Image references: their full form, their fields in manifests, and replacing them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,20 +13,21 @@ _HUB = "docker.io"
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place in a manifest where an image's name stands."""
+class ImageField:
+    """One field of a manifest that names an image."""
 
     holder: Any
+    """The mapping or list that the field is in."""
     key: str | int
 
     @property
     def name(self) -> str:
-        """The image's name at this place."""
+        """The image's name in this field."""
         return str(self.holder[self.key])
 
 
 def full(name: str) -> str:
-    """Write a name as containerd does: with its registry and a tag; `mysql:8.4` is `docker.io/library/mysql:8.4`."""
+    """Return a name with registry and tag, as containerd writes it: `docker.io/library/mysql:8.4` for `mysql:8.4`."""
     path, at, digest = name.partition("@")
     first, slash, rest = path.partition("/")
     if not slash:
@@ -41,49 +42,55 @@ def full(name: str) -> str:
 
 
 def registry(name: str) -> str:
-    """Return the registry that holds an image."""
+    """Return the registry of an image."""
     return full(name).split("/", 1)[0]
 
 
 def named(objects: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return every image that objects name, in order, each once."""
-    return list(dict.fromkeys(place.name for item in objects for place in _places(item)))
+    names = []
+    for item in objects:
+        names += [field.name for field in _image_fields(item)]
+    return list(dict.fromkeys(names))
 
 
 def replace(objects: Sequence[Mapping[str, Any]], others: Mapping[str, str]) -> None:
-    """Put other images in the place of those named; a key that ends in a slash stands for all that begin with it."""
+    """Replace the images that objects name, in place, as `replaced` does."""
     for item in objects:
-        for place in _places(item):
-            place.holder[place.key] = replaced(place.name, others)
+        for field in _image_fields(item):
+            field.holder[field.key] = replaced(field.name, others)
 
 
 def replaced(name: str, others: Mapping[str, str]) -> str:
-    """Return the image to use for a name: the one given for it, else by its longest beginning, else itself."""
+    """Return the image to use for a name: the one given for it, else for its longest prefix, else the name itself.
+
+    A key of `others` is a prefix when it ends with a slash.
+    """
     exact = {full(old): new for old, new in others.items() if not old.endswith("/")}
     if (new := exact.get(full(name))) is not None:
         return new
-    beginnings = [old for old in others if old.endswith("/") and full(name).startswith(old)]
-    if not beginnings:
+    prefixes = [old for old in others if old.endswith("/") and full(name).startswith(old)]
+    if not prefixes:
         return name
-    longest = max(beginnings, key=len)
+    longest = max(prefixes, key=len)
     return others[longest] + full(name).removeprefix(longest)
 
 
-def _places(item: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield where an object names images: containers, their variables and arguments, and configuration."""
+def _image_fields(item: Mapping[str, Any]) -> Iterator[ImageField]:
+    """Yield the fields of an object that name images: in containers, their variables and arguments, and ConfigMaps."""
     for container in containers(item):
         if container.get("image"):
-            yield Place(container, "image")
+            yield ImageField(container, "image")
         for variable in container.get("env") or ():
             if variable["name"].endswith("_IMAGE") and _is_reference(variable.get("value")):
-                yield Place(variable, "value")
+                yield ImageField(variable, "value")
         arguments = container.get("args") or []
         for index, argument in enumerate(arguments[:-1]):
             if str(argument).startswith("--") and _IN_CONFIG.search(str(argument)):
-                yield Place(arguments, index + 1)
+                yield ImageField(arguments, index + 1)
     if item.get("kind") == "ConfigMap":
         data = item.get("data") or {}
-        yield from (Place(data, key) for key in data if _IN_CONFIG.search(key) and _is_reference(data[key]))
+        yield from (ImageField(data, key) for key in data if _IN_CONFIG.search(key) and _is_reference(data[key]))
 
 
 def _is_reference(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Changes to rendered manifests: pull policy, CPU that is reserved, ports on the node."""
+"""Changes to rendered manifests: pull policy, CPU requests, ports of the node."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 PODS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"}
 NODE_PORTS = {"ml-pipeline-ui": 30080, "model-server": 30501}
-"""Service -> its port on the node, which kind maps to one of this machine; kustomize/ sets the model server's, too."""
+"""Service -> its port on the node, which kind maps to one of this machine; kustomize/ has the model server's too."""
 _SIZES = {
     "": 1.0,
     "m": 0.001,
@@ -32,21 +32,21 @@ def pod_spec(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def containers(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the containers of an object's pods, those that only prepare included."""
+    """Yield the containers of an object's pods, init containers included."""
     spec = pod_spec(item)
     for group in ("initContainers", "containers"):
         yield from spec.get(group) or ()
 
 
 def set_pull_policy(objects: Sequence[Mapping[str, Any]], policy: str) -> None:
-    """Give every container one pull policy: an image that was loaded must not be asked for elsewhere."""
+    """Set the pull policy of every container: an image that was loaded into the node must not be pulled."""
     for item in objects:
         for container in containers(item):
             container["imagePullPolicy"] = policy
 
 
 def cap_cpu_requests(objects: Sequence[Mapping[str, Any]], most: str) -> None:
-    """Let no container reserve more CPU than that; what it may use stays as it is."""
+    """Lower every container's CPU request to at most `most`; limits stay as they are."""
     for item in objects:
         for container in containers(item):
             requests = (container.get("resources") or {}).get("requests") or {}
@@ -55,9 +55,12 @@ def cap_cpu_requests(objects: Sequence[Mapping[str, Any]], most: str) -> None:
 
 
 def set_resources(objects: Sequence[Mapping[str, Any]], deployment: str, cpu: str, memory: str) -> None:
-    """Give the containers of one Deployment other reservations; memory is its limit, too. Empty leaves as it is."""
-    found = [item for item in objects if item.get("kind") == "Deployment" and item["metadata"]["name"] == deployment]
-    for container in (container for item in found for container in pod_spec(item)["containers"]):
+    """Set the CPU and memory requests of a Deployment's containers; memory is the limit, too. Empty changes nothing."""
+    found: list[dict[str, Any]] = []
+    for item in objects:
+        if item.get("kind") == "Deployment" and item["metadata"]["name"] == deployment:
+            found += pod_spec(item)["containers"]
+    for container in found:
         resources = container.setdefault("resources", {})
         requests, limits = resources.setdefault("requests", {}), resources.setdefault("limits", {})
         if cpu:
@@ -68,7 +71,7 @@ def set_resources(objects: Sequence[Mapping[str, Any]], deployment: str, cpu: st
 
 
 def expose(objects: Sequence[Mapping[str, Any]], service: str) -> None:
-    """Give a service its port on the node."""
+    """Publish a service on its port of the node."""
     for item in objects:
         if item.get("kind") == "Service" and item["metadata"]["name"] == service:
             item["spec"]["type"] = "NodePort"
@@ -76,6 +79,6 @@ def expose(objects: Sequence[Mapping[str, Any]], service: str) -> None:
 
 
 def amount(quantity: object) -> float:
-    """Read one of Kubernetes' quantities, such as 250m or 1Gi."""
+    """Parse a quantity of Kubernetes, such as 250m or 1Gi, into CPUs or bytes."""
     number, unit = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", str(quantity)).groups()  # type: ignore[union-attr]  # Kubernetes checked it
     return float(number) * _SIZES.get(unit, 1.0)

@@ -1,4 +1,4 @@
-"""The kind cluster itself: made, used as it is, started again, or taken away."""
+"""The kind cluster itself: creates it, uses it as it is, or starts it again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from mlops.cluster.settings import ClusterSettings
 from mlops.cluster.site import Site
 
 LABEL = "ml-in-production/made-by"
-"""Label of the nodes of a cluster that we made: only such a cluster is deleted."""
+"""Label of the nodes of a cluster that this program made: only such a cluster is deleted."""
 REPOSITORY = "kindest/node"
 
 
@@ -29,36 +29,36 @@ def nodes(commands: Commands, name: str) -> list[str]:
 
 
 def ensure(site: Site, deadline: Deadline) -> None:
-    """Make sure that the cluster runs with every node ready: made, used as it is, or started again.
+    """Make sure that the cluster runs with every node ready: create it, use it as it is, or start it again.
 
-    One whose making was interrupted is made again. Raises ClusterError for one that is broken and not ours to repair.
+    A cluster whose creation was interrupted is created again. Raises ClusterError for one that does not become ready.
     """
     name, marker = site.settings.name, making(site)
-    is_there = name in clusters(site.commands)
-    if is_there and marker.exists() and not _is_complete(site):
-        site.progress.say(f"      {name} was left half made: it is made again")
+    exists = name in clusters(site.commands)
+    if exists and marker.exists() and not _is_complete(site):
+        site.progress.log(f"      the creation of {name} was interrupted: creating it again")
         site.commands.run(["kind", "delete", "cluster", "--name", name], seconds=120)
-        is_there = False
-    if not is_there:
+        exists = False
+    if not exists:
         _create(site, deadline)
     else:
         _start(site)
-        _introduce(site)
-        site.progress.say(f"      {name} exists: used as it is")
+        _add_to_kubeconfig(site)
+        site.progress.log(f"      {name} exists: using it as it is")
     _wait(site, deadline)
     marker.unlink(missing_ok=True)
 
 
 def making(site: Site) -> Path:
-    """Return the file that exists while the cluster is being made, and stays when that is interrupted."""
+    """Return the marker file that exists while the cluster is being created, and after an interruption."""
     return site.folder / f"{site.settings.name}.making"
 
 
 def node_image(settings: ClusterSettings, commands: Commands) -> str:
-    """Return the node's image: as set, else the newest of the local Docker, else empty, for kind's own default."""
+    """Return the node's image: as set, else the newest of the local Docker, else empty for kind's default."""
     if settings.node_image:
         return settings.node_image
-    listed = commands.answers(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
+    listed = commands.output(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY])
     versions = {
         version_numbers(line.rpartition(":")[2]): line for line in listed.split() if line.startswith(f"{REPOSITORY}:v")
     }
@@ -66,7 +66,7 @@ def node_image(settings: ClusterSettings, commands: Commands) -> str:
 
 
 def configuration(settings: ClusterSettings) -> dict[str, Any]:
-    """Return kind's configuration: one node, its service ports on this machine's loopback alone."""
+    """Return kind's configuration: one node, with its service ports on this machine's loopback address only."""
     ports = {settings.ui_port: NODE_PORTS["ml-pipeline-ui"], settings.server_port: NODE_PORTS["model-server"]}
     mappings = [
         {"hostPort": host, "containerPort": node, "listenAddress": "127.0.0.1", "protocol": "TCP"}
@@ -83,16 +83,16 @@ def cpus(node_list: Sequence[Mapping[str, Any]]) -> float:
 
 
 def is_ours(node_list: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether we made the cluster of these nodes."""
+    """Whether this program made the cluster of these nodes."""
     return any(LABEL in node["metadata"].get("labels", {}) for node in node_list)
 
 
 def published(commands: Commands, name: str) -> dict[str, str]:
-    """Return by service the address on this machine that leads to it, for those that have one."""
+    """Return service -> its address on this machine, for the services that have one."""
     found = {}
     for container in nodes(commands, name):
         found_ports = parsed(
-            commands.answers(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", container])
+            commands.output(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", container])
         )
         for service, port in NODE_PORTS.items():
             bindings = (found_ports or {}).get(f"{port}/tcp") or []
@@ -104,37 +104,38 @@ def published(commands: Commands, name: str) -> dict[str, str]:
 def _create(site: Site, deadline: Deadline) -> None:
     marker, settings = making(site), site.settings
     image = node_image(settings, site.commands)
-    site.progress.say(
-        f"      making {settings.name} from {image or 'the default node image of kind, pulled if it is not here'}"
+    site.progress.log(
+        f"      creating {settings.name} from {image or 'the default node image of kind, pulled if it is not here'}"
     )
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text("", encoding="utf-8")
-    words = ["kind", "create", "cluster", "--name", settings.name, "--config=-", *(["--image", image] if image else [])]
+    create = ["kind", "create", "cluster", "--name", settings.name, "--config=-"]
+    create += ["--image", image] if image else []
     site.commands.run(
-        words, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting
+        create, stdin=json.dumps(configuration(settings)), seconds=deadline.left(), on_line=site.progress.waiting
     )
 
 
 def _is_complete(site: Site) -> bool:
-    """Whether a cluster that was being made was done when we were stopped."""
+    """Whether an interrupted creation had finished."""
     return site.kubectl.is_ready() and bool(site.kubectl.items("nodes"))
 
 
 def _start(site: Site) -> None:
     """Start node containers that were stopped, by a reboot for example."""
     for container in nodes(site.commands, site.settings.name):
-        state = site.commands.answers(["docker", "inspect", "--format", "{{.State.Status}}", container])
+        state = site.commands.output(["docker", "inspect", "--format", "{{.State.Status}}", container])
         if state in {"exited", "created"}:
-            site.progress.say(f"      node {container} is {state}: it is started")
+            site.progress.log(f"      node {container} is {state}: starting it")
             site.commands.run(["docker", "start", container], seconds=60)
         elif state == "paused":
-            site.progress.say(f"      node {container} is paused: it goes on")
+            site.progress.log(f"      node {container} is paused: unpausing it")
             site.commands.run(["docker", "unpause", container], seconds=60)
 
 
-def _introduce(site: Site) -> None:
-    """Write the cluster into the kubeconfig when it is missing, as with another KUBECONFIG than at its making."""
-    known = site.commands.answers(["kubectl", "config", "get-contexts", "--output=name"]).split()
+def _add_to_kubeconfig(site: Site) -> None:
+    """Add the cluster to the kubeconfig when it is missing, as when KUBECONFIG was different at its creation."""
+    known = site.commands.output(["kubectl", "config", "get-contexts", "--output=name"]).split()
     if site.settings.context not in known:
         site.commands.run(["kind", "export", "kubeconfig", "--name", site.settings.name])
 
@@ -153,7 +154,7 @@ def _wait(site: Site, deadline: Deadline) -> None:
     except ClusterError as error:
         raise ClusterError(
             f"cluster {name} does not become ready: {error}; see `docker logs {name}-control-plane`. "
-            f"When nothing in it is worth keeping: kind delete cluster --name {name}, then again"
+            f"If nothing in it is worth keeping: kind delete cluster --name {name}, then `mlops cluster up`"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""docker, kind and kubectl: whether they are installed, and how they are called."""
+"""Calls docker, kind and kubectl, and checks that they are installed."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from mlops.cluster.errors import CommandFailed
-from mlops.cluster.settings import spoken
+from mlops.cluster.settings import format_duration
 
 _PDEATHSIG = 1
 _LAST_LINES = 8
@@ -21,7 +21,7 @@ _LAST_LINES = 8
 
 @dataclass(frozen=True)
 class Done:
-    """How a program ended and what it wrote."""
+    """The exit code and output of a program."""
 
     code: int
     stdout: str
@@ -29,7 +29,7 @@ class Done:
 
 
 class Commands:
-    """Starts programs with the caller's environment: DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG reach them."""
+    """Starts programs with an environment; DOCKER_HOST, DOCKER_CONFIG and KUBECONFIG are passed on."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
@@ -43,9 +43,9 @@ class Commands:
         on_line: Callable[[str], None] | None = None,
         check: bool = True,
     ) -> Done:
-        """Run a program to its end; `on_line` gets every line of standard error as it comes.
+        """Run a program to its end; `on_line` gets every line of its standard error at once.
 
-        Raises CommandFailed when it is not installed, is late or, with `check`, does not return 0.
+        Raises CommandFailed when it is not installed, takes longer than `seconds` or, with `check`, does not return 0.
         """
         lines: list[str] = []
         process = self._start(argv)
@@ -60,7 +60,8 @@ class Commands:
         except subprocess.TimeoutExpired as error:
             last = "\n".join(lines[-_LAST_LINES:])
             raise CommandFailed(
-                f"`{command_text(argv)}` was not done after {spoken(seconds)}{': ' if last else ''}{last}", last
+                f"`{command_text(argv)}` was not done after {format_duration(seconds)}{': ' if last else ''}{last}",
+                last,
             ) from error
         finally:
             _end(process)
@@ -71,8 +72,8 @@ class Commands:
             raise CommandFailed(f"`{command_text(argv)}` ended with {done.code}: {last}", last)
         return done
 
-    def answers(self, argv: Sequence[str], seconds: float = 20.0) -> str:
-        """Return what a program wrote, stripped; nothing when it failed, is missing or took too long."""
+    def output(self, argv: Sequence[str], seconds: float = 20.0) -> str:
+        """Return the standard output of a program, stripped; empty when it failed, is missing or took too long."""
         try:
             done = self.run(argv, seconds=seconds, check=False)
         except CommandFailed:
@@ -80,14 +81,14 @@ class Commands:
         return done.stdout.strip() if done.code == 0 else ""
 
     def background(self, argv: Sequence[str]) -> "subprocess.Popen[str]":
-        """Start a program that runs beside us until the calling thread ends; CommandFailed when it is not installed."""
+        """Start a program that ends with the calling thread; CommandFailed when it is not installed."""
         return self._start(argv, subprocess.DEVNULL, subprocess.DEVNULL)
 
     def _start(
         self, argv: Sequence[str], stdin: int = subprocess.PIPE, stdout: int = subprocess.PIPE
     ) -> "subprocess.Popen[str]":
         try:
-            return subprocess.Popen(  # noqa: S603 - words, never a shell line
+            return subprocess.Popen(  # noqa: S603 - a list, never a shell line
                 list(argv),
                 stdin=stdin,
                 stdout=stdout,
@@ -105,19 +106,19 @@ class Commands:
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process when the one that started it dies, however it dies."""
+    """Make the kernel end this process when its parent dies, however that dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def command_text(argv: Sequence[str]) -> str:
-    """Write a command line as a person would type it, cut where it is long."""
+    """Return a command line as a person would type it, cut after 150 characters."""
     line = " ".join(argv)
     return line if len(line) <= 160 else f"{line[:150]} ..."
 
 
 def parsed(text: str) -> Any:
-    """Read JSON that a program wrote; None where it is none."""
+    """Parse JSON that a program wrote; None when it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -133,7 +134,7 @@ def _listen(stream: IO[str], lines: list[str], on_line: Callable[[str], None] | 
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """End a program and what it started, if they still run."""
+    """End a program and the processes that it started, if they still run."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return

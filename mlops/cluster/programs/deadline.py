@@ -1,14 +1,14 @@
-"""The time that a step may take, and pausing within it."""
+"""The deadline of a step, and waiting within it."""
 
 import time
 from collections.abc import Iterator
 
 from mlops.cluster.errors import ClusterError
-from mlops.cluster.settings import spoken
+from mlops.cluster.settings import format_duration
 
 
 class Deadline:
-    """Counts from now; `variable` is what a person sets to have more time."""
+    """Ends `seconds` from now; `variable` is the environment variable that sets it."""
 
     def __init__(self, seconds: float, variable: str) -> None:
         self.seconds = seconds
@@ -16,10 +16,10 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def __str__(self) -> str:
-        return f"{spoken(self.seconds)} ({self.variable})"
+        return f"{format_duration(self.seconds)} ({self.variable})"
 
     def left(self) -> float:
-        """Return the seconds that are left, at least one, for a program that is given them."""
+        """Return the seconds that are left, at least one, as the timeout of a program."""
         return max(1.0, self._end - time.monotonic())
 
     def passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The three programs that a local cluster needs, and Docker's engine: whether they are installed and new enough."""
+"""Checks that docker, its engine, kind and kubectl are installed and new enough."""
 
 import platform
 from typing import Any
@@ -8,16 +8,16 @@ from mlops.cluster.errors import CommandFailed
 from mlops.cluster.programs.commands import Commands, parsed
 
 OLDEST = {"docker": (20, 10), "kind": (0, 20), "kubectl": (1, 27)}
-"""docker: what kind requires; kind: containerd's present configuration; kubectl: kustomize 5 for the manifests."""
+"""Why: kind requires this docker, containerd's present configuration this kind, kustomize 5 this kubectl."""
 
 
 def examine(commands: Commands) -> list[Finding]:
-    """Finding docker, its engine, kind and kubectl; changes nothing."""
+    """Check docker, its engine, kind and kubectl; changes nothing."""
     return [*docker(commands), kind(commands), kubectl(commands)]
 
 
 def docker(commands: Commands) -> list[Finding]:
-    """The client, and the engine that it reaches through DOCKER_HOST or its context."""
+    """Check docker, and the engine that it reaches through DOCKER_HOST or its context."""
     try:
         done = commands.run(["docker", "version", "--format", "{{json .}}"], seconds=20, check=False)
     except CommandFailed as error:
@@ -32,16 +32,16 @@ def docker(commands: Commands) -> list[Finding]:
 
 
 def kind(commands: Commands) -> Finding:
-    """Kubernetes in Docker."""
+    """Check kind."""
     try:
-        words = commands.run(["kind", "version"], seconds=20).stdout.split()
+        parts = commands.run(["kind", "version"], seconds=20).stdout.split()
     except CommandFailed as error:
         return Finding("kind", False, _short(error), _how_to_install("kind"))
-    return _at_least_oldest("kind", next((word for word in words if word.startswith("v")), ""))
+    return _at_least_oldest("kind", next((part for part in parts if part.startswith("v")), ""))
 
 
 def kubectl(commands: Commands) -> Finding:
-    """Kubernetes' client, which renders manifests, too."""
+    """Check kubectl."""
     try:
         version = parsed(commands.run(["kubectl", "version", "--client", "--output=json"], seconds=20).stdout) or {}
     except CommandFailed as error:
@@ -50,7 +50,7 @@ def kubectl(commands: Commands) -> Finding:
 
 
 def skew(client: str, node: str) -> Finding:
-    """How far kubectl and the node's Kubernetes are apart; over one minor version is unsupported, and mostly works."""
+    """Check that kubectl and the node are at most a minor version apart; more is unsupported, but mostly works."""
     ours, theirs = version_numbers(client)[:2], version_numbers(node)[:2]
     is_near = len(ours) < 2 or len(theirs) < 2 or (ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1)
     fix = f"install kubectl {theirs[0]}.{theirs[1]}" if not is_near else ""
@@ -58,7 +58,7 @@ def skew(client: str, node: str) -> Finding:
 
 
 def version_numbers(text: str) -> tuple[int, ...]:
-    """Read the numbers of a version such as v1.33.1-rc.0; what is no number ends it."""
+    """Parse the numbers of a version such as v1.33.1-rc.0, up to the first part that is not a number."""
     numbers = []
     for part in text.removeprefix("v").split("-")[0].split("+")[0].split("."):
         if not part.isdigit():
@@ -68,7 +68,7 @@ def version_numbers(text: str) -> tuple[int, ...]:
 
 
 def _at_least_oldest(tool: str, version: str, name: str = "") -> Finding:
-    """Compare a version with the oldest that will do; one that cannot be read passes."""
+    """Compare a version with the oldest that works; one that cannot be parsed passes."""
     numbers = version_numbers(version)
     oldest = ".".join(map(str, OLDEST[tool]))
     if numbers and numbers < OLDEST[tool]:

@@ -177,7 +177,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     request, store = request_for(tmp_path, cycle(0, 1)), Store(tmp_path / "home")
     made = create(request, store)
     before = {path: path.read_bytes() for path in made.folder.iterdir()}
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="exists and is not overwritten"):
         create(request, store)
     assert before == {path: path.read_bytes() for path in made.folder.iterdir()}
 

@@ -60,7 +60,7 @@ def test_a_file_that_changed_is_written_again_and_only_what_was_asked_for(
 
 
 def test_a_span_that_is_not_here_is_named_with_those_that_are(usecase: UseCase, there_too: Store) -> None:
-    with pytest.raises(UsageError, match="wanted span 7, got: 1, 2, 3"):
+    with pytest.raises(UsageError, match="wanted span 7, got 1, 2, 3"):
         ship(usecase, there_too, ("7",))
 
 

@@ -43,7 +43,7 @@ def risen(world: World, first: World) -> World:
 
 
 def _quicken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "answers", lambda _: False)
+    monkeypatch.setattr(preflight, "is_reachable", lambda _: False)
     for name in ("DISK_AT_FIRST", "ARCHIVE", "DISK_LATER"):
         monkeypatch.setattr(preflight, name, 0)
     monkeypatch.setattr(rollout, "PATIENCE", 0.0)

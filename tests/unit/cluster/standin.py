@@ -21,9 +21,9 @@ IFS= read -r -d '' input
 printf '%%s\\0' "$PPID" "${0##*/}" "$@" >&3
 printf '\\0\\0%%s\\0' "$input" >&3
 IFS= read -r -d '' code <&3
-IFS= read -r -d '' said <&3
+IFS= read -r -d '' stderr <&3
 IFS= read -r -d '' out <&3
-printf '%%s' "$said" >&2
+printf '%%s' "$stderr" >&2
 printf '%%s' "$out"
 exit "$code"
 """
@@ -43,16 +43,16 @@ CHANGES = (
 
 
 class Ended(Exception):
-    """A stand-in ends with a code and last words."""
+    """A stand-in ends with a code and its last lines of output."""
 
-    def __init__(self, code: int, said: str = "", out: str = "") -> None:
-        super().__init__(said)
-        self.code, self.said, self.out = code, said, out
+    def __init__(self, code: int, stderr: str = "", out: str = "") -> None:
+        super().__init__(stderr)
+        self.code, self.stderr, self.out = code, stderr, out
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the words as typed, without kubectl's context in `line`."""
+    """One call: the arguments as given, without kubectl's context in `line`."""
 
     argv: list[str]
     line: str
@@ -74,18 +74,18 @@ class Machine:
 
     def answer(self, parent: int, argv: list[str], stdin: str) -> str:
         """Answer one call, or end it as a rule asks."""
-        tool, *words = argv
+        tool, *arguments = argv
         with self._lock:
-            if words[:1] == ["--context"]:
-                if words[1] not in self.state["contexts"]:
-                    raise Ended(1, f'error: context "{words[1]}" does not exist')
-                words = words[2:]
-            line = " ".join([tool, *words])
+            if arguments[:1] == ["--context"]:
+                if arguments[1] not in self.state["contexts"]:
+                    raise Ended(1, f'error: context "{arguments[1]}" does not exist')
+                arguments = arguments[2:]
+            line = " ".join([tool, *arguments])
             self.calls.append(Call(argv, line, stdin))
             self.obey(line, parent)
-            program = {"docker": Docker, "kind": Kind, "kubectl": Kubectl}[tool](self, words, stdin, parent)
-            said = getattr(program, words[0].replace("-", "_"))()
-        return said if isinstance(said, str) else json.dumps(said) if said is not None else ""
+            program = {"docker": Docker, "kind": Kind, "kubectl": Kubectl}[tool](self, arguments, stdin, parent)
+            output = getattr(program, arguments[0].replace("-", "_"))()
+        return output if isinstance(output, str) else json.dumps(output) if output is not None else ""
 
     def obey(self, line: str, parent: int) -> None:
         """Do what the test asked for at this call: end with a code, or end the one who called."""
@@ -113,13 +113,13 @@ def serving(machine: Machine, folder: Path) -> Iterator[None]:
             if "port-forward" in argv:
                 return _forward(self.request, machine, argv)
             try:
-                code, said, out = 0, "", machine.answer(int(parent), argv, stdin)
+                code, stderr, out = 0, "", machine.answer(int(parent), argv, stdin)
             except Ended as ended:
-                code, said, out = ended.code, ended.said, ended.out
+                code, stderr, out = ended.code, ended.stderr, ended.out
             except Hang:
                 self.request.recv(1)
                 return None
-            return self.request.sendall(f"{code}\0{said}\0{out}\0".encode())
+            return self.request.sendall(f"{code}\0{stderr}\0{out}\0".encode())
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -183,20 +183,20 @@ def key(item: dict[str, Any]) -> str:
 class Program:
     """One call of one program."""
 
-    def __init__(self, machine: Machine, words: list[str], stdin: str, parent: int) -> None:
-        self.machine, self.words, self.stdin, self.parent = machine, words, stdin, parent
+    def __init__(self, machine: Machine, arguments: list[str], stdin: str, parent: int) -> None:
+        self.machine, self.arguments, self.stdin, self.parent = machine, arguments, stdin, parent
         self.state = machine.state
 
     def option(self, name: str) -> str:
-        for index, word in enumerate(self.words):
+        for index, word in enumerate(self.arguments):
             if word == name:
-                return self.words[index + 1]
+                return self.arguments[index + 1]
             if word.startswith(f"{name}="):
                 return word.partition("=")[2]
         return ""
 
     def names(self, start: int) -> list[str]:
-        return [word for word in self.words[start:] if not word.startswith("-")]
+        return [word for word in self.arguments[start:] if not word.startswith("-")]
 
 
 class Docker(Program):
@@ -214,10 +214,10 @@ class Docker(Program):
 
     def image(self) -> Any:
         images: dict[str, int] = self.state["docker"]
-        if self.words[1] == "ls":
-            return "\n".join(name for name in images if name.startswith(self.words[-1].rstrip("*")))
+        if self.arguments[1] == "ls":
+            return "\n".join(name for name in images if name.startswith(self.arguments[-1].rstrip("*")))
         names = self.names(2)
-        if self.words[1] == "rm":
+        if self.arguments[1] == "rm":
             return [images.pop(name) for name in names]
         found = json.dumps(
             [{"Id": f"sha256:{name}", "Size": images[name], "RepoTags": [name]} for name in names if name in images]
@@ -249,7 +249,7 @@ class Kind(Program):
         return f"kind {self.state['versions']['kind']} go1.24 linux/amd64"
 
     def get(self) -> str:
-        if self.words[1] == "clusters":
+        if self.arguments[1] == "clusters":
             return "\n".join(name for name in (*self.state["others"], self.state["cluster"]) if name)
         return f"{self.state['cluster']}-control-plane" if self.state["cluster"] == self.option("--name") else ""
 
@@ -293,7 +293,7 @@ class Kubectl(Program):
         return "\n".join(self.state["contexts"])
 
     def kustomize(self) -> str:
-        folder = Path(self.state["remote"].get(self.words[1], self.words[1]))
+        folder = Path(self.state["remote"].get(self.arguments[1], self.arguments[1]))
         if not folder.is_dir():
             raise Ended(1, f"error: failed to run git fetch {folder}: could not resolve host")
         return "\n---\n".join(
@@ -306,11 +306,11 @@ class Kubectl(Program):
 
     def get(self) -> Any:
         self.need()
-        kinds, namespace = self.words[1], self.option("--namespace")
+        kinds, namespace = self.arguments[1], self.option("--namespace")
         if kinds.startswith("--raw"):
             return "ok"
         if kinds in ("secret", "configmap"):
-            return self.one({"secret": "Secret", "configmap": "ConfigMap"}[kinds], namespace, self.words[2])
+            return self.one({"secret": "Secret", "configmap": "ConfigMap"}[kinds], namespace, self.arguments[2])
         if kinds == "nodes":
             return {"items": [self.node()]}
         deployments = self.live(namespace, "Deployment")

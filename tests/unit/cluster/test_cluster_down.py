@@ -49,7 +49,7 @@ def test_a_cluster_that_was_there_is_emptied_and_stays(world: World) -> None:
     world.state.update(cluster=NAME, node="running", ready=True, objects={"Secret default mine": kept})
     up(world.site())
     removed = down(world.site())
-    assert "was there before and stays" in removed[0]
+    assert "existed before and is kept" in removed[0]
     assert world.state["cluster"] == NAME
     assert [key for key in world.state["objects"] if "mlpipeline" not in key] == ["Secret default mine"]
 

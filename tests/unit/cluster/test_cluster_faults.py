@@ -48,10 +48,15 @@ FAULTS = [
     ("kubectl apply", {}, KFP, "it did not work"),
     ("kubectl wait", {}, KFP, "MLOPS_DEADLINE_KFP"),
     ("", {"mysql": PULLING}, KFP, "MLOPS_IMAGE_OVERRIDES=mysql:8.4=OTHER"),
-    ("", {"ml-pipeline": UNPLACED}, KFP, "it asks for 0.02 CPU, 0.02 of 2 CPUs are reserved -> MLOPS_KFP_CPU_REQUEST"),
+    (
+        "",
+        {"ml-pipeline": UNPLACED},
+        KFP,
+        "it asks for 0.02 CPU, 0.02 of 2 CPUs are reserved -> set MLOPS_KFP_CPU_REQUEST",
+    ),
     ("", {"mysql": STARTING}, KFP, "not done within 1s (MLOPS_DEADLINE_KFP)"),
     (f"--name {NAME} ml-in-production/data:abc", {}, OWN_IMAGES, "mlops images build"),
-    ("docker image inspect ml-in-production/data:abc", {}, OWN_IMAGES, "was built and is not in the local Docker"),
+    ("docker image inspect ml-in-production/data:abc", {}, OWN_IMAGES, "was built but is not in the local Docker"),
     ("overlay", {}, SERVER, "kubectl kustomize"),
     ("get secret mlpipeline", {}, SERVER, "mlops cluster up"),
     ("", {"model-server": STARTING}, SERVER, "MLOPS_DEADLINE_SERVER"),
@@ -70,11 +75,11 @@ def test_a_step_that_fails_is_named_and_the_next_call_goes_on(
     world.state["pods"] = dict(pods)
     with pytest.raises(ClusterError) as failed:
         up(world.site())
-    said = str(failed.value)
+    message = str(failed.value)
     assert failed.value.exit_code == 1
-    assert f"the step '{step}' failed (its deadline is" in said
-    assert says in said
-    assert "next: " in said
+    assert f"the step '{step}' failed (its deadline is" in message
+    assert says in message
+    assert "next: " in message
     assert any(name.startswith("cluster/diagnosis-") and name.endswith("/docker.txt") for name in world.left())
     world.machine.rules, world.state["pods"] = [], {}
     world.variables |= {"MLOPS_DEADLINE_KIND": "1m", "MLOPS_DEADLINE_KFP": "1m", "MLOPS_DEADLINE_SERVER": "1m"}
@@ -84,7 +89,7 @@ def test_a_step_that_fails_is_named_and_the_next_call_goes_on(
 
 
 def test_a_build_that_fails_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(names: Sequence[str], say: Any, *, seconds: float) -> None:
+    def fail(names: Sequence[str], log: Any, *, seconds: float) -> None:
         raise MlopsError("the build of tfx ended with 1")
 
     monkeypatch.setattr(world, "build", fail)
@@ -101,9 +106,9 @@ def test_what_crashes_is_shown_with_its_last_words(world: World) -> None:
     }
     world.state["pods"] = {"ml-pipeline": {"phase": "Running", "containerStatuses": [status]}}
     world.variables["MLOPS_DEADLINE_KFP"] = "1s"
-    with pytest.raises(ClusterError, match=r"api ends again and again \(exit code 2, 3 restarts\)"):
+    with pytest.raises(ClusterError, match=r"api keeps crashing \(exit code 2, 3 restarts\)"):
         up(world.site())
-    assert any("api | the last line" in line for line in world.said)
+    assert any("api | the last line" in line for line in world.lines)
     folder = next(path for path in (world.home / "cluster").iterdir() if path.name.startswith("diagnosis-"))
     assert {"pods.yaml", "events.txt", "describe.txt", "workloads.txt", "nodes.txt"} <= {
         path.name for path in folder.iterdir()
@@ -162,7 +167,7 @@ def test_two_at_once_are_told_apart(world: World) -> None:
     site.folder.mkdir(parents=True)
     with (
         locked(site.folder / f"{NAME}.lock"),
-        pytest.raises(ClusterError, match="another `mlops cluster` works on ml-in-production"),
+        pytest.raises(ClusterError, match="another `mlops cluster` is working on ml-in-production"),
     ):
         up(site)
     assert world.lines() == []

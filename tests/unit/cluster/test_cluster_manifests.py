@@ -117,10 +117,10 @@ def _waiting(reason: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("pod", "why", "is_final"),
     [
-        (_waiting("ErrImagePull"), "ErrImagePull: x:1 cannot be had", True),
-        (_waiting("ImagePullBackOff"), "ImagePullBackOff: x:1 cannot be had", True),
-        (_waiting("ErrImageNeverPull"), "ErrImageNeverPull: x:1 cannot be had", True),
-        (_waiting("CrashLoopBackOff"), "main ends again and again", False),
+        (_waiting("ErrImagePull"), "ErrImagePull: x:1 cannot be pulled", True),
+        (_waiting("ImagePullBackOff"), "ImagePullBackOff: x:1 cannot be pulled", True),
+        (_waiting("ErrImageNeverPull"), "ErrImageNeverPull: x:1 cannot be pulled", True),
+        (_waiting("CrashLoopBackOff"), "main keeps crashing", False),
         (
             _waiting("CreateContainerConfigError", message='secret "s" not found'),
             'main: CreateContainerConfigError: secret "s" not found',

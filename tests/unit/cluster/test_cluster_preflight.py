@@ -53,19 +53,19 @@ BROKEN = [
         _variable("MLOPS_KFP_MANIFESTS", "https://example.test/kfp?ref=1"),
         "manifests",
         "could not resolve host",
-        "MLOPS_KFP_MANIFESTS=",
+        "set MLOPS_KFP_MANIFESTS to",
     ),
     (
         _variable("MLOPS_KFP_MANIFESTS", "/nowhere"),
         "manifests",
         "/nowhere holds no cluster-scoped-resources/",
-        "MLOPS_KFP_MANIFESTS=",
+        "set MLOPS_KFP_MANIFESTS to",
     ),
     (
         _variable("MLOPS_KFP_ENV", "platform-agnostik"),
         "manifests",
         "did you mean 'platform-agnostic'",
-        "MLOPS_KFP_MANIFESTS=",
+        "set MLOPS_KFP_MANIFESTS to",
     ),
     (_lacking("mysql:8.4"), "images", "registries that do not answer: mysql:8.4", "MLOPS_IMAGE_OVERRIDES"),
     (_lacking("python:3.11-slim"), "images", "python:3.11-slim", "docker load"),
@@ -99,7 +99,7 @@ def test_a_machine_that_is_not_ready_is_left_alone(
 def test_a_taken_port_is_named_with_its_variable(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         world.variables["MLOPS_PORT_UI"] = str(taken.getsockname()[1])
-        with pytest.raises(NotReady, match="MLOPS_PORT_UI=another port, or 0 for none"):
+        with pytest.raises(NotReady, match="set MLOPS_PORT_UI to another port, or to 0 for none"):
             up(world.site())
 
 
@@ -126,7 +126,7 @@ def test_ports_and_images_of_a_cluster_that_is_up_are_not_asked_for_again(risen:
 def test_what_mostly_works_is_a_note(world: World, break_it: Callable[[World], None], says: str) -> None:
     break_it(world)
     up(world.site())
-    assert any(says in line for line in world.said)
+    assert any(says in line for line in world.lines)
 
 
 @pytest.mark.parametrize("host", ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "tcp://localhost:2375", ""])
@@ -139,7 +139,7 @@ def test_images_that_an_own_node_image_may_hold_are_a_note(world: World) -> None
     world.variables["MLOPS_KIND_NODE_IMAGE"] = "kindest/node:v1.33.1"
     del world.state["docker"]["mysql:8.4"]
     up(world.site())
-    assert any(line.startswith("note: images: ") for line in world.said)
+    assert any(line.startswith("note: images: ") for line in world.lines)
 
 
 def test_programs_that_say_nothing_are_taken_on_trust(world: World) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UsageError
-from mlops.cluster.settings import VARIABLES, read, seconds, spoken
+from mlops.cluster.settings import VARIABLES, format_duration, parse_duration, read
 
 WRONG = [
     ("MLOPS_DEADLINE_KFP", "ten minutes"),
@@ -34,8 +34,8 @@ def test_a_wrong_value_is_a_usage_error_that_names_its_variable(variable: str, v
 
 @pytest.mark.parametrize(("text", "wanted"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("1h1m1s", 3661)])
 def test_durations_are_read_and_spoken(text: str, wanted: float) -> None:
-    assert seconds(text, "X") == wanted
-    assert seconds(spoken(wanted), "X") == wanted
+    assert parse_duration(text, "X") == wanted
+    assert parse_duration(format_duration(wanted), "X") == wanted
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

@@ -33,9 +33,9 @@ words = sys.argv[1:]
 with (folder / "calls").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
 images = json.loads((folder / "images.json").read_text())
-for when, said in json.loads((folder / "faults.json").read_text()).items():
+for when, lines in json.loads((folder / "faults.json").read_text()).items():
     if when in " ".join(words):
-        print(said, file=sys.stderr)
+        print(lines, file=sys.stderr)
         sys.exit(1)
 if words[0] == "version":
     print(json.dumps({{"Client": {{"Version": "28.0.0"}}, "Server": {{"Version": "20.10.24"}}}}))
@@ -106,20 +106,20 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def _build(machine: Machine, *groups: str, **environment: str) -> list[str]:
-    said: list[str] = []
-    machine.images(**environment).build(names(groups), said.append)
-    return said
+    lines: list[str] = []
+    machine.images(**environment).build(names(groups), lines.append)
+    return lines
 
 
 def test_only_what_is_missing_is_built_and_both_are_said(machine: Machine) -> None:
     _build(machine, "tfx")
     assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx"]
-    said = _build(machine)
+    lines = _build(machine)
     assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx", "data", "serving"]
-    assert f"ml-in-production/tfx:{tag()} is built: 100 of {BUDGETS['tfx']} MB" in said
+    assert f"ml-in-production/tfx:{tag()} is built: 100 of {BUDGETS['tfx']} MB" in lines
     _build(machine)
     assert len(machine.built()) == 3
-    machine.images().build(names(()), said.append, rebuild=True)
+    machine.images().build(names(()), lines.append, rebuild=True)
     assert len(machine.built()) == 6
 
 
@@ -222,7 +222,7 @@ def test_a_base_that_is_not_here_is_pulled_or_named(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
+    ("error", "hint"),
     [
         ("write /opt/venv/x: no space left on device", "docker system df"),
         ("invalid peer certificate: UnknownIssuer", "MLOPS_IMAGE_CA_BUNDLE"),
@@ -230,16 +230,16 @@ def test_a_base_that_is_not_here_is_pulled_or_named(machine: Machine) -> None:
         ("error: something else", "its last lines:\nerror: something else"),
     ],
 )
-def test_a_build_that_fails_shows_its_last_words_and_what_helps(machine: Machine, said: str, hint: str) -> None:
-    machine.set("faults", {"--target": said})
+def test_a_build_that_fails_shows_its_last_lines_and_a_hint(machine: Machine, error: str, hint: str) -> None:
+    machine.set("faults", {"--target": error})
     with pytest.raises(CommandFailed) as failed:
         _build(machine)
-    assert said in str(failed.value)
+    assert error in str(failed.value)
     assert hint in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda machine: (machine.folder / "docker").unlink(), "docker: not installed"),
         (
@@ -250,11 +250,11 @@ def test_a_build_that_fails_shows_its_last_words_and_what_helps(machine: Machine
     ids=["no docker", "no engine"],
 )
 def test_without_docker_the_message_says_how_to_get_it(
-    machine: Machine, spoil: Callable[[Machine], None], said: str, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, spoil: Callable[[Machine], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(machine)
     machine.environment["PATH"] = str(machine.folder)
-    with pytest.raises(ClusterError, match=said):
+    with pytest.raises(ClusterError, match=message):
         _build(machine)
 
 
@@ -263,7 +263,7 @@ def test_sources_that_change_while_they_are_packed_are_not_built(
 ) -> None:
     found = machine.images()
     monkeypatch.setattr("mlops.cluster.images.project.tag", lambda: "another")
-    with pytest.raises(ClusterError, match="were changed while they were being packed"):
+    with pytest.raises(ClusterError, match="changed while they were packed"):
         found.build(names(()), lambda _: None)
     assert not machine.built()
 

@@ -31,7 +31,7 @@ class World:
         self.overlay = write_overlay(folder / "overlay")
         self.variables = {"MLOPS_KFP_MANIFESTS": str(self.manifests), "MLOPS_PORT_UI": "0", "MLOPS_PORT_SERVER": "0"}
         self.built: list[str] = []
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     @property
     def state(self) -> dict[str, Any]:
@@ -42,12 +42,12 @@ class World:
         return {"PATH": str(self.bin), "HOME": str(self.folder), "MLOPS_HOME": str(self.home), **self.variables}
 
     def site(self) -> Site:
-        return replace(Site.of(self.environment, lambda: self, _Said(self.said)), overlay=self.overlay)
+        return replace(Site.of(self.environment, lambda: self, _Recorded(self.lines)), overlay=self.overlay)
 
     def references(self) -> Mapping[str, str]:
         return OWN
 
-    def build(self, names: Sequence[str], say: Any, *, seconds: float) -> None:
+    def build(self, names: Sequence[str], log: Any, *, seconds: float) -> None:
         self.state["docker"] |= {OWN[name]: 10**9 for name in names}
         self.built += names
 
@@ -73,12 +73,12 @@ class World:
         return "\n".join(path.read_text(errors="replace") for path in self.home.rglob("*") if path.is_file())
 
 
-class _Said(Progress):
+class _Recorded(Progress):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(quiet=True)
         self.lines = lines
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.lines.append(text)
 
 
