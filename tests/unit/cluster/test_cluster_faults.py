@@ -162,7 +162,7 @@ def test_archives_that_a_killed_program_left_go_with_the_next_call(world: World)
     assert world.left() == []
 
 
-def test_two_at_once_are_told_apart(world: World) -> None:
+def test_a_second_call_at_the_same_time_is_refused(world: World) -> None:
     site = world.site()
     site.folder.mkdir(parents=True)
     with (

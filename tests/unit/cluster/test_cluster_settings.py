@@ -33,7 +33,7 @@ def test_a_wrong_value_is_a_usage_error_that_names_its_variable(variable: str, v
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("1h1m1s", 3661)])
-def test_durations_are_read_and_spoken(text: str, wanted: float) -> None:
+def test_durations_are_parsed_and_formatted(text: str, wanted: float) -> None:
     assert parse_duration(text, "X") == wanted
     assert parse_duration(format_duration(wanted), "X") == wanted
 

@@ -111,7 +111,7 @@ def _build(machine: Machine, *groups: str, **environment: str) -> list[str]:
     return lines
 
 
-def test_only_what_is_missing_is_built_and_both_are_said(machine: Machine) -> None:
+def test_only_what_is_missing_is_built_and_both_are_logged(machine: Machine) -> None:
     _build(machine, "tfx")
     assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx"]
     lines = _build(machine)
