@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.health import pods
+from mlops.cluster.programs.kubectl import Object
 from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE, Site
 
 PREFIX = "diagnosis-"
@@ -108,12 +109,14 @@ def _events(site: Site, writer: _Writer) -> None:
 
 def _secret_values(site: Site) -> Iterator[str]:
     """Yield the values of all Secrets of the two namespaces, as text and in base64."""
+    secrets: list[Object] = []
     for namespace in (KFP_NAMESPACE, NAMESPACE):
-        for secret in site.kubectl.items("secrets", "--namespace", namespace):
-            for encoded in (secret.get("data") or {}).values():
-                plain = base64.b64decode(encoded).decode("utf-8", "replace")
-                if len(plain) >= _SHORTEST_SECRET:
-                    yield from (plain, encoded)
+        secrets += site.kubectl.items("secrets", "--namespace", namespace)
+    for secret in secrets:
+        for encoded in (secret.get("data") or {}).values():
+            plain = base64.b64decode(encoded).decode("utf-8", "replace")
+            if len(plain) >= _SHORTEST_SECRET:
+                yield from (plain, encoded)
 
 
 def _output(site: Site, argv: list[str]) -> str:

@@ -108,7 +108,7 @@ def test_what_crashes_is_shown_with_its_last_words(world: World) -> None:
     world.variables["MLOPS_DEADLINE_KFP"] = "1s"
     with pytest.raises(ClusterError, match=r"api keeps crashing \(exit code 2, 3 restarts\)"):
         up(world.site())
-    assert any("api | the last line" in line for line in world.lines)
+    assert any("api | the last line" in line for line in world.logged)
     folder = next(path for path in (world.home / "cluster").iterdir() if path.name.startswith("diagnosis-"))
     assert {"pods.yaml", "events.txt", "describe.txt", "workloads.txt", "nodes.txt"} <= {
         path.name for path in folder.iterdir()

@@ -126,7 +126,7 @@ def test_ports_and_images_of_a_cluster_that_is_up_are_not_asked_for_again(risen:
 def test_what_mostly_works_is_a_note(world: World, break_it: Callable[[World], None], says: str) -> None:
     break_it(world)
     up(world.site())
-    assert any(says in line for line in world.lines)
+    assert any(says in line for line in world.logged)
 
 
 @pytest.mark.parametrize("host", ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "tcp://localhost:2375", ""])
@@ -139,7 +139,7 @@ def test_images_that_an_own_node_image_may_hold_are_a_note(world: World) -> None
     world.variables["MLOPS_KIND_NODE_IMAGE"] = "kindest/node:v1.33.1"
     del world.state["docker"]["mysql:8.4"]
     up(world.site())
-    assert any(line.startswith("note: images: ") for line in world.lines)
+    assert any(line.startswith("note: images: ") for line in world.logged)
 
 
 def test_programs_that_say_nothing_are_taken_on_trust(world: World) -> None:

@@ -67,7 +67,7 @@ def test_images_of_the_local_docker_are_loaded_and_others_left_to_the_cluster(
     monkeypatch.setattr(preflight, "is_reachable", lambda host: host == "docker.io")
     up(world.site())
     assert "mysql:8.4" not in world.state["node_images"]
-    assert any("the cluster pulls mysql:8.4" in line for line in world.lines)
+    assert any("the cluster pulls mysql:8.4" in line for line in world.logged)
     assert not any(" pull " in line for line in world.lines())
 
 
@@ -171,7 +171,7 @@ def test_a_server_without_a_model_is_no_failure(world: World) -> None:
         }
     )
     up(world.site())
-    assert any("when a first model is in production" in line for line in world.lines)
+    assert any("when a first model is in production" in line for line in world.logged)
 
 
 def test_a_cluster_that_was_there_is_used_as_it_is(world: World) -> None:
@@ -220,11 +220,11 @@ def test_no_value_of_a_secret_is_in_an_argument_or_a_file(world: World) -> None:
     world.variables["MLOPS_DEADLINE_KFP"] = "1s"
     with pytest.raises(ClusterError) as failed:
         up(world.site())
-    world.lines.append(str(failed.value))
+    world.logged.append(str(failed.value))
     for hidden in (SECRET_VALUE, base64.b64encode(SECRET_VALUE.encode()).decode()):
         assert hidden not in json.dumps([call.argv for call in world.machine.calls])
         assert hidden not in world.text_of_files()
-        assert hidden not in "\n".join(world.lines)
+        assert hidden not in "\n".join(world.logged)
     assert any(name.startswith("cluster/diagnosis-") for name in world.left())
 
 

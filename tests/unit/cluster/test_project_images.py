@@ -33,9 +33,9 @@ words = sys.argv[1:]
 with (folder / "calls").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
 images = json.loads((folder / "images.json").read_text())
-for when, lines in json.loads((folder / "faults.json").read_text()).items():
+for when, error in json.loads((folder / "faults.json").read_text()).items():
     if when in " ".join(words):
-        print(lines, file=sys.stderr)
+        print(error, file=sys.stderr)
         sys.exit(1)
 if words[0] == "version":
     print(json.dumps({{"Client": {{"Version": "28.0.0"}}, "Server": {{"Version": "20.10.24"}}}}))

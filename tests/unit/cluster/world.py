@@ -31,7 +31,7 @@ class World:
         self.overlay = write_overlay(folder / "overlay")
         self.variables = {"MLOPS_KFP_MANIFESTS": str(self.manifests), "MLOPS_PORT_UI": "0", "MLOPS_PORT_SERVER": "0"}
         self.built: list[str] = []
-        self.lines: list[str] = []
+        self.logged: list[str] = []
 
     @property
     def state(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class World:
         return {"PATH": str(self.bin), "HOME": str(self.folder), "MLOPS_HOME": str(self.home), **self.variables}
 
     def site(self) -> Site:
-        return replace(Site.of(self.environment, lambda: self, _Recorded(self.lines)), overlay=self.overlay)
+        return replace(Site.of(self.environment, lambda: self, _Recorded(self.logged)), overlay=self.overlay)
 
     def references(self) -> Mapping[str, str]:
         return OWN
