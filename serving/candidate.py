@@ -114,6 +114,8 @@ def serve_folder(saved_model: Path, listener: socket.socket) -> None:
     from serving.versions.shelf import SavedModelShelf  # noqa: PLC0415
 
     process.quiet_tensorflow()
+    with process.without_keras():
+        from serving.models import savedmodel  # noqa: F401, PLC0415 - as above
     process.log_to(sys.stderr, as_json=False)
     serve(SavedModelShelf(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.backends.registry import Registry, open_registry
 from core.digest import of_bytes
 from core.durable import locked
-from serving.processes import supervisor
+from serving.processes import process, supervisor
 from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
 
@@ -78,8 +78,10 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         # Imported here: the metrics library reads its environment at import, and forks need TensorFlow imported.
         from serving import metrics  # noqa: PLC0415
         from serving.http import server  # noqa: PLC0415
-        from serving.models import savedmodel  # noqa: F401, PLC0415
         from serving.versions import shelf  # noqa: PLC0415
+
+        with process.without_keras():
+            from serving.models import savedmodel  # noqa: F401, PLC0415
 
         watched = shelf.RegistryShelf(place.folder, plan.names)
         options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)

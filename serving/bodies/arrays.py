@@ -56,7 +56,7 @@ def _floats(dtype: str, values: Sequence[Any], kinds: set[type]) -> Array | None
     try:
         # Three times as fast as np.array.
         wide = np.frombuffer(struct.pack(f"{len(values)}d", *values))
-    except OverflowError:
+    except (OverflowError, struct.error):
         return None
     sizes = np.abs(wide)
     if (sizes > (EXACT_INTEGERS[dtype] if int in kinds else BEYOND_INTEGERS)).any():

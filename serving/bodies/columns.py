@@ -206,7 +206,7 @@ def _float(field: Field, value: Any, where: Where, row: int) -> float:
         code = _FLOAT_FORMATS[field.dtype]
         try:
             held: float = struct.unpack(code, struct.pack(code, value))[0]
-        except OverflowError:
+        except (OverflowError, struct.error):
             raise _wrong(field, value, where, row) from None
         if type(value) is float or held == value:
             return held

@@ -170,12 +170,12 @@ def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: 
 def _fill_gaps(fields: Sequence[Field], tensors: Column, present: dict[str, Column]) -> None:
     """Put 0 where an optional feature is missing, and note which rows have it; shape [fields, rows]."""
     gaps = np.isnan(tensors)
-    if not gaps.any():
-        return
-    for field, tensor, gap in zip(fields, tensors, gaps, strict=True):
-        if field.feature is not None and field.feature.count:
-            tensor[gap] = 0
-            present[field.name] = (~gap).astype(np.int64)
+    counts = (~gaps).astype(np.int64)
+    for at in np.flatnonzero(gaps.any(axis=1)).tolist():
+        feature = fields[at].feature
+        if feature is not None and feature.count:
+            tensors[at, gaps[at]] = 0
+            present[feature.name] = counts[at]
 
 
 def _may_lack(field: Field, present: Mapping[str, Column]) -> bool:

@@ -206,6 +206,7 @@ def same(fast: Decoded, strict: Decoded) -> bool:
 @example(rb'{"instances": [1], "signature_name": "one", "signature_name": "one"}')
 @example(rb'{"signature_name": "text", "instances": ["\u003a", "x"], "instances": ["\u003a"]}')
 @example(b'{"signature_name": "one", "instances": [18446744073709551617]}')
+@example(b'{"signature_name": "one", "instances": [1' + b"0" * 39 + b"]}")
 @example(b'{"signature_name": "one", "instances": [[[[[[[1.0]]]]]]]}')
 @example(b'{"signature_name": "one", "instances": [0.' + b"3" * 500 + b"]}")
 def test_what_is_decoded_fast_is_what_the_strict_parser_reads(body: bytes) -> None:

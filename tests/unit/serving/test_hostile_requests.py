@@ -32,6 +32,7 @@ BAD_VALUES = [
     ("temp", "-Infinity", "instances[1].temp: wanted a finite number, got -Infinity"),
     ("temp", "1e999", "instances[1].temp: wanted a finite number, got 1e999"),
     ("distance", "1e40", "instances[1].distance: wanted a number that float32 holds, got 1e+40"),
+    ("distance", "1" + "0" * 39, "instances[1].distance: wanted a number that float32 holds, got 1000000000"),
     ("distance", "16777217", "instances[1].distance: wanted a number that float32 holds, got 16777217"),
     (
         "distance",
