@@ -13,7 +13,7 @@ from localrun_project import appears
 import localrun
 from localrun import Environment, Hosts, Options, Run, State, UnsupportedPipeline
 from localrun.environments import docker
-from localrun.environments.docker import DockerEnvironment
+from localrun.environments.docker import DockerEnvironment, Program
 from localrun.events import TaskChanged
 from localrun.execution import scheduler
 
@@ -304,7 +304,8 @@ def test_the_command_line_of_a_container() -> None:
     environment = DockerEnvironment(
         cwd=Path("/"), image="a/b:1", writable=(Path("/store"),), readable=(Path("/data"),), options=("--read-only",)
     )
-    line = environment.command("x-1", ["python3", "-m", "a b"], {"K": "v w"}, [Path("/given, too")], [Path("/out")])
+    program = Program(["python3", "-m"], ["a b"], {"K": "v w"}, ["SECRET"])
+    line = environment.command("x-1", program, [Path("/given, too")], [Path("/out")])
     assert line[:2] == ["docker", "run"]
     assert line[line.index("--entrypoint") :] == ["--entrypoint", "python3", "a/b:1", "-m", "a b"]
     assert [line[i + 1] for i, word in enumerate(line) if word == "--mount"] == [
@@ -314,5 +315,5 @@ def test_the_command_line_of_a_container() -> None:
         "type=bind,source=/out,target=/out",
     ]
     assert line.index("--read-only") < line.index("a/b:1")
-    assert [line[i + 1] for i, word in enumerate(line) if word == "--env"] == ["HOME=/tmp", "K=v w"]
-    assert replace(environment, image="c").command("y", ["true"], {}, [], [])[-1] == "c"
+    assert [line[i + 1] for i, word in enumerate(line) if word == "--env"] == ["HOME=/tmp", "K=v w", "SECRET"]
+    assert replace(environment, image="c").command("y", Program(["true"], [], {}), [], [])[-1] == "c"

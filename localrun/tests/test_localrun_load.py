@@ -74,7 +74,7 @@ def loaded(tmp_path: Path, spec: object) -> localrun.Pipeline:
 
 
 def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
-    assert loaded(tmp_path, SMALL).images == {"comp-echo": "test/data"}
+    assert loaded(tmp_path, SMALL).images == (("comp-echo", "test/data"),)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,12 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
             },
             "artifacts.a: a task cannot make a list of artifacts",
         ),
-        ((*CONTAINER, "resources"), {"accelerator": {"type": "T4", "count": 1}}, "accelerators are not supported"),
+        (
+            (*CONTAINER, "env"),
+            [{"name": "A", "value": "{{$.inputs.parameters['text']}}"}],
+            "env.A: the variable has the value",
+        ),
+        ((*CONTAINER, "image"), "{{$.pipeline_job_name}}", "an image may be the value of an input parameter"),
         ((*CONTAINER, "lifecycle"), {"preCacheCheck": {"command": ["x"]}}, "'lifecycle' is not supported"),
         ((*CONTAINER, "args"), ["{{$.inputs.parameters['text'].json_escape[1]}}"], "json_escape[1]}} is not supported"),
         (
@@ -150,8 +155,8 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
         ),
         (
             ("components", "comp-echo", "singlePlatformSpecs"),
-            [{"platform": "kubernetes", "deploymentSpec": {"executors": {"e": {"secretAsEnv": []}}}}],
-            "'secretAsEnv'",
+            [{"platform": "kubernetes", "deploymentSpec": {"executors": {"e": {"configMapAsEnv": []}}}}],
+            "'configMapAsEnv'",
         ),
     ],
 )

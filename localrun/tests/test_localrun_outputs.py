@@ -103,7 +103,8 @@ def test_a_parameter_file_that_does_not_fit_fails_the_task(
 def test_what_cannot_be_imported_is_named(go: Go, stages: ModuleType, uri: str, words: str) -> None:
     @dsl.pipeline(name="imports")
     def pipeline(uri: str) -> None:
-        stages.read(data=dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset, reimport=False).output)
+        place = stages.echo(text=uri).output  # known only in the run
+        stages.read(data=dsl.importer(artifact_uri=place, artifact_class=dsl.Dataset, reimport=False).output)
 
     run = go(pipeline, {"uri": uri})
     assert words in run.task("importer").error

@@ -73,7 +73,9 @@ def test_an_image_without_environment_is_named_before_anything_runs(
     with pytest.raises(
         UnsupportedPipeline, match=r"no environment for the image 'test/date:1\.2@sha256:0'; did you mean 'test/data'"
     ):
-        localrun.run(path, {}, store=tmp_path / "store", environments={"test/data": Environment(cwd=tmp_path)})
+        localrun.run(
+            path, {"rate": 1.0}, store=tmp_path / "store", environments={"test/data": Environment(cwd=tmp_path)}
+        )
     assert not (tmp_path / "store").exists()
 
 

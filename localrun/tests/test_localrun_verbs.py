@@ -124,7 +124,7 @@ def test_what_is_not_compiled_yet_gets_the_way_out(
 def test_the_words_that_say_nothing_say_what_is_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, wanted in (
         ([], "wanted a compiled pipeline, or --resume RUN"),
-        (["--resume", "x", "-p", "a=b"], "takes neither -p nor --validate"),
+        (["--resume", "x", "-p", "a=b"], "takes neither -p nor -a nor --validate"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(words)

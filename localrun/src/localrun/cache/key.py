@@ -51,6 +51,8 @@ def cache_key(
     assert isinstance(container, Container)
     if unknown := [artifact.uri for artifact in inputs.every_artifact().values() if not artifact.digest]:
         return Key(reason=f"the content of {unknown[0]} is not on this machine")
+    if container.secrets:
+        return Key(reason="it is given a secret, of which nothing is kept")
     try:
         code = finder.find(container, inputs.parameters, environment)
         facts = {

@@ -13,9 +13,11 @@ from localrun.environments.default import default_environments
 from localrun.environments.environment import Environment, image_name
 from localrun.errors import ParameterError, nearest
 from localrun.events import Event, TaskChanged
+from localrun.execution.given import ACCEPTED, inputs
 from localrun.execution.history import stored_pipeline
 from localrun.execution.options import Options
 from localrun.execution.runner import resume, run, validate
+from localrun.graph.foreseen import with_images
 from localrun.graph.nodes import leaves
 from localrun.records import Run, State
 from localrun.spec.load import load
@@ -51,8 +53,8 @@ def run_pipeline(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     if not arguments.pipeline and not arguments.resume:
         parser.error("wanted a compiled pipeline, or --resume RUN")
-    if arguments.resume and (arguments.parameter or arguments.validate):
-        parser.error("--resume goes on with the parameters of the run: it takes neither -p nor --validate")
+    if arguments.resume and (arguments.parameter or arguments.artifact or arguments.validate):
+        parser.error("--resume goes on with the parameters of the run: it takes neither -p nor -a nor --validate")
     if arguments.validate:
         return _validated(arguments)
     with shown(quiet=arguments.json, as_json=arguments.json_events) as on_event:
@@ -61,6 +63,7 @@ def run_pipeline(words: list[str]) -> int:
             max_workers=arguments.workers,
             on_event=_with_logs(on_event) if arguments.logs else on_event,
             run_timeout=arguments.timeout,
+            accept=arguments.accept,
         )
         result = _run(arguments, options)
     if arguments.json:
@@ -102,6 +105,14 @@ def _add_what_runs(parser: argparse.ArgumentParser) -> None:
         help="strings unchanged, everything else as JSON",
     )
     parser.add_argument(
+        "-a",
+        "--artifact",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a file or folder as an input artifact of the pipeline",
+    )
+    parser.add_argument(
         "--image",
         action="append",
         default=[],
@@ -112,6 +123,22 @@ def _add_what_runs(parser: argparse.ArgumentParser) -> None:
         "--store", type=Path, default=STORE, help="where runs, artifacts and the cache are (default: %(default)s)"
     )
     parser.add_argument("--python", type=Path, help="the interpreter for tasks (default: this one)")
+    parser.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="a file or folder that counts as the code of every task (default: what it can import or names)",
+    )
+    parser.add_argument("--docker", action="store_true", help="run images that --image does not map in containers")
+    parser.add_argument(
+        "--accept",
+        type=lambda text: text.split(","),
+        default=(),
+        metavar="WHAT",
+        help=f"run with a warning what is refused otherwise: some of {','.join(ACCEPTED)}",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -125,25 +152,43 @@ def _run(arguments: argparse.Namespace, options: Options) -> Run:
     if arguments.resume:
         environments = _of_earlier(arguments)
         return resume(arguments.resume, store=arguments.store, environments=environments, options=options)
-    pipeline = load(arguments.pipeline)
-    environments = _environments(pipeline, arguments)
-    values = dict(_parameter(text, pipeline) for text in arguments.parameter)
+    values, environments = _given(load(arguments.pipeline), arguments)
     return run(arguments.pipeline, values, store=arguments.store, environments=environments, options=options)
 
 
 def _of_earlier(arguments: argparse.Namespace) -> Mapping[str, Environment] | None:
     """What is typed counts; where nothing is, what the run was started with."""
-    if not arguments.image and arguments.python is None:
+    if not (arguments.image or arguments.code or arguments.docker) and arguments.python is None:
         return None
     return _environments(stored_pipeline(arguments.resume, store=arguments.store), arguments)
 
 
 def _validated(arguments: argparse.Namespace) -> int:
     pipeline = load(arguments.pipeline)
-    values = dict(_parameter(text, pipeline) for text in arguments.parameter)
-    validate(arguments.pipeline, values, environments=_environments(pipeline, arguments))
+    values, environments = _given(pipeline, arguments)
+    validate(arguments.pipeline, values, environments=environments, options=Options(accept=arguments.accept))
     print(f"{pipeline.name}: {sum(1 for _ in leaves(pipeline))} tasks; it can run here")
     return 0
+
+
+def _given(pipeline: Pipeline, arguments: argparse.Namespace) -> tuple[dict[str, object], dict[str, Environment]]:
+    values = dict(_parameter(text, pipeline) for text in arguments.parameter)
+    paths: dict[str, list[str]] = {}
+    for text in arguments.artifact:
+        name, path = _artifact(text, pipeline)
+        paths.setdefault(name, []).append(path)
+    known = inputs(pipeline, {**values, **paths}).parameters
+    return {**values, **paths}, _environments(with_images(pipeline, known), arguments)
+
+
+def _artifact(text: str, pipeline: Pipeline) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    declared = pipeline.root.input_artifacts
+    if not sign:
+        raise ParameterError(f"-a {text}: wanted NAME=PATH")
+    if name not in declared:
+        raise ParameterError(f"-a {text}: the pipeline has no input artifact {name!r}{nearest(name, declared)}")
+    return name, path
 
 
 def _parameter(text: str, pipeline: Pipeline) -> tuple[str, object]:
@@ -158,7 +203,7 @@ def _parameter(text: str, pipeline: Pipeline) -> tuple[str, object]:
 
 def _environments(pipeline: Pipeline, arguments: argparse.Namespace) -> dict[str, Environment]:
     """Every image is the current folder unless --image maps it."""
-    known = {image_name(image) for image in pipeline.images.values()}
+    known = {image_name(image) for _, image in pipeline.images}
     folders: dict[str, Path] = {}
     for text in arguments.image:
         image, sign, folder = text.rpartition("=")
@@ -167,7 +212,9 @@ def _environments(pipeline: Pipeline, arguments: argparse.Namespace) -> dict[str
                 f"--image {text}: wanted IMAGE=FOLDER with an image of the pipeline{nearest(image, known)}"
             )
         folders[image_name(image)] = Path(folder).absolute()
-    return default_environments(pipeline, folders=folders, python=arguments.python or Path(sys.executable))
+    python = arguments.python or Path(sys.executable)
+    chosen = default_environments(pipeline, folders=folders, python=python, code=arguments.code)
+    return {image: found for image, found in chosen.items() if image in folders} if arguments.docker else chosen
 
 
 def _with_logs(on_event: Callable[[Event], None]) -> Callable[[Event], None]:

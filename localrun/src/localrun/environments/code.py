@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.environments import words
-from localrun.environments.docker import DockerEnvironment, image_id
+from localrun.environments.docker import DockerEnvironment
 from localrun.environments.environment import Environment
 from localrun.environments.imports import Imports, editable_folders
 from localrun.errors import UnknownCode
@@ -34,7 +34,10 @@ class CodeFinder:
         Raises UnknownCode, which says why nobody can know it.
         """
         if isinstance(environment, DockerEnvironment):
-            return {"image": self._image(environment)}
+            content = environment.content(self.digests)
+            if not content:
+                raise UnknownCode(f"the image {environment.image!r} is not on this machine yet")
+            return {"image": content}
         cwd = Path(environment.cwd).absolute()
         function = function_name(container)
         if (chosen := self.named(function, environment)) is not None:
@@ -46,12 +49,6 @@ class CodeFinder:
         except UnknownCode as error:
             raise UnknownCode(f"{error}; {_EXPLICIT}") from error
         return self._digested(found, cwd)
-
-    def _image(self, environment: DockerEnvironment) -> str:
-        known = self.digests.once(f"image {environment.image}", lambda: image_id(environment.image))
-        if not known:
-            raise UnknownCode(f"the image {environment.image!r} is not on this machine yet")
-        return known
 
     def named(self, function: str, environment: Environment) -> dict[str, str] | None:
         """Return the code that an environment's `sources` name for a function; None where they name none."""

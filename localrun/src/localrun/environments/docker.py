@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrun.environments.environment import Environment, image_name
-from localrun.errors import UnsupportedPipeline
 from localrun.spec.pipeline import Pipeline
 from localrun.store.digests import Digests
 
@@ -27,6 +26,8 @@ class Program:
     command: Sequence[str]
     args: Sequence[str]
     variables: Mapping[str, str]
+    passed: Sequence[str] = ()
+    """Variables that the container gets from the process that starts it, so that no value stands in its command."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class DockerEnvironment(Environment):
     """What every task may read beside its inputs."""
     options: tuple[str, ...] = ()
     """Further words of `docker run`."""
+
+    @property
+    def has_entrypoint(self) -> bool:
+        """The engine knows it."""
+        return True
 
     def command(self, name: str, program: Program, readable: Sequence[Path], writable: Sequence[Path]) -> list[str]:
         """Return the command line that runs a program in a new container `name`, which is removed when it ends."""
@@ -59,32 +65,25 @@ class DockerEnvironment(Environment):
             *self.options,
         ]
         words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
-        words += [word for setting in settings for word in ("--env", setting)]
+        words += [word for setting in (*settings, *program.passed) for word in ("--env", setting)]
         entry = ["--entrypoint", program.command[0]] if program.command else []
         return [*words, *entry, self.image, *program.command[1:], *program.args]
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe the image by the digest of its content: a tag can move."""
-        return {"docker": digests.once(f"image {self.image}", lambda: image_id(self.image)), "reference": self.image}
+        return {"docker": self.content(digests), "reference": self.image}
+
+    def content(self, digests: Digests) -> str:
+        """Return the digest of the image's content; empty while it is not on this machine."""
+        return digests.once(f"image {self.image}", lambda: image_id(self.image))
 
 
 def with_containers(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
-    """Return the environments, with the image itself for every image that has none, if Docker is running.
-
-    Raises UnsupportedPipeline for two versions of one image.
-    """
-    found = dict(environments)
-    missing = {image for image in pipeline.images.values() if image_name(image) not in environments}
+    """Return the environments, with the image itself for every image that has none, if Docker is running."""
+    missing = {image for _, image in pipeline.images if image_name(image) not in environments}
     if not missing or not has_engine():
-        return found
-    for image in sorted(missing):
-        if image_name(image) in found:
-            raise UnsupportedPipeline(
-                f"two versions of {image_name(image)!r}, of which one is {image!r}, are not supported; "
-                "map the image to an environment"
-            )
-        found[image_name(image)] = DockerEnvironment(cwd=Path("/"), image=image)
-    return found
+        return dict(environments)
+    return {**environments, **{image: DockerEnvironment(cwd=Path("/"), image=image) for image in missing}}
 
 
 def has_engine() -> bool:

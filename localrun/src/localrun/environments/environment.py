@@ -46,19 +46,33 @@ class Environment:
     Without it, a task that names nothing of `cwd` runs in an empty folder of its own, as in an image that has nothing
     of yours.
     """
+    passed: tuple[str, ...] = ()
+    """Names of variables of this process that hold secrets: only tasks that ask for one get it, and none is kept."""
     lock: Path | None = None
     """File that pins what is installed, such as `uv.lock`; part of the cache key."""
+
+    @property
+    def has_entrypoint(self) -> bool:
+        """Whether it knows the command that stands in the image, and not in the pipeline."""
+        return False
 
     def process_variables(self) -> dict[str, str]:
         """Return the environment variables of this environment's processes."""
         passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
+        passed |= {name: os.environ[name] for name in self.passed if name in os.environ}
         path = f"{Path(self.python).absolute().parent}{os.pathsep}{passed.get('PATH', os.defpath)}"
         return {**passed, **_FIXED, "PATH": path, **self.variables}
 
     def key(self) -> str:
         """Name the warm process that serves this environment: equal keys can share one."""
         return json.dumps(
-            [str(self.python), str(Path(self.cwd).absolute()), self.preload, sorted(self.variables.items())]
+            [
+                str(self.python),
+                str(Path(self.cwd).absolute()),
+                self.preload,
+                sorted(self.variables.items()),
+                [(name, os.environ.get(name)) for name in self.passed],
+            ]
         )
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
@@ -85,13 +99,18 @@ def image_name(reference: str) -> str:
     return f"{head}{slash}{tail.partition(':')[0]}"
 
 
+def stands_for(image: str, environments: Mapping[str, Environment]) -> Environment:
+    """Return the environment of an image: the one of just this version, else the one of its name; KeyError for none."""
+    return environments[image] if image in environments else environments[image_name(image)]
+
+
 def in_any_registry(pipeline: Pipeline, environments: Mapping[str, Environment]) -> dict[str, Environment]:
     """Return the environments under the pipeline's names, too.
 
     `a/b` stands for `registry.example/x/a/b` where nothing else does.
     """
     found = dict(environments)
-    for name in {image_name(image) for image in pipeline.images.values()} - set(found):
+    for name in {image_name(image) for _, image in pipeline.images} - set(found):
         ends = [known for known in environments if _REGISTRY.match(name) and name.endswith(f"/{known}")]
         if ends:
             found[name] = environments[max(ends, key=len)]
@@ -99,12 +118,19 @@ def in_any_registry(pipeline: Pipeline, environments: Mapping[str, Environment])
 
 
 def check_images(pipeline: Pipeline, environments: Mapping[str, Environment]) -> None:
-    """Raise UnsupportedPipeline for the first image that no environment stands for."""
-    for component, image in pipeline.images.items():
-        if image_name(image) not in environments:
+    """Raise UnsupportedPipeline for the first image that no environment stands for, or whose own command is wanted."""
+    for component, image in pipeline.images:
+        if image not in environments and image_name(image) not in environments:
             raise UnsupportedPipeline(
                 f"component {component}: no environment for the image {image!r}"
                 f"{nearest(image_name(image), environments)}"
+            )
+    commands = pipeline.containers
+    for component, image in pipeline.images:
+        if not commands[component].command and not stands_for(image, environments).has_entrypoint:
+            raise UnsupportedPipeline(
+                f"component {component}: its command stands only in the image {image!r}, which is not what runs here; "
+                "give the component a command, or run the image itself with Docker: --docker"
             )
     for name, environment in environments.items():
         if not Path(environment.cwd).is_dir():

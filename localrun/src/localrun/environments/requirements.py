@@ -9,31 +9,36 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from localrun.environments.docker import DockerEnvironment
-from localrun.environments.environment import Environment, image_name
+from localrun.environments.environment import Environment, stands_for
 from localrun.errors import UnsupportedPipeline
-from localrun.spec.pipeline import Container, Pipeline
+from localrun.spec.pipeline import Pipeline
 
 
-def check_requirements(pipeline: Pipeline, environments: Mapping[str, Environment]) -> None:
-    """Raise UnsupportedPipeline for the first of `packages_to_install` that its image's environment lacks."""
+def check_requirements(pipeline: Pipeline, environments: Mapping[str, Environment]) -> list[str]:
+    """Return what `packages_to_install` wants otherwise than its image's environment has it.
+
+    Raises UnsupportedPipeline for the first package that is not there at all.
+    """
     known: dict[Path, dict[str, str]] = {}
-    for name, component in pipeline.components.items():
-        container = component.implementation
-        if not isinstance(container, Container) or not container.requires:
-            continue
-        environment = environments[image_name(container.image)]
+    otherwise: dict[str, None] = {}
+    commands = pipeline.containers
+    for name, image in pipeline.images:
+        environment = stands_for(image, environments)
         if isinstance(environment, DockerEnvironment):  # a container installs what it wants
             continue
         python = Path(environment.python)
-        if python not in known:
+        if commands[name].requires and python not in known:
             known[python] = _installed(python)
-        for text in container.requires:
-            problem = _missing(text, known[python])
-            if problem:
+        for text in commands[name].requires:
+            missing, problem = _problem(text, known[python])
+            where = f"component {name}: packages_to_install={text!r}"
+            if missing:
                 raise UnsupportedPipeline(
-                    f"component {name}: packages_to_install={text!r} is not supported: {problem}; "
-                    f"install it into the environment of {container.image!r}"
+                    f"{where} is not supported: {problem}; install it into the environment of {image!r}"
                 )
+            if problem:
+                otherwise[f"{where}: {problem}"] = None
+    return list(otherwise)
 
 
 def _installed(python: Path) -> dict[str, str]:
@@ -46,17 +51,17 @@ def _installed(python: Path) -> dict[str, str]:
     }
 
 
-def _missing(text: str, installed: Mapping[str, str]) -> str:
-    """Say why a requirement is not met, or nothing."""
+def _problem(text: str, installed: Mapping[str, str]) -> tuple[bool, str]:
+    """Return whether a package is missing, and why a requirement is not met; nothing where it is."""
     try:
         wanted = Requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate():
-            return ""
+            return False, ""
         got = installed.get(canonicalize_name(wanted.name))
         if got is None:
-            return f"{wanted.name} is not installed"
+            return True, f"{wanted.name} is not installed"
         if wanted.url or not wanted.specifier.contains(got, prereleases=True):
-            return f"{wanted.name} {got} is installed"
+            return False, f"{wanted.name} {got} is installed"
     except (InvalidRequirement, InvalidVersion):
-        return "only names of packages with versions can be checked"
-    return ""
+        return False, "only names of packages with versions can be checked"
+    return False, ""

@@ -9,11 +9,12 @@ from typing import Any
 from localrun.environments.code import sees_folder
 from localrun.environments.docker import DockerEnvironment, Program, removal
 from localrun.environments.environment import Environment
+from localrun.environments.secrets import secret_variables
 from localrun.errors import OutputError, ParameterError
 from localrun.execution.views import View
 from localrun.records import Artifact, Values
 from localrun.spec.commands import is_lightweight, runs_executor
-from localrun.spec.parameters import from_spec, plain
+from localrun.spec.parameters import from_output, plain
 from localrun.spec.pipeline import Component, Container, ParameterType
 from localrun.spec.placeholders import command_line
 from localrun.store.codec import Codec, text
@@ -122,6 +123,7 @@ class Attempt:
                 "mode": "executor" if warm else "command",
                 "argv": self._argv(environment, message, runtime),
                 "variables": dict(container.variables),
+                "withheld": sorted({*environment.passed} - {*secret_variables(container)}),
                 "log": str(self.log),
                 "grace": grace,
                 "inputs": str(self.view.folder) if self.view.folder.is_dir() else "",
@@ -161,7 +163,8 @@ class Attempt:
         if isinstance(environment, DockerEnvironment):
             readable = [artifact.path for artifact in self.inputs.every_artifact().values() if artifact.path.exists()]
             writable = [self.folder / "parameters", self.staging]
-            program = Program(command, args, container.variables)
+            readable += [Path(secret.path) for secret in container.secrets if secret.path]
+            program = Program(command, args, container.variables, secret_variables(container))
             return environment.command(self.execution, program, readable, writable)
         if is_lightweight(container):
             return ["--component_module_path", str(self._source), *args]
@@ -217,7 +220,7 @@ class Attempt:
             if name not in self.component.output_parameters:
                 raise OutputError(f"the task wrote an output parameter {name!r} that its component does not declare")
             try:
-                values[name] = from_spec(
+                values[name] = from_output(
                     value, self.component.output_parameters[name].type, f"output parameter {name!r}"
                 )
             except ParameterError as error:

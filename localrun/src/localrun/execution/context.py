@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from localrun.cache.key import Key, cache_key
 from localrun.environments.code import CodeFinder
-from localrun.environments.environment import Environment, image_name
+from localrun.environments.environment import Environment, stands_for
 from localrun.execution.attempt import Attempt
 from localrun.execution.options import Options
 from localrun.graph.nodes import Node, task_runtime
@@ -27,7 +26,8 @@ class Context:
 
     pipeline: Pipeline
     run_id: str
-    parameters: Mapping[str, Any]
+    inputs: Values
+    """What the pipeline is given."""
     runtime: Mapping[str, str]
     """Values of the placeholders that are the same for all tasks."""
     layout: Layout
@@ -48,7 +48,7 @@ class Context:
 
     def environment(self, job: "Job") -> Environment:
         """What stands for the image of a job."""
-        return self.environments[image_name(job.container.image)]
+        return stands_for(job.container.image, self.environments)
 
     def cache_key(self, job: "Job") -> Key:
         """Return the key of a job's result, or why there is none.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from localrun.environments.environment import Environment, image_name
+from localrun.environments.environment import Environment, image_name, stands_for
 from localrun.errors import LocalrunError
 from localrun.events import HostReady, HostStarting
 from localrun.execution.attempt import is_warm
@@ -25,12 +25,12 @@ class Fleet:
 
     def environment(self, container: Container) -> Environment:
         """The environment that stands for a container's image."""
-        return self.context.environments[image_name(container.image)]
+        return stands_for(container.image, self.context.environments)
 
     def host(self, container: Container) -> Host:
         """The warm process for a container, started when it is first asked for, and again when it died at work."""
         environment = self.environment(container)
-        key = (image_name(container.image), is_warm(container, environment))
+        key = (self._name(container.image), is_warm(container, environment))
         host = self._hosts.get(key)
         if host is None or (host.error and host.seconds is not None):
             assert self.context.hosts is not None
@@ -63,6 +63,10 @@ class Fleet:
         """Stop listening; the owner of the hosts ends them."""
         for host, deliver in self._watching:
             host.unwatch(deliver)
+
+    def _name(self, image: str) -> str:
+        """Name an image as its environment is named: with its version only where that matters."""
+        return image if image in self.context.environments else image_name(image)
 
     def _watch(self, host: Host, image: str) -> None:
         def changed(message: Message) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +27,8 @@ def _nothing(_: Event) -> None:
 class Options:
     """Settings of one run; clock and ids are settings so that a test can fix them."""
 
+    accept: Collection[str] = ()
+    """What is refused otherwise, and a warning with it: `accelerator`, `secret`, `packages` (see docs/localrun.md)."""
     cache: bool = True
     """Whether results of earlier runs are used; results are recorded either way."""
     max_workers: int = 0

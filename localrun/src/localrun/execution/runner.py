@@ -16,20 +16,31 @@ from localrun.display.page import write_pages
 from localrun.environments.default import default_environments
 from localrun.environments.docker import with_containers
 from localrun.environments.environment import Environment, check_images, in_any_registry
-from localrun.environments.record import written
+from localrun.environments.record import written as written_environments
 from localrun.environments.requirements import check_requirements
+from localrun.environments.secrets import with_secrets
 from localrun.errors import StoreError
-from localrun.events import RunFinished, RunStarted
+from localrun.events import Noted, RunFinished, RunStarted
 from localrun.execution.context import Context
+from localrun.execution.given import (
+    INPUTS,
+    Concern,
+    accepted,
+    checked,
+    concerns,
+    inputs,
+    read,
+    written,
+)
 from localrun.execution.history import ENVIRONMENTS, as_run, existing, known_environments, row_of
 from localrun.execution.options import Options
 from localrun.execution.roster import fresh
 from localrun.execution.scheduler import Scheduler
+from localrun.graph.foreseen import check_importers, with_images
 from localrun.graph.nodes import leaves
 from localrun.hosts.hosts import Hosts
 from localrun.records import Run, State, TaskRun, Values
 from localrun.spec.load import load
-from localrun.spec.parameters import given
 from localrun.spec.pipeline import Pipeline
 from localrun.spec.source import Source, opened
 from localrun.store.adoption import tidy
@@ -50,21 +61,22 @@ def run(
     """Run a pipeline and return how it ended; a failed task is in the result, not an exception.
 
     The pipeline is a compiled file, its content, or a pipeline function; its parameters are named as in a call, or
-    given as a mapping. Without `environments` every image is this Python in the current folder.
+    given as a mapping; an input artifact is given as a path. Without `environments` every image is this Python in the
+    current folder.
 
     Raises LocalrunError before anything has run: a pipeline that is invalid or not supported, a parameter that does
     not fit, an image without environment, a store that cannot be used.
     """
     options = options or Options()
-    loaded, values, environments = _ready(opened(pipeline), {**(parameters or {}), **named}, environments)
+    loaded, values = _given(opened(pipeline), {**(parameters or {}), **named})
+    known, warnings = _checked(loaded, environments, options)
     layout = Layout(Path(store).absolute())
     with contextlib.closing(Journal(layout)) as journal, ExitStack() as stack:
         row = _recorded(layout, journal, loaded, values, options)
         stack.enter_context(locked(layout, row.run_id))
         runtime = _runtime(layout, row)
-        return _execute(
-            Context(loaded, row.run_id, values, runtime, layout, journal, environments, options, options.hosts), row
-        )
+        context = Context(loaded, row.run_id, values, runtime, layout, journal, known, options, options.hosts)
+        return _execute(context, row, warnings)
 
 
 def validate(
@@ -72,22 +84,32 @@ def validate(
     parameters: Mapping[str, Any] | None = None,
     *,
     environments: Mapping[str, Environment] | None = None,
+    options: Options | None = None,
     **named: Any,
 ) -> Pipeline:
     """Check all that `run` checks before anything runs, raise what it raises, and return the loaded pipeline."""
-    return _ready(opened(pipeline), {**(parameters or {}), **named}, environments)[0]
+    loaded, _ = _given(opened(pipeline), {**(parameters or {}), **named})
+    _checked(loaded, environments, options or Options())
+    return loaded
 
 
-def create(pipeline: Source, parameters: Mapping[str, Any], *, store: Path, options: Options | None = None) -> str:
+def create(
+    pipeline: Source,
+    parameters: Mapping[str, Any],
+    *,
+    store: Path,
+    options: Options | None = None,
+) -> str:
     """Record a run of a pipeline without starting it, and return its id; `resume` starts it.
 
     Raises LocalrunError for a pipeline that is invalid or not supported, and a parameter that does not fit.
     """
-    loaded = opened(pipeline)
+    options = options or Options()
+    loaded, values = _given(opened(pipeline), parameters)
+    accepted([*concerns(loaded)], checked(options.accept))
     layout = Layout(Path(store).absolute())
-    values = given(parameters, loaded.root.input_parameters)
     with contextlib.closing(Journal(layout)) as journal:
-        return _recorded(layout, journal, loaded, values, options or Options()).run_id
+        return _recorded(layout, journal, loaded, values, options).run_id
 
 
 def resume(
@@ -114,24 +136,15 @@ def resume(
                 raise StoreError(
                     f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with"
                 )
-            environments = _checked(loaded, environments or known_environments(run_id, loaded, store=store))
-            context = Context(
-                loaded,
-                run_id,
-                row.parameters,
-                _runtime(layout, row),
-                layout,
-                journal,
-                environments,
-                options,
-                options.hosts,
-            )
-            return _execute(context, replace(row, state=State.RUNNING, error=""))
+            loaded = with_images(loaded, row.parameters)
+            environments = environments or known_environments(run_id, loaded, store=store)
+            known, warnings = _checked(loaded, environments, options)
+            values, runtime = read(layout.run(run_id), row.parameters, layout.root), _runtime(layout, row)
+            context = Context(loaded, run_id, values, runtime, layout, journal, known, options, options.hosts)
+            return _execute(context, replace(row, state=State.RUNNING, error=""), warnings)
 
 
-def _recorded(
-    layout: Layout, journal: Journal, pipeline: Pipeline, values: Mapping[str, Any], options: Options
-) -> RunRow:
+def _recorded(layout: Layout, journal: Journal, pipeline: Pipeline, values: Values, options: Options) -> RunRow:
     """Give a run its folder and its row in the journal."""
     with alone(layout):
         sweep(layout, journal.run_ids())
@@ -139,31 +152,36 @@ def _recorded(
         run_id = new_run_folder(layout, f"{pipeline.name}-{started:%Y%m%d%H%M%S}")
         with locked(layout, run_id):
             write_atomically(layout.run(run_id) / "pipeline.yaml", pipeline.text, durably=True)
-            row = RunRow(
-                run_id, pipeline.name, pipeline.digest, State.RUNNING, dict(values), started, 0.0, "", Values()
-            )
+            if values.artifacts or values.lists:
+                write_atomically(layout.run(run_id) / INPUTS, written(values, layout.root), durably=True)
+            given = dict(values.parameters)
+            row = RunRow(run_id, pipeline.name, pipeline.digest, State.RUNNING, given, started, 0.0, "", Values())
             journal.write_run(row)
             journal.flush()
         return row
 
 
-def _ready(
-    pipeline: Pipeline, parameters: Mapping[str, Any], environments: Mapping[str, Environment] | None
-) -> tuple[Pipeline, dict[str, Any], Mapping[str, Environment]]:
-    """Check a pipeline with the values of its parameters and what stands for its images."""
-    known = _checked(pipeline, default_environments(pipeline) if environments is None else environments)
-    return pipeline, given(parameters, pipeline.root.input_parameters), known
+def _given(pipeline: Pipeline, parameters: Mapping[str, Any]) -> tuple[Pipeline, Values]:
+    """Check what a pipeline is given, and all that is known with it before a task has run."""
+    values = inputs(pipeline, parameters)
+    check_importers(pipeline, values.parameters)
+    return with_images(pipeline, values.parameters), values
 
 
-def _checked(pipeline: Pipeline, environments: Mapping[str, Environment]) -> Mapping[str, Environment]:
-    """Return an environment for every image of the pipeline, or say which one is missing what."""
-    known = with_containers(pipeline, in_any_registry(pipeline, environments))
+def _checked(
+    pipeline: Pipeline, environments: Mapping[str, Environment] | None, options: Options
+) -> tuple[Mapping[str, Environment], list[str]]:
+    """Return an environment for every image of the pipeline and the warnings, or say what is missing."""
+    accept = checked(options.accept)
+    warnings = accepted([*concerns(pipeline)], accept)
+    chosen = default_environments(pipeline) if environments is None else environments
+    known = with_containers(pipeline, in_any_registry(pipeline, chosen))
     check_images(pipeline, known)
-    check_requirements(pipeline, known)
-    return known
+    packages = [Concern("packages", text) for text in check_requirements(pipeline, known)]
+    return with_secrets(pipeline, known), warnings + accepted(packages, accept)
 
 
-def _execute(context: Context, row: RunRow) -> Run:
+def _execute(context: Context, row: RunRow, warnings: list[str]) -> Run:
     began = time.monotonic()
     layout, journal, options = context.layout, context.journal, context.options
     tasks = _tasks(context)
@@ -176,8 +194,12 @@ def _execute(context: Context, row: RunRow) -> Run:
             context = replace(context, hosts=stack.enter_context(Hosts()))
         scheduler = Scheduler(context, tasks)
         stack.enter_context(_signals(scheduler))
-        write_atomically(layout.run(row.run_id) / ENVIRONMENTS, written(context.environments), durably=False)
+        write_atomically(
+            layout.run(row.run_id) / ENVIRONMENTS, written_environments(context.environments), durably=False
+        )
         options.on_event(RunStarted(row.run_id, row.pipeline, layout.run(row.run_id), tuple(tasks.values())))
+        for warning in warnings:
+            options.on_event(Noted(f"warning: {warning}"))
         scheduler.run()
     state = scheduler.graph.state
     error = {State.SUCCEEDED: "", State.CANCELLED: scheduler.cancelled}.get(state, scheduler.graph.error)

@@ -17,7 +17,7 @@ from localrun.graph.graph import Graph
 from localrun.graph.nodes import Delayed, Ended, News, Node
 from localrun.hosts.host import Message
 from localrun.records import State, TaskRun, Values
-from localrun.spec.pipeline import Importer
+from localrun.spec.pipeline import Container, Importer
 from localrun.store.digests import verify
 from localrun.store.layout import discard
 
@@ -38,7 +38,7 @@ class Scheduler:
         self.roster = Roster(context, tasks)
         self.cancelled = ""
         """Why the run was stopped; empty while it was not."""
-        self.graph = Graph(context.pipeline, context.parameters, context.runtime)
+        self.graph = Graph(context.pipeline, context.inputs, context.runtime)
         self._loop = Loop()
         self._attempts = Attempts(context, self._loop, self.roster, self._ended)
         self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
@@ -134,6 +134,8 @@ class Scheduler:
     def _accept(self, node: Node, inputs: Values) -> None:
         """A task has all its inputs."""
         job = Job(node, inputs, replace(self.roster[node.path], inputs=inputs))
+        if isinstance(node.component.implementation, Container):
+            job.record = replace(job.record, image=job.container.image)
         if self.graph.is_stopped(node):
             self._drop(job)
         elif job.record.state is State.SUCCEEDED and not node.must_run_again:

@@ -5,7 +5,6 @@ A state machine without side effects: the scheduler tells it what ended, it says
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
 
 from localrun.errors import LocalrunError, ParameterError
 from localrun.graph import bindings
@@ -20,7 +19,7 @@ _TASKS = 100_000
 class Graph:
     """The run's position; `news` and then `ready` are for the scheduler to take from."""
 
-    def __init__(self, pipeline: Pipeline, parameters: Mapping[str, Any], runtime: Mapping[str, str]) -> None:
+    def __init__(self, pipeline: Pipeline, inputs: Values, runtime: Mapping[str, str]) -> None:
         self.pipeline = pipeline
         self.runtime = runtime
         self.ready: deque[tuple[Node, Values]] = deque()
@@ -32,7 +31,7 @@ class Graph:
         self._resting: dict[Node, Group] = {}
         self._cancelled = self._killed = False
         self._tasks = 0
-        self.root = self._open(Group("", pipeline.root, Values(parameters), None))
+        self.root = self._open(Group("", pipeline.root, inputs, None))
 
     def finish(self, node: Node, state: State, outputs: Values, *, error: str = "", ran: bool = True) -> None:
         """A started task ended; `ran` is False when it had ended before the run was resumed."""

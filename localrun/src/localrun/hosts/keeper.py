@@ -204,6 +204,8 @@ class Task:
         log = os.open(self.launch["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
             os.dup2(source, target)
+        for name in self.launch["withheld"]:
+            os.environ.pop(name, None)
         os.environ.update(self.launch["variables"])
         os.chdir(self.launch["cwd"])
         own = [self.launch["cwd"], self.launch["hidden"]]

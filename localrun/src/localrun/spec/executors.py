@@ -5,6 +5,7 @@ import re
 
 from localrun.errors import InvalidPipeline, UnsupportedPipeline
 from localrun.spec.pipeline import Container, Importer
+from localrun.spec.platforms import PodSettings
 from localrun.spec.section import Section
 
 _INSTALL = re.compile(r"pip install\b[^&\n]*")
@@ -15,6 +16,7 @@ _UNITS = {"": 1.0, "m": 1e-3, "k": 1e3} | {
 }
 _PLACEHOLDER = re.compile(r"\{\{\$\.?(.*?)\}\}", re.DOTALL)
 _UNRESOLVED = "{{channel:"
+_PARAMETER = re.compile(r"inputs\.parameters\[['\"]+[\w-]+['\"]+\]")
 _KNOWN = re.compile(
     r"""|inputs\.parameters\[['"]+[\w-]+['"]+\]
     |inputs\.artifacts\[['"]+[\w-]+['"]+\](\.(uri|path|name|metadata(\[['"]+[^'"]+['"]+\])?))?
@@ -26,15 +28,15 @@ _KNOWN = re.compile(
 )
 
 
-def executor(section: Section, seconds: float = 0.0) -> Container | Importer:
-    """Load one executor, with the seconds that an attempt may take.
+def executor(section: Section, pod: PodSettings) -> Container | Importer:
+    """Load one executor, with what a platform sets for it.
 
     Raises UnsupportedPipeline for anything but a command or an importer.
     """
     if "importer" in section:
         found: Container | Importer = _importer(section.section("importer"))
     elif "container" in section:
-        found = _container(section.section("container"), seconds)
+        found = _container(section.section("container"), pod)
     else:
         raise UnsupportedPipeline(
             f"{section.where}: wanted a container or an importer, got {', '.join(section.values) or 'nothing'}"
@@ -47,32 +49,59 @@ def check_placeholders(text: str, where: str) -> None:
     """UnsupportedPipeline names the first placeholder that this runner would not fill in."""
     if _UNRESOLVED in text:
         raise UnsupportedPipeline(
-            f"{where}: kfp's compiler left {text[:80]!r} unresolved; "
-            "it does not support an f-string inside a list or mapping"
+            f"{where}: kfp's compiler left {text[:80]!r} unresolved: it does not fill in an f-string inside a list or "
+            "mapping; give the value to the task as an input of its own, or make the list in a task"
         )
     for inner in _PLACEHOLDER.findall(text):
         if not _KNOWN.fullmatch(inner):
             raise UnsupportedPipeline(f"{where}: the placeholder {{{{$.{inner}}}}} is not supported")
 
 
-def _container(section: Section, seconds: float) -> Container:
+def _container(section: Section, pod: PodSettings) -> Container:
     variables = {}
     for variable in section.list_of_sections("env"):
-        variables[variable.text("name")] = variable.text("value")
+        variables[variable.text("name")] = _fixed(variable.text("value"), variable.text("name"), section.where)
         variable.end()
     if section.section("lifecycle").values:
         raise UnsupportedPipeline(f"{section.where}: 'lifecycle' is not supported")
     command = section.texts("command")
-    cpus, memory = _resources(section.section("resources"))
+    resources = section.section("resources")
+    accelerator = _accelerator(resources)
+    cpus, memory = _resources(resources)
     found = Container(
-        section.text("image"), command, section.texts("args"), variables, _installs(command), cpus, memory, seconds
+        section.text("image"),
+        command,
+        section.texts("args"),
+        variables,
+        _installs(command),
+        cpus,
+        memory,
+        pod.seconds,
+        accelerator,
+        pod.secrets,
     )
     section.end()
     if not found.image:
         raise InvalidPipeline(f"{section.where}.image: wanted an image, got nothing")
+    for inner in _PLACEHOLDER.findall(found.image):
+        if not _PARAMETER.fullmatch(inner):
+            raise UnsupportedPipeline(
+                f"{section.where}.image: the placeholder {{{{$.{inner}}}}} is not supported; an image may be the value "
+                "of an input parameter"
+            )
     for text in (*found.command, *found.args):
         _check_argument(text, section.where)
     return found
+
+
+def _fixed(value: str, name: str, where: str) -> str:
+    """Return the value of a variable; UnsupportedPipeline where it is known only in the run."""
+    if _PLACEHOLDER.search(value) or _UNRESOLVED in value:
+        raise UnsupportedPipeline(
+            f"{where}.env.{name}: the variable has the value {value[:80]!r}, which a cluster hands on as it stands; "
+            "give the value to the task as an input"
+        )
+    return value
 
 
 def _check_argument(text: str, where: str) -> None:
@@ -97,11 +126,14 @@ def _installs(command: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+def _accelerator(section: Section) -> str:
+    """Return what kind of accelerator a task asks for; empty for none."""
+    asked = section.section("accelerator")
+    return asked.text("resourceType") or asked.text("type") or ("an accelerator" if asked.values else "")
+
+
 def _resources(section: Section) -> tuple[float, int]:
     """Return the CPUs and bytes of memory that a task requests, else its limit; 0 where the run decides."""
-    if section.values.get("accelerator"):
-        raise UnsupportedPipeline(f"{section.where}: accelerators are not supported")
-    section.ignore("accelerator")
     # A limit is what a task must not exceed; what is reserved for it is the request, as on a cluster.
     cpus = [_asked(section, "resourceCpu", "cpu", 1.0, kind) for kind in ("Request", "Limit")]
     memory = [_asked(section, "resourceMemory", "memory", 1e9, kind) for kind in ("Request", "Limit")]

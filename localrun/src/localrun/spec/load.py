@@ -19,7 +19,7 @@ from localrun.spec.pipeline import (
     ParameterType,
     Pipeline,
 )
-from localrun.spec.platforms import time_limits
+from localrun.spec.platforms import PodSettings, pod_settings
 from localrun.spec.section import Section, check_name
 from localrun.spec.tasks import task
 from localrun.spec.wiring import check_wiring
@@ -45,24 +45,26 @@ def load(path: Path) -> Pipeline:
         raise InvalidPipeline(
             f"{path}: no compiled pipeline: wanted the keys pipelineInfo and root, as kfp's compiler writes them"
         )
-    limits = time_limits(Section(documents[1], f"{path.name} (platform document)")) if len(documents) == 2 else {}
+    pods = pod_settings(Section(documents[1], f"{path.name} (platform document)")) if len(documents) == 2 else {}
     version = spec.text("schemaVersion")
     if not version.startswith("2."):
         raise UnsupportedPipeline(f"{path.name}: schemaVersion {version!r} is not supported; wanted 2.x")
     spec.ignore("sdkVersion", "defaultPipelineRoot")
     info = spec.section("pipelineInfo")
-    executors = dict(_executors(spec.section("deploymentSpec"), limits))
+    executors = dict(_executors(spec.section("deploymentSpec"), pods))
     components = {name: _component(name, section, executors) for name, section in spec.named("components")}
     root = _component("root", spec.section("root"), executors)
     spec.end()
-    name = check_name(info.text("name"), info.where)
+    name = check_name(info.text("name"), info.where, 128)
     pipeline = Pipeline(name, root, components, content.decode(), f"sha256:{hashlib.sha256(content).hexdigest()}")
     check_wiring(pipeline)
     return pipeline
 
 
-def _executors(deployment: Section, limits: Mapping[str, float]) -> list[tuple[str, Container | Importer]]:
-    found = [(name, executor(section, limits.get(name, 0.0))) for name, section in deployment.named("executors")]
+def _executors(deployment: Section, pods: Mapping[str, PodSettings]) -> list[tuple[str, Container | Importer]]:
+    found = [
+        (name, executor(section, pods.get(name, PodSettings()))) for name, section in deployment.named("executors")
+    ]
     deployment.end()
     return found
 
@@ -77,7 +79,7 @@ def _component(name: str, section: Section, executors: Mapping[str, Container | 
         if label not in executors:
             raise InvalidPipeline(f"{section.where}.executorLabel: no executor {label!r}{nearest(label, executors)}")
         implementation = executors[label]
-    time_limits(section)
+    pod_settings(section)
     section.end()
     _check_lists(outputs, implementation)
     component = Component(

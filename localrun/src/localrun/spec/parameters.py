@@ -30,6 +30,16 @@ def from_spec(value: Any, wanted: ParameterType, where: str) -> Any:
     return check(value, wanted, where)
 
 
+def from_output(value: Any, wanted: ParameterType, where: str) -> Any:
+    """Convert what a task returned; kfp's executor lets a boolean pass for a number, as Python does.
+
+    Raises ParameterError when it does not fit.
+    """
+    if isinstance(value, bool) and wanted in {ParameterType.INTEGER, ParameterType.DOUBLE}:
+        value = int(value)
+    return from_spec(value, wanted, where)
+
+
 def from_item(value: Any, wanted: ParameterType, where: str) -> Any:
     """Convert an item of a list, or a field of a mapping, to its declared type.
 

@@ -131,6 +131,17 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """What a pod gets from a secret of the cluster: a variable, or files below a path."""
+
+    name: str
+    """For messages; no value of it is ever read from a cluster."""
+    variable: str
+    path: str
+    optional: bool
+
+
+@dataclass(frozen=True)
 class Container:
     """A command in an image."""
 
@@ -146,6 +157,9 @@ class Container:
     """Bytes of memory that the task asks for; 0 where it is not set."""
     seconds: float = 0.0
     """How long an attempt may take; 0 where the pipeline sets none."""
+    accelerator: str = ""
+    """What it asks for beside processors and memory."""
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def has_open_image(self) -> bool:
@@ -192,12 +206,17 @@ class Pipeline:
     components: Mapping[str, Component]
     text: str
     digest: str
+    chosen: tuple[tuple[str, str], ...] = ()
+    """Component and image, for all images that are values of parameters; known for a run."""
 
     @property
-    def images(self) -> dict[str, str]:
-        """The image of each component that runs a command."""
-        return {
-            name: c.implementation.image
-            for name, c in self.components.items()
-            if isinstance(c.implementation, Container)
-        }
+    def containers(self) -> dict[str, Container]:
+        """The command of each component that runs one."""
+        found = {name: component.implementation for name, component in self.components.items()}
+        return {name: command for name, command in found.items() if isinstance(command, Container)}
+
+    @property
+    def images(self) -> tuple[tuple[str, str], ...]:
+        """Each component that runs a command, with the image it runs in; one may run in several."""
+        written = [(name, command.image) for name, command in self.containers.items() if not command.has_open_image]
+        return (*written, *self.chosen)

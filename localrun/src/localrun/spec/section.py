@@ -8,7 +8,9 @@ from localrun.errors import InvalidPipeline, ParameterError, UnsupportedPipeline
 from localrun.spec.parameters import plain
 
 # Names become file names, so nothing that could leave a folder.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_LONGEST = 1024
+"""The compiler joins names of tasks, outputs and loops into names of inputs, which pass 128 characters."""
 
 
 class Section:
@@ -107,8 +109,10 @@ class Section:
                 raise UnsupportedPipeline(f"{self.where}: {key!r} is not supported{hint}")
 
 
-def check_name(name: str, where: str) -> str:
-    """Return a name that is safe as part of a path; InvalidPipeline otherwise."""
-    if not _NAME.fullmatch(name):
-        raise InvalidPipeline(f"{where}: {name[:60]!r} is no name; wanted letters, digits, '-' and '_', at most 128")
+def check_name(name: str, where: str, longest: int = _LONGEST) -> str:
+    """Return a name that is safe as part of a path, if it is not too long for one; InvalidPipeline otherwise."""
+    if not _NAME.fullmatch(name) or len(name) > longest:
+        raise InvalidPipeline(
+            f"{where}: {name[:60]!r} is no name; wanted letters, digits, '-' and '_', at most {longest:,}"
+        )
     return name

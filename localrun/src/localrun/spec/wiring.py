@@ -1,5 +1,6 @@
 """Checks a loaded pipeline as a graph: every reference leads somewhere, nothing leads back to itself."""
 
+import re
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
@@ -8,6 +9,7 @@ from localrun.spec.executors import check_placeholders
 from localrun.spec.pipeline import Component, Dag, FinalStatus, FromInput, FromTask, Pipeline, Task
 from localrun.spec.placeholders import texts
 
+_ITEM = re.compile(r"(^|-)loop-item(-|$)")
 _DEPTH = 32
 _TASKS = 100_000
 
@@ -52,6 +54,7 @@ def _check_task(pipeline: Pipeline, parent: Component, dag: Dag, task: Task) -> 
         )
     _known(task.upstream, dag.tasks, f"{where}: waits for a task of its group")
     component = pipeline.components[task.component]
+    _check_leaks(parent, task, where)
     if task.loop is not None:
         _check_loop(task, component, where)
     if task.condition is not None:
@@ -64,6 +67,18 @@ def _check_task(pipeline: Pipeline, parent: Component, dag: Dag, task: Task) -> 
             _known([source.name], parent.input_artifacts, place)
         else:
             _known([source.key], _producer(pipeline, dag, source).output_artifacts, place)
+
+
+def _check_leaks(parent: Component, task: Task, where: str) -> None:
+    """Name a fault of kfp's compiler: it asks a group for the item of a loop that the group is not in."""
+    for key, source in task.parameters.items():
+        if isinstance(source, FromInput) and _ITEM.search(source.name) and source.name not in parent.input_parameters:
+            raise InvalidPipeline(
+                f"{where}.inputs.parameters.{key}: kfp's compiler hands the item of a ParallelFor to a group outside "
+                "of the loop (kubeflow/pipelines#13273), and a cluster fails on that, too; put the loop with all that "
+                "is in it into a @dsl.pipeline of its own and call that in its place, and give a field of an item to a "
+                "task as an input, not in an f-string"
+            )
 
 
 def _check_loop(task: Task, component: Component, where: str) -> None:

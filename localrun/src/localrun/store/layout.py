@@ -17,7 +17,7 @@ STORE = Path(".localrun")
 """Where runs are kept unless something else is said: in the current folder."""
 MANIFEST = "execution.json"
 """Beside the outputs of an execution: which it was, and what it made."""
-_BEGINNINGS = frozenset({"lock", "pipeline.yaml", ".staging-pipeline.yaml"})
+_BEGINNINGS = frozenset({"lock", "pipeline.yaml", ".staging-pipeline.yaml", "inputs.json", ".staging-inputs.json"})
 """All that a run's folder holds before the journal knows the run."""
 
 
