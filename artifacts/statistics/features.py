@@ -44,7 +44,7 @@ def common_statistics(feature: Feature) -> statistics_pb2.CommonStatistics:
     return getattr(feature, kind).common_stats
 
 
-def mostly_different(feature: Feature) -> bool:
+def mostly_unique(feature: Feature) -> bool:
     """Tell whether nearly every value of a category is another one, so that the shares of its values say nothing."""
     if feature.WhichOneof("stats") != "string_stats":
         return False

@@ -3,9 +3,9 @@
 from artifacts.statistics.features import Feature
 
 
-def unseen_share(now: Feature, before: Feature) -> float:
+def unseen_share(current: Feature, baseline: Feature) -> float:
     """Share of the words, each as often as it occurs, that the other data does not have, from 0 to 1."""
-    known = {bucket.label for bucket in before.string_stats.rank_histogram.buckets}
-    buckets = now.string_stats.rank_histogram.buckets
+    known = {bucket.label for bucket in baseline.string_stats.rank_histogram.buckets}
+    buckets = current.string_stats.rank_histogram.buckets
     unseen = sum(bucket.sample_count for bucket in buckets if bucket.label not in known)
     return float(unseen / max(sum(bucket.sample_count for bucket in buckets), 1))

@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.examples.names import EVAL, TRAIN
 from artifacts.schema import derived
 from artifacts.schema.derived import name_of
-from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing, mostly_different
+from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing, mostly_unique
 from artifacts.statistics.features import examples as example_count
 from artifacts.statistics.names import SERVING, of_split, title
 from components.compute_statistics.histograms import Shares, histograms, list_lengths
@@ -101,7 +101,7 @@ def _drawn(shown: _Shown) -> Markup:
     features = list(shown.present.values())
     if any(feature.WhichOneof("stats") == "bytes_stats" for feature in features):
         return pictures.muted("bytes")
-    if any(mostly_different(feature) for feature in features):
+    if any(mostly_unique(feature) for feature in features):
         return pictures.muted("nearly every value is different")
     return _bars(shown, *histograms(features))
 
@@ -126,7 +126,7 @@ def _values(feature: Feature) -> str:
     if is_number(feature):
         numbers = feature.num_stats
         return f"{numbers.min:.4g} to {numbers.max:.4g}, mean {numbers.mean:.4g}, deviation {numbers.std_dev:.4g}"
-    if feature.WhichOneof("stats") == "bytes_stats" or mostly_different(feature):
+    if feature.WhichOneof("stats") == "bytes_stats" or mostly_unique(feature):
         return _different(feature)
     strings = feature.string_stats
     total = max(common_statistics(feature).tot_num_values, 1)

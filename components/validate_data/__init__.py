@@ -1,1 +1,1 @@
-"""The gate on data: holds every split against the curated schema, and the newest span against the one before it."""
+"""The data gate: validates every split against the curated schema, and compares the newest span with the one before."""

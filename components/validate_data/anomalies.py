@@ -1,4 +1,4 @@
-"""Says of an anomaly that TensorFlow Data Validation found what to change: the feed, or which line of the schema."""
+"""Turns TensorFlow Data Validation's anomalies into messages on what to change: the data, or a line of the schema."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,24 +9,24 @@ from artifacts.schema.schema_file import SchemaFile
 
 
 class Anomaly(NamedTuple):
-    """What is wrong with a feature in some data; an empty feature means the data as a whole."""
+    """What is wrong with a feature, and how to fix it; `feature` is empty for the dataset itself."""
 
     feature: str
-    what: str
+    description: str
     fix: str
 
 
 def explain(found: anomalies_pb2.Anomalies, file: SchemaFile) -> list[Anomaly]:
-    """Return every anomaly in words, by feature; changes from other data are left to the drift and skew checks."""
-    named = [(name, list(info.reason)) for name, info in sorted(found.anomaly_info.items())]
-    named.append(("", list(found.dataset_anomaly_info.reason)))
+    """Describe every anomaly, by feature; drift and skew are left out, because they have checks of their own."""
+    reasons_by_feature = {name: list(info.reason) for name, info in sorted(found.anomaly_info.items())}
+    reasons_by_feature[""] = list(found.dataset_anomaly_info.reason)
     anomalies = []
-    for feature, reasons in named:
-        told = [reason for reason in reasons if not _kind(reason).startswith("COMPARATOR_")]
-        if told:
-            what = " ".join(_sentence(reason.description) for reason in told)
-            fixes = dict.fromkeys(_fix(_kind(reason), feature, file) for reason in told)
-            anomalies.append(Anomaly(feature, what, "; ".join(fixes)))
+    for feature, reasons in reasons_by_feature.items():
+        schema_reasons = [reason for reason in reasons if not _kind(reason).startswith("COMPARATOR_")]
+        if schema_reasons:
+            description = " ".join(_sentence(reason.description) for reason in schema_reasons)
+            fixes = dict.fromkeys(_fix(_kind(reason), feature, file) for reason in schema_reasons)
+            anomalies.append(Anomaly(feature, description, "; ".join(fixes)))
     return anomalies
 
 
@@ -39,22 +39,20 @@ def _sentence(text: str) -> str:
 
 
 def _fix(kind: str, feature: str, file: SchemaFile) -> str:
-    write = _FIXES.get(kind)
-    return (
-        write(feature, file)
-        if write
-        else f"compare the feed with {file.place(feature)}, and correct the one that is wrong"
-    )
+    describe_fix = _FIXES.get(kind)
+    if describe_fix is None:
+        return f"compare the data with {file.place(feature)}, and correct the one that is wrong"
+    return describe_fix(feature, file)
 
 
 def _new_column(feature: str, file: SchemaFile) -> str:
-    return f"take {feature} out of the feed, or describe it in {file.path.name} (`mlops schema propose` shows how)"
+    return f"remove {feature} from the data, or describe it in {file.path.name} (`mlops schema propose` shows how)"
 
 
 def _missing_column(feature: str, file: SchemaFile) -> str:
     return (
-        f"bring {feature} back into the feed, or take the feature out at {file.place(feature)}; "
-        f"if no row need have it, write `presence {{ min_fraction: 0 }}` at {file.place(feature, 'presence')}"
+        f"add {feature} to the data again, or remove the feature at {file.place(feature)}; "
+        f"if rows may lack it, write `presence {{ min_fraction: 0 }}` at {file.place(feature, 'presence')}"
     )
 
 
@@ -65,42 +63,42 @@ def _data_type(feature: str, file: SchemaFile) -> str:
 
 def _values(feature: str, file: SchemaFile) -> str:
     return (
-        f"correct the values in the feed; if they are new and right, add them at {file.domain_place(feature)}, "
-        f"or set how many may be unknown by `distribution_constraints {{ min_domain_mass }}` at "
+        f"correct the values in the data; if they are new and right, add them at {file.domain_place(feature)}, "
+        f"or allow a share of unknown values with `distribution_constraints {{ min_domain_mass }}` at "
         f"{file.place(feature, 'distribution_constraints')}"
     )
 
 
 def _presence(feature: str, file: SchemaFile) -> str:
     return (
-        f"find out where the feed lost the values of {feature}; "
-        f"if they are missing for a good reason, lower presence at {file.place(feature, 'presence')}"
+        f"find out why values of {feature} are missing from the data; "
+        f"if that is expected, lower presence at {file.place(feature, 'presence')}"
     )
 
 
 def _count(feature: str, file: SchemaFile) -> str:
     return (
-        f"write as many values of {feature} a row as the schema says at "
-        f"{file.place(feature, 'value_count', 'shape')}, or change it"
+        f"write as many values of {feature} per row as the schema says at "
+        f"{file.place(feature, 'value_count', 'shape')}, or change the schema"
     )
 
 
 def _shape(feature: str, file: SchemaFile) -> str:
     return (
-        f"fill the gaps of {feature} in the feed; "
+        f"fill in the missing values of {feature} in the data; "
         f"if it may be missing, write `value_count {{ min: 1 max: 1 }}`, not `shape`, at {file.place(feature, 'shape')}"
     )
 
 
 def _range(feature: str, file: SchemaFile) -> str:
     place = file.place(feature, "float_domain", "int_domain")
-    return f"correct the values or the unit of {feature} in the feed; if they are right, widen min and max at {place}"
+    return f"correct the values or the unit of {feature} in the data; if they are right, widen min and max at {place}"
 
 
 def _finite(feature: str, file: SchemaFile) -> str:
     return (
-        f"leave a value of {feature} that is not known out of the row instead of writing NaN or Inf "
-        f"({file.place(feature, 'float_domain')} forbids those)"
+        f"leave unknown values of {feature} out of the row instead of writing NaN or Inf, "
+        f"which {file.place(feature, 'float_domain')} forbids"
     )
 
 

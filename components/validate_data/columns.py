@@ -1,4 +1,4 @@
-"""Says of a column what it is (a number, a category, a text, an image, an identifier) and within which bounds."""
+"""Describes a column for a proposed schema: number, category, text, image or identifier, with domain and presence."""
 
 import math
 from collections.abc import Sequence
@@ -6,74 +6,76 @@ from typing import NamedTuple
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from artifacts.statistics.features import Feature, common_statistics, is_number, missing, mostly_different
+from artifacts.statistics.features import Feature, common_statistics, is_number, missing, mostly_unique
 
 _DOMAIN_VALUES = 100
-"""More different values than these are no list that a person curates."""
+"""Maximum number of different values for which a domain is proposed."""
 _DOMAIN_TIMES = 5
-"""How often a value of such a list occurs on average, at least."""
+"""Minimum average count of a value for which a domain is proposed."""
 _DOMAIN_MASS = 0.99
+"""Minimum share of values that must be in a proposed domain."""
 _TEXT_WORDS = 2.5
-"""Words that a text has on average, at least."""
+"""Minimum average number of words of a text."""
 _RARE = 0.05
-"""A column that fewer rows than this share have may be absent from any data."""
+"""A column that a smaller share of rows has may be absent."""
 _RANGE = 20
-"""Fewest values that a range is taken from."""
+"""Minimum number of values for which a range is proposed."""
 _NOT_TEXT = "__BYTES_VALUE__"
-"""What TensorFlow Data Validation shows for a value that is no UTF-8."""
+"""TensorFlow Data Validation's placeholder for a value that is not UTF-8."""
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
+"""The first bytes of PNG, JPEG, GIF and BMP images."""
 
 
 class Column(NamedTuple):
-    """What is known of a column."""
+    """The statistics of a column in every dataset (split or span)."""
 
     name: str
     features: Sequence[Feature | None]
-    """Its statistics in each set of data; None where it has no value."""
+    """Its statistics in each dataset; None where it has no value."""
     rows: Sequence[int]
-    """How many rows each set has."""
+    """Number of rows of each dataset."""
     first_value: bytes
     type: int
-    """Its type where it has no value at all."""
+    """Its type when it has no value at all."""
 
     @property
     def present(self) -> list[Feature]:
-        """The statistics of the sets in which it has a value."""
+        """Its statistics in the datasets where it has a value."""
         return [feature for feature in self.features if feature is not None and _values(feature)]
 
     @property
     def fraction(self) -> float:
-        """The smallest share of rows that have a value, over the sets."""
+        """The smallest share of rows with a value over the datasets, from 0 to 1."""
         return min((0.0 if feature is None else 1 - missing(feature) for feature in self.features), default=0.0)
 
 
-class Described(NamedTuple):
-    """A feature of the schema, the values that it may have, and where its rules come from."""
+class DescribedColumn(NamedTuple):
+    """A proposed feature, its domain, and a comment on where its rules come from."""
 
     feature: schema_pb2.Feature
     domain: schema_pb2.StringDomain | None
     comment: str
 
 
-def describe_column(column: Column, *, is_class: bool) -> Described:
-    """Describe a column; `is_class` says that its values are the classes to predict."""
+def describe_column(column: Column, *, is_class: bool) -> DescribedColumn:
+    """Describe a column; with `is_class` its values are the classes to predict."""
     feature = schema_pb2.Feature(name=column.name, type=column.type)
     if not column.present:
         feature.presence.min_fraction = 0
-        return Described(feature, None, "it has no value at all")
-    comment = _presence(feature, column)
+        return DescribedColumn(feature, None, "it has no value at all")
+    comment = _set_presence(feature, column)
     numbers = all(is_number(one) for one in column.present) and any(one.HasField("num_stats") for one in column.present)
     if numbers:
         feature.type = _number_type(column)
         _number_domain(feature, column, is_class=is_class)
-        return Described(feature, None, comment)
+        return DescribedColumn(feature, None, comment)
     feature.type = schema_pb2.BYTES
-    domain, what = _bytes_domain(feature, column, is_class=is_class)
-    return Described(feature, domain, ". ".join(part for part in (comment, what) if part))
+    domain, remark = _bytes_domain(feature, column, is_class=is_class)
+    return DescribedColumn(feature, domain, ". ".join(part for part in (comment, remark) if part))
 
 
-def _presence(feature: schema_pb2.Feature, column: Column) -> str:
-    """Say how many rows have the feature, with a margin, and how many values each."""
+def _set_presence(feature: schema_pb2.Feature, column: Column) -> str:
+    """Set presence, with a margin, and value count or shape; return a comment."""
     common = [common_statistics(one) for one in column.present]
     fewest, most = min(one.min_num_values for one in common), max(one.max_num_values for one in common)
     fraction = column.fraction
@@ -86,7 +88,7 @@ def _presence(feature: schema_pb2.Feature, column: Column) -> str:
         feature.value_count.min = most
     if fraction < _RARE:
         feature.presence.min_fraction = 0
-        return f"it may be absent: in some set of rows only {fraction:.2%} have it"
+        return f"it may be absent: in some split or span only {fraction:.2%} of the rows have it"
     rows = min(count for count in column.rows if count) if any(column.rows) else 1
     margin = max(0.05, 3 * math.sqrt(fraction * (1 - fraction) / rows)) if fraction < 1 else 0.0
     feature.presence.min_fraction = max(0.01, math.floor((fraction - min(margin, fraction / 2)) * 100) / 100)
@@ -120,16 +122,16 @@ def _number_domain(feature: schema_pb2.Feature, column: Column, *, is_class: boo
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """Leave half of the range on both sides as a margin; what is never negative stays so."""
+    """Widen a range by half of it on both sides, rounded to two digits; one without negative numbers starts at 0."""
     margin = 0.5 * ((high - low) or abs(high) or 1.0)
-    below, above = low - margin, high + margin
-    return (0.0 if low >= 0 else math.floor(below / _step(below)) * _step(below)), math.ceil(
-        above / _step(above)
-    ) * _step(above)
+    wide_low, wide_high = low - margin, high + margin
+    rounded_low = math.floor(wide_low / _step(wide_low)) * _step(wide_low)
+    rounded_high = math.ceil(wide_high / _step(wide_high)) * _step(wide_high)
+    return 0.0 if low >= 0 else rounded_low, rounded_high
 
 
 def _step(value: float) -> float:
-    """The unit of the second significant digit of a number."""
+    """Return the unit of a number's second significant digit."""
     return 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 1.0
 
 
@@ -140,15 +142,15 @@ def _nans(feature: Feature) -> int:
 def _bytes_domain(
     feature: schema_pb2.Feature, column: Column, *, is_class: bool
 ) -> tuple[schema_pb2.StringDomain | None, str]:
-    """Say what kind of bytes a column holds; returns the values it may have, if those are few, and a remark."""
+    """Set the domain of a column of bytes; return the list of its values, when they are few, and a remark."""
     labels = _labels(column)
     if column.first_value.startswith(_IMAGES):
         feature.image_domain.SetInParent()
         return None, "its values are images"
     if any(one.WhichOneof("stats") == "bytes_stats" for one in column.present) or _NOT_TEXT in labels:
         feature.image_domain.SetInParent()
-        return None, "its values are bytes that are no text; only their size is compared"
-    if not is_class and any(mostly_different(one) for one in column.present):
+        return None, "its values are bytes that are not text; only their size is compared"
+    if not is_class and any(mostly_unique(one) for one in column.present):
         if _average_words(labels) >= _TEXT_WORDS:
             feature.natural_language_domain.SetInParent()
             return None, "its values are texts"

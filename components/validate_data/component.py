@@ -12,15 +12,15 @@ def validate_data(
     decision: dsl.Output[dsl.Artifact],
     pictures: dsl.Output[dsl.HTML],
 ):
-    """Hold statistics against the curated schema; data that cannot be trusted stops the run.
+    """Validate statistics against the curated schema; a closed gate stops the run.
 
     Args:
         config: The `validate_data` section of the use case's configuration.
-        statistics: What `compute_statistics` wrote.
+        statistics: The output of `compute_statistics`.
         schema: Reference of the curated schema.
-        anomalies: TFDV's findings, a SchemaDiff.pb per split, span and serving data, as TFX writes it.
-        decision: The gate's decision, with what to change for each check that does not hold.
-        pictures: The checks that do not hold, and the drift of every feature beside its bound.
+        anomalies: TFDV's anomalies, a SchemaDiff.pb per split, span and serving data, as TFX writes them.
+        decision: The gate's decision, with what to change for each check that did not pass.
+        pictures: The checks that did not pass, and the drift of every feature with its threshold.
     """
     from components.validate_data.config import Config
     from components.validate_data.logic import Outputs, validate

@@ -1,4 +1,4 @@
-"""The `validate_data` section: what is done about data that changed, beyond what the schema forbids."""
+"""The `validate_data` section: how many rows are required, and what drift and skew lead to."""
 
 from typing import Annotated, Literal
 
@@ -9,13 +9,13 @@ from core.settings import Settings
 
 
 class Config(Settings):
-    """How strict the gate is; `label` comes from the `problem` section."""
+    """The settings of the data gate; `label` comes from the `problem` section."""
 
     min_examples: int = Field(default=100, ge=1)
-    """Fewest rows of a split, and of a span whose drift is measured; below it nothing can be said."""
+    """Minimum number of rows of each split, and of each span that is checked for drift."""
     on_drift: Literal["stop", "continue", "off"] = "stop"
-    """When the newest span differs from the one before it by more than the schema allows: `stop` the run, `continue`
-    and record it (values that change are a reason to retrain), or `off` where a run has a single span."""
+    """When the newest span drifts from the one before it by more than the schema's threshold: `stop` the run,
+    `continue` and record it, or `off` to compare no spans, for a run with a single span."""
     on_skew: Literal["stop", "continue"] = "stop"
-    """The same when the serving data differs from what is trained on."""
+    """When the serving data differs from the train split by more than the schema's threshold: `stop` or `continue`."""
     label: Annotated[str, FromProblem("label")] = ""

@@ -1,4 +1,4 @@
-"""Finds what makes a schema blind: rules that TensorFlow Data Validation accepts and that then notice nothing."""
+"""Lints a schema: finds missing rules, and rules that TensorFlow Data Validation accepts but that detect nothing."""
 
 from typing import NamedTuple
 
@@ -12,15 +12,15 @@ _TYPES = (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES)
 
 
 class Fault(NamedTuple):
-    """Something that a feature's schema lacks."""
+    """A missing or useless rule of a feature, and how to fix it."""
 
     feature: str
-    what: str
+    description: str
     fix: str
 
 
 def lint(file: SchemaFile, *, drift: bool = True) -> list[Fault]:
-    """Return every fault of a schema, feature by feature; `drift` says whether spans will be compared."""
+    """Return every fault of a schema, feature by feature; with `drift` features need a drift comparator."""
     if not file.schema.feature:
         return [
             Fault(
@@ -29,23 +29,22 @@ def lint(file: SchemaFile, *, drift: bool = True) -> list[Fault]:
                 f"describe the features in {file.path.name}; `mlops schema propose` shows how",
             )
         ]
-    return [
-        fault
-        for feature in file.schema.feature
-        if feature.lifecycle_stage not in _RETIRED
-        for fault in _feature(feature, file, drift=drift)
-    ]
+    faults: list[Fault] = []
+    for feature in file.schema.feature:
+        if feature.lifecycle_stage not in _RETIRED:
+            faults += _feature(feature, file, drift=drift)
+    return faults
 
 
 def is_numeric(feature: schema_pb2.Feature) -> bool:
-    """Tell whether statistics treat a feature as numbers, not as categories."""
+    """Whether statistics treat a feature as numbers, not as categories."""
     if feature.type == schema_pb2.FLOAT:
         return not feature.float_domain.is_categorical
     return bool(feature.type == schema_pb2.INT and not feature.int_domain.is_categorical)
 
 
 def may_be_absent(feature: schema_pb2.Feature) -> bool:
-    """Tell whether the schema says that no row need have a feature: `presence { min_fraction: 0 }`, written out."""
+    """Whether the schema explicitly allows every row to lack a feature: `presence { min_fraction: 0 }`."""
     presence = feature.presence
     return bool(presence.HasField("min_fraction") and presence.min_fraction == 0 and not presence.min_count)
 
@@ -67,7 +66,7 @@ def _feature(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> l
 
 
 def _origin(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
-    """A derived feature whose origin is not there is never measured."""
+    """Check the source of a derived feature: without it the feature is never computed."""
     source, deriver = derived.derived_from(feature)
     known = derived.derivers(file.features[source]) if source in file.features else {}
     if deriver in known and feature.name == derived.name_of(source, deriver) and feature.type == known[deriver]:
@@ -75,15 +74,15 @@ def _origin(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
     place = file.place(feature.name, "validation_derived_source", "lifecycle_stage")
     if not known:
         fix = (
-            "name in validation_derived_source { source_path { step } } a feature with `natural_language_domain {}` "
+            "set validation_derived_source { source_path { step } } to a feature with `natural_language_domain {}` "
             f"or `image_domain {{}}`, at {place}"
         )
         return Fault(feature.name, f"is derived from {source or 'nothing'}, which is neither text nor image", fix)
     names = ", ".join(f"{derived.name_of(source, one)} ({_type(kind)})" for one, kind in known.items())
     return Fault(
         feature.name,
-        f"is not what {deriver or 'no deriver'} makes of {source}",
-        f"correct name, type and deriver_name at {place}; what can be derived: {names}",
+        f"has a name, type or deriver_name ({deriver or 'none'}) that does not fit {source}",
+        f"correct them at {place}; features that can be derived: {names}",
     )
 
 
@@ -92,14 +91,14 @@ def _type(kind: int) -> str:
 
 
 def _presence(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
-    """A feature that vanishes from 95 % of the rows drifts by little; only its presence tells."""
+    """Require a presence: a feature that 95 % of the rows lose hardly drifts, so only its presence detects that."""
     if feature.presence.min_fraction > 0 or may_be_absent(feature):
         return None
     return Fault(
         feature.name,
-        "may be missing from every row without notice",
-        "write `presence { min_fraction: 0.9 min_count: 1 }` with the share that it has, "
-        f"or `presence {{ min_fraction: 0 }}` if no row need have it, at {file.place(feature.name, 'presence')}",
+        "may be missing from every row without being detected",
+        "write `presence { min_fraction: 0.9 min_count: 1 }` with its actual share, "
+        f"or `presence {{ min_fraction: 0 }}` if every row may lack it, at {file.place(feature.name, 'presence')}",
     )
 
 
@@ -108,17 +107,17 @@ def _finite(feature: schema_pb2.Feature, file: SchemaFile) -> Fault | None:
     if feature.type != schema_pb2.FLOAT or (domain.disallow_nan and domain.disallow_inf):
         return None
     if domain.HasField("disallow_nan") and domain.HasField("disallow_inf"):
-        return None  # allowed on purpose, in so many words
+        return None  # explicitly allowed
     return Fault(
         feature.name,
-        "may be NaN or infinite without notice",
-        "write `float_domain { disallow_nan: true disallow_inf: true }`, or false where that is meant, "
+        "may be NaN or infinite without being detected",
+        "write `float_domain { disallow_nan: true disallow_inf: true }`, or false where they are allowed, "
         f"at {file.place(feature.name, 'float_domain')}",
     )
 
 
 def _comparators(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> list[Fault | None]:
-    """A comparator that is there must notice something; not every use case compares spans, or has served data."""
+    """Check that comparators can detect a change; which ones are needed depends on the use case."""
     faults = []
     for key, needed in (("drift_comparator", drift and not may_be_absent(feature)), ("skew_comparator", False)):
         comparator = getattr(feature, key)
@@ -130,7 +129,7 @@ def _comparators(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) 
 
 
 def _different_values(feature: schema_pb2.Feature, key: str, file: SchemaFile, *, needed: bool) -> Fault | None:
-    """Texts and images are compared by what is derived from them."""
+    """Check that a text or an image is compared by derived features, because nearly all of its values are different."""
     place = file.place(feature.name, key)
     first = next(iter(derived.derivers(feature)))
     example = (
@@ -141,15 +140,15 @@ def _different_values(feature: schema_pb2.Feature, key: str, file: SchemaFile, *
     if feature.HasField(key):
         return Fault(
             feature.name,
-            f"has a {key} that notices nothing, because nearly every value is different",
-            f"drop it at {place}, and compare what is derived from it: {example}",
+            f"has a {key} that detects nothing, because nearly every value is different",
+            f"remove it at {place}, and compare a derived feature instead: {example}",
         )
     if needed and not derived.compared(file.schema.feature, feature.name, key):
         names = ", ".join(derived.derivers(feature))
         return Fault(
             feature.name,
-            f"has no {key} on anything that is derived from it ({names})",
-            f"declare one with a measured bound, such as {example}",
+            f"has no {key} on any feature that is derived from it ({names})",
+            f"declare one with a measured threshold, such as {example}",
         )
     return None
 
@@ -157,18 +156,21 @@ def _different_values(feature: schema_pb2.Feature, key: str, file: SchemaFile, *
 def _comparator(
     feature: schema_pb2.Feature, comparator: schema_pb2.FeatureComparator, key: str, file: SchemaFile
 ) -> Fault | None:
-    """An infinity norm is silently 0 on numbers: it compares the shares of categories."""
+    """Check the method of a comparator: the infinity norm compares shares of categories, and is 0 for numbers."""
     norm, divergence = comparator.infinity_norm.threshold, comparator.jensen_shannon_divergence.threshold
     is_share = derived.is_derived(feature) and derived.derived_from(feature).deriver == derived.UNSEEN_WORDS
     right = "jensen_shannon_divergence" if is_numeric(feature) and not is_share else "infinity_norm"
-    fix = f"write `{key} {{ {right} {{ threshold: 0.1 }} }}` with a measured bound at {file.place(feature.name, key)}"
+    fix = (
+        f"write `{key} {{ {right} {{ threshold: 0.1 }} }}` with a measured threshold at {file.place(feature.name, key)}"
+    )
     if is_share:
-        bounded = 0 < norm <= 1
-        return None if bounded else Fault(feature.name, f"has no {key} with an infinity_norm above 0 and up to 1", fix)
+        if 0 < norm <= 1:
+            return None
+        return Fault(feature.name, f"has no {key} with an infinity_norm above 0 and up to 1", fix)
     if is_numeric(feature) and comparator.HasField("infinity_norm"):
         return Fault(
-            feature.name, f"is a number whose {key} has an infinity_norm, which sees no change of a number", fix
+            feature.name, f"is a number whose {key} has an infinity_norm, which detects no change of a number", fix
         )
     if not (0 < divergence <= 1 or 0 < norm <= 1):
-        return Fault(feature.name, f"has no {key} with a bound above 0 and up to 1", fix)
+        return Fault(feature.name, f"has no {key} with a threshold above 0 and up to 1", fix)
     return None

@@ -1,4 +1,4 @@
-"""Compares statistics with the curated schema and each other, and stops the run unless the gate is open."""
+"""Validates statistics against the curated schema and compares them with each other; a closed gate stops the run."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics import names
 from artifacts.statistics.features import by_name, common_statistics, is_number
 from components.validate_data.anomalies import explain
-from components.validate_data.comparisons import Comparison, Side, compare
+from components.validate_data.comparisons import Comparison, Dataset, compare
 from components.validate_data.config import Config
 from components.validate_data.lint import lint
 from components.validate_data.pictures import draw
@@ -27,7 +27,7 @@ _TRAINED_ON = names.of_split(TRAIN)
 
 
 class Outputs(NamedTuple):
-    """Where the findings go."""
+    """The paths of the outputs."""
 
     anomalies: str
     decision: str
@@ -35,16 +35,16 @@ class Outputs(NamedTuple):
 
 
 class Findings:
-    """Checks as they come in; those about the schema are told apart, because they end in another error."""
+    """Collects checks of the schema, whose failures raise SchemaError, of the data and of comparisons (DataError)."""
 
     def __init__(self, outputs: Outputs) -> None:
         self._folder = Path(outputs.anomalies)
         self.schema: list[Check] = []
         self.data: list[Check] = []
-        self.moves: list[Check] = []
+        self.comparisons: list[Check] = []
 
     def record(self, name: str, anomalies: anomalies_pb2.Anomalies) -> None:
-        """Write what TFDV found in one set of data, as TFX's ExampleValidator does."""
+        """Write TFDV's anomalies of one dataset, as TFX's ExampleValidator does."""
         path = self._folder / name / ANOMALIES
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(anomalies.SerializeToString(deterministic=True))
@@ -52,116 +52,124 @@ class Findings:
     @property
     def checks(self) -> tuple[Check, ...]:
         """All checks, the schema's first."""
-        return (*self.schema, *self.data, *self.moves)
+        return (*self.schema, *self.data, *self.comparisons)
 
 
 def validate(config: Config, statistics: Path | str, schema: str, outputs: Outputs) -> Decision:
-    """Judge the data and write decision, anomalies and picture.
+    """Validate the data, and write decision, anomalies and pictures.
 
-    Raises SchemaError when the data or the schema itself breaks the schema's rules, and DataError for too little
-    data, a label that says nothing, drift and skew; the message lists everything that was found, with the fix of each.
+    Raises SchemaError when the data does not fit the schema or the schema has faults, and DataError for too few rows,
+    an unusable label, drift and skew; the message lists every check that did not pass, with its fix.
     """
     file = SchemaFile(user_code.resolve(schema))
-    found = Findings(outputs)
-    _lint(config, file, found)
-    sides = _sides(statistics, file.schema)
-    for name, side in sides.items():
+    findings = Findings(outputs)
+    _lint(config, file, findings)
+    datasets = _datasets(statistics, file.schema)
+    for name, dataset in datasets.items():
         if names.is_split(name):
-            _split(config, side, file, found)
-    _drift(config, [side for name, side in sides.items() if names.is_span(name)], file, found)
-    if names.SERVING in sides:
-        _serving(config, sides, file, found)
-    decision = Decision.of(GATE, found.checks)
-    pictures.write(outputs.pictures, draw(found.checks, found.moves))
+            _split(config, dataset, file, findings)
+    _drift(config, [dataset for name, dataset in datasets.items() if names.is_span(name)], file, findings)
+    if names.SERVING in datasets:
+        _serving(config, datasets, file, findings)
+    decision = Decision.of(GATE, findings.checks)
+    pictures.write(outputs.pictures, draw(findings.checks, findings.comparisons))
     Path(outputs.anomalies).mkdir(parents=True, exist_ok=True)
     decision.write(outputs.decision)
-    _stop_unless_open(decision, found)
+    _stop_unless_open(decision, findings)
     return decision
 
 
-def _sides(statistics: Path | str, schema: schema_pb2.Schema) -> dict[str, Side]:
-    """Read what is validated; of what is derived, that is what the schema declares."""
+def _datasets(statistics: Path | str, schema: schema_pb2.Schema) -> dict[str, Dataset]:
+    """Read the statistics by name, with those derived features that the schema declares."""
     derived_statistics = statistics_folder.read_derived(statistics)
     declared = {feature.name for feature in schema.feature if derived.is_derived(feature)}
-    sides = {}
-    for name, found in statistics_folder.read(statistics).items():
-        extra = derived_statistics.get(name, statistics_pb2.DatasetFeatureStatisticsList())
-        if found.datasets:
-            found.datasets[0].features.extend(one for key, one in by_name(extra).items() if key in declared)
-        sides[name] = Side(name, found, extra)
-    return sides
+    datasets = {}
+    for name, features in statistics_folder.read(statistics).items():
+        all_derived = derived_statistics.get(name, statistics_pb2.DatasetFeatureStatisticsList())
+        if features.datasets:
+            features.datasets[0].features.extend(
+                feature for key, feature in by_name(all_derived).items() if key in declared
+            )
+        datasets[name] = Dataset(name, features, all_derived)
+    return datasets
 
 
-def _lint(config: Config, file: SchemaFile, found: Findings) -> None:
+def _lint(config: Config, file: SchemaFile, findings: Findings) -> None:
     drift = config.on_drift != "off"
     faults = lint(file, drift=drift)
     for fault in faults:
-        found.schema.append(
+        findings.schema.append(
             Check(
-                rule=f"schema: {fault.feature} {fault.what}".replace("  ", " "),
+                rule=f"schema: {fault.feature} {fault.description}".replace("  ", " "),
                 verdict=Verdict.FAIL,
                 next_step=fault.fix,
             )
         )
     if not faults:
         count = len(file.schema.feature)
-        found.schema.append(
+        findings.schema.append(
             Check(
-                rule=f"the schema can notice {'a change' if drift else 'a fault'} in each of its {count} features",
+                rule=f"the schema can detect {'drift' if drift else 'anomalies'} of each of its {count} features",
                 observed=float(count),
                 verdict=Verdict.PASS,
             )
         )
 
 
-def _split(config: Config, side: Side, file: SchemaFile, found: Findings) -> None:
-    """Check that a split has rows, that its label says something, and that it fits the schema."""
-    enough = side.examples >= config.min_examples
-    found.data.append(
+def _split(config: Config, dataset: Dataset, file: SchemaFile, findings: Findings) -> None:
+    """Check that a split has enough rows and a usable label, and that it fits the schema."""
+    enough = dataset.examples >= config.min_examples
+    findings.data.append(
         Check(
-            rule=f"{side.name} has at least {config.min_examples} rows",
+            rule=f"{dataset.name} has at least {config.min_examples} rows",
             threshold=float(config.min_examples),
-            observed=float(side.examples),
-            slice=side.name,
+            observed=float(dataset.examples),
+            slice=dataset.name,
             verdict=Verdict.PASS if enough else Verdict.FAIL,
             next_step=""
             if enough
             else "complete the spans, widen ingest_examples.window, or lower validate_data.min_examples",
         )
     )
-    if side.examples == 0:
-        return  # TFDV finds nothing wrong with no data
+    if dataset.examples == 0:
+        return  # TFDV finds no anomalies in an empty dataset
     if config.label:
-        found.data.append(_label(config.label, side))
-        found.data += _one_label(config.label, side, file)
-    _fits(side, TRAINING, file, found)
+        findings.data.append(_label_varies(config.label, dataset))
+        findings.data += _label_is_single_valued(config.label, dataset, file)
+    _fits_schema(dataset, TRAINING, file, findings)
 
 
-def _fits(side: Side, environment: str, file: SchemaFile, found: Findings) -> None:
-    anomalies = tfdv.validate_statistics(side.statistics, file.schema, environment=file.environment(environment))
-    found.record(side.name, anomalies)
+def _fits_schema(dataset: Dataset, environment: str, file: SchemaFile, findings: Findings) -> None:
+    anomalies = tfdv.validate_statistics(dataset.statistics, file.schema, environment=file.environment(environment))
+    findings.record(dataset.name, anomalies)
     explained = explain(anomalies, file)
     for anomaly in explained:
-        rule = f"{side.name}: {anomaly.feature or 'the data'} fits the schema"
-        found.schema.append(
-            Check(rule=rule, observed=anomaly.what, slice=side.name, verdict=Verdict.FAIL, next_step=anomaly.fix)
+        rule = f"{dataset.name}: {anomaly.feature or 'the data'} fits the schema"
+        findings.schema.append(
+            Check(
+                rule=rule,
+                observed=anomaly.description,
+                slice=dataset.name,
+                verdict=Verdict.FAIL,
+                next_step=anomaly.fix,
+            )
         )
     if not explained:
         verdict = Verdict.UNDECIDED if anomalies.data_missing else Verdict.PASS
-        next_step = "complete the span: there is no data to hold against the schema" if anomalies.data_missing else ""
-        found.schema.append(
+        next_step = "add rows to the span: there is no data to validate" if anomalies.data_missing else ""
+        findings.schema.append(
             Check(
-                rule=f"{side.name}: every feature fits the schema",
-                slice=side.name,
+                rule=f"{dataset.name}: every feature fits the schema",
+                slice=dataset.name,
                 verdict=verdict,
                 next_step=next_step,
             )
         )
 
 
-def _label(label: str, side: Side) -> Check:
-    """A split in which every row has the same label trains nothing and judges nothing."""
-    feature = by_name(side.statistics).get(label)
+def _label_varies(label: str, dataset: Dataset) -> Check:
+    """Check that not all rows have the same label, because no model can be trained or evaluated on them."""
+    feature = by_name(dataset.statistics).get(label)
     if feature is None:
         values = 0
     elif is_number(feature):
@@ -169,48 +177,48 @@ def _label(label: str, side: Side) -> Check:
     else:
         values = int(feature.string_stats.unique)
     return Check(
-        rule=f"{side.name}: the label {label} has more than one value",
+        rule=f"{dataset.name}: the label {label} has more than one value",
         threshold=2.0,
         observed=float(values),
-        slice=side.name,
+        slice=dataset.name,
         verdict=Verdict.PASS if values > 1 else Verdict.FAIL,
         next_step=""
         if values > 1
-        else f"look where the feed fills {label}: without it, or with one value alone, "
-        "there is nothing to learn or to judge",
+        else f"correct {label} in the data: without a label, or with a single value, "
+        "no model can be trained or evaluated",
     )
 
 
-def _one_label(label: str, side: Side, file: SchemaFile) -> list[Check]:
-    """A row with several labels is a problem of another kind; found here, it costs no training."""
-    feature = by_name(side.statistics).get(label)
+def _label_is_single_valued(label: str, dataset: Dataset, file: SchemaFile) -> list[Check]:
+    """Fail for rows with several labels before anything is trained on them."""
+    feature = by_name(dataset.statistics).get(label)
     most = 0 if feature is None else int(common_statistics(feature).max_num_values)
     if most <= 1:
         return []
     return [
         Check(
-            rule=f"{side.name}: the label {label} has one value a row",
+            rule=f"{dataset.name}: the label {label} has one value a row",
             threshold=1.0,
             observed=float(most),
-            slice=side.name,
+            slice=dataset.name,
             verdict=Verdict.FAIL,
-            next_step="several labels a row are not supported: write a column for each label, name one of them "
-            "in problem.label, and describe it with `shape { dim { size: 1 } }` at "
+            next_step="several labels per row are not supported: write a column for each label, set problem.label "
+            "to one of them, and describe it with `shape { dim { size: 1 } }` at "
             f"{file.place(label, 'shape', 'value_count')}",
         )
     ]
 
 
-def _drift(config: Config, spans: list[Side], file: SchemaFile, found: Findings) -> None:
-    """Compare the newest span with the one before it; without a baseline the gate cannot tell, and stays closed."""
+def _drift(config: Config, spans: list[Dataset], file: SchemaFile, findings: Findings) -> None:
+    """Compare the newest span with the one before it; undecided when there is no span before it."""
     if config.on_drift == "off":
         return
     if len(spans) < 2:
         name = spans[0].name if spans else "the newest span"
         next_step = (
-            "give the run a window with the span before it, or set validate_data.on_drift: off where there is none"
+            "widen ingest_examples.window to the span before it, or set validate_data.on_drift: off if there is none"
         )
-        found.moves.append(
+        findings.comparisons.append(
             Check(
                 rule=f"drift: there is a span before {name} to compare with",
                 verdict=Verdict.UNDECIDED,
@@ -219,31 +227,32 @@ def _drift(config: Config, spans: list[Side], file: SchemaFile, found: Findings)
         )
         return
     checks, anomalies = compare(Comparison("drift", spans[-1], spans[-2], config.on_drift), file, config.min_examples)
-    found.moves += checks
-    found.record(spans[-1].name, anomalies)
+    findings.comparisons += checks
+    findings.record(spans[-1].name, anomalies)
 
 
-def _serving(config: Config, sides: dict[str, Side], file: SchemaFile, found: Findings) -> None:
-    serving = sides[names.SERVING]
-    _fits(serving, SERVING, file, found)
-    if _TRAINED_ON in sides:
-        checks, _ = compare(Comparison("skew", sides[_TRAINED_ON], serving, config.on_skew), file, config.min_examples)
-        found.moves += checks
+def _serving(config: Config, datasets: dict[str, Dataset], file: SchemaFile, findings: Findings) -> None:
+    serving = datasets[names.SERVING]
+    _fits_schema(serving, SERVING, file, findings)
+    if _TRAINED_ON in datasets:
+        checks, _ = compare(
+            Comparison("skew", datasets[_TRAINED_ON], serving, config.on_skew), file, config.min_examples
+        )
+        findings.comparisons += checks
 
 
-def _stop_unless_open(decision: Decision, found: Findings) -> None:
+def _stop_unless_open(decision: Decision, findings: Findings) -> None:
     if decision.is_open:
         return
-    broken = [check for check in decision.checks if check.verdict is not Verdict.PASS]
-    lines = [f"- {check.rule}: {_seen(check)} {check.next_step}" for check in broken]
-    kind = SchemaError if any(check.verdict is not Verdict.PASS for check in found.schema) else DataError
+    closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
+    lines = [f"- {check.rule}: {_observation(check)} {check.next_step}" for check in closed]
+    kind = SchemaError if any(check.verdict is not Verdict.PASS for check in findings.schema) else DataError
     raise kind(
-        f"the data is not fit to train on; {len(broken)} of {len(decision.checks)} checks do not hold:\n"
-        + "\n".join(lines)
+        f"the data gate is closed; {len(closed)} of {len(decision.checks)} checks did not pass:\n" + "\n".join(lines)
     )
 
 
-def _seen(check: Check) -> str:
+def _observation(check: Check) -> str:
     if check.observed is None:
-        return "it does not hold." if check.verdict is Verdict.FAIL else "it could not be decided."
+        return "failed." if check.verdict is Verdict.FAIL else "undecided."
     return f"got {check.observed:.4g}." if isinstance(check.observed, float) else check.observed

@@ -1,4 +1,4 @@
-"""The gate's findings as a picture: what does not hold, and how far every feature moved within its bound."""
+"""Draws the data gate: the checks that did not pass, and the drift of every feature relative to its threshold."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,22 @@ from core.pictures import Markup
 _WIDTH, _HEIGHT = 220, 14
 
 
-def draw(checks: Sequence[Check], moves: Sequence[Check]) -> Markup:
-    """Show the checks that do not hold with what to do, and each measured change as a bar against its bound."""
-    broken = [check for check in checks if check.verdict is not Verdict.PASS]
+def draw(checks: Sequence[Check], comparisons: Sequence[Check]) -> Markup:
+    """Draw the checks that did not pass, with their next steps, and each comparison as a bar up to its threshold."""
+    closed = [check for check in checks if check.verdict is not Verdict.PASS]
     parts: list[str] = []
-    if broken:
-        rows = [[pictures.verdict(check.verdict), check.rule, check.observed, check.next_step] for check in broken]
-        parts.append(pictures.table(["", "rule", "seen", "what to do"], rows))
+    if closed:
+        rows = [[pictures.verdict(check.verdict), check.rule, check.observed, check.next_step] for check in closed]
+        parts.append(pictures.table(["", "rule", "observed", "next step"], rows))
     else:
-        parts.append(f"All {len(checks)} checks hold.")
-    measured = [check for check in moves if isinstance(check.observed, float) and isinstance(check.threshold, float)]
+        parts.append(f"All {len(checks)} checks passed.")
+    measured = [
+        check for check in comparisons if isinstance(check.observed, float) and isinstance(check.threshold, float)
+    ]
     if measured:
-        headers = ["change", "seen", "bound", "share of the bound"]
-        parts.append(
-            pictures.table(
-                headers,
-                [[check.rule.partition(" <= ")[0], check.observed, check.threshold, _bar(check)] for check in measured],
-            )
-        )
+        headers = ["comparison", "observed", "threshold", "observed / threshold"]
+        bars = [[check.rule.partition(" <= ")[0], check.observed, check.threshold, _bar(check)] for check in measured]
+        parts.append(pictures.table(headers, bars))
     return pictures.fragment("Data gate", *parts)
 
 
@@ -36,7 +34,7 @@ def _bar(check: Check) -> Markup:
     share = check.observed / check.threshold if check.threshold else 0.0
     color = pictures.COLORS[0] if share <= 1 else pictures.COLORS[5]
     return Markup(
-        f'<svg role="img" aria-label="{share:.0%} of the bound" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'<svg role="img" aria-label="{share:.0%} of the threshold" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}">'
         f'<rect width="{_WIDTH - 20}" height="{_HEIGHT}" fill="#e3e5e8"/>'
         f'<rect width="{min(share, 1.1) * (_WIDTH - 20):.1f}" height="{_HEIGHT}" '

@@ -1,6 +1,6 @@
 """Proposes a schema from statistics, such that the data passes the gate; a person curates it from there.
 
-It takes two looks at the data: the first says what kind each column is, the second, with those kinds, how far it moves.
+It takes two passes over the data: the first finds the kind of each column, the second, with those kinds, its drift.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,13 @@ from artifacts.statistics.words import unseen_share
 from components.validate_data.columns import Column, describe_column
 
 _FACTOR = 1.5
-"""A bound is so many times the largest change that was seen between two neighbouring spans."""
+"""A threshold is the largest drift between two neighbouring spans times this."""
 _FLOOR = 0.05
-"""No bound is below what a few thousand rows change by chance."""
+"""Lowest threshold: a few thousand rows drift by this much by chance."""
 _NOT_MEASURED = 0.1
+"""The threshold of a feature whose drift could not be measured."""
 _TINY = 1e-9
+"""A threshold that every drift exceeds, so that TFDV reports it."""
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 
@@ -35,14 +37,14 @@ class Label(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The statistics of one span: of its features, and of what is derived from texts and images."""
+    """The statistics of one span: of its features, and of those derived from texts and images."""
 
     features: statistics_pb2.DatasetFeatureStatisticsList
     derived: statistics_pb2.DatasetFeatureStatisticsList
 
 
 class Proposal(NamedTuple):
-    """A schema, and for each of its features a line that says where its rules come from."""
+    """A schema, and a comment per feature on where its rules come from."""
 
     schema: schema_pb2.Schema
     comments: dict[str, str]
@@ -56,7 +58,7 @@ def propose_features(
     Args:
         statistics: Of every split and span; the proposal fits each of them.
         label: The feature to predict.
-        first_values: A value of each column of bytes, by which an image is recognised.
+        first_values: A value of each column of bytes, by which an image is recognized.
         types: Types of columns that have no value at all, as far as they are known.
     """
     found: dict[str, list[Feature | None]] = {}
@@ -78,7 +80,7 @@ def propose_features(
 
 
 def propose_bounds(proposal: Proposal, spans: Sequence[Span], comparator: str = "drift_comparator") -> Proposal:
-    """Give each feature a comparator, or what is derived from it, with a bound that neighbouring spans keep."""
+    """Add a comparator to each feature or its derived features, with a threshold that neighbouring spans keep."""
     schema = schema_pb2.Schema()
     schema.CopyFrom(proposal.schema)
     measures: dict[str, str] = {}
@@ -94,16 +96,17 @@ def propose_bounds(proposal: Proposal, spans: Sequence[Span], comparator: str = 
     for feature in schema.feature:
         if feature.name not in measures:
             continue
-        seen = changes.get(feature.name, [])
-        bound = _bound(seen)
-        getattr(getattr(feature, comparator), measures[feature.name]).threshold = bound
-        how = f"moved by up to {max(seen):.2g} between spans" if seen else "its change was not measured: one span"
-        comments[feature.name] = ". ".join(part for part in (comments.get(feature.name, ""), how) if part)
+        drifts = changes.get(feature.name, [])
+        getattr(getattr(feature, comparator), measures[feature.name]).threshold = _threshold(drifts)
+        origin = (
+            f"drifted by up to {max(drifts):.2g} between spans" if drifts else "its drift was not measured: one span"
+        )
+        comments[feature.name] = ". ".join(part for part in (comments.get(feature.name, ""), origin) if part)
     return Proposal(schema, comments)
 
 
 def to_text(proposal: Proposal, heading: str) -> str:
-    """Write a schema in text form, each feature below the line that says where its rules come from."""
+    """Return a schema in text form, with the comment of each feature above it."""
     parts = [f"# {line}\n" for line in heading.splitlines()]
     for feature in proposal.schema.feature:
         comment = proposal.comments.get(feature.name, "")
@@ -117,9 +120,9 @@ def to_text(proposal: Proposal, heading: str) -> str:
 def updated(
     curated: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList, proposal: Proposal
 ) -> schema_pb2.Schema:
-    """Return a curated schema with what it lacks for the data to fit; what it says beyond the data stays.
+    """Return a curated schema, extended as little as possible so that the data fits it.
 
-    A feature that it does not know is taken from the proposal.
+    Features that it does not have are taken from the proposal.
     """
     known = {feature.name for feature in curated.feature}
     result = tfdv.update_schema(curated, statistics)
@@ -168,7 +171,7 @@ def _measure_of(feature: schema_pb2.Feature) -> str:
 
 
 def _changes(schema: schema_pb2.Schema, measures: Mapping[str, str], spans: Sequence[Span]) -> dict[str, list[float]]:
-    """Measure the change of each feature between each two neighbouring spans."""
+    """Measure the drift of each feature between neighbouring spans."""
     probe = schema_pb2.Schema()
     probe.CopyFrom(schema)
     for feature in probe.feature:
@@ -202,10 +205,10 @@ def _joined(span: Span) -> statistics_pb2.DatasetFeatureStatisticsList:
     return joined
 
 
-def _bound(seen: Sequence[float]) -> float:
-    if not seen:
+def _threshold(drifts: Sequence[float]) -> float:
+    if not drifts:
         return _NOT_MEASURED
-    wanted = max(_FLOOR, _FACTOR * max(seen))
+    wanted = max(_FLOOR, _FACTOR * max(drifts))
     return min(1.0, float(f"{wanted * 1.005:.2g}"))
 
 

@@ -170,14 +170,14 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _drop("temp"),
         SchemaError,
         "completely missing",
-        "bring temp back into the feed, or take the feature out at schema.pbtxt:21",
+        "add temp to the data again, or remove the feature at schema.pbtxt:21",
     ),
-    "missing label": (_drop("late"), SchemaError, "the label late has more than one value: got 0", "bring late back"),
+    "missing label": (_drop("late"), SchemaError, "the label late has more than one value: got 0", "add late to the data again"),
     "new column": (
         _change("delay", lambda _: np.arange(ROWS)),
         SchemaError,
         "New column",
-        "take delay out of the feed",
+        "remove delay from the data",
     ),
     "decimals for integers": (
         _change("late", lambda _: np.arange(ROWS) % 2 + 0.5),
@@ -196,7 +196,7 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         SchemaError,
         "ZZ (~5%)",
         (
-            "add them at schema.pbtxt:30, or set how many may be unknown by `distribution_constraints "
+            "add them at schema.pbtxt:30, or allow a share of unknown values with `distribution_constraints "
             "{ min_domain_mass }` at schema.pbtxt:16"
         ),
     ),
@@ -204,7 +204,7 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _change("temp", lambda _: pa.array([float("nan")] + [50.0] * (ROWS - 1), pa.float32())),
         SchemaError,
         "NaN",
-        "schema.pbtxt:25 forbids",
+        "which schema.pbtxt:25 forbids",
     ),
     "one infinity": (
         _change("temp", lambda _: pa.array([float("inf")] + [50.0] * (ROWS - 1), pa.float32())),
@@ -222,7 +222,7 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _change("carrier", lambda _: ["AA", "UA"] * 299 + ["UA", None]),
         SchemaError,
         "not always present",
-        "fill the gaps of carrier",
+        "fill in the missing values of carrier",
     ),
     "out of range": (
         _change("late", lambda columns: np.where(np.arange(ROWS) == 0, 2, columns["late"])),
@@ -240,7 +240,7 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _temps(lambda value: value + 40),
         DataError,
         "temp: drift from Span-1 to Span-2 <= 0.2",
-        "raise the bound at schema.pbtxt:26",
+        "raise the threshold at schema.pbtxt:26",
     ),
     "drifted category": (
         _change("carrier", lambda _: ["AA"] * ROWS),
@@ -252,9 +252,9 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         _change("late", lambda _: np.ones(ROWS, int)),
         DataError,
         "Split-eval: the label late has more than one value: got 1",
-        "nothing to learn",
+        "no model can be trained",
     ),
-    "a schema blind to numeric drift": (
+    "a schema that cannot detect numeric drift": (
         _schema("jensen_shannon_divergence", "infinity_norm"),
         SchemaError,
         "temp is a number whose drift_comparator has an infinity_norm",
@@ -273,13 +273,13 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         "late has no drift_comparator",
         "schema.pbtxt:2",
     ),
-    "a schema with a bound of nothing": (
+    "a schema with an empty comparator": (
         _schema("infinity_norm { threshold: 0.2 }", "infinity_norm {}"),
         SchemaError,
         "carrier has no drift_comparator",
         "schema.pbtxt:17",
     ),
-    "a schema with nothing in it": (
+    "an empty schema": (
         lambda gate: None,
         SchemaError,
         "the schema has no feature",
@@ -290,20 +290,20 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_stops_the_run_and_names_the_fix(gate: Gate, fault: str) -> None:
-    plant, kind, what, fix = FAULTS[fault]
+    plant, kind, description, fix = FAULTS[fault]
     plant(gate)
     statistics = gate.statistics()
-    if fault == "a schema with nothing in it":
+    if fault == "an empty schema":
         gate.schema.write_text("")
     with pytest.raises(kind) as error:
         gate.decide(statistics)
     assert type(error.value) is kind
-    assert what in str(error.value)
+    assert description in str(error.value)
     assert fix in str(error.value)
     assert gate.decision.verdict is not Verdict.PASS, "the decision is written before the run stops"
 
 
-def test_every_anomaly_is_in_the_message_not_the_first_alone(gate: Gate) -> None:
+def test_the_message_lists_every_anomaly(gate: Gate) -> None:
     gate.spans[2] |= {"delay": np.arange(ROWS), "carrier": ["ZZ"] * ROWS}
     del gate.spans[2]["temp"]
     with pytest.raises(SchemaError) as error:
@@ -314,11 +314,11 @@ def test_every_anomaly_is_in_the_message_not_the_first_alone(gate: Gate) -> None
 def test_drift_may_be_recorded_instead(gate: Gate) -> None:
     _temps(lambda value: value + 40)(gate)
     decision = gate.decide(on_drift="continue")
-    moved = next(check for check in decision.checks if check.rule.startswith("temp: drift"))
+    drift = next(check for check in decision.checks if check.rule.startswith("temp: drift"))
     assert decision.is_open
-    assert "says to continue" in moved.rule
-    assert isinstance(moved.observed, float)
-    assert moved.observed > 0.2
+    assert "validate_data.on_drift is continue" in drift.rule
+    assert isinstance(drift.observed, float)
+    assert drift.observed > 0.2
 
 
 def test_a_rare_unseen_category_is_tolerated(gate: Gate) -> None:
@@ -327,8 +327,8 @@ def test_a_rare_unseen_category_is_tolerated(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("empty", ["Split-eval", "Span-1", "Span-2"])
-def test_no_data_and_no_baseline_close_the_gate(gate: Gate, empty: str) -> None:
-    """TFDV finds no anomaly in nothing, and no drift from nothing."""
+def test_an_empty_split_or_span_closes_the_gate(gate: Gate, empty: str) -> None:
+    """TFDV finds no anomalies in an empty dataset, and no drift from one."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     statistics = gate.statistics()
@@ -341,7 +341,7 @@ def test_no_data_and_no_baseline_close_the_gate(gate: Gate, empty: str) -> None:
     assert gate.decision.verdict is not Verdict.PASS
 
 
-def test_a_single_span_has_no_baseline_unless_that_is_meant(gate: Gate) -> None:
+def test_a_single_span_closes_the_gate_unless_drift_is_off(gate: Gate) -> None:
     del gate.spans[2]
     statistics = gate.statistics()
     with pytest.raises(DataError, match="there is a span before Span-1 to compare with"):
@@ -350,12 +350,12 @@ def test_a_single_span_has_no_baseline_unless_that_is_meant(gate: Gate) -> None:
     assert gate.decide(statistics, on_drift="off").is_open
 
 
-def test_too_few_rows_are_neither_drift_nor_none(gate: Gate) -> None:
+def test_too_few_rows_close_the_gate(gate: Gate) -> None:
     with pytest.raises(DataError, match="at least 601 rows"):
         gate.decide(min_examples=601)
 
 
-def test_statistics_that_are_none_are_corrupt(gate: Gate) -> None:
+def test_files_that_are_not_statistics_are_corrupt(gate: Gate) -> None:
     statistics = gate.statistics()
     (statistics / "Split-eval" / "FeatureStats.pb").write_bytes(b"\xff\xff")
     with pytest.raises(CorruptArtifact, match=r"Split-eval/FeatureStats\.pb"):
@@ -365,7 +365,7 @@ def test_statistics_that_are_none_are_corrupt(gate: Gate) -> None:
 
 
 def _serving(gate: Gate, columns: Columns) -> str:
-    """Write rows as the server's log would have them, and refer to it."""
+    """Write rows as the server's log has them, and return a reference to it."""
     other = Gate(gate.root / "log")
     other.spans = {1: columns, 2: columns}
     other.statistics()
@@ -373,15 +373,13 @@ def _serving(gate: Gate, columns: Columns) -> str:
     return f"{log}@{digest.of_file(log)}"
 
 
-def test_serving_data_is_held_against_training_data(gate: Gate) -> None:
+def test_serving_data_is_compared_with_training_data(gate: Gate) -> None:
     (gate.root / "log").mkdir()
-    asked = rows(3)
-    del asked["late"]
-    assert gate.decide(gate.statistics(serving=_serving(gate, asked))).is_open, (
-        "the label is not asked of the server's data"
-    )
-    asked["carrier"] = ["AA"] * ROWS
-    statistics = gate.statistics(serving=_serving(gate, asked))
+    served = rows(3)
+    del served["late"]
+    assert gate.decide(gate.statistics(serving=_serving(gate, served))).is_open, "serving data needs no label"
+    served["carrier"] = ["AA"] * ROWS
+    statistics = gate.statistics(serving=_serving(gate, served))
     with pytest.raises(DataError, match=r"carrier: skew from Serving to Split-train <= 0.2"):
         gate.decide(statistics)
     assert gate.decide(statistics, on_skew="continue").is_open
@@ -394,7 +392,7 @@ def test_several_labels_a_row_are_found_before_training(gate: Gate) -> None:
         gate.decide()
 
 
-def test_a_column_that_may_be_absent_is_not_asked_for(gate: Gate) -> None:
+def test_a_column_that_may_be_absent_is_not_required(gate: Gate) -> None:
     gate.schema.write_text(
         SCHEMA.replace("presence { min_fraction: 0.8 min_count: 1 }", "presence { min_fraction: 0 }")
     )
@@ -402,7 +400,7 @@ def test_a_column_that_may_be_absent_is_not_asked_for(gate: Gate) -> None:
     assert gate.decide().is_open
 
 
-def test_without_a_comparison_no_comparator_is_asked_for(gate: Gate) -> None:
+def test_without_drift_checks_no_comparator_is_required(gate: Gate) -> None:
     gate.schema.write_text(SCHEMA.replace("drift_comparator { infinity_norm { threshold: 0.3 } }", ""))
     with pytest.raises(SchemaError, match="late has no drift_comparator"):
         gate.decide()

@@ -90,7 +90,7 @@ def decide(root: Path, before: Columns, now: Columns, schema: str) -> Decision:
     return Decision.read(root / "decision.json")
 
 
-def test_what_is_derived_is_measured_and_shown_like_any_drift(tmp_path: Path) -> None:
+def test_drift_of_derived_features_is_checked_and_drawn(tmp_path: Path) -> None:
     decision = decide(tmp_path, rows(1), rows(2), declared())
     measured = {check.rule.partition(":")[0] for check in decision.checks if ": drift from" in check.rule}
     assert measured == {"label", *(f"{source}/{deriver}" for source, deriver, *_ in DECLARED)}
@@ -100,7 +100,7 @@ def test_what_is_derived_is_measured_and_shown_like_any_drift(tmp_path: Path) ->
     assert "text: words" in picture
     assert "image: brightness" in picture
     assert picture.count("<img ") == 32, "sixteen images that are trained on and sixteen of the evaluation"
-    assert "#11" not in picture, "a whole text is no value to show"
+    assert "#11" not in picture, "whole texts are not shown"
 
 
 @pytest.mark.parametrize(
@@ -122,20 +122,20 @@ def test_a_change_of_texts_or_images_stops_the_run(tmp_path: Path, now: Callable
 @pytest.mark.parametrize(
     ("schema", "fault"),
     [
-        (SCHEMA, "text has no drift_comparator on anything that is derived from it"),
+        (SCHEMA, "text has no drift_comparator on any feature that is derived from it"),
         (
             declared(SCHEMA.replace(TEXT, f"{TEXT} {OWN_VALUES}")),
-            "text has a drift_comparator that notices nothing",
+            "text has a drift_comparator that detects nothing",
         ),
         (declared().replace('step: "image"', 'step: "label"'), "derived from label, which is neither text nor image"),
-        (declared().replace('"image/width"', '"image/wide"'), "image/wide is not what width makes of image"),
+        (declared().replace('"image/width"', '"image/wide"'), "image/wide has a name, type or deriver_name"),
         (
             declared(SCHEMA.replace(TEXT, OWN_VALUES)),
-            "text: drift from Span-1 to Span-2 can be noticed: the infinity norm compares shares",
+            "text: drift from Span-1 to Span-2 can be detected: the infinity norm compares shares",
         ),
     ],
     ids=["nothing compared", "own values compared", "wrong origin", "wrong name", "not declared as text"],
 )  # fmt: skip
-def test_a_schema_that_notices_nothing_is_named(tmp_path: Path, schema: str, fault: str) -> None:
-    with pytest.raises(SchemaError if "can be noticed" not in fault else DataError, match=fault):
+def test_a_schema_that_detects_nothing_is_named(tmp_path: Path, schema: str, fault: str) -> None:
+    with pytest.raises(SchemaError if "can be detected" not in fault else DataError, match=fault):
         decide(tmp_path, rows(1), rows(2), schema)
