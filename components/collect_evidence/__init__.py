@@ -1,1 +1,1 @@
-"""Collects what the gates decided about a model, so that a release can be held to all of it."""
+"""Collects the gates' decisions about a model as its evidence, which a release requires."""

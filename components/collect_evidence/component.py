@@ -14,17 +14,17 @@ def collect_evidence(
     fourth: dsl.Input[dsl.Artifact] = None,
     earlier: dsl.Input[dsl.Artifact] = None,
 ):
-    """Put the decisions of several gates into one file, under a name each; kfp has no list of artifacts to hand over.
+    """Write the decisions of several gates to one file, each under a name; kfp cannot pass a list of artifacts.
 
     Args:
         config: The `collect_evidence` section of the use case's configuration.
-        names: A name for each decision that is given, in their order.
-        evidence: The earlier evidence and these decisions; a name that is there already is an error.
+        names: The names of the decisions that are given, in their order.
+        evidence: The earlier evidence and these decisions; a repeated name is an error.
         first: A gate's decision.
         second: A gate's decision.
         third: A gate's decision.
         fourth: A gate's decision.
-        earlier: What another collection wrote, where there are more than four decisions.
+        earlier: The evidence of another `collect_evidence` task, when there are more than four decisions.
     """
     from components.collect_evidence.config import Config
     from components.collect_evidence.logic import collect

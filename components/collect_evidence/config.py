@@ -1,4 +1,4 @@
-"""The `collect_evidence` section: no keys; `push_model` names what a release requires."""
+"""The `collect_evidence` section, which has no keys; `push_model` names the gates that a release requires."""
 
 from core.settings import Settings
 

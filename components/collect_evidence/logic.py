@@ -1,4 +1,4 @@
-"""Read decisions as the gates wrote them, and write them down as the evidence of a candidate."""
+"""Reads the gates' decisions and writes them as the evidence of a candidate."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ from core.errors import CorruptArtifact
 
 
 def collect(_config: Config, decisions: Mapping[str, str], earlier: str | None, evidence: Path | str) -> Evidence:
-    """Add decisions, given as name -> path, to the earlier evidence; closed ones too: the release decides.
+    """Add decisions, given as name -> path, to the earlier evidence, including those of closed gates.
 
-    Raises CorruptArtifact for a decision or evidence that cannot be read, and for a name that is there already.
+    Raises CorruptArtifact for a decision or evidence that cannot be read, and for a repeated name.
     """
-    before = Evidence.read(earlier) if earlier else Evidence()
+    earlier_evidence = Evidence.read(earlier) if earlier else Evidence()
     try:
-        collected = before + read_decisions(decisions.items())
+        collected = earlier_evidence + read_decisions(decisions.items())
     except ValidationError as error:
         raise CorruptArtifact(error.errors()[0]["msg"]) from None
     collected.write(evidence)

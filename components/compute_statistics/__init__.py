@@ -1,1 +1,1 @@
-"""Describes every split and the newest two spans with TFDV's statistics, with a picture per feature."""
+"""Computes TFDV's statistics of every split and of the newest two spans, and draws a histogram per feature."""

@@ -1,4 +1,4 @@
-"""TFDV's statistics generators as combiners in this process: accumulate batch by batch, merge, extract."""
+"""Runs TFDV's statistics generators in this process: accumulate batch by batch, merge, extract."""
 
 import pickle
 from collections.abc import Iterable
@@ -12,35 +12,34 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from core.errors import SchemaError
 
 Accumulators: TypeAlias = list[Any]
-"""What the generators have accumulated over some examples, one accumulator per generator."""
+"""One accumulator per generator."""
 
 
 class Combiners:
-    """TFDV's own generators; the numbers are those of its pipeline, up to the tolerance of its sketches."""
+    """TFDV's generators; the results equal those of its pipeline, up to the tolerance of its sketches."""
 
     def __init__(self, schema: schema_pb2.Schema) -> None:
-        """Take a schema, which says what is a category."""
+        """Create the generators; the schema determines which features are categorical."""
         self._generators = stats_impl.get_generators(tfdv.StatsOptions(schema=schema), in_memory=True)
         for generator in self._generators:
             generator.setup()
 
     def create(self) -> Accumulators:
-        """Return the accumulators of no example at all."""
+        """Return new accumulators, without examples."""
         return [generator.create_accumulator() for generator in self._generators]
 
     def add(self, group: Accumulators, batches: Iterable[pa.RecordBatch], what: str) -> Accumulators:
-        """Add examples, each feature a column of lists; SchemaError for a feature of changing type."""
+        """Add examples, each feature a column of lists; SchemaError, which names `what`, for a feature of several types."""
         try:
             for batch in batches:
-                group = [
-                    generator.add_input(one, batch) for generator, one in zip(self._generators, group, strict=True)
-                ]
+                pairs = zip(self._generators, group, strict=True)
+                group = [generator.add_input(accumulator, batch) for generator, accumulator in pairs]
         except TypeError as error:
             raise _changing_type(what, error) from error
         return group
 
     def merge(self, group: Accumulators, other: Accumulators, what: str) -> Accumulators:
-        """Merge two groups, which may change both; SchemaError as `add`."""
+        """Merge two groups, modifying both; SchemaError as `add`."""
         try:
             return [
                 generator.merge_accumulators(pair)
@@ -50,12 +49,12 @@ class Combiners:
             raise _changing_type(what, error) from error
 
     def extract(self, group: Accumulators) -> statistics_pb2.DatasetFeatureStatisticsList:
-        """Return the statistics of what was accumulated."""
+        """Return the statistics of the accumulated examples."""
         return stats_impl.extract_statistics_output(group, self._generators)
 
 
 def copy(group: Accumulators) -> Accumulators:
-    """Copy accumulators the way Beam moves them between workers; some are C++ objects."""
+    """Copy accumulators by pickling, as Beam does between workers, because some are C++ objects."""
     copied: Accumulators = pickle.loads(pickle.dumps(group))  # noqa: S301 - our own bytes, never stored
     return copied
 

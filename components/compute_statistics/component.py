@@ -15,10 +15,10 @@ def compute_statistics(
 
     Args:
         config: The `compute_statistics` section of the use case's configuration.
-        examples: The examples to describe.
-        schema: Reference of the curated schema, which says what is a category.
+        examples: Splits of tf.Example.
+        schema: Reference of the curated schema, which determines which features are categorical.
         statistics: `Split-<split>/`, `Span-<n>/` and, where configured, `Serving/`, each with a
-            FeatureStats.pb as TFX writes it, and a DerivedStats.pb of what is derived from texts and images.
+            FeatureStats.pb as TFX writes it, and a DerivedStats.pb of features derived from texts and images.
         pictures: A table of all features with small histograms, and a few images.
     """
     from components.compute_statistics.config import Config

@@ -1,4 +1,4 @@
-"""Statistics of what is derived from texts and images, in the same form as those of the features themselves."""
+"""Statistics of features that are derived from texts and images, in the same form as those of other features."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,9 +15,11 @@ from components.compute_statistics import images, texts
 from components.compute_statistics.combiners import Accumulators, Combiners
 
 KEPT_WORDS = 50_000
-"""Different words of a text feature that are kept, the most frequent ones; rarer ones count as unseen."""
+"""Number of different words of a text feature that are kept, the most frequent ones; others count as unseen."""
 _PRUNED_AT = 8 * KEPT_WORDS
+"""Number of different words in memory at which the rarer half is dropped."""
 _TOP = 20
+"""Number of the most frequent words in `top_values`."""
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Words:
     """Rows with at least one word."""
 
     def add(self, more: "Words") -> None:
-        """Add the words of other rows; what is held in memory stays bounded."""
+        """Add the words of other rows, within a bounded memory."""
         self.counts.update(more.counts)
         self.rows += more.rows
         if len(self.counts) > _PRUNED_AT:
@@ -38,39 +40,40 @@ class Words:
 
 @dataclass
 class DerivedGroup:
-    """What was accumulated over some examples."""
+    """Accumulators of derived features."""
 
     numbers: Accumulators
     words: dict[str, Words]
+    """Words by text feature."""
     examples: int = 0
 
 
 class _Columns(NamedTuple):
-    """What is derived from a batch of examples."""
+    """The derived features of a batch of examples."""
 
     numbers: pa.RecordBatch
     words: dict[str, Words]
 
 
 class DerivedStatistics:
-    """Derives numbers and words from the features that the schema calls text or image, and describes those."""
+    """Derives numbers and words from text and image features, and computes their statistics."""
 
     def __init__(self, schema: schema_pb2.Schema) -> None:
-        """Take the schema that says which features those are."""
+        """Find the text and image features of a schema."""
         self._texts = derived.texts(schema)
         self._images = derived.images(schema)
         self._combiners = Combiners(schema_pb2.Schema())
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to derive."""
+        """Whether the schema has text or image features."""
         return bool(self._texts or self._images)
 
     def create(self) -> DerivedGroup:
-        """Return the group of no example at all."""
+        """Return new accumulators, without examples."""
         return DerivedGroup(self._combiners.create(), {name: Words() for name in self._texts})
 
     def add(self, group: DerivedGroup, batch: pa.RecordBatch, what: str) -> None:
-        """Add a batch of examples, each feature a column of lists."""
+        """Add a batch of examples, each feature a column of lists; `what` names them in errors."""
         columns = self._derive(batch)
         group.examples += batch.num_rows
         group.numbers = self._combiners.add(group.numbers, [columns.numbers], what)
@@ -78,7 +81,7 @@ class DerivedStatistics:
             group.words[name].add(words)
 
     def merge(self, group: DerivedGroup, other: DerivedGroup, what: str) -> DerivedGroup:
-        """Merge two groups, which may change both."""
+        """Merge two groups, modifying both."""
         group.numbers = self._combiners.merge(group.numbers, other.numbers, what)
         group.examples += other.examples
         for name, words in other.words.items():
@@ -86,7 +89,7 @@ class DerivedStatistics:
         return group
 
     def extract(self, group: DerivedGroup) -> statistics_pb2.DatasetFeatureStatisticsList:
-        """Return the statistics, every feature with the one that it is derived from."""
+        """Return the statistics; each derived feature has its source feature in `validation_derived_source`."""
         result = self._combiners.extract(group.numbers)
         dataset = result.datasets[0] if result.datasets else result.datasets.add()
         dataset.num_examples = group.examples

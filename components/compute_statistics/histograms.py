@@ -1,4 +1,4 @@
-"""Histograms of one feature in several data sets over the same bars."""
+"""Histograms of one feature in several datasets, with the same bins."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,20 +11,21 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from artifacts.statistics.features import Feature, common_statistics, is_number
 
 BINS = 24
+"""Maximum number of bins."""
 
 Shares: TypeAlias = npt.NDArray[np.float64]
-"""Share of the values in each bar, from 0 to 1."""
+"""[bins]: the share of the values in each bin, from 0 to 1."""
 
 
 def histograms(features: Sequence[Feature]) -> tuple[list[Shares], list[str]]:
-    """Share of the values in each of up to 24 bars, the same bars for all; and what each bar stands for."""
+    """Return the share of the values in each bin, per dataset, and the labels of the bins."""
     if all(is_number(feature) for feature in features):
         return _numbers(features)
     return _categories(features)
 
 
 def list_lengths(features: Sequence[Feature]) -> tuple[list[Shares], list[str]]:
-    """Share of the rows that have so many values, in each of up to 24 bars; and what each bar stands for."""
+    """Return the share of the rows by their number of values in each bin, per dataset, and the labels of the bins."""
     commons = [common_statistics(feature) for feature in features]
     edges = _edges(
         min(common.min_num_values for common in commons), max(common.max_num_values for common in commons), whole=True
@@ -42,7 +43,7 @@ def _numbers(features: Sequence[Feature]) -> tuple[list[Shares], list[str]]:
 
 def _edges(low: float, high: float, *, whole: bool) -> Shares:
     if whole and high - low < BINS:
-        return np.arange(low - 0.5, high + 1.5)  # a bar a number
+        return np.arange(low - 0.5, high + 1.5)  # one bin per number
     return np.linspace(low, high if high > low else low + 1, BINS + 1)
 
 
@@ -51,13 +52,16 @@ def _labels(edges: Shares) -> list[str]:
 
 
 def _rebin(feature: Feature, edges: Shares) -> Shares:
-    """Move a standard histogram to other edges."""
-    found = [one for one in feature.num_stats.histograms if one.type == statistics_pb2.Histogram.STANDARD]
-    return _rebinned([bucket for one in found for bucket in one.buckets], edges)
+    """Convert a feature's standard histogram to other bins."""
+    buckets: list[statistics_pb2.Histogram.Bucket] = []
+    for histogram in feature.num_stats.histograms:
+        if histogram.type == statistics_pb2.Histogram.STANDARD:
+            buckets += histogram.buckets
+    return _rebinned(buckets, edges)
 
 
 def _rebinned(buckets: Sequence[statistics_pb2.Histogram.Bucket], edges: Shares) -> Shares:
-    """Move buckets to other edges, taking values to lie evenly within a bucket."""
+    """Convert buckets to other bins, assuming that values are evenly distributed within a bucket."""
     buckets = [bucket for bucket in buckets if bucket.high_value >= bucket.low_value]
     total = sum(bucket.sample_count for bucket in buckets)
     if total <= 0:
@@ -70,7 +74,7 @@ def _rebinned(buckets: Sequence[statistics_pb2.Histogram.Bucket], edges: Shares)
 
 
 def _categories(features: Sequence[Feature]) -> tuple[list[Shares], list[str]]:
-    """Compare the values that are most frequent in the first data set."""
+    """Return the shares of the values that are most frequent in the first dataset."""
     counts = [
         {bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets}
         for feature in features

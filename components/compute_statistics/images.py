@@ -1,4 +1,4 @@
-"""What is derived from images: their sizes in bytes and pixels, how bright they are, and thumbnails for the report."""
+"""Derives size in bytes and pixels and brightness from images, and makes thumbnails for the report."""
 
 import base64
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ _THUMBNAIL = 64
 
 
 class Sizes(NamedTuple):
-    """Columns of one number for each image; null where an image cannot be decoded."""
+    """One number per image, [images]; width, height and brightness are null for an image that cannot be decoded."""
 
     bytes: pa.Array
     width: pa.Array
@@ -39,7 +39,7 @@ def sizes(values: pa.Array) -> Sizes:
 
 
 def is_image(value: bytes) -> bool:
-    """Tell from its first bytes whether a value is an encoded image."""
+    """Whether the first bytes of a value are those of a PNG, JPEG, GIF or BMP image."""
     return value.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM"))
 
 

@@ -1,7 +1,7 @@
-"""Describes examples in this process, reading every one once.
+"""Computes statistics in this process, reading every example once.
 
-A split accumulates batch by batch; the newest spans, which are part of a split as well, accumulate apart and are
-merged into it. What is held in memory does not grow with rows or spans.
+A split is accumulated batch by batch; the newest spans, which are also part of a split, are accumulated separately and
+merged into it. Memory does not grow with the number of rows or spans.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,46 +15,49 @@ from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.statistics.names import of_span, of_split
 from components.compute_statistics.combiners import Accumulators, Combiners, copy
-from components.compute_statistics.derived import DerivedGroup, DerivedStatistics
+from components.compute_statistics.derived import DerivedGroup, DerivedStatistics, Words
 
 
-class Described(NamedTuple):
-    """Statistics by the name of what they describe: of the features, and of what is derived from texts and images."""
+class ComputedStatistics(NamedTuple):
+    """Statistics by the name of the dataset: of the features, and of those derived from texts and images."""
 
     features: dict[str, statistics_pb2.DatasetFeatureStatisticsList]
     derived: dict[str, statistics_pb2.DatasetFeatureStatisticsList]
 
 
 class _Group(NamedTuple):
-    """What was accumulated over some examples; None where it is not asked for."""
+    """Accumulators of features and of derived features; None when they are not computed."""
 
     features: Accumulators | None
     derived: DerivedGroup | None
 
 
 class InProcess:
-    """Streams record batches through combiners."""
+    """Computes statistics of record batches."""
 
     def __init__(self, schema: schema_pb2.Schema, batch_rows: int, *, features: bool = True) -> None:
-        """Take the schema, and whether the features themselves are described or only what is derived from them."""
+        """Create the accumulators; without `features` only derived features are computed."""
         self._batch_rows = batch_rows
         self._combiners = Combiners(schema) if features else None
         self._derived = DerivedStatistics(schema)
 
     def of_examples(
         self, folder: Path, manifest: ExamplesManifest, described_spans: Collection[int] | None = None
-    ) -> Described:
-        """Describe each split, and some spans (the newest two when None) over all splits."""
-        newest = manifest.newest_spans() if described_spans is None else described_spans
+    ) -> ComputedStatistics:
+        """Compute the statistics of each split, and of some spans (the newest two when None) over all splits.
+
+        Raises CorruptArtifact for examples that differ from their manifest, SchemaError when a feature's type changes.
+        """
+        selected_spans = manifest.newest_spans() if described_spans is None else described_spans
         splits: dict[str, _Group] = {}
         spans: dict[int, _Group] = {}
         if self._combiners is None and not self._derived:
-            return Described({}, {})
+            return ComputedStatistics({}, {})
         for split, span in dict.fromkeys((shard.split, shard.span) for shard in manifest.shards):
-            # Without the schema: a column that it does not know must show up, and so must one of another type.
+            # Read without the schema, so that unknown columns and other types are found.
             batches = record_batches(folder, split, None, self._batch_rows, span)
             what = f"split {split} with span {span}"
-            if span not in newest:
+            if span not in selected_spans:
                 splits[split] = self._add(splits.get(split), batches, what)
                 continue
             group = self._add(None, batches, what)
@@ -63,15 +66,17 @@ class InProcess:
         groups = {of_split(split): group for split, group in splits.items()}
         return self._extract(groups | {of_span(manifest.source, span): group for span, group in spans.items()})
 
-    def of_batches(self, name: str, batches: Iterable[pa.RecordBatch], what: str) -> Described:
-        """Describe examples that come from elsewhere under a name; `what` says in an error where from."""
+    def of_batches(self, name: str, batches: Iterable[pa.RecordBatch], what: str) -> ComputedStatistics:
+        """Compute the statistics of other examples, under a name; `what` is their source in errors."""
         return self._extract({name: self._add(None, batches, what)})
 
     def _add(self, group: _Group | None, batches: Iterable[pa.RecordBatch], what: str) -> _Group:
-        features, derived = group or (
-            self._combiners.create() if self._combiners else None,
-            self._derived.create() if self._derived else None,
-        )
+        if group is None:
+            group = _Group(
+                self._combiners.create() if self._combiners else None,
+                self._derived.create() if self._derived else None,
+            )
+        features, derived = group
         for batch in batches:
             if self._combiners is not None and features is not None:
                 features = self._combiners.add(features, [batch], what)
@@ -80,7 +85,7 @@ class InProcess:
         return _Group(features, derived)
 
     def _merge(self, group: _Group | None, other: _Group, what: str) -> _Group:
-        """Merge two groups, which may change both."""
+        """Merge two groups, modifying both."""
         if group is None:
             return other
         features, derived = None, None
@@ -90,14 +95,14 @@ class InProcess:
             derived = self._derived.merge(group.derived, other.derived, what)
         return _Group(features, derived)
 
-    def _extract(self, groups: dict[str, _Group]) -> Described:
-        found = Described({}, {})
+    def _extract(self, groups: dict[str, _Group]) -> ComputedStatistics:
+        computed = ComputedStatistics({}, {})
         for name, group in groups.items():
             if self._combiners is not None and group.features is not None:
-                found.features[name] = self._combiners.extract(group.features)
+                computed.features[name] = self._combiners.extract(group.features)
             if group.derived is not None:
-                found.derived[name] = self._derived.extract(group.derived)
-        return found
+                computed.derived[name] = self._derived.extract(group.derived)
+        return computed
 
 
 def _copied(group: _Group) -> _Group:
@@ -106,7 +111,6 @@ def _copied(group: _Group) -> _Group:
 
 
 def copy_derived(group: DerivedGroup) -> DerivedGroup:
-    """Copy what was accumulated of texts and images."""
-    copied = DerivedGroup(copy(group.numbers), {}, group.examples)
-    copied.words = {name: type(words)(words.counts.copy(), words.rows) for name, words in group.words.items()}
-    return copied
+    """Copy the accumulators of derived features."""
+    words = {name: Words(found.counts.copy(), found.rows) for name, found in group.words.items()}
+    return DerivedGroup(copy(group.numbers), words, group.examples)

@@ -1,6 +1,6 @@
-"""Computes TFDV's statistics of splits and spans, and the same of what is derived from texts and images.
+"""Computes TFDV's statistics of splits and spans, also of features derived from texts and images.
 
-The numbers are those of `tfdv.generate_statistics_from_tfrecord`, up to the tolerance of its sketches.
+The results equal those of `tfdv.generate_statistics_from_tfrecord`, up to the tolerance of its sketches.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,10 @@ from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.schema_file import read_whole_schema
 from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics.features import examples as example_count
+from artifacts.statistics.folder import Statistics
 from artifacts.statistics.names import DERIVED_FILE, SERVING, is_span
 from components.compute_statistics.config import Config
-from components.compute_statistics.in_process import Described, InProcess
+from components.compute_statistics.in_process import ComputedStatistics, InProcess
 from components.compute_statistics.pictures import describe
 from components.compute_statistics.samples import draw_samples
 from components.compute_statistics.with_beam import describe_with_beam
@@ -29,44 +30,51 @@ from core.errors import EmptyDataset
 def compute(
     config: Config, examples: Path | str, schema: str, statistics: Path | str, pictures_path: Path | str
 ) -> dict[str, Path]:
-    """Write statistics and their picture; return the files by what they describe, such as `Split-train` or `Span-4`.
+    """Write statistics and pictures; return the files by the name of their dataset, such as `Split-train` or `Span-4`.
 
-    Raises CorruptArtifact for examples that are not what was ingested, and SchemaError for a feature of changing type.
+    Raises CorruptArtifact for examples that differ from their manifest, SchemaError when a feature's type changes,
+    EmptyDataset for serving data without examples.
     """
     folder = Path(examples)
     manifest = ExamplesManifest.read(folder)
     curated = read_whole_schema(user_code.resolve(schema))
-    found = _of_examples(config, folder, manifest, curated)
+    computed = _of_examples(config, folder, manifest, curated)
     if config.serving:
-        served = _of_serving(user_code.resolve(config.serving), curated, config.batch_rows)
-        found.features.update(served.features)
-        found.derived.update(served.derived)
-    written = statistics_folder.write(statistics, found.features)
-    statistics_folder.write(statistics, found.derived, DERIVED_FILE)
-    shown = Described(*({name: one for name, one in kind.items() if not is_span(name)} for kind in found))
+        serving = _of_serving(user_code.resolve(config.serving), curated, config.batch_rows)
+        computed.features.update(serving.features)
+        computed.derived.update(serving.derived)
+    files = statistics_folder.write(statistics, computed.features)
+    statistics_folder.write(statistics, computed.derived, DERIVED_FILE)
+    shown = ComputedStatistics(_without_spans(computed.features), _without_spans(computed.derived))
     pictures.write(pictures_path, describe(shown, curated) + draw_samples(folder, manifest, curated))
-    return written
+    return files
 
 
-def _of_examples(config: Config, folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema) -> Described:
+def _without_spans(statistics: dict[str, Statistics]) -> dict[str, Statistics]:
+    return {name: one for name, one in statistics.items() if not is_span(name)}
+
+
+def _of_examples(
+    config: Config, folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema
+) -> ComputedStatistics:
     if config.engine == "in_process":
         return InProcess(schema, config.batch_rows).of_examples(folder, manifest)
     derived = InProcess(schema, config.batch_rows, features=False).of_examples(folder, manifest).derived
-    return Described(describe_with_beam(folder, manifest, schema, config.beam_args), derived)
+    return ComputedStatistics(describe_with_beam(folder, manifest, schema, config.beam_args), derived)
 
 
-def _of_serving(path: Path, schema: schema_pb2.Schema, batch_rows: int) -> Described:
-    """Describe a TFRecord file of tf.Examples; EmptyDataset when it has none."""
+def _of_serving(path: Path, schema: schema_pb2.Schema, batch_rows: int) -> ComputedStatistics:
+    """Compute the statistics of a TFRecord file of tf.Examples; EmptyDataset when it has none."""
     decoder = ExamplesToRecordBatchDecoder(None)
     with path.open("rb") as stream:
         batches = _decoded(decoder, (record for _, record in tfrecord.read(stream, path)))
-        found = InProcess(schema, batch_rows).of_batches(SERVING, batches, str(path))
-    if not example_count(found.features[SERVING]):
+        computed = InProcess(schema, batch_rows).of_batches(SERVING, batches, str(path))
+    if not example_count(computed.features[SERVING]):
         raise EmptyDataset(
-            f"{path}: wanted examples as the server got them, got none; "
+            f"{path}: wanted examples that the server was sent, got none; "
             "leave compute_statistics.serving empty until there are some"
         )
-    return found
+    return computed
 
 
 def _decoded(

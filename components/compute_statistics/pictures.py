@@ -1,6 +1,6 @@
-"""A table of all features, split beside split: how many are missing, what they look like, and small histograms.
+"""Draws a table of all features: share of missing values, summary and small histograms, per split.
 
-A text is shown by its length and its words, an image by its size and brightness, a list also by how many values it has.
+A text is shown by its length and its words, an image by its size and brightness, a list also by its number of values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,19 +15,19 @@ from artifacts.statistics.features import Feature, by_name, common_statistics, i
 from artifacts.statistics.features import examples as example_count
 from artifacts.statistics.names import SERVING, of_split, title
 from components.compute_statistics.histograms import Shares, histograms, list_lengths
-from components.compute_statistics.in_process import Described
+from components.compute_statistics.in_process import ComputedStatistics
 from core import pictures
 from core.pictures import Markup, Series
 
 _SHOWN = (of_split(TRAIN), of_split(EVAL), SERVING)
-"""What histograms compare; validation is a sample of train's own spans."""
+"""The datasets in the histograms; validation is left out, because it is a sample of the spans of train."""
 _TOP_WORDS = 8
 
 Row: TypeAlias = list[str | float | None]
 
 
 class _Shown(NamedTuple):
-    """The statistics of one feature, by the data set that they describe; None where it has none."""
+    """The statistics of one feature by dataset; None for a dataset without the feature."""
 
     name: str
     features: Mapping[str, Feature | None]
@@ -37,11 +37,11 @@ class _Shown(NamedTuple):
         return {name: feature for name, feature in self.features.items() if feature is not None}
 
 
-def describe(found: Described, schema: schema_pb2.Schema) -> Markup:
-    """Draw the features of several data sets, in the schema's order and then by name."""
-    sets = [name for name in _SHOWN if name in found.features]
-    raw = {name: by_name(found.features[name]) for name in sets}
-    extra = {name: by_name(found.derived[name]) if name in found.derived else {} for name in sets}
+def describe(computed: ComputedStatistics, schema: schema_pb2.Schema) -> Markup:
+    """Draw the features of several datasets: those of the schema in its order, then others by name."""
+    sets = [name for name in _SHOWN if name in computed.features]
+    raw = {name: by_name(computed.features[name]) for name in sets}
+    extra = {name: by_name(computed.derived[name]) if name in computed.derived else {} for name in sets}
     known = [feature.name for feature in schema.feature if not derived.is_derived(feature)]
     others = sorted({name for features in raw.values() for name in features} - set(known))
     rows = []
@@ -49,20 +49,20 @@ def describe(found: Described, schema: schema_pb2.Schema) -> Markup:
         shown = _Shown(name, {one: raw[one].get(name) for one in sets})
         rows += _rows(shown, extra, schema)
     names = [title(name) for name in sets]
-    counts = ", ".join(f"{title(name)} {example_count(one):,}" for name, one in found.features.items())
+    counts = ", ".join(f"{title(name)} {example_count(one):,}" for name, one in computed.features.items())
     headers = [
         "feature",
         "distribution",
         *(f"missing in {name}" for name in names),
-        *(f"{name} looks like" for name in names),
+        *(f"summary of {name}" for name in names),
     ]
     return pictures.fragment("Data", f"Examples: {counts}.", pictures.legend(names), pictures.table(headers, rows))
 
 
 def _rows(shown: _Shown, extra: Mapping[str, Mapping[str, Feature]], schema: schema_pb2.Schema) -> list[Row]:
-    """One row for a feature; further ones for how many values it has, and for what is derived from it."""
+    """Return a row for a feature, and further rows for its number of values and its derived features."""
     if not shown.present:
-        return [[shown.name, pictures.muted("no value at all"), *[None] * (2 * len(shown.features))]]
+        return [[shown.name, pictures.muted("no values"), *[None] * (2 * len(shown.features))]]
     is_text, is_image = shown.name in derived.texts(schema), shown.name in derived.images(schema)
     if not (is_text or is_image):
         lengths = [_list_row(shown)] if _is_list(shown) else []
@@ -72,7 +72,7 @@ def _rows(shown: _Shown, extra: Mapping[str, Mapping[str, Feature]], schema: sch
     )
     first = _row(
         shown,
-        pictures.muted("text: its lengths and words are below" if is_text else "image: its sizes are below"),
+        pictures.muted("text: see lengths and words below" if is_text else "image: see sizes below"),
         _different,
     )
     rows = [first]
@@ -91,13 +91,15 @@ def _derived_of(source: str, deriver: str, extra: Mapping[str, Mapping[str, Feat
     return {one: features.get(name_of(source, deriver)) for one, features in extra.items()}
 
 
-def _row(shown: _Shown, drawing: Markup, words: Callable[[Feature], str]) -> Row:
-    gaps = [None if feature is None else f"{missing(feature):.1%}" for feature in shown.features.values()]
-    return [shown.name, drawing, *gaps, *(None if one is None else words(one) for one in shown.features.values())]
+def _row(shown: _Shown, drawing: Markup, summarize: Callable[[Feature], str]) -> Row:
+    features = shown.features.values()
+    missing_shares = [None if feature is None else f"{missing(feature):.1%}" for feature in features]
+    summaries = [None if feature is None else summarize(feature) for feature in features]
+    return [shown.name, drawing, *missing_shares, *summaries]
 
 
 def _drawn(shown: _Shown) -> Markup:
-    """Draw the values of a feature; nothing where nearly every value is different."""
+    """Draw the histogram of a feature; none when nearly every value is different."""
     features = list(shown.present.values())
     if any(feature.WhichOneof("stats") == "bytes_stats" for feature in features):
         return pictures.muted("bytes")
@@ -116,7 +118,7 @@ def _is_list(shown: _Shown) -> bool:
 
 
 def _list_row(shown: _Shown) -> Row:
-    """How many values a row has, where that is not always one."""
+    """Return a row with the histogram of a list feature's number of values."""
     lengths = _Shown(f"{shown.name}: values a row", shown.features)
     drawing = _bars(lengths, *list_lengths(list(shown.present.values())))
     return _row(lengths, drawing, _value_counts)
@@ -135,9 +137,9 @@ def _values(feature: Feature) -> str:
 
 
 def _different(feature: Feature) -> str:
-    """Say how many values there are and how long; the values themselves would say nothing."""
+    """Summarize a feature whose values are nearly all different by their number and length."""
     if feature.WhichOneof("stats") == "bytes_stats":
-        content = feature.bytes_stats  # TFDV counts no different values of bytes
+        content = feature.bytes_stats  # TFDV does not count the different values of bytes
         count = content.common_stats.tot_num_values
         return f"{count:,} values of {content.min_num_bytes:.0f} to {content.max_num_bytes:.0f} bytes"
     return f"{feature.string_stats.unique:,} different values, {feature.string_stats.avg_length:.0f} bytes on average"

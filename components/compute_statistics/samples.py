@@ -1,6 +1,7 @@
-"""A few images of each split, as thumbnails."""
+"""Draws thumbnails of a few images of each split."""
 
 import html
+from itertools import product
 from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -17,15 +18,15 @@ _SHOWN = 16
 
 
 def draw_samples(folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema) -> Markup:
-    """Show the first images of the split that is trained on and of the one that is evaluated; empty without images."""
+    """Draw the first images of the train and eval splits; empty without image features."""
     names = derived.images(schema)
     if not names:
         return Markup("")
     rows = []
-    for name in names:
-        for split in (split for split in (TRAIN, EVAL) if split in manifest.splits()):
-            rows.append([name, split, Markup(" ".join(_tags(folder, split, name)) or "none could be decoded")])
-    return pictures.fragment("Images", pictures.table(["feature", "split", "the first ones"], rows))
+    splits = [split for split in (TRAIN, EVAL) if split in manifest.splits()]
+    for name, split in product(names, splits):
+        rows.append([name, split, Markup(" ".join(_tags(folder, split, name)) or "none could be decoded")])
+    return pictures.fragment("Images", pictures.table(["feature", "split", "first images"], rows))
 
 
 def _tags(folder: Path, split: str, name: str) -> list[str]:
@@ -33,6 +34,6 @@ def _tags(folder: Path, split: str, name: str) -> list[str]:
     if batch is None or name not in batch.schema.names:
         return []
     values = batch.column(batch.schema.get_field_index(name)).flatten().to_pylist()[:_SHOWN]
-    found = (thumbnail(value) for value in values if isinstance(value, bytes))
+    thumbnails = (thumbnail(value) for value in values if isinstance(value, bytes))
     style = "height:32px;image-rendering:pixelated"
-    return [f'<img alt="{html.escape(name)}" style="{style}" src="{source}">' for source in found if source is not None]
+    return [f'<img alt="{html.escape(name)}" style="{style}" src="{source}">' for source in thumbnails if source]

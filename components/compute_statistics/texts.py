@@ -1,7 +1,6 @@
-"""What is derived from texts: how long they are, and the words in them.
+"""Derives length and words from texts.
 
-A word is a run of letters, digits and apostrophes, in lower case; in a language without spaces it is a run of its
-letters.
+A word is a run of letters, digits and apostrophes, in lower case; languages without spaces have long ones.
 """
 
 from collections import Counter
@@ -14,7 +13,7 @@ _NO_WORD = r"[^\pL\pN']+"
 
 
 def decoded(values: pa.Array) -> pa.Array:
-    """Return texts of UTF-8 bytes; a byte that is none becomes the replacement character."""
+    """Decode UTF-8; invalid bytes become the replacement character."""
     try:
         return pc.cast(values, pa.large_string())
     except pa.ArrowInvalid:
@@ -27,7 +26,7 @@ def characters(texts: pa.Array) -> pa.Array:
 
 
 def words(texts: pa.Array) -> pa.Array:
-    """Split each text into its words; a text without any is an empty list."""
+    """Split each text into a list of its words, which may be empty."""
     lowered = pc.utf8_lower(texts)
     trimmed = pc.replace_substring_regex(lowered, rf"^{_NO_WORD}|{_NO_WORD}$", "")
     return pc.if_else(

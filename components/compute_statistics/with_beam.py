@@ -1,4 +1,4 @@
-"""Runs TFDV's own Beam pipeline once per split and span; on any runner, and slower on one machine."""
+"""Runs TFDV's Beam pipeline once per split and span: on any runner, but slower on one machine."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from artifacts.statistics.names import of_span, of_split
 def describe_with_beam(
     folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema, beam_args: tuple[str, ...]
 ) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
-    """Describe each split, and the newest spans over all splits."""
+    """Compute the statistics of each split, and of the newest spans over all splits; raises CorruptArtifact first."""
     for shard in manifest.shards:
         verified(folder, shard)
     patterns = {of_split(split): f"{folder}/{split_glob(split)}" for split in manifest.splits()}

@@ -1,1 +1,1 @@
-"""Reads the rolling window of spans and writes it as TFX reads examples: splits of gzipped TFRecords."""
+"""Reads a rolling window of spans, and writes its rows as splits of gzipped TFRecords in TFX's layout."""

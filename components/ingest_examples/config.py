@@ -1,4 +1,4 @@
-"""The `ingest_examples` section: how files are read, how many spans a run sees, and what is held back."""
+"""The `ingest_examples` section: how files are read, how many spans a run reads, and how rows are split."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -24,12 +24,12 @@ TimePart = Literal["year", "month", "day", "hour", "minute", "day_of_week", "day
 
 
 class TimestampColumn(Settings):
-    """What a column of times becomes; a list of parts alone is read as `{parts: [...]}`."""
+    """The features of a column of times; a list of parts is short for `{parts: [...]}`."""
 
     parts: tuple[TimePart, ...] = Field(min_length=1)
-    """Each is an INT feature, named `<column>_<part>`; `day_of_week` is 1 on Monday. The column itself is left out."""
+    """Each becomes an INT feature `<column>_<part>`; `day_of_week` is 1 on Monday. The column itself is left out."""
     format: str = ""
-    """How times are written, as Python's strptime has it; ISO 8601 when empty. A time without a zone stays as it is."""
+    """The format for Python's strptime; ISO 8601 when empty. A time without a zone is not converted."""
 
     @model_validator(mode="before")
     @classmethod
@@ -38,22 +38,23 @@ class TimestampColumn(Settings):
 
 
 class Split(Settings):
-    """Which rows are trained on, which stop the training early, and which evaluate the model."""
+    """How rows are divided into the splits train, validation and eval."""
 
     by: Literal["time", "hash"] = "time"
-    """`time`: the newest span evaluates, the spans before it are trained on; `hash`: each span is shared out."""
+    """`time`: the newest span is eval, the spans before it are train; `hash`: each span is divided by rows' hashes."""
     validation: Percent = 10.0
-    """Percent of the rows before the newest span (`time`) or of all rows (`hash`), held back for early stopping."""
+    """Percent of the rows before the newest span (`time`) or of all rows (`hash`) for early stopping."""
     eval: Percent = 20.0
-    """Percent of all rows that evaluate the model; `hash` only."""
+    """Percent of all rows for the evaluation; `hash` only."""
     further: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], Percent] = Field(default_factory=dict)
-    """Further splits by name, in percent as `validation` has it, for a stage that wants rows of its own."""
+    """Further splits by name, in percent as for `validation`, for a stage that needs rows of its own."""
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:
-        if taken := sorted(set(self.further) & set(SPLITS)):
+        taken = sorted(set(self.further) & set(SPLITS))
+        if taken:
             raise ValueError(
-                f"further: {', '.join(taken)} is there in every run; set its own key, or choose another name"
+                f"further: {', '.join(taken)} is a split of every run; set its own key, or choose another name"
             )
         held_back = sum((self.validation, *self.further.values(), self.eval if self.by == "hash" else 0.0))
         if held_back >= 100:
@@ -67,44 +68,45 @@ class Config(Settings):
     """How a use case's source is read."""
 
     format: Format
-    """What the files are; TFRecord files may be gzipped."""
+    """Format of the source files; TFRecord files may be gzipped."""
     window: int = Field(default=3, ge=1, le=10_000)
-    """Spans that are trained on: with `split.by: time` those before the newest, with `hash` the newest included."""
+    """Number of spans to train on: with `split.by: time` those before the newest, with `hash` including the newest."""
     gaps: Gaps = "error"
-    """When a span of the window does not exist: stop the run, or `skip` it and take the last spans that do."""
+    """When a span of the window does not exist: `error` stops the run, `skip` takes the last spans that exist."""
     split: Split = Split()
     missing: tuple[str, ...] = ("",)
-    """CSV cells that stand for a missing value, such as `["", "NaN"]`."""
+    """CSV cells that mean a missing value, such as `["", "NaN"]`."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    """What separates the cells of a CSV file, such as `";"` or `"\\t"`."""
+    """The character between the cells of a CSV file, such as `";"` or `"\\t"`."""
     leave_out: tuple[str, ...] = ()
     """Columns that are not read."""
     timestamps: dict[str, TimestampColumn] = Field(default_factory=dict)
-    """Columns of times, and the numbers that each becomes, such as `{pickup: [hour, day_of_week]}`."""
+    """Columns of times, and the features that are derived from each, such as `{pickup: [hour, day_of_week]}`."""
     nulls_in_lists: NullsInLists = "error"
-    """A null inside a list of a Parquet file stops the run, or is left out of its list."""
+    """For a null inside a list of a Parquet file: `error` stops the run, `leave_out` drops it from the list."""
     max_rejects: int = Field(default=0, ge=0)
-    """CSV rows that may be left out, each with its reason in `rejects.jsonl`; one more stops the run."""
+    """Maximum number of invalid CSV rows, which are listed in `rejects.jsonl`; one more stops the run."""
     max_record_bytes: int = Field(default=1 << 20, ge=64)
-    """Longest record that is read, in bytes; an unclosed quote is found after this many."""
+    """Longest record in bytes; an unclosed quote is an error after this many."""
     batch_rows: int = Field(default=16_384, ge=1, le=1 << 20)
-    """Rows that are held in memory at once."""
+    """Rows per record batch, which are in memory at once."""
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:
         if self.delimiter != "," and self.format != "csv":
-            raise ValueError(f"delimiter is for csv files; drop it, or correct format: {self.format}")
+            raise ValueError(f"delimiter is for csv files; remove it, or correct format: {self.format}")
         if self.delimiter in '"\r\n':
             raise ValueError(f"delimiter: wanted a character that separates cells, got {self.delimiter!r}")
         if self.timestamps and self.format == "tfrecord":
             raise ValueError(
                 "timestamps are read from csv and parquet files; convert them where the records are written"
             )
-        if both := sorted(set(self.timestamps) & set(self.leave_out)):
-            raise ValueError(f"leave_out names {', '.join(both)}, which timestamps reads; drop it from one of them")
+        both = sorted(set(self.timestamps) & set(self.leave_out))
+        if both:
+            raise ValueError(f"wanted {', '.join(both)} in one of leave_out and timestamps, got it in both")
         return self
 
     @property
     def spans(self) -> int:
-        """Spans that a run reads at most."""
+        """Maximum number of spans that a run reads."""
         return self.window + (1 if self.split.by == "time" else 0)

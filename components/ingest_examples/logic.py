@@ -1,6 +1,7 @@
-"""Reads a window of spans and writes it as splits of examples, in record batches, with the manifest last."""
+"""Reads a window of spans and writes it as splits of examples, batch by batch, with the manifest last."""
 
 from collections.abc import Hashable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,17 +26,18 @@ from core.errors import DataError, EmptyDataset
 
 
 class PinnedSource(NamedTuple):
-    """What is read: the pattern of the files, the newest span, and the digest that its window must have, if any."""
+    """The data of a run: a pattern, the newest span, and the digest of the window."""
 
     pattern: str
     span: int
     data: str
+    """Empty when any content is accepted."""
 
 
 def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | str) -> ExamplesManifest:
-    """Write the examples of the window that ends with a span; the manifest comes last.
+    """Write the examples of the window that ends with a span; the manifest is written last.
 
-    Raises DataError, with file and place, for a source that cannot be trusted, and EmptyDataset for a split
+    Raises DataError, with file and line, for invalid source files or files that change, and EmptyDataset for a split
     without rows.
     """
     folder = Path(examples)
@@ -44,15 +46,13 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     window = resolve(source.pattern, source.span, config.spans, config.gaps)
     shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
     _check_window(config, window)
-    before, data = _stamps(window), _pinned(window, source.data)
+    stamps, data = _stamps(window), _pinned(window, source.data)
     rejects = Rejects(config.max_rejects, folder / REJECTS)
     rejects.path.unlink(missing_ok=True)
-    shards = [
-        shard
-        for span in window.spans
-        for shard in _write_span(folder, span, shares[span], _blocks(config, window, options, rejects, span))
-    ]
-    if _stamps(window) != before:
+    shards: list[Shard] = []
+    for span in window.spans:
+        shards += _write_span(folder, span, shares[span], _blocks(config, window, options, rejects, span))
+    if _stamps(window) != stamps:
         raise DataError(
             f"{source.pattern}: the files changed while they were read; run again when the source is complete"
         )
@@ -71,7 +71,7 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
 
 
 def read_options(config: Config, types: Mapping[str, FeatureType]) -> ReadOptions:
-    """Return how the files of a use case are read."""
+    """Return the options for reading a use case's files."""
     return ReadOptions(
         types=types,
         missing=frozenset(config.missing),
@@ -85,7 +85,7 @@ def read_options(config: Config, types: Mapping[str, FeatureType]) -> ReadOption
 
 
 def _shares(config: Config, is_newest: bool) -> Shares:
-    """Return the splits of a span and their percentages; what no other split takes is trained on."""
+    """Return the splits of a span and their percentages; train gets the rest."""
     split = config.split
     if split.by == "time" and is_newest:
         return ((EVAL, 100.0),)
@@ -105,7 +105,7 @@ def _check_window(config: Config, window: SpanWindow) -> None:
 
 
 def _pinned(window: SpanWindow, pinned: str) -> str:
-    """Return the digest of the window's files; DataError when the run was pinned to others."""
+    """Return the digest of the window's files; DataError when the run is pinned to another digest."""
     data = window_digest(window)
     if pinned and data != pinned:
         raise DataError(
@@ -116,7 +116,7 @@ def _pinned(window: SpanWindow, pinned: str) -> str:
 
 
 def _stamps(window: SpanWindow) -> list[Hashable]:
-    """Return what changes when a file is written, for each file."""
+    """Return a stamp of each file, which changes when the file is written."""
     return [stamp(file.path) for file in window.files]
 
 
@@ -134,7 +134,7 @@ def _blocks(config: Config, window: SpanWindow, options: ReadOptions, rejects: R
 
 
 def _encoded(batch: pa.RecordBatch) -> Iterator[Block]:
-    """Encode columns as examples; single values travel on as columns, too."""
+    """Encode columns as examples; columns without lists are kept as columns, too."""
     if batch.num_rows:
         has_lists = any(pa.types.is_list(kind) for kind in batch.schema.types)
         yield Block(encode(batch), None if has_lists else batch)
@@ -148,8 +148,8 @@ def _write_span(folder: Path, span: int, shares: Shares, blocks: Iterator[Block]
 
 
 def _check_splits(shares: dict[int, Shares], shards: list[Shard]) -> None:
-    """A split without a row would be found out only by the stage that reads it; EmptyDataset names it here."""
-    wanted = dict.fromkeys(split for share in shares.values() for split, _ in share)
+    """Raise EmptyDataset for a split without rows, before a later stage fails on it."""
+    wanted = dict.fromkeys(split for split, _ in chain.from_iterable(shares.values()))
     got = {shard.split for shard in shards}
     empty = [split for split in wanted if split not in got]
     if empty:

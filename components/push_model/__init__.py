@@ -1,1 +1,1 @@
-"""Publishes a model whose evidence is complete, and puts it into production."""
+"""Publishes a model that passed all required gates, and puts it into production."""

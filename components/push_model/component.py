@@ -1,5 +1,3 @@
-"""Publishes a model whose evidence is complete, atomically."""
-
 from kfp import dsl
 
 from core.images import BASE, image
@@ -18,21 +16,21 @@ def push_model(
     pushed: dsl.Output[dsl.Artifact],
     decision: dsl.Output[dsl.Artifact],
 ) -> str:
-    """Publish a model as the next version and make it the champion, if its evidence is complete and its place is free.
+    """Publish a model as the next version and promote it, if all required gates passed and the champion is unchanged.
 
-    Returns `<version>@<digest>`, or nothing when the gate is closed; nothing is pushed then.
+    Returns `<version>@<digest>`, or "" when the gate is closed and nothing was published.
 
     Args:
         config: The `push_model` section of the use case's configuration.
         name: The model's name in the registry.
         model: The trained model.
-        evidence: What the gates decided, from `collect_evidence`.
-        examples: What the model was trained and evaluated on; its manifest goes into the version's.
-        champion: The version that the model was compared with; the gate is closed when another is in production by now.
-        registry: Where models are published.
-        submission: Id of the submission, so that no cache takes a push of another one for this one's.
-        pushed: What was pushed: name, version, path, digest and whether it is in production; null when nothing was.
-        decision: This gate's own decision: one check per required gate, and those of the model's place.
+        evidence: The gates' decisions, from `collect_evidence`.
+        examples: The examples that the model was trained and evaluated on; spans and digest go into the manifest.
+        champion: The version that the model was compared with; the gate is closed when another one is in production.
+        registry: Root of the model registry.
+        submission: Id of the submission; makes a cached result valid for this submission only.
+        pushed: The pushed version: name, version, path, digest and whether it is in production; null without one.
+        decision: This gate's decision: one check per required gate, and those of the champion.
     """
     from components.push_model.config import Config
     from components.push_model.logic import Destination, Outputs, Release, push

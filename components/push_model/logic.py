@@ -1,4 +1,4 @@
-"""Publish a model whose evidence is complete, once, however often the step is repeated."""
+"""Publishes a model that passed all required gates; repeating the step publishes nothing new."""
 
 import json
 from contextlib import suppress
@@ -22,7 +22,7 @@ GATE = "push_model"
 
 @dataclass(frozen=True)
 class Release:
-    """What is released: a model, what the gates decided about it, and what it was made from."""
+    """The folders of a model, of its evidence, and of the examples that it was made from."""
 
     model: Path
     evidence: Path
@@ -41,7 +41,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a model goes, the champion that it was compared with, and the submission that asks for it."""
+    """The model's name and registry, the champion that it was compared with, and the id of the submission."""
 
     name: str
     registry: str
@@ -51,24 +51,24 @@ class Destination:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the description of what was pushed, and the decision, are written."""
+    """The paths of the description of the pushed version, and of the decision."""
 
     pushed: Path | str
     decision: Path | str
 
 
 def push(config: Config, release: Release, destination: Destination, outputs: Outputs) -> str:
-    """Decide, publish, promote and write what was pushed; repeated after any interruption, it ends in the same state.
+    """Decide, publish, promote and write the outputs; repeated after any interruption, it ends in the same state.
 
-    Returns the version's reference, or "" when the gate is closed; then nothing was published. Raises RegistryError
+    Returns the version's reference, or "" when the gate is closed and nothing was published. Raises RegistryError
     when the model cannot be published, or the champion changes during the push.
     """
     registry = open_registry(destination.registry)
     model = digest.of_named(manifest.scan(release.saved_model))
     decision = decide(release.evidence, config.requirements, model)
     if config.promote:
-        place = (champion_check(registry, destination, model), withdrawal_check(registry, destination, model))
-        decision = Decision.of(GATE, (*decision.checks, *place), subject=model)
+        checks = (champion_check(registry, destination, model), withdrawal_check(registry, destination, model))
+        decision = Decision.of(GATE, (*decision.checks, *checks), subject=model)
     decision.write(outputs.decision)
     if not decision.is_open:
         write_pushed(None, Path(outputs.pushed))
@@ -83,7 +83,7 @@ def push(config: Config, release: Release, destination: Destination, outputs: Ou
 
 
 def decide(evidence: Path, requirements: Requirements, model: str) -> Decision:
-    """Compare a model's evidence with what a release requires; evidence that cannot be read leaves it undecided."""
+    """Compare a model's evidence with the requirements; undecided when the evidence cannot be read."""
     try:
         found = Evidence.read(evidence)
     except CorruptArtifact as error:
@@ -91,62 +91,62 @@ def decide(evidence: Path, requirements: Requirements, model: str) -> Decision:
             rule="the evidence can be read",
             observed=str(error),
             verdict=Verdict.UNDECIDED,
-            next_step="Run the pipeline again; if it happens again, find out what writes to its artifacts.",
+            next_step="Run the pipeline again; if it fails again, find out what changes its artifacts.",
         )
         return Decision.of(GATE, (unread,), subject=model)
     return Decision.of(GATE, requirements.checks(found, model), subject=model)
 
 
 def champion_check(registry: Registry, destination: Destination, model: str) -> Check:
-    """Find out whether the champion is still the one that a model, given by its digest, was compared with."""
+    """Check that the champion is still the one that the model, given by its digest, was compared with."""
     current = registry.pointer(destination.name)
     if current is not None and current.digest == model:
-        return Check(rule="this very model is in production already", observed=str(current), verdict=Verdict.PASS)
+        return Check(rule="this model is in production already", observed=str(current), verdict=Verdict.PASS)
     return _check(
         "the champion is the one that the model was compared with",
         str(current or "") == destination.champion,
         str(current or "no version"),
-        "Run the pipeline again, so that the model is compared with the one that it would replace.",
+        "Run the pipeline again, to compare the model with the current champion.",
         threshold=destination.champion or "no version",
     )
 
 
 def withdrawal_check(registry: Registry, destination: Destination, model: str) -> Check:
-    """Find out whether a person took this very model out of production."""
+    """Check that this model was not rolled back."""
     is_withdrawn = registry.withdrawn(destination.name, model)
     return _check(
-        "no person has rolled this very model back",
+        "this model was not rolled back",
         not is_withdrawn,
         "rolled back" if is_withdrawn else "not rolled back",
-        "A person puts it back with `mlops models push`; a pipeline does not.",
+        "Put it back into production with `mlops models push`; a pipeline does not.",
     )
 
 
-def _check(rule: str, holds: bool, observed: str, next_step: str, threshold: str | None = None) -> Check:
-    verdict = Verdict.PASS if holds else Verdict.FAIL
+def _check(rule: str, passed: bool, observed: str, next_step: str, threshold: str | None = None) -> Check:
+    verdict = Verdict.PASS if passed else Verdict.FAIL
     return Check(
-        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if holds else next_step
+        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if passed else next_step
     )
 
 
 def publish_and_promote(
     registry: Registry, saved_model: Path, destination: Destination, origin: dict[str, Any]
 ) -> ModelVersion:
-    """Publish a model and put it in the champion's place; one that cannot take the place is not left behind."""
+    """Publish a model and promote it; when the promotion fails, the new version is removed again."""
     before = registry.numbers(destination.name)
     version = registry.publish(destination.name, saved_model, origin)
     try:
         registry.promote(destination.name, version.version, replacing=destination.champion)
     except RegistryError:
         if version.version not in before:
-            with suppress(RegistryError):  # the error that counts is the promotion's
+            with suppress(RegistryError):  # the promotion's error is the one to raise
                 registry.discard(destination.name, version.version)
         raise
     return version
 
 
 def about(release: Release, destination: Destination, decision: Decision) -> dict[str, Any]:
-    """Describe where a model comes from, for the version's manifest."""
+    """Return where a model comes from, for the version's manifest."""
     examples = ExamplesManifest.read(release.examples)
     return {
         "model": destination.name,
@@ -162,7 +162,7 @@ def about(release: Release, destination: Destination, decision: Decision) -> dic
 
 
 def write_pushed(version: ModelVersion | None, path: Path, *, in_production: bool = False) -> None:
-    """Write what was pushed, for the report and the command line: null when nothing was."""
+    """Write the pushed version for the report and the command line; null when nothing was pushed."""
     content = version and {
         "name": version.name,
         "version": version.version,

@@ -1,1 +1,1 @@
-"""Day 9: is this use case worth building, and said precisely enough to be judged? Asked before anything is spent."""
+"""The scope gate: checks that the use case has objectives, a metric better than the baseline, risks and ethics."""

@@ -1,4 +1,4 @@
-"""The `scope_use_case` section: what the team agreed on before the first row was read."""
+"""The `scope_use_case` section: objectives, baseline, resources, risks and ethics of a use case."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from core.settings import Settings
 
 
 class Risk(Settings):
-    """Something that can go wrong, and what is done about it."""
+    """Something that can go wrong, and how it is mitigated."""
 
     what: str = Field(min_length=10)
     mitigation: str = Field(min_length=10)
@@ -19,34 +19,34 @@ class Ethics(Settings):
     """Who is affected by a prediction, and how they are protected."""
 
     affected: str = Field(min_length=10)
-    """The people a wrong prediction touches."""
+    """The people who are affected by a wrong prediction."""
     personal_data: bool
     """Whether a row can be traced to a person."""
     protected_groups: tuple[str, ...] = ()
-    """Features that name a group to be treated fairly; empty when no person is described."""
+    """Features whose values are groups to be treated fairly; empty when no row describes a person."""
     statement: str = Field(min_length=20)
 
 
 class Reference(Settings):
-    """What the model is measured against before it exists."""
+    """The performance that the model is compared with."""
 
     baseline: str = Field(min_length=10)
-    """The simplest method in use today, in words."""
+    """Description of the method that is used today, or of a simple one."""
     baseline_value: float
     """The primary metric of that method, in the metric's unit."""
     human_level: str = Field(min_length=3)
-    """How well people do, or why nobody knows."""
+    """Human-level performance, or why it is unknown."""
 
 
 class Resources(Settings):
-    """What the use case may cost."""
+    """The owner and the budget of the use case."""
 
     owner: str = Field(min_length=2)
     """The team, never a person's name."""
     training_minutes: float = Field(gt=0)
-    """Longest training run that is acceptable on the laptop, in minutes."""
+    """Longest acceptable training on a laptop, in minutes."""
     latency_ms: float = Field(gt=0)
-    """Longest time a prediction may take at the median, in milliseconds."""
+    """Longest acceptable median latency of a prediction, in milliseconds."""
 
 
 class Config(Settings):
@@ -55,7 +55,7 @@ class Config(Settings):
     business_objective: str = Field(min_length=20)
     ml_objective: str = Field(min_length=20)
     primary_metric: str
-    """The one of the problem's metrics that decides when two disagree."""
+    """The metric of `problem.metrics` that matters most."""
     reference: Reference
     resources: Resources
     risks: tuple[Risk, ...]

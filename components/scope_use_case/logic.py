@@ -1,4 +1,4 @@
-"""Ask a use case's scope the questions that must have an answer before anything is spent."""
+"""Checks the scope of a use case before any data is read."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from core.errors import MlopsError, did_you_mean
 
 
 def scope(config: Config, decision_path: Path | str) -> Decision:
-    """Judge the scope and write the decision; MlopsError stops the run when a question has no good answer."""
-    checks = (_primary_metric(config), _beats_baseline(config), _risks(config), _groups(config))
+    """Check the scope and write the decision; MlopsError when a check does not pass."""
+    checks = (_primary_metric(config), _beats_baseline(config), _risks(config), _protected_groups(config))
     decision = Decision.of("scope_use_case", checks)
     decision.write(decision_path)
     if not decision.is_open:
@@ -18,11 +18,11 @@ def scope(config: Config, decision_path: Path | str) -> Decision:
 
 
 def _check(
-    rule: str, holds: bool, observed: float | str, next_step: str, threshold: float | str | None = None
+    rule: str, passed: bool, observed: float | str, next_step: str, threshold: float | str | None = None
 ) -> Check:
-    verdict = Verdict.PASS if holds else Verdict.FAIL
+    verdict = Verdict.PASS if passed else Verdict.FAIL
     return Check(
-        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if holds else next_step
+        rule=rule, threshold=threshold, observed=observed, verdict=verdict, next_step="" if passed else next_step
     )
 
 
@@ -30,7 +30,7 @@ def _primary_metric(config: Config) -> Check:
     names = [metric.name for metric in config.metrics]
     hint = did_you_mean(config.primary_metric, names)
     return _check(
-        "the primary metric has a bound in problem.metrics",
+        "the primary metric has a threshold in problem.metrics",
         config.primary_metric in names,
         config.primary_metric,
         f"config.yaml: scope_use_case.primary_metric is {config.primary_metric!r}{hint}",
@@ -38,20 +38,22 @@ def _primary_metric(config: Config) -> Check:
 
 
 def _beats_baseline(config: Config) -> Check:
-    """A bound that the method in use today already meets would let a useless model through."""
+    """Check that the threshold is not weaker than the baseline, which would let a useless model pass."""
     baseline = config.reference.baseline_value
-    bounds = [metric for metric in config.metrics if metric.name == config.primary_metric]
-    better = [
-        m
-        for m in bounds
-        if (m.at_least is not None and m.at_least >= baseline) or (m.at_most is not None and m.at_most <= baseline)
-    ]
-    bound = next((m.at_least if m.at_least is not None else m.at_most for m in bounds), None)
+    threshold, is_strict = None, False
+    for metric in config.metrics:
+        if metric.name != config.primary_metric:
+            continue
+        if metric.at_least is not None:
+            threshold, is_strict = metric.at_least, metric.at_least >= baseline
+        elif metric.at_most is not None:
+            threshold, is_strict = metric.at_most, metric.at_most <= baseline
+        break
     return _check(
-        f"the bound on {config.primary_metric} is no weaker than the baseline",
-        bool(better),
-        "no bound" if bound is None else bound,
-        f"config.yaml: raise the bound of {config.primary_metric} to the baseline's {baseline:g}, "
+        f"the threshold of {config.primary_metric} is not weaker than the baseline",
+        is_strict,
+        "no threshold" if threshold is None else threshold,
+        f"config.yaml: set the threshold of {config.primary_metric} to the baseline's {baseline:g} or better, "
         "or correct scope_use_case.reference.baseline_value",
         threshold=baseline,
     )
@@ -60,20 +62,19 @@ def _beats_baseline(config: Config) -> Check:
 def _risks(config: Config) -> Check:
     count = len(config.risks)
     return _check(
-        "at least one risk with its mitigation",
+        "at least one risk with its mitigation is listed",
         count > 0,
         float(count),
-        "config.yaml: name under scope_use_case.risks what can go wrong",
+        "config.yaml: list what can go wrong under scope_use_case.risks",
         1.0,
     )
 
 
-def _groups(config: Config) -> Check:
+def _protected_groups(config: Config) -> Check:
     ethics = config.ethics
-    holds = not ethics.personal_data or bool(ethics.protected_groups)
     return _check(
-        "personal data comes with the groups to protect",
-        holds,
+        "protected groups are listed if there is personal data",
+        not ethics.personal_data or bool(ethics.protected_groups),
         ", ".join(ethics.protected_groups) or "none",
-        "config.yaml: name under scope_use_case.ethics.protected_groups the features that describe a group of people",
+        "config.yaml: list the features that describe groups of people under scope_use_case.ethics.protected_groups",
     )

@@ -1,1 +1,1 @@
-"""Analyzes the training data once and writes the graph that transforms features in training and in serving."""
+"""Analyzes the training data, and writes the graph that transforms features for training and for serving."""

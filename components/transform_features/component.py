@@ -14,7 +14,7 @@ def transform_features(
         module: Reference of the user's module, which defines `preprocessing_fn(inputs)`.
         schema: Reference of the curated schema of the raw features.
         examples: Splits of tf.Example; only `train` is analyzed.
-        transform_graph: What `tft.TFTransformOutput` loads and, if asked for, `transformed_examples/`.
+        transform_graph: The folder that `tft.TFTransformOutput` loads, with `transformed_examples/` if configured.
     """
     from components.transform_features.config import Config
     from components.transform_features.logic import Inputs, transform

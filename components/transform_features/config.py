@@ -11,14 +11,14 @@ class Config(Settings):
     """How `preprocessing_fn` is analyzed."""
 
     engine: Literal["in_process", "beam"] = "in_process"
-    """`in_process` runs tf.Transform's analysis in this process, over record batches, with memory that does not grow
-    with the rows; analyzers that it does not know, and everything under `beam`, run as a Beam pipeline. Both write the
-    same graph."""
+    """`in_process` runs tf.Transform's analysis in this process, batch by batch, so that memory does not grow with the
+    rows; analyzers that it does not support, and everything with `beam`, run as a Beam pipeline. Both write the same
+    graph."""
     custom_config: dict[str, Any] = Field(default_factory=dict)
-    """Handed to a `preprocessing_fn(inputs, custom_config)`, as TFX's Transform does with its own `custom_config`."""
+    """Passed to a `preprocessing_fn(inputs, custom_config)`, as TFX's Transform does."""
     beam_args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
-    """Beam's own flags, such as `--runner=DataflowRunner` with its project and region."""
+    """Beam's flags, such as `--runner=DataflowRunner` with its project and region."""
     batch_size: int = Field(default=32_768, ge=1, le=1 << 20)
-    """Rows that are analyzed at once."""
+    """Rows per batch of the analysis."""
     materialize: bool = False
-    """Whether the transformed examples are written too, for a module whose `run_fn` reads them; ours needs none."""
+    """Whether the transformed examples are written too, for a module whose `run_fn` reads them."""

@@ -34,7 +34,7 @@ _SPLIT = "train"
 
 
 class Inputs(NamedTuple):
-    """What a transform graph is made from: references of the module and the schema, and the examples' folder."""
+    """References of the module and the schema, and the folder of the examples."""
 
     module: str
     schema: str
@@ -42,9 +42,9 @@ class Inputs(NamedTuple):
 
 
 def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> None:
-    """Write the transform graph; only the `train` split is looked at.
+    """Write the transform graph of the `train` split.
 
-    Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there is no row; what the user's
+    Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there are no rows; what the user's
     function raises passes through.
     """
     schema = read_schema(user_code.resolve(inputs.schema))
@@ -64,7 +64,7 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
 
 
 def _preprocessing_fn(config: Config, module: str) -> Preprocessing:
-    """Return the module's function; custom_config is bound where it asks for it, as TFX's Transform does."""
+    """Return the module's function; `custom_config` is bound if it is a parameter, as in TFX's Transform."""
     function: Any = user_code.function(user_code.load(module), "preprocessing_fn")
     if not callable(function):
         raise MlopsError(
@@ -72,8 +72,8 @@ def _preprocessing_fn(config: Config, module: str) -> Preprocessing:
         )
     if "custom_config" in signature(function).parameters:
         return partial(function, custom_config=as_written(config.custom_config))
-    found: Preprocessing = function
-    return found
+    preprocessing_fn: Preprocessing = function
+    return preprocessing_fn
 
 
 def _analyze(
@@ -90,7 +90,7 @@ def _analyze(
                 return
             except in_process.Unsupported as operation:
                 log.info("analyzing with Beam, because of %s", operation)
-        from components.transform_features import with_beam  # noqa: PLC0415 - Beam is only started where it is needed
+        from components.transform_features import with_beam  # noqa: PLC0415 - Beam takes seconds to import
 
         with_beam.analyze(preprocessing_fn, read, adapter, config.beam_args, Path(temporary))
         for name in (tft.TFTransformOutput.TRANSFORM_FN_DIR, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR):
@@ -102,7 +102,7 @@ def _read(examples: Path, schema: bytes, batch_size: int) -> Iterator[pa.RecordB
 
 
 def _publish(analyzed: in_process.Analyzed, out: Path) -> None:
-    """Lay an analysis out as TFX does, and as `tft.TFTransformOutput` reads it."""
+    """Move an analysis to the layout that TFX writes and `tft.TFTransformOutput` reads."""
     metadata = metadata_io.read_metadata(str(analyzed.saved_model / in_process.METADATA))
     folder = out / tft.TFTransformOutput.TRANSFORMED_METADATA_DIR
     metadata_io.write_metadata(metadata, str(folder))

@@ -1,6 +1,7 @@
-"""Writes transformed examples, for modules that read them instead of transforming raw ones themselves."""
+"""Writes transformed examples, for modules that read them instead of transforming raw examples."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow_hotfix  # noqa: F401
@@ -21,7 +22,7 @@ from core import digest
 
 
 def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path, batch_size: int) -> None:
-    """Transform every split and span and write it as gzipped TFRecords under the names that the raw shards have."""
+    """Transform every split and span, and write it as gzipped TFRecords under the names of the raw shards."""
     folder = transform_graph / TRANSFORMED_EXAMPLES
     output = tft.TFTransformOutput(str(transform_graph))
     manifest = ExamplesManifest.read(examples)
@@ -30,14 +31,8 @@ def materialize(examples: Path, schema: schema_pb2.Schema, transform_graph: Path
     for shard in manifest.shards:
         path = folder / shard.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(
-            path,
-            (
-                record
-                for batch in record_batches(examples, shard.split, schema, batch_size, span=shard.span)
-                for record in converter.records(batch)
-            ),
-        )
+        batches = record_batches(examples, shard.split, schema, batch_size, span=shard.span)
+        _write(path, chain.from_iterable(map(converter.records, batches)))
         shards.append(
             Shard(
                 name=shard.name, split=shard.split, span=shard.span, records=shard.records, sha256=digest.of_file(path)
@@ -53,7 +48,7 @@ def _write(path: Path, records: Iterable[bytes]) -> None:
 
 
 class _Converter:
-    """Turns raw record batches into serialized examples of transformed features."""
+    """Converts raw record batches to serialized tf.Examples of transformed features."""
 
     def __init__(self, output: tft.TFTransformOutput, schema: schema_pb2.Schema) -> None:
         self._transform = output.transform_features_layer()

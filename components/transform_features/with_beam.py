@@ -1,4 +1,4 @@
-"""Runs tf.Transform's analysis as a Beam pipeline: on this machine, or on Dataflow, Flink or Spark by its flags."""
+"""Runs tf.Transform's analysis as a Beam pipeline, on the runner that the flags name."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,8 +21,8 @@ def analyze(
     flags: Sequence[str],
     out: Path,
 ) -> None:
-    """Analyze the batches that `read` yields on a worker, and write the transform graph below `out`."""
-    # No deep copies (`use_deep_copy_optimization`): tf.Transform 1.16 makes them for a Beam older than 2.65.
+    """Analyze the batches that `read` yields on a worker, and write the transform graph to `out`."""
+    # Without `use_deep_copy_optimization`, which fails in tf.Transform 1.16 with Beam 2.65.
     with (
         beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline,
         tft_beam.Context(temp_dir=str(out / "temporary")),

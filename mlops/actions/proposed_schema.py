@@ -17,7 +17,7 @@ from artifacts.spans.files import SpanWindow, resolve
 from artifacts.spans.guess import guess_csv_types, widened_parquet_columns
 from artifacts.spans.pattern import labels, parse_span
 from artifacts.statistics.names import is_span, of_span
-from components.compute_statistics.in_process import Described, InProcess
+from components.compute_statistics.in_process import ComputedStatistics, InProcess
 from components.ingest_examples.config import Config as IngestExamples
 from components.ingest_examples.logic import PinnedSource, ingest, read_options
 from components.validate_data.proposal import Label, Span, propose_bounds, propose_features, to_text, updated
@@ -120,7 +120,7 @@ def _draft(curated: Schema, config: IngestExamples, window: SpanWindow) -> Schem
     return draft
 
 
-def _described(examples: Path, schema: Schema) -> Described:
+def _described(examples: Path, schema: Schema) -> ComputedStatistics:
     """Describe each split and every span of the examples."""
     manifest = ExamplesManifest.read(examples)
     return InProcess(schema, _BATCH_ROWS).of_examples(examples, manifest, manifest.spans)

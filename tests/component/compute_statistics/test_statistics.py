@@ -126,7 +126,7 @@ def test_serving_data_is_pinned_and_not_empty(tmp_path: Path) -> None:
     ingested(tmp_path, table(1), table(2))
     log = tmp_path / "log.tfrecord"
     log.write_bytes(b"")
-    with pytest.raises(EmptyDataset, match="as the server got them"):
+    with pytest.raises(EmptyDataset, match="that the server was sent"):
         statistics(tmp_path, serving=f"{log}@{digest.of_file(log)}")
     with pytest.raises(ValueError, match="String should match pattern"):
         statistics(tmp_path, serving=str(log))

@@ -153,7 +153,7 @@ def test_further_splits_get_rows_of_their_own(tmp_path: Path) -> None:
         ({"format": "cvs"}, "did you mean 'csv'"),
         ({"format": "parquet", "delimiter": ";"}, "delimiter is for csv files"),
         ({"format": "tfrecord", "timestamps": {"at": ["hour"]}}, "timestamps are read from csv and parquet"),
-        ({"format": "csv", "split": {"further": {"train": 5}}}, "train is there in every run"),
+        ({"format": "csv", "split": {"further": {"train": 5}}}, "train is a split of every run"),
         ({"format": "csv", "split": {"validation": 60, "further": {"more": 50}}}, "below 100 percent"),
     ],
 )

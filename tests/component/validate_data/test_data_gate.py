@@ -172,7 +172,12 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
         "completely missing",
         "add temp to the data again, or remove the feature at schema.pbtxt:21",
     ),
-    "missing label": (_drop("late"), SchemaError, "the label late has more than one value: got 0", "add late to the data again"),
+    "missing label": (
+        _drop("late"),
+        SchemaError,
+        "the label late has more than one value: got 0",
+        "add late to the data again",
+    ),
     "new column": (
         _change("delay", lambda _: np.arange(ROWS)),
         SchemaError,
