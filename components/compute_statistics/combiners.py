@@ -29,7 +29,7 @@ class Combiners:
         return [generator.create_accumulator() for generator in self._generators]
 
     def add(self, group: Accumulators, batches: Iterable[pa.RecordBatch], what: str) -> Accumulators:
-        """Add examples, each feature a column of lists; SchemaError, which names `what`, for a feature of several types."""
+        """Add examples, each feature a column of lists; SchemaError, which names `what`, when a type changes."""
         try:
             for batch in batches:
                 pairs = zip(self._generators, group, strict=True)

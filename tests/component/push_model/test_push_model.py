@@ -300,7 +300,7 @@ def test_a_champion_that_moves_during_the_push_leaves_no_version_behind(
 def test_a_model_that_a_person_rolled_back_is_not_put_back_by_a_pipeline(place: Place) -> None:
     place.push()
     place.registry.rollback("m")
-    place.refused(Verdict.FAIL, "A person puts it back")
+    place.refused(Verdict.FAIL, "Put it back into production")
 
 
 def test_a_model_folder_without_a_saved_model_is_named(place: Place) -> None:

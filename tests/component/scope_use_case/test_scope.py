@@ -38,18 +38,20 @@ def test_a_complete_scope_passes_and_writes_its_decision(tmp_path: Path) -> None
     ("change", "named"),
     [
         ({"primary_metric": "acu"}, "did you mean 'auc'"),
-        ({"reference": {**COMPLETE["reference"], "baseline_value": 0.65}}, "raise the bound of auc"),
+        ({"reference": {**COMPLETE["reference"], "baseline_value": 0.65}}, "set the threshold of auc"),
         ({"risks": []}, "scope_use_case.risks"),
         ({"ethics": {**COMPLETE["ethics"], "personal_data": True}}, "protected_groups"),
     ],
 )
-def test_what_is_missing_stops_the_run_and_is_named(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+def test_an_incomplete_scope_stops_the_run_and_names_what_is_missing(
+    tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
     with pytest.raises(MlopsError, match=named):
         scope(Config.model_validate({**COMPLETE, **change}), tmp_path / "decision.json")
     assert Decision.read(tmp_path / "decision.json").verdict is Verdict.FAIL
 
 
-def test_a_bound_that_must_stay_low_may_not_be_looser_than_the_baseline(tmp_path: Path) -> None:
+def test_an_upper_threshold_may_not_be_above_the_baseline(tmp_path: Path) -> None:
     loose = {
         **COMPLETE,
         "primary_metric": "loss",
