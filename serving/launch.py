@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.backends.registry import Registry, open_registry
 from core.digest import of_bytes
 from core.durable import locked
+from serving.http.policy import Policy
+from serving.limits import Limits
 from serving.processes import process, supervisor
 from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
@@ -45,6 +47,8 @@ class Plan:
     """After that, how long running requests may take to finish."""
     poll_seconds: float = 1.0
     """Time between two polls of a remote registry."""
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
 
     def worker_policy(self, workers: int) -> supervisor.WorkerPolicy:
         """Return a policy that kills processes only after their time to drain and finish."""
@@ -84,7 +88,9 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
             from serving.models import savedmodel  # noqa: F401, PLC0415
 
         watched = shelf.RegistryShelf(place.folder, plan.names)
-        options = server.Options(drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds)
+        options = server.Options(
+            plan.limits, policy=plan.policy, drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds
+        )
 
         def forget(pid: int) -> None:
             metrics.forget_worker(pid, shared)

@@ -29,6 +29,8 @@ class Limits:
     """Time to send the whole body; slower clients are disconnected."""
     linger_seconds: float = 2.0
     """Time to read the rest of a body that is already answered with an error, so that the client reads the answer."""
+    linger_bytes: int = 64 << 20
+    """Most bytes of such a body; then the connection is closed although the client still sends."""
     write_seconds: float = 30.0
     """Time for the client to take an answer."""
     idle_seconds: float = 60.0

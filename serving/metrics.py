@@ -43,6 +43,7 @@ class Metrics:
         self.refused_connections = self._counter(
             "refused_connections", "Connections closed for a cap or a deadline.", "reason"
         )
+        self.access_log_dropped = self._counter("access_log_dropped", "Lines of the access log that were not written.")
         self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
         self.champion = self._gauge(
             "champion_version", "The version that the unversioned path answers with.", "livemin", "model"

@@ -1,14 +1,15 @@
 """`mlops serve`: the models in production, behind TensorFlow Serving's REST calls."""
 
+import socket
 import sys
 from collections.abc import Mapping
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.errors import RegistryError, UsageError
-from core.store import Store
+from mlops.cli import serve_settings
 
 if TYPE_CHECKING:
     from serving.launch import Plan
@@ -56,9 +57,10 @@ if TYPE_CHECKING:
     help="Seconds between two polls of an object store.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
-@click.pass_obj
+@serve_settings.client_options
+@click.pass_context
 def serve(
-    store: Store,
+    context: click.Context,
     /,
     *,
     usecases: tuple[str, ...],
@@ -69,12 +71,13 @@ def serve(
     port: int,
     workers: int,
     as_json: bool,
-    **seconds: float,
+    **settings: Any,
 ) -> None:
     """Answer TensorFlow Serving's REST calls with each USECASE's model in production, and follow it as it moves.
 
     POST /v1/models/USECASE:predict, GET /v1/models/USECASE, /healthz, /readyz, /metrics. SIGTERM finishes what runs.
-    With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below.
+    With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below; limits, tokens, TLS,
+    CORS and the access log are those of mlops.
     """
     from pipelines.config import find, load
     from serving import launch
@@ -83,29 +86,51 @@ def serve(
 
     if bool(usecases) == every:
         raise UsageError("wanted use cases or --all, and not both: `mlops serve flight_delay` serves one")
-    if engine == "tensorflow_serving" and (host != "0.0.0.0" or port < 2):  # noqa: S104 - compared, not bound
-        raise UsageError(
-            "engine tensorflow_serving listens on every address, at a given port: wanted --host 0.0.0.0 and --port"
-        )
+    if engine == "tensorflow_serving":
+        _check_for_tensorflow_serving(context, host, port)
     named = {loaded.name: loaded.cli_name for loaded in (load(find(usecase)) for usecase in usecases)}
     plan = launch.Plan(
-        store.registry, store.root / "serving", tuple(named), workers, seconds["drain"], poll_seconds=seconds["poll"]
+        context.obj.registry,
+        context.obj.root / "serving",
+        tuple(named),
+        workers,
+        settings["drain"],
+        poll_seconds=settings["poll"],
+        limits=serve_settings.limits(settings),
+        policy=serve_settings.policy(settings),
     )
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
-    address, bound = listener.getsockname()[:2]
     process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
-    for name in champions or named or ("NAME",):
-        known = f"version {champions[name]}; " if name in champions else ""
-        click.echo(
-            f"http://{f'[{address}]' if ':' in address else address}:{bound}/v1/models/{name}  ({known}Ctrl-C stops)"
-        )
+    bound = _announce(plan, listener, named, champions)
     if engine == "mlops":
         launch.serve_with_workers(plan, listener)
     else:
         listener.close()  # opening it showed that the port is free
         launch.serve_with_tensorflow_serving(plan, bound)
+
+
+def _check_for_tensorflow_serving(context: click.Context, host: str, port: int) -> None:
+    """Refuse what TensorFlow Serving's binary cannot do: UsageError."""
+    if host != "0.0.0.0" or port < 2:  # noqa: S104 - compared, not bound
+        raise UsageError(
+            "engine tensorflow_serving listens on every address, at a given port: wanted --host 0.0.0.0 and --port"
+        )
+    if unknown := serve_settings.given(context):
+        raise UsageError(
+            f"engine tensorflow_serving takes none of {', '.join(unknown)}: wanted --engine mlops with them"
+        )
+
+
+def _announce(plan: "Plan", listener: socket.socket, named: Mapping[str, str], champions: Mapping[str, str]) -> int:
+    """Print the address of each model, and return the port."""
+    address, bound = listener.getsockname()[:2]
+    origin = f"{'https' if plan.policy.tls else 'http'}://{f'[{address}]' if ':' in address else address}:{bound}"
+    for name in champions or named or ("NAME",):
+        known = f"version {champions[name]}; " if name in champions else ""
+        click.echo(f"{origin}/v1/models/{name}  ({known}Ctrl-C stops)")
+    return int(bound)
 
 
 def _champions(plan: "Plan", named: Mapping[str, str]) -> dict[str, str]:

@@ -42,10 +42,13 @@ class Crowd:
 class Acceptor:
     """The listening end of one worker."""
 
-    def __init__(self, listener: socket.socket, crowd: Crowd, connections: Callable[[], int]) -> None:
+    def __init__(
+        self, listener: socket.socket, crowd: Crowd, connections: Callable[[], int], handshake_seconds: float = 10.0
+    ) -> None:
         self._listener = listener
         self._crowd = crowd
         self._connections = connections
+        self._handshake_seconds = handshake_seconds
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -104,6 +107,11 @@ class Acceptor:
 
     async def _open(self, link: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, link, ssl=self._ssl)
+            await self._loop.connect_accepted_socket(
+                self._make_protocol,
+                link,
+                ssl=self._ssl,
+                ssl_handshake_timeout=self._handshake_seconds if self._ssl else None,
+            )
         except OSError:
             link.close()  # a handshake that failed, or a client that is gone

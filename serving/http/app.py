@@ -10,17 +10,22 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from serving.bodies import responses
 from serving.errors import RequestError, not_found
+from serving.http.access_log import AccessLog
 from serving.http.answer_pool import AnswerPool
+from serving.http.bearer import BearerGate, Tokens
 from serving.http.edge import VERSION_HEADER, Edge
 from serving.http.inference import Inference
 from serving.http.memory_budget import MemoryBudget
 from serving.http.paths import ROOT, ParsedPath, parse_path
+from serving.http.policy import Policy
 from serving.http.request_body import BodyReader
 from serving.limits import Limits
 from serving.metrics import Metrics
@@ -29,8 +34,11 @@ from serving.versions.manager import ModelManager
 
 _SMALL_BYTES = 128 << 10
 """Bodies up to this may be parsed in the event loop: it takes a millisecond."""
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+"""Never need a token: who asks cannot keep one, and the answers say nothing but whether this server lives."""
+_METRICS_PATHS = frozenset({"/metrics", "/monitoring/prometheus/metrics"})
+"""The usual path, and TensorFlow Serving's."""
 _LOG = logging.getLogger("serving")
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class ServingApp:
@@ -39,7 +47,13 @@ class ServingApp:
     `draining` turns readiness off; `closing` closes each connection after its next answer, as draining does too.
     """
 
-    def __init__(self, manager: ModelManager, metrics: Metrics, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        manager: ModelManager,
+        metrics: Metrics,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+    ) -> None:
         self.draining = False
         self.closing = False
         self._manager = manager
@@ -55,14 +69,30 @@ class ServingApp:
                 Route(f"{ROOT}/{{rest:path}}", self._post, methods=["POST"]),
                 Route("/healthz", self._health, methods=["GET"]),
                 Route("/readyz", self._readiness, methods=["GET"]),
-                Route("/metrics", self._text, methods=["GET"]),
-                Route("/monitoring/prometheus/metrics", self._text, methods=["GET"]),
+                *[Route(path, self._text, methods=["GET"]) for path in sorted(_METRICS_PATHS)],
             ],
             exception_handlers={HTTPException: _unrouted},
             lifespan=self._lifespan,
         )
         routed.router.redirect_slashes = False  # a redirect would repeat the client's Host
-        self.asgi = Edge(routed)
+        self.access_log = AccessLog(policy.access_log, metrics) if policy.access_log else None
+        self.asgi = Edge(self._guarded(routed, policy), self.access_log)
+
+    def _guarded(self, app: ASGIApp, policy: Policy) -> ASGIApp:
+        """Put what the policy asks for around the paths."""
+        if policy.token or policy.token_file is not None:
+            open_paths = _HEALTH_PATHS | (_METRICS_PATHS if policy.open_metrics else frozenset())
+            app = BearerGate(app, Tokens(policy.token, policy.token_file), open_paths, self._metrics)
+        if policy.origins:
+            # Outside of the gate: browsers send no token with the request that asks whether they may.
+            app = CORSMiddleware(
+                app,
+                allow_origins=policy.origins,
+                allow_methods=("GET", "HEAD", "POST"),
+                allow_headers=("Authorization", "Content-Encoding", "Content-Type", "X-Request-Id"),
+                expose_headers=("Retry-After", "X-Model-Version", "X-Request-Id"),
+            )
+        return app
 
     def drain(self) -> None:
         """Begin to shut down; may be called from a signal handler."""
@@ -76,6 +106,8 @@ class ServingApp:
         yield
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._manager.stop)
+        if self.access_log is not None:
+            await asyncio.to_thread(self.access_log.close)
 
     async def _health(self, _: Request) -> Response:
         return self._send(200, responses.encode({"status": "alive"}))

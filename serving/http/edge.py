@@ -1,11 +1,14 @@
-"""The outermost layer of the application: request ids, trailing slashes, and connections that end with an answer."""
+"""The outermost layer of the application: request ids, trailing slashes, the access log, and when to hang up."""
 
 import re
 import secrets
+import time
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.http.access_log import Access, AccessLog
 
 VERSION_HEADER: Final = "x-model-version"
 """Names, in an answer, the version that gave it."""
@@ -16,39 +19,77 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
 class Edge:
     """Wraps the application; every request and every answer passes here."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, log: AccessLog | None = None) -> None:
         self._app = app
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = _request_id(headers)
-        unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        exchange = _Exchange(scope, receive, send)
         if len(scope["path"]) > 1:
             scope["path"] = scope["path"].removesuffix("/")
+        if self._log is None:
+            await self._app(scope, exchange.receive, exchange.send)
+            return
+        path, at, started = scope["path"], time.time(), time.perf_counter()
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        finally:
+            client = scope["client"][0] if scope["client"] else ""
+            seconds = time.perf_counter() - started
+            size = 0 if scope["method"] == "HEAD" else exchange.size
+            self._log.write(
+                Access(
+                    at,
+                    client,
+                    scope["method"],
+                    path,
+                    exchange.status,
+                    size,
+                    seconds,
+                    exchange.version,
+                    exchange.request_id,
+                )
+            )
 
-        async def receive_and_note() -> Message:
-            nonlocal unread
-            message = await receive()
-            unread = unread and message.get("more_body", False)
-            return message
 
-        async def send_and_mark(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                marked = MutableHeaders(raw=message["headers"])
-                marked[REQUEST_ID_HEADER] = request_id
-                if unread:
-                    # The rest of the body is in the way of the next request.
-                    marked["connection"] = "close"
-            await send(message)
+class _Exchange:
+    """One request and its answer."""
 
-        await self._app(scope, receive_and_note, send_and_mark)
+    __slots__ = ("_receive", "_send", "_unread", "request_id", "size", "status", "version")
 
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        self._receive = receive
+        self._send = send
+        self._unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        # The client's id is taken over, so that its log and ours can be joined, unless it could garble a log.
+        given = headers.get(REQUEST_ID_HEADER, "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.status = 0
+        self.size = 0
+        self.version = ""
 
-def _request_id(headers: Headers) -> str:
-    """Take the client's id over, so that its log and ours can be joined, unless it could garble a log."""
-    given = headers.get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    async def receive(self) -> Message:
+        """Receive a message, and note the end of the body."""
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a message, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            headers[REQUEST_ID_HEADER] = self.request_id
+            if self._unread:
+                # The rest of the body is in the way of the next request.
+                headers["connection"] = "close"
+            self.status = message["status"]
+            self.version = headers.get(VERSION_HEADER, "")
+        else:
+            self.size += len(message.get("body", b""))
+        await self._send(message)

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serving.bodies import responses
+from serving.http.access_log import Access, AccessLog
 from serving.http.upgrade import UpgradeBlindProtocol
 from serving.limits import Limits
 from serving.metrics import Metrics
@@ -31,6 +33,7 @@ class BoundedProtocol(UpgradeBlindProtocol):
 
     limits = Limits()
     metrics: Metrics
+    accesses: AccessLog | None = None
     _head_timer: "TimerHandle | None" = None
     _linger_timer: "TimerHandle | None" = None
     _in_head = True
@@ -62,7 +65,7 @@ class BoundedProtocol(UpgradeBlindProtocol):
         super().data_received(data)
         if self._received_bytes - self._body_bytes > self.limits.header_bytes + _CHUNK_OVERHEAD * self._body_bytes:
             self._refuse_head_or_framing()
-        if self._linger_timer is not None and self._received_bytes > 4 * self.limits.body_bytes:
+        if self._linger_timer is not None and self._received_bytes > self.limits.linger_bytes:
             self.transport.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -146,8 +149,11 @@ class BoundedProtocol(UpgradeBlindProtocol):
         """Answer without the application, if an answer can still be written, and close the connection."""
         if self.transport.is_closing():
             return
+        client = self.client[0] if self.client else ""
         self.metrics.refused_connections.labels(str(status)).inc()
-        _LOG.warning("%s: answered %d: %s", self.client[0] if self.client else "a client", status, message)
+        _LOG.warning("%s: answered %d: %s", client, status, message)
+        if self.accesses is not None:
+            self.accesses.write(Access(time.time(), client, "", "", status, 0, 0.0, "", ""))
         body = responses.error_body(message, code)
         head = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self._stop_timer()
@@ -171,7 +177,7 @@ class _Lingering:
         self._protocol.linger(self._cycle)
 
 
-def bounded(limits: Limits, metrics: Metrics) -> type[BoundedProtocol]:
+def bounded(limits: Limits, metrics: Metrics, accesses: AccessLog | None) -> type[BoundedProtocol]:
     """Make the protocol class of one process; uvicorn makes an instance of it for each connection."""
-    content: dict[str, Any] = {"limits": limits, "metrics": metrics}
+    content: dict[str, Any] = {"limits": limits, "metrics": metrics, "accesses": accesses}
     return type("Bounded", (BoundedProtocol,), content)

@@ -14,6 +14,8 @@ import uvicorn
 from core.errors import MlopsError
 from serving.http.acceptor import Acceptor, Crowd
 from serving.http.app import ServingApp
+from serving.http.certificate import Certificate
+from serving.http.policy import Policy
 from serving.http.protocol import bounded
 from serving.limits import Limits
 from serving.metrics import Metrics
@@ -24,6 +26,8 @@ from serving.versions.shelf import Shelf
 
 _OTHER_FILES = 512
 """Open files besides the connections: model files, logs, libraries, metrics."""
+_TICKS_BETWEEN_LOOKS = 20
+"""Uvicorn ticks ten times a second."""
 _LOG = logging.getLogger("serving")
 
 
@@ -33,6 +37,7 @@ class Options:
 
     limits: Limits = field(default_factory=Limits)
     watch: Watch = field(default_factory=Watch)
+    policy: Policy = field(default_factory=Policy)
     drain_seconds: float = 1.0
     """After SIGTERM, how long requests are still taken while readiness is off, so that balancers can react."""
     finish_seconds: float = 20.0
@@ -51,6 +56,7 @@ class Server(uvicorn.Server):
         self._app = app
         self._options = options
         self._peers = peers
+        self._certificate = Certificate(options.policy.tls) if options.policy.tls else None
         self._close_at: float | None = None
         self._retires = False
         self._acceptors: list[Acceptor] = []
@@ -67,9 +73,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, accept connections in this worker's turn, and tell the other workers."""
         await super().startup([])
+        context = self._certificate.context if self._certificate else None
+        handshake = self._options.limits.header_seconds
         for listener in sockets or []:
-            acceptor = Acceptor(listener, self._options.crowd, lambda: len(self.server_state.connections))
-            acceptor.start(self._protocol, self.config.ssl)
+            acceptor = Acceptor(listener, self._options.crowd, lambda: len(self.server_state.connections), handshake)
+            acceptor.start(self._protocol, context)
             self._acceptors.append(acceptor)
         if self._peers is not None and self.started:
             self._peers.ready()
@@ -98,11 +106,13 @@ class Server(uvicorn.Server):
         self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop accepting connections when the time to drain is over, or at once when this worker retires."""
+        """Stop accepting when the time to drain is over, or when this worker retires; follow the certificate."""
         if self._retires and not self._app.closing:
             self._app.closing = True
             self._close_at = self._close_at or time.monotonic() + self._options.linger_seconds
             self._stop_accepting()
+        if self._certificate is not None and counter % _TICKS_BETWEEN_LOOKS == 0:
+            self._certificate.follow()
         for acceptor in self._acceptors:
             acceptor.note()
         has_left = self._app.closing and not self.server_state.connections
@@ -115,10 +125,10 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
     """Build the server of one process; nothing is loaded and no socket is used yet."""
     metrics = Metrics()
     manager = ModelManager(shelf, load_version, metrics, options.watch, peers)
-    app = ServingApp(manager, metrics, options.limits)
+    app = ServingApp(manager, metrics, options.limits, options.policy)
     config = uvicorn.Config(
         app.asgi,
-        http=bounded(options.limits, metrics),
+        http=bounded(options.limits, metrics, app.access_log),
         ws="none",
         loop="uvloop",
         lifespan="on",
