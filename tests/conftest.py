@@ -16,8 +16,8 @@ inspect.stack = functools.partial(inspect.stack, context=0)
 
 LONGEST_FIRST = ("e2e", "usecase", "component", "conformance")
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
-TOGETHER = {"tests/e2e/test_sabotage.py": "road", "tests/e2e/test_sabotaged_release.py": "road"}
-"""Files that share a session fixture which is expensive to make, so that one process runs them."""
+TOGETHER = ("tests/e2e/",)
+"""Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,7 +34,7 @@ class _ByFile(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return TOGETHER.get(file, file)
+        return next((room for room in TOGETHER if file.startswith(room)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:

@@ -1,5 +1,6 @@
 """A road to production of its own, over real flights, small enough to be sabotaged a dozen times."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+import localrun
 from core.store import Store
 from core.user_code import load, reference
 from mlops.report.outcome import Outcome
@@ -20,6 +22,18 @@ from pipelines.config import load as load_usecase
 
 ROWS = 6000
 Change = Callable[[Any], Any]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Leave the processes of whole runs unmeasured, which makes them half as long again; component tests cover them."""
+    variable = "COVERAGE_PROCESS_CONFIG"
+    measured = os.environ.pop(variable, None)
+    try:
+        return (yield)
+    finally:
+        if measured is not None:
+            os.environ[variable] = measured
 
 
 @dataclass(frozen=True)
@@ -102,12 +116,30 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     }
 
 
+class WarmLaptop(Laptop):
+    """A laptop with a store of its own and the warm workers of all."""
+
+    def __init__(self, home: Path, hosts: localrun.Hosts) -> None:
+        super().__init__(WorldContext(Store(home)))
+        self._hosts.close()
+        self._hosts = hosts
+
+
+LaptopAt = Callable[[Path], Laptop]
+
+
 @pytest.fixture(scope="session")
-def road(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> Iterator[Road]:
+def laptop_at() -> Iterator[LaptopAt]:
+    """Open a laptop over a store; its workers import TensorFlow once for the whole session."""
+    with localrun.Hosts() as hosts:
+        yield lambda home: WarmLaptop(home, hosts)
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt, months: dict[int, Any]) -> Road:
     """A road with a champion on it, trained on the flights up to March."""
     root = tmp_path_factory.mktemp("road")
-    with Laptop(WorldContext(Store(root / "home"))) as laptop:
-        road = Road(root, laptop, months)
-        first = road.run(road.usecase("champion"), span=3)
-        assert first.pushed is not None, first.headline
-        yield road
+    road = Road(root, laptop_at(root / "home"), months)
+    first = road.run(road.usecase("champion"), span=3)
+    assert first.pushed is not None, first.headline
+    return road

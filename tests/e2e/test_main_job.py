@@ -1,34 +1,33 @@
 """The README, word for word: run, run again, a new month, a death in the middle, serving, and one step back."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.store import Store
-from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import WorldContext
-
-from .conftest import Road
+from .conftest import LaptopAt, Road
 from .desk import Desk, answer, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    home = tmp_path_factory.mktemp("desk") / "home"
-    home.mkdir()
-    return Desk(home)
+def own(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt, months: dict[int, Any]) -> Road:
+    """A store that the command line and warm workers share."""
+    root = tmp_path_factory.mktemp("main_job")
+    return Road(root, laptop_at(root / "home"), months)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, months: dict[int, Any]) -> str:
+def desk(own: Road) -> Desk:
+    return Desk(own.store.root)
+
+
+@pytest.fixture(scope="module")
+def folder(own: Road) -> str:
     """flight_delay over sampled months, as a folder from anywhere."""
-    with Laptop(WorldContext(Store(tmp_path_factory.mktemp("unused")))) as laptop:
-        return str(Road(tmp_path_factory.mktemp("usecases"), laptop, months).usecase("sampled"))
+    return str(own.usecase("sampled"))
 
 
 FLIGHT = {
@@ -60,10 +59,10 @@ def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(desk: Desk, fo
     assert again["pushed_model"] == first["pushed_model"]
 
 
-def test_level_0_ends_in_a_verdict_and_pushes_nothing(desk: Desk, folder: str) -> None:
-    experiment = desk.say("run", folder, "--span", "3", "--pipeline", "level0")
-    assert experiment["pushed_model"] is None
-    assert "models push" in experiment["next_step"]
+def test_level_0_ends_in_a_verdict_and_pushes_nothing(own: Road, desk: Desk, folder: str) -> None:
+    experiment = own.run(Path(folder), "level0", span=3)
+    assert experiment.pushed is None
+    assert "models push" in experiment.next_step
     assert [version["version"] for version in desk.model()["versions"]] == [1]
 
 
@@ -99,9 +98,7 @@ def test_the_model_in_production_answers_over_rest(desk: Desk, folder: str) -> N
         assert before == answer(f"{model}/versions/1:predict", {"instances": [FLIGHT]})["predictions"][0]
 
 
-def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(desk: Desk, folder: str) -> None:
-    process = desk.start("run", folder, "--span", "4", "--json")
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 3, err
-    assert json.loads(out)["pushed_model"] is None
+def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, desk: Desk, folder: str) -> None:
+    outcome = own.run(Path(folder), span=4)
+    assert (outcome.exit_code, outcome.pushed) == (3, None), outcome.headline
     assert desk.model()["champion"] == 1

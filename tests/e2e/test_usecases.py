@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from core.store import Store
+from mlops.cli.main import cli
 from mlops.report.outcome import Outcome
 from mlops.worlds.finished import run_to_end
-from mlops.worlds.laptop import Laptop
-from mlops.worlds.world import RunRequest, WorldContext
+from mlops.worlds.world import RunRequest
 from pipelines.config import USECASES, load
 
+from .conftest import LaptopAt
 from .desk import Desk, answer, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -54,10 +55,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(home: Path) -> dict[str, tuple[Outcome, Path]]:
+def runs(home: Path, laptop_at: LaptopAt) -> dict[str, tuple[Outcome, Path]]:
     """All of them through level 1, in one store and with warm workers."""
-    with Laptop(WorldContext(Store(home))) as laptop:
-        return {name: run_to_end(laptop, RunRequest(load(USECASES / name))) for name in SHOWN}
+    laptop = laptop_at(home)
+    return {name: run_to_end(laptop, RunRequest(load(USECASES / name))) for name in SHOWN}
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +115,15 @@ def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_sample_is_predicted_row_by_row(desk: Desk, name: str) -> None:
     (sample,) = (USECASES / name).glob("sample.*")
-    found = desk.say("predict", name, str(sample))
+    words = ["predict", name, str(sample), "--json"]
+    asked = CliRunner().invoke(cli, words, env={"MLOPS_HOME": str(desk.home)}, catch_exceptions=False)
+    found = json.loads(asked.stdout)
     with sample.open(encoding="utf-8", newline="") as stream:
         rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))
     assert len(found["predictions"]) == rows
 
 
-def test_from_a_csv_to_a_served_model(tmp_path: Path) -> None:
+def test_from_a_csv_to_a_served_model(tmp_path: Path, laptop_at: LaptopAt) -> None:
     """What a newcomer does with a file that has gaps, an identifier and a text: one command a step."""
     source = _orders(tmp_path / "orders.csv")
     folder = tmp_path / "late_orders"
@@ -129,8 +132,8 @@ def test_from_a_csv_to_a_served_model(tmp_path: Path) -> None:
     assert (made["task"], made["positive"]) == ("binary_classification", "yes")
     assert sorted(made["left_out"]) == ["id", "shop"]
     assert made["texts"] == ["note"]
-    outcome = desk.say("run", str(folder))
-    assert outcome["pushed_model"]["version"] == 1, outcome
+    outcome, _ = run_to_end(laptop_at(desk.home), RunRequest(load(folder)))
+    assert outcome.pushed is not None, outcome.headline
     order: dict[str, Any] = {"weight": 9.5, "city": "Oslo", "note": "please hurry with this one", "ordered_month": 1}
     with serving(desk, str(folder)) as address:
         (classes,) = answer(
