@@ -83,7 +83,7 @@ def broken(decision: dsl.Output[dsl.Artifact]):
 @dsl.component(target_image=IMAGE)
 def meet(folder: str, me: str, other: str) -> str:
     (Path(folder) / me).touch()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not (Path(folder) / other).exists():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{me} waited alone")
@@ -111,22 +111,22 @@ def kill_host_once(marker: str) -> str:
         keeper = os.getppid()
         host = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(host, signal.SIGKILL)
-        time.sleep(60)
+        time.sleep(600)
     return "alive"
 
 
 @dsl.component(target_image=IMAGE)
 def linger(folder: str):
     script = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); "
-    script += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    script += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", script, folder + "/grandchild"])
     Path(folder, "task").write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(600)
 
 
 @dsl.component(target_image=IMAGE)
 def leave_behind(folder: str):
-    script = "import os, sys, time; os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    script = "import os, sys, time; os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", script, folder + "/grandchild"])
     while not Path(folder, "grandchild").exists():
         time.sleep(0.005)
@@ -146,7 +146,7 @@ def stop_host():
     keeper = os.getppid()
     host = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(host, signal.SIGSTOP)
-    time.sleep(60)
+    time.sleep(600)
 
 
 @dsl.component(target_image=IMAGE)
@@ -156,9 +156,9 @@ def fork_twice(folder: str):
         if os.fork() == 0:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             Path(folder, "grandchild").write_text(str(os.getpid()))
-            time.sleep(60)
+            time.sleep(600)
         os._exit(0)
-    time.sleep(60)
+    time.sleep(600)
 
 
 @dsl.component(target_image=IMAGE)
@@ -211,7 +211,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, seconds: float = 5.0) -> bool:
+def gone(pid: int, seconds: float = 60.0) -> bool:
     """Wait until a process is gone."""
     deadline = time.monotonic() + seconds
     while is_alive(pid) and time.monotonic() < deadline:
@@ -219,7 +219,7 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
     return not is_alive(pid)
 
 
-def appears(path: Path, seconds: float = 20.0) -> str:
+def appears(path: Path, seconds: float = 120.0) -> str:
     """Wait until a file has content and return it."""
     deadline = time.monotonic() + seconds
     while not (path.exists() and path.read_text()):

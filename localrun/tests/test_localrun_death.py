@@ -58,7 +58,7 @@ def steps(compiled: Callable[[Any], Path]) -> Path:
 def test_killed_at_any_moment_it_goes_on_where_it_was(steps: Path, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = drive(steps, tmp_path / "store-whole", tmp_path / "whole", 0)
-    moments = int(whole.communicate(timeout=60)[0])
+    moments = int(whole.communicate(timeout=300)[0])
     assert moments > 60
     chosen = sorted(random.Random(7).sample(range(1, moments + 1), 9))
     for last in chosen:
@@ -66,7 +66,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(steps: Path, tmp_path: Pat
         project.mkdir()
         store = tmp_path / f"store-{last}"
         process = drive(steps, store, project, last)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, last
         check_goes_on(steps, store, project, last)
 
@@ -163,7 +163,7 @@ def test_what_a_task_leaves_behind_is_ended_with_it(go: Go, stages: ModuleType, 
         stages.leave_behind(folder=folder)
 
     assert go(pipeline, {"folder": str(tmp_path)}).state is State.SUCCEEDED
-    assert gone(int((tmp_path / "grandchild").read_text()), 0.5)
+    assert gone(int((tmp_path / "grandchild").read_text()))
 
 
 def test_a_warm_process_that_dies_is_replaced(go: Go, stages: ModuleType, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_many_runs_share_one_store(steps: Path, tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"p{number}").mkdir()
         processes.append(drive(steps, tmp_path / "store", tmp_path / f"p{number}", 0))
-    results = [process.communicate(timeout=120) for process in processes]
+    results = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0] * 5, results
     runs = localrun.runs(tmp_path / "store")
     assert len({run.run_id for run in runs}) == 5

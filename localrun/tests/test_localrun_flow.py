@@ -256,10 +256,10 @@ def test_a_hung_task_is_ended_and_says_where_it_was(go: Go, stages: ModuleType, 
         stages.meet(folder=str(tmp_path), me="a", other="nobody")
 
     began = time.monotonic()
-    task = go(pipeline, attempt_timeout=0.3, grace=5.0).task("meet")
-    assert time.monotonic() - began < 5
+    task = go(pipeline, attempt_timeout=2.0, grace=100.0).task("meet")
+    assert time.monotonic() - began < 60, "the grace was waited out"
     assert task.state is State.FAILED
-    assert "took longer than 0.3 s" in task.error
+    assert "took longer than 2 s" in task.error
     assert "in meet" in task.error  # the stack at the moment it was told to end
 
 
@@ -268,8 +268,8 @@ def test_a_run_that_takes_too_long_is_cancelled(go: Go, stages: ModuleType, tmp_
     def pipeline() -> None:
         stages.echo(text=stages.meet(folder=str(tmp_path), me="a", other="nobody").output)
 
-    run = go(pipeline, run_timeout=0.3)
-    assert (run.state, run.error) == (State.CANCELLED, "the run took longer than 0.3 s")
+    run = go(pipeline, run_timeout=2.0)
+    assert (run.state, run.error) == (State.CANCELLED, "the run took longer than 2 s")
     assert states(run) == {"meet": State.CANCELLED, "echo": State.PENDING}
 
 

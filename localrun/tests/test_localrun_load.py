@@ -244,7 +244,7 @@ def test_hostile_files_cost_nothing(tmp_path: Path, text: str, words: str) -> No
     with pytest.raises(InvalidPipeline) as error:
         localrun.load(path)
     assert words in str(error.value)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:

@@ -129,22 +129,35 @@ def _push(registry: ObjectRegistry, source: Path) -> None:
     registry.promote("m", registry.publish("m", source, {}).version)
 
 
+READS = ("get_", "head_", "list_")
+"""Calls that change nothing: that the answer is lost is as if they had not been made."""
+
+
+def _calls_of_a_push(registry: ObjectRegistry, old: Path, new: Path) -> list[str]:
+    _push(registry, old)
+    with Calls().watching() as calls:
+        _push(registry, new)
+    return calls.names
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_failure_of_any_call_leaves_no_partial_version_and_a_repeated_push_succeeds(
     bucket: str, tmp_path: Path, answered: bool
 ) -> None:
-    """Each call to the store fails once, before or after the store has executed it."""
+    """Each call to the store fails once before the store has executed it, and each that writes once after it has."""
     old, new = _small(tmp_path / "old"), _small(tmp_path / "new")
-    met, at = True, 0
-    while met:
-        at += 1
+    calls = _calls_of_a_push(ObjectRegistry(f"{bucket}/whole", tmp_path / "cache" / "whole"), old, new)
+    assert len(calls) > 20
+    for at, name in enumerate(calls, start=1):
+        if answered and name.startswith(READS):
+            continue
         registry = ObjectRegistry(f"{bucket}/{answered}{at}", tmp_path / "cache" / str(at))
         _push(registry, old)
         before = _state(registry)
         with Calls(_cut, at, answered=answered).watching() as watched, contextlib.suppress(MlopsError):
             _push(registry, new)
-        met = watched.count >= at
+        assert watched.names[at - 1] == name
         other_machine = reopened(registry, tmp_path / "other" / str(at))
         versions, champion = _state(other_machine)
         assert versions[: len(before[0])] == before[0]
@@ -154,7 +167,6 @@ def test_a_failure_of_any_call_leaves_no_partial_version_and_a_repeated_push_suc
         _push(registry, new)
         assert _state(other_machine) == ([*before[0], (2, digest.of_folder(new))], f"2@{digest.of_folder(new)}")
         assert other_machine.problems("m") == []
-    assert at > 20
 
 
 def test_an_unfinished_push_is_reported_and_does_not_block_other_pushes(

@@ -135,7 +135,7 @@ def test_an_interrupted_call_is_continued(world: World, first: World, when: str,
     world.fail(when, signal=number)
     child = multiprocessing.get_context("fork").Process(target=_up_in_a_process_of_its_own, args=(world,))
     child.start()
-    child.join(timeout=20)
+    child.join(timeout=120)
     assert child.exitcode == (1 if number == signal.SIGINT else -number)
     assert world.machine.rules == []
     up(world.site())

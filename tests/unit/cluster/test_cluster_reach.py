@@ -18,13 +18,13 @@ from tests.unit.cluster.world import SECRET_VALUE, World
 
 def _greeting(address: str) -> bytes:
     host, _, port = address.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=2) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         return connection.recv(5)
 
 
 def _until(condition: object, wanted: bool = True) -> None:
     assert callable(condition)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while condition() is not wanted and time.monotonic() < end:
         time.sleep(0.02)
     assert condition() is wanted

@@ -242,7 +242,7 @@ def test_a_store_that_does_not_answer_is_an_error_after_the_deadline(monkeypatch
         started = time.monotonic()
         with pytest.raises(StoreError, match="does not answer"):
             objects.read("s3://bucket/file")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50
 
 
 def _with_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ class Served:
 
     def ask(self, path: str, body: str | None = None, *, port: int | None = None) -> tuple[int, str]:
         """Ask once, on a connection of its own; status 0 when there was no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
         try:
             connection.request(
                 "POST" if body else "GET", path, body, {"Content-Type": "application/json"} if body else {}
@@ -44,14 +44,14 @@ class Served:
         finally:
             connection.close()
 
-    def until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = 120) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 

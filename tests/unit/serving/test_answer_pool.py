@@ -1,6 +1,7 @@
 """No request waits forever, and no thread works for a client that has disconnected."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from serving.http.answer_pool import AnswerPool
 from serving.limits import Limits
 
 LIMITS = Limits(threads=1, pending=3, answer_seconds=0.2)
+PATIENT = Limits(threads=1, pending=3, answer_seconds=300)
 
 
 def request_of(receive: Callable[[], Any]) -> Request:
@@ -39,27 +41,30 @@ def test_a_request_that_the_model_never_answers_is_answered_and_the_process_repl
     released, replaced = threading.Event(), threading.Event()
     pool = AnswerPool(LIMITS, replaced.set)
 
-    async def scene() -> None:
+    async def scene() -> str:
         assert (await failing(pool, released.wait)).status == 504
         assert replaced.is_set()
         late = asyncio.ensure_future(failing(pool, lambda: "never begun"))
         assert (await late).status == 503
         released.set()
-        await asyncio.sleep(0.05)
-        assert await pool.run(request_of(here), lambda: "again") == "again"
+        for _ in range(300):  # until the thread is back, which a busy machine may take its time for
+            with contextlib.suppress(RequestError):
+                return await pool.run(request_of(here), lambda: "again")
+        return ""
 
-    asyncio.run(scene())
+    assert asyncio.run(scene()) == "again"
     pool.shutdown()
 
 
 def test_work_for_a_client_that_left_before_its_turn_is_not_done() -> None:
     released, done = threading.Event(), []
-    pool = AnswerPool(LIMITS)
+    pool = AnswerPool(PATIENT)
 
     async def scene() -> None:
-        first = asyncio.ensure_future(pool.run(request_of(here), lambda: released.wait(0.1)))
+        first = asyncio.ensure_future(pool.run(request_of(here), released.wait))
         await asyncio.sleep(0.01)
         assert (await failing(pool, lambda: done.append("for nobody"), gone)).code == "CANCELLED"
+        released.set()
         await first
 
     asyncio.run(scene())
@@ -69,10 +74,10 @@ def test_work_for_a_client_that_left_before_its_turn_is_not_done() -> None:
 
 def test_more_than_may_wait_are_sent_away() -> None:
     released = threading.Event()
-    pool = AnswerPool(LIMITS)
+    pool = AnswerPool(PATIENT)
 
     async def scene() -> None:
-        waiting = [asyncio.ensure_future(pool.run(request_of(here), lambda: released.wait(0.1))) for _ in range(3)]
+        waiting = [asyncio.ensure_future(pool.run(request_of(here), released.wait)) for _ in range(3)]
         await asyncio.sleep(0.01)
         assert (await failing(pool, lambda: None)).status == 503
         released.set()

@@ -17,8 +17,8 @@ from server_process import BODY, PREDICT, Served, serving
 
 from core.backends.object_registry import ObjectRegistry
 
-POD = ("--all", "--wait", "--workers", "1", "--drain", "1.5", "--poll", "0.1")
-LAPTOP = ("flight_delay", "--workers", "1", "--drain", "1.5")
+POD = ("--all", "--wait", "--workers", "1", "--drain", "5", "--poll", "0.1")
+LAPTOP = ("flight_delay", "--workers", "1", "--drain", "5")
 
 
 def value(served: Served) -> float | None:
@@ -104,7 +104,7 @@ class Client:
             if connection is None:
                 self.turn += 1
                 connection = http.client.HTTPConnection(
-                    "127.0.0.1", self.service.ports[self.turn % len(self.service.ports)], timeout=10
+                    "127.0.0.1", self.service.ports[self.turn % len(self.service.ports)], timeout=60
                 )
             try:
                 connection.request("POST", PREDICT, BODY, {"Content-Type": "application/json"})
@@ -133,23 +133,23 @@ def test_a_rolling_update_loses_no_request(
     threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    old.until(lambda: all(client.answers.get(200, 0) > 20 for client in clients))
     service.ports = [old.port, new.port]
-    time.sleep(0.3)
+    asked = [client.answers[200] for client in clients]
+    old.until(lambda: all(client.answers[200] > before + 20 for client, before in zip(clients, asked, strict=True)))
     old.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     service.ports = [new.port]
-    assert old.process.wait(20) == 0
+    assert old.process.wait(120) == 0
     for client in clients:
         client.stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     answers: dict[int, int] = {}
     for client in clients:
         for status, count in client.answers.items():
             answers[status] = answers.get(status, 0) + count
     assert set(answers) == {200}, answers
-    assert answers[200] > 500
 
 
 def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Pa
     environment = os.environ | {"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": bucket}
 
     def fails(*more: str) -> tuple[int, str]:
-        ran = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        ran = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=300, check=False)
         return ran.returncode, ran.stderr
 
     code, error = fails("--all")

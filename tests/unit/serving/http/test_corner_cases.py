@@ -72,7 +72,7 @@ def statuses(received: bytes) -> list[int]:
 def test_what_http_allows_is_answered_and_so_is_the_next_request(live: Live, request_: bytes, packets: int) -> None:
     received = b""
     sent = request_ + LAST
-    with socket.create_connection(("127.0.0.1", live.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as client:
         for at in range(packets):
             client.sendall(sent[len(sent) * at // packets : len(sent) * (at + 1) // packets])
             time.sleep(0.02)
@@ -129,7 +129,7 @@ def test_a_request_that_is_longer_than_a_head_may_be_is_taken_in_one_packet(live
 @pytest.mark.parametrize("kind", [b"Content-Length: 99999999\r\n", CHUNKED])
 def test_an_error_reaches_a_client_that_is_still_sending_its_body(live: Live, kind: bytes) -> None:
     """A connection that is closed while bytes arrive is reset, and the answer in it is lost."""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as client:
         client.sendall(POST.replace(PREDICT.encode(), b"/nowhere") + kind + b"\r\n")
         for _ in range(20):
             client.sendall(chunks(b"x" * 10_000))
@@ -140,7 +140,7 @@ def test_an_error_reaches_a_client_that_is_still_sending_its_body(live: Live, ki
 
 
 def test_a_connection_is_kept_after_an_error_whose_body_was_read(live: Live) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
     sockets = set()
     for body, status in (("{", 400), (BODY, 200), ('{"instances": [{}]}', 400), (BODY, 200)):
         connection.request("POST", PREDICT, body)
@@ -174,7 +174,7 @@ def test_an_error_on_head_has_no_body(live: Live, sent: bytes, status: int) -> N
 
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 405), ("TRACE", 405), ("PUT", 405), ("PATCH", 405)])
 def test_other_methods_are_refused_with_those_that_are_allowed(live: Live, method: str, status: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
     connection.request(method, "/v1/models/delay")
     response = connection.getresponse()
     assert response.status == status
