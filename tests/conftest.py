@@ -14,7 +14,18 @@ __all__ = ["bucket", "compiled_pipeline", "object_store"]
 # kfp asks for its caller with every setting of a task; reading source lines for that takes 0.1 s under pytest.
 inspect.stack = functools.partial(inspect.stack, context=0)
 
-LONGEST_FIRST = ("e2e", "usecase", "component", "conformance")
+LONGEST_FIRST = (
+    "tests/e2e/",
+    "tests/component/",
+    "tests/usecase/",
+    "tests/conformance/",
+    "tests/pipeline/",
+    "tests/infra/",
+    "tests/unit/adapters/",
+    "tests/unit/backends/",
+    "tests/unit/serving/",
+    "localrun/tests/",
+)
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
 TOGETHER = ("tests/e2e/",)
 """Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
@@ -25,8 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    room = Path(item.nodeid.partition("::")[0]).parts[1]
-    return LONGEST_FIRST.index(room) if room in LONGEST_FIRST else len(LONGEST_FIRST)
+    return next((rank for rank, room in enumerate(LONGEST_FIRST) if item.nodeid.startswith(room)), len(LONGEST_FIRST))
 
 
 class _ByFile(LoadFileScheduling):
