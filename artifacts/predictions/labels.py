@@ -58,6 +58,12 @@ class LabelReader:
 
     def _looked_up(self, batch: pa.RecordBatch) -> Values:
         codes, values = categories(batch, self._label.name)
+        if not self._values:
+            raise DataError(
+                f"label {self._label.name!r}: got text ({_some(map(value_name, values))}), and the model does not say "
+                "which class is which; write the transformed feature that run_fn trains on into "
+                "train_model.run_fn.label"
+            )
         table = np.array([*(self._values.get(value_name(value), np.nan) for value in values), np.nan])
         labels = table[codes]
         unknown = sorted(value_name(value) for value in values if value_name(value) not in self._values)

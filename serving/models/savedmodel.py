@@ -93,7 +93,7 @@ class SavedModel:
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, ValueError) as error:
             raise bad_request(f"the model refuses the input: {_first_line(error)}") from error
         except tf.errors.OpError as error:
-            raise RequestError(500, "MODEL_FAILED", f"the model failed: {_first_line(error)}") from error
+            raise RequestError(500, "MODEL_FAILED", f"the model failed: {_first_line(error)}{_hint(error)}") from error
         return {field.name: np.asarray(value) for field, value in zip(signature.outputs, values, strict=True)}
 
     def close(self) -> None:
@@ -173,6 +173,16 @@ def _check_ops(meta_graph: Any, path: Path) -> None:
 
 def _message(definition: Any) -> Any:
     return json_format.MessageToDict(definition, including_default_value_fields=True, preserving_proto_field_name=True)
+
+
+def _hint(error: tf.errors.OpError) -> str:
+    """Say how to export a Keras 3 model, whose variables TensorFlow writes twice and restores once."""
+    if not (isinstance(error, tf.errors.FailedPreconditionError) and "Could not find variable" in error.message):
+        return ""
+    return (
+        " The export does not restore it, as happens to a Keras 3 model that is saved itself: save a tf.Module that "
+        "holds [weight.value for weight in model.variables], or use Keras 2 (TF_USE_LEGACY_KERAS=1)"
+    )
 
 
 def _first_line(error: Exception) -> str:
