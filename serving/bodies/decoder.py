@@ -152,14 +152,16 @@ def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: 
         converted = array_of(dtype, [*chain.from_iterable(columns)])
     if converted is None:
         return False
-    every_row = np.ones(values.rows, np.int64)
     tensors = converted.reshape(len(fields), values.rows)
     if dtype.startswith("float"):
         _fill_gaps(fields, tensors, present)
+    every_row: Column | None = None
     for field, tensor in zip(fields, tensors, strict=True):
         feature = field.feature
         fed.tensors[feature.tensor if feature else field.name] = tensor
         if feature is not None and feature.count:
+            if every_row is None:
+                every_row = np.ones(values.rows, np.int64)
             fed.tensors[feature.count] = present.get(field.name, every_row)
         missing = missing_count(field, fed.tensors) if _may_lack(field, present) else 0
         if missing:
