@@ -7,10 +7,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import UsageError
-from serving.metrics import Metrics
+
+if TYPE_CHECKING:
+    # The command line imports this file before the workers' shared metrics have a folder, which is read at import.
+    from serving.metrics import Metrics
 
 _WAITING = 10_000
 """Lines that wait to be written at most; more are dropped and counted."""
@@ -64,7 +67,7 @@ def check_writable(target: str) -> None:
 class AccessLog:
     """Appends to a file, which may be moved away at any time, or to standard output (`-`)."""
 
-    def __init__(self, target: str, metrics: Metrics) -> None:
+    def __init__(self, target: str, metrics: "Metrics") -> None:
         self._target = target
         self._metrics = metrics
         self._queue: queue.Queue[Access | None] = queue.Queue(_WAITING)
