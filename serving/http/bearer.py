@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Hashable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -13,11 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import UsageError
 from serving.bodies import responses
-from serving.metrics import Metrics
+
+if TYPE_CHECKING:
+    from serving.metrics import Metrics  # as in `access_log`
 
 TOKEN_VARIABLE = "MLOPS_SERVE_TOKEN"  # noqa: S105 - a name
 _SHORTEST = 16
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]++=*+", re.ASCII)
 """What an Authorization header may carry (RFC 6750)."""
 _LOG = logging.getLogger("serving")
 
@@ -60,7 +63,7 @@ class Tokens:
 class BearerGate:
     """Answers 401 to requests without a known token, except on open paths."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, open_paths: frozenset[str], metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, open_paths: frozenset[str], metrics: "Metrics") -> None:
         self._app = app
         self._tokens = tokens
         self._open_paths = open_paths
