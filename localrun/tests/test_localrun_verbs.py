@@ -219,3 +219,8 @@ def test_the_entry_points_lead_somewhere(stages: ModuleType) -> None:
     assert importlib.import_module(plugin).run_pipeline
     module, _, name = project["scripts"]["localrun"].partition(":")
     assert getattr(importlib.import_module(module), name) is main
+
+
+def test_the_readme_shows_the_example_that_is_tested() -> None:
+    here = Path(__file__)
+    assert here.with_name("test_example.py").read_text() in (here.parents[1] / "README.md").read_text()

@@ -1,16 +1,17 @@
 """The three places where a compiled pipeline can run, behind one small interface."""
 
-import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import kfp_local
 import pytest
-from conformance_case import FAILED, NEVER, SKIPPED, SUCCEEDED, Case
+from conformance_case import Case
+from conformance_result import Result
 
 import localrun
 from localrun import Environment, Hosts, Options
@@ -50,21 +51,6 @@ CLUSTER_DIFFERS = {
     "retries-in-vain": "calls a run SUCCEEDED whose last task ignored the failure before it",
 }
 """Cases in which Kubeflow Pipelines 2.17.0 was seen to do something else on a cluster."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a backend can tell about a run; None where it keeps nothing of the kind."""
-
-    state: str
-    outputs: Mapping[str, Any] | None = None
-    tasks: Mapping[str, str] | None = None
-    attempts: Mapping[str, int] | None = None
-    values: Mapping[str, Any] | None = None
-    is_flat: bool = False
-    """Whether `values` are only of tasks outside of groups."""
-    counts: Mapping[tuple[str, str], int] | None = None
-    """(short name, state) -> number of tasks, from a backend whose names do not tell iterations apart."""
 
 
 class Backend(Protocol):
@@ -111,46 +97,14 @@ class KfpLocal:
     """kfp's own runner in processes of this machine: one task at a time, and without most of the control flow."""
 
     def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
-        from kfp import local
-        from kfp.local import pipeline_orchestrator
-
         if shutil.which("pip") is None:
             pytest.skip("kfp.local: its tasks call pip, which is not on this machine")
         if case.name in DIFFERS:
             pytest.skip(f"kfp.local: {DIFFERS[case.name]}")
-        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
-        state, outputs = SUCCEEDED, None
         try:
-            outputs = pipeline_orchestrator.run_local_pipeline(
-                case.pipeline.pipeline_spec, self._arguments(case, parameters)
-            )
-        except Exception as error:
-            if "finished with status" not in str(error):
-                pytest.skip(f"kfp.local: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
-            state = FAILED
-        return Result(state, outputs, values=dict(self._values(folder / "kfp")), is_flat=True)
-
-    @staticmethod
-    def _values(root: Path) -> Iterator[tuple[str, Any]]:
-        """Yield what the tasks left behind, by the names of their folders."""
-        for file in root.glob("*/*/executor_output.json"):
-            for name, value in json.loads(file.read_text()).get("parameterValues", {}).items():
-                yield f"{file.parent.name}:{name}", value
-        for file in root.glob("*/*/*"):
-            if file.name != "executor_output.json" and file.is_file():
-                yield f"{file.parent.name}:{file.name}", file.read_text()
-
-    @staticmethod
-    def _arguments(case: Case, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        from google.protobuf import json_format
-
-        declared = case.pipeline.pipeline_spec.root.input_definitions.parameters
-        defaults = {
-            name: json_format.MessageToDict(d.default_value)
-            for name, d in declared.items()
-            if d.HasField("default_value")
-        }
-        return {**defaults, **parameters}
+            return kfp_local.run(case, parameters, folder)
+        except kfp_local.Refused as refused:
+            pytest.skip(f"kfp.local: {refused}")
 
 
 @dataclass(frozen=True)
@@ -189,33 +143,3 @@ class Cluster:
             (execution.task, str(execution.state)) for execution in self.metadata.executions(submitted.run_id)
         )
         return Result(str(run.state), counts=counts)
-
-
-def check(case: Case, got: Result) -> None:
-    """Hold a result to everything that the case expects and the backend can tell."""
-    assert got.state == case.state
-    if got.outputs is not None:
-        assert got.outputs | case.outputs == got.outputs
-    if got.tasks is not None:
-        assert got.tasks == case.tasks
-    if got.attempts is not None:
-        assert {path: got.attempts[path] for path in case.attempts} == case.attempts
-        assert all(
-            got.attempts[path] <= 1 for path in case.tasks if path not in case.attempts
-        )  # none where an equal task of the run had the result
-        assert all(not got.attempts[path] for path, state in case.tasks.items() if state in {SKIPPED, NEVER})
-    if got.values is not None:
-        wanted_values = {name: value for name, value in case.values.items() if not (got.is_flat and "/" in name)}
-        assert {name: got.values.get(name) for name in wanted_values} == wanted_values
-    if got.counts is not None:
-        wanted = Counter(
-            (path.rpartition("/")[2], state)
-            for path, state in case.tasks.items()
-            if state in {SUCCEEDED, FAILED} and _runs(path)
-        )
-        assert {key: got.counts[key] for key in wanted} == wanted
-
-
-def _runs(path: str) -> bool:
-    """Whether a path is of a task that has attempts: a loop or an importer has none."""
-    return not path.rpartition("/")[2].startswith(("for-loop-", "importer"))

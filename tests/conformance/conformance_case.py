@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 SUCCEEDED, FAILED, SKIPPED, NEVER = "SUCCEEDED", "FAILED", "SKIPPED", "UPSTREAM_FAILED"
@@ -39,3 +40,11 @@ def case(tasks: Mapping[str, str], **expected: Any) -> Callable[[Any], Any]:
         return pipeline
 
     return register
+
+
+def placed(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return parameters with a folder in the place of `{folder}`."""
+    return {
+        name: value.replace("{folder}", str(folder)) if isinstance(value, str) else value
+        for name, value in parameters.items()
+    }

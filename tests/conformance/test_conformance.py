@@ -1,15 +1,15 @@
 """One compiled pipeline, one meaning: every construct of KFP, and awkward combinations, on each backend."""
 
 from pathlib import Path
-from typing import Any
 
 import cases_branches
 import cases_exits
 import cases_loops
 import cases_values
 import pytest
-from conformance_backends import Backend, check
-from conformance_case import CASES, Case
+from conformance_backends import Backend
+from conformance_case import CASES, Case, placed
+from conformance_result import check
 from kfp import compiler
 
 MODULES = (cases_branches, cases_exits, cases_loops, cases_values)
@@ -20,11 +20,4 @@ def test_a_pipeline_means_the_same_everywhere(case: Case, backend: Backend, tmp_
     path = tmp_path / "pipeline.yaml"
     compiler.Compiler().compile(case.pipeline, str(path))
     (tmp_path / "given").write_text("from outside")
-    check(
-        case,
-        backend.run(case, path, {name: _placed(value, tmp_path) for name, value in case.parameters.items()}, tmp_path),
-    )
-
-
-def _placed(value: Any, folder: Path) -> Any:
-    return value.replace("{folder}", str(folder)) if isinstance(value, str) else value
+    check(case, backend.run(case, path, placed(case.parameters, tmp_path), tmp_path))
