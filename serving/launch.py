@@ -19,6 +19,7 @@ from core.durable import locked
 from serving.http.policy import Policy
 from serving.limits import Limits
 from serving.processes import process, supervisor
+from serving.processes.recycling import Recycling
 from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
 
@@ -49,10 +50,13 @@ class Plan:
     """Time between two polls of a remote registry."""
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
+    recycling: Recycling = field(default_factory=Recycling)
+    """When a worker gives way to a fresh one."""
 
     def worker_policy(self, workers: int) -> supervisor.WorkerPolicy:
         """Return a policy that kills processes only after their time to drain and finish."""
-        return supervisor.WorkerPolicy(workers, stop_seconds=self.drain_seconds + self.finish_seconds + _SLACK_SECONDS)
+        stop_seconds = self.drain_seconds + self.finish_seconds + _SLACK_SECONDS
+        return supervisor.WorkerPolicy(workers, stop_seconds=stop_seconds, recycling=self.recycling)
 
 
 class Place(NamedTuple):

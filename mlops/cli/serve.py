@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.errors import RegistryError, UsageError
+from core.store import Store
 from mlops.cli import serve_settings
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     help="Seconds between two polls of an object store.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
+@serve_settings.recycling_options
 @serve_settings.client_options
 @click.pass_context
 def serve(
@@ -89,16 +91,7 @@ def serve(
     if engine == "tensorflow_serving":
         _check_for_tensorflow_serving(context, host, port)
     named = {loaded.name: loaded.cli_name for loaded in (load(find(usecase)) for usecase in usecases)}
-    plan = launch.Plan(
-        context.obj.registry,
-        context.obj.root / "serving",
-        tuple(named),
-        workers,
-        settings["drain"],
-        poll_seconds=settings["poll"],
-        limits=serve_settings.limits(settings),
-        policy=serve_settings.policy(settings),
-    )
+    plan = _plan(context.obj, tuple(named), workers, settings)
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
     process.quiet_tensorflow()
@@ -109,6 +102,22 @@ def serve(
     else:
         listener.close()  # opening it showed that the port is free
         launch.serve_with_tensorflow_serving(plan, bound)
+
+
+def _plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[str, Any]) -> "Plan":
+    from serving.launch import Plan
+
+    return Plan(
+        store.registry,
+        store.root / "serving",
+        names,
+        workers,
+        settings["drain"],
+        poll_seconds=settings["poll"],
+        limits=serve_settings.limits(settings),
+        policy=serve_settings.policy(settings),
+        recycling=serve_settings.recycling(settings),
+    )
 
 
 def _check_for_tensorflow_serving(context: click.Context, host: str, port: int) -> None:

@@ -13,6 +13,7 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from serving.http.policy import Policy
     from serving.limits import Limits
+    from serving.processes.recycling import Recycling
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -80,6 +81,30 @@ _OPTIONS = (
     ),
 )
 
+_RECYCLING_OPTIONS = (
+    click.option(
+        "--recycle-growth",
+        type=click.FloatRange(1, min_open=True),
+        default=1.05,
+        show_default=True,
+        help="A worker whose memory has grown by this factor after changes of version gives way to a fresh one.",
+    ),
+    click.option(
+        "--recycle-loads",
+        type=click.IntRange(1),
+        default=500,
+        show_default=True,
+        help="So does a worker that has loaded this many versions.",
+    ),
+)
+
+
+def recycling_options(command: _Command) -> _Command:
+    """Add the options for replacing workers to a command."""
+    for option in reversed(_RECYCLING_OPTIONS):
+        command = option(command)
+    return command
+
 
 def client_options(command: _Command) -> _Command:
     """Add the options to a command, in the order above."""
@@ -97,6 +122,13 @@ def given(context: click.Context) -> list[str]:
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     ]
     return [*flags, *(["MLOPS_SERVE_TOKEN"] if os.environ.get("MLOPS_SERVE_TOKEN") else [])]
+
+
+def recycling(settings: Mapping[str, Any]) -> "Recycling":
+    """Return when a worker gives way to a fresh one."""
+    from serving.processes.recycling import Recycling
+
+    return Recycling(settings["recycle_growth"], settings["recycle_loads"])
 
 
 def limits(settings: Mapping[str, Any]) -> "Limits":

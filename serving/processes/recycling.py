@@ -10,7 +10,7 @@ class Recycling:
     growth: float = 1.05
     """Memory over the worker's own at its start."""
     loads: int = 500
-    """Versions loaded, whatever the memory is."""
+    """Versions loaded after the start, whatever the memory is."""
     pause_seconds: float = 5.0
     """Time between the end of one replacement and the start of the next."""
     retry_seconds: float = 60.0
@@ -23,20 +23,21 @@ class Recycling:
 class Use:
     """What a worker has reported of itself."""
 
-    loads: int = 0
+    first_loads: int = 0
     first_bytes: int = 0
+    loads: int = 0
     bytes: int = 0
 
     def report(self, loads: int, memory: int) -> None:
         """Note a report; the first one is what later ones are compared with."""
-        self.loads = loads
-        self.bytes = memory
-        self.first_bytes = self.first_bytes or memory
+        if not self.first_bytes:
+            self.first_loads, self.first_bytes = loads, memory
+        self.loads, self.bytes = loads, memory
 
     def reason_to_replace(self, bounds: Recycling) -> str:
         """Return why the worker should be replaced; "" when it is within its bounds."""
-        if self.loads >= bounds.loads:
-            return f"it has loaded {self.loads} versions"
+        if (loads := self.loads - self.first_loads) >= bounds.loads:
+            return f"it has loaded {loads} more versions"
         if self.bytes > self.first_bytes * bounds.growth:
             return f"its memory grew from {self.first_bytes >> 20} to {self.bytes >> 20} MiB"
         return ""

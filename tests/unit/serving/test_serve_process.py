@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -78,7 +79,7 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("home")
     registry = open_registry(str(home / "models"))
     registry.promote("flight_delay", registry.publish("flight_delay", exported / "a", {}).version)
-    with serving(home, "flight_delay", "--workers", "2") as running:
+    with serving(home, "flight_delay", "--workers", "2", "--recycle-loads", "2", "--recycle-growth", "9") as running:
         assert running.process.stdout is not None
         line = running.process.stdout.readline()
         address = rf"http://127\.0\.0\.1:{running.port}/v1/models/flight_delay"
@@ -145,6 +146,32 @@ def test_a_promotion_and_a_rollback_reach_all_workers_at_one_moment(served: Serv
     assert {answer.value for watcher in watchers for answer in watcher.answers} == set(values)
     # Workers that follow the registry each by itself are up to a second apart.
     assert sorted(mixed)[1] < 0.3, f"seconds in which old answers followed new ones: {mixed}"
+
+
+def test_workers_that_have_loaded_many_versions_are_replaced_and_no_request_is_lost(
+    served: Served, exported: Path, tmp_path: Path
+) -> None:
+    clients = [Client(served.port) for _ in range(3)]
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    before, counts = served.children(), set()
+    folder = shutil.copytree(exported / "b", tmp_path / "third")
+    (folder / "assets.extra" / "note.txt").write_text("another version")
+    open_registry(str(served.log.parent / "models")).publish("flight_delay", folder, {})
+
+    def all_are_fresh() -> bool:
+        counts.add(len(served.children()))
+        return len(served.children()) == 2 and not set(before) & set(served.children())
+
+    served.until(all_are_fresh, seconds=180)
+    for client in clients:
+        client.stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert [client.broken for client in clients] == [[], [], []]
+    assert counts <= {2, 3}, "one at a time, and never fewer than before"
+    assert all(client.answered > 10 for client in clients)
 
 
 def test_metrics_are_those_of_all_workers_together(served: Served) -> None:

@@ -15,7 +15,8 @@ MIB = 1 << 20
         ([(3, 200), (4, 209)], ""),
         ([(3, 200), (4, 209), (5, 211)], "its memory grew from 200 to 211 MiB"),
         ([(3, 200), (4, 300), (5, 205)], ""),
-        ([(3, 200), (500, 100)], "it has loaded 500 versions"),
+        ([(600, 200), (1099, 100)], ""),
+        ([(600, 200), (1100, 100)], "it has loaded 500 more versions"),
     ],
 )
 def test_a_worker_is_replaced_for_a_reason(reports: list[tuple[int, int]], reason: str) -> None:
