@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from tests.object_store import bucket, object_store
@@ -13,6 +14,10 @@ __all__ = ["bucket", "compiled_pipeline", "object_store"]
 
 # kfp asks for its caller with every setting of a task; reading source lines for that takes 0.1 s under pytest.
 inspect.stack = functools.partial(inspect.stack, context=0)
+
+# An example may take as long as a busy machine needs.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 LONGEST_FIRST = (
     "tests/e2e/",

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kfp import compiler
 from localrun_project import make_project
 
@@ -14,6 +15,11 @@ from localrun import Environment, Hosts, Options, Run
 from localrun.pytest_plugin import localrun_hosts, run_pipeline
 
 __all__ = ["localrun_hosts", "run_pipeline"]  # installed with the package; here for a checkout where it is not
+
+
+# An example may take as long as a busy machine needs.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ def test_runs_that_end_at_the_same_time_are_all_recorded(tmp_path: Path) -> None
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert [worker.exitcode for worker in workers] == [0] * 3
     assert len(rows(tmp_path / "metadata.sqlite")["Context"]) == 4
 
