@@ -71,7 +71,7 @@ lint: setup ## Check style, types and the architecture
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-bench: setup ## Compare this project with TFX, and its runner with kfp.local
+bench: setup ## Compare this project with TFX, and its runner with kfp.local; the server: python -m benchmarks.serving
 	$(RUN) python -m benchmarks $(args)
 	$(RUN) python -m benchmarks.scheduling
 
