@@ -12,8 +12,17 @@ from serving.http.memory_budget import Charge
 from serving.limits import Limits
 from serving.metrics import Metrics
 
-_JSON_TYPES = frozenset({"application/json", "text/json", "text/plain", "application/x-www-form-urlencoded", ""})
-"""Content types that clients give JSON: `curl -d` sends a form's, many libraries send text/plain or none."""
+_JSON_TYPES = frozenset(
+    {
+        "application/json",
+        "text/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "",
+    }
+)
+"""Content types that clients give JSON: `curl -d` sends a form's, aiohttp bytes, many libraries text/plain or none."""
 _DEFLATE_RATIO = 1032
 """Most bytes that one byte of gzip inflates to."""
 

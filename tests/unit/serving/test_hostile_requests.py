@@ -235,6 +235,7 @@ def test_a_body_comes_with_a_length_or_in_chunks(served: InProcessServer) -> Non
         "application/x-www-form-urlencoded",
         "text/plain; charset=ISO-8859-1",
         "application/vnd.api+json",
+        "application/octet-stream",
         "",
     ],
 )
