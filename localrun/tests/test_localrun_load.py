@@ -224,7 +224,8 @@ def bomb() -> str:
     ("text", "words"),
     [
         (bomb(), "pipeline.yaml:2: uses a YAML alias"),
-        ("[" * 100_000, "nested deeper than 64 levels"),
+        ("[" * 100, "nested deeper than 64 levels"),
+        ("[" * 100_000, " level"),  # newer versions of libyaml have a limit of their own
         ("a:\n" + "".join(" " * n + "a:\n" for n in range(1, 200)), "nested deeper than 64 levels"),
         ("x" * (17 * 1024 * 1024), "larger than 16 MiB"),
         ("a: 1\na: 2", "the key 'a' stands twice"),
