@@ -26,7 +26,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     machine = _machine()
     if machine["load"] > machine["cpus"] / 2:
-        _say(
+        _log(
             f"the load of this machine is {machine['load']:.1f} on {machine['cpus']} CPUs: "
             "the times will include other programs' work"
         )
@@ -36,7 +36,7 @@ def main() -> None:
                 asked, Path(folder)
             )
     except KeyboardInterrupt:
-        _say("stopped; nothing was kept")
+        _log("stopped; nothing was kept")
         sys.exit(130)
     except RuntimeError as error:
         sys.exit(f"error: {error}")
@@ -46,7 +46,7 @@ def main() -> None:
     print(f"\n{summary.UNFAIR}\n{target}")
 
 
-def _arguments(words: Sequence[str]) -> argparse.Namespace:
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", action="append", choices=SIZES, help="measure this many rows alone; default: both")
     parser.add_argument("--runs", type=int, default=3, help="cold runs of each program (default: 3); the median counts")
@@ -56,7 +56,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="15000 rows, one run")
     parser.add_argument("--no-peer", action="store_true", help="measure this program alone")
     parser.add_argument("--folder", type=Path, help="work below this folder; default: the temporary folder")
-    asked = parser.parse_args(words)
+    asked = parser.parse_args(arguments)
     if asked.runs < 1:
         parser.error(f"--runs: wanted at least 1, got {asked.runs}")
     if asked.quick:
@@ -65,7 +65,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    bench = Bench(folder, not asked.no_peer, _say)
+    bench = Bench(folder, not asked.no_peer, _log)
     bench.warm()
     found: dict[str, Any] = {"speed": {}, "memory": {}}
     promises: list[goals.Goal] = []
@@ -96,7 +96,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

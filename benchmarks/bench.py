@@ -17,15 +17,15 @@ Program = Callable[[Prepared, Path], Ran]
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a benchmark works, whether the peer takes part, and who is told how far it is."""
+    """Where a benchmark works, whether the peer takes part, and where progress is logged."""
 
     folder: Path
     peer: bool
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     def prepare(self, size: str) -> Prepared:
         """Write the rows of a size, in a process of its own."""
-        self.say(f"{size}: writing the rows")
+        self.log(f"{size}: writing the rows")
         folder = self.folder / size
         command = [sys.executable, "-m", "benchmarks.prepare", size, str(folder)]
         measure.run(command, measure.Where({"PYTHONWARNINGS": "ignore"}, self.folder / "logs" / f"prepare-{size}.log"))
@@ -33,7 +33,7 @@ class Bench:
 
     def warm(self) -> None:
         """Import what both programs import, so that neither pays for reading the disk or compiling bytecode."""
-        self.say("importing both programs once, uncounted")
+        self.log("importing both programs once, uncounted")
         imports = "import kfp, pydantic, rich, uvicorn, matplotlib.figure; from tfx import v1"
         measure.run(
             [sys.executable, "-c", imports],
@@ -60,7 +60,7 @@ class Bench:
         for what in ("cold", "cached"):
             ran = program(prepared, store)
             key = f"{name} {what}"
-            self.say(
+            self.log(
                 f"  run {number + 1}: {key:<12} {ran.measured.seconds:7.2f} s wall, "
                 f"{ran.measured.cpu_seconds:7.2f} s CPU"
             )
@@ -81,11 +81,11 @@ class Bench:
             "seconds": {"ours": mine.measured.seconds},
         }
         found["task_mib"] = mine.details["task_memory_mib"]
-        self.say(f"  ours {mine.measured.peak_pss_mib:7.0f} MiB PSS")
+        self.log(f"  ours {mine.measured.peak_pss_mib:7.0f} MiB PSS")
         if self.peer and prepared.settings:
             peer = theirs(prepared, self.folder / size / "peer-store", memory=True)
             found["peak_mib"]["peer"], found["seconds"]["peer"] = peer.measured.peak_pss_mib, peer.measured.seconds
-            self.say(f"  peer {peer.measured.peak_pss_mib:7.0f} MiB PSS")
+            self.log(f"  peer {peer.measured.peak_pss_mib:7.0f} MiB PSS")
         shutil.rmtree(self.folder / size)
         return found
 

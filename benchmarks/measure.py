@@ -43,10 +43,10 @@ def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), s
     where.log.parent.mkdir(parents=True, exist_ok=True)
     before = os.times()
     started = time.monotonic()
-    said = where.log.with_suffix(".out")
+    output_file = where.log.with_suffix(".out")
     # Files: a pipe ends only when every process that inherited it has ended. A session of its own: Ctrl-C reaches this
     # process alone, which then ends the whole tree and not only a part of it.
-    with where.log.open("wb") as errors, said.open("wb") as output:
+    with where.log.open("wb") as errors, output_file.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=errors, env=environment(where.environment), start_new_session=True
         )
@@ -59,11 +59,11 @@ def run(command: Sequence[str], where: Where, *, accept: Sequence[int] = (0,), s
             end(spare)
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    words = said.read_text(encoding="utf-8", errors="replace")
+    output_text = output_file.read_text(encoding="utf-8", errors="replace")
     if code not in accept:
         tail = where.log.read_text(encoding="utf-8", errors="replace")[-4000:]
-        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{tail}\n{words[-2000:]}")
-    return Measured(round(seconds, 2), round(cpu, 2), peak, code, words)
+        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{tail}\n{output_text[-2000:]}")
+    return Measured(round(seconds, 2), round(cpu, 2), peak, code, output_text)
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -27,10 +27,10 @@ def ours(prepared: Prepared, store: Path, *, memory: bool = False) -> Ran:
     """Run `mlops run` on a store; RuntimeError when nothing was pushed, because then steps were left out."""
     command = [sys.executable, "-m", "mlops.cli.main", "run", prepared.usecase, "--span", str(prepared.span), "--json"]
     measured = measure.run(command, _where(store, MLOPS_HOME=str(store)), sample_memory=memory)
-    said: dict[str, Any] = json.loads(measured.output)
-    if not said["pushed_model"]:
-        raise RuntimeError(f"the benchmark's gates let every model pass, but nothing was pushed: {said['headline']}")
-    tasks = said["tasks"]
+    result: dict[str, Any] = json.loads(measured.output)
+    if not result["pushed_model"]:
+        raise RuntimeError(f"the benchmark's gates let every model pass, but nothing was pushed: {result['headline']}")
+    tasks = result["tasks"]
     steps = {_stage(task): float(task["seconds"]) for task in tasks}
     details = {
         "computed_again": [_stage(task) for task in tasks if not task["cached"] and task["state"] != "SKIPPED"],

@@ -137,14 +137,14 @@ def main() -> None:
 
 
 def _compare(shape: str, asked: argparse.Namespace, folder: Path, hosts: Hosts) -> bool:
-    say: Callable[[str], None] = print
+    log: Callable[[str], None] = print
     mine = ours(compiled(shape, asked.tasks, folder), asked.tasks, folder, hosts)
     peer = theirs(shape, asked.peer_tasks, folder)
     met = mine.overhead <= GOAL_MS
-    say(f"{shape}: localrun   {mine.per_task:8.1f} ms per task ({asked.tasks} tasks, {mine.wall:.1f} s)")
-    say(f"{shape}: kfp.local  {peer.per_task:8.1f} ms per task ({asked.peer_tasks} tasks, {peer.wall:.1f} s)")
-    say(f"{shape}: ratio      {mine.per_task / peer.per_task:8.3f}")
-    say(
+    log(f"{shape}: localrun   {mine.per_task:8.1f} ms per task ({asked.tasks} tasks, {mine.wall:.1f} s)")
+    log(f"{shape}: kfp.local  {peer.per_task:8.1f} ms per task ({asked.peer_tasks} tasks, {peer.wall:.1f} s)")
+    log(f"{shape}: ratio      {mine.per_task / peer.per_task:8.3f}")
+    log(
         f"{shape}: overhead   {mine.overhead:8.1f} ms per task beyond its own process; "
         f"goal {GOAL_MS:g}: {'met' if met else 'MISSED'}"
     )

@@ -36,8 +36,8 @@ CATEGORIES = (
 METRICS = ("auc", "auc_pr", "calibration", "log_loss")
 
 
-class Judged(NamedTuple):
-    """How one method did on one month."""
+class Quality(NamedTuple):
+    """Metrics of one method on one month."""
 
     auc: float
     auc_pr: float
@@ -59,7 +59,7 @@ class Month(NamedTuple):
 
     span: int
     late: float
-    methods: dict[str, Judged]
+    methods: dict[str, Quality]
     seconds: float
 
 
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) -> Month:
-    """Ingest, transform, train and judge one month."""
+    """Ingest, transform, train and evaluate one month."""
     from components.ingest_examples.logic import PinnedSource, ingest
     from components.train_model.config import Config
     from components.train_model.logic import Inputs as TrainInputs
@@ -111,17 +111,17 @@ def _step(usecase: UseCase, span: int, folder: Path, changes: dict[str, float]) 
         Outputs(model, lambda *_: None, place / "pictures.html"),
     )
     seconds = time.perf_counter() - start
-    training, judged = _split(usecase, examples, graph, "train"), _split(usecase, examples, graph, "eval")
+    training, evaluation = _split(usecase, examples, graph, "train"), _split(usecase, examples, graph, "eval")
     predictions = {
         "model": _predict(model / "Format-Serving", examples),
-        "linear": _linear(training, judged),
-        "rate table": _rate_table(training, judged),
-        "majority": np.full(len(judged.label), training.label.mean()),
+        "linear": _linear(training, evaluation),
+        "rate table": _rate_table(training, evaluation),
+        "majority": np.full(len(evaluation.label), training.label.mean()),
     }
     return Month(
         span,
-        float(judged.label.mean()),
-        {name: _judge(judged.label, scores) for name, scores in predictions.items()},
+        float(evaluation.label.mean()),
+        {name: _quality(evaluation.label, scores) for name, scores in predictions.items()},
         seconds,
     )
 
@@ -163,36 +163,36 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
     return scores
 
 
-def _linear(training: Split, judged: Split) -> Numbers:
+def _linear(training: Split, evaluation: Split) -> Numbers:
     from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import OneHotEncoder
 
     numbers = [name for name in training.features if name not in CATEGORIES]
     encoder = OneHotEncoder(handle_unknown="ignore")
-    categories = [np.stack([split.features[name] for name in CATEGORIES], axis=1) for split in (training, judged)]
+    categories = [np.stack([split.features[name] for name in CATEGORIES], axis=1) for split in (training, evaluation)]
     one_hot = encoder.fit_transform(categories[0]), encoder.transform(categories[1])
     inputs = [
         hstack([hot, csr_matrix(np.stack([split.features[name] for name in numbers], 1))])
-        for hot, split in zip(one_hot, (training, judged), strict=True)
+        for hot, split in zip(one_hot, (training, evaluation), strict=True)
     ]
     fitted = LogisticRegression(max_iter=300).fit(inputs[0], training.label)
     scores: Numbers = fitted.predict_proba(inputs[1])[:, 1]
     return scores
 
 
-def _rate_table(training: Split, judged: Split) -> Numbers:
+def _rate_table(training: Split, evaluation: Split) -> Numbers:
     overall = float(training.label.mean())
     cells, index = np.unique(training.cell, return_inverse=True)
     late, rows = np.bincount(index, training.label), np.bincount(index)
     rates = dict(zip(cells.tolist(), ((late + SMOOTHING * overall) / (rows + SMOOTHING)).tolist(), strict=True))
-    return np.array([rates.get(cell, overall) for cell in judged.cell.tolist()], np.float64)
+    return np.array([rates.get(cell, overall) for cell in evaluation.cell.tolist()], np.float64)
 
 
-def _judge(label: Numbers, scores: Numbers) -> Judged:
+def _quality(label: Numbers, scores: Numbers) -> Quality:
     from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-    return Judged(
+    return Quality(
         roc_auc_score(label, scores),
         average_precision_score(label, scores),
         scores.mean() / label.mean(),

@@ -1,1 +1,1 @@
-"""How steps are wired: the use case's configuration and one short file per pipeline."""
+"""Wires stages to pipelines: a use case's configuration, and one short file per pipeline."""

@@ -1,4 +1,4 @@
-"""Compiles a pipeline of a use case to a KFP file, the contract between laptop, kind and Vertex AI."""
+"""Compiles a pipeline of a use case to the KFP file that every world runs."""
 
 import importlib
 import re
@@ -17,7 +17,7 @@ from pipelines.kinds import Kind
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """What a pipeline is; its parameters are those of the function that it wires."""
+    """A pipeline by name; its parameters are those of the function that wires it."""
 
     kind: Kind
     wiring: str
@@ -61,12 +61,12 @@ def write_compiled(wired: Any, target: Path, references: Mapping[str, str] | Non
 
 
 def wiring_digest(compiled: Path) -> str:
-    """Digest of a compiled pipeline but for the versions of its images, which change with files that no step reads."""
+    """Return a compiled pipeline's digest without its images' versions, which change with files that no step reads."""
     text = compiled.read_text(encoding="utf-8")
     return digest.of_bytes(re.sub(r"^( +image: .*?)(@sha256:[0-9a-f]{64}|:[^/\n]*)$", r"\1", text, flags=re.M).encode())
 
 
 def _pinned(text: str, references: Mapping[str, str]) -> str:
-    """Put a reference that cannot move in the place of each name of an image of ours."""
+    """Replace the bare name of each of this project's images by its immutable reference."""
     names = "|".join(map(re.escape, references))
     return re.sub(rf"^( +image: )({names})$", lambda line: f"{line[1]}{references[line[2]]}", text, flags=re.MULTILINE)

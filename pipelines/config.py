@@ -17,7 +17,7 @@ from pipelines import gates, stages, transport
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.triggers import Triggers
-from pipelines.yaml_lines import Place, YamlFile
+from pipelines.yaml_lines import KeyPath, YamlFile
 
 USECASES = ROOT / "usecases"
 
@@ -225,12 +225,12 @@ def _needs_more_than(facts: dict[str, str], model: type[Settings]) -> bool:
     return any(field.is_required() and name not in facts for name, field in model.model_fields.items())
 
 
-def _dotted(place: Place) -> str:
+def _dotted(place: KeyPath) -> str:
     return ".".join(map(str, place))
 
 
 def _explain(file: YamlFile, detail: ErrorDetails) -> str:
-    place: Place = detail["loc"]
+    place: KeyPath = detail["loc"]
     if place[-1] == "[key]":
         place = place[:-1]
         if place[0] == "steps":
@@ -245,7 +245,7 @@ def _explain(file: YamlFile, detail: ErrorDetails) -> str:
             return f"{where}: {detail['msg'].removeprefix('Value error, ')}; got {detail['input']!r:.120}"
 
 
-def _keys_at(place: Place) -> list[str]:
+def _keys_at(place: KeyPath) -> list[str]:
     """Names that are valid at a place of the configuration, found by walking the models."""
     model: Any = UseCase
     names = (step for step in place if isinstance(step, str))

@@ -1,4 +1,4 @@
-"""Which stages decide about a model, and whether a pipeline asks those that a release requires."""
+"""Finds the stages that are gates of a model, and checks that a pipeline has those that a release requires."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def known(usecase: type[BaseModel]) -> list[str]:
-    """Return the stages that decide about a model: those whose section is a `GateSettings`."""
+    """Return the gates of a model: the stages whose section is a `GateSettings`."""
     fields = usecase.model_fields.items()
     return [name for name, field in fields if _is_gate(field.annotation)]
 
@@ -28,7 +28,7 @@ def _is_gate(annotation: object) -> bool:
 
 
 def check_names(config: PushModel, known: Iterable[str], file: YamlFile) -> None:
-    """Raise ConfigError, with the nearest name, when a release requires or waives what is no gate."""
+    """Raise ConfigError, with the nearest name, when a release requires or waives something that is not a gate."""
     gates = list(known)
     for key in ("requires", "waives"):
         for name in getattr(config, key):
@@ -37,7 +37,7 @@ def check_names(config: PushModel, known: Iterable[str], file: YamlFile) -> None
 
 
 def check_asked(config: PushModel, asked: Sequence[str], file: Path) -> None:
-    """Raise ConfigError when a pipeline does not ask a required gate, or asks one that the release does not know."""
+    """Raise ConfigError when a pipeline lacks a required gate, or has one that is neither required nor waived."""
     if never := [gate for gate in config.requires if gate not in asked]:
         raise ConfigError(
             f"{file}: push_model.requires names {', '.join(never)}, but this pipeline does not collect its decision; "

@@ -1,4 +1,4 @@
-"""The `schedules` section: which runs of a use case start without anybody asking, and when."""
+"""The `schedules` section: the recurring runs of a use case."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal

@@ -1,6 +1,6 @@
-"""The stages of this project: every folder of `components/` that holds a component.py, found and not listed.
+"""The stages of this project: every folder of `components/` with a component.py.
 
-The folder's name is the stage's: of its function, its section of the configuration and its task.
+A folder's name is the name of the stage's function, section of the configuration, and task.
 """
 
 import importlib
@@ -32,11 +32,11 @@ def config_model(stage: str) -> type[Settings]:
 
 @cache
 def component(stage: str) -> "PythonComponent":
-    """Return the component of a stage, which says where its function lies; UsageError when there is no such stage."""
+    """Return the component of a stage, with the path of its function; UsageError when there is no such stage."""
     if stage not in names():
         raise UsageError(f"no stage {stage!r} in components/{did_you_mean(stage, names())}")
     found: PythonComponent = getattr(importlib.import_module(f"components.{stage}.component"), stage)
-    # Without it kfp looks the function up in a kfp_config.ini, a list of all stages that somebody has to keep.
+    # Without it kfp looks the function up in a kfp_config.ini, a list of all stages that somebody has to maintain.
     where = ["--component_module_path", f"components/{stage}/component.py"]
     container = found.component_spec.implementation.container
     container.args = [*container.args, *where]

@@ -1,6 +1,6 @@
-"""The `steps` section, stage by stage: what it may use of a machine, how often it is tried again, how long it may take.
+"""The `steps` section: resources, retries and the time limit of each stage.
 
-None of it changes what a stage computes, so none of it is part of a stage's own section or of its cache key.
+They do not change what a stage computes, so they are not part of its own section or of its cache key.
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +49,7 @@ class Step(Settings):
 
 
 def apply(step: Step, task: "PipelineTask") -> "PipelineTask":
-    """Give a task what is said of its stage; returns the task."""
+    """Set the resources, retries and time limit of a task; return the task."""
     from kfp import kubernetes  # noqa: PLC0415 - only compiling has kfp
 
     task.set_cpu_request(step.resources.cpu).set_cpu_limit(step.resources.cpu_limit)

@@ -1,4 +1,4 @@
-"""What of a section cannot reach a step as it was written: it travels as JSON, in which KFP knows no null."""
+"""Finds values of a section that KFP cannot pass to a step unchanged: it passes JSON, without null."""
 
 import math
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipelines.yaml_lines import Place
+from pipelines.yaml_lines import KeyPath
 
 _LARGEST = 2**53
 """KFP carries every number as a double; an integer beyond this one arrives rounded."""
 
 
-def faults(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """Yield the place of each value that would arrive changed or not at all, with what to write instead."""
+def faults(value: Any, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the place of each value that would be changed or lost on its way to a step, and what to write instead."""
     if isinstance(value, BaseModel):
         yield from _in_model(value, place)
     elif isinstance(value, dict):
@@ -28,7 +28,7 @@ def faults(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield place, why
 
 
-def _in_model(model: BaseModel, place: Place) -> Iterator[tuple[Place, str]]:
+def _in_model(model: BaseModel, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if value is not None:
@@ -38,7 +38,7 @@ def _in_model(model: BaseModel, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _fault(value: Any) -> str:
-    """Say what is wrong with a plain value; empty when it arrives as it is."""
+    """Return what is wrong with a plain value; empty when it is passed unchanged."""
     if value is None:
         return "null does not reach a step; leave the key out, or write a value"
     if isinstance(value, float) and not math.isfinite(value):

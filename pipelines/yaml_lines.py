@@ -1,4 +1,4 @@
-"""Reads YAML so that every key knows its line, and a key written twice is an error."""
+"""Reads YAML with the line of every key; a key that is written twice is an error."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import yaml
 
 from core.errors import ConfigError
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices that lead to a value, such as `("problem", "metrics", 0, "name")`."""
 
 
 class YamlFile:
@@ -16,7 +17,7 @@ class YamlFile:
     def __init__(self, path: Path) -> None:
         """Read the file; ConfigError names it and the line when it is not a YAML mapping."""
         self.path = path
-        self.lines: dict[Place, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         try:
             text = path.read_text(encoding="utf-8-sig")
             node = yaml.compose(text, Loader=yaml.CSafeLoader)
@@ -30,7 +31,7 @@ class YamlFile:
         self.content: dict[str, Any] = content
         self._walk(node, ())
 
-    def where(self, place: Place) -> str:
+    def where(self, place: KeyPath) -> str:
         """Return `file:line: key.path` of the nearest known ancestor of a place."""
         known = tuple(step if place[: at + 1] in self.lines else str(step) for at, step in enumerate(place))
         while known and known not in self.lines:
@@ -38,7 +39,7 @@ class YamlFile:
         line = self.lines.get(known, 1)
         return f"{self.path}:{line}: {'.'.join(map(str, place)) or 'the file'}"
 
-    def _walk(self, node: yaml.Node | None, place: Place) -> None:
+    def _walk(self, node: yaml.Node | None, place: KeyPath) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 at = (*place, key.value)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import LaptopAt, Road
-from .desk import Desk, answer, serving
+from .terminal import Terminal, answer, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -20,8 +20,8 @@ def own(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt, months: d
 
 
 @pytest.fixture(scope="module")
-def desk(own: Road) -> Desk:
-    return Desk(own.store.root)
+def terminal(own: Road) -> Terminal:
+    return Terminal(own.store.root)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ FLIGHT = {
 }
 
 
-def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(desk: Desk, folder: str) -> None:
-    first = desk.say("run", folder, "--span", "3")
+def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(terminal: Terminal, folder: str) -> None:
+    first = terminal.call("run", folder, "--span", "3")
     assert {task["state"] for task in first["tasks"]} == {"SUCCEEDED"}
     assert [decision["gate"] for decision in first["decisions"]] == [
         "scope_use_case",
@@ -54,43 +54,43 @@ def test_the_first_run_pushes_a_model_and_the_second_is_all_cache(desk: Desk, fo
     ]
     assert first["pushed_model"]["version"] == 1
     assert Path(first["report"]).read_text(encoding="utf-8").count("<svg") > 3
-    again = desk.say("run", folder, "--span", "3")
+    again = terminal.call("run", folder, "--span", "3")
     assert all(task["cached"] for task in again["tasks"])
     assert again["pushed_model"] == first["pushed_model"]
 
 
-def test_level_0_ends_in_a_verdict_and_pushes_nothing(own: Road, desk: Desk, folder: str) -> None:
+def test_level_0_ends_in_a_verdict_and_pushes_nothing(own: Road, terminal: Terminal, folder: str) -> None:
     experiment = own.run(Path(folder), "level0", span=3)
     assert experiment.pushed is None
     assert "models push" in experiment.next_step
-    assert [version["version"] for version in desk.model()["versions"]] == [1]
+    assert [version["version"] for version in terminal.model()["versions"]] == [1]
 
 
-def test_a_run_that_dies_leaves_the_champion_and_is_resumed(desk: Desk, folder: str) -> None:
-    process = desk.start("run", folder, "--span", "4")
+def test_a_run_that_dies_leaves_the_champion_and_is_resumed(terminal: Terminal, folder: str) -> None:
+    process = terminal.start("run", folder, "--span", "4")
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("train-model: RUNNING"):
             process.kill()
             break
     process.wait(timeout=180)
-    run_id = next(run["run_id"] for run in desk.say("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
-    assert desk.model()["champion"] == 1
-    resumed = desk.say("runs", "resume", run_id)
+    run_id = next(run["run_id"] for run in terminal.call("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
+    assert terminal.model()["champion"] == 1
+    resumed = terminal.call("runs", "resume", run_id)
     assert resumed["run_id"] == run_id
     assert resumed["pushed_model"]["version"] == 2
     assert resumed["parameters"]["champion"].startswith("1@sha256:")
-    assert not list(desk.home.rglob(".staging-*"))
+    assert not list(terminal.home.rglob(".staging-*"))
 
 
-def test_the_model_in_production_answers_over_rest(desk: Desk, folder: str) -> None:
-    with serving(desk, folder) as address:
+def test_the_model_in_production_answers_over_rest(terminal: Terminal, folder: str) -> None:
+    with serving(terminal, folder) as address:
         model = f"{address}/v1/models/flight_delay"
         (row,) = answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"]
         (same,) = answer(f"{model}/versions/2:predict", {"instances": [FLIGHT]})["predictions"]
         assert row == same
         assert 0 < row[0] < 1
-        desk.say("models", "rollback", "flight_delay")
+        terminal.call("models", "rollback", "flight_delay")
         deadline = time.monotonic() + 180
         while (before := answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"][0]) == row:
             assert time.monotonic() < deadline, "the server did not follow the rollback"
@@ -98,7 +98,7 @@ def test_the_model_in_production_answers_over_rest(desk: Desk, folder: str) -> N
         assert before == answer(f"{model}/versions/1:predict", {"instances": [FLIGHT]})["predictions"][0]
 
 
-def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, desk: Desk, folder: str) -> None:
+def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, terminal: Terminal, folder: str) -> None:
     outcome = own.run(Path(folder), span=4)
     assert (outcome.exit_code, outcome.pushed) == (3, None), outcome.headline
-    assert desk.model()["champion"] == 1
+    assert terminal.model()["champion"] == 1

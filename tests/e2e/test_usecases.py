@@ -17,7 +17,7 @@ from mlops.worlds.world import RunRequest
 from pipelines.config import USECASES, load
 
 from .conftest import LaptopAt
-from .desk import Desk, answer, serving
+from .terminal import Terminal, answer, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -62,14 +62,14 @@ def runs(home: Path, laptop_at: LaptopAt) -> dict[str, tuple[Outcome, Path]]:
 
 
 @pytest.fixture(scope="module")
-def desk(home: Path, runs: dict[str, tuple[Outcome, Path]]) -> Desk:
+def terminal(home: Path, runs: dict[str, tuple[Outcome, Path]]) -> Terminal:
     """A terminal beside the store in which the runs left their models."""
-    return Desk(home)
+    return Terminal(home)
 
 
 @pytest.fixture(scope="module")
-def address(desk: Desk) -> Iterator[str]:
-    with serving(desk, *SHOWN) as address:
+def address(terminal: Terminal) -> Iterator[str]:
+    with serving(terminal, *SHOWN) as address:
         yield f"{address}/v1/models"
 
 
@@ -113,10 +113,10 @@ def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_sample_is_predicted_row_by_row(desk: Desk, name: str) -> None:
+def test_the_sample_is_predicted_row_by_row(terminal: Terminal, name: str) -> None:
     (sample,) = (USECASES / name).glob("sample.*")
     words = ["predict", name, str(sample), "--json"]
-    asked = CliRunner().invoke(cli, words, env={"MLOPS_HOME": str(desk.home)}, catch_exceptions=False)
+    asked = CliRunner().invoke(cli, words, env={"MLOPS_HOME": str(terminal.home)}, catch_exceptions=False)
     found = json.loads(asked.stdout)
     with sample.open(encoding="utf-8", newline="") as stream:
         rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))
@@ -127,15 +127,15 @@ def test_from_a_csv_to_a_served_model(tmp_path: Path, laptop_at: LaptopAt) -> No
     """What a newcomer does with a file that has gaps, an identifier and a text: one command a step."""
     source = _orders(tmp_path / "orders.csv")
     folder = tmp_path / "late_orders"
-    desk = Desk(tmp_path / "home")
-    made = desk.say("new", "usecase", "late_orders", "--from", str(source), "--label", "late", "--to", str(folder))
+    terminal = Terminal(tmp_path / "home")
+    made = terminal.call("new", "usecase", "late_orders", "--from", str(source), "--label", "late", "--to", str(folder))
     assert (made["task"], made["positive"]) == ("binary_classification", "yes")
     assert sorted(made["left_out"]) == ["id", "shop"]
     assert made["texts"] == ["note"]
-    outcome, _ = run_to_end(laptop_at(desk.home), RunRequest(load(folder)))
+    outcome, _ = run_to_end(laptop_at(terminal.home), RunRequest(load(folder)))
     assert outcome.pushed is not None, outcome.headline
     order: dict[str, Any] = {"weight": 9.5, "city": "Oslo", "note": "please hurry with this one", "ordered_month": 1}
-    with serving(desk, str(folder)) as address:
+    with serving(terminal, str(folder)) as address:
         (classes,) = answer(
             f"{address}/v1/models/late_orders:classify", {"examples": [{**order, "ordered_day_of_week": 2}]}
         )["results"]

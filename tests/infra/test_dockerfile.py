@@ -14,7 +14,7 @@ TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 @needs_program("checkov")
 def test_no_policy_fails_and_every_skip_has_its_reason() -> None:
-    words = [
+    arguments = [
         str(CHECKOV),
         "--framework",
         "dockerfile",
@@ -25,7 +25,7 @@ def test_no_policy_fails_and_every_skip_has_its_reason() -> None:
         "--skip-download",
     ]
     ran = subprocess.run(
-        words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
+        arguments, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
     )
     found = json.loads(ran.stdout)
     assert not found["results"]["failed_checks"]

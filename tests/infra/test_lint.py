@@ -37,8 +37,8 @@ def _is_shell(path: Path) -> bool:
         return path.suffix == "" and stream.readline().strip().startswith(SHEBANGS)
 
 
-def _lint(words: list[str]) -> None:
-    ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+def _lint(arguments: list[str]) -> None:
+    ran = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

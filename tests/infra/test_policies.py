@@ -17,7 +17,7 @@ pytestmark = [needs_kubectl, needs_program("checkov")]
 def test_no_policy_fails(tmp_path: Path) -> None:
     for name in OVERLAYS:
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(overlay(name)))
-    words = [
+    arguments = [
         str(CHECKOV),
         "--framework",
         "kubernetes",
@@ -29,7 +29,7 @@ def test_no_policy_fails(tmp_path: Path) -> None:
         "--skip-download",
     ]
     ran = subprocess.run(
-        words, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
+        arguments, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"LOG_LEVEL": "ERROR"}
     )
     found = json.loads(ran.stdout)
     failed = [

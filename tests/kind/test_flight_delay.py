@@ -32,13 +32,13 @@ CLOSE = 1e-6
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A terminal with `mlops` in it, and a store of its own."""
+class Terminal:
+    """Calls `mlops` in processes of their own, with one store."""
 
     home: Path
 
-    def say(self, *words: str, exits: int = 0) -> Any:
-        command = [sys.executable, "-m", "mlops.cli.main", *words, "--json"]
+    def call(self, *arguments: str, exits: int = 0) -> Any:
+        command = [sys.executable, "-m", "mlops.cli.main", *arguments, "--json"]
         done = subprocess.run(
             command,
             env={**os.environ, "MLOPS_HOME": str(self.home)},
@@ -47,52 +47,56 @@ class Desk:
             timeout=3000,
             check=False,
         )
-        assert done.returncode == exits, f"{words}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
+        assert done.returncode == exits, f"{arguments}: {done.stdout[-3000:]} {done.stderr[-3000:]}"
         return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"))
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    return Terminal(tmp_path_factory.mktemp("terminal"))
 
 
 @pytest.fixture(scope="module")
-def here(desk: Desk) -> Any:
+def on_laptop(terminal: Terminal) -> Any:
     """The run on this machine."""
-    return desk.say("run", NAME)
+    return terminal.call("run", NAME)
 
 
 @pytest.fixture(scope="module")
-def there(desk: Desk, cluster: Connection) -> Any:
+def on_cluster(terminal: Terminal, cluster: Connection) -> Any:
     """The run on the cluster, submitted from the same store."""
-    desk.say("data", "push", NAME, "--at", "kfp")
-    return desk.say(
+    terminal.call("data", "push", NAME, "--at", "kfp")
+    return terminal.call(
         "submit", NAME, "--at", "kfp", "--wait", "--deadline", os.environ.get("MLOPS_TEST_RUN_MINUTES", "30")
     )
 
 
-def test_both_ran_one_file(desk: Desk, here: Any, there: Any) -> None:
+def test_both_ran_one_file(terminal: Terminal, on_laptop: Any, on_cluster: Any) -> None:
     def compiled(run: Any, name: str) -> Any:
-        return next(yaml.safe_load_all((desk.home / "runs" / run["run_id"] / name).read_text(encoding="utf-8")))
+        return next(yaml.safe_load_all((terminal.home / "runs" / run["run_id"] / name).read_text(encoding="utf-8")))
 
-    assert compiled(here, "pipeline.yaml") == compiled(there, "pipeline.yaml") == compiled(there, "submitted.yaml")
+    assert (
+        compiled(on_laptop, "pipeline.yaml")
+        == compiled(on_cluster, "pipeline.yaml")
+        == compiled(on_cluster, "submitted.yaml")
+    )
 
 
-def test_both_were_pinned_to_the_same_data(here: Any, there: Any) -> None:
-    assert {key: here["parameters"][key] for key in ("span", "data")} == {
-        key: there["parameters"][key] for key in ("span", "data")
+def test_both_were_pinned_to_the_same_data(on_laptop: Any, on_cluster: Any) -> None:
+    assert {key: on_laptop["parameters"][key] for key in ("span", "data")} == {
+        key: on_cluster["parameters"][key] for key in ("span", "data")
     }
 
 
-def test_every_gate_decided_the_same_from_the_same_numbers(here: Any, there: Any) -> None:
+def test_every_gate_decided_the_same_from_the_same_numbers(on_laptop: Any, on_cluster: Any) -> None:
     checks = {
         (decision["gate"], check["rule"], check["slice"]): check
-        for decision in here["decisions"]
+        for decision in on_laptop["decisions"]
         for check in decision["checks"]
     }
     found = {
         (decision["gate"], check["rule"], check["slice"]): check
-        for decision in there["decisions"]
+        for decision in on_cluster["decisions"]
         for check in decision["checks"]
     }
     # A used cluster has a champion to compare with; this machine's new store has none.
@@ -107,11 +111,11 @@ def test_every_gate_decided_the_same_from_the_same_numbers(here: Any, there: Any
 
 
 def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(
-    desk: Desk, here: Any, there: Any, server: str
+    terminal: Terminal, on_laptop: Any, on_cluster: Any, server: str
 ) -> None:
-    assert there["pushed_model"], there["headline"]
+    assert on_cluster["pushed_model"], on_cluster["headline"]
     rows = _rows()
-    wanted = desk.say("predict", NAME, str(USECASES / NAME / "sample.csv"))["predictions"][: len(rows)]
+    wanted = terminal.call("predict", NAME, str(USECASES / NAME / "sample.csv"))["predictions"][: len(rows)]
     got = _ask(server, rows)
     assert len(got) == len(wanted) > 0
     assert all(_same(_flat(a), _flat(b)) for a, b in zip(got, wanted, strict=True)), list(
@@ -119,30 +123,30 @@ def test_what_the_run_pushed_is_served_and_answers_as_on_this_machine(
     )[:3]
 
 
-def test_the_same_run_again_takes_every_result_from_the_cache(desk: Desk, there: Any) -> None:
-    again = desk.say("submit", NAME, "--at", "kfp", "--wait", "--deadline", "30")
+def test_the_same_run_again_takes_every_result_from_the_cache(terminal: Terminal, on_cluster: Any) -> None:
+    again = terminal.call("submit", NAME, "--at", "kfp", "--wait", "--deadline", "30")
     assert {task["name"]: task["cached"] for task in again["tasks"] if not task["cached"]} == {}
-    assert again["pushed_model"] == there["pushed_model"]
+    assert again["pushed_model"] == on_cluster["pushed_model"]
 
 
-def test_a_schedule_is_applied_once_listed_and_removed(desk: Desk, cluster: Connection) -> None:
-    first = desk.say("schedule", "apply", NAME, "--at", "kfp")
-    again = desk.say("schedule", "apply", NAME, "--at", "kfp")
-    listed = desk.say("schedule", "list", NAME, "--at", "kfp")["schedules"]
-    removed = desk.say("schedule", "delete", NAME, "--at", "kfp")["removed"]
+def test_a_schedule_is_applied_once_listed_and_removed(terminal: Terminal, cluster: Connection) -> None:
+    first = terminal.call("schedule", "apply", NAME, "--at", "kfp")
+    again = terminal.call("schedule", "apply", NAME, "--at", "kfp")
+    listed = terminal.call("schedule", "list", NAME, "--at", "kfp")["schedules"]
+    removed = terminal.call("schedule", "delete", NAME, "--at", "kfp")["removed"]
     assert (again["created"], again["unchanged"]) == ([], first["created"])
     assert [one["id"] for one in listed] == [one["id"] for one in removed] == [one["id"] for one in first["created"]]
-    assert desk.say("schedule", "list", NAME, "--at", "kfp")["schedules"] == []
+    assert terminal.call("schedule", "list", NAME, "--at", "kfp")["schedules"] == []
 
 
 @pytest.fixture(scope="module")
-def server(there: Any) -> Iterator[str]:
+def server(on_cluster: Any) -> Iterator[str]:
     """The model server in the cluster, once it answers with the version that was pushed."""
     with forwarded("model-server", NAMESPACE, 8501) as address:
         deadline = time.monotonic() + SERVED_WITHIN
-        while not _serves(address, there["pushed_model"]["version"]):
+        while not _serves(address, on_cluster["pushed_model"]["version"]):
             assert time.monotonic() < deadline, (
-                f"version {there['pushed_model']['version']} is not served after {SERVED_WITHIN:g} s"
+                f"version {on_cluster['pushed_model']['version']} is not served after {SERVED_WITHIN:g} s"
             )
             time.sleep(1)
         yield address

@@ -100,11 +100,16 @@ def _write_usecase(root: Path, **changes: Any) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def _mlops(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _mlops(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = "from mlops.cli.main import main; main()"
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "MLOPS_HOME": str(root.parent / "store")}
     return subprocess.run(
-        [sys.executable, "-c", program, *words], cwd=root, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

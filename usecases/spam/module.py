@@ -1,4 +1,4 @@
-"""What the model of spam sees and how it is built: tf.Transform's `preprocessing_fn` makes indices of words."""
+"""The features and the model of spam: tf.Transform's `preprocessing_fn` makes indices of words."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import tensorflow_transform as tft
 
 LABEL = "label"
 WORDS = 2000
-"""The commonest words have an index; all others share one."""
+"""The most common words have an index each; all others share one."""
 LONGEST = 60
 """Words of a message that are read; 99% of the messages have no more."""
 UNKNOWN, NONE = WORDS, WORDS + 1
@@ -33,11 +33,11 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
     inputs = {"words": keras.Input((LONGEST,), name="words", dtype="int64")}
     inputs |= {name: keras.Input((1,), name=name, dtype="float32") for name in COUNTS}
     width = int(hyperparameters.get("embedding", 16))
-    there = keras.ops.cast(keras.ops.not_equal(inputs["words"], NONE), "float32")[..., None]
-    weights = keras.layers.Embedding(WORDS + 2, width, name="word_embeddings")(inputs["words"])
-    total = keras.ops.sum(weights * there, axis=1) / (keras.ops.sum(there, axis=1) + 1.0)
-    highest = keras.ops.max(weights * there, axis=1)
-    features = keras.layers.Concatenate(name="features")([total, highest, *(inputs[name] for name in COUNTS)])
+    is_word = keras.ops.cast(keras.ops.not_equal(inputs["words"], NONE), "float32")[..., None]
+    embedded = keras.layers.Embedding(WORDS + 2, width, name="word_embeddings")(inputs["words"]) * is_word
+    mean = keras.ops.sum(embedded, axis=1) / (keras.ops.sum(is_word, axis=1) + 1.0)
+    highest = keras.ops.max(embedded, axis=1)
+    features = keras.layers.Concatenate(name="features")([mean, highest, *(inputs[name] for name in COUNTS)])
     features = keras.layers.Dropout(float(hyperparameters.get("dropout", 0.3)), name="dropout")(features)
     hidden = keras.layers.Dense(16, activation="relu", name="hidden")(features)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="spam")(hidden))
@@ -51,13 +51,13 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
 
 
 def _padded(indices: tf.SparseTensor) -> tf.Tensor:
-    """Return the first words of each row as [rows, LONGEST]; where there is no word stands NONE."""
+    """Return the first words of each row as [rows, LONGEST], padded with NONE."""
     rows = tf.sparse.to_dense(indices, default_value=NONE)[:, :LONGEST]
     rows = tf.pad(rows, [[0, 0], [0, LONGEST - tf.shape(rows)[1]]], constant_values=NONE)
     return tf.ensure_shape(rows, [None, LONGEST])
 
 
 def _share(text: tf.Tensor, others: str) -> tf.Tensor:
-    """Return the share of a text's characters that are left when others are taken away, as [rows, 1]."""
+    """Return the share of a text's characters that do not match `others`, of shape [rows, 1]."""
     left = tf.strings.length(tf.strings.regex_replace(text, others, ""))
     return (tf.cast(left, tf.float32) / (tf.cast(tf.strings.length(text), tf.float32) + 1.0))[:, tf.newaxis]

@@ -64,7 +64,7 @@ def test_a_span_that_is_not_here_is_named_with_those_that_are(usecase: UseCase, 
         ship(usecase, there_too, ("7",))
 
 
-def test_without_a_store_the_ways_to_name_one_are_said(usecase: UseCase, store: Store) -> None:
+def test_without_a_store_the_ways_to_name_one_are_listed(usecase: UseCase, store: Store) -> None:
     with pytest.raises(UsageError, match=r"--at kfp for the local cluster, --at s3://bucket/folder, or MLOPS_STORE"):
         ship(usecase, store)
 
@@ -96,13 +96,13 @@ def test_a_push_that_the_store_breaks_off_leaves_nothing_half_and_goes_on_the_ne
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("--at", "gs://b"), "wanted an address"), ((), "wanted an object store to push to")]
+    ("arguments", "message"), [(("--at", "gs://b"), "wanted an address"), ((), "wanted an object store to push to")]
 )
 def test_the_command_line_refuses_a_place_that_is_none(
-    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("MLOPS_STORE", raising=False)
     monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
-    result: Any = CliRunner().invoke(cli, ["data", "push", "flight_delay", *words])
+    result: Any = CliRunner().invoke(cli, ["data", "push", "flight_delay", *arguments])
     assert isinstance(result.exception, UsageError)
-    assert said in str(result.exception)
+    assert message in str(result.exception)

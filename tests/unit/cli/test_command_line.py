@@ -1,4 +1,4 @@
-"""What a person gets back for words that are wrong, and how fast."""
+"""What a person gets back for arguments that are wrong, and how fast."""
 
 import os
 import subprocess
@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 
-def _mlops(*words: str, home: str = "") -> subprocess.CompletedProcess[str]:
+def _mlops(*arguments: str, home: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MLOPS_HOME": home}
     return subprocess.run(
-        [sys.executable, "-m", "mlops.cli.main", *words], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mlops.cli.main", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (("rum", "flight_delay"), 2, "did you mean 'run'"),
         (("run", "flight_dely"), 2, "did you mean 'flight_delay'"),
@@ -31,9 +35,11 @@ def _mlops(*words: str, home: str = "") -> subprocess.CompletedProcess[str]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_wrong_words_are_answered_in_one_message(tmp_path: Path, words: tuple[str, ...], code: int, says: str) -> None:
-    done = _mlops(*words, home=str(tmp_path / "home"))
-    assert says in done.stderr + done.stdout
+def test_wrong_arguments_are_answered_in_one_message(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    done = _mlops(*arguments, home=str(tmp_path / "home"))
+    assert message in done.stderr + done.stdout
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
 

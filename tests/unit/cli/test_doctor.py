@@ -119,8 +119,8 @@ def test_the_verb_fails_only_for_what_a_run_needs(
         doctor.Finding("disk", not broken, "0 GiB", "free some"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda _: iter(checks))
-    for words in (["mlops", "doctor"], ["mlops", "doctor", "--json"]):
-        monkeypatch.setattr(sys, "argv", words)
+    for argv in (["mlops", "doctor"], ["mlops", "doctor", "--json"]):
+        monkeypatch.setattr(sys, "argv", argv)
         with pytest.raises(SystemExit) as ended:
             roof.main()
         assert (ended.value.code or 0) == int(broken)

@@ -91,8 +91,8 @@ def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mlops:
-    def call(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["mlops", *words])
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["mlops", *arguments])
         code = 0
         try:
             roof.main()
@@ -104,26 +104,26 @@ def mlops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return call
 
 
-def said(output: str) -> dict[str, Any]:
+def parsed(output: str) -> dict[str, Any]:
     return json.loads(output)
 
 
 def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops: Mlops) -> None:
     runs.add("run-1", "first")
     code, output = mlops("models", "push", "run-1", "--json")
-    assert (code, said(output)["version"], said(output)["overridden"]) == (0, 1, [])
+    assert (code, parsed(output)["version"], parsed(output)["overridden"]) == (0, 1, [])
     assert mlops("models", "push", "run-1", "--json") == (0, output)
-    assert said(output)["path"] == f"{runs.store.registry}/m/1"
+    assert parsed(output)["path"] == f"{runs.store.registry}/m/1"
 
     code, output = mlops("models", "show", "m", "--json")
-    shown = said(output)
+    shown = parsed(output)
     assert (code, shown["version"], shown["about"]["spans"], shown["about"]["run"]) == (0, 1, [2, 3], "run-1")
     assert shown["lineage"]["run_id"] == "run-1"
     assert shown["lineage"]["code"]["steps"] == "sha256:code"
     assert [task["name"] for task in shown["lineage"]["tasks"]] == ["ingest-examples", "train-model", "models-push-1"]
     code, output = mlops("models", "show", "m")
     assert code == 0
-    for words in (
+    for text in (
         "m version 1",
         "spans 2, 3 of /d/{SPAN} (7 train)",
         "pass      evaluate_model: all 1 checks passed.",
@@ -131,11 +131,11 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
         "run-1 (m-level0",
         "-> model: sha256:",
     ):
-        assert words in output
+        assert text in output
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "says"),
+    ("verdicts", "message"),
     [
         ({"evaluate_model": Verdict.FAIL}, "evaluate_model passes this model: fail"),
         ({"validate_infra": Verdict.UNDECIDED}, "validate_infra passes this model: undecided"),
@@ -143,12 +143,12 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     ],
 )
 def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
-    runs: Runs, mlops: Mlops, verdicts: dict[str, Verdict | None], says: str
+    runs: Runs, mlops: Mlops, verdicts: dict[str, Verdict | None], message: str
 ) -> None:
     runs.add("run-1", "first", **verdicts)
     code, output = mlops("models", "push", "run-1")
     assert code == 3
-    assert says in output
+    assert message in output
     assert "--override" in output
     assert open_registry(runs.store.registry).names() == []
 
@@ -156,7 +156,7 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
     assert code == 0
     override = open_registry(runs.store.registry).get("m", 1).about["override"]
     assert override["reason"] == "a holiday is coming"
-    assert says in override["closed"][0]
+    assert message in override["closed"][0]
 
 
 def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, mlops: Mlops) -> None:
@@ -203,7 +203,7 @@ def test_production_goes_back_and_forth(runs: Runs, mlops: Mlops) -> None:
     code, output = mlops("models", "rollback", "m")
     assert code == 1
     assert "no earlier version" in output
-    models = said(mlops("models", "list", "--json")[1])["models"]
+    models = parsed(mlops("models", "list", "--json")[1])["models"]
     assert [(version["version"], version["champion"]) for version in models[0]["versions"]] == [(1, True), (2, False)]
 
 
@@ -227,17 +227,19 @@ def test_a_model_whose_bytes_changed_since_the_run_is_refused(runs: Runs, mlops:
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code", "says"),
+    ("arguments", "exit_code", "message"),
     [
         (["show", "nn"], 1, "no model 'nn' was ever pushed"),
         (["rollback", "../x"], 2, "no use case '../x'"),
         (["push", "nn"], 1, "no run 'nn'"),
     ],
 )
-def test_what_is_not_there_is_said(runs: Runs, mlops: Mlops, words: list[str], exit_code: int, says: str) -> None:
-    code, output = mlops("models", *words)
+def test_a_model_or_version_that_does_not_exist_is_named(
+    runs: Runs, mlops: Mlops, arguments: list[str], exit_code: int, message: str
+) -> None:
+    code, output = mlops("models", *arguments)
     assert code == exit_code
-    assert says in output
+    assert message in output
 
 
 def test_a_damaged_version_is_listed_as_a_problem(runs: Runs, mlops: Mlops) -> None:

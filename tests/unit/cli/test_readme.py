@@ -30,17 +30,17 @@ SHOWN = sorted(
 
 @pytest.mark.parametrize(("page", "line"), SHOWN)
 def test_a_shown_command_is_understood(page: str, line: str) -> None:
-    program, *words = shlex.split(line)
+    program, *arguments = shlex.split(line)
     if program == "make":
         targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"))
-        assert all(word in targets for word in words if "=" not in word), page
+        assert all(word in targets for word in arguments if "=" not in word), page
         return
     command: click.Command = cli
     while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words.pop(0))
+        found = command.get_command(click.Context(command), arguments.pop(0))
         assert found is not None, page
         command = found
-    command.make_context(command.name, words)
+    command.make_context(command.name, arguments)
 
 
 def test_the_first_two_commands_are_the_promise() -> None:

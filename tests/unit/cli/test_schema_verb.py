@@ -13,8 +13,8 @@ from mlops.cli.main import cli
 USECASE = ROOT / "usecases" / "flight_delay"
 
 
-def call(*words: str, home: Path) -> str:
-    result = CliRunner().invoke(cli, ["schema", *words], env={"MLOPS_HOME": str(home)}, catch_exceptions=False)
+def call(*arguments: str, home: Path) -> str:
+    result = CliRunner().invoke(cli, ["schema", *arguments], env={"MLOPS_HOME": str(home)}, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 

@@ -27,7 +27,7 @@ WAIVED = '  requires: [evaluate_model]\n  waives: {validate_infra: "this model i
 
 
 @pytest.mark.parametrize(
-    ("section", "says"),
+    ("section", "message"),
     [
         ("  requires: [evaluate_model, validate_infra, evalute_model]", "did you mean 'evaluate_model'"),
         ("  requires: [evaluate_model, validate_infra, train_model]", "'train_model' is no gate"),
@@ -35,10 +35,12 @@ WAIVED = '  requires: [evaluate_model]\n  waives: {validate_infra: "this model i
         ("  requires: [evaluate_model]", "leaves out validate_infra"),
     ],
 )
-def test_a_gate_that_is_not_there_or_left_out_is_a_mistake_in_the_file(tmp_path: Path, section: str, says: str) -> None:
+def test_a_gate_that_is_not_there_or_left_out_is_a_mistake_in_the_file(
+    tmp_path: Path, section: str, message: str
+) -> None:
     with pytest.raises(ConfigError, match=r"config\.yaml:\d+: push_model") as caught:
         usecase(tmp_path, section)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def _tasks(wired: object, target: Path) -> dict[str, dict]:

@@ -83,7 +83,7 @@ def test_a_stage_without_a_section_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sections", "said"),
+    ("sections", "message"),
     [
         ({"ingest_examples": ...}, "config.yaml: ingest_examples is missing, but needed here: write its section"),
         ({"train_model": None}, "config.yaml: train_model is missing"),
@@ -91,9 +91,9 @@ def test_a_stage_without_a_section_is_left_out(tmp_path: Path) -> None:
         ({"validate_infra": None}, "push_model.requires names validate_infra"),
     ],
 )
-def test_a_stage_that_a_pipeline_needs_is_asked_for(tmp_path: Path, sections: dict[str, Any], said: str) -> None:
+def test_a_stage_that_a_pipeline_needs_is_asked_for(tmp_path: Path, sections: dict[str, Any], message: str) -> None:
     usecase = _usecase(tmp_path, **sections)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         _tasks(usecase, "level1")
 
 
@@ -123,7 +123,7 @@ def test_a_field_named_as_a_fact_says_where_it_comes_from(stage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "key", "said"),
+    ("written", "key", "message"),
     [
         ("{since: 2013-01-01}", "since", r"got 2013-01-01 \(date\); put it in quotes"),
         ("{1: one}", "1", r"wanted text as a key|valid string"),
@@ -136,14 +136,14 @@ def test_a_field_named_as_a_fact_says_where_it_comes_from(stage: str) -> None:
     ],
 )
 def test_a_value_that_cannot_reach_a_step_is_named_with_file_line_and_key(
-    tmp_path: Path, written: str, key: str, said: str
+    tmp_path: Path, written: str, key: str, message: str
 ) -> None:
     text = (FLIGHT_DELAY / "config.yaml").read_text(encoding="utf-8")
     text = text.replace("train_model:\n", f"train_model:\n  run_fn:\n    custom_config: {written}\n", 1)
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     line = text.splitlines().index(f"    custom_config: {written}") + 1
     place = rf"config.yaml:{line}: train_model.run_fn.custom_config.{key}"
-    with pytest.raises(ConfigError, match=rf"{place}: .*({said})"):
+    with pytest.raises(ConfigError, match=rf"{place}: .*({message})"):
         load(tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_settings_that_change_no_result_are_not_part_of_a_stages_section() -> No
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("train_modl: {}", r"steps.train_modl is not a stage; did you mean 'train_model'\?"),
         ("train_model: {resources: {cpu: two}}", "steps.train_model.resources.cpu: String should match"),
@@ -82,10 +82,10 @@ def test_settings_that_change_no_result_are_not_part_of_a_stages_section() -> No
         ),
     ],
 )
-def test_a_wrong_setting_is_named_with_file_line_and_key(tmp_path: Path, wrong: str, said: str) -> None:
+def test_a_wrong_setting_is_named_with_file_line_and_key(tmp_path: Path, wrong: str, message: str) -> None:
     text = FLIGHT_DELAY.replace("  train_model: {resources: {memory: 1Gi}, timeout_minutes: 30}", f"  {wrong}", 1)
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: {said}"):
+    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: {message}"):
         load(tmp_path)
 
 

@@ -123,8 +123,8 @@ def test_only_a_training_speaks_of_pushing(kind: Kind) -> None:
     closed = Outcome(_run(kind=kind), (_task("validate-data", decision=CLOSED),))
     broken = Outcome(_run("FAILED", kind=kind), (_task("validate-data", "FAILED", error="boom"),))
     done = Outcome(_run(kind=kind), (_task("validate-data", decision=OPEN),))
-    words = f"{closed.headline} {broken.headline} {done.headline} {done.next_step}"
-    assert ("push" in words) == (kind is Kind.TRAINING)
+    text = f"{closed.headline} {broken.headline} {done.headline} {done.next_step}"
+    assert ("push" in text) == (kind is Kind.TRAINING)
     assert all(outcome.next_step for outcome in (closed, broken, done))
 
 

@@ -29,8 +29,8 @@ def store(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return found
 
 
-def run(store: Store, file: Path, *words: str) -> Result:
-    result = CliRunner().invoke(predict, ["flight_delay", str(file), *words], obj=store)
+def run(store: Store, file: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(predict, ["flight_delay", str(file), *arguments], obj=store)
     if isinstance(result.exception, MlopsError):
         raise result.exception
     assert result.exit_code == 0, result

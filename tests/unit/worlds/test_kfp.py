@@ -105,8 +105,8 @@ def _all_steps(metadata: FakeMetadata, outputs: Outputs, run_id: str) -> None:
             {"pictures": outputs.put(f"{task}/pictures", f"<p>pictures of {task}</p>")} if task == "train-model" else {}
         )
         metadata.record(run_id, task, "CACHED" if task == "ingest-examples" else "COMPLETE", made)
-    said = {"name": "flight_delay", "version": 1, "path": "s3://b/flight_delay/1", "digest": "sha256:" + "0" * 64}
-    metadata.record(run_id, "push-model", "COMPLETE", {"pushed": outputs.put("push-model/pushed", json.dumps(said))})
+    pushed = {"name": "flight_delay", "version": 1, "path": "s3://b/flight_delay/1", "digest": "sha256:" + "0" * 64}
+    metadata.record(run_id, "push-model", "COMPLETE", {"pushed": outputs.put("push-model/pushed", json.dumps(pushed))})
 
 
 def test_a_submission_is_pinned_and_sent_as_compiled(

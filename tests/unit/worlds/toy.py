@@ -9,9 +9,9 @@ from pipelines.config import UseCase
 
 
 @dsl.container_component
-def check(words: str) -> dsl.ContainerSpec:
+def check(pause: str) -> dsl.ContainerSpec:
     return dsl.ContainerSpec(
-        image=image("data"), command=["sh", "-c", 'test "$0" != broken && sleep "$0"'], args=[words]
+        image=image("data"), command=["sh", "-c", 'test "$0" != broken && sleep "$0"'], args=[pause]
     )
 
 
@@ -20,9 +20,9 @@ def toy(usecase: UseCase) -> Any:
 
     @dsl.pipeline(name="toy")
     def pipeline(span: int, registry: str, pause: str = "0") -> None:
-        first = check(words=pause)
+        first = check(pause=pause)
         with dsl.ParallelFor(["0", "0.01"]) as item:
-            check(words=item).after(first)
+            check(pause=item).after(first)
 
     return pipeline
 
@@ -30,7 +30,7 @@ def toy(usecase: UseCase) -> Any:
 def slow(usecase: UseCase) -> Any:
     @dsl.pipeline(name="slow")
     def pipeline(pause: str = "300") -> None:
-        check(words=pause)
+        check(pause=pause)
 
     return pipeline
 
@@ -38,7 +38,7 @@ def slow(usecase: UseCase) -> Any:
 def broken(usecase: UseCase) -> Any:
     @dsl.pipeline(name="broken")
     def pipeline(word: str = "broken") -> None:
-        check(words=word)
+        check(pause=word)
 
     return pipeline
 
@@ -46,6 +46,6 @@ def broken(usecase: UseCase) -> Any:
 def greedy(usecase: UseCase) -> Any:
     @dsl.pipeline(name="greedy")
     def pipeline(span: int, horizon: int) -> None:
-        check(words="0")
+        check(pause="0")
 
     return pipeline

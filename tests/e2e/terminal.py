@@ -1,4 +1,4 @@
-"""A terminal with `mlops` in it, a server that it starts, and questions to that server."""
+"""Calls `mlops` as a user does, starts a server with it, and sends requests to the server."""
 
 import json
 import os
@@ -17,15 +17,15 @@ import pytest
 from tests.free_port import free_port
 
 
-class Desk:
-    """A terminal with `mlops` in it, and a store of its own."""
+class Terminal:
+    """Calls `mlops` in processes of their own, with one store."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.environment = {**os.environ, "MLOPS_HOME": str(home)}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "mlops.cli.main", *words]
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "mlops.cli.main", *arguments]
         return subprocess.Popen(
             command,
             env=self.environment,
@@ -35,22 +35,22 @@ class Desk:
             text=True,
         )
 
-    def say(self, *words: str, exits: int = 0) -> Any:
-        process = self.start(*words, "--json")
+    def call(self, *arguments: str, exits: int = 0) -> Any:
+        process = self.start(*arguments, "--json")
         out, err = process.communicate(timeout=600)
-        assert process.returncode == exits, f"{words}: {out[-3000:]} {err[-3000:]}"
+        assert process.returncode == exits, f"{arguments}: {out[-3000:]} {err[-3000:]}"
         return json.loads(out)
 
     def model(self) -> Any:
-        (model,) = self.say("models", "list", "flight_delay")["models"]
+        (model,) = self.call("models", "list", "flight_delay")["models"]
         return model
 
 
 @contextmanager
-def serving(desk: Desk, *usecases: str) -> Iterator[str]:
+def serving(terminal: Terminal, *usecases: str) -> Iterator[str]:
     """Serve use cases until the end of the block; yields the server's address."""
     port = free_port()
-    server = desk.start("serve", *usecases, "--port", str(port))
+    server = terminal.start("serve", *usecases, "--port", str(port))
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/readyz", server)
@@ -61,7 +61,7 @@ def serving(desk: Desk, *usecases: str) -> Iterator[str]:
 
 
 def answer(url: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask a server; returns the JSON of its answer."""
+    """Send a request; return the JSON of the response."""
     request = urllib.request.Request(
         url, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"}
     )
