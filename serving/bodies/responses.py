@@ -96,14 +96,14 @@ def _are_plain_numbers(values: Column) -> bool:
 
 def _plain(name: str, values: Column) -> Any:
     if values.dtype.kind in "OS":
-        return _text(values.tolist(), as_bytes=name.endswith("_bytes"))
+        return text_of(values.tolist(), as_bytes=name.endswith("_bytes"))
     return values.tolist()
 
 
-def _text(value: Any, *, as_bytes: bool) -> Any:
+def text_of(value: Any, *, as_bytes: bool) -> Any:
     """Decode strings; an output named `*_bytes`, or one that is not UTF-8, becomes base64."""
     if isinstance(value, list):
-        return [_text(item, as_bytes=as_bytes) for item in value]
+        return [text_of(item, as_bytes=as_bytes) for item in value]
     raw = value if isinstance(value, bytes) else str(value).encode()
     if not as_bytes:
         try:

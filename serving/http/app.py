@@ -16,15 +16,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.bodies import responses
+from serving.bodies import open_inference, responses
 from serving.errors import RequestError, not_found
+from serving.http import openapi
 from serving.http.access_log import AccessLog
 from serving.http.answer_pool import AnswerPool
 from serving.http.bearer import BearerGate, Tokens
 from serving.http.edge import VERSION_HEADER, Edge
 from serving.http.inference import Inference
 from serving.http.memory_budget import MemoryBudget
-from serving.http.paths import ROOT, ParsedPath, parse_path
+from serving.http.page import HEADERS as PAGE_HEADERS
+from serving.http.page import PAGE
+from serving.http.paths import OPEN_ROOT, ROOT, ParsedPath, parse_open_path, parse_path
 from serving.http.policy import Policy
 from serving.http.request_body import BodyReader
 from serving.limits import Limits
@@ -36,6 +39,7 @@ _SMALL_BYTES = 128 << 10
 """Bodies up to this may be parsed in the event loop: it takes a millisecond."""
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 """Never need a token: who asks cannot keep one, and the answers say nothing but whether this server lives."""
+_INFERENCES = (f"{ROOT}/", f"{OPEN_ROOT}/")
 _METRICS_PATHS = frozenset({"/metrics", "/monitoring/prometheus/metrics"})
 """The usual path, and TensorFlow Serving's."""
 _LOG = logging.getLogger("serving")
@@ -67,6 +71,12 @@ class ServingApp:
                 Route(ROOT, self._list, methods=["GET"]),
                 Route(f"{ROOT}/{{rest:path}}", self._get, methods=["GET"]),
                 Route(f"{ROOT}/{{rest:path}}", self._post, methods=["POST"]),  # for the methods that a 405 names
+                Route("/v2", self._server, methods=["GET"]),
+                Route("/v2/health/live", self._live, methods=["GET"]),
+                Route("/v2/health/ready", self._ready, methods=["GET"]),
+                Route(f"{OPEN_ROOT}/{{rest:path}}", self._open_get, methods=["GET"]),
+                Route(f"{OPEN_ROOT}/{{rest:path}}", self._post, methods=["POST"]),
+                Route("/", self._page, methods=["GET"]),
                 Route("/healthz", self._health, methods=["GET"]),
                 Route("/readyz", self._readiness, methods=["GET"]),
                 *[Route(path, self._text, methods=["GET"]) for path in sorted(_METRICS_PATHS)],
@@ -96,7 +106,7 @@ class ServingApp:
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer inferences at once: the framework's layers take as long as decoding a row does."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(f"{ROOT}/"):
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_INFERENCES):
             response = await self._post(Request(scope, receive, send))
             await response(scope, receive, send)
         else:
@@ -121,12 +131,27 @@ class ServingApp:
         return self._send(200, responses.encode({"status": "alive"}))
 
     async def _readiness(self, _: Request) -> Response:
-        if self.draining:
-            return self._send(503, responses.error_body("draining: this process is shutting down", "UNAVAILABLE"))
-        if missing := self._manager.waiting_for():
+        if missing := self._not_ready():
             return self._send(503, responses.error_body(missing, "UNAVAILABLE"))
         troubles = self._manager.troubles()
         return self._send(200, responses.encode({"status": "ready", **({"troubles": troubles} if troubles else {})}))
+
+    def _not_ready(self) -> str:
+        """Say why this process takes no requests; "" when it does."""
+        return "draining: this process is shutting down" if self.draining else self._manager.waiting_for()
+
+    async def _server(self, _: Request) -> Response:
+        return self._send(200, responses.encode({"name": "ml-in-production", "version": "2", "extensions": []}))
+
+    async def _live(self, _: Request) -> Response:
+        return self._send(200, responses.encode({"live": True}))
+
+    async def _ready(self, _: Request) -> Response:
+        missing = self._not_ready()
+        return self._send(503 if missing else 200, responses.encode({"ready": not missing}))
+
+    async def _page(self, _: Request) -> Response:
+        return Response(PAGE, headers=PAGE_HEADERS, media_type="text/html")
 
     async def _text(self, _: Request) -> Response:
         return Response(
@@ -147,13 +172,16 @@ class ServingApp:
     async def _post(self, request: Request) -> Response:
         return await self._answer(request, "", self._infer)
 
+    async def _open_get(self, request: Request) -> Response:
+        return await self._answer(request, "status", self._describe_open)
+
     async def _answer(
         self, request: Request, verb: str, how: Callable[[Request, ParsedPath], Awaitable[tuple[str, bytes]]]
     ) -> Response:
         """Answer and count; every error has TensorFlow Serving's form."""
         model, version, status = "", "", 200
         try:
-            path = parse_path(request.scope["path"].removeprefix(f"{ROOT}/"), request.method)
+            path = _parsed(request)
             verb = path.verb or verb
             model = path.model if self._manager.has(path.model) else ""
             version, body = await how(request, path)
@@ -174,6 +202,8 @@ class ServingApp:
     async def _describe(self, _: Request, path: ParsedPath) -> tuple[str, bytes]:
         if path.verb == "metadata":
             return await asyncio.to_thread(self._metadata, path)
+        if path.verb == "openapi.json":
+            return await asyncio.to_thread(self._openapi, path)
         found = self._manager.status(path.model, path.version, path.label)
         return "", responses.encode({"model_version_status": _listed(found)})
 
@@ -183,6 +213,24 @@ class ServingApp:
             return str(lease.version), responses.encode(
                 {"model_spec": spec, "metadata": {"signature_def": {"signature_def": lease.model.metadata()}}}
             )
+
+    def _openapi(self, path: ParsedPath) -> tuple[str, bytes]:
+        with self._manager.lease(path.model, path.version, path.label) as lease:
+            return str(lease.version), responses.encode(openapi.document(path.model, lease.version, lease.model))
+
+    async def _describe_open(self, _: Request, path: ParsedPath) -> tuple[str, bytes]:
+        if path.verb == "ready":
+            found = self._manager.status(path.model, path.version, None)
+            is_ready = not self.draining and any(status.state == "AVAILABLE" for status in found)
+            return "", responses.encode({"name": path.model, "ready": is_ready})
+        return await asyncio.to_thread(self._open_metadata, path)
+
+    def _open_metadata(self, path: ParsedPath) -> tuple[str, bytes]:
+        known = self._manager.status(path.model, path.version, None)
+        versions = sorted(status.version for status in known if status.state == "AVAILABLE")
+        with self._manager.lease(path.model, path.version, None) as lease:
+            described = open_inference.model_metadata(path.model, versions, lease.model.signatures)
+            return str(lease.version), responses.encode(described)
 
     async def _infer(self, request: Request, path: ParsedPath) -> tuple[str, bytes]:
         if not self._manager.has(path.model):
@@ -216,6 +264,14 @@ class ServingApp:
 def _kind(path: ParsedPath, size: int) -> tuple[ParsedPath, int] | None:
     """Return what requests have in common that take about the same time; None for bodies that need a thread."""
     return (path, size.bit_length()) if size <= _SMALL_BYTES else None
+
+
+def _parsed(request: Request) -> ParsedPath:
+    """Read the path of a request about a model."""
+    path: str = request.scope["path"]
+    if path.startswith(f"{OPEN_ROOT}/"):
+        return parse_open_path(path.removeprefix(f"{OPEN_ROOT}/"), request.method)
+    return parse_path(path.removeprefix(f"{ROOT}/"), request.method)
 
 
 def _listed(found: list[Status]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from serving.bodies import requests, responses
+from serving.bodies import open_inference, requests, responses
 from serving.bodies.decoder import Decoded, decode
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError, bad_request
@@ -35,6 +35,8 @@ class Inference:
             try:
                 if path.verb == "predict":
                     return Answer(lease.version, self._predict(path.model, lease, body))
+                if path.verb == "infer":
+                    return Answer(lease.version, self._infer(path.model, lease, body))
                 return Answer(lease.version, self._classify_or_regress(path.verb, lease, body))
             except RequestError as error:
                 if error.code == "NON_FINITE_OUTPUT":
@@ -44,11 +46,23 @@ class Inference:
     def _predict(self, name: str, lease: Lease, body: bytes) -> bytes:
         signature, form, feeds = decode(body, lease.model.signatures, self._limits) or self._read(lease, body)
         outputs = lease.model.run(signature, feeds.columns)
+        self._count(name, feeds)
+        return responses.predict_body(outputs, feeds.rows, form)
+
+    def _infer(self, name: str, lease: Lease, body: bytes) -> bytes:
+        """Answer a request of the Open Inference Protocol."""
+        signature = lease.model.signature(DEFAULT_SIGNATURE)
+        asked = open_inference.infer_request(parse(body, self._limits), signature)
+        feeds = requests.feeds(asked.question, signature, self._limits.rows)
+        outputs = lease.model.run(signature, feeds.columns)
+        self._count(name, feeds)
+        return open_inference.infer_body(asked, name, lease.version, outputs)
+
+    def _count(self, name: str, feeds: requests.Feeds) -> None:
         for feature, count in feeds.missing.items():
             self._metrics.missing.labels(name, feature).inc(count)
         for feature, count in feeds.unknown.items():
             self._metrics.unknown.labels(name, feature).inc(count)
-        return responses.predict_body(outputs, feeds.rows, form)
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:
         """Read a body that the decoder left alone, for the most part to say what is wrong with it."""

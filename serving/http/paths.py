@@ -1,4 +1,4 @@
-"""The paths of a model: reads what follows /v1/models/."""
+"""The paths of a model: reads what follows /v1/models/, TensorFlow Serving's, and /v2/models/, Open Inference's."""
 
 import re
 from typing import NamedTuple
@@ -6,14 +6,16 @@ from typing import NamedTuple
 from serving.errors import bad_request
 
 ROOT = "/v1/models"
+OPEN_ROOT = "/v2/models"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 VERSION = r"[1-9][0-9]{0,18}"
 VERBS = frozenset({"predict", "classify", "regress"})
 READS = frozenset({"GET", "HEAD"})
 _PATH = re.compile(
-    rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|:[a-z]+)?",
+    rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|/openapi\.json|:[a-z]+)?",
     re.ASCII,
 )
+_OPEN_PATH = re.compile(rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION}))?(?P<rest>/ready|/infer)?", re.ASCII)
 
 
 class ParsedPath(NamedTuple):
@@ -43,3 +45,16 @@ def parse_path(rest: str, method: str) -> ParsedPath:
             version = int(found["version"]) if found["version"] else None
             return ParsedPath(found["model"], version, found["label"], verb)
     raise bad_request(f"Malformed request: {method} {ROOT}/{ascii(rest[:100])[1:-1]}")
+
+
+def parse_open_path(rest: str, method: str) -> ParsedPath:
+    """Read what follows /v2/models/; RequestError (400) for anything that is not exactly a known form.
+
+    The verb is `infer`, `ready`, or empty for the description of the model.
+    """
+    found = _OPEN_PATH.fullmatch(rest)
+    if found is not None:
+        verb = (found["rest"] or "").removeprefix("/")
+        if (verb == "infer") == (method == "POST"):
+            return ParsedPath(found["model"], int(found["version"]) if found["version"] else None, None, verb)
+    raise bad_request(f"Malformed request: {method} {OPEN_ROOT}/{ascii(rest[:100])[1:-1]}")

@@ -38,6 +38,7 @@ class SavedModel:
 
     def __init__(self, path: Path) -> None:
         """Load the SavedModel at a path; ModelError when it cannot be."""
+        self.path = path
         self.features: Features | None = read_features(path)
         graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
