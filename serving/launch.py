@@ -52,6 +52,8 @@ class Plan:
     policy: Policy = field(default_factory=Policy)
     recycling: Recycling = field(default_factory=Recycling)
     """When a worker gives way to a fresh one."""
+    grpc_address: str = ""
+    """`host:port` of TensorFlow Serving's gRPC services; empty: not served."""
 
     def worker_policy(self, workers: int) -> supervisor.WorkerPolicy:
         """Return a policy that kills processes only after their time to drain and finish."""
@@ -93,7 +95,11 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
 
         watched = shelf.RegistryShelf(place.folder, plan.names)
         options = server.Options(
-            plan.limits, policy=plan.policy, drain_seconds=plan.drain_seconds, finish_seconds=plan.finish_seconds
+            plan.limits,
+            policy=plan.policy,
+            drain_seconds=plan.drain_seconds,
+            finish_seconds=plan.finish_seconds,
+            grpc_address=plan.grpc_address,
         )
 
         def forget(pid: int) -> None:

@@ -71,7 +71,7 @@ def _hop() -> float:
     """Time the way of a request's work to a thread and back."""
     from starlette.requests import Request
 
-    from serving.http.answer_pool import AnswerPool
+    from serving.answer_pool import AnswerPool
     from serving.limits import Limits
 
     async def hops() -> float:

@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,9 @@ def serve(
     plan = _plan(context.obj, tuple(named), workers, settings)
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
+    if (grpc_port := settings["grpc_port"]) is not None:
+        listen(host, grpc_port).close()  # opening it shows that the port is free; each worker opens it for itself
+        plan = replace(plan, grpc_address=f"{f'[{host}]' if ':' in host else host}:{grpc_port}")
     process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
     bound = _announce(plan, listener, named, champions)

@@ -36,6 +36,11 @@ class Size(click.ParamType[int]):
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _OPTIONS = (
+    click.option(
+        "--grpc-port",
+        type=click.IntRange(1, 65535),
+        help="Also answer TensorFlow Serving's gRPC calls, at this port; 8500 is usual.",
+    ),
     click.option("--max-body", type=Size(), default="4MiB", show_default=True, help="Largest body of a request."),
     click.option(
         "--max-rows", type=click.IntRange(1, 1_000_000), default=4096, show_default=True, help="Most rows of a request."

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.answer_pool import AnswerPool
 from serving.bodies import open_inference, responses
 from serving.errors import RequestError, not_found
 from serving.http import openapi
 from serving.http.access_log import AccessLog
-from serving.http.answer_pool import AnswerPool
 from serving.http.bearer import BearerGate, Tokens
 from serving.http.edge import VERSION_HEADER, Edge
 from serving.http.inference import Inference
@@ -37,18 +37,20 @@ from serving.versions.manager import ModelManager
 
 _SMALL_BYTES = 128 << 10
 """Bodies up to this may be parsed in the event loop: it takes a millisecond."""
-_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """Never need a token: who asks cannot keep one, and the answers say nothing but whether this server lives."""
 _INFERENCES = (f"{ROOT}/", f"{OPEN_ROOT}/")
 _METRICS_PATHS = frozenset({"/metrics", "/monitoring/prometheus/metrics"})
 """The usual path, and TensorFlow Serving's."""
 _LOG = logging.getLogger("serving")
+Beside = Callable[[AnswerPool], AbstractAsyncContextManager[None]]
 
 
 class ServingApp:
     """The application of one process.
 
     `draining` turns readiness off; `closing` closes each connection after its next answer, as draining does too.
+    `beside` returns a further server over the same threads, which lives as long as the application.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ServingApp:
         metrics: Metrics,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         policy: Policy = Policy(),  # noqa: B008 - frozen
+        beside: Beside | None = None,
     ) -> None:
         self.draining = False
         self.closing = False
@@ -65,6 +68,7 @@ class ServingApp:
         self._bodies = BodyReader(limits, metrics)
         self._inference = Inference(manager, limits, metrics)
         self._pool = AnswerPool(limits)
+        self._beside = beside
         self.budget = MemoryBudget(limits)
         self._routed = Starlette(
             routes=[
@@ -121,7 +125,8 @@ class ServingApp:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         # Connections are accepted after this: a new worker gets no request before it can answer.
         await asyncio.to_thread(self._manager.start)
-        yield
+        async with self._beside(self._pool) if self._beside else nullcontext():
+            yield
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._manager.stop)
         if self.access_log is not None:

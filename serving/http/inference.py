@@ -5,11 +5,11 @@ from typing import NamedTuple
 from serving.bodies import open_inference, requests, responses
 from serving.bodies.decoder import Decoded, decode
 from serving.bodies.strict_json import parse
-from serving.errors import RequestError, bad_request
+from serving.errors import RequestError
 from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.metrics import Metrics
-from serving.signature import DEFAULT_SIGNATURE, Signature
+from serving.signature import DEFAULT_SIGNATURE
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
 
@@ -74,20 +74,7 @@ class Inference:
         from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
         question = requests.example_question(parse(body, self._limits))
-        signature = _example_signature(lease, question.signature, verb)
+        signature = lease.model.example_signature(question.signature, verb)
         rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
         outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})
         return responses.classify_body(outputs) if verb == "classify" else responses.regress_body(outputs)
-
-
-def _example_signature(lease: Lease, asked: str, verb: str) -> Signature:
-    """Find the signature for classify or regress: the one asked for, the one named as the verb, or the default."""
-    name = asked or (verb if verb in lease.model.signatures else DEFAULT_SIGNATURE)
-    signature = lease.model.signature(name)
-    if not signature.takes_examples:
-        fitting = sorted(s.name for s in lease.model.signatures.values() if s.takes_examples)
-        raise bad_request(
-            f"signature {name!r} does not take tf.Example records, which {verb} needs; "
-            f"those that do: {', '.join(fitting) or 'none'}"
-        )
-    return signature

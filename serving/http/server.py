@@ -6,14 +6,19 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from core.errors import MlopsError
+from serving.answer_pool import AnswerPool
 from serving.http.acceptor import Acceptor, Crowd
 from serving.http.app import ServingApp
+from serving.http.bearer import Tokens
 from serving.http.certificate import Certificate
 from serving.http.policy import Policy
 from serving.http.protocol import bounded
@@ -40,6 +45,8 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     drain_seconds: float = 1.0
     """After SIGTERM, how long requests are still taken while readiness is off, so that balancers can react."""
+    grpc_address: str = ""
+    """`host:port` of TensorFlow Serving's gRPC services; empty: not served."""
     finish_seconds: float = 20.0
     """After that, how long running requests may take to finish."""
     linger_seconds: float = 5.0
@@ -125,7 +132,8 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
     """Build the server of one process; nothing is loaded and no socket is used yet."""
     metrics = Metrics()
     manager = ModelManager(shelf, load_version, metrics, options.watch, peers)
-    app = ServingApp(manager, metrics, options.limits, options.policy)
+    beside = partial(_rpc, manager, metrics, options) if options.grpc_address else None
+    app = ServingApp(manager, metrics, options.limits, options.policy, beside)
     config = uvicorn.Config(
         app.asgi,
         http=bounded(options.limits, metrics, app.access_log),
@@ -139,6 +147,24 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
         timeout_graceful_shutdown=int(options.finish_seconds),
     )
     return Server(config, app, options, peers)
+
+
+@asynccontextmanager
+async def _rpc(manager: ModelManager, metrics: Metrics, options: Options, pool: AnswerPool) -> AsyncIterator[None]:
+    """Serve gRPC while the block runs."""
+    from serving.rpc.prediction_service import PredictionService  # noqa: PLC0415 - grpc is started after the fork
+    from serving.rpc.server import Access, RpcServer  # noqa: PLC0415
+
+    policy = options.policy
+    tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file else None
+    pem = (policy.tls.certificate.read_bytes(), policy.tls.key.read_bytes()) if policy.tls else (b"", b"")
+    service = PredictionService(manager, pool, options.limits, metrics)
+    server = RpcServer(service, options.limits, Access(tokens.accept if tokens else None, *pem))
+    await server.start(options.grpc_address)
+    try:
+        yield
+    finally:
+        await server.stop(options.finish_seconds)
 
 
 def serve(shelf: Shelf, listener: socket.socket, options: Options, peers: WorkerEnd | None = None) -> None:

@@ -59,9 +59,9 @@ class SavedModel:
             # TensorFlow raises nearly any exception for a damaged file.
             self.close()
             raise ModelError(f"{path}: TensorFlow cannot load it: {type(error).__name__}: {error}") from error
-        self._definitions = {name: d for name, d in meta_graph.signature_def.items() if name != _INIT_SIGNATURE}
+        self.definitions = {name: d for name, d in meta_graph.signature_def.items() if name != _INIT_SIGNATURE}
         self.signatures: Mapping[str, Signature] = {
-            name: self._signature(name, d) for name, d in self._definitions.items()
+            name: self._signature(name, d) for name, d in self.definitions.items()
         }
         self._lock = threading.Lock()
 
@@ -72,6 +72,21 @@ class SavedModel:
             hint = did_you_mean(name, self.signatures)
             raise bad_request(f'Serving signature name: "{name[:_SHOWN]}" not found in signature def{hint}')
         return found
+
+    def example_signature(self, asked: str, verb: str) -> Signature:
+        """Find the signature for classify or regress: the one asked for, the one named as the verb, or the default.
+
+        Raises RequestError (400) for one that does not take tf.Examples.
+        """
+        name = asked or (verb if verb in self.signatures else DEFAULT_SIGNATURE)
+        signature = self.signature(name)
+        if not signature.takes_examples:
+            fitting = sorted(known.name for known in self.signatures.values() if known.takes_examples)
+            raise bad_request(
+                f"signature {name!r} does not take tf.Example records, which {verb} needs; "
+                f"those that do: {', '.join(fitting) or 'none'}"
+            )
+        return signature
 
     @property
     def rows(self) -> Signature | None:
@@ -84,7 +99,7 @@ class SavedModel:
 
     def metadata(self) -> dict[str, Any]:
         """Return the signatures in the JSON form of TensorFlow Serving's metadata."""
-        return {name: _message(definition) for name, definition in self._definitions.items()}
+        return {name: _message(definition) for name, definition in self.definitions.items()}
 
     def run(self, signature: Signature, columns: Mapping[str, Column]) -> dict[str, Column]:
         """Run a signature on a batch; RequestError 400 if TensorFlow refuses the input, 500 if the model fails."""
@@ -111,7 +126,7 @@ class SavedModel:
     def _prepare(self, signature: Signature) -> Callable[..., Any]:
         with self._lock:
             if signature.name not in self._calls:
-                definition = self._definitions[signature.name]
+                definition = self.definitions[signature.name]
                 options = config_pb2.CallableOptions()
                 options.feed.extend(definition.inputs[name].name for name in signature.tensors)
                 options.fetch.extend(definition.outputs[field.name].name for field in signature.outputs)

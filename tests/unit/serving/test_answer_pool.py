@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from serving.answer_pool import AnswerPool
 from serving.errors import RequestError
-from serving.http.answer_pool import AnswerPool
 from serving.limits import Limits
 
 LIMITS = Limits(threads=1, pending=3, answer_seconds=0.2)

@@ -9,11 +9,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
-
-from starlette.requests import Request
+from typing import Any, Protocol, TypeVar
 
 from serving.errors import RequestError
 from serving.limits import Limits
@@ -30,6 +28,14 @@ _WATCH_SECONDS = 1.0
 def give_up() -> None:
     """End this process at once: a thread that hangs in a model cannot be stopped."""
     os._exit(_STUCK_EXIT_CODE)
+
+
+class Client(Protocol):
+    """Who asked, and may go away before the answer."""
+
+    @property
+    def receive(self) -> Callable[[], Awaitable[Any]]:
+        """Returns ASGI's messages, at last one of the type `http.disconnect`."""
 
 
 class AnswerPool:
@@ -51,7 +57,7 @@ class AnswerPool:
         self._stopped.set()
         self._threads.shutdown()
 
-    async def run(self, request: Request, work: Callable[[], _Answer], kind: Hashable = None) -> _Answer:
+    async def run(self, client: Client, work: Callable[[], _Answer], kind: Hashable = None) -> _Answer:
         """Run a request's work in a thread, or here when work of its kind is quick, and return what it returns.
 
         Raises RequestError: 503 when too many wait or this one waited too long, 504 when the model took too long, 400
@@ -65,7 +71,7 @@ class AnswerPool:
         answer = asyncio.wrap_future(queued)
         self._pending += 1
         # Only a request that has to wait is watched: its client may be gone before its turn comes.
-        gone = asyncio.ensure_future(_until_gone(request)) if self._pending > self._limits.threads else None
+        gone = asyncio.ensure_future(_until_gone(client)) if self._pending > self._limits.threads else None
         try:
             waited_for: set[asyncio.Future[Any]] = {answer} if gone is None else {answer, gone}
             await asyncio.wait(waited_for, timeout=self._limits.answer_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -76,6 +82,9 @@ class AnswerPool:
             if gone is not None and gone.done():
                 return await answer  # it runs already and cannot be cancelled; the client does not read the result
             raise self._hangs(answer)
+        except asyncio.CancelledError:
+            queued.cancel()
+            raise
         finally:
             self._pending -= 1
             if gone is not None:
@@ -129,6 +138,6 @@ class AnswerPool:
             answer.exception()  # retrieved, or asyncio would log it as never retrieved
 
 
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _until_gone(client: Client) -> None:
+    while (await client.receive())["type"] != "http.disconnect":
         pass
