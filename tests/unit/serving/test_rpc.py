@@ -149,5 +149,24 @@ def test_metadata_and_status_are_those_of_the_version_in_production(client: Clie
     assert (version.version, version.state) == (1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
 
 
+def test_the_token_of_http_holds_for_grpc_too(exported: Path, tmp_path: Path) -> None:
+    registry = open_registry(str(tmp_path / "models"))
+    registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
+    port, token = free_port(), "t" * 32
+    environment = {"MLOPS_SERVE_TOKEN": token}
+    with serving(tmp_path, "--all", "--workers", "1", "--grpc-port", str(port), environment=environment) as served:
+        served.until(lambda: served.ask("/v2/health/ready")[0] == 200)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            asked = get_model_status_pb2.GetModelStatusRequest()
+            asked.model_spec.name = "delay"
+            for metadata in ((), (("authorization", f"Bearer {token[:-1]}"),)):
+                with pytest.raises(grpc.RpcError) as error:
+                    stub.GetModelStatus(asked, timeout=30, metadata=metadata)
+                assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            known = stub.GetModelStatus(asked, timeout=30, metadata=(("authorization", f"Bearer {token}"),))
+            assert len(known.model_version_status) == 1
+
+
 def test_sigterm_lets_a_call_that_runs_end(client: Client) -> None:
     assert client.served.stop() == 0
