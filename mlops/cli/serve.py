@@ -95,9 +95,8 @@ def serve(
     plan = _plan(context.obj, tuple(named), workers, settings)
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
-    if (grpc_port := settings["grpc_port"]) is not None:
-        listen(host, grpc_port).close()  # opening it shows that the port is free; each worker opens it for itself
-        plan = replace(plan, grpc_address=f"{f'[{host}]' if ':' in host else host}:{grpc_port}")
+    if settings["grpc_port"] is not None:
+        plan = _with_grpc(plan, host, settings["grpc_port"])
     process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
     bound = _announce(plan, listener, named, champions)
@@ -134,6 +133,14 @@ def _check_for_tensorflow_serving(context: click.Context, host: str, port: int) 
         raise UsageError(
             f"engine tensorflow_serving takes none of {', '.join(unknown)}: wanted --engine mlops with them"
         )
+
+
+def _with_grpc(plan: "Plan", host: str, port: int) -> "Plan":
+    """Let each worker answer gRPC at a port; UsageError when it is not free."""
+    from serving.http.listener import listen
+
+    listen(host, port).close()
+    return replace(plan, grpc_address=f"{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _announce(plan: "Plan", listener: socket.socket, named: Mapping[str, str], champions: Mapping[str, str]) -> int:
