@@ -90,7 +90,7 @@ _RECYCLING_OPTIONS = (
     click.option(
         "--recycle-growth",
         type=click.FloatRange(1, min_open=True),
-        default=1.05,
+        default=1.03,
         show_default=True,
         help="A worker whose memory has grown by this factor after changes of version gives way to a fresh one.",
     ),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 class Recycling:
     """The bounds beyond which a worker is replaced."""
 
-    growth: float = 1.05
-    """Memory over the worker's own at its start."""
+    growth: float = 1.03
+    """Private memory over the worker's own at its start. What a worker shares with its parent is in both, so 1.03 keeps
+    the memory of all processes together within 1.05."""
     loads: int = 500
     """Versions loaded after the start, whatever the memory is."""
     pause_seconds: float = 5.0
