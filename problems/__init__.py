@@ -1,4 +1,4 @@
-"""Kinds of problem: what a label, a score, good enough and a telling picture are, one file per kind."""
+"""The kinds of problem, one file each: labels, scores, metrics, baselines and plots."""
 
 from importlib import import_module
 from typing import cast
@@ -14,6 +14,6 @@ _MODULES: dict[Task, tuple[str, str]] = {
 
 
 def kind(task: Task) -> Kind:
-    """Return the kind of problem of a name; its module, and NumPy with it, is imported on use."""
+    """Return the kind of problem of a task; its module, which imports NumPy, is imported here."""
     module, name = _MODULES[task]
     return cast(Kind, getattr(import_module(module), name)())

@@ -1,4 +1,4 @@
-"""The exact area under the ROC curve, and the interval of a difference of two (DeLong)."""
+"""The exact area under the ROC curve, and the standard error of the difference of two (DeLong)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from problems.gains import Values, weighted_mean
 
 
 def auc(labels: Values, scores: Values, weights: Values | None = None) -> float:
-    """Probability that a positive row scores above a negative one, ties counting half; NaN for one class."""
+    """Return the (weighted) ROC AUC of labels and scores, each [rows]; NaN when all labels are the same."""
     positive = labels > 0
     if _is_one_class(positive):
         return float("nan")
@@ -18,7 +18,7 @@ def auc(labels: Values, scores: Values, weights: Values | None = None) -> float:
 
 
 def auc_of_table(rates: Values, positives: Values, negatives: Values) -> float:
-    """ROC AUC of scores that are shared by many rows: rows of each class per score; NaN for one class."""
+    """Return the ROC AUC of a table with the rate, the positives and the negatives of each cell; NaN for one class."""
     _, group = np.unique(rates, return_inverse=True)
     high, low = np.bincount(group, positives), np.bincount(group, negatives)
     if not high.sum() or not low.sum():
@@ -28,12 +28,16 @@ def auc_of_table(rates: Values, positives: Values, negatives: Values) -> float:
 
 
 def difference(labels: Values, ours: Values, theirs: Values, weights: Values | None = None) -> tuple[float, float]:
-    """Difference of two paired AUCs and its standard error (DeLong, DeLong and Clarke-Pearson 1988, by midranks)."""
+    """Return the difference of two paired AUCs and its standard error, by DeLong's method with midranks.
+
+    DeLong, DeLong and Clarke-Pearson, 1988. Labels and scores are [rows]; NaN for one class.
+    """
     positive = labels > 0
     if _is_one_class(positive):
         return float("nan"), float("nan")
-    sides = zip(_placements(positive, ours, weights), _placements(positive, theirs, weights), strict=True)
-    of_positives, of_negatives = (a - b for a, b in sides)
+    our_positives, our_negatives = _placements(positive, ours, weights)
+    their_positives, their_negatives = _placements(positive, theirs, weights)
+    of_positives, of_negatives = our_positives - their_positives, our_negatives - their_negatives
     few = min(len(of_positives), len(of_negatives)) < 2
     if weights is not None:
         value, error = weighted_mean(of_positives, weights[positive])
@@ -64,7 +68,7 @@ def _midranks(others: Values, scores: Values) -> NDArray[Any]:
 
 
 def _share_below(scores: Values, others: Values, weights: Values) -> Values:
-    """Share of the others' weight below each score, ties counting half."""
+    """Return the share of the others' weight below each score; ties count half."""
     order = np.argsort(others, kind="stable")
     sums = np.concatenate([[0.0], np.cumsum(weights[order], dtype=np.float64)])
     ranks = [np.searchsorted(others[order], scores, side) for side in ("left", "right")]  # type: ignore[call-overload]

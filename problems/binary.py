@@ -1,4 +1,4 @@
-"""Two classes, one of which is looked for: scores are the probability of it."""
+"""Binary classification: scores are the probability of the positive class."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,8 +17,9 @@ from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import are_logits, sigmoid, softmax
 
 BINS = 10
+"""Bins of the calibration error."""
 _SMALLEST = 1e-7
-"""Keeps the logarithm of a probability finite, as Keras does."""
+"""Probabilities are clipped to this before taking the logarithm, as in Keras."""
 
 
 class Binary:
@@ -32,15 +33,15 @@ class Binary:
     tfma_plots = (TfmaMetric("CalibrationPlot"), TfmaMetric("ConfusionMatrixPlot"))
 
     def width(self, classes: Sequence[str]) -> int | None:
-        """Labels are 0 and 1, however they are called."""
+        """Two: the classes 0 and 1."""
         return 2
 
     def class_count(self, outputs: int | None) -> int | None:
-        """Two, though the model gives one number."""
+        """Two, although the model has one output."""
         return 2
 
     def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-        """Put the class that is looked for last, as class 1."""
+        """Put the positive class last, as class 1."""
         if len(found) != 2:
             raise TrainingError(
                 f"problem.label: wanted two values for a binary classification, got {len(found)}: "
@@ -49,22 +50,22 @@ class Binary:
         if positive not in found:
             got = "nothing" if positive is None else f"{positive!r}{did_you_mean(positive, found)}"
             raise TrainingError(
-                f"problem.positive: wanted which of {found[0]!r} and {found[1]!r} the model looks for, got {got}; "
+                f"problem.positive: wanted the positive class, {found[0]!r} or {found[1]!r}, got {got}; "
                 "set it in config.yaml"
             )
         return tuple(sorted(found, key=lambda name: name == positive))
 
     def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
-        """The class that is looked for must be class 1."""
+        """Check that the positive class is class 1."""
         if positive is None or positive in classes[1:]:
             return ""
         return (
-            f"wanted {positive!r} to be class 1, but preprocessing_fn makes that of "
+            f"wanted {positive!r} to be class 1, but in preprocessing_fn class 1 is "
             f"{' '.join(classes[1:]) or 'nothing'!r}; correct one of them"
         )
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
-        """Return ranking, the confusion matrix at the threshold, and calibration."""
+        """Return the metrics of ranking, of the confusion matrix at the threshold, and of calibration."""
         at = {"thresholds": (threshold,)}
         rates = ("Precision", "Recall", "FalsePositiveRate", "FalseNegativeRate")
         return (
@@ -75,11 +76,11 @@ class Binary:
         )
 
     def tfma_label(self, labels: Values) -> NDArray[Any]:
-        """TFMA takes a float."""
+        """Return labels as floats."""
         return labels.astype(np.float32)
 
     def shaped(self, output: NDArray[Any], model: str) -> Values:
-        """Take [rows], [rows, 1] or, for both classes, [rows, 2]."""
+        """Accept [rows], [rows, 1] or, for both classes, [rows, 2]."""
         scores = np.asarray(output, np.float32)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
@@ -98,10 +99,10 @@ class Binary:
         return Scores(sigmoid(output), "logits") if logits else Scores(output, "probabilities")
 
     def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
-        """Both classes must be there, and nothing else; the model gives one number or none is known."""
+        """Check that the labels are 0 and 1, and that the model has one output."""
         if len(labels) == 1:
             (value,) = labels
-            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; look at the source"
+            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; correct the data"
         if set(labels) != {0, 1}:
             some = ", ".join(f"{value:g}" for value in sorted(labels)[:10])
             return (
@@ -116,7 +117,7 @@ class Binary:
         return ""
 
     def faults(self, labels: Values, scores: Values) -> Iterator[str]:
-        """Both classes must be there, and scores must be probabilities."""
+        """Check that there are both classes, and that scores are probabilities."""
         return classification_faults(labels, scores)
 
     def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
@@ -126,12 +127,12 @@ class Binary:
     def gain(
         self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
     ) -> Gain:
-        """Compare two AUCs by DeLong's method."""
+        """Return the difference of the AUCs with DeLong's confidence interval."""
         value, error = difference(labels, ours, theirs, weights)
         return interval(value, error, confidence)
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
-        """Measure the probabilities themselves."""
+        """Return Brier score, expected calibration error and log loss."""
         exact = scores.astype(np.float64)
         clipped = np.clip(exact, _SMALLEST, 1 - _SMALLEST)
         return {
@@ -141,15 +142,15 @@ class Binary:
         }
 
     def undefined(self, labels: Values, metric: str) -> bool:
-        """TFMA gives the AUC of one class as 0, which is a number but not an answer."""
+        """AUC is undefined for one class; TFMA returns 0 for it."""
         return metric.startswith("auc") and len(np.unique(labels)) < 2
 
     def targets(self, labels: Values, width: int) -> Values:
-        """The mean of the labels is the rate of positives."""
+        """Return the labels, whose mean is the rate of positives."""
         return labels
 
     def table_columns(self, targets: Values) -> list[NDArray[Any]]:
-        """Sum rows and positives."""
+        """Return the columns whose sums are rows and positives."""
         return [np.ones(len(targets)), targets]
 
     def table_skill(self, rates: Values, sums: Values) -> float:
@@ -168,28 +169,28 @@ class Binary:
         return np.asarray(model.predict_proba(matrix)[:, 1])
 
     def classes(self, labels: Values, scores: Values, names: Sequence[str], threshold: float) -> list[Class]:
-        """Measure both classes at the threshold."""
+        """Return the metrics of both classes at the threshold."""
         return per_class(labels, (scores > threshold).astype(np.int64), names or ("0", "1"))
 
-    def wrongness(self, labels: Values, scores: Values) -> Values:
-        """Distance from the right probability."""
+    def row_errors(self, labels: Values, scores: Values) -> Values:
+        """Return the difference between label and probability."""
         return np.asarray(np.abs(labels - scores))
 
-    def shown(self, value: float, names: Sequence[str]) -> str:
-        """Name the class."""
+    def describe_label(self, value: float, names: Sequence[str]) -> str:
+        """Return the name of the class."""
         return shown_class(value, names)
 
-    def answer(self, scores: NDArray[Any], names: Sequence[str]) -> str:
-        """Say how probable the positive class is."""
+    def describe_prediction(self, scores: NDArray[Any], names: Sequence[str]) -> str:
+        """Return the positive class with its probability."""
         return f"{shown_class(1, names)}: {float(scores):.3f}"
 
     def pictures(self, labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Iterator[Markup]:
-        """Draw the ROC curve, calibration and how the scores lie."""
+        """Draw ROC curve, calibration and the histogram of scores."""
         yield charts.binary(labels, models, [shown_class(0, names), shown_class(1, names)])
 
 
 def calibration_error(labels: Values, scores: Values, weights: Values | None = None) -> float:
-    """Expected calibration error: how far mean score and rate lie apart in ten equal steps of the score."""
+    """Return the expected calibration error over BINS bins of equal width."""
     bins = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
     gap = scores - labels
     gaps = np.abs(np.bincount(bins, gap if weights is None else gap * weights, minlength=BINS))

@@ -1,4 +1,4 @@
-"""What a person looks at first, by kind of problem."""
+"""The plots of the kinds of problem."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,15 +12,18 @@ from problems.gains import Values
 from problems.kind import Class
 
 POINTS = 200
+"""Maximum number of points of a ROC curve."""
 BINS = 20
+"""Bins of a histogram."""
 CLASSES_SHOWN = 30
-"""A larger confusion matrix cannot be read; the table of classes says more."""
+"""Maximum number of classes in a confusion matrix; larger ones are not readable."""
 ROWS_DRAWN = 1000
+"""Maximum number of points in a scatter plot."""
 GREY = "#b9bec6"
 
 
 def binary(labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Markup:
-    """Draw ROC and calibration of every model, and the first one's scores by class; `names` of label 0 and 1."""
+    """Draw ROC and calibration of every model, and the scores of the first one by class; `names` are the classes."""
     with pictures.figure(9.0, 3.2) as figure:
         roc, calibration, histogram = figure.subplots(1, 3)
         for index, (title, scores) in enumerate(models.items()):
@@ -57,12 +60,12 @@ def regression(labels: Values, scores: Values) -> Markup:
         residuals.axhline(0, color=GREY, linewidth=0.8, linestyle="--")
         residuals.set(title="Residuals", xlabel="prediction", ylabel="label minus prediction")
         histogram.hist(labels - scores, bins=BINS, color=COLORS[4])
-        histogram.set(title="How residuals lie", xlabel="label minus prediction", ylabel="rows")
+        histogram.set(title="Distribution of residuals", xlabel="label minus prediction", ylabel="rows")
         return pictures.svg(figure, "Predictions against labels, and residuals")
 
 
 def confusion_matrix(table: NDArray[np.int64], names: Sequence[str]) -> Markup:
-    """Draw rows by true and predicted class, each cell as a share of its true class."""
+    """Draw a confusion matrix, [true class, predicted class]; colours are shares of the true class."""
     if len(names) > CLASSES_SHOWN:
         return Markup(f"<p>{pictures.muted(f'{len(names)} classes are too many to draw a confusion matrix')}</p>")
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -74,15 +77,15 @@ def confusion_matrix(table: NDArray[np.int64], names: Sequence[str]) -> Markup:
         ticks: Any = range(len(names))
         axes.set_xticks(ticks, [_short(name) for name in names], rotation=45, ha="right")
         axes.set_yticks(ticks, [_short(name) for name in names])
-        for (true, taken), rows in np.ndenumerate(table):
-            color = "white" if shares[true, taken] > 0.5 else "#3c4149"
-            axes.text(taken, true, f"{rows:,}" if rows else "", ha="center", va="center", color=color, fontsize=8)
+        for (true, predicted), rows in np.ndenumerate(table):
+            color = "white" if shares[true, predicted] > 0.5 else "#3c4149"
+            axes.text(predicted, true, f"{rows:,}" if rows else "", ha="center", va="center", color=color, fontsize=8)
         axes.set(title="Confusion matrix of the candidate", xlabel="predicted class", ylabel="class")
         return pictures.svg(figure, "Confusion matrix: rows by true and predicted class")
 
 
 def class_table(classes: Sequence[Class]) -> Markup:
-    """Lay the classes out, the worst found first."""
+    """Draw the metrics of the classes as a table, the lowest F1 first."""
     rows = [
         [one.name, one.rows, *(value if np.isfinite(value) else None for value in one[2:])]
         for one in sorted(classes, key=lambda one: (np.isnan(one.f1), one.f1))
@@ -104,6 +107,6 @@ def _roc(labels: Values, scores: Values) -> tuple[Values, Values]:
 
 
 def _calibration(labels: Values, scores: Values) -> tuple[Values, Values]:
-    """Mean score and rate of positives in bins of equally many rows."""
+    """Return mean score and rate of positives in ten bins with equal numbers of rows."""
     parts = [part for part in np.array_split(np.argsort(scores, kind="stable"), 10) if len(part)]
     return np.array([scores[part].mean() for part in parts]), np.array([labels[part].mean() for part in parts])

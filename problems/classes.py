@@ -1,4 +1,4 @@
-"""Rows counted by their class and by what a model takes them for."""
+"""Confusion matrix and metrics per class."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from problems.kind import Class
 
 
 def classification_faults(labels: Values, scores: Values) -> Iterator[str]:
-    """Say why finite scores of a classification cannot be measured: one class alone, or no probabilities."""
+    """Yield why the finite scores of a classification cannot be evaluated: a single class, or no probabilities."""
     if len(np.unique(labels)) < 2:
         yield f"all {len(labels)} labels of the eval split are of one class"
     if np.min(scores) < 0 or np.max(scores) > 1:
@@ -25,22 +25,20 @@ def confusion(labels: Values, predicted: NDArray[Any], count: int) -> NDArray[np
 
 
 def per_class(labels: Values, predicted: NDArray[Any], names: Sequence[str]) -> list[Class]:
-    """Measure every class: of the rows taken for it how many are, and of its rows how many are found."""
+    """Return rows, precision, recall and F1 of every class; `labels` and `predicted` are classes, [rows]."""
     table = confusion(labels, predicted, len(names))
-    rows, taken, right = table.sum(axis=1), table.sum(axis=0), table.diagonal()
-    nothing = float("nan")
-    return [
-        Class(
-            name,
-            int(rows[at]),
-            float(right[at] / taken[at]) if taken[at] else nothing,
-            float(right[at] / rows[at]) if rows[at] else nothing,
-            float(2 * right[at] / (rows[at] + taken[at])) if rows[at] else nothing,
-        )
-        for at, name in enumerate(names)
-    ]
+    nan = float("nan")
+    metrics = []
+    for name, rows, predicted_rows, correct in zip(
+        names, table.sum(axis=1), table.sum(axis=0), table.diagonal(), strict=True
+    ):
+        precision = float(correct / predicted_rows) if predicted_rows else nan
+        recall = float(correct / rows) if rows else nan
+        f1 = float(2 * correct / (rows + predicted_rows)) if rows else nan
+        metrics.append(Class(name, int(rows), precision, recall, f1))
+    return metrics
 
 
 def shown_class(value: float, names: Sequence[str]) -> str:
-    """Name a class, or give its number where it has no name."""
+    """Return the name of a class, or its number when it has no name."""
     return names[int(value)] if 0 <= int(value) < len(names) else f"{value:g}"

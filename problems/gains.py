@@ -1,4 +1,4 @@
-"""The confidence interval of a gain between two predictors on the same rows."""
+"""Confidence intervals of the gain of one predictor over another on the same rows."""
 
 from statistics import NormalDist
 from typing import Any
@@ -12,13 +12,13 @@ Values = NDArray[np.floating[Any]]
 
 
 def interval(value: float, error: float, confidence: float) -> Gain:
-    """Return a value with the two-sided interval of its standard error."""
-    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
-    return Gain(value - reach, value, value + reach)
+    """Return a value with the two-sided normal interval of its standard error; `confidence` is from 0 to 1."""
+    margin = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    return Gain(value - margin, value, value + margin)
 
 
 def paired(difference: Values, confidence: float, weights: Values | None) -> Gain:
-    """Compare by the mean of each row's difference, [rows]; rows count by their weights."""
+    """Return the (weighted) mean of the rows' differences, [rows], with its confidence interval."""
     if len(difference) < 2:
         return interval(float(np.mean(difference)), float("nan"), confidence)
     if weights is None:
@@ -29,7 +29,7 @@ def paired(difference: Values, confidence: float, weights: Values | None) -> Gai
 
 
 def weighted_mean(values: Values, weights: Values) -> tuple[float, float]:
-    """Return the weighted mean of independent rows and its standard error; NaN where no row has weight."""
+    """Return the weighted mean of independent rows and its standard error; NaN when all weights are 0."""
     total = float(weights.sum())
     if total <= 0:
         return float("nan"), float("nan")

@@ -1,4 +1,4 @@
-"""What every kind of problem answers; stages ask it instead of looking at the name of the task."""
+"""The interface of a kind of problem; stages use it instead of branching on the task."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     Values = NDArray[np.floating[Any]]
 
 Form = Literal["probabilities", "logits", "values"]
-"""What a model's raw output was taken for."""
+"""What a model's raw output is."""
 
 
 class Gain(NamedTuple):
-    """How much better one predictor is than another, with a two-sided confidence interval."""
+    """The skill of one predictor minus that of another, with a two-sided confidence interval."""
 
     low: float
     value: float
@@ -25,22 +25,22 @@ class Gain(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """A model's output as it is measured."""
+    """A model's output in the form that metrics use."""
 
     values: "Values"
-    """[rows] of probabilities of the positive class or of values; [rows, classes] for several classes."""
+    """[rows]: the probability of the positive class, or a number; [rows, classes]: a probability per class."""
     form: Form
 
 
 class TfmaMetric(NamedTuple):
-    """One of TFMA's own metrics or plots: its class name and arguments."""
+    """A metric or plot of TFMA: its class name and arguments."""
 
     name: str
     config: Mapping[str, Any] = {}
 
 
 class Class(NamedTuple):
-    """How one class of a classification is told from the others; NaN where nothing is of the class."""
+    """The metrics of one class; NaN when no row is of the class, or predicted to be."""
 
     name: str
     rows: int
@@ -52,72 +52,72 @@ class Class(NamedTuple):
 class Kind(Protocol):
     """One kind of problem.
 
-    Labels are [rows] of float64: 0 or 1, the index of a class, or a number. Scores are `Scores.values`. Weights are
-    [rows] or None for rows that all count the same.
+    Labels are float64 [rows]: 0 or 1, the index of a class, or a number. Scores are `Scores.values`. Weights are
+    [rows], or None when all are 1.
     """
 
     task: Task
     skill_name: str
-    """What skills and gains are measured in; more is better."""
+    """The metric of skills and gains; higher is better."""
     signatures: tuple[str, ...]
-    """Signatures that a model is asked by, the best one first."""
+    """Signatures to predict with, in order of preference."""
     has_classes: bool
     gives_one_score: bool
-    """Whether a classifier gives a row one score, that of class 1; class 0 has what is left to 1."""
+    """Whether a classifier returns one score per row, the probability of class 1."""
     tfma_plots: tuple[TfmaMetric, ...]
 
     def width(self, classes: Sequence[str]) -> int | None:
-        """How many numbers a model gives a row, for these classes; None where that is not known."""
+        """Return the number of classes or values of a model with these classes; None when it is unknown."""
 
     def class_count(self, outputs: int | None) -> int | None:
-        """How many classes a model tells apart that gives so many numbers; None where nobody knows."""
+        """Return the number of classes of a model with so many outputs; None when there are none, or it is unknown."""
 
     def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-        """Put a text label's values in the order of their numbers; TrainingError where they cannot be classes."""
+        """Return a text label's values in the order of the classes; TrainingError when they cannot be classes."""
 
     def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
-        """Say why these classes, in the order of their numbers, do not fit `problem.positive`, or nothing."""
+        """Return why these classes, in order, do not fit `problem.positive`; "" when they do."""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
-        """Return TFMA's metrics that every use case of the kind gets; `threshold` calls a row positive."""
+        """Return TFMA's metrics for this kind; rows with a score above `threshold` are predicted positive."""
 
     def tfma_label(self, labels: "Values") -> "NDArray[Any]":
-        """Return labels of the type that TFMA takes."""
+        """Return labels of the type that TFMA expects."""
 
     def shaped(self, output: "NDArray[Any]", model: str) -> "Values":
-        """Check the shape of a model's raw output; MlopsError names the model and what was wanted."""
+        """Return a model's raw output in the expected shape; MlopsError, which names the model, for other shapes."""
 
     def scores(self, output: "Values", declared: ModelOutput) -> Scores:
-        """Turn all of a model's shaped outputs into scores; `auto` takes what cannot be probabilities for logits."""
+        """Convert the outputs for all rows to scores; `auto` takes values outside [0, 1] for logits."""
 
     def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
-        """Say why nothing can be learned from labels (counts by value), or nothing; `width` is the model's."""
+        """Return why a model with `width` outputs cannot be trained on labels (value -> count); "" when it can."""
 
     def faults(self, labels: "Values", scores: "Values") -> Iterator[str]:
-        """Say why finite scores cannot be measured on these labels."""
+        """Yield why finite scores cannot be evaluated on these labels."""
 
     def skill(self, labels: "Values", scores: "Values", weights: "Values | None" = None) -> float:
-        """Measure scores by one number; NaN where it is not defined."""
+        """Return the skill of scores; NaN when it is undefined."""
 
     def gain(
         self, labels: "Values", ours: "Values", theirs: "Values", confidence: float, weights: "Values | None" = None
     ) -> Gain:
-        """Compare two predictors on the same rows."""
+        """Return our skill minus theirs on the same rows, with a confidence interval."""
 
     def row_metrics(self, labels: "Values", scores: "Values", weights: "Values | None" = None) -> dict[str, float]:
-        """Compute the metrics that TFMA does not have; NaN where one is not defined."""
+        """Return the metrics that TFMA does not have, by name; NaN when one is undefined."""
 
     def undefined(self, labels: "Values", metric: str) -> bool:
-        """Whether a metric of TFMA's is no answer on these labels, such as the AUC of one class."""
+        """Whether a metric of TFMA is undefined for these labels, such as the AUC of one class."""
 
     def targets(self, labels: "Values", width: int) -> "Values":
-        """Return what baselines are fitted to: [rows], or one-hot [rows, classes]."""
+        """Return the targets of baselines: [rows], or one-hot [rows, classes]."""
 
     def table_skill(self, rates: "Values", sums: "Values") -> float:
-        """Measure a table of rates by sums over its cells: `sums` has a column per target, see `table_columns`."""
+        """Return the skill of a rate table; `sums` are the sums of `table_columns` per cell, [cells, columns]."""
 
     def table_columns(self, targets: "Values") -> "list[NDArray[Any]]":
-        """Return the columns that `table_skill` wants summed per cell."""
+        """Return the columns, each [rows], whose sums per cell `table_skill` needs."""
 
     def linear_model(self) -> Any:
         """Return the scikit-learn estimator of the linear baseline."""
@@ -126,16 +126,16 @@ class Kind(Protocol):
         """Predict with the fitted linear baseline: [rows] or [rows, width]."""
 
     def classes(self, labels: "Values", scores: "Values", names: Sequence[str], threshold: float) -> list[Class]:
-        """Measure each class by itself; empty where there are none."""
+        """Return the metrics of each class; empty for a regression."""
 
-    def wrongness(self, labels: "Values", scores: "Values") -> "Values":
-        """Say per row how wrong a prediction is; more is worse."""
+    def row_errors(self, labels: "Values", scores: "Values") -> "Values":
+        """Return the error of each prediction, [rows]; higher is worse."""
 
-    def shown(self, value: float, names: Sequence[str]) -> str:
-        """Write a label for people."""
+    def describe_label(self, value: float, names: Sequence[str]) -> str:
+        """Return a label as text."""
 
-    def answer(self, scores: "NDArray[Any]", names: Sequence[str]) -> str:
-        """Write one row's prediction for people."""
+    def describe_prediction(self, scores: "NDArray[Any]", names: Sequence[str]) -> str:
+        """Return one row's prediction as text."""
 
     def pictures(self, labels: "Values", models: Mapping[str, "Values"], names: Sequence[str]) -> Iterator[Markup]:
-        """Draw the first pictures of a report; `models` by title, the candidate first."""
+        """Draw the plots of this kind; `models` by title, the candidate first."""

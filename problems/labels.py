@@ -1,4 +1,4 @@
-"""The label as a model was trained on it: what its numbers mean travels with the model, and evaluation reads by it."""
+"""The label that a model was trained on: the meaning of its numbers, saved with the model and read by evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,29 +9,29 @@ from core.problem import ModelOutput, Task
 
 @dataclass(frozen=True)
 class TrainedLabel:
-    """What a model's label and answers are."""
+    """The meaning of a model's label and output."""
 
     name: str
     """The feature, as the schema names it."""
     task: Task
     source: Literal["raw", "transformed"] = "raw"
-    """`raw`: the numbers can be read from the raw label; `transformed`: only the transform says them."""
+    """`raw`: the numbers follow from the raw label; `transformed`: they are computed by the transform graph."""
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of their numbers; empty for a regression, and where nothing names them."""
+    """Names of the classes in order; empty for a regression, and when they have no names."""
     values: Mapping[str, int] = field(default_factory=dict)
-    """The class of each raw value, as `value_name` writes it; empty where raw values are the numbers themselves."""
+    """The class of each raw value, as `value_name` returns it; empty when raw values are the classes or numbers."""
     unit: Literal["raw", "trained"] = "raw"
-    """Whether a regression's answers are in the raw label's unit, or in that of the transformed label."""
+    """Whether a regression's predictions are in the unit of the raw label or of the transformed label."""
     output: ModelOutput = "auto"
-    """What the exported model gives."""
+    """What the exported model returns."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the facts as JSON values."""
+        """Return the content of the label file."""
         return {"version": 1, **asdict(self)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read the facts back; KeyError, TypeError or ValueError for anything else."""
+        """Parse the output of `to_json`; KeyError, TypeError or ValueError for any other content."""
         if content["version"] != 1:
             raise ValueError(f"wanted version 1, got {content['version']!r}")
         facts = {key: value for key, value in content.items() if key != "version"}
@@ -39,7 +39,7 @@ class TrainedLabel:
 
 
 def value_name(value: str | bytes | float) -> str:
-    """Write a raw label's value as `problem.positive` and the names of classes have it: `1` for 1 and 1.0."""
+    """Return a raw label's value as text, as in `problem.positive` and in the names of classes: `1` for 1 and 1.0."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Several classes, one of which is right: scores are a probability per class."""
+"""Multi-class classification: scores are a probability per class."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +16,9 @@ from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import are_logits, softmax
 
 _SMALLEST = 1e-7
-"""Keeps the logarithm of a probability finite, as Keras does."""
+"""Probabilities are clipped to this before taking the logarithm, as in Keras."""
 _SUM_TOLERANCE = 1e-3
+"""Probabilities whose sum differs from 1 by more are scaled."""
 
 
 class Multiclass:
@@ -31,19 +32,19 @@ class Multiclass:
     tfma_plots: tuple[TfmaMetric, ...] = ()
 
     def width(self, classes: Sequence[str]) -> int | None:
-        """One number for each class."""
+        """One output per class."""
         return len(classes) or None
 
     def class_count(self, outputs: int | None) -> int | None:
-        """One class for each number."""
+        """One class per output."""
         return outputs
 
     def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-        """Any order will do."""
+        """Any order is valid."""
         return found
 
     def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
-        """No class is looked for more than the others."""
+        """There is no positive class."""
         return ""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
@@ -52,11 +53,11 @@ class Multiclass:
         return tuple(TfmaMetric(name) for name in names)
 
     def tfma_label(self, labels: Values) -> NDArray[Any]:
-        """TFMA takes the index of the class."""
+        """Return the indices of the classes as integers."""
         return labels.astype(np.int64)
 
     def shaped(self, output: NDArray[Any], model: str) -> Values:
-        """Take [rows, classes]."""
+        """Accept [rows, classes]."""
         scores = np.asarray(output, np.float32)
         if scores.ndim != 2 or scores.shape[1] < 2:
             raise MlopsError(
@@ -65,7 +66,7 @@ class Multiclass:
         return scores
 
     def scores(self, output: Values, declared: ModelOutput) -> Scores:
-        """Return probabilities that add up to 1; independent ones are scaled to do so."""
+        """Return probabilities whose sum is 1; independent probabilities are scaled."""
         if are_logits(output, declared):
             return Scores(softmax(output), "logits")
         sums = output.sum(axis=1, keepdims=True)
@@ -74,10 +75,10 @@ class Multiclass:
         return Scores(output, "probabilities")
 
     def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
-        """Labels must be whole numbers from 0 below the number of the model's outputs, and of two classes at least."""
+        """Check that labels are integers from 0 and below the number of outputs, of at least two classes."""
         if len(labels) == 1:
             (value,) = labels
-            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; look at the source"
+            return f"wanted at least two classes, got {value:g} in all {sum(labels.values())} rows; correct the data"
         wrong = sorted(value for value in labels if value != int(value) or value < 0 or (width and value >= width))
         if wrong:
             some = ", ".join(f"{value:g} ({labels[value]} rows)" for value in wrong[:10])
@@ -89,24 +90,24 @@ class Multiclass:
         return ""
 
     def faults(self, labels: Values, scores: Values) -> Iterator[str]:
-        """Two classes must be there, and scores must be probabilities."""
+        """Check that there are at least two classes, and that scores are probabilities."""
         return classification_faults(labels, scores)
 
     def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
-        """Return the share of rows whose class is the most probable one."""
+        """Return the accuracy."""
         return mean(_hits(labels, scores), weights)
 
     def gain(
         self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
     ) -> Gain:
-        """Compare hits row by row."""
+        """Return the difference of the accuracies, paired by row."""
         return paired(_hits(labels, ours) - _hits(labels, theirs), confidence, weights)
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
-        """Measure hits, the probability of the right class, and classes that are rare as much as common ones."""
+        """Return accuracy, balanced accuracy, macro F1 and log loss."""
         right = scores[np.arange(len(labels)), labels.astype(np.int64)].astype(np.float64)
-        found = per_class(labels, np.argmax(scores, axis=1), [str(at) for at in range(scores.shape[1])])
-        present = [one for one in found if one.rows]
+        metrics = per_class(labels, np.argmax(scores, axis=1), [str(index) for index in range(scores.shape[1])])
+        present = [one for one in metrics if one.rows]
         return {
             "accuracy": mean(np.asarray(np.argmax(scores, axis=1) == labels, np.float64), weights),
             "balanced_accuracy": float(np.mean([one.recall for one in present])),
@@ -119,11 +120,11 @@ class Multiclass:
         return False
 
     def targets(self, labels: Values, width: int) -> Values:
-        """The mean of one-hot labels is the rate of each class."""
+        """Return one-hot labels, whose mean is the rate of each class."""
         return np.eye(width)[labels.astype(np.int64)]
 
     def table_columns(self, targets: Values) -> list[NDArray[Any]]:
-        """Sum the rows of each class."""
+        """Return the columns whose sums are the rows of each class."""
         return list(targets.T)
 
     def table_skill(self, rates: Values, sums: Values) -> float:
@@ -145,31 +146,31 @@ class Multiclass:
         return scores
 
     def classes(self, labels: Values, scores: Values, names: Sequence[str], threshold: float) -> list[Class]:
-        """Measure each class by the most probable one."""
-        return per_class(labels, np.argmax(scores, axis=1), names or [str(at) for at in range(scores.shape[1])])
+        """Return the metrics of each class, predicting the most probable one."""
+        return per_class(labels, np.argmax(scores, axis=1), names or [str(index) for index in range(scores.shape[1])])
 
-    def wrongness(self, labels: Values, scores: Values) -> Values:
-        """How much more probable the most probable wrong class is than the right one."""
+    def row_errors(self, labels: Values, scores: Values) -> Values:
+        """Return the probability of the most probable wrong class minus that of the right class."""
         rows, right = np.arange(len(labels)), labels.astype(np.int64)
         others = scores.copy()
         others[rows, right] = -np.inf
         return np.asarray(others.max(axis=1) - scores[rows, right])
 
-    def shown(self, value: float, names: Sequence[str]) -> str:
-        """Name the class."""
+    def describe_label(self, value: float, names: Sequence[str]) -> str:
+        """Return the name of the class."""
         return shown_class(value, names)
 
-    def answer(self, scores: NDArray[Any], names: Sequence[str]) -> str:
-        """Name the most probable class and its probability."""
+    def describe_prediction(self, scores: NDArray[Any], names: Sequence[str]) -> str:
+        """Return the most probable class with its probability."""
         best = int(np.argmax(scores))
         return f"{shown_class(best, names)}: {float(scores[best]):.3f}"
 
     def pictures(self, labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Iterator[Markup]:
-        """Draw the confusion matrix, and measure class by class."""
+        """Draw the confusion matrix and the metrics of each class."""
         scores = next(iter(models.values()))
-        called = names or [str(at) for at in range(scores.shape[1])]
-        yield charts.confusion_matrix(confusion(labels, np.argmax(scores, axis=1), len(called)), called)
-        yield charts.class_table(self.classes(labels, scores, called, 0.5))
+        shown_names = names or [str(index) for index in range(scores.shape[1])]
+        yield charts.confusion_matrix(confusion(labels, np.argmax(scores, axis=1), len(shown_names)), shown_names)
+        yield charts.class_table(self.classes(labels, scores, shown_names, 0.5))
 
 
 def _hits(labels: Values, scores: Values) -> Values:

@@ -1,4 +1,4 @@
-"""A number to predict: scores are numbers in the label's unit."""
+"""Regression: scores are numbers in the label's unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,32 +25,32 @@ class Regression:
     tfma_plots: tuple[TfmaMetric, ...] = ()
 
     def width(self, classes: Sequence[str]) -> int | None:
-        """One number a row."""
+        """One output."""
         return 1
 
     def class_count(self, outputs: int | None) -> int | None:
-        """There are none."""
+        """There are no classes."""
         return None
 
     def class_order(self, found: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-        """There are none to put in order."""
+        """There are no classes."""
         return found
 
     def positive_fault(self, classes: Sequence[str], positive: str | None) -> str:
-        """There is none to look for."""
+        """There is no positive class."""
         return ""
 
     def tfma_metrics(self, threshold: float) -> tuple[TfmaMetric, ...]:
-        """Return errors and correlation."""
+        """Return the metrics of errors and correlation."""
         names = ("ExampleCount", "MeanSquaredError", "MeanAbsoluteError", "SquaredPearsonCorrelation")
         return tuple(TfmaMetric(name) for name in names)
 
     def tfma_label(self, labels: Values) -> NDArray[Any]:
-        """TFMA takes a float."""
+        """Return labels as floats."""
         return labels.astype(np.float32)
 
     def shaped(self, output: NDArray[Any], model: str) -> Values:
-        """Take [rows] or [rows, 1]."""
+        """Accept [rows] or [rows, 1]."""
         scores = np.asarray(output, np.float32)
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
@@ -62,36 +62,36 @@ class Regression:
         return scores
 
     def scores(self, output: Values, declared: ModelOutput) -> Scores:
-        """A number is what it is."""
+        """Return the output unchanged."""
         return Scores(output, "values")
 
     def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
-        """Labels must differ, and the model must give one number."""
+        """Check that labels differ, and that the model has one output."""
         if len(labels) == 1:
             (value,) = labels
-            return f"wanted labels that differ, got {value:g} in all {sum(labels.values())} rows; look at the source"
+            return f"wanted labels that differ, got {value:g} in all {sum(labels.values())} rows; correct the data"
         if width not in (None, 1):
             return f"wanted a model with one output for a regression, got {width}: end it in Dense(1)"
         return ""
 
     def faults(self, labels: Values, scores: Values) -> Iterator[str]:
-        """Any finite number can be measured."""
+        """Any finite numbers can be evaluated."""
         yield from ()
 
     def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
-        """Return R2: how much of the labels' variance is explained."""
+        """Return R2, the share of the labels' variance that is explained."""
         total = _variance(labels, weights)
         return float("nan") if total == 0 else 1 - mean((labels - scores) ** 2, weights) / total
 
     def gain(
         self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
     ) -> Gain:
-        """Compare squared errors row by row, as shares of the labels' variance."""
+        """Return the difference of R2, paired by row."""
         scale = _variance(labels, weights) or float("nan")
         return paired(((labels - theirs) ** 2 - (labels - ours) ** 2) / scale, confidence, weights)
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
-        """Measure the error in the label's unit, and as a share of the variance."""
+        """Return root mean squared error, in the label's unit, and R2."""
         squared = mean((labels - scores) ** 2, weights)
         total = _variance(labels, weights)
         return {"root_mean_squared_error": squared**0.5, "r2": 1 - squared / total if total else float("nan")}
@@ -101,11 +101,11 @@ class Regression:
         return False
 
     def targets(self, labels: Values, width: int) -> Values:
-        """The mean of the labels."""
+        """Return the labels."""
         return labels
 
     def table_columns(self, targets: Values) -> list[NDArray[Any]]:
-        """Sum rows, labels and their squares."""
+        """Return the columns whose sums are rows, labels and squared labels."""
         return [np.ones(len(targets)), targets, targets**2]
 
     def table_skill(self, rates: Values, sums: Values) -> float:
@@ -126,23 +126,23 @@ class Regression:
         return np.asarray(model.predict(matrix))
 
     def classes(self, labels: Values, scores: Values, names: Sequence[str], threshold: float) -> list[Class]:
-        """There are none."""
+        """There are no classes."""
         return []
 
-    def wrongness(self, labels: Values, scores: Values) -> Values:
-        """The absolute error."""
+    def row_errors(self, labels: Values, scores: Values) -> Values:
+        """Return the absolute error."""
         return np.asarray(np.abs(labels - scores))
 
-    def shown(self, value: float, names: Sequence[str]) -> str:
-        """Write the number."""
+    def describe_label(self, value: float, names: Sequence[str]) -> str:
+        """Return the number as text."""
         return f"{value:.6g}"
 
-    def answer(self, scores: NDArray[Any], names: Sequence[str]) -> str:
-        """Write the number."""
+    def describe_prediction(self, scores: NDArray[Any], names: Sequence[str]) -> str:
+        """Return the number as text."""
         return f"{float(scores):.6g}"
 
     def pictures(self, labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Iterator[Markup]:
-        """Draw predictions against labels, and how the residuals lie."""
+        """Draw predictions against labels, and the residuals."""
         yield charts.regression(labels, next(iter(models.values())))
 
 

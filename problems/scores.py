@@ -1,4 +1,4 @@
-"""Turns logits into probabilities, and tells the two apart."""
+"""Recognizes logits, and converts them to probabilities."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Values = NDArray[np.floating[Any]]
 
 
 def are_logits(output: Values, declared: ModelOutput) -> bool:
-    """Whether outputs are logits: declared so, or one of all the rows lies outside [0, 1]."""
+    """Whether the outputs for all rows are logits: declared, or for `auto` one of them is outside [0, 1]."""
     if declared != "auto":
         return declared == "logits"
     finite = output[np.isfinite(output)]
@@ -25,7 +25,7 @@ def sigmoid(logits: Values) -> NDArray[np.float32]:
 
 
 def softmax(logits: Values) -> NDArray[np.float32]:
-    """Return probabilities, [rows, classes], that add up to 1 in every row."""
+    """Return probabilities, [rows, classes], whose sum is 1 in every row."""
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):
         raised = np.exp(values - values.max(axis=1, keepdims=True))

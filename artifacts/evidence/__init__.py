@@ -1,1 +1,1 @@
-"""What the gates decided about a candidate: named decisions in one file, and what a release requires of them."""
+"""The evidence of a candidate: the gates' decisions in one file, and the requirements of a release."""

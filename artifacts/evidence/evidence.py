@@ -1,7 +1,7 @@
-"""The evidence of a candidate: the decision of each gate that was asked, under a name of its own, in one JSON file.
+"""The evidence of a candidate: one JSON file with a named decision of each gate that ran.
 
-Its JSON Schema is published as `docs/evidence.schema.json`. Each decision comes with its digest, so that one that was
-changed after it was added is found.
+Its JSON Schema is published as `docs/evidence.schema.json`. Each decision has its digest, so that a later change of it
+is detected.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,25 +16,26 @@ from core.errors import CorruptArtifact
 
 
 class Entry(BaseModel):
-    """One gate's decision, as it was added."""
+    """One gate's decision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_./\[\]-]*$",
-        description="Unique in the evidence: the gate, or a name of its own where a gate was asked more than once.",
+        description="Unique in the evidence: the gate, or another name when the gate ran more than once.",
     )
-    digest: str = Field(description="Digest of the decision, so that a change is found.")
+    digest: str = Field(description="Digest of the decision, so that a change is detected.")
     decision: Decision
 
     @classmethod
     def of(cls, name: str, decision: Decision) -> Self:
-        """Name a decision."""
+        """Make the entry of a decision."""
         return cls(name=name, digest=_digest(decision), decision=decision)
 
     @model_validator(mode="after")
     def _unchanged(self) -> Self:
-        if self.digest != (got := _digest(self.decision)):
+        got = _digest(self.decision)
+        if self.digest != got:
             raise ValueError(
                 f"the decision of {self.decision.gate} was changed after it was added: wanted {self.digest}, got {got}"
             )
@@ -42,7 +43,7 @@ class Entry(BaseModel):
 
 
 class Evidence(BaseModel):
-    """All decisions about a candidate, and about the models that it was made from."""
+    """The decisions about a candidate, and about the models that it was made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,18 +53,18 @@ class Evidence(BaseModel):
     @model_validator(mode="after")
     def _one_of_each_name(self) -> Self:
         names = [entry.name for entry in self.entries]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"wanted one decision of each name, got several of {', '.join(twice)}")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"wanted one decision of each name, got several of {', '.join(repeated)}")
         return self
 
     @classmethod
     def of(cls, decisions: Mapping[str, Decision]) -> Self:
-        """Put decisions under their names."""
+        """Make the evidence of some decisions, given by name."""
         return cls(entries=tuple(Entry.of(name, decision) for name, decision in decisions.items()))
 
     def __add__(self, other: "Evidence") -> "Evidence":
-        """Add the entries of another; pydantic's ValidationError when a name is there already."""
+        """Return the entries of both; pydantic's ValidationError for a repeated name."""
         return Evidence(entries=(*self.entries, *other.entries))
 
     def of_gate(self, gate: str) -> Iterator[Entry]:
@@ -71,7 +72,7 @@ class Evidence(BaseModel):
         return (entry for entry in self.entries if entry.decision.gate == gate)
 
     def write(self, path: Path | str) -> None:
-        """Write the file atomically."""
+        """Write the file atomically, creating its folder."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
@@ -86,7 +87,7 @@ class Evidence(BaseModel):
 
 
 def read_decisions(paths: Iterable[tuple[str, Path | str]]) -> Evidence:
-    """Read decisions as the gates wrote them, by name; CorruptArtifact for one that cannot be read, or a name twice."""
+    """Read the gates' decisions, given as (name, path); CorruptArtifact for an invalid file or a repeated name."""
     entries = []
     for name, path in paths:
         try:

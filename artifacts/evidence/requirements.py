@@ -1,4 +1,4 @@
-"""What a release requires of a candidate's evidence: which gates must have let this very model through."""
+"""The requirements of a release: the gates that must have passed this model."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,23 +11,26 @@ _AGAIN = "Run the pipeline again."
 
 @dataclass(frozen=True)
 class Requirements:
-    """A closed list of gates: those that must pass, and those that need not, each with the reason."""
+    """The gates that must pass, and those that are waived, each with its reason; no other gates are allowed."""
 
     requires: tuple[str, ...]
     waives: Mapping[str, str] = field(default_factory=dict)
 
     def checks(self, evidence: Evidence, subject: str) -> tuple[Check, ...]:
-        """Compare the evidence with the list; `subject` is the digest of the model that is to be released."""
-        required = (check for gate in self.requires for check in _required(gate, evidence, subject))
-        waived = (_waived(gate, reason, evidence) for gate, reason in self.waives.items())
-        return (*required, *waived, *self._unknown(evidence))
+        """Compare the evidence with the requirements; `subject` is the digest of the model to release."""
+        checks: list[Check] = []
+        for gate in self.requires:
+            checks += _required(gate, evidence, subject)
+        checks += [_waived(gate, reason, evidence) for gate, reason in self.waives.items()]
+        return (*checks, *self._unknown(evidence))
 
     def _unknown(self, evidence: Evidence) -> Iterator[Check]:
         known = {*self.requires, *self.waives}
         for entry in evidence.entries:
-            if (gate := entry.decision.gate) not in known:
+            gate = entry.decision.gate
+            if gate not in known:
                 yield Check(
-                    rule=f"{entry.name} comes from a gate that the release knows",
+                    rule=f"{entry.name} comes from a required or waived gate",
                     threshold=", ".join(sorted(known)),
                     observed=gate,
                     verdict=Verdict.FAIL,
@@ -36,16 +39,16 @@ class Requirements:
 
 
 def _required(gate: str, evidence: Evidence, subject: str) -> Iterator[Check]:
-    """Yield one check per decision of a gate about the model; one that does not hold when there is none."""
+    """Yield one check per decision of a gate about the model, or one that does not pass when there is none."""
     entries = list(evidence.of_gate(gate))
-    about_it = [entry for entry in entries if entry.decision.subject == subject]
-    if about_it:
-        yield from (_passed(entry) for entry in about_it)
+    own_entries = [entry for entry in entries if entry.decision.subject == subject]
+    if own_entries:
+        yield from (_passed(entry) for entry in own_entries)
     elif entries:
         others = ", ".join(sorted({entry.decision.subject or "no model" for entry in entries}))
         yield _closed(f"{gate} decided about this model", subject, f"it decided about {others}", Verdict.FAIL)
     else:
-        yield _closed(f"{gate} was asked about this model", subject, "no decision", Verdict.UNDECIDED)
+        yield _closed(f"{gate} decided about this model", subject, "no decision", Verdict.UNDECIDED)
 
 
 def _closed(rule: str, subject: str, observed: str, verdict: Verdict) -> Check:
@@ -64,6 +67,6 @@ def _passed(entry: Entry) -> Check:
 
 
 def _waived(gate: str, reason: str, evidence: Evidence) -> Check:
-    """Record what a gate that is not required decided; it closes nothing."""
-    seen = ", ".join(f"{entry.decision.verdict}: {entry.decision.summary}" for entry in evidence.of_gate(gate))
-    return Check(rule=f"{gate} is waived: {reason}", observed=seen or "no decision", verdict=Verdict.PASS)
+    """Return a check that always passes, with the decision of a waived gate."""
+    decisions = ", ".join(f"{entry.decision.verdict}: {entry.decision.summary}" for entry in evidence.of_gate(gate))
+    return Check(rule=f"{gate} is waived: {reason}", observed=decisions or "no decision", verdict=Verdict.PASS)

@@ -1,1 +1,1 @@
-"""Examples: splits of gzipped TFRecords as TFX lays them out, with a manifest and Arrow columns beside them."""
+"""Examples: splits of gzipped TFRecords in TFX's layout, with a manifest and Arrow columns beside them."""

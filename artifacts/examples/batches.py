@@ -1,4 +1,4 @@
-"""Examples as Arrow record batches, from a shard's columns where it has them, else decoded from its records."""
+"""Reads examples as Arrow record batches: from a shard's columns if it has them, else decoded from its records."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -24,9 +24,9 @@ def record_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the examples of a split as Arrow record batches of at most `batch_size` rows, every feature a list.
 
-    With a schema, the batches have its features alone, in its order and types; without one, those that the records
-    have. Columns are read where the shard has them, else its records are decoded; the values are the same.
-    Raises CorruptArtifact for files that are not what was written, SchemaError for a feature of another type.
+    With a schema, the batches have its features, in its order and types; without one, those of the records.
+    Raises CorruptArtifact for files that differ from the manifest, SchemaError for a feature of another type,
+    EmptyDataset when the manifest has no such split or span.
     """
     folder = Path(folder)
     for shard in ExamplesManifest.read(folder).of_split(split, span):
@@ -37,12 +37,12 @@ def record_batches(
             batches = columns.read(
                 verified_columns(folder, shard.columns), None if schema is None else _arrow_types(schema), batch_size
             )
-        seen = 0
+        count = 0
         for batch in batches:
-            seen += batch.num_rows
+            count += batch.num_rows
             yield batch
-        if seen != shard.records:
-            raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {seen}; run ingest_examples again")
+        if count != shard.records:
+            raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {count}; run ingest_examples again")
 
 
 def _decoder(schema: schema_pb2.Schema | None) -> Any:
@@ -52,7 +52,7 @@ def _decoder(schema: schema_pb2.Schema | None) -> Any:
 
 
 def _arrow_types(schema: schema_pb2.Schema) -> dict[str, pa.DataType]:
-    """Arrow types of a schema's features, in its order."""
+    """Return the Arrow type of each feature, in the schema's order."""
     return {field.name: field.type for field in _decoder(schema).ArrowSchema()}
 
 

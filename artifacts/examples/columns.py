@@ -1,7 +1,7 @@
 """A shard's examples as Arrow columns, beside its records: the same values, without decoding a protobuf per row.
 
-Records are what TFX's tools read. Decoding them costs more than computing statistics over them, and several stages read
-every example; so a shard whose rows came as plain columns keeps those too, compressed, under their own digest.
+TFX's tools read the records. Decoding them costs more than computing statistics over them, and several stages read
+every example; so a shard whose rows were read as plain columns has those too, compressed, with their own digest.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 def read(path: Path, types: Mapping[str, pa.DataType] | None, batch_size: int) -> Iterator[pa.RecordBatch]:
     """Yield rows as tfx_bsl's decoder does: each feature a large list of values, null where the example lacks it.
 
-    With types, the batches have those features alone, in that order; without, those that have a value in the batch.
+    With `types`, the batches have those features, in that order; without, those that have a value in the batch.
     Raises SchemaError for a column of another type.
     """
     with pa.OSFile(str(path)) as stream, pa.ipc.open_stream(stream) as batches:
@@ -54,7 +54,7 @@ def _typed(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], path: Path) 
 
 
 def _lists(column: pa.Array) -> pa.Array:
-    """Wrap values as lists of one; a null value is a null list."""
+    """Turn values into lists of one value; a null value becomes a null list."""
     if pa.types.is_binary(column.type):
         column = pc.cast(column, pa.large_binary())
     valid = column.is_valid().to_numpy(zero_copy_only=False)

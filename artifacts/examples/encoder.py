@@ -1,8 +1,7 @@
-"""Encodes Arrow columns as serialized tf.Examples, a batch at a time, the same bytes in every process.
+"""Encodes Arrow columns as serialized tf.Examples, batch by batch, with the same bytes in every process.
 
 The encoder of tfx_bsl is as fast, but writes the features of each record in an order that differs from process to
-process: neither a hash of the record nor the digest of the shard would be stable. Here features stand in the order
-of their names.
+process: neither a hash of the record nor the digest of the shard would be stable. This one orders features by name.
 
 A column becomes, row by row, the bytes of one entry of the map `Features.feature`; Arrow then joins the columns.
 """
@@ -24,9 +23,9 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = b"\x0a", b"\x12", b"\x1a"
 
 
 def encode(table: pa.RecordBatch) -> pa.Array:
-    """Encode rows as a binary array of serialized tf.Examples.
+    """Encode rows as a binary array of serialized tf.Examples, [rows].
 
-    A column is int64, float32 or binary, or a list of those; a null is a feature that the record does not have.
+    Columns are int64, float32 or binary, or lists of those; the record of a row with a null lacks the feature.
     """
     names = sorted(table.schema.names)
     entries = [_entries(name, table.column(table.schema.get_field_index(name))) for name in names]
@@ -37,7 +36,7 @@ def encode(table: pa.RecordBatch) -> pa.Array:
 
 
 def varint(value: int) -> bytes:
-    """Encode an integer as protobuf does, seven bits a byte; a negative one takes ten bytes."""
+    """Encode an integer as a protobuf varint; a negative one takes ten bytes."""
     value &= (1 << 64) - 1
     out = bytearray()
     while value > 0x7F:
@@ -48,7 +47,7 @@ def varint(value: int) -> bytes:
 
 
 def _per_length(values: pa.Array, write: Callable[[int], bytes]) -> pa.Array:
-    """Return for each value what is written for its length; a batch has few different lengths."""
+    """Return `write(length)` for each value, called once per different length."""
     lengths = pc.binary_length(values).dictionary_encode()
     return pa.array([write(size) for size in lengths.dictionary.to_pylist()], pa.binary()).take(lengths.indices)
 
@@ -67,7 +66,7 @@ def _entries(name: str, column: pa.Array) -> pa.Array:
 
 
 def _float_entries(name: str, column: pa.Array) -> pa.Array:
-    """Put the four bytes of each value behind the prefix that all of them share."""
+    """Append the four bytes of each value to the prefix, which is the same for all."""
     prefix = _entry(name, _feature(pa.float32(), [0.0]))[:-4]
     width = len(prefix) + 4
     rows: npt.NDArray[np.uint8] = np.empty((len(column), width), np.uint8)

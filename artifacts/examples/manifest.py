@@ -1,8 +1,7 @@
-"""What an examples folder holds: a folder per split with gzipped TFRecords of tf.Example, as TFX lays them out.
+"""The manifest of an examples folder, which has a folder per split with gzipped TFRecords of tf.Example, as in TFX.
 
-`manifest.json` says of each shard how many records it holds and what its digest is. It is written last, so a
-folder without one is unfinished; and every reader verifies its shards first, because TensorFlow takes a file that
-was cut short for a complete one.
+`manifest.json` has the number of records and the digest of each shard. It is written last, so a folder without one is
+unfinished; every reader verifies its shards first, because TensorFlow reads a file that was cut short without an error.
 """
 
 import json
@@ -38,31 +37,31 @@ class Shard(BaseModel):
     records: int
     sha256: str
     columns: Columns | None = None
-    """Absent where the rows did not come as plain columns."""
+    """None when the rows were not read as plain columns."""
 
 
 class ExamplesManifest(BaseModel):
-    """What an examples folder holds and where it came from."""
+    """The contents and the source of an examples folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     source: str
-    """The pattern that the files were found by."""
+    """The pattern of the source files."""
     data: str
-    """Digest of the source files that were read."""
+    """Digest of the source files."""
     spans: tuple[int, ...]
-    """Spans that were read, oldest first."""
+    """The spans that were read, oldest first."""
     wanted_spans: int
-    """Spans that the window asks for; more than `spans` at the beginning of the data."""
+    """Size of the window; more than the number of `spans` at the beginning of the data."""
     split_by: str
     rejected: int
-    """Rows of the source that were left out, as `rejects.jsonl` lists them."""
+    """Number of invalid source rows that were left out and are listed in `rejects.jsonl`."""
     shards: tuple[Shard, ...]
 
     @classmethod
     def read(cls, folder: Path | str) -> Self:
-        """Read the manifest of an examples folder; CorruptArtifact when it is missing or is not one."""
+        """Read the manifest of an examples folder; CorruptArtifact when it is missing or invalid."""
         path = Path(folder) / MANIFEST
         try:
             return cls.model_validate_json(path.read_bytes())
@@ -82,11 +81,11 @@ class ExamplesManifest(BaseModel):
         durable.replace(Path(folder) / MANIFEST, content.encode())
 
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that have shards, in the order they were written."""
+        """Return the names of the splits that have shards, in the order in which they were written."""
         return tuple(dict.fromkeys(shard.split for shard in self.shards))
 
     def of_split(self, split: str, span: int | None = None) -> tuple[Shard, ...]:
-        """Return the shards of a split, of one span where given; EmptyDataset when there is none."""
+        """Return the shards of a split, or of one of its spans; EmptyDataset when there is none."""
         found = tuple(shard for shard in self.shards if shard.split == split and span in (None, shard.span))
         if not found:
             where = f"split {split!r}" + (f" of span {span}" if span is not None else "")
@@ -96,9 +95,9 @@ class ExamplesManifest(BaseModel):
         return found
 
     def records(self, split: str, span: int | None = None) -> int:
-        """Count the examples of a split, of one span where given."""
+        """Return the number of examples of a split, or of one of its spans."""
         return sum(shard.records for shard in self.shards if shard.split == split and span in (None, shard.span))
 
     def newest_spans(self) -> tuple[int, ...]:
-        """Return the newest span and the one before it, as far as the window holds them."""
+        """Return the newest span and the one before it, oldest first; fewer when the window has fewer."""
         return tuple(sorted(self.spans)[-2:])

@@ -1,12 +1,12 @@
-"""The names that examples have: their splits, folders and files, spelled here and nowhere else."""
+"""The names of splits, folders and files of examples; no other module has them."""
 
 TRAIN, VALIDATION, EVAL = "train", "validation", "eval"
-"""The splits that every run has: what is fitted to, what stops the fitting early, and what is evaluated on."""
+"""The splits of every run: for training, for early stopping, and for evaluation."""
 SPLITS = (TRAIN, VALIDATION, EVAL)
 
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
-"""Rows of the source that were left out, one JSON object a line, each with its reason."""
+"""Invalid source rows that were left out: one JSON object per line, with the reason."""
 COLUMNS_FOLDER = "columns"
 
 _SPLIT_PREFIX = "Split-"
@@ -18,12 +18,12 @@ def split_folder(split: str) -> str:
 
 
 def split_of(folder: str) -> str | None:
-    """Return the split that a folder of this name holds, or None when it holds none."""
+    """Return the split of a folder's name; None when it is not the folder of a split."""
     return folder.removeprefix(_SPLIT_PREFIX) if folder.startswith(_SPLIT_PREFIX) else None
 
 
 def shard_stem(split: str, span: int) -> str:
-    """Path of a split's part of a span, below the examples folder and without what follows the span's number."""
+    """Path prefix of a split's shard of a span, relative to the examples folder."""
     return f"{split_folder(split)}/span-{span:05d}"
 
 

@@ -1,8 +1,7 @@
-"""The TFRecord container: records one after the other, each with its length and two checksums.
+"""Reads the TFRecord format: records one after the other, each with its length and two checksums.
 
-TensorFlow takes a file that was cut at a record's boundary, or inside a header, for a complete one. This reader
-does not: bytes that are left over are an error. A cut at a boundary can only be seen by counting, which is what a
-manifest is for.
+TensorFlow reads a file that was cut inside a header, or at a record's boundary, without an error. For this reader the
+former is an error; the latter is only detected by the number of records in the manifest.
 """
 
 import gzip
@@ -23,15 +22,15 @@ _MASK = 0xA282EAD8
 
 
 def masked_crc(content: bytes) -> int:
-    """CRC-32C of some bytes, rotated and shifted as the TFRecord format wants it."""
+    """CRC-32C of some bytes, rotated and shifted as the TFRecord format requires."""
     crc = int(google_crc32c.value(content))
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
 
 def read(stream: BinaryIO, path: Path | str, max_record_bytes: int = 1 << 28) -> Iterator[tuple[int, bytes]]:
-    """Yield each record and its offset in the (inflated) file; whether it is gzipped is seen from its first bytes.
+    """Yield (offset, record) of a plain or gzipped file; offsets are those of the uncompressed content.
 
-    Raises CorruptArtifact with the path and offset for anything that is not whole and sound records.
+    Raises CorruptArtifact with path and offset for anything but complete records with valid checksums.
     """
     plain = _inflated(stream)
     offset = 0
@@ -44,7 +43,7 @@ def read(stream: BinaryIO, path: Path | str, max_record_bytes: int = 1 << 28) ->
             )
         length, crc = HEADER.unpack(header)
         if masked_crc(header[:8]) != crc:
-            raise _corrupt(path, offset, "the checksum of a record's length does not hold: is this a TFRecord file?")
+            raise _corrupt(path, offset, "the checksum of a record's length is wrong: is this a TFRecord file?")
         if length > max_record_bytes:
             raise _corrupt(path, offset, f"wanted a record of at most {max_record_bytes} bytes, got {length}")
         rest = _take(plain, length + FOOTER.size, path, offset)
@@ -53,34 +52,34 @@ def read(stream: BinaryIO, path: Path | str, max_record_bytes: int = 1 << 28) ->
                 path, offset, f"wanted {length + FOOTER.size} bytes of a record, got {len(rest)}: the file is cut short"
             )
         if masked_crc(rest[:length]) != FOOTER.unpack(rest[length:])[0]:
-            raise _corrupt(path, offset, "the checksum of a record does not hold")
+            raise _corrupt(path, offset, "the checksum of a record is wrong")
         yield offset, rest[:length]
         offset += HEADER.size + length + FOOTER.size
 
 
 def read_trusted(content: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the records of an inflated file whose digest is already verified: the checksums are not computed again."""
+    """Yield the records of an uncompressed file whose digest was verified, without checking their checksums."""
     rest = b""
     for chunk in content:
-        block, at = rest + chunk, 0
-        while at + HEADER.size <= len(block):
-            end = at + HEADER.size + int.from_bytes(block[at : at + 8], "little")
+        block, start = rest + chunk, 0
+        while start + HEADER.size <= len(block):
+            end = start + HEADER.size + int.from_bytes(block[start : start + 8], "little")
             if end + FOOTER.size > len(block):
                 break
-            yield block[at + HEADER.size : end]
-            at = end + FOOTER.size
-        rest = block[at:]
+            yield block[start + HEADER.size : end]
+            start = end + FOOTER.size
+        rest = block[start:]
 
 
 def inflate(path: Path) -> Iterator[bytes]:
-    """Yield the content of a gzipped file in pieces of about a megabyte."""
+    """Yield the uncompressed content of a gzipped file in chunks of up to a megabyte."""
     with gzip.open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
 
 
 def _inflated(stream: BinaryIO) -> BinaryIO:
-    """Read the first header: a plain file's length has a checksum that holds, a gzipped file has a magic number."""
+    """Return the uncompressed stream; a plain file is recognized by its first checksum, a gzipped one by its magic."""
     start = stream.read(HEADER.size)
     stream.seek(0)
     is_plain = len(start) == HEADER.size and masked_crc(start[:8]) == HEADER.unpack(start)[1]
@@ -96,5 +95,5 @@ def _take(stream: BinaryIO, size: int, path: Path | str, offset: int) -> bytes:
         raise _corrupt(path, offset, f"the gzip stream is broken: {error}") from error
 
 
-def _corrupt(path: Path | str, offset: int, what: str) -> CorruptArtifact:
-    return CorruptArtifact(f"{path}: offset {offset}: {what}; write the file again from its source")
+def _corrupt(path: Path | str, offset: int, fault: str) -> CorruptArtifact:
+    return CorruptArtifact(f"{path}: offset {offset}: {fault}; write the file again from its source")

@@ -1,4 +1,4 @@
-"""Works on the values of list columns, row for row."""
+"""Replaces the values of list columns."""
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 
 
 def per_value(column: pa.Array, derived: pa.Array) -> pa.Array:
-    """Return a column of lists in which each value is replaced by what was derived from it; null rows stay null.
+    """Return a column of lists, with each value replaced by the one in `derived`, [values]; null rows stay null.
 
-    A value from which nothing can be derived (null) is left out of its row, and a row without any is null.
+    A null in `derived` is left out of its row, and a row without values becomes null.
     """
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
     row = np.repeat(np.arange(len(column)), lengths)

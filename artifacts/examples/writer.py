@@ -1,4 +1,4 @@
-"""Shares records out to splits by their hash and writes them as TFRecord shards, compressing beside the reading."""
+"""Assigns records to splits by their hash, and writes them as TFRecord shards, compressed in a second thread."""
 
 import os
 import zlib
@@ -22,25 +22,26 @@ from artifacts.examples.names import columns_name, records_name, shard_stem
 from core import digest
 
 _GZIP = 31
-"""zlib's name for a gzip stream; its header has no time, so equal records are equal bytes."""
+"""zlib's `wbits` for a gzip stream; its header has no time stamp, so equal records are equal bytes."""
 _LEVEL = 1
 _BUCKETS = 10_000
+"""Number of hash values, and so the resolution of a split's percentage."""
 _PENDING = 4
-"""Blocks that may wait for compression; more would only hold memory."""
+"""Maximum number of blocks that wait for compression, which bounds memory."""
 
 Shares = tuple[tuple[str, float], ...]
 """Splits and their percentages, adding up to 100."""
 
 
 class Block(NamedTuple):
-    """Some rows: as serialized examples and, where they came as columns of single values, as those too."""
+    """Rows as serialized examples and, if they were read as columns of single values, as those columns."""
 
     records: pa.Array
     columns: pa.RecordBatch | None
 
 
 class SpanWriter:
-    """Writes the shards of one span, one per split; a split that gets no record has no shard."""
+    """Writes the shards of one span, one per split; a split without records has no shard."""
 
     def __init__(self, folder: Path, span: int, shares: Shares) -> None:
         self._folder = folder
@@ -62,17 +63,17 @@ class SpanWriter:
             shard.abandon()
 
     def write(self, block: Block) -> None:
-        """Write rows, each to the split that its hash chooses."""
+        """Write each row to the split of its hash."""
         crcs = _crcs(block.records)
         framed = Block(_framed(block.records, crcs), block.columns)
         chosen = np.searchsorted(self._bounds, (crcs.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
         for index, split in enumerate(self._splits):
-            mine = chosen == index
-            if mine.any():
-                self._queue(split, framed if mine.all() else _filtered(framed, pa.array(mine)))
+            in_split = chosen == index
+            if in_split.any():
+                self._queue(split, framed if in_split.all() else _filtered(framed, pa.array(in_split)))
 
     def finish(self) -> list[Shard]:
-        """Wait for the compression, close the files and describe them."""
+        """Wait for the compression, close the files and return the shards."""
         while self._pending:
             self._pending.popleft().result()
         return [shard.finish(split, self._span) for split, shard in self._open.items()]
@@ -87,7 +88,7 @@ class SpanWriter:
 
 
 class _ShardWriter:
-    """Writes one shard's records and, as long as all of its rows have the same columns, those."""
+    """Writes one shard's records and, while all of its rows have the same columns, those columns."""
 
     def __init__(self, folder: Path, stem: str) -> None:
         self._folder = folder
@@ -116,18 +117,23 @@ class _ShardWriter:
     def finish(self, split: str, span: int) -> Shard:
         self._stream.write(self._compressor.flush())
         _close(self._stream)
-        twin = None
+        written_columns = None
         if self._columns_stream is not None and self._columns is not None:
             self._columns.close()
             _close(self._columns_stream)
-            twin = Columns(name=self._columns_name, sha256=digest.of_file(self._folder / self._columns_name))
+            written_columns = Columns(name=self._columns_name, sha256=digest.of_file(self._folder / self._columns_name))
         sha256 = digest.of_file(self._folder / self._records_name)
         return Shard(
-            name=self._records_name, split=split, span=span, records=self._records, sha256=sha256, columns=twin
+            name=self._records_name,
+            split=split,
+            span=span,
+            records=self._records,
+            sha256=sha256,
+            columns=written_columns,
         )
 
     def abandon(self) -> None:
-        """Close what is still open; nothing after `finish`."""
+        """Close the files that are still open; does nothing after `finish`."""
         self._stream.close()
         if self._columns_stream is not None:
             self._columns_stream.close()
@@ -150,12 +156,12 @@ def _close(stream: BinaryIO) -> None:
     stream.close()
 
 
-def _filtered(block: Block, mine: pa.Array) -> Block:
-    return Block(block.records.filter(mine), None if block.columns is None else block.columns.filter(mine))
+def _filtered(block: Block, mask: pa.Array) -> Block:
+    return Block(block.records.filter(mask), None if block.columns is None else block.columns.filter(mask))
 
 
 def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:
-    """CRC-32C of each record; it is the record's checksum and, because equal rows are equal bytes, its hash as well."""
+    """Return the CRC-32C of each record, which is its checksum and, because equal rows are equal bytes, its hash."""
     content, offsets = memoryview(_content(records)), _offsets(records)
     return np.fromiter(
         (google_crc32c.value(bytes(content[start:end])) for start, end in pairwise(offsets)), np.uint32, len(records)
@@ -163,7 +169,7 @@ def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:
 
 
 def _framed(records: pa.Array, crcs: npt.NDArray[np.uint32]) -> pa.Array:
-    """Put each record between its header and its footer."""
+    """Add header and footer to each record."""
     lengths = pc.binary_length(records).dictionary_encode()
     headers = pa.array([_header(length) for length in lengths.dictionary.to_pylist()], pa.binary()).take(
         lengths.indices
@@ -182,12 +188,12 @@ def _header(length: int) -> bytes:
 
 
 def _offsets(values: pa.Array) -> list[int]:
-    """Offsets of the values in their content, from 0."""
+    """Return the offsets of the values in `_content`, from 0, and its length."""
     lengths = pc.binary_length(values).to_numpy(zero_copy_only=False)
     return [0, *np.cumsum(lengths).tolist()]
 
 
 def _content(values: pa.Array) -> pa.Buffer:
-    """Return the bytes of all values of a binary array without gaps, in one buffer."""
+    """Return the concatenated bytes of all values of a binary array, as one buffer without copying."""
     offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
     return values.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))

@@ -1,1 +1,1 @@
-"""The trained model as training leaves it and a registry publishes it: where its files lie, and which rows it takes."""
+"""The trained model, as training writes it and a registry publishes it: its files, and the rows that it takes."""

@@ -1,11 +1,11 @@
-"""`features.json`: which raw rows a model takes, written by training and read by whatever asks the model.
+"""`features.json`: the raw features that a model takes, written by training and read by servers and clients.
 
 A client names features; the SavedModel's signature `serving_default` names tensors. One feature is one or two tensors:
 
 - `argument`, the values: [rows], or [rows, ...] for a feature with a shape. TensorFlow takes only names that are Python
   identifiers, so the tensor of `petal length (cm)` has another name than the feature.
-- `count`, for a feature that a row may lack or have any number of: int64 [rows], how many values the row has. Values
-  beyond it are padding. So no value is needed to stand for "missing", and every integer and every string can be served.
+- `count`, for a feature that a row may lack or have any number of: int64 [rows], the row's number of values. Values
+  beyond it are padding. So no value is reserved for "missing", and every integer and every string can be served.
 """
 
 import json
@@ -37,13 +37,13 @@ class Feature:
     required: bool = True
     """Whether every row must have it."""
     shape: tuple[int | None, ...] = ()
-    """Of one row's value: () is one value, (4,) a list of four, (None,) a list of any number of values."""
+    """Shape of one row's value: () is one value, (4,) a list of four, (None,) a list of any number of values."""
     argument: str = ""
     """Name of the tensor of its values in `serving_default`; the feature's own name when empty."""
     count: str = ""
-    """Name of the tensor that says how many values each row has; empty when every row has the same number."""
+    """Name of the tensor with the number of values of each row; empty when every row has the same number."""
     values: tuple[str, ...] = ()
-    """The categories that the schema lists."""
+    """The categories in the schema's domain; empty without a domain."""
 
     @property
     def tensor(self) -> str:
@@ -57,7 +57,7 @@ class Feature:
 
     @property
     def stand_in(self) -> str | float | int:
-        """What stands for a missing value in a model of version 1, without counts; it cannot be served as itself."""
+        """The value that means "missing" in a model of version 1, which has no counts."""
         if self.dtype == "string":
             return ""
         return math.nan if self.dtype == "float32" else -1
@@ -65,13 +65,13 @@ class Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """The raw features of a model, and what it predicts."""
+    """The raw features of a model, its label, task and classes."""
 
     features: tuple[Feature, ...]
     label: str = ""
     task: str = ""
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the scores; empty when there are none or the model does not say."""
+    """Names of the classes in the order of the scores; empty when there are none or they are unknown."""
     takes: Takes = "features"
     version: int = VERSION
 
@@ -96,9 +96,9 @@ class Features:
 
 
 def read_features(saved_model: Path) -> Features | None:
-    """Read what a model takes; None for a model that was made elsewhere and does not say.
+    """Read the features of a model; None for a model without the file, which was not trained by this project.
 
-    Raises CorruptArtifact when the file is there and cannot be used.
+    Raises CorruptArtifact when the file is invalid.
     """
     path = saved_model / FEATURES
     if not path.is_file():
@@ -107,7 +107,7 @@ def read_features(saved_model: Path) -> Features | None:
         content = json.loads(path.read_bytes())
         version = int(content.get("version", 1))
         if version not in {1, VERSION}:
-            raise ValueError(f"version {version}, and this program reads 1 and {VERSION}")
+            raise ValueError(f"version {version}, but this program reads 1 and {VERSION}")
         return Features(
             tuple(_feature(entry) for entry in content["features"]),
             str(content.get("label", "")),
@@ -150,4 +150,4 @@ def _takes(word: str) -> Takes:
     match word:
         case "features" | "examples":
             return word
-    raise ValueError(f"takes {word!r}, and this program knows features and examples")
+    raise ValueError(f"takes {word!r}, but this program reads features and examples")

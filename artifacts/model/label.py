@@ -1,4 +1,4 @@
-"""The label's facts beside a SavedModel, and the label's own graph where only the transform can say it."""
+"""The label of a model: a file in the SavedModel, and a graph when the label is computed by the transform."""
 
 import json
 from pathlib import Path
@@ -9,21 +9,21 @@ from core.errors import CorruptArtifact
 from problems.labels import TrainedLabel
 
 LABEL_FILE = Path(EXTRA) / "label.json"
-"""Below the SavedModel, so that a published version keeps it."""
+"""Inside the SavedModel, so that a published version has it."""
 LABEL_GRAPH = "Label-Graph"
-"""Beside the SavedModel: a SavedModel from serialized tf.Examples to the label that the model was trained on."""
+"""Folder beside the SavedModel: a SavedModel that computes the trained label from serialized tf.Examples."""
 LABEL_OUTPUT = "label"
 
 
 def write(saved_model: Path, label: TrainedLabel) -> None:
-    """Write the label's facts atomically."""
+    """Write the label file atomically."""
     path = saved_model / LABEL_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     durable.replace(path, (json.dumps(label.to_json(), indent=2) + "\n").encode())
 
 
 def read(saved_model: Path) -> TrainedLabel | None:
-    """Read the label's facts; None for a model without them, CorruptArtifact for a file that is something else."""
+    """Read the label file; None when there is none, CorruptArtifact when it is invalid."""
     path = saved_model / LABEL_FILE
     if not path.is_file():
         return None

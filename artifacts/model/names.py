@@ -1,26 +1,26 @@
-"""The names that a trained model has: its folders and files, spelled here and nowhere else."""
+"""The names of the folders and files of a trained model; no other module has them."""
 
 from pathlib import Path
 
 SERVING = "Format-Serving"
-"""Folder of the SavedModel below a trained model, as TFX has it; this folder is what a registry publishes."""
+"""Folder of the SavedModel in a trained model, as in TFX; a registry publishes this folder."""
 EVALUATION = "Format-TFMA"
-"""Folder of a model that is exported for TFMA alone, as TFX has it."""
+"""Folder of a SavedModel that is exported for TFMA alone, as in TFX."""
 GRAPH = "saved_model.pb"
 EXTRA = "assets.extra"
-"""Folder, below the SavedModel, of what TensorFlow does not read itself."""
+"""Folder in the SavedModel with files that TensorFlow ignores."""
 FEATURES = f"{EXTRA}/features.json"
-"""Which rows the model takes."""
+"""The raw features that the model takes."""
 WARM_UP_ROWS = f"{EXTRA}/warm_up_rows.jsonl"
-"""Real raw rows, one JSON object a line, with which a server warms up."""
+"""Real raw rows for a server's warm-up, one JSON object per line."""
 WARM_UP_REQUESTS = f"{EXTRA}/tf_serving_warmup_requests"
 """The same rows for TensorFlow Serving's own warm-up."""
 WEIGHTS = f"{EXTRA}/weights.npz"
 """Every weight by its path in the Keras model."""
 TRAINING = "training.json"
-"""How the training went, beside the SavedModel's folder."""
+"""Metrics of the training, beside the SavedModel's folder."""
 CHECKPOINT = "checkpoint.npz"
-"""There while a training runs; it is gone when the model is exported."""
+"""Exists during a training, and is removed when the model is exported."""
 
 
 def find_saved_model(folder: Path) -> Path | None:

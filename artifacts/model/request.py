@@ -1,4 +1,4 @@
-"""Lays the rows of a request out as the tensors of the signature `serving_default`."""
+"""Converts the rows of a request to the tensors of the signature `serving_default`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +15,8 @@ _PADDING: dict[DType, Any] = {"float32": 0.0, "int64": 0, "string": b""}
 def tensors(feature: Feature, values: Sequence[Any]) -> dict[str, Tensor]:
     """Return the tensors of one feature by name.
 
-    `values` has one entry per row: int, float or bytes; a list of those (of lists, for a feature of more dimensions)
-    where the feature's shape is one; None where the row lacks the feature, which only one that is not required may.
+    `values` has one entry per row: int, float or bytes; a (nested) list of those for a feature with a shape; None for a
+    row that lacks the feature, if it is not required.
     """
     if not feature.count:
         absent = absent_value(feature)
@@ -31,13 +31,13 @@ def tensors(feature: Feature, values: Sequence[Any]) -> dict[str, Tensor]:
 
 
 def absent_value(feature: Feature) -> Any:
-    """How a model without a count is told that a row lacks a feature."""
+    """Return the value that means "missing" in a model without counts; strings as bytes."""
     stand_in = feature.stand_in
     return stand_in.encode() if isinstance(stand_in, str) else stand_in
 
 
 def array(dtype: DType, values: Sequence[Any]) -> Tensor:
-    """Make an array of rows; strings are kept as Python bytes, which may end in zeros."""
+    """Make an array of rows; strings stay Python bytes, because NumPy's would lose zeros at the end."""
     return np.array(values, object if dtype == "string" else dtype)
 
 

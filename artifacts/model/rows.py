@@ -1,6 +1,6 @@
-"""Raw rows as JSON, without a loss: as a client of TensorFlow Serving's REST interface would send them.
+"""Raw rows as JSON, without loss, as a client of TensorFlow Serving's REST interface sends them.
 
-Text is a string, and bytes that are no UTF-8 are `{"b64": ...}`; a feature that the row lacks is left out.
+Text is a string, and bytes that are not UTF-8 are `{"b64": ...}`; a feature that the row lacks is left out.
 """
 
 import base64
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def to_json(value: Any) -> Any:
-    """Return a value, or a list of values, as JSON has it."""
+    """Convert a value, or a list of values, to JSON."""
     if isinstance(value, list):
         return [to_json(item) for item in value]
     if not isinstance(value, bytes):
@@ -27,7 +27,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Undo `to_json`; strings become bytes."""
+    """Convert JSON to a value, or a list of values; strings become bytes. ValueError for invalid base64."""
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if isinstance(value, str):
@@ -36,13 +36,13 @@ def from_json(value: Any) -> Any:
 
 
 def values(row: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return a row in JSON as tf.Example has it: feature -> list of int, float or bytes, without what is missing."""
-    found = {name: from_json(value) for name, value in row.items() if value is not None}
-    return {name: value if isinstance(value, list) else [value] for name, value in found.items()}
+    """Convert a row in JSON to lists of int, float or bytes by feature, as in tf.Example; nulls are left out."""
+    present = {name: from_json(value) for name, value in row.items() if value is not None}
+    return {name: value if isinstance(value, list) else [value] for name, value in present.items()}
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write one row a line, atomically."""
+    """Write one row per line, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.staging")
     staged.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), encoding="utf-8")
@@ -50,7 +50,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 
 def read_rows(path: Path, most: int) -> list[Row]:
-    """Read at most so many rows; none when there is no file. ValueError for a line that is no JSON object."""
+    """Read the first rows, at most `most`; none when there is no file. ValueError for a line that is no JSON object."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8") as lines:

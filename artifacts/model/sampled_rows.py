@@ -1,4 +1,4 @@
-"""Chooses a few raw rows of a record batch, to be sent to a server as a client would send them."""
+"""Samples raw rows of a record batch, as JSON that a client would send to a server."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -13,19 +13,19 @@ from artifacts.model.rows import Row, to_json
 
 
 class SampledRows(NamedTuple):
-    """Some rows of a batch."""
+    """Sampled rows of a batch."""
 
-    places: NDArray[np.intp]
-    """Their places in the batch, in order."""
+    indices: NDArray[np.intp]
+    """Their indices in the batch, ascending."""
     rows: tuple[Row, ...]
-    """The rows as JSON has them."""
+    """The rows as JSON."""
 
 
 def sample_rows(batch: pa.RecordBatch, excluded: Collection[str], most: int) -> SampledRows:
-    """Choose rows spread over a batch whose features are lists, half of them with missing features if there are such.
+    """Sample at most `most` rows, evenly spread over a batch of list columns; up to half of them lack a feature.
 
-    `excluded` names features that a request does not have: the label, the weight. A row with NaN or infinity is not
-    chosen: JSON has no such numbers.
+    `excluded` are columns that a request does not have: label and weight. Rows with NaN or infinity are not sampled,
+    because JSON has neither.
     """
     names = [name for name in batch.schema.names if name not in excluded]
     columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}
@@ -38,32 +38,33 @@ def sample_rows(batch: pa.RecordBatch, excluded: Collection[str], most: int) -> 
     for name, column in columns.items():
         sendable &= _finite_rows(column, lengths[name])
         lacking |= lengths[name] == 0
-    places = _spread(np.flatnonzero(lacking & sendable), most // 2)
-    places = np.sort(np.concatenate([places, _spread(np.flatnonzero(~lacking & sendable), most - len(places))]))
-    taken = {name: column.take(pa.array(places)).to_pylist() for name, column in columns.items()}
+    indices = _spread(np.flatnonzero(lacking & sendable), most // 2)
+    indices = np.sort(np.concatenate([indices, _spread(np.flatnonzero(~lacking & sendable), most - len(indices))]))
+    taken = {name: column.take(pa.array(indices)).to_pylist() for name, column in columns.items()}
     lists = {name for name, length in lengths.items() if length.size and length.max() > 1}
-    return SampledRows(places, tuple(_row(taken, place, lists) for place in range(len(places))))
+    return SampledRows(indices, tuple(_row(taken, row, lists) for row in range(len(indices))))
 
 
-def _row(columns: dict[str, list[Any]], place: int, lists: Collection[str]) -> Row:
+def _row(columns: dict[str, list[Any]], index: int, lists: Collection[str]) -> Row:
     row = {}
     for name, values in columns.items():
-        if values[place]:
-            row[name] = to_json(values[place] if name in lists else values[place][0])
+        if values[index]:
+            row[name] = to_json(values[index] if name in lists else values[index][0])
     return row
 
 
 def _finite_rows(column: pa.Array, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which rows have only finite numbers."""
+    """Return a mask of the rows that have only finite numbers."""
     if not pa.types.is_floating(column.type.value_type):
         return np.ones(len(column), bool)
     finite = np.isfinite(column.flatten().to_numpy(zero_copy_only=False))
     row = np.repeat(np.arange(len(column)), lengths)
-    whole: NDArray[np.bool_] = np.bincount(row[~finite], minlength=len(column)) == 0
-    return whole
+    is_finite: NDArray[np.bool_] = np.bincount(row[~finite], minlength=len(column)) == 0
+    return is_finite
 
 
-def _spread(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    if not len(places) or not count:
-        return places[:0]
-    return places[np.unique(np.linspace(0, len(places) - 1, count).astype(np.intp))]
+def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return at most `count` evenly spread indices."""
+    if not len(indices) or not count:
+        return indices[:0]
+    return indices[np.unique(np.linspace(0, len(indices) - 1, count).astype(np.intp))]

@@ -1,4 +1,4 @@
-"""The raw features of a request, as the curated schema has them."""
+"""Derives the raw features of a request from the curated schema."""
 
 import keyword
 import re
@@ -14,13 +14,13 @@ _DTYPES: dict[int, DType] = {schema_pb2.FLOAT: "float32", schema_pb2.INT: "int64
 _NOT_SERVED = (schema_pb2.DEPRECATED, schema_pb2.DISABLED, schema_pb2.VALIDATION_DERIVED)
 _COUNT = "__count"
 _RESERVED = frozenset({"self"})
-"""Names that TensorFlow's own functions use for arguments of theirs."""
+"""Argument names that TensorFlow's functions reserve."""
 
 
 def schema_features(schema: schema_pb2.Schema, label: str, weight: str | None = None) -> tuple[Feature, ...]:
-    """Return the features of a request in the schema's order: without label, weight and what SERVING does not have.
+    """Return the features of a request in the schema's order: those in SERVING, without label and weight.
 
-    Raises SchemaError when there is no such label or weight, or a feature has a type that no example holds.
+    Raises SchemaError when the schema lacks label or weight, or a feature's type is not INT, FLOAT or BYTES.
     """
     names = [feature.name for feature in schema.feature]
     for key, name in (("label", label), ("weight", weight)):
@@ -43,7 +43,7 @@ def _is_served(feature: schema_pb2.Feature, environments: Collection[str]) -> bo
 
 
 def dimensions(feature: schema_pb2.Feature) -> tuple[int, ...] | None:
-    """Return the shape that every row has by the schema; None for a feature that a row may lack or have several of."""
+    """Return the fixed shape of a feature in the schema; None when rows may lack it or have any number of values."""
     return tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else None
 
 
@@ -74,9 +74,9 @@ def _row_shape(feature: schema_pb2.Feature) -> tuple[int | None, ...]:
 
 
 def _argument(name: str, taken: set[str]) -> str:
-    """Name a tensor: the feature's name where TensorFlow takes it, else the nearest one, numbered when it is taken.
+    """Return a tensor's name: the feature's name if it is valid, else a similar one, with a number if it is taken.
 
-    TensorFlow takes names that are Python identifiers, and does not tell capital letters from small ones.
+    TensorFlow accepts Python identifiers, and ignores case.
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") if not _is_legal(name) else name
     if not plain or not plain[0].isalpha() or keyword.iskeyword(plain) or plain in _RESERVED:

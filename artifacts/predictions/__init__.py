@@ -1,1 +1,1 @@
-"""What a model says of serialized tf.Examples, and the raw rows that are kept with its answers."""
+"""The predictions of a model on serialized tf.Examples, its labels, and raw rows with predictions for parity checks."""

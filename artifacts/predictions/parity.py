@@ -1,6 +1,6 @@
-"""`parity.jsonl`: raw rows with the candidate's raw output, for a server's answers to be compared with.
+"""`parity.jsonl`: raw rows with the candidate's raw output, to compare a server's predictions with.
 
-Bytes that are not UTF-8 stand as `{"b64": ...}`, as TensorFlow Serving's REST takes them.
+Bytes that are not UTF-8 are `{"b64": ...}`, as in TensorFlow Serving's REST interface.
 """
 
 import json
@@ -21,33 +21,31 @@ PARITY = "parity.jsonl"
 
 
 class ParityRow(NamedTuple):
-    """One row as a client would send it, and the model's output."""
+    """One row as a client sends it, and the model's output."""
 
     instance: Row
-    """Raw features by name: a value, or a list where rows can have several; absent where the row has none."""
+    """Raw features by name: a value, or a list if rows can have several; a feature without a value is left out."""
     predictions: list[float | None]
+    """The raw output of the model; None for NaN and infinity."""
 
 
 def choose(batch: pa.RecordBatch, output: NDArray[Any], excluded: Collection[str], most: int) -> tuple[ParityRow, ...]:
-    """Choose rows spread over a batch, half of them with missing features as far as there are such.
-
-    `excluded` names features that a request does not have: the label, the weight.
-    """
+    """Sample rows of a batch with their output, [rows] or [rows, columns], as `sample_rows` does."""
     sampled = sample_rows(batch, excluded, most)
     return tuple(
-        ParityRow(row, [_finite(float(number)) for number in np.atleast_1d(output[place])])
-        for place, row in zip(sampled.places, sampled.rows, strict=True)
+        ParityRow(row, [_finite(float(number)) for number in np.atleast_1d(output[index])])
+        for index, row in zip(sampled.indices, sampled.rows, strict=True)
     )
 
 
 def write(folder: Path, rows: Iterable[ParityRow]) -> None:
-    """Write one row a line."""
+    """Write one row per line."""
     lines = (json.dumps(row._asdict(), allow_nan=False) + "\n" for row in rows)
     (folder / PARITY).write_text("".join(lines), encoding="utf-8")
 
 
 def read(folder: Path, most: int) -> list[ParityRow]:
-    """Read at most so many rows; OSError, ValueError, KeyError or TypeError for a file that is not what was written."""
+    """Read the first rows, at most `most`; OSError, ValueError, KeyError or TypeError for a missing or invalid file."""
     with (folder / PARITY).open(encoding="utf-8") as lines:
         entries = [json.loads(line) for line in islice(lines, most)]
     return [ParityRow(dict(entry["instance"]), list(entry["predictions"])) for entry in entries]

@@ -1,4 +1,4 @@
-"""Asks a SavedModel for predictions on serialized tf.Examples, ours or any that TFX's `run_fn` exports."""
+"""Predicts on serialized tf.Examples with a SavedModel, of this project or from any `run_fn` of TFX."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from core.problem import Task
 from problems import kind
 
 Outputs = NDArray[np.float32]
-"""What the model says of each row, as it comes: [rows], or [rows, columns]."""
+"""The model's raw output: [rows], or [rows, columns]."""
 
 _OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "output_0")
 
@@ -30,29 +30,30 @@ class Predictor:
     """A loaded model, called with batches of serialized tf.Examples."""
 
     def __init__(self, folder: Path, task: Task) -> None:
-        """Load the model; MlopsError when none of its signatures takes serialized tf.Examples."""
+        """Load the SavedModel in a folder; MlopsError when no signature takes serialized tf.Examples."""
         self._folder = folder
         self._kind = kind(task)
         self._model = tf.saved_model.load(str(folder))
         self._function, self._argument = self._signature()
 
     def __call__(self, serialized: tf.Tensor) -> Outputs:
-        """Predict one batch of serialized tf.Examples, [rows] of strings."""
+        """Predict a batch of serialized tf.Examples, [rows] of strings; MlopsError for an output of another shape."""
         output = self._output(self._function(**{self._argument: serialized}))
         return np.asarray(self._kind.shaped(output.numpy(), str(self._folder)), np.float32)
 
     def classes(self, serialized: tf.Tensor) -> tuple[str, ...]:
-        """Name the classes in the order of the scores; empty when the model does not say."""
-        named = self._function(**{self._argument: serialized[:1]}).get("classes")
-        if named is None or named.dtype != tf.string:
+        """Return the names of the classes in the order of the scores; empty when the signature has no `classes`."""
+        names = self._function(**{self._argument: serialized[:1]}).get("classes")
+        if names is None or names.dtype != tf.string:
             return ()
-        return tuple(name.decode("utf-8", "replace") for name in named.numpy().reshape(-1))
+        return tuple(name.decode("utf-8", "replace") for name in names.numpy().reshape(-1))
 
     def _signature(self) -> tuple[tf.types.experimental.ConcreteFunction, str]:
-        """Pick the first fitting signature whose only input is a vector of strings."""
+        """Return the first signature of the problem's kind whose only input is a vector of strings, and that input."""
         for name in self._kind.signatures:
             function = self._model.signatures.get(name)
-            if function is not None and (argument := _examples_argument(function)):
+            argument = None if function is None else _examples_argument(function)
+            if function is not None and argument:
                 return function, argument
         wanted = ", ".join(self._kind.signatures)
         raise MlopsError(
@@ -73,7 +74,7 @@ class Predictor:
 
 
 def _examples_argument(function: Any) -> str | None:
-    """Name the only input, when it is a vector of strings."""
+    """Return the name of the only input if it is a vector of strings, else None."""
     specs = function.structured_input_signature[1]
     if len(specs) != 1:
         return None

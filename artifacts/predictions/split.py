@@ -1,4 +1,4 @@
-"""Reads a split as serialized tf.Examples and as record batches at once."""
+"""Reads a split both as serialized tf.Examples and as record batches."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -17,10 +17,12 @@ from core.errors import SchemaError
 
 
 class Block(NamedTuple):
-    """Some rows, as a model takes them and as columns."""
+    """A batch of rows in both forms."""
 
     serialized: tf.Tensor
+    """[rows] of serialized tf.Examples."""
     batch: pa.RecordBatch
+    """The same rows, each feature a column of lists."""
 
 
 class Splits:
@@ -30,27 +32,30 @@ class Splits:
         self.schema = schema
         self._folder = folder
         self._spec = {
-            f.name: tf.io.RaggedFeature(_TYPES[f.type], row_splits_dtype=tf.int64)
-            for f in schema.feature
-            if f.type in _TYPES
+            feature.name: tf.io.RaggedFeature(_TYPES[feature.type], row_splits_dtype=tf.int64)
+            for feature in schema.feature
+            if feature.type in _TYPES
         }
 
     def blocks(self, split: str, batch_size: int) -> Iterator[Block]:
-        """Yield a split after its files are verified; CorruptArtifact names one that is not what was written."""
+        """Yield a split in blocks of at most `batch_size` rows.
+
+        Raises CorruptArtifact for a file that differs from the manifest, SchemaError for a feature of another type.
+        """
         for records in self._records(split, batch_size):
             rows = tf.constant(records)
             yield Block(rows, self._decode(rows))
 
     def sample(self, split: str, size: int, seed: int) -> Block:
-        """Draw rows of a split uniformly, in one pass and in their order."""
+        """Sample at most `size` rows of a split uniformly, in their order; raises as `blocks` does."""
         random = np.random.default_rng(seed)
         kept: list[bytes] = []
-        tickets = np.zeros(0)
+        priorities = np.zeros(0)
         for records in self._records(split, size):
-            kept, tickets = kept + records, np.concatenate([tickets, random.random(len(records))])
+            kept, priorities = kept + records, np.concatenate([priorities, random.random(len(records))])
             if len(kept) > size:
-                chosen = np.sort(np.argpartition(tickets, size)[:size])
-                kept, tickets = [kept[row] for row in chosen], tickets[chosen]
+                chosen = np.sort(np.argpartition(priorities, size)[:size])
+                kept, priorities = [kept[row] for row in chosen], priorities[chosen]
         rows = tf.constant(kept)
         return Block(rows, self._decode(rows))
 
@@ -61,7 +66,7 @@ class Splits:
                 yield block
 
     def _decode(self, serialized: tf.Tensor) -> pa.RecordBatch:
-        """Decode records as tfx_bsl's decoder does, on all cores; SchemaError for one that is not of the schema."""
+        """Decode records as tfx_bsl's decoder does, but on all cores."""
         try:
             parsed = tf.io.parse_example(serialized, self._spec)
         except tf.errors.InvalidArgumentError as error:

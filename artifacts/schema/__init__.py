@@ -1,1 +1,1 @@
-"""The curated schema: read with the places of its parts."""
+"""The curated schema, with the lines of its features."""

@@ -1,7 +1,7 @@
-"""Numbers that are derived from texts and images, so that a change of those can be measured like any other.
+"""Features that are derived from texts and images, so that their drift can be measured.
 
-Nearly every text and every image is different, so a comparison of their values' shares notices nothing. What is
-compared instead is declared in the schema as TensorFlow Metadata has it, a feature that only validation knows:
+Nearly every text and every image is different, so comparing the shares of their values detects nothing. Instead,
+derived features are compared, which the schema declares in TensorFlow Metadata's way, for validation only:
 
     feature {
       name: "message/word_count"
@@ -28,60 +28,60 @@ OF_TEXT = {
     WORDS: schema_pb2.BYTES,
     UNSEEN_WORDS: schema_pb2.FLOAT,
 }
-"""Of a feature with `natural_language_domain {}`: its lengths, the words themselves, and the share of words that the
-data compared with does not have; the last one is a number of two sets of data, bounded by an infinity_norm."""
+"""Derived from a feature with `natural_language_domain {}`: its lengths, its words, and the share of words that the
+baseline does not have; the last one depends on two datasets, and its threshold is an infinity_norm."""
 OF_IMAGE = {
     BYTES: schema_pb2.INT,
     WIDTH: schema_pb2.INT,
     HEIGHT: schema_pb2.INT,
     BRIGHTNESS: schema_pb2.FLOAT,
 }
-"""Of a feature with `image_domain {}`: its size, and the mean of its pixels from 0 (black) to 1 (white)."""
+"""Derived from a feature with `image_domain {}`: its size, and the mean of its pixels from 0 (black) to 1 (white)."""
 
 _KINDS = {"natural_language_domain": OF_TEXT, "image_domain": OF_IMAGE}
 
 
 class Derived(NamedTuple):
-    """A declared number: the feature that it comes from, and how."""
+    """The source feature and the deriver of a derived feature."""
 
     source: str
     deriver: str
 
 
 def name_of(source: str, deriver: str) -> str:
-    """Name of a number that is derived from a feature."""
+    """Return the name of a derived feature."""
     return f"{source}/{deriver}"
 
 
 def is_derived(feature: schema_pb2.Feature) -> bool:
-    """Tell whether a feature is no part of an example, but derived from one while data is validated."""
+    """Whether a feature is derived for validation, and not part of the examples."""
     return bool(feature.lifecycle_stage == schema_pb2.VALIDATION_DERIVED)
 
 
 def derived_from(feature: schema_pb2.Feature) -> Derived:
-    """Return what a derived feature says of its origin; empty where it says nothing."""
+    """Return the source and the deriver of a derived feature; empty strings when they are not declared."""
     origin = feature.validation_derived_source
     steps = [".".join(path.step) for path in origin.source_path]
     return Derived(steps[0] if len(steps) == 1 else "", origin.deriver_name)
 
 
 def derivers(feature: schema_pb2.Feature) -> dict[str, int]:
-    """Return what can be derived from a feature, with the types; empty for one that is neither text nor image."""
+    """Return deriver -> type for a text or image feature; empty for any other feature."""
     return _KINDS.get(feature.WhichOneof("domain_info") or "", {})
 
 
 def texts(schema: schema_pb2.Schema) -> list[str]:
-    """Return the features that the schema calls text."""
+    """Return the names of the text features."""
     return [feature.name for feature in schema.feature if derivers(feature) is OF_TEXT]
 
 
 def images(schema: schema_pb2.Schema) -> list[str]:
-    """Return the features that the schema calls images."""
+    """Return the names of the image features."""
     return [feature.name for feature in schema.feature if derivers(feature) is OF_IMAGE]
 
 
 def compared(features: Iterable[schema_pb2.Feature], source: str, comparator: str) -> list[str]:
-    """Return the derived features of a source that have a comparator (`drift_comparator` or `skew_comparator`)."""
+    """Return the names of the features derived from `source` that have a `drift_comparator` or `skew_comparator`."""
     return [
         feature.name
         for feature in features
@@ -90,7 +90,7 @@ def compared(features: Iterable[schema_pb2.Feature], source: str, comparator: st
 
 
 def without_derived(schema: schema_pb2.Schema) -> schema_pb2.Schema:
-    """Return a schema of what examples hold, in the order it has."""
+    """Return the schema without derived features, which examples do not have."""
     if not any(is_derived(feature) for feature in schema.feature):
         return schema
     stripped = schema_pb2.Schema()

@@ -1,4 +1,4 @@
-"""The curated schema as a file that people edit: what it says, and on which line."""
+"""The curated schema as a file that people edit, with the lines of its features."""
 
 import re
 from functools import cached_property
@@ -14,23 +14,23 @@ from core.errors import SchemaError
 SCHEMA_NAME = "schema.pbtxt"
 """The file in a use case's folder."""
 TRAINING, SERVING = "TRAINING", "SERVING"
-"""The environments that a schema tells apart: rows with a label, and rows as the server gets them."""
+"""The environments of a schema: rows with a label, and rows that a server is sent."""
 _NAME = re.compile(r"""^\s*name\s*:\s*["']([^"']*)["']""")
 _BLOCK = re.compile(r"^(\w+)\s*:?\s*\{")
 
 
 def read_schema(path: Path | str) -> schema_pb2.Schema:
-    """Read the features that examples have from a schema in text form; SchemaError names a line it cannot parse."""
-    return without_derived(read_whole_schema(path))
+    """Read a schema in text form, without derived features; SchemaError names the file and the line that is invalid."""
+    return without_derived(read_schema_with_derived(path))
 
 
-def read_whole_schema(path: Path | str) -> schema_pb2.Schema:
-    """Read a schema with the numbers that are derived for validation alone; SchemaError as `read_schema`."""
+def read_schema_with_derived(path: Path | str) -> schema_pb2.Schema:
+    """Read a schema in text form, with derived features; SchemaError as `read_schema`."""
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), schema_pb2.Schema())
     except FileNotFoundError as error:
         raise SchemaError(
-            f"{path}: wanted the curated schema, got no file; `mlops schema propose USECASE --write` makes a first one"
+            f"{path}: wanted the curated schema, got no file; `mlops schema propose USECASE --write` writes a first one"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path}: wanted a schema in text form, got {error}") from error
@@ -44,26 +44,26 @@ def write_schema(schema: schema_pb2.Schema, path: Path) -> None:
 
 
 class SchemaFile:
-    """A schema with the places of its parts."""
+    """A schema with the lines of its features and domains."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.schema: schema_pb2.Schema = read_whole_schema(path)
+        self.schema: schema_pb2.Schema = read_schema_with_derived(path)
         self.features: dict[str, schema_pb2.Feature] = {feature.name: feature for feature in self.schema.feature}
 
     def place(self, feature: str, *keys: str) -> str:
-        """Return `file:line` of the first of the keys that a feature has, else of its name, else the file."""
+        """Return `file:line` of the first of the keys that a feature has, else of its name, else `file`."""
         lines = self._blocks.get(("feature", feature), {})
         return self._at(next((lines[key] for key in (*keys, "name") if key in lines), None))
 
     def domain_place(self, feature: str) -> str:
-        """Return `file:line` of the values that a feature may have."""
+        """Return `file:line` of the domain of a feature."""
         domain = self.features[feature].domain if feature in self.features else ""
         line = self._blocks.get(("string_domain", domain), {}).get("name")
         return self._at(line) if line else self.place(feature, "string_domain", "int_domain", "float_domain", "domain")
 
     def environment(self, name: str) -> str | None:
-        """Return the name when the schema knows such an environment, else None."""
+        """Return the name if it is one of the schema's default environments, else None."""
         return name if name in self.schema.default_environment else None
 
     def _at(self, line: int | None) -> str:
@@ -71,19 +71,21 @@ class SchemaFile:
 
     @cached_property
     def _blocks(self) -> dict[tuple[str, str], dict[str, int]]:
-        """Lines of the keys in each outermost block, by the block's kind and name."""
-        found: dict[tuple[str, str], dict[str, int]] = {}
+        """(kind, name) of each outermost block -> key -> line."""
+        blocks: dict[tuple[str, str], dict[str, int]] = {}
         keys: dict[str, int] = {}
         kind, name, depth = "", "", 0
         for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
             text = line.split("#", 1)[0]
-            if depth == 0 and (opened := _BLOCK.match(text.strip())):
-                kind, name, keys = opened[1], "", {}
+            block_start, name_line = _BLOCK.match(text.strip()), _NAME.match(text)
+            if depth == 0 and block_start:
+                kind, name, keys = block_start[1], "", {}
             elif depth == 1:
-                name = name or (named[1] if (named := _NAME.match(text)) else "")
+                if not name and name_line:
+                    name = name_line[1]
                 keys.setdefault(text.strip().split(" ")[0].rstrip(":{"), number)
             depth += text.count("{") - text.count("}")
             if depth == 0 and kind:
-                found.setdefault((kind, name), keys)
+                blocks.setdefault((kind, name), keys)
                 kind = ""
-        return found
+        return blocks

@@ -1,1 +1,1 @@
-"""Spans: the files that people deliver, found by their pattern, pinned by digest and read strictly."""
+"""Spans: source files, found by their pattern, pinned by digest and parsed strictly."""

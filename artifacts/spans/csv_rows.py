@@ -1,7 +1,7 @@
-"""Reads CSV files strictly: every cell has the schema's type, or the error names file, line and column.
+"""Reads CSV files strictly: a cell that does not have the schema's type is an error with file, line and column.
 
-The rules are RFC 4180's, in UTF-8 with or without a byte order mark; a blank line is no row. Values are parsed once per
-different text of a batch, so that being exact costs little.
+The format is RFC 4180 in UTF-8, with or without a byte order mark; blank lines are skipped. Each different text of a
+batch is parsed once, so strictness costs little.
 """
 
 import csv
@@ -14,23 +14,21 @@ import pyarrow as pa
 
 from artifacts.spans.feature_types import ARROW, FeatureType
 from artifacts.spans.files import SourceFile, open_regular
-from artifacts.spans.pattern import Place
+from artifacts.spans.pattern import Location
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from artifacts.spans.timestamps import check_names
 from core.errors import DataError, EmptyDataset
 
 _BOM = b"\xef\xbb\xbf"
-
-
 _DELIMITERS = ",;\t|"
-"""What separates the cells of files that people call CSV."""
+"""Common delimiters of CSV files."""
 
 
 def read(file: SourceFile, options: ReadOptions, rejects: Rejects) -> Iterator[pa.RecordBatch]:
-    """Yield a file's rows as typed columns; a column that the schema does not know is text.
+    """Yield a file's rows as typed columns; a column that the schema does not have is text.
 
-    Raises EmptyDataset for a file without a row, DataError with file, line and column for anything that is not sound.
+    Raises EmptyDataset for a file without rows, DataError with file, line and column for invalid content.
     """
     csv.field_size_limit(options.max_record_bytes)
     with open_regular(file.path) as stream:
@@ -53,9 +51,9 @@ class _Row(NamedTuple):
 
 
 class _Records:
-    """Iterates over a file's records and knows the line that each starts on."""
+    """Iterates over a file's records, with the line on which each starts."""
 
-    def __init__(self, stream: BinaryIO, path: Place, options: ReadOptions) -> None:
+    def __init__(self, stream: BinaryIO, path: Location, options: ReadOptions) -> None:
         self.path = path
         self._stream = stream
         self._limit = options.max_record_bytes
@@ -80,7 +78,7 @@ class _Records:
                 return _Row(self._start, cells)
 
     def _lines(self) -> Iterator[str]:
-        """Yield decoded lines; the one that breaks a rule is named by its number and its offset in the file."""
+        """Yield decoded lines; DataError for an invalid one has its number and its offset in the file."""
         offset = 0
         while raw := self._stream.readline(self._limit + 1):
             number = self._reader.line_num + 1
@@ -111,7 +109,7 @@ class _Records:
             ) from error
 
 
-def _header(records: _Records, path: Place, options: ReadOptions) -> list[str]:
+def _header(records: _Records, path: Location, options: ReadOptions) -> list[str]:
     first = next(iter(records), None)
     if first is None:
         raise EmptyDataset(
@@ -131,13 +129,13 @@ def _header(records: _Records, path: Place, options: ReadOptions) -> list[str]:
 
 
 def _check_delimiter(name: str, where: str, delimiter: str) -> None:
-    """One column whose name holds a delimiter is a file that is separated by that one."""
+    """Raise DataError when the only column's name has another delimiter, which then is the file's."""
     other = next((one for one in _DELIMITERS if one != delimiter and one in name), None)
     if other is not None:
         shown = "tab" if other == "\t" else repr(other)
         raise DataError(
-            f"{where}: wanted columns separated by {delimiter!r}, got one column, {name!r}, which holds {shown}: "
-            f'is that the delimiter? then write ingest_examples.delimiter: "{other.encode("unicode_escape").decode()}"'
+            f"{where}: wanted columns separated by {delimiter!r}, got one column, {name!r}, which contains {shown}: "
+            f'if that is the delimiter, write ingest_examples.delimiter: "{other.encode("unicode_escape").decode()}"'
         )
 
 
@@ -162,18 +160,18 @@ class _Columns:
     header: list[str]
     options: ReadOptions
 
-    def convert(self, rows: list[_Row], path: Place, rejects: Rejects) -> pa.RecordBatch:
-        """Return typed columns without the rows that hold a fault; those are rejected in the order of the file."""
+    def convert(self, rows: list[_Row], path: Location, rejects: Rejects) -> pa.RecordBatch:
+        """Return typed columns of the valid rows; the others are rejected, in the order of the file."""
         faults: dict[int, Fault] = {}
         columns: dict[str, pa.Array] = {}
         cells_by_column = zip(*(row.cells for row in rows), strict=True)
         for position, (name, cells) in enumerate(zip(self.header, cells_by_column, strict=True), 1):
             if name in self.options.leave_out:
                 continue
-            found, bad = self._column(name, cells)
-            check_names(columns, found, f"{path}:1:{position}")
-            columns |= found
-            for row, reason in bad.items():
+            features, invalid = self._column(name, cells)
+            check_names(columns, features, f"{path}:1:{position}")
+            columns |= features
+            for row, reason in invalid.items():
                 faults.setdefault(row, Fault(rows[row].line, position, reason))
         for row in sorted(faults):
             rejects.add(faults[row], path)
@@ -181,22 +179,23 @@ class _Columns:
         return batch.filter(pa.array([row not in faults for row in range(len(rows))])) if faults else batch
 
     def _column(self, name: str, cells: tuple[str, ...]) -> tuple[dict[str, pa.Array], dict[int, str]]:
-        """Parse each different text once; return what the column becomes and, by row, what could not be parsed."""
+        """Parse each different text once; return the column's features and, by row, the errors."""
         timestamp = self.options.timestamps.get(name)
-        kind = self.options.types.get(name, FeatureType("BYTES"))
-        parse = kind.parse if timestamp is None else timestamp.parse
+        feature_type = self.options.types.get(name, FeatureType("BYTES"))
+        parse = feature_type.parse if timestamp is None else timestamp.parse
         encoded = pa.array(cells, pa.string()).dictionary_encode()
         texts = encoded.dictionary.to_pylist()
         values: list[int | float | bytes | None] = []
-        wrong: dict[int, str] = {}
+        invalid: dict[int, str] = {}
         for code, text in enumerate(texts):
             try:
                 values.append(None if text in self.options.missing else parse(text))
             except ValueError as error:
                 values.append(None)
-                wrong[code] = f"column {name!r}: {error}"
-        array = pa.array(values, ARROW[kind.kind if timestamp is None else "INT"]).take(encoded.indices)
-        found = {name: array} if timestamp is None else timestamp.features(name, array)
-        if not wrong:
-            return found, {}
-        return found, {row: wrong[code] for row, code in enumerate(encoded.indices.to_pylist()) if code in wrong}
+                invalid[code] = f"column {name!r}: {error}"
+        array = pa.array(values, ARROW[feature_type.name if timestamp is None else "INT"]).take(encoded.indices)
+        features = {name: array} if timestamp is None else timestamp.features(name, array)
+        if not invalid:
+            return features, {}
+        codes = encoded.indices.to_pylist()
+        return features, {row: invalid[code] for row, code in enumerate(codes) if code in invalid}

@@ -1,4 +1,4 @@
-"""Writes the files of spans that are missing, each atomically; what a use case's `data.py` is made of."""
+"""Writes the files of missing spans, each atomically; for a use case's `data.py`."""
 
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -14,12 +14,12 @@ def missing_spans(folder: Path, pattern: str, spans: Iterable[int]) -> list[int]
 
 
 def span_file(folder: Path, pattern: str, span: int) -> Path:
-    """Return where the file of a span lies."""
+    """Return the path of a span's file."""
     return folder / pattern.replace("{SPAN}", str(span))
 
 
 def deliver(folder: Path, pattern: str, spans: Iterable[int], content: Callable[[int], bytes]) -> None:
-    """Write one file a span, each atomically: a reader sees all of it or none."""
+    """Write one file per span, each atomically."""
     for span in spans:
         path = span_file(folder, pattern, span)
         path.parent.mkdir(parents=True, exist_ok=True)

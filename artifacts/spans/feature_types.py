@@ -1,4 +1,4 @@
-"""The types that the curated schema gives features, and how text is read as one of them."""
+"""The types of features in the curated schema, and how text is parsed as one of them."""
 
 import json
 import re
@@ -9,10 +9,10 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-Kind = Literal["INT", "FLOAT", "BYTES"]
+TypeName = Literal["INT", "FLOAT", "BYTES"]
 
 ARROW = {"INT": pa.int64(), "FLOAT": pa.float32(), "BYTES": pa.binary()}
-"""What a feature of each type is in Arrow."""
+"""The Arrow type of each feature type."""
 
 _INT = re.compile(r"-?[0-9]{1,19}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -24,17 +24,17 @@ _FLOAT32_LIMIT = 3.4028235677973366e38
 
 @dataclass(frozen=True)
 class FeatureType:
-    """The type of one feature, and whether the schema lets a number be NaN or infinite."""
+    """The type of one feature, and whether the schema allows NaN and infinity."""
 
-    kind: Kind
+    name: TypeName
     nan: bool = False
     inf: bool = False
 
     def parse(self, text: str) -> int | float | bytes:
-        """Read text as a value of this type; ValueError says what was wanted."""
-        if self.kind == "INT":
+        """Parse text as a value of this type; ValueError for any other text."""
+        if self.name == "INT":
             return _integer(text)
-        if self.kind == "FLOAT":
+        if self.name == "FLOAT":
             return self._number(text)
         return text.encode()
 
@@ -43,13 +43,14 @@ class FeatureType:
             is_nan = "nan" in text.lower()
             if not (self.nan if is_nan else self.inf):
                 raise ValueError(
-                    f"wanted a finite number, got {text!r}{_missing(text)}; if it is a value, the schema allows it "
-                    f"by float_domain {{ {'disallow_nan' if is_nan else 'disallow_inf'}: false }}"
+                    f"wanted a finite number, got {text!r}{_missing(text)}; if it is a value, allow it in the schema "
+                    f"with float_domain {{ {'disallow_nan' if is_nan else 'disallow_inf'}: false }}"
                 )
             return float(text)
         if not _FLOAT.fullmatch(text):
             raise ValueError(f"wanted a FLOAT as the schema says, got {text!r}{_missing(text)}")
-        if abs(value := float(text)) >= _FLOAT32_LIMIT:
+        value = float(text)
+        if abs(value) >= _FLOAT32_LIMIT:
             raise ValueError(f"wanted a number that fits 32 bits, got {text!r}")
         return value
 
@@ -64,26 +65,26 @@ def _integer(text: str) -> int:
 
 
 def _missing(text: str) -> str:
-    """Say how a text that people write for nothing is read as nothing; empty for any other text."""
+    """Return a hint for a text that often means a missing value; "" for any other text."""
     if text.strip().lower() not in _NOTHING:
         return ""
-    return f'; if it stands for a missing value, write ingest_examples.missing: ["", {json.dumps(text)}]'
+    return f'; if it means a missing value, write ingest_examples.missing: ["", {json.dumps(text)}]'
 
 
 def feature_types(schema: schema_pb2.Schema) -> dict[str, FeatureType]:
     """Return the type of each feature of a schema that is INT, FLOAT or BYTES."""
-    kinds: dict[int, Kind] = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
+    type_names: dict[int, TypeName] = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
     return {
         feature.name: FeatureType(
-            kinds[feature.type],
+            type_names[feature.type],
             nan=_allows(feature.float_domain, "disallow_nan"),
             inf=_allows(feature.float_domain, "disallow_inf"),
         )
         for feature in schema.feature
-        if feature.type in kinds
+        if feature.type in type_names
     }
 
 
 def _allows(domain: schema_pb2.FloatDomain, rule: str) -> bool:
-    """Tell whether a domain says outright that the rule is off; unset means not allowed."""
+    """Whether a domain explicitly sets the rule to false; unset means not allowed."""
     return bool(domain.HasField(rule)) and not getattr(domain, rule)

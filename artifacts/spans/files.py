@@ -1,7 +1,7 @@
-"""Finds the files of a window of spans and pins them by digest; light enough for the command line.
+"""Finds the files of a window of spans and computes their digest; imports nothing heavy.
 
-Below the first name of a pattern with a wildcard only plain folders and regular files count: a symbolic link, a
-pipe or a device there is an error, because it could lead out of the source or never end.
+Where a pattern has wildcards, only folders and regular files may match: a symbolic link, a pipe or a device is an
+error, because it could lead out of the source or never end.
 """
 
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from artifacts.spans import pattern as patterns
-from artifacts.spans.pattern import Place, labels
+from artifacts.spans.pattern import Location, labels
 from core import digest, objects
 from core.errors import DataError, UsageError
 
 _FILE, _FOLDER = "a file", "a folder"
 
 Gaps = Literal["error", "skip"]
-"""What a window does about a span that does not exist: refuse it, or go further back to the spans that do."""
+"""For a span of the window that does not exist: an error, or take older spans instead."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class SourceFile:
     """One file of a span."""
 
     span: int
-    path: Place
+    path: Location
     name: str
-    """Path below the pattern's fixed part; what the digest knows of where the file lies."""
+    """Path relative to the pattern's fixed part; part of the digest."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class SpanWindow:
 
 
 def resolve(pattern: str, span: int | None, window: int, gaps: Gaps = "error") -> SpanWindow:
-    """Find the last `window` spans up to `span`, or up to the newest when None; fewer are fine only at the beginning.
+    """Find the last `window` spans up to `span`, or up to the newest when None; fewer at the beginning of the data.
 
-    With `gaps="skip"` these are the last spans that exist; the one asked for must exist either way.
-    Raises UsageError for a pattern that cannot be one, and DataError for a span that is missing.
+    With `gaps="skip"` these are the last spans that exist; `span` itself must exist.
+    Raises UsageError for an invalid pattern, and DataError for a span that is missing.
     """
     if window < 1:
         raise UsageError(f"wanted a window of at least 1 span, got {window}")
@@ -55,15 +55,17 @@ def resolve(pattern: str, span: int | None, window: int, gaps: Gaps = "error") -
     wanted = list(range(min(first, newest), newest + 1))
     if gaps == "skip":
         wanted = [*sorted(number for number in found if number < newest), newest][-window:]
-    gone = [number for number in wanted if number not in found]
-    if gone:
-        raise DataError(_missing(pattern, gone, found))
-    files = tuple(file for number in wanted for file in sorted(found[number], key=lambda file: file.name))
-    return SpanWindow(pattern, tuple(wanted), files)
+    missing = [number for number in wanted if number not in found]
+    if missing:
+        raise DataError(_missing(pattern, missing, found))
+    files: list[SourceFile] = []
+    for number in wanted:
+        files += sorted(found[number], key=lambda file: file.name)
+    return SpanWindow(pattern, tuple(wanted), tuple(files))
 
 
 def latest_span(pattern: str) -> int:
-    """Return the highest span that the pattern finds; DataError when there is none."""
+    """Return the highest span that matches the pattern; DataError when there is none."""
     return _newest(pattern, spans(pattern))
 
 
@@ -72,19 +74,16 @@ def window_digest(window: SpanWindow) -> str:
     return digest.of_named({file.name: _digest(file.path) for file in window.files})
 
 
-def stamp(place: Place) -> Hashable:
-    """Return something that changes when a file is written, without reading it."""
-    if isinstance(place, str):
-        return objects.stat(place).stamp
-    status = place.lstat()
+def stamp(location: Location) -> Hashable:
+    """Return a value that changes when a file is written, without reading the file."""
+    if isinstance(location, str):
+        return objects.stat(location).stamp
+    status = location.lstat()
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def open_regular(path: Place) -> BinaryIO:
-    """Open a regular file or an object for reading, never following a link in its last name.
-
-    DataError for anything else.
-    """
+def open_regular(path: Location) -> BinaryIO:
+    """Open a regular file or an object for reading; DataError for anything else, including a symbolic link."""
     if isinstance(path, str):
         return objects.open_object(path)
     try:
@@ -97,8 +96,8 @@ def open_regular(path: Place) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _digest(place: Place) -> str:
-    return objects.digest_of(place) if isinstance(place, str) else digest.of_file(place)
+def _digest(location: Location) -> str:
+    return objects.digest_of(location) if isinstance(location, str) else digest.of_file(location)
 
 
 def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:
@@ -107,20 +106,21 @@ def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:
     return max(found)
 
 
-def _missing(pattern: str, gone: list[int], found: dict[int, list[SourceFile]]) -> str:
-    wanted = f"span {labels(pattern, gone)}" if gone else "at least one span"
+def _missing(pattern: str, missing: list[int], found: dict[int, list[SourceFile]]) -> str:
+    wanted = f"span {labels(pattern, missing)}" if missing else "at least one span"
     known = sorted(found)
-    exist = labels(pattern, known) or "none"
-    ways = ["put the missing files there", "choose --span among those"]
-    if gone and gone[-1] > min(known, default=gone[-1]):
-        ways.append("take the last spans that exist by ingest_examples.gaps: skip")
-    if patterns.kind_of(pattern) == "number" and (tokens := patterns.looks_like_dates(known)):
-        ways.append(f"write {tokens} for {{SPAN}} in source.pattern, if these are dates, so that the calendar counts")
-    return f"{pattern}: wanted {wanted}, but these spans exist: {exist}; {', or '.join(ways)}"
+    existing = labels(pattern, known) or "none"
+    fixes = ["add the missing files", "choose --span among those"]
+    if missing and missing[-1] > min(known, default=missing[-1]):
+        fixes.append("take the last spans that exist with ingest_examples.gaps: skip")
+    tokens = patterns.date_tokens(known) if patterns.span_unit(pattern) == "number" else ""
+    if tokens:
+        fixes.append(f"write {tokens} for {{SPAN}} in source.pattern, if these are dates")
+    return f"{pattern}: wanted {wanted}, but these spans exist: {existing}; {', or '.join(fixes)}"
 
 
 def spans(pattern: str) -> dict[int, list[SourceFile]]:
-    """Return the files of every span that a pattern finds; UsageError for a pattern that cannot be one."""
+    """Return the files of every span that matches a pattern; UsageError for an invalid pattern."""
     root, names = patterns.split(pattern)
     found: dict[int, list[SourceFile]] = {}
     for span, path in _walk(root, names, {}):
@@ -128,11 +128,8 @@ def spans(pattern: str) -> dict[int, list[SourceFile]]:
     return found
 
 
-def _walk(folder: Place, names: list[str], parts: Mapping[str, str]) -> Iterator[tuple[int, Place]]:
-    """Yield the regular files that match the names below a folder, each with its span.
-
-    A file whose date the calendar does not have matches nothing.
-    """
+def _walk(folder: Location, names: list[str], parts: Mapping[str, str]) -> Iterator[tuple[int, Location]]:
+    """Yield (span, file) for the regular files below a folder that match the names; invalid dates match nothing."""
     name, rest = names[0], names[1:]
     matches = patterns.matcher(name)
     for entry in _entries(folder):
@@ -141,26 +138,27 @@ def _walk(folder: Place, names: list[str], parts: Mapping[str, str]) -> Iterator
             continue
         known = {**parts, **match.groupdict()}
         if rest and entry.kind == _FOLDER:
-            yield from _walk(entry.place, rest, known)
+            yield from _walk(entry.location, rest, known)
         elif not rest and entry.kind == _FILE:
-            if (number := patterns.span_of(known)) is not None:
-                yield number, entry.place
+            number = patterns.span_of(known)
+            if number is not None:
+                yield number, entry.location
         elif entry.kind != _FILE and not (entry.kind == _FOLDER and isinstance(folder, str)):
             raise DataError(
-                f"{entry.place}: wanted a {'folder' if rest else 'regular file'} of the source, got {entry.kind}; "
+                f"{entry.location}: wanted a {'folder' if rest else 'regular file'} of the source, got {entry.kind}; "
                 "copy the data there"
             )
 
 
 class _Entry(NamedTuple):
-    """What a folder holds under one name."""
+    """One entry of a folder."""
 
     name: str
-    place: Place
+    location: Location
     kind: str
 
 
-def _entries(folder: Place) -> list[_Entry]:
+def _entries(folder: Location) -> list[_Entry]:
     if isinstance(folder, str):
         return [
             _Entry(entry.name, entry.address, _FOLDER if entry.is_folder else _FILE)

@@ -1,7 +1,7 @@
-"""Reads Parquet files a batch of rows at a time.
+"""Reads Parquet files batch by batch.
 
-Their own types travel on, so that the data gate names one that changed; but whole numbers are read as FLOAT where
-the schema says so, because a span in which no value is missing is often written that way.
+Columns keep the file's types, so that the data gate reports one that changed; but integers are read as FLOAT if the
+schema says so, because a column is often written as integers when no value of it is missing.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from core.errors import CorruptArtifact, DataError, EmptyDataset
 def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows as columns of int64, float32 and binary values, or lists of them.
 
-    Raises EmptyDataset for a file without a row, CorruptArtifact for one that cannot be read, and DataError with column
+    Raises EmptyDataset for a file without rows, CorruptArtifact for one that cannot be read, and DataError with column
     and row for a type that no feature can have, and for a null inside a list.
     """
     count = 0
@@ -40,14 +40,14 @@ def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Reco
                 count += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise CorruptArtifact(
-                f"{file.path}: wanted a whole Parquet file, got one that cannot be read after row {count}: {error}"
+                f"{file.path}: wanted an intact Parquet file, got one that cannot be read after row {count}: {error}"
             ) from error
     if count == 0:
         raise EmptyDataset(f"{file.path}: wanted at least one row, got none; write the span again, or leave it out")
 
 
 def kinds_of(file: SourceFile) -> dict[str, pa.DataType]:
-    """Return the types of a file's columns, as the file has them; CorruptArtifact for one that cannot be read."""
+    """Return the Arrow types of a file's columns by name; CorruptArtifact for a file that cannot be read."""
     with open_regular(file.path) as stream:
         try:
             schema = pq.ParquetFile(stream).schema_arrow
@@ -58,7 +58,7 @@ def kinds_of(file: SourceFile) -> dict[str, pa.DataType]:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Converts the columns of a batch; rows are counted from 1, over the whole file."""
+    """Converts the columns of a batch; rows are numbered from 1, over the whole file."""
 
     options: ReadOptions
     path: str
@@ -74,7 +74,7 @@ class _Columns:
         columns: dict[str, pa.Array] = {}
         for name, column in zip(names, batch.columns, strict=True):
             if name in self.options.leave_out or kinds.is_null(column.type):
-                continue  # a column without a single value is a feature that no example has
+                continue  # no example has a feature without values
             found = self._features(name, column)
             check_names(columns, found, self.path)
             columns |= found
@@ -89,7 +89,7 @@ class _Columns:
             return {name: self._feature(name, _plain(column))}
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise DataError(
-                f"{self.path}: column {name!r}: wanted {wanted.kind if wanted else 'a feature'}, got {column.type} "
+                f"{self.path}: column {name!r}: wanted {wanted.name if wanted else 'a feature'}, got {column.type} "
                 f"in rows {self.rows_before + 1} to {self.rows_before + len(column)}: {error}"
             ) from error
 
@@ -98,16 +98,18 @@ class _Columns:
         kind, wanted = column.type, self.options.types.get(name)
         if kinds.is_list(kind) or kinds.is_large_list(kind):
             return self._lists(name, column)
-        if wanted is not None and wanted.kind == "FLOAT" and kinds.is_integer(kind):
-            return pc.cast(column, pa.float32(), safe=False)  # a span without gaps is written as whole numbers
-        if (wanted is None or wanted.kind == "BYTES") and kinds.is_temporal(kind):
-            # Text until the schema or the configuration says what it is.
+        if wanted is not None and wanted.name == "FLOAT" and kinds.is_integer(kind):
+            return pc.cast(
+                column, pa.float32(), safe=False
+            )  # a column without missing values is often written as integers
+        if (wanted is None or wanted.name == "BYTES") and kinds.is_temporal(kind):
+            # Read as text unless schema or configuration say otherwise.
             texts = [None if value is None else str(value) for value in column.to_pylist()]
             return pc.cast(pa.array(texts, pa.string()), pa.binary())
         return pc.cast(column, _target(kind))
 
     def _lists(self, name: str, column: pa.Array) -> pa.Array:
-        """Convert lists of values; a null inside one has no place in an example."""
+        """Convert lists of values; an example cannot have a null inside a list."""
         if kinds.is_nested(column.type.value_type):
             raise TypeError(_NESTED)
         values = column.flatten()
@@ -118,7 +120,7 @@ class _Columns:
             if self.options.nulls_in_lists == "error":
                 raise DataError(
                     f"{self.path}: column {name!r}: row {self.rows_before + int(row[~valid][0]) + 1}: wanted a value, "
-                    "got a null inside a list; write the list without it, or have nulls left out by "
+                    "got a null inside a list; write the list without it, or set "
                     "ingest_examples.nulls_in_lists: leave_out"
                 )
             counts = np.bincount(row[valid], minlength=len(column))
@@ -129,7 +131,7 @@ class _Columns:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Return a column without what Parquet saves space by, or says about it beside its values."""
+    """Return a column without dictionary encoding, and with fixed-size lists as lists."""
     if kinds.is_dictionary(column.type):
         return column.dictionary_decode()
     if kinds.is_fixed_size_list(column.type):
@@ -161,5 +163,7 @@ def _target(kind: pa.DataType) -> pa.DataType:
     if kinds.is_nested(kind):
         raise TypeError(_NESTED)
     if kinds.is_temporal(kind):
-        raise TypeError("a time is no feature; say what it becomes in ingest_examples.timestamps, or leave it out")
+        raise TypeError(
+            "a time is not a feature; derive features from it with ingest_examples.timestamps, or leave it out"
+        )
     raise TypeError("no feature of tf.Example can hold it; convert the column where the span is written")

@@ -1,14 +1,14 @@
-"""Patterns that find spans: numbered, or named by a day or a month of the calendar.
+"""Patterns of spans, which are numbers, days or months.
 
-A pattern is an absolute path, or an address in an object store, with `*` or `?` anywhere in a name, and in it,
+A pattern is an absolute path, or an address in an object store, with `*` or `?` anywhere in a name, and with one of,
 once each,
 
 - `{SPAN}` (or `{SPAN:3}`, zero-padded to three digits): a number;
 - `{YYYY}`, `{MM}` and `{DD}`, in any order and in one name or several: a day. Its span is the number of days since
-  1970-01-01, as in TFX, so that the span before it is the day before it;
+  1970-01-01, as in TFX, so that the span before it is the previous day;
 - `{YYYY}` and `{MM}` alone: a month. Its span is the number of months since January 1970.
 
-People and messages say `2024-01-31` and `2024-01`; the number is what a run is pinned to.
+Messages and the command line use `2024-01-31` and `2024-01`; runs are pinned to the number.
 """
 
 import re
@@ -20,13 +20,13 @@ from typing import Literal
 from core import objects
 from core.errors import UsageError
 
-Place = Path | str
-"""Where a file lies: a path on this machine, or an address in an object store."""
-Kind = Literal["number", "day", "month"]
+Location = Path | str
+"""A path on this machine, or an address in an object store."""
+SpanUnit = Literal["number", "day", "month"]
 
 _EPOCH = date(1970, 1, 1)
 _TOKEN = re.compile(r"\{SPAN(?::([1-9]))?\}|\{(YYYY|MM|DD)\}|([*?])")
-_KINDS: Mapping[frozenset[str], Kind] = {
+_UNITS: Mapping[frozenset[str], SpanUnit] = {
     frozenset({"SPAN"}): "number",
     frozenset({"YYYY", "MM", "DD"}): "day",
     frozenset({"YYYY", "MM"}): "month",
@@ -34,12 +34,12 @@ _KINDS: Mapping[frozenset[str], Kind] = {
 _MONTH, _DAY = re.compile(r"(\d{4})-?(\d{2})"), re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
 
-def kind_of(pattern: str) -> Kind:
-    """Say what a pattern's spans are; UsageError for a pattern that names none, or names one twice."""
+def span_unit(pattern: str) -> SpanUnit:
+    """Return the unit of a pattern's spans; UsageError for a pattern with missing or repeated tokens."""
     tokens = [match[2] or "SPAN" for match in _TOKEN.finditer(pattern) if not match[3]]
-    kind = _KINDS.get(frozenset(tokens))
+    unit = _UNITS.get(frozenset(tokens))
     if (
-        kind is None
+        unit is None
         or len(set(tokens)) < len(tokens)
         or len(tokens) != len(re.findall(r"\{(?:SPAN|YYYY|MM|DD)", pattern))
     ):
@@ -48,11 +48,11 @@ def kind_of(pattern: str) -> Kind:
             f"zero-padded) exactly once in the source's pattern, or {{YYYY}}, {{MM}} "
             "and {DD} once each for spans of a day, or {YYYY} and {MM} for spans of a month"
         )
-    return kind
+    return unit
 
 
 def label(pattern: str, span: int) -> str:
-    """What a person calls a span: its number, or the day or month that it is of."""
+    """Return a span's label: its number, or its day or month."""
     if "{DD}" in pattern:
         return (_EPOCH + timedelta(days=span)).isoformat()
     if "{MM}" in pattern:
@@ -61,33 +61,38 @@ def label(pattern: str, span: int) -> str:
 
 
 def labels(pattern: str, spans: Sequence[int]) -> str:
-    """What a person calls several spans."""
+    """Return the labels of several spans, separated by commas."""
     return ", ".join(label(pattern, span) for span in spans)
 
 
 def parse_span(pattern: str, text: str | int | date) -> int:
-    """Read what a person calls a span, such as `4`, `2024-01-31` or `2024-01`; UsageError says what was wanted."""
-    kind = kind_of(pattern)
+    """Parse a span's label, such as `4`, `2024-01-31` or `2024-01`; UsageError for any other text."""
+    unit = span_unit(pattern)
     written = str(text)
-    found = _MONTH.fullmatch(written) if kind == "month" else _DAY.fullmatch(written) if kind == "day" else None
-    if found is not None and (span := _of_date([int(part) for part in found.groups()])) is not None:
+    match = None
+    if unit == "month":
+        match = _MONTH.fullmatch(written)
+    elif unit == "day":
+        match = _DAY.fullmatch(written)
+    span = None if match is None else _of_date([int(part) for part in match.groups()])
+    if span is not None:
         return span
     if written.isdecimal():
         return int(written)
-    wanted = {"number": "a number", "day": "a day such as 2024-01-31", "month": "a month such as 2024-01"}[kind]
+    wanted = {"number": "a number", "day": "a day such as 2024-01-31", "month": "a month such as 2024-01"}[unit]
     raise UsageError(f"span {written}: wanted {wanted}, as the source's pattern {pattern} has it")
 
 
 def span_of(parts: Mapping[str, str]) -> int | None:
-    """Return the span that the tokens of a path stand for; None for a date that the calendar does not have."""
+    """Return the span of a path's tokens; None for an invalid date."""
     if "SPAN" in parts:
         return int(parts["SPAN"])
     return _of_date([int(parts[token]) for token in ("YYYY", "MM", "DD") if token in parts])
 
 
-def split(pattern: str) -> tuple[Place, list[str]]:
-    """Split a pattern into its fixed folder and the names below it; UsageError for a pattern that cannot be one."""
-    kind_of(pattern)
+def split(pattern: str) -> tuple[Location, list[str]]:
+    """Split a pattern into its fixed folder and the names below it; UsageError for an invalid pattern."""
+    span_unit(pattern)
     scheme, path = "", Path(pattern)
     if objects.is_address(pattern):
         scheme, path = "s3:/", Path(pattern.removeprefix("s3:/"))
@@ -101,11 +106,11 @@ def split(pattern: str) -> tuple[Place, list[str]]:
 def matcher(name: str) -> re.Pattern[str]:
     """Turn one name of a pattern into a regular expression with a group for each token.
 
-    A wildcard does not find hidden files, as in a shell.
+    A wildcard does not match hidden files, as in a shell.
     """
-    expression, at = "", 0
+    expression, end = "", 0
     for token in _TOKEN.finditer(name):
-        expression += re.escape(name[at : token.start()])
+        expression += re.escape(name[end : token.start()])
         width, part, wildcard = token.groups()
         if wildcard:
             expression += {"*": "[^/]*", "?": "[^/]"}[wildcard]
@@ -113,22 +118,22 @@ def matcher(name: str) -> re.Pattern[str]:
             expression += rf"(?P<{part}>[0-9]{{{len(part)}}})"
         else:
             expression += rf"(?P<SPAN>[0-9]{{{width}}})" if width else "(?P<SPAN>0|[1-9][0-9]{0,17})"
-        at = token.end()
+        end = token.end()
     hidden = "" if name.startswith(".") else r"(?!\.)"
-    return re.compile(hidden + expression + re.escape(name[at:]))
+    return re.compile(hidden + expression + re.escape(name[end:]))
 
 
-def looks_like_dates(spans: Sequence[int]) -> str:
-    """Return the tokens to write instead of `{SPAN}` when all of some numbers read as dates, else nothing."""
+def date_tokens(spans: Sequence[int]) -> str:
+    """Return the tokens to write instead of `{SPAN}` when all numbers are dates without separators, else ""."""
     for expression, tokens in ((_DAY, "{YYYY}{MM}{DD}"), (_MONTH, "{YYYY}{MM}")):
-        found = [expression.fullmatch(str(span)) for span in spans]
-        if found and all(one is not None and _of_date([int(part) for part in one.groups()]) for one in found):
+        matches = [expression.fullmatch(str(span)) for span in spans]
+        if matches and all(match and _of_date([int(part) for part in match.groups()]) for match in matches):
             return tokens
     return ""
 
 
 def _of_date(parts: list[int]) -> int | None:
-    """Days since 1970-01-01 of a year, month and day; months since 1970-01 of a year and a month."""
+    """Return the days since 1970-01-01 of [year, month, day], or the months since 1970-01 of [year, month]."""
     try:
         day = datetime(*[*parts, 1][:3], tzinfo=UTC).date()  # type: ignore[arg-type,misc]
     except ValueError:

@@ -1,4 +1,4 @@
-"""How files are read, as every reader takes it."""
+"""The options of the readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ NullsInLists = Literal["error", "leave_out"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Settings of all formats; each reader uses those that its format has."""
+    """The options of all formats; each reader uses those of its format."""
 
     types: "Mapping[str, FeatureType]"
-    """The types that the schema gives features."""
+    """Types of the schema's features by name."""
     missing: frozenset[str] = frozenset({""})
     delimiter: str = ","
     leave_out: frozenset[str] = frozenset()

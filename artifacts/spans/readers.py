@@ -1,4 +1,4 @@
-"""Which module reads which kind of file; it is imported when the first file of that kind is read."""
+"""The reader of each file format, imported when it is first used."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from artifacts.spans.rejects import Rejects
 
 Reader = Callable[["SourceFile", ReadOptions, "Rejects"], "Iterator[pa.RecordBatch | pa.Array]"]
-"""Yields a file's rows in batches: as columns, or as serialized tf.Examples where the file holds those."""
+"""Yields a file's rows in batches: as columns, or as serialized tf.Examples if the file has those."""
 
 
 def _csv() -> Reader:
@@ -34,9 +34,9 @@ def _tfrecord() -> Reader:
 
 
 FORMATS: Mapping[str, Callable[[], Reader]] = {"csv": _csv, "parquet": _parquet, "tfrecord": _tfrecord}
-"""A further format is one more module and one line; imports are written out, so that cache keys cover them."""
+"""Adding a format takes a module and a line; imports are static, so that cache keys include the modules."""
 
 
 def reader(format: str) -> Reader:
-    """Return what reads files of a format; it raises DataError, with file and place, for anything that is not sound."""
+    """Return the reader of a format; it raises DataError, with file and line, for invalid content."""
     return FORMATS[format]()

@@ -1,16 +1,16 @@
-"""Rows that are left out of a span, with their reasons, up to a cap."""
+"""Collects invalid rows, which are left out of a span, up to a maximum."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from artifacts.spans.pattern import Place
+from artifacts.spans.pattern import Location
 from core.errors import DataError
 
 
 class Fault(NamedTuple):
-    """What is wrong with a row; the column counts from 1, 0 is the row as a whole."""
+    """What is wrong with a row; columns are numbered from 1, and 0 means the row itself."""
 
     line: int
     column: int
@@ -19,23 +19,23 @@ class Fault(NamedTuple):
 
 @dataclass
 class Rejects:
-    """Rows that are left out, listed in a file."""
+    """Writes invalid rows to a file."""
 
-    cap: int
+    maximum: int
     path: Path
-    """The list, one JSON object a line."""
+    """The file, with one JSON object per line."""
     count: int = field(default=0, init=False)
 
-    def add(self, fault: Fault, source: Place) -> None:
-        """Leave a row of a source file out; DataError when the cap is reached."""
+    def add(self, fault: Fault, source: Location) -> None:
+        """Record an invalid row of a source file; DataError when there are more than the maximum."""
         where = f"{source}:{fault.line}:{fault.column}" if fault.column else f"{source}:{fault.line}"
-        if self.count >= self.cap:
-            more = (
-                f" ({self.cap} rows were left out before it, as ingest_examples.max_rejects allows)" if self.cap else ""
-            )
+        if self.count >= self.maximum:
+            earlier = ""
+            if self.maximum:
+                earlier = f" ({self.maximum} rows were left out before it, as ingest_examples.max_rejects allows)"
             raise DataError(
-                f"{where}: {fault.reason}{more}; "
-                "correct the row, or allow rows to be left out by ingest_examples.max_rejects"
+                f"{where}: {fault.reason}{earlier}; "
+                "correct the row, or allow invalid rows with ingest_examples.max_rejects"
             )
         self.count += 1
         row = {"file": str(source), "line": fault.line, "column": fault.column, "reason": fault.reason}

@@ -1,4 +1,4 @@
-"""Reads TFRecord files of tf.Example: records travel on as they are, each checked against the schema."""
+"""Reads TFRecord files of tf.Example: records are passed on unchanged, after checking types against the schema."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,19 +9,19 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from artifacts.examples import tfrecord
-from artifacts.spans.feature_types import FeatureType, Kind
+from artifacts.spans.feature_types import FeatureType, TypeName
 from artifacts.spans.files import SourceFile, open_regular
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Rejects
 from core.errors import CorruptArtifact, DataError, EmptyDataset, SchemaError
 
-_KINDS: dict[str, Kind] = {"int64_list": "INT", "float_list": "FLOAT", "bytes_list": "BYTES"}
+_KINDS: dict[str, TypeName] = {"int64_list": "INT", "float_list": "FLOAT", "bytes_list": "BYTES"}
 
 
 def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Array]:
     """Yield a file's records as binary arrays.
 
-    Raises EmptyDataset for a file without a record, CorruptArtifact with path and offset for one that is not whole,
+    Raises EmptyDataset for a file without records, CorruptArtifact with path and offset for a damaged one,
     DataError for a SequenceExample, and SchemaError with record and feature for a value of another type.
     """
     example = _message()
@@ -48,7 +48,7 @@ def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Arra
 
 
 def _refuse_sequences(example: Any, where: str) -> None:
-    """A tf.SequenceExample read as a tf.Example would lose its sequences without a word; DataError names them."""
+    """Raise DataError for a tf.SequenceExample: read as a tf.Example it would lose its sequences silently."""
     if example.feature_lists.feature_list:
         raise DataError(
             f"{where}: wanted a tf.Example, got a tf.SequenceExample with the sequences "
@@ -68,17 +68,17 @@ def _check(features: Any, types: Mapping[str, FeatureType], where: str) -> None:
     for name, feature in features.items():
         kind = feature.WhichOneof("kind")
         wanted = types.get(name)
-        if wanted is not None and kind is not None and _KINDS[kind] != wanted.kind:
+        if wanted is not None and kind is not None and _KINDS[kind] != wanted.name:
             raise SchemaError(
-                f"{where}: feature {name!r}: wanted {wanted.kind}, got {_KINDS[kind]}; "
+                f"{where}: feature {name!r}: wanted {wanted.name}, got {_KINDS[kind]}; "
                 "correct the source, or the feature's type in the schema"
             )
 
 
 def _message() -> Any:
-    """Build the message class of tf.SequenceExample in a pool of its own: importing TensorFlow takes seconds.
+    """Build the message class of tf.SequenceExample without TensorFlow, whose import takes seconds.
 
-    A tf.Example is one without sequences: its features have the number and the type of the other's context.
+    It parses a tf.Example too, whose `features` have the field number and type of `context`.
     """
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_descriptor())

@@ -1,6 +1,6 @@
-"""Times as features: numbers that are read off a timestamp, such as its hour.
+"""Derives features from times, such as the hour.
 
-A time without a zone is taken as it is written, one with a zone is moved to UTC first.
+A time without a zone is not converted; one with a zone is converted to UTC.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -23,44 +23,44 @@ _PARTS: Mapping[str, Callable[[pa.Array], pa.Array]] = {
     "day_of_year": pc.day_of_year,
     "epoch_seconds": lambda times: pc.cast(times, pa.int64()),
 }
-"""What can be read off a time; a week starts with Monday, which is 1."""
+"""The features that can be derived from a time; Monday is day 1 of the week."""
 
 
 @dataclass(frozen=True)
 class Timestamp:
-    """A column of times: the numbers that it becomes, and how its text is written (empty for ISO 8601)."""
+    """The features of a column of times, and the strptime format of its text (ISO 8601 when empty)."""
 
     parts: tuple[str, ...]
     format: str = ""
 
     def parse(self, text: str) -> int:
-        """Read text as seconds since 1970; ValueError says what was wanted."""
+        """Parse text as seconds since 1970; ValueError for text of another format."""
         try:
             time = datetime.strptime(text, self.format) if self.format else datetime.fromisoformat(text)  # noqa: DTZ007
         except ValueError:
             raise ValueError(
-                f"wanted a time written as {self.format or 'in ISO 8601'}, got {text!r}; "
-                "say how it is written in ingest_examples.timestamps"
+                f"wanted a time written as {self.format or 'ISO 8601'}, got {text!r}; "
+                "set its format in ingest_examples.timestamps"
             ) from None
         return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
     def features(self, name: str, seconds: pa.Array) -> dict[str, pa.Array]:
-        """Return the features that a column of seconds since 1970 becomes, each named after the column and its part."""
+        """Return the features of a column of seconds since 1970, named `<column>_<part>`."""
         times = pc.cast(seconds, pa.timestamp("s"))
         return {f"{name}_{part}": pc.cast(_PARTS[part](times), pa.int64()) for part in self.parts}
 
 
-def check_names(taken: Collection[str], made: Collection[str], place: str) -> None:
+def check_names(taken: Collection[str], made: Collection[str], location: str) -> None:
     """Raise DataError when a feature that is made of a time has the name of another column."""
     if twice := sorted(set(taken) & set(made)):
         raise DataError(
-            f"{place}: {', '.join(twice)}: a column and a part of a time have one name; "
+            f"{location}: {', '.join(twice)}: a column and a part of a time have one name; "
             "remove or rename the column, or drop the part from ingest_examples.timestamps"
         )
 
 
 def seconds(name: str, column: pa.Array, timestamp: Timestamp) -> pa.Array:
-    """Return times, dates or texts as seconds since 1970; ValueError names the row (from 1) of a text that is none."""
+    """Convert times, dates or texts to seconds since 1970; ValueError names the row (from 1) of invalid text."""
     if pa.types.is_temporal(column.type):
         return pc.cast(pc.cast(column, pa.timestamp("s"), safe=False), pa.int64())
     values: list[int | None] = []

@@ -1,1 +1,1 @@
-"""Statistics of examples, as TensorFlow Data Validation computes them: one file per split, span or serving data."""
+"""TensorFlow Data Validation's statistics of examples: one file per dataset (a split, a span, or serving data)."""

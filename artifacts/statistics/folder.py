@@ -13,21 +13,21 @@ from core.errors import CorruptArtifact
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 
 
-def write(folder: Path | str, found: Mapping[str, Statistics], file: str = FILE) -> dict[str, Path]:
-    """Write statistics by the name of what they describe; returns the files by the same names."""
-    written = {}
-    for name, statistics in found.items():
+def write(folder: Path | str, datasets: Mapping[str, Statistics], file: str = FILE) -> dict[str, Path]:
+    """Write statistics, given by the name of their dataset; returns the files by the same names."""
+    paths = {}
+    for name, statistics in datasets.items():
         path = Path(folder) / name / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(statistics.SerializeToString(deterministic=True))
-        written[name] = path
-    return written
+        paths[name] = path
+    return paths
 
 
 def read(folder: Path | str) -> dict[str, Statistics]:
-    """Read all statistics of a folder by name, spans in the order of their numbers.
+    """Read all statistics of a folder by the name of their dataset, spans in order.
 
-    Raises CorruptArtifact for a file that holds something else, and for a folder that describes no split.
+    Raises CorruptArtifact for an invalid file, and for a folder without statistics of a split.
     """
     found = _parsed_files(folder, FILE)
     if not any(is_split(name) for name in found):
@@ -38,7 +38,7 @@ def read(folder: Path | str) -> dict[str, Statistics]:
 
 
 def read_derived(folder: Path | str) -> dict[str, Statistics]:
-    """Read the statistics of what is derived from texts and images, by name; empty where there are none."""
+    """Read the statistics of derived features, by the name of their dataset; empty when there are none."""
     return _parsed_files(folder, DERIVED_FILE)
 
 

@@ -1,38 +1,38 @@
-"""The names that statistics have: what is described, and the file that says it."""
+"""The names of folders and files of statistics."""
 
 from artifacts.examples.names import split_folder, split_of
 from artifacts.spans.pattern import label
 
 FILE = "FeatureStats.pb"
-"""As TFX names it."""
+"""TFX's name."""
 DERIVED_FILE = "DerivedStats.pb"
-"""The same for what is derived from texts and images; absent where there are none."""
+"""Statistics of features derived from texts and images; absent when there are none."""
 SERVING = "Serving"
-"""The folder of what the server was sent."""
+"""Folder of the serving data's statistics."""
 
 _SPAN_PREFIX = "Span-"
 
 
 def of_split(split: str) -> str:
-    """Name of the folder that describes a split."""
+    """Return the folder of a split."""
     return split_folder(split)
 
 
 def of_span(pattern: str, span: int) -> str:
-    """Name of the folder that describes a span over all its splits: its number, or the date that its pattern has."""
+    """Return the folder of a span, named after its number, or its date if the pattern has dates."""
     return f"{_SPAN_PREFIX}{label(pattern, span)}"
 
 
 def is_split(name: str) -> bool:
-    """Tell whether a folder of this name describes a split."""
+    """Whether a folder of this name is that of a split."""
     return split_of(name) is not None
 
 
 def is_span(name: str) -> bool:
-    """Tell whether a folder of this name describes a span."""
+    """Whether a folder of this name is that of a span."""
     return name.startswith(_SPAN_PREFIX)
 
 
 def title(name: str) -> str:
-    """What a person calls the data that a folder describes, such as `train` for `Split-train`."""
+    """Return a folder's name for display, such as `train` for `Split-train`."""
     return split_of(name) or name

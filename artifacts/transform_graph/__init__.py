@@ -1,1 +1,1 @@
-"""The transform graph, laid out as TFX does for `tft.TFTransformOutput`, and the names that this project adds."""
+"""The transform graph, in the layout that `tft.TFTransformOutput` reads, and the names that this project adds."""

@@ -1,4 +1,4 @@
-"""Names below a transform graph that tf.Transform does not spell itself."""
+"""Names in a transform graph that tf.Transform does not define."""
 
 TRANSFORMED_EXAMPLES = "transformed_examples"
-"""The examples after the transform, laid out as any examples; there when transform_features.materialize is on."""
+"""Folder of the transformed examples, in the layout of examples; exists if transform_features.materialize is true."""

@@ -13,7 +13,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from artifacts.examples import tfrecord
 from artifacts.examples.manifest import ExamplesManifest
-from artifacts.schema.schema_file import read_whole_schema
+from artifacts.schema.schema_file import read_schema_with_derived
 from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics.features import examples as example_count
 from artifacts.statistics.folder import Statistics
@@ -37,7 +37,7 @@ def compute(
     """
     folder = Path(examples)
     manifest = ExamplesManifest.read(folder)
-    curated = read_whole_schema(user_code.resolve(schema))
+    curated = read_schema_with_derived(user_code.resolve(schema))
     computed = _of_examples(config, folder, manifest, curated)
     if config.serving:
         serving = _of_serving(user_code.resolve(config.serving), curated, config.batch_rows)

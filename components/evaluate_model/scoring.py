@@ -211,10 +211,13 @@ class _Scorer:
     def _keep_mistakes(self, block: Block, labels: Values, output: Values) -> None:
         problem, label = kind(self.config.task), self.models.candidate.label
         scores = problem.scores(output, label.output).values
-        errors = problem.wrongness(labels, scores)
+        errors = problem.row_errors(labels, scores)
         for row in self.mistakes.worst_of(errors):
             features = features_of(block.batch, row, _excluded(self.config))
-            shown, predicted = problem.shown(labels[row], label.classes), problem.answer(scores[row], label.classes)
+            shown, predicted = (
+                problem.describe_label(labels[row], label.classes),
+                problem.describe_prediction(scores[row], label.classes),
+            )
             self.mistakes.add(float(errors[row]), Mistake(features, shown, predicted))
 
     def _keep(self, name: str, values: Values) -> None:

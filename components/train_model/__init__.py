@@ -1,1 +1,1 @@
-"""Trains the user's Keras model, or runs their TFX `run_fn`, and exports a SavedModel with the transform inside."""
+"""Trains the user's Keras model, or runs a TFX `run_fn`, and exports a SavedModel that includes the transform."""

@@ -1,4 +1,4 @@
-"""How a trained model's output becomes its answer, and what of the label only the transform can say."""
+"""Converts a trained model's output to predictions, and writes the graph of a label that the transform computes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +21,13 @@ from problems import kind
 from problems.labels import TrainedLabel
 
 _TEMPLATE_SUFFIX = "_xf"
-"""What TFX's templates put behind the name of every transformed feature."""
+"""Suffix of transformed features in TFX's templates."""
 INVERSE = "label_to_business_unit"
-"""What a module calls the function that takes a regression's trained label back to the raw label's unit."""
+"""Name of a module's function that converts a regression's trained label to the raw label's unit."""
 
 
 def output_width(model: keras.Model, rows: Rows) -> int | None:
-    """Count the numbers that a model gives a row; None for a model with several outputs."""
+    """Return the number of values that a model returns per row; None for a model with several outputs."""
     shape = getattr(model, "output_shape", None) if getattr(model, "outputs", None) else None
     if shape is None and len(rows):
         features = {name: tf.constant(values) for name, values in rows.example()[0].items()}
@@ -39,7 +39,7 @@ def output_width(model: keras.Model, rows: Rows) -> int | None:
 
 
 def answer(module: ModuleType, model: keras.Model, label: TrainedLabel, transform: tft.TFTransformOutput) -> Answer:
-    """Say how the model's output is answered: probabilities for a classification, the raw label's unit if declared."""
+    """Return how output becomes predictions: probabilities for classes, the raw unit if the module has INVERSE."""
     inverse = getattr(module, INVERSE, None)
     if not kind(label.task).has_classes:
         return Answer(label.task) if inverse is None else Answer(label.task, finish=lambda x: inverse(x, transform))
@@ -50,7 +50,7 @@ def answer(module: ModuleType, model: keras.Model, label: TrainedLabel, transfor
 
 
 def gives_logits(model: keras.Model, declared: ModelOutput) -> bool:
-    """Whether a classifier gives logits: declared so, or trained with a loss that takes them."""
+    """Whether a classifier returns logits: declared, or trained with a loss from logits."""
     if declared != "auto":
         return declared == "logits"
     loss = getattr(model, "loss", None)
@@ -59,7 +59,7 @@ def gives_logits(model: keras.Model, declared: ModelOutput) -> bool:
 
 
 def check_inverse(module: ModuleType, observed: Observed, config: Config, transform: Any) -> bool:
-    """Whether the module takes the label back to its raw unit; TrainingError when it does not give the raw label."""
+    """Whether the module has INVERSE; TrainingError when that does not return the raw label."""
     inverse: Callable[..., tf.Tensor] | None = getattr(module, INVERSE, None)
     if inverse is None or kind(config.task).has_classes or observed.sample is None:
         return False
@@ -76,7 +76,7 @@ def check_inverse(module: ModuleType, observed: Observed, config: Config, transf
 
 
 def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
-    """Name the transformed feature that is the label in training; TrainingError when `run_fn.label` is not there."""
+    """Return the transformed feature that is the label; TrainingError when `run_fn.label` does not exist."""
     known, named = transform.transformed_feature_spec(), config.run_fn.label
     if named and named not in known:
         raise TrainingError(
@@ -88,7 +88,7 @@ def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
 
 
 def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path) -> None:
-    """Write the graph from serialized tf.Examples to the label, for what cannot be read from the raw label alone."""
+    """Write the graph that computes the label from serialized tf.Examples."""
     module = tf.Module()
     module.transform = transform.transform_features_layer()
     spec = transform.raw_feature_spec()

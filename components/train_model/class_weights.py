@@ -1,4 +1,4 @@
-"""How much the rows of each class count in training."""
+"""Sets the weights of classes in training."""
 
 from components.train_model.config import Config
 from components.train_model.rows import Rows
@@ -8,7 +8,7 @@ from problems.labels import TrainedLabel
 
 
 def weigh_classes(config: Config, label: TrainedLabel, training: Rows, validation: Rows) -> None:
-    """Set the classes' weights on both splits, so that both losses mean the same; TrainingError for unknown classes."""
+    """Set the weights of classes on both splits, so that losses are comparable; TrainingError for unknown classes."""
     if config.class_weights is None:
         return
     if not kind(config.task).has_classes:

@@ -16,18 +16,18 @@ def train_model(
     metrics: dsl.Output[dsl.Metrics],
     pictures: dsl.Output[dsl.HTML],
 ):
-    """Train on the `train` split, stop early on `validation`, and export what serves raw requests.
+    """Train on the `train` split, stop early on `validation`, and export a model that serves raw requests.
 
     Args:
         config: The `train_model` section of the use case's configuration.
         module: Reference of the user's module: `build_model(transform_output, hyperparameters)` or `run_fn(fn_args)`.
         schema: Reference of the curated schema of the raw features.
         examples: Splits of tf.Example.
-        transform_graph: What `transform_features` wrote.
+        transform_graph: The output of `transform_features`.
         champion: The version in production as `<version>@<digest>`, for a warm start; empty when there is none.
         registry: Root of the model registry.
         model: `Format-Serving/` with the SavedModel, and `training.json`.
-        metrics: How the training went, for the dashboard.
+        metrics: The metrics of the training, for the dashboard.
         pictures: Training curves as one HTML fragment.
     """
     from components.train_model.config import Config

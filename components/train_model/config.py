@@ -1,4 +1,4 @@
-"""The `train_model` section: how long, from where and how reproducibly a model is trained."""
+"""The `train_model` section: hyperparameters, early stopping, reproducibility and memory of a training."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,17 +9,17 @@ from core.settings import Settings
 
 
 class EarlyStopping(Settings):
-    """When more epochs would only fit the training rows better."""
+    """When training stops before the last epoch."""
 
     patience: int = Field(default=2, ge=1)
     """Epochs without a better loss on the `validation` split before training stops; the best epoch's weights are
     kept."""
     min_delta: float = Field(default=0.0, ge=0)
-    """Smallest fall of that loss that counts."""
+    """Smallest decrease of that loss that counts as better."""
 
 
 class RunFn(Settings):
-    """What a TFX module's `run_fn(fn_args)` is given; not read for a module with `build_model`."""
+    """Arguments of a TFX module's `run_fn(fn_args)`; not used for a module with `build_model`."""
 
     train_steps: int | None = Field(default=None, ge=1)
     eval_steps: int | None = Field(default=None, ge=1)
@@ -27,12 +27,12 @@ class RunFn(Settings):
     examples: Literal["transformed", "raw"] = "transformed"
     """What `train_files` and `eval_files` are; `transformed` needs transform_features.materialize."""
     eval_split: str = "validation"
-    """The split that `eval_files` point at. The split that the gate decides by stays unseen unless it is named here."""
+    """The split of `eval_files`. The model never sees the gate's split `eval`, unless it is named here."""
     label: str = ""
-    """The transformed feature that the module trains on as its label. When empty, it is the one named as the label,
-    or else `<label>_xf`, as TFX's templates name theirs."""
+    """The transformed feature that is the module's label. When empty, the one with the label's name, or else
+    `<label>_xf`, as in TFX's templates."""
     answers: Literal["trained", "raw"] = "trained"
-    """Whether a regression's exported model answers in the unit of the transformed label, or in the raw label's."""
+    """Whether a regression's exported model predicts in the unit of the transformed label or of the raw label."""
 
 
 class Config(Settings):
@@ -44,30 +44,30 @@ class Config(Settings):
     model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
     weight: Annotated[str | None, FromProblem("weight")] = None
     class_weights: Literal["balanced"] | dict[str, float] | None = None
-    """How much the rows of a class count in training: `balanced` gives every class the same sum, a mapping says it by
-    the class's name (1 for one that is not named). Evaluation is not weighted by it."""
+    """Weights of classes in training: `balanced` gives every class the same sum of weights; a mapping has weights by
+    the class's name (others are 1). The evaluation does not use them."""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    """Handed to `build_model` with `train_steps` (optimizer steps of the whole training) added, and `classes` where the
-    classes of a text label are known before training; to `run_fn` as `fn_args.hyperparameters`."""
+    """Passed to `build_model`, with `train_steps` (optimizer steps of the whole training) and, for a text label whose
+    classes are known before training, `classes`; passed to `run_fn` as `fn_args.hyperparameters`."""
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=512, ge=1)
     """Rows per optimizer step."""
     early_stopping: EarlyStopping = EarlyStopping()
     seed: int = Field(default=20130101, ge=0, lt=1 << 32)
-    """Of initial weights, shuffling and dropout."""
+    """Seed of initial weights, shuffling and dropout."""
     deterministic: bool = True
-    """Whether two trainings on the same data give the same weights, bit by bit; TensorFlow then uses only operations
-    that promise it."""
+    """Whether two trainings on the same data have bit-identical weights; TensorFlow then uses deterministic operations
+    only."""
     warm_start: bool = False
-    """Whether weights start as the champion's where path and shape agree; what they mean must agree too, so keep the
-    vocabularies stable."""
+    """Whether weights start as the champion's where path and shape are the same; only useful if vocabularies are
+    stable."""
     checkpoints: bool = True
-    """Whether an interrupted training goes on after its last whole epoch when it is started again with the same output
-    folder."""
+    """Whether an interrupted training continues after its last complete epoch when it is started again with the same
+    output folder."""
     read_rows: int = Field(default=32_768, ge=1)
-    """Rows that are read and transformed at once."""
+    """Rows per batch of reading and transforming."""
     shuffle_rows: int = Field(default=1 << 18, ge=1)
-    """Rows that are shuffled among each other and held in memory while they are trained on."""
+    """Rows that are shuffled together, in memory."""
     memory_mib: int = Field(default=96, ge=0)
-    """Transformed rows beyond this many MiB wait on disk between epochs, so that memory does not grow with the rows."""
+    """MiB of transformed rows that are kept in memory between epochs; the others are on disk."""
     run_fn: RunFn = RunFn()

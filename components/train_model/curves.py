@@ -1,4 +1,4 @@
-"""The training's picture for the report."""
+"""Draws the curves of a training for the report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from core import pictures
 
 
 def draw(path: Path | str, fitted: Fitted, facts: Mapping[str, str | float]) -> None:
-    """Write the curves of every metric over the epochs, training beside validation, and the training's facts."""
+    """Write the curves of every metric over the epochs, on training and validation, and a table of facts."""
     names = [name for name in fitted.history if not name.startswith("val_")]
     parts = [pictures.table(("", ""), list(facts.items()))]
     for name in names:
@@ -31,7 +31,7 @@ def _curve(name: str, fitted: Fitted) -> pictures.Markup:
 
 
 def draw_without_history(path: Path | str, rows: int) -> None:
-    """Write what is known of a training that a module's own `run_fn` did."""
+    """Write the number of rows that a module's `run_fn` trained on; its metrics are unknown."""
     pictures.write(
         path,
         pictures.fragment(

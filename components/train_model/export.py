@@ -19,14 +19,14 @@ Transform = Callable[[Tensors], Tensors]
 
 
 class Answer(NamedTuple):
-    """How the model's output is answered."""
+    """How the model's output becomes predictions."""
 
     task: Task
     classes: tuple[str, ...] = ()
-    """Names of the classes in the order of the scores; their numbers where there are none."""
+    """Names of the classes in the order of the scores; their numbers are used when empty."""
     finish: Callable[[tf.Tensor], tf.Tensor] = tf.identity
-    """Turns the model's output, [rows, K], into what is answered: logits into probabilities, a trained unit into the
-    label's own."""
+    """Converts the model's output, [rows, K], to predictions: logits to probabilities, a transformed label to the raw
+    label's unit."""
 
 
 def export(
@@ -35,8 +35,8 @@ def export(
     """Write the SavedModel.
 
     Signatures: those of the kind of problem, and `transform_features`. `serving_default` takes the tensors of each raw
-    feature and gives `predictions`, [rows, K]; the others take serialized tf.Examples.
-    TrainingError when the model wants what cannot be computed from a request.
+    feature and returns `predictions`, [rows, K]; the others take serialized tf.Examples.
+    Raises TrainingError when the model has an input that cannot be computed from a request.
     """
     served = _Served(model, transform, features, answer)
     offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
@@ -46,14 +46,14 @@ def export(
 
 
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """What is exported: the weights, the transform's tables, and the functions over them."""
+    """The exported module: weights, the transform's tables, and the signatures' functions."""
 
     def __init__(
         self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer
     ) -> None:
         super().__init__()
         self.transform = transform
-        # The variables alone: a tracked Keras model would be traced again, for functions that are never called.
+        # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
         self.weights = [weight.value for weight in model.variables]
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = tf.function(lambda raw: dict(transform(raw)), input_signature=[columns])
@@ -96,20 +96,21 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 def _predict(
     model: keras.Model, transform: Transform, finish: Callable[[tf.Tensor], tf.Tensor], raw: Tensors
 ) -> tf.Tensor:
-    """Return what is answered for raw features as float32 of shape [rows, K]."""
-    known = transform(raw)
-    names = input_names(model) or tuple(known)
-    if absent := [name for name in names if name not in known]:
+    """Return the predictions for raw features, float32 [rows, K]."""
+    transformed = transform(raw)
+    names = input_names(model) or tuple(transformed)
+    missing = [name for name in names if name not in transformed]
+    if missing:
         raise TrainingError(
-            f"the model wants {', '.join(absent)}, which preprocessing_fn does not compute from what a request holds; "
-            "a request has no label, no weight and no feature that the schema says is not in SERVING"
+            f"the model's inputs {', '.join(missing)} cannot be computed by preprocessing_fn from a request, which has "
+            "no label, no weight and no feature that the schema excludes from SERVING"
         )
-    output = model({name: known[name] for name in names}, training=False)
+    output = model({name: transformed[name] for name in names}, training=False)
     return tf.cast(finish(tf.reshape(output, [tf.shape(output)[0], -1])), tf.float32)
 
 
 def input_names(model: keras.Model) -> tuple[str, ...] | None:
-    """Return the names of a model's inputs when it takes a dictionary that says them; None for a subclassed model."""
+    """Return the names of a model's inputs; None for a subclassed model, whose inputs are unknown."""
     inputs = getattr(model, "_inputs_struct", None)
     if isinstance(inputs, dict):
         return tuple(inputs)

@@ -24,7 +24,7 @@ Step = Callable[[Any], dict[str, Any]]
 
 
 class Fitted(NamedTuple):
-    """How a training went."""
+    """The result of a training."""
 
     history: dict[str, list[float]]
     """Per epoch, by Keras' names: `loss`, `val_loss` and the model's own metrics."""
@@ -33,7 +33,7 @@ class Fitted(NamedTuple):
 
 
 def seed_everything(config: Config) -> None:
-    """Seed Keras, NumPy and Python, and make TensorFlow deterministic where asked for; names of layers start anew."""
+    """Seed Keras, NumPy and Python, make TensorFlow deterministic if configured, and reset the names of layers."""
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -41,7 +41,7 @@ def seed_everything(config: Config) -> None:
 
 
 def check_labels(rows: Rows, split: str, task: Task, width: int | None) -> None:
-    """Raise TrainingError for rows that nothing can be learned from; `width` is how many numbers the model gives."""
+    """Raise TrainingError for no rows, or labels that cannot be trained on; `width` is the number of outputs."""
     if not len(rows):
         raise TrainingError(f"wanted rows in the split {split!r}, got none; widen ingest_examples.window")
     fault = kind(task).label_fault(rows.labels, width) if split == "train" else ""
@@ -50,10 +50,10 @@ def check_labels(rows: Rows, split: str, task: Task, width: int | None) -> None:
 
 
 def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, checkpoint: Path) -> Fitted:
-    """Train until the validation loss no longer falls; the model ends with the best epoch's weights.
+    """Train until the validation loss no longer decreases; the model then has the best epoch's weights.
 
-    Blocks of rows are given to TensorFlow whole and cut into batches there, by a function that is traced once. A
-    checkpoint, where there is one, is gone on from. Raises TrainingError at the first batch whose loss is not finite.
+    TensorFlow gets large blocks of rows and splits them into batches in a function that is traced once. Training
+    continues from the checkpoint if there is one. Raises TrainingError at the first batch whose loss is not finite.
     """
     order = Order(config.seed, config.shuffle_rows)
     _build(model, training)
@@ -77,7 +77,7 @@ def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, ch
 
 
 def _build(model: keras.Model, rows: Rows) -> None:
-    """Let the optimizer and the metrics make their variables, which a traced function must not."""
+    """Create the variables of optimizer and metrics, which a traced function must not create."""
     model.optimizer.build(model.trainable_variables)
     model.test_step(tf.nest.map_structure(tf.constant, rows.example()))
 
@@ -114,7 +114,7 @@ def _numbers(
         loss = float(model.get_metrics_result()["loss"])
         if not math.isfinite(loss):
             raise TrainingError(
-                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate or look for "
-                "wild values"
+                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate, or remove "
+                "outliers from the data"
             )
     return {name: float(value) for name, value in model.get_metrics_result().items()}

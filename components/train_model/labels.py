@@ -1,4 +1,4 @@
-"""What a model is trained to say: how the raw label becomes numbers, seen on the rows that it is trained on."""
+"""Finds out how the raw label becomes the numbers that a model is trained on, from the rows themselves."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from problems import kind
 from problems.labels import TrainedLabel, value_name
 
 MOST_VALUES = 10_000
-"""A label with more words is not held as a table of them."""
+"""Maximum number of different texts for which a table of classes is kept."""
 MOST_NUMBERS = 100
-"""The same for whole numbers; that each of many became one class says little of those that were not seen."""
+"""The same for integers; with more, unseen ones could have any class."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Classes that training makes of raw values, because the module leaves the label as it is."""
+    """Classes that training assigns to raw values, because the module does not transform the label."""
 
     names: tuple[str, ...]
 
@@ -39,10 +39,10 @@ class Classes:
 def made_by_training(
     config: Config, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
 ) -> Classes | None:
-    """Name the classes that training has to number, words that the module leaves alone; None where it has not to.
+    """Return the classes of a label that the module does not transform to numbers; None if it does.
 
-    The schema's domain gives them in its order, or else the values of the train split, sorted. Of a binary
-    classification `problem.positive` is class 1. `transformed` is the transform's output by dtype.
+    They are the schema's domain, in its order, or else the sorted values of the train split. In a binary
+    classification `problem.positive` is class 1. `transformed` is the feature spec of the transform's output.
     """
     feature = next(feature for feature in schema.feature if feature.name == config.label)
     is_text = feature.type == schema_pb2.BYTES
@@ -74,7 +74,7 @@ def _values(label: str, schema: schema_pb2.Schema, examples: Path) -> tuple[str,
 
 
 def one_value(batch: pa.RecordBatch, label: str) -> tuple[npt.NDArray[np.int32], list[Any]]:
-    """Number the raw label's values within a batch; TrainingError where a row has none or several."""
+    """Return a code per row, and the values that codes index; TrainingError when a row has no or several labels."""
     try:
         codes, values = categories(batch, label)
     except DataError:
@@ -92,7 +92,7 @@ def one_value(batch: pa.RecordBatch, label: str) -> tuple[npt.NDArray[np.int32],
 
 @dataclass
 class Observed:
-    """What the module made of the raw label, seen on every row of the train and validation splits."""
+    """Compares the raw label with the trained one, on every row of the train and validation splits."""
 
     config: Config
     made: Classes | None
@@ -102,7 +102,7 @@ class Observed:
     """Whether every raw value became one class."""
     classes: dict[str, int] = field(default_factory=dict)
     sample: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
-    """Some rows of a number: the raw label and the one that is trained on."""
+    """The raw and the trained label of some rows, if the label is a number."""
 
     def number(self, batch: pa.RecordBatch, trained: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
         """Return the label that is trained on, [rows, 1]; `trained` is the transformed one, where there is one."""
@@ -144,7 +144,7 @@ class Observed:
         self.is_function = self.is_function and is_whole and len(self.classes) <= most
 
     def result(self, outputs: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
-        """Write the facts down; `outputs` is how many numbers the model gives a row, where that is known."""
+        """Return the label for the model's label file; `outputs` is the model's number of outputs, if known."""
         config, has_classes = self.config, kind(self.config.task).has_classes
         width = kind(self.config.task).class_count(outputs)
         if self.made is not None:
@@ -165,12 +165,13 @@ class Observed:
         return TrainedLabel(config.label, config.task, classes=names, values=dict(self.classes))
 
     def _check_positive(self, names: tuple[str, ...]) -> None:
-        if fault := kind(self.config.task).positive_fault(names, self.config.positive):
+        fault = kind(self.config.task).positive_fault(names, self.config.positive)
+        if fault:
             raise TrainingError(f"problem.positive: {fault}")
 
 
 def _names(classes: Mapping[str, int], width: int | None) -> tuple[str, ...]:
-    """Name each number by the raw values that became it, or by itself."""
+    """Return the name of each class: its raw values, or its number."""
     named: dict[int, list[str]] = {}
     for name, number in classes.items():
         named.setdefault(number, []).append(name)

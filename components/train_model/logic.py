@@ -1,4 +1,4 @@
-"""Train what the user's module defines, and leave a SavedModel behind only when it deserves one."""
+"""Trains the user's module, and writes a SavedModel only when the training succeeds."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Inputs(NamedTuple):
-    """What a model is trained from: references of module and schema, folders, and the champion in its registry."""
+    """References of module and schema, folders, and the champion with its registry."""
 
     module: str
     schema: str
@@ -51,7 +51,7 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Where a training leaves its model, numbers and picture."""
+    """The paths of model and pictures, and the function that logs metrics."""
 
     model: Path | str
     log_metric: Callable[[str, float], None]
@@ -61,8 +61,8 @@ class Outputs(NamedTuple):
 def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train with the module's `build_model`, or else its `run_fn`.
 
-    Raises TrainingError, and leaves no SavedModel, for no rows, labels that nothing can be learned from or a loss that
-    is not finite; MlopsError when the module has neither function. What the user's functions raise passes through.
+    Raises TrainingError, and writes no SavedModel, for no rows, labels that cannot be trained on or a loss that is not
+    finite; MlopsError when the module has neither function. What the user's functions raise passes through.
     """
     model_folder = Path(outputs.model)
     model_folder.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def _built(
 
 
 def _features(model: keras.Model, transform: tft.TFTransformOutput, label: str) -> list[str]:
-    """Return the transformed features that the model takes; all of them but the label when it does not say."""
+    """Return the model's input features; if they are unknown, all transformed features but the label."""
     return list(export.input_names(model) or (name for name in transform.transformed_feature_spec() if name != label))
 
 
@@ -179,8 +179,8 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
     label = observe_run_fn(config, inputs)
     base_model = find(inputs.registry, inputs.champion).path if config.warm_start and inputs.champion else None
     schema = user_code.resolve(inputs.schema)
-    places = run_fn.Places(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
-    run_fn.run(module.run_fn, config, places)
+    paths = run_fn.Paths(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
+    run_fn.run(module.run_fn, config, paths)
     (folder / TRAINING).write_text(json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8")
     outputs.log_metric("rows", float(rows))
     curves.draw_without_history(outputs.pictures, rows)
@@ -188,9 +188,9 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
 
 
 def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
-    """See what the transform makes of the label that a `run_fn` trains on; TrainingError for labels that cannot be.
+    """Find out how the transform changes the label of a `run_fn`; TrainingError for labels that cannot be trained on.
 
-    A text label that the transform leaves alone is the module's own matter: its model names the classes, if anything.
+    The classes of a text label that is not transformed are unknown, unless the module's model returns them.
     """
     schema = read_schema(user_code.resolve(inputs.schema))
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
@@ -205,6 +205,6 @@ def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
     made: Callable[[Any], Any] = (lambda raw: {config.label: layer(raw)[name]}) if is_transformed else lambda _: {}
     recipe = Recipe(schema, made, config.label, (), observed.number)
     blocks = recipe.columns(Path(inputs.examples), "train", config.read_rows)
-    # Only labels are held, a few bytes a row; nothing goes to disk.
+    # Only labels are kept in memory, a few bytes per row, and nothing is written to disk.
     fitting.check_labels(Rows(blocks, config.label, Path(), sys.maxsize), "train", config.task, None)
     return observed.result(None, in_raw_unit=config.run_fn.answers == "raw")

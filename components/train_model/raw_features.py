@@ -1,4 +1,4 @@
-"""The raw features of a model as TensorFlow's types: in a request, in a tf.Example, in tf.Transform."""
+"""The TensorFlow types of raw features: in a request, in a tf.Example, and in tf.Transform."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class RawFeature(NamedTuple):
         return _DTYPES[self.feature.dtype]
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Return the tensors that a raw request holds, by name."""
+        """Return the tensors of a raw request, by name."""
         values = self.feature.tensor
         specs = {values: tf.TensorSpec([None, *self.feature.shape], self.dtype, name=values)}
         if self.feature.count:
@@ -38,13 +38,13 @@ class RawFeature(NamedTuple):
         return specs
 
     def column_spec(self) -> tf.TensorSpec | tf.SparseTensorSpec:
-        """Return the tensor that tf.Transform was given."""
+        """Return the tensor that tf.Transform takes."""
         if self.fixed is None:
             return tf.SparseTensorSpec([None, None], self.dtype)
         return tf.TensorSpec([None, *self.fixed], self.dtype)
 
     def parser(self) -> tf.io.FixedLenFeature | tf.io.VarLenFeature:
-        """Return how the feature is read from a tf.Example, as tf.Transform was given it."""
+        """Return the parser of the feature in a tf.Example, for tf.Transform."""
         if self.fixed is None:
             return tf.io.VarLenFeature(self.dtype)
         return tf.io.FixedLenFeature(self.fixed, self.dtype)

@@ -1,4 +1,4 @@
-"""Transformed rows: made once from the examples, kept in memory or on disk, and shuffled anew for every epoch."""
+"""Transformed rows: computed once, kept in memory or on disk, and shuffled for every epoch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WEIGHT = "weight of the row"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How examples become the rows that a model is trained on."""
+    """How examples are converted to the rows that a model is trained on."""
 
     schema: schema_pb2.Schema
     transform: Callable[[dict[str, Any]], dict[str, Any]]
@@ -54,7 +54,7 @@ class Recipe:
             if bad := int(np.count_nonzero(~np.isfinite(label.astype(np.float64)))):
                 raise TrainingError(
                     f"{self.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity in "
-                    f"{bad} of {len(label)} rows; set disallow_nan in the schema, or look at preprocessing_fn"
+                    f"{bad} of {len(label)} rows; set disallow_nan in the schema, or correct preprocessing_fn"
                 )
             columns = {name: _dense(name, transformed) for name in self.features} | {self.label: label}
             yield columns if self.weight is None else columns | {WEIGHT: _weights(batch, self.weight)}
@@ -85,24 +85,25 @@ def _weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float32]:
     wrong = ~np.isfinite(weights) | (weights < 0)
     if wrong.any():
         raise TrainingError(
-            f"problem.weight {name!r}: wanted a number from 0 in every row, got {int(wrong.sum())} of {len(weights)} "
-            f"rows without (such as {weights[wrong][0]}); set presence and float_domain in the schema"
+            f"problem.weight {name!r}: wanted a number of at least 0 in every row, got another value in "
+            f"{int(wrong.sum())} of {len(weights)} rows (such as {weights[wrong][0]}); "
+            "set presence and float_domain in the schema"
         )
     return weights.astype(np.float32)
 
 
 class Rows:
-    """The rows of one split, block by block; blocks beyond a number of bytes lie on disk."""
+    """The rows of one split in blocks; blocks beyond a number of bytes are on disk."""
 
     def __init__(self, blocks: Iterator[Columns], label: str, folder: Path, memory_bytes: int) -> None:
-        """Take the blocks in; the folder is there for those that do not fit."""
+        """Read all blocks; those that do not fit into `memory_bytes` are written to `folder`."""
         self.label = label
         self._blocks: list[Columns | Path] = []
         self._counts: list[int] = []
         self.labels: dict[float, int] = {}
-        """How often each value of the label occurs, up to a few different values."""
+        """Number of rows by value of the label, for up to _MANY different values."""
         self.class_weights: Mapping[float, float] = {}
-        """How much the rows of a class count, by its number; 1 for one that is not here."""
+        """Weights of classes by number; others are 1."""
         held = 0
         for block in blocks:
             size = sum(values.nbytes for values in block.values())
@@ -122,7 +123,7 @@ class Rows:
             yield self._split(self._load(index))
 
     def shuffled(self, order: "Order", epoch: int) -> Iterator[Block]:
-        """Yield the rows in an order of their own for every epoch, the same whenever it is asked for again."""
+        """Yield the rows in a different order for every epoch; the order depends only on seed and epoch."""
         random = np.random.default_rng((order.seed, epoch))
         group: list[int] = []
         for index in random.permutation(len(self._blocks)).tolist():
@@ -171,7 +172,7 @@ class Rows:
 
 
 class Order(NamedTuple):
-    """How rows are shuffled: every group of so many rows within itself, from a seed and the epoch."""
+    """How rows are shuffled: in groups of `rows` rows, with a seed."""
 
     seed: int
     rows: int

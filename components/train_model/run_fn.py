@@ -50,8 +50,8 @@ class FnArgs:
     custom_config: dict[str, Any] | None = None
 
 
-class Places(NamedTuple):
-    """Where a `run_fn` reads and writes."""
+class Paths(NamedTuple):
+    """The paths that a `run_fn` reads and writes."""
 
     examples: Path
     transform_graph: Path
@@ -60,20 +60,20 @@ class Places(NamedTuple):
     base_model: Path | None
 
 
-def run(run_fn: Callable[[FnArgs], None], config: Config, places: Places) -> None:
+def run(run_fn: Callable[[FnArgs], None], config: Config, paths: Paths) -> None:
     """Call the user's `run_fn`; what it raises passes through, TrainingError when it exports no SavedModel."""
-    run_fn(fn_args(config, places))
-    saved_model = places.model / names.SERVING / names.GRAPH
+    run_fn(fn_args(config, paths))
+    saved_model = paths.model / names.SERVING / names.GRAPH
     if not saved_model.is_file():
         raise TrainingError(
             f"{saved_model}: wanted the SavedModel that run_fn saves to fn_args.serving_model_dir, got none"
         )
 
 
-def fn_args(config: Config, places: Places) -> FnArgs:
-    """Build what TFX's Trainer would give; files are verified before their patterns are handed out."""
+def fn_args(config: Config, paths: Paths) -> FnArgs:
+    """Build the arguments that TFX's Trainer would pass, after verifying the files of the patterns."""
     examples = (
-        places.transform_graph / TRANSFORMED_EXAMPLES if config.run_fn.examples == "transformed" else places.examples
+        paths.transform_graph / TRANSFORMED_EXAMPLES if config.run_fn.examples == "transformed" else paths.examples
     )
     if not examples.is_dir():
         raise TrainingError(
@@ -81,20 +81,20 @@ def fn_args(config: Config, places: Places) -> FnArgs:
             "or train_model.run_fn.examples: raw for a module that transforms by itself"
         )
     return FnArgs(
-        working_dir=str(places.model / "working"),
+        working_dir=str(paths.model / "working"),
         train_files=[file_pattern(examples, "train")],
         eval_files=[file_pattern(examples, config.run_fn.eval_split)],
         train_steps=config.run_fn.train_steps,
         eval_steps=config.run_fn.eval_steps,
-        schema_path=str(places.schema),
-        schema_file=str(places.schema),
-        transform_graph_path=str(places.transform_graph),
-        transform_output=str(places.transform_graph),
+        schema_path=str(paths.schema),
+        schema_file=str(paths.schema),
+        transform_graph_path=str(paths.transform_graph),
+        transform_output=str(paths.transform_graph),
         data_accessor=DataAccessor(_datasets, _record_batches),
-        serving_model_dir=str(places.model / names.SERVING),
-        eval_model_dir=str(places.model / names.EVALUATION),
-        model_run_dir=str(places.model / "model_run"),
-        base_model=None if places.base_model is None else str(places.base_model),
+        serving_model_dir=str(paths.model / names.SERVING),
+        eval_model_dir=str(paths.model / names.EVALUATION),
+        model_run_dir=str(paths.model / "model_run"),
+        base_model=None if paths.base_model is None else str(paths.base_model),
         hyperparameters=as_written(config.hyperparameters) or None,
         custom_config=as_written(config.run_fn.custom_config),
     )

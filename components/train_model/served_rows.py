@@ -1,4 +1,4 @@
-"""Leaves beside a SavedModel which rows it takes, and real ones for a server to warm up with."""
+"""Writes into a SavedModel which raw features it takes, and real rows for a server's warm-up."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -23,9 +23,9 @@ _SIGNATURE = "serving_default"
 
 
 def examples_argument(saved_model: Path, features: Collection[str]) -> str:
-    """Name an export's input of serialized tf.Examples: the only one, a text, and no feature; "" when there is none.
+    """Return an exported model's input of serialized tf.Examples: its only input, a string, not a feature; else "".
 
-    A module's own `run_fn` says by its signature alone what the model takes.
+    For a module's `run_fn`, only the signature shows what the model takes.
     """
     from tensorflow.python.saved_model import loader_impl  # noqa: PLC0415 - it has no public name
 
@@ -36,7 +36,7 @@ def examples_argument(saved_model: Path, features: Collection[str]) -> str:
 
 
 def write_served(saved_model: Path, features: Features, examples: Path | str, schema: schema_pb2.Schema) -> None:
-    """Write which rows the model takes, and real ones; what it takes is read from its signature."""
+    """Write the model's features and warm-up rows; whether it takes tf.Examples is read from its signature."""
     argument = examples_argument(saved_model, {feature.tensor for feature in features.features})
     features = replace(features, takes="examples" if argument else "features")
     features.write(saved_model)
@@ -44,10 +44,7 @@ def write_served(saved_model: Path, features: Features, examples: Path | str, sc
 
 
 def _write_warm_up(saved_model: Path, features: Features, argument: str, rows: Sequence[Row]) -> None:
-    """Write real rows of the validation split, as this project's server and as TensorFlow Serving read them.
-
-    They lie in the version itself: what answers them here is what answers them in production.
-    """
+    """Write real rows of the validation split, in the formats of this project's server and of TensorFlow Serving."""
     if not rows:
         return
     write_rows(saved_model / WARM_UP_ROWS, rows)
@@ -65,8 +62,9 @@ def _rows(features: Features, examples: Path | str, schema: schema_pb2.Schema) -
     excluded = {feature.name for feature in schema.feature} - set(features.by_name)
     for split in (VALIDATION, TRAIN):
         for batch in record_batches(examples, split, schema, _READ_ROWS):
-            if found := sample_rows(batch, excluded, ROWS).rows:
-                return found
+            sampled = sample_rows(batch, excluded, ROWS).rows
+            if sampled:
+                return sampled
     return ()
 
 

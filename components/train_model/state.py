@@ -1,4 +1,4 @@
-"""Where a training stands after an epoch: its numbers, its best weights, and the checkpoint it can go on from."""
+"""The state of a training after an epoch: metrics, best weights, and the checkpoint to continue from."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class TrainingState:
         return int(np.argmin(self.losses)) + 1
 
     def is_over(self, stopping: EarlyStopping) -> bool:
-        """Whether the last epochs brought no better loss."""
+        """Whether the last `patience` epochs had no better loss."""
         patience = stopping.patience
         return (
             len(self.losses) > patience
@@ -41,14 +41,14 @@ class TrainingState:
         )
 
     def add(self, numbers: dict[str, float], model: keras.Model) -> None:
-        """Take in an epoch, and its weights when it is the best so far."""
+        """Record an epoch's metrics, and its weights if it is the best so far."""
         for name, value in numbers.items():
             self.history.setdefault(name, []).append(value)
         if self.best_epoch == len(self.losses):
             self._best = [weight.numpy() for weight in model.weights]
 
     def restore_best(self, model: keras.Model) -> None:
-        """Give the model the best epoch's weights."""
+        """Set the model's weights to those of the best epoch."""
         for weight, value in zip(model.weights, self._best, strict=True):
             weight.assign(value)
 
@@ -62,7 +62,7 @@ class TrainingState:
 
     @classmethod
     def read(cls, checkpoint: Path, model: keras.Model) -> Self:
-        """Set model and optimizer as a checkpoint says; a fresh state when there is none, or one of another model."""
+        """Restore model and optimizer from a checkpoint; a new state when there is none, or it is of another model."""
         state = cls()
         if not checkpoint.is_file():
             return state

@@ -1,4 +1,4 @@
-"""Weights that travel beside a SavedModel, and a training that starts from the champion's."""
+"""Saves weights in a SavedModel, and starts a training from the champion's."""
 
 import logging
 from pathlib import Path
@@ -20,9 +20,9 @@ def save_weights(model: keras.Model, saved_model: Path) -> None:
 
 
 def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: str) -> list[str]:
-    """Set those weights that the champion has under the same path with the same shape, and return their paths.
+    """Set the weights that the champion has with the same path and shape, and return their paths.
 
-    Vocabularies that differ from the champion's are logged: a row of an embedding then stands for another token.
+    Vocabularies that differ from the champion's are logged, because a row of an embedding is then another token's.
     """
     folder = find(registry, champion).path
     path = folder / WEIGHTS

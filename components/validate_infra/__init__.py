@@ -1,1 +1,1 @@
-"""Checks before a push that a separate server process answers real raw requests with the exported model."""
+"""The serving gate: checks that a separate server process answers real raw requests with the exported model."""

@@ -1,4 +1,4 @@
-"""Serves the exported model in a separate process, sends it raw rows, and compares the answers with the evaluation."""
+"""Serves the exported model in a separate process, sends raw rows, and compares predictions with the evaluation's."""
 
 import math
 import statistics
@@ -31,22 +31,23 @@ _OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "outp
 
 @dataclass(frozen=True)
 class Seen:
-    """What the server did with the rows."""
+    """The server's responses to the rows."""
 
     sent: SentRows
     startup_seconds: float
     singles: tuple[Any, ...]
     """Per row: the predictions, or the error as text."""
     batch: Any
+    """The predictions of all rows in one request, or the error as text."""
     bare: Any
-    """The answer to a row with its required features alone; None when every feature is required."""
+    """The response to a row with its required features alone; None when every feature is required."""
     latencies_ms: tuple[float, ...]
 
 
 def validate(
     config: Config, model_path: Path | str, evaluation_path: Path | str, decision_path: Path | str
 ) -> Decision:
-    """Decide whether the exported model can serve, and write it; one that cannot is a `fail`, never an error."""
+    """Check that the exported model can be served, and write the decision; one that cannot fails, without an error."""
     saved_model = Path(model_path) / SERVING
     checks = _checks(config, saved_model, Path(evaluation_path))
     decision = Decision.of(GATE, checks, subject=digest.of_folder(saved_model))
@@ -59,7 +60,7 @@ def _checks(config: Config, saved_model: Path, evaluation: Path) -> tuple[Check,
         features = read_features(saved_model)
         rows = parity.read(evaluation, config.rows)
     except CorruptArtifact as error:
-        return (_failed("the exported model says its features", str(error)),)
+        return (_failed("the exported model's features can be read", str(error)),)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return (
             _undecided(
@@ -71,8 +72,8 @@ def _checks(config: Config, saved_model: Path, evaluation: Path) -> tuple[Check,
         return (
             _undecided(
                 "there are evaluated rows to send",
-                f"{evaluation / PARITY} holds none: wanted rows without NaN and infinity, which JSON cannot say; "
-                "look at what evaluate_model was given",
+                f"{evaluation / PARITY} has none: wanted rows without NaN and infinity, which JSON does not have; "
+                "correct the eval split",
             ),
         )
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:
@@ -81,7 +82,7 @@ def _checks(config: Config, saved_model: Path, evaluation: Path) -> tuple[Check,
             with server:
                 seen = _ask(config, server, rows, features)
         except UsageError as error:
-            return (_undecided("there is a server to try", str(error)),)
+            return (_undecided("the server to test is installed", str(error)),)
         except ServerGone as error:
             return (
                 _failed(
@@ -110,19 +111,19 @@ def _ask(config: Config, server: CandidateServer, rows: list[ParityRow], feature
 
 
 def _takes_examples(inputs: Mapping[str, str], features: Features | None) -> bool:
-    """Tell whether the model takes tf.Examples, by its server's signature and by what the model says itself."""
+    """Whether the model takes tf.Examples, from the server's signature and the model's features."""
     fields = tuple(Field(name, "string" if kind == "DT_STRING" else kind, None) for name, kind in inputs.items())
     return described(Signature(DEFAULT_SIGNATURE, fields, ()), features).takes_examples
 
 
 def checks_of(config: Config, rows: list[ParityRow], seen: Seen) -> tuple[Check, ...]:
-    """Hold what the server did against the evaluation and the limits, one check each."""
+    """Compare the server's responses with the evaluation and the limits, one check each."""
     checks = [
         compare(
             "start-up in seconds",
             seen.startup_seconds,
             Bound(at_most=config.startup_seconds),
-            next_step="Look at the size of the model and its vocabularies.",
+            next_step="Make the model or its vocabularies smaller, or raise validate_infra.startup_seconds.",
         ),
         _answered(rows, seen),
         _same_numbers(config, rows, seen),
@@ -158,7 +159,7 @@ def _answered(rows: list[ParityRow], seen: Seen) -> Check:
         rule,
         not refused,
         f"{len(refused)} refused" if refused else "all",
-        f"The server said: {'; '.join(refused[:_REFUSED_LIST])}; {seen.sent.shown(rows[first].instance)}.",
+        f"The server answered: {'; '.join(refused[:_REFUSED_LIST])}; {seen.sent.shown(rows[first].instance)}.",
     )
 
 
@@ -186,7 +187,7 @@ def _same_numbers(config: Config, rows: list[ParityRow], seen: Seen) -> Check:
 
 
 def _steps(config: Config, wanted: Sequence[float | None], answer: Any, typical: float) -> float:
-    """Largest difference of one row beyond the absolute bound, in steps of float32; NaN for no comparison.
+    """Return the largest difference of a row above the absolute limit, in steps of float32; NaN without a comparison.
 
     The steps are those at the row's largest prediction or at the typical one, whichever is larger: a sum that ends near
     zero was rounded at the size of its parts.
@@ -195,7 +196,7 @@ def _steps(config: Config, wanted: Sequence[float | None], answer: Any, typical:
         return math.nan
     got = _numbers(answer[0])
     if len(wanted) == 1 and len(got) == 2:
-        # Both classes of a binary model that was made elsewhere; the evaluation keeps the positive one.
+        # A `run_fn` may export both classes of a binary model; the evaluation has the positive one.
         got = got[1:]
     if len(got) != len(wanted) or not _is_finite(got) or not _is_finite(list(wanted)):
         return math.nan
@@ -208,12 +209,12 @@ def _size(predictions: Sequence[float | None]) -> float:
 
 
 def _float32_step(size: float) -> float:
-    """Distance between a float32 and the next larger one."""
+    """Return the distance between a float32 and the next larger one."""
     return math.ldexp(1.0, max(math.frexp(size)[1], _LEAST_EXPONENT) - _MANTISSA_BITS)
 
 
 def _numbers(answer: Any) -> list[Any]:
-    """The predictions of one row; of several outputs the one that the evaluation would take."""
+    """Return the predictions of one row; of several outputs, the one that the evaluation uses."""
     if isinstance(answer, dict):
         named = next((answer[name] for name in _OUTPUTS if name in answer), None)
         numeric = [value for value in answer.values() if _is_finite(value)]

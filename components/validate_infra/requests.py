@@ -1,4 +1,4 @@
-"""The requests that the gate sends, over HTTP as any client would."""
+"""The HTTP client of the serving gate."""
 
 import http.client
 import json
@@ -12,18 +12,18 @@ _PAUSE_SECONDS = 0.02
 
 
 class ServerGone(Exception):
-    """The server process ended, or never answered; the message says which."""
+    """The server process ended or did not answer in time."""
 
 
 class Reply(NamedTuple):
-    """What came back: predictions, or the error as text, and after how long."""
+    """The predictions, or the error as text, and the latency."""
 
     content: Any
     milliseconds: float
 
 
 class Client:
-    """Asks one candidate server; keeps its connection, as a client in production would."""
+    """A client of one candidate server, which reuses its connection as a production client would."""
 
     def __init__(self, server: CandidateServer, request_seconds: float) -> None:
         self._server = server
@@ -31,9 +31,10 @@ class Client:
         self._connection = self._connect()
 
     def await_ready(self, seconds: float) -> float:
-        """Wait until the model is loaded; return the seconds since the process started. ServerGone when it never is."""
+        """Wait until the model is loaded; return the seconds since the process started. ServerGone after `seconds`."""
         while self._server.seconds() <= seconds:
-            if (ending := self._server.ending()) is not None:
+            ending = self._server.ending()
+            if ending is not None:
                 raise ServerGone(f"the server process ended with {ending} before it answered")
             status, content = self._exchange("GET", f"/v1/models/{NAME}")
             states = content.get("model_version_status", [{}]) if isinstance(content, dict) else [{}]
@@ -45,7 +46,7 @@ class Client:
         raise ServerGone(f"the model was not loaded within {seconds:g} s")
 
     def predict(self, instances: list[Any]) -> Reply:
-        """Send rows in the form that the model takes; ServerGone when the process ends or gives no answer in time."""
+        """Send rows in the model's format; ServerGone when the process ends or does not answer in time."""
         started = time.perf_counter()
         status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": instances}))
         taken = (time.perf_counter() - started) * 1000
@@ -63,7 +64,7 @@ class Client:
         return Reply(content["predictions"], taken)
 
     def inputs(self) -> dict[str, str]:
-        """Return the default signature's inputs with TensorFlow's names of their types; {} when it does not say."""
+        """Return name -> TensorFlow type of the default signature's inputs; {} when the server does not return them."""
         _, content = self._exchange("GET", f"/v1/models/{NAME}/metadata")
         signatures = content.get("metadata", {}).get("signature_def", {}) if isinstance(content, dict) else {}
         listed = signatures.get("signature_def", {}).get(DEFAULT_SIGNATURE, {}).get("inputs", {})
@@ -73,7 +74,7 @@ class Client:
         return http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=self._seconds)
 
     def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
-        """Return status and parsed body; status 0 and the reason when the connection gives nothing."""
+        """Return status and parsed body; status 0 and the reason when there is no response."""
         try:
             self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             response = self._connection.getresponse()

@@ -1,4 +1,4 @@
-"""How raw rows go over the wire to a model: as named features, as the tensors of its signature, or as tf.Examples."""
+"""Encodes raw rows for a request: as named features, as the tensors of the signature, or as tf.Examples."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _SHOWN = 300
 
 @dataclass(frozen=True)
 class SentRows:
-    """The form in which one model and server take rows."""
+    """The row format of one model and server."""
 
     features: Features | None
     takes_examples: bool
@@ -24,7 +24,7 @@ class SentRows:
     """Whether the server is TensorFlow Serving's: it takes the tensors by their names, and every one in every row."""
 
     def instances(self, rows: Sequence[Row]) -> list[Any]:
-        """Return what is sent for rows, in the row format of TensorFlow Serving's REST interface."""
+        """Return the `instances` of a request in TensorFlow Serving's REST interface."""
         known = [self._known(row) for row in rows]
         if self.takes_examples:
             return [{"b64": base64.b64encode(_example(row, self.features)).decode("ascii")} for row in known]
@@ -40,21 +40,21 @@ class SentRows:
         return [{name: column[at] for name, column in listed.items()} for at in range(len(rows))]
 
     def shown(self, row: Row) -> str:
-        """Say in what form a row was sent, for a message."""
+        """Describe for a message how a row was sent."""
         content = json.dumps(self._known(row), ensure_ascii=False)
         content = content if len(content) <= _SHOWN else f"{content[:_SHOWN]}..."
         form = "a serialized tf.Example of" if self.takes_examples else "the features"
         return f"the row was sent as {form} {content}"
 
     def _known(self, row: Row) -> Row:
-        """Leave out what the model takes no notice of, such as a column that is not in the environment SERVING."""
+        """Leave out what the model does not take, such as a column that is not in the environment SERVING."""
         if self.features is None:
             return row
         return {name: value for name, value in row.items() if name in self.features.by_name}
 
 
 def _example(row: Row, features: Features | None) -> bytes:
-    """Encode a raw row as a tf.Example, numbers by the model's own types where it says them."""
+    """Encode a raw row as a tf.Example, with the model's types of numbers if they are known."""
     from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, only for models that want it
 
     found: Mapping[str, list[Any]] = values(row)

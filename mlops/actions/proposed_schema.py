@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.names import TRAIN
-from artifacts.schema.schema_file import SCHEMA_NAME, read_whole_schema, write_schema
+from artifacts.schema.schema_file import SCHEMA_NAME, read_schema_with_derived, write_schema
 from artifacts.spans.files import SpanWindow, resolve
 from artifacts.spans.guess import guess_csv_types, widened_parquet_columns
 from artifacts.spans.pattern import labels, parse_span
@@ -52,7 +52,7 @@ class Proposal:
 
 def _without_comments(path: Path) -> str:
     """Return a schema without its comments, so that a diff shows changes of rules only."""
-    return str(text_format.MessageToString(read_whole_schema(path), as_utf8=True))
+    return str(text_format.MessageToString(read_schema_with_derived(path), as_utf8=True))
 
 
 def propose_schema(
@@ -78,7 +78,7 @@ def propose_schema(
 
 def _propose(usecase: UseCase, config: IngestExamples, window: SpanWindow, folder: Path) -> str:
     path = usecase.folder / SCHEMA_NAME
-    curated = read_whole_schema(path) if path.is_file() else Schema()
+    curated = read_schema_with_derived(path) if path.is_file() else Schema()
     schema = _draft(curated, config, window)
     types = {feature.name: feature.type for feature in schema.feature}
     draft = folder / SCHEMA_NAME

@@ -12,9 +12,9 @@ from artifacts.model.features import Feature, Features
 from artifacts.model.schema_features import schema_features
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans import csv_rows
-from artifacts.spans.feature_types import FeatureType, Kind
+from artifacts.spans.feature_types import FeatureType, TypeName
 from artifacts.spans.files import SourceFile
-from artifacts.spans.pattern import Place
+from artifacts.spans.pattern import Location
 from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.rejects import Fault, Rejects
 from artifacts.spans.timestamps import Timestamp
@@ -26,7 +26,7 @@ from pipelines.config import UseCase
 from serving.models.bulk import BATCH_ROWS, Bulk, Line, read_json_lines
 from serving.models.savedmodel import SavedModel
 
-_KINDS: dict[str, Kind] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
+_KINDS: dict[str, TypeName] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Time(Timestamp):
 class _NoRejects(Rejects):
     """Rejects no row: every row of the file needs a prediction."""
 
-    def add(self, fault: Fault, path: Place) -> None:
+    def add(self, fault: Fault, path: Location) -> None:
         """Raise DataError with file, line and column."""
         place = f"{path}:{fault.line}:{fault.column}" if fault.column else f"{path}:{fault.line}"
         raise DataError(f"{place}: {fault.reason}; correct the row")

@@ -135,7 +135,7 @@ def _files(folder: Path, decisions: Decisions) -> dict[str, str]:
         (_refused_before_compression, ""),
         (_evaluation_of_another_model, "it decided about sha256:000"),
         (_blessed_before_compression, "evaluate_model passes this model"),
-        (_no_infra, "validate_infra was asked about this model"),
+        (_no_infra, "validate_infra decided about this model"),
         (_closed_infra, "validate_infra passes this model"),
         (_unknown_gate, "Add check_fairness to push_model.requires"),
     ],

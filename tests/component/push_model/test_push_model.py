@@ -155,7 +155,7 @@ def test_a_required_gate_that_is_no_outright_pass_closes_the_push(place: Place, 
 @pytest.mark.parametrize("gate", GATES)
 def test_a_required_gate_that_was_not_asked_closes_the_push(place: Place, gate: str) -> None:
     place.evidence(**{name: decision(name, place.subject) for name in GATES if name != gate})
-    place.refused(Verdict.UNDECIDED, f"{gate} was asked about this model")
+    place.refused(Verdict.UNDECIDED, f"{gate} decided about this model")
 
 
 @pytest.mark.parametrize("gate", GATES)

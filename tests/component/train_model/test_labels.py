@@ -157,7 +157,7 @@ def test_two_words_need_to_know_which_one_is_looked_for(tmp_path: Path) -> None:
     assert label is not None
     assert label.classes == ("yes", "no")
     mapped = ', "y": tf.cast(inputs["y"] == "yes", tf.int64)'
-    with pytest.raises(TrainingError, match="wanted 'no' to be class 1, but preprocessing_fn makes that of 'yes'"):
+    with pytest.raises(TrainingError, match="wanted 'no' to be class 1, but in preprocessing_fn class 1 is 'yes'"):
         world.run(mapped, SIGMOID, positive="no")
     assert world.run(mapped, SIGMOID)["overall"]["candidate"]["auc"] > 0.95
 

@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0.schema_pb2 import DISABLED, FLOAT
 
 from artifacts.examples.encoder import encode
 from artifacts.examples.tfrecord import FOOTER, HEADER, masked_crc
-from artifacts.schema.schema_file import read_whole_schema
+from artifacts.schema.schema_file import read_schema_with_derived
 from components.compute_statistics.logic import compute
 from components.ingest_examples.logic import PinnedSource, ingest
 from components.validate_data.logic import Outputs, validate
@@ -134,7 +134,7 @@ def test_data_passes_the_gate_with_the_schema_that_is_proposed_for_it(tmp_path: 
 
 
 def features(usecase: UseCase) -> dict[str, Any]:
-    return {feature.name: feature for feature in read_whole_schema(usecase.folder / "schema.pbtxt").feature}
+    return {feature.name: feature for feature in read_schema_with_derived(usecase.folder / "schema.pbtxt").feature}
 
 
 def csv_span(root: Path, span: int, **columns: list[Any]) -> None:

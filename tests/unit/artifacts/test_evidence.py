@@ -1,4 +1,4 @@
-"""Evidence says what the gates said, of which model, and nothing that was changed since."""
+"""Evidence has the decisions of the gates with their models, detects changes, and meets requirements or not."""
 
 import json
 from pathlib import Path
@@ -34,18 +34,20 @@ DECISIONS = st.lists(
 def test_a_release_is_open_only_on_passes_of_every_required_gate_about_this_model(
     decisions: list[Decision], model: str
 ) -> None:
-    evidence = Evidence.of({f"entry-{index}": one for index, one in enumerate(decisions)})
+    evidence = Evidence.of({f"entry-{index}": decision for index, decision in enumerate(decisions)})
     verdict = combine(Requirements(REQUIRED).checks(evidence, model))
-    about_it = [one for one in decisions if one.subject == model]
-    complete = {one.gate for one in about_it} >= set(REQUIRED)
-    assert (verdict is Verdict.PASS) == (
-        complete and all(one.is_open for one in about_it) and all(one.gate in REQUIRED for one in decisions)
-    )
+    of_model = [decision for decision in decisions if decision.subject == model]
+    complete = {decision.gate for decision in of_model} >= set(REQUIRED)
+    all_open = all(decision.is_open for decision in of_model)
+    all_known = all(decision.gate in REQUIRED for decision in decisions)
+    assert (verdict is Verdict.PASS) == (complete and all_open and all_known)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(DECISIONS)
-def test_evidence_survives_its_file(tmp_path_factory: pytest.TempPathFactory, decisions: list[Decision]) -> None:
+def test_evidence_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, decisions: list[Decision]
+) -> None:
     path = tmp_path_factory.mktemp("evidence") / "evidence"
     evidence = Evidence.of({f"entry-{index}": one for index, one in enumerate(decisions)})
     evidence.write(path)

@@ -1,4 +1,4 @@
-"""What a model takes: every name is served, every value survives, and a file of version 1 is still read."""
+"""A model's features: every name and every value can be served, and a file of version 1 can still be read."""
 
 import json
 import keyword
@@ -39,7 +39,7 @@ def schema(text: str) -> schema_pb2.Schema:
 
 
 @given(st.lists(st.one_of(st.sampled_from(NAMES), st.text(min_size=1)), unique=True, min_size=1))
-def test_every_set_of_names_gets_arguments_that_tensorflow_takes(names: list[str]) -> None:
+def test_every_set_of_names_gets_valid_tensor_names(names: list[str]) -> None:
     read = schema_pb2.Schema()
     for name in [*(name for name in names if name != "y"), "y"]:
         read.feature.add(name=name, type=schema_pb2.INT)
@@ -63,12 +63,14 @@ def test_every_set_of_names_gets_arguments_that_tensorflow_takes(names: list[str
         ("", (None,), False, "f__count"),
     ],
 )
-def test_the_schema_says_the_shape(text: str, shape: tuple[int | None, ...], required: bool, count: str) -> None:
+def test_the_shape_follows_from_the_schema(
+    text: str, shape: tuple[int | None, ...], required: bool, count: str
+) -> None:
     [feature] = schema_features(schema(f'feature {{ name: "f" type: FLOAT {text} }}'), "y")
     assert (feature.shape, feature.required, feature.count) == (shape, required, count)
 
 
-def test_what_a_request_does_not_have_is_left_out() -> None:
+def test_label_weight_and_features_outside_serving_are_left_out() -> None:
     text = """
         feature { name: "w" type: FLOAT } feature { name: "a" type: INT }
         feature { name: "late" type: INT not_in_environment: "SERVING" }
@@ -80,7 +82,7 @@ def test_what_a_request_does_not_have_is_left_out() -> None:
 
 
 @given(st.one_of(st.binary(), st.integers(-(2**63), 2**63 - 1)))
-def test_no_value_stands_for_missing(value: bytes | int) -> None:
+def test_no_value_is_reserved_for_missing(value: bytes | int) -> None:
     dtype = "string" if isinstance(value, bytes) else "int64"
     single, several = (Feature("f", dtype, False, shape, "f", "n") for shape in ((), (None,)))  # type: ignore[arg-type, var-annotated]
     fed = tensors(single, [value, None])

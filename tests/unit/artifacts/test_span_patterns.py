@@ -1,4 +1,4 @@
-"""Spans are numbered, or counted by the calendar: before the first of a month comes the last of the one before."""
+"""Spans are numbers, days or months; the span before the first day of a month is the last day of the month before."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_a_window_of_dates(tmp_path: Path, pattern: str, names: list[str], span:
     assert len(found.files) == window
 
 
-def test_tokens_may_lie_in_several_names(tmp_path: Path) -> None:
+def test_tokens_may_be_in_several_names(tmp_path: Path) -> None:
     for day in ("30", "31"):
         folder = tmp_path / "2023" / f"day-{day}-of-12"
         folder.mkdir(parents=True)
@@ -68,7 +68,7 @@ def test_tokens_may_lie_in_several_names(tmp_path: Path) -> None:
     assert len(resolve(pattern, None, 2).files) == 2
 
 
-def test_weekdays_alone_are_the_last_deliveries_when_gaps_are_skipped(tmp_path: Path) -> None:
+def test_skipped_gaps_are_filled_with_older_spans(tmp_path: Path) -> None:
     for name in ("2024-02-01", "2024-02-02", "2024-02-05"):
         (tmp_path / f"{name}.csv").write_text("a\n1\n")
     pattern = f"{tmp_path}/{{YYYY}}-{{MM}}-{{DD}}.csv"
@@ -95,7 +95,7 @@ def test_a_pattern_names_one_span_once(pattern: str) -> None:
         resolve(pattern, None, 1)
 
 
-def test_what_is_no_span_says_how_spans_are_written() -> None:
+def test_an_invalid_span_shows_a_valid_one() -> None:
     with pytest.raises(UsageError, match="wanted a day such as 2024-01-31"):
         parse_span(DAYS, "2024-02-30")
     with pytest.raises(UsageError, match="wanted a number"):

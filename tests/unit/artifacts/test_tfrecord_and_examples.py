@@ -1,4 +1,4 @@
-"""Examples that are not what was written are found out before they are used; TensorFlow alone does not tell."""
+"""Examples that differ from their manifest are detected before they are used, which TensorFlow alone does not do."""
 
 import gzip
 import json
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "examples"
 
 
-def test_columns_and_records_hold_the_same_values(folder: Path) -> None:
+def test_columns_and_records_have_the_same_values(folder: Path) -> None:
     schema = read_schema(folder.parent / "schema.pbtxt")
     for shard in ExamplesManifest.read(folder).shards:
         for kinds in (None, schema):
@@ -68,7 +68,7 @@ def test_batches_have_at_most_the_size_asked_for(folder: Path) -> None:
 
 
 def test_a_shard_that_is_cut_anywhere_is_corrupt(folder: Path) -> None:
-    """At a record's boundary, in a header or body, without gzip's trailer, or at nothing: none reads as fewer rows."""
+    """Cut at a record's boundary, in a header or body, without gzip's trailer, or empty: none is read as fewer rows."""
     shard = next(shard for shard in ExamplesManifest.read(folder).shards if shard.split == "train")
     path = folder / shard.name
     whole = path.read_bytes()
@@ -82,7 +82,7 @@ def test_a_shard_that_is_cut_anywhere_is_corrupt(folder: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CorruptArtifact, match=path.name):
             list(record_batches(folder, "train", None))
-        with pytest.raises(CorruptArtifact, match=r"offset|sound records|gzip"):
+        with pytest.raises(CorruptArtifact, match=r"offset|valid records|gzip"):
             shards(folder, "train")
 
 
@@ -105,7 +105,7 @@ def test_a_folder_without_a_manifest_is_unfinished(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", json.dumps({"version": 2})])
-def test_a_manifest_that_is_none_is_named(folder: Path, content: str) -> None:
+def test_an_invalid_manifest_is_named(folder: Path, content: str) -> None:
     (folder / "manifest.json").write_text(content)
     with pytest.raises(CorruptArtifact, match=r"manifest\.json"):
         ExamplesManifest.read(folder)
@@ -147,7 +147,7 @@ def test_a_tfrecord_source_is_read_gzipped_or_not(folder: Path, tmp_path: Path) 
     assert read_source(shard, tmp_path / "schema.pbtxt") == read_source(plain, tmp_path / "schema.pbtxt") == records
 
 
-def test_a_tfrecord_source_that_is_not_whole_names_path_and_offset(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_tfrecord_source_names_path_and_offset(folder: Path, tmp_path: Path) -> None:
     plain = gzip.decompress(shards(folder, "train")[0].read_bytes())
     first = 16 + int.from_bytes(plain[:8], "little")
     broken = {
@@ -176,7 +176,7 @@ def frame(record: bytes) -> tuple[bytes, bytes, bytes]:
     )
 
 
-def test_a_record_of_another_type_names_the_feature_and_an_empty_file_is_no_data(folder: Path, tmp_path: Path) -> None:
+def test_a_record_of_another_type_names_the_feature_and_an_empty_file_is_an_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "schema.pbtxt").write_text(SCHEMA.replace('"n" type: INT', '"n" type: FLOAT'))
     with pytest.raises(SchemaError, match=r"record 1: feature 'n': wanted FLOAT, got INT"):
         read_source(shards(folder, "train")[0], tmp_path / "schema.pbtxt")

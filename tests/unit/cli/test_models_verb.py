@@ -139,7 +139,7 @@ def test_the_model_of_an_experiment_is_pushed_and_traced_back(runs: Runs, mlops:
     [
         ({"evaluate_model": Verdict.FAIL}, "evaluate_model passes this model: fail"),
         ({"validate_infra": Verdict.UNDECIDED}, "validate_infra passes this model: undecided"),
-        ({"evaluate_model": None}, "evaluate_model was asked about this model: no decision"),
+        ({"evaluate_model": None}, "evaluate_model decided about this model: no decision"),
     ],
 )
 def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(

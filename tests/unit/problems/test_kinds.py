@@ -93,7 +93,7 @@ def test_probabilities_stay_as_they_are_and_independent_ones_are_scaled() -> Non
         ("regression", {2.5: 9, 1: 1}, 2, "one output"),
     ],
 )
-def test_labels_that_nothing_can_be_learned_from_are_named(
+def test_labels_that_cannot_be_trained_on_are_named(
     task: str, labels: dict[float, int], width: int | None, named: str
 ) -> None:
     assert named in kind(task).label_fault(labels, width)
@@ -116,13 +116,13 @@ def test_a_value_is_named_alike_however_it_is_stored() -> None:
     assert value_name(0.5) == "0.5"
 
 
-def test_the_class_that_is_looked_for_is_the_last_of_two() -> None:
+def test_the_positive_class_is_the_last_of_two() -> None:
     binary, several = kind("binary_classification"), kind("multiclass_classification")
     assert binary.class_order(("no", "yes"), "no") == ("yes", "no")
     assert several.class_order(("a", "b", "c"), None) == ("a", "b", "c")
     with pytest.raises(TrainingError, match=r"problem\.label: wanted two values .* got 3: 'a', 'b', 'c'"):
         binary.class_order(("a", "b", "c"), "a")
-    with pytest.raises(TrainingError, match=r"which of 'no' and 'yes' the model looks for, got 'yess'; did you mean"):
+    with pytest.raises(TrainingError, match=r"wanted the positive class, 'no' or 'yes', got 'yess'; did you mean"):
         binary.class_order(("no", "yes"), "yess")
     assert "wanted '0' to be class 1" in binary.positive_fault(("0", "1"), "0")
     assert binary.positive_fault(("0", "1"), "1") == several.positive_fault(("a", "b"), "a") == ""
