@@ -81,8 +81,8 @@ def good() -> Seen:
 
 
 ODD: list[tuple[str, dict[str, Any], str, Verdict, str]] = [
-    ("late start", {"startup_seconds": 121.0}, "start-up", Verdict.FAIL, "vocabularies"),
-    ("slow", {"latencies_ms": (2001.0, 2002.0, 1.0)}, "median latency", Verdict.FAIL, "median_latency_ms"),
+    ("late start", {"startup_seconds": 181.0}, "start-up", Verdict.FAIL, "vocabularies"),
+    ("slow", {"latencies_ms": (20_001.0, 20_002.0, 1.0)}, "median latency", Verdict.FAIL, "median_latency_ms"),
     (
         "another number",
         {"singles": (good().singles[0], [[0.5]], good().singles[2])},
