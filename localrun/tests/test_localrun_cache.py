@@ -203,6 +203,12 @@ def test_a_task_that_asks_for_the_run_is_not_cached(
     assert [run.task("echo").outputs.parameters["Output"] for run in runs] == [run.run_id for run in runs]
 
 
+def test_a_command_that_asks_for_the_run_says_why_it_is_not_cached() -> None:
+    asks = Container("image", ("echo", "{{$.pipeline_job_uuid}}"), (), {})
+    found = cache_key(replace(COMPONENT, implementation=asks), Values(), Environment(cwd=Path("/")), {}, FINDER)
+    assert (found.value, found.reason) == ("", "its command asks for pipeline_job_uuid, which differs from run to run")
+
+
 COMPONENT = Component(
     name="comp-a",
     input_parameters={

@@ -14,6 +14,8 @@ from localrun.spec.placeholders import runtime_names
 from localrun.store.codec import text
 
 _FORMAT = 2
+_SAME = frozenset({"pipeline_root", "pipeline_task_name"})
+"""Placeholders that may have one value in many runs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ def cache_key(
     assert isinstance(container, Container)
     if unknown := [artifact.uri for artifact in inputs.every_artifact().values() if not artifact.digest]:
         return Key(reason=f"the content of {unknown[0]} is not on this machine")
+    asked = runtime_names([*container.command, *container.args])
+    if varying := sorted(asked - _SAME):
+        return Key(reason=f"its command asks for {varying[0]}, which differs from run to run")
     if container.secrets:
         return Key(reason="it is given a secret, of which nothing is kept")
     try:
@@ -59,7 +64,7 @@ def cache_key(
             "format": _FORMAT,
             "image": image_name(container.image),
             "command": [*container.command, *container.args],
-            "runtime": {name: runtime[name] for name in runtime_names([*container.command, *container.args])},
+            "runtime": {name: runtime[name] for name in asked},
             "variables": dict(container.variables),
             "interface": _interface(component),
             "parameters": dict(inputs.parameters),
@@ -68,7 +73,7 @@ def cache_key(
             "environment": environment.fingerprint(finder.digests),
             "code": code,
         }
-    except (LocalrunError, OSError) as error:
+    except (LocalrunError, OSError, ValueError) as error:
         return Key(reason=str(error))
     return Key(f"sha256:{hashlib.sha256(text(facts).encode()).hexdigest()}", code=code)
 

@@ -82,7 +82,7 @@ class Imports:
                 place / text
                 for text in read.strings
                 for place in places
-                if not text.startswith("/") and (place / text).is_file()
+                if not text.startswith("/") and os.path.isfile(place / text)  # noqa: PTH113 - false for what is unreadable
             )
 
     def _read_file(self, path: Path, folders: Sequence[Path]) -> _Read:

@@ -24,11 +24,17 @@ def named(words: Iterable[str], folder: Path) -> Iterator[Path]:
     for word in words:
         if len(word) > _LONGEST or "{{$" in word or "\0" in word:
             continue
-        found = glob.glob(word, root_dir=folder)[:_MATCHES] if _GLOB.search(word) else [word]  # noqa: PTH207 - an absolute pattern is none of the folder's
-        for name in found:
+        for name in _matches(word, folder) if _GLOB.search(word) else [word]:
             path = Path(os.path.normpath(folder / name))
-            if path.is_relative_to(folder) and path.exists():
+            if path.is_relative_to(folder) and os.path.exists(path):  # noqa: PTH110 - what cannot be asked is not there
                 yield path
+
+
+def _matches(pattern: str, folder: Path) -> list[str]:
+    """Return what a pattern matches in a folder; one that leads elsewhere could take long, and is none of its names."""
+    if pattern.startswith("/") or ".." in pattern:
+        return []
+    return glob.glob(pattern, root_dir=folder)[:_MATCHES]  # noqa: PTH207 - Path.glob raises where this is empty
 
 
 def modules(words: Iterable[str]) -> list[str]:

@@ -52,7 +52,9 @@ class View:
         return path
 
     def discard(self, digests: Digests, inputs: Values) -> None:
-        """Remove the view."""
+        """Remove the view, if there is one."""
+        if not self.folder.is_dir():
+            return
         with contextlib.ExitStack() as stack:
             for artifact in inputs.every_artifact().values():
                 if artifact.digest:
