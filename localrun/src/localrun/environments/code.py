@@ -65,6 +65,9 @@ class CodeFinder:
     def _digested(self, files: Iterable[Path], cwd: Path) -> dict[str, str]:
         digests = {}
         for path in files:
+            if path.is_dir():
+                digests[f"{os.path.relpath(path, cwd)}/"] = "empty"
+                continue
             try:
                 digests[os.path.relpath(path, cwd)] = self.digests.of(path.resolve() if path.is_symlink() else path)
             except OSError as error:

@@ -44,12 +44,9 @@ def source_files(root: Path) -> dict[str, Path]:
 def _walk(
     folder: Path, prefix: str, ignored: list[tuple[str, "GitIgnoreSpec"]], above: set[Path]
 ) -> Iterator[tuple[str, Path, os.stat_result]]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except FileNotFoundError:  # it went meanwhile
-        return
-    except OSError as error:
-        raise UnknownCode(f"{folder} cannot be read: {error.strerror}") from error
+    entries = _listed(folder)
+    if prefix and not entries and folder.is_dir():  # it can be imported, too
+        yield prefix, folder, folder.stat()
     names = {entry.name for entry in entries}
     if prefix and not names.isdisjoint(_MARKS):
         return
@@ -69,6 +66,15 @@ def _walk(
             yield name, path, about
         elif is_folder and (real := path.resolve()) not in above:
             yield from _walk(path, f"{name}/", ignored, {*above, real})
+
+
+def _listed(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:  # it went meanwhile
+        return []
+    except OSError as error:
+        raise UnknownCode(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def _ignore_file(path: Path) -> "GitIgnoreSpec":
