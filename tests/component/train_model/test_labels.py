@@ -147,7 +147,7 @@ def test_words_are_classes_from_training_to_the_answer(tmp_path: Path, label: st
 
 def test_two_words_need_to_know_which_one_is_looked_for(tmp_path: Path) -> None:
     world = make(tmp_path, "binary_classification", "BYTES", yes_no)
-    with pytest.raises(TrainingError, match=r"problem\.positive: wanted which of 'no' and 'yes'"):
+    with pytest.raises(TrainingError, match=r"problem\.positive: wanted the positive class, 'no' or 'yes'"):
         world.run("", SIGMOID)
     with pytest.raises(TrainingError, match="did you mean 'yes'"):
         world.run("", SIGMOID, positive="yess")
