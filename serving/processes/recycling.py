@@ -8,8 +8,8 @@ class Recycling:
     """The bounds beyond which a worker is replaced."""
 
     growth: float = 1.03
-    """Private memory over the worker's own at its start. What a worker shares with its parent is in both, so 1.03 keeps
-    the memory of all processes together within 1.05."""
+    """Resident memory without files over the worker's own at its start; pages that it shares with its parent are in
+    both, so that it does not see them become the worker's own."""
     loads: int = 500
     """Versions loaded after the start, whatever the memory is."""
     pause_seconds: float = 5.0
