@@ -70,14 +70,14 @@ def supervise(job: Job, policy: WorkerPolicy) -> None:
 
     Raises MlopsError when processes die again and again without having served.
     """
+    # Without a handler, a SIGIO that comes late or reaches a library's thread would end this process.
+    signal.signal(signal.SIGIO, lambda *_: None)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     supervisor = _Supervisor(job, policy)
     try:
         supervisor.run()
     finally:
         supervisor.stop()
-        while signal.sigtimedwait([signal.SIGIO], 0):
-            pass  # one that is still pending would end this process
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
