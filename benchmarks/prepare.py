@@ -78,7 +78,7 @@ def _eval_config(usecase: "UseCase") -> str:
 
     from artifacts.evaluation.eval_config import eval_config
 
-    asked = eval_config(usecase.evaluate_model.measures, with_champion=False, plots=False)
+    asked = eval_config(usecase.evaluate_model.evaluation_spec, with_champion=False, plots=False)
     del asked.model_specs[:]
     asked.model_specs.append(tfma.ModelSpec(label_key=usecase.problem.label, signature_name="serving_default"))
     bounds = {metric.name.replace("_", ""): metric for metric in usecase.problem.metrics}
