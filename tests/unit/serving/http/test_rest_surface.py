@@ -192,7 +192,6 @@ def test_health_and_metrics(served: InProcessServer) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
         ("GET", "/v1/modelz/delay", 404),
         ("DELETE", "/v1/models/delay", 405),
         ("POST", "/healthz", 405),
