@@ -6,6 +6,7 @@ Each request gets one well-formed answer (or a closed connection) within the dea
 
 import argparse
 import gzip
+import http.client
 import json
 import random
 import socket
@@ -100,8 +101,14 @@ def ask(port: int, sent: bytes, seconds: float) -> Answered:
 
 def good(port: int, seconds: float) -> bool:
     """Whether a good request is answered."""
-    head = b"POST /v1/models/delay:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(GOOD)
-    return ask(port, head + GOOD, seconds).status == 200
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("POST", "/v1/models/delay:predict", GOOD)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def fault(answered: Answered) -> str:
