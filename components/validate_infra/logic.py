@@ -73,7 +73,7 @@ def _checks(config: Config, saved_model: Path, evaluation: Path) -> tuple[Check,
             _undecided(
                 "there are evaluated rows to send",
                 f"{evaluation / PARITY} has none: wanted rows without NaN and infinity, which JSON does not have; "
-                "correct the eval split",
+                "correct the eval split, then run evaluate_model again",
             ),
         )
     with tempfile.TemporaryDirectory(prefix="validate-infra-") as scratch:

@@ -64,7 +64,10 @@ def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> 
     signature = signatures.get(question.signature)
     if signature is None or not document.keys() <= {"signature_name", "instances", "inputs"}:
         return None
-    values = (_row_values if question.form == "instances" else _column_values)(question.payload, signature)
+    if question.form == "instances":
+        values = _row_values(question.payload, signature, limits.rows)
+    else:
+        values = _column_values(question.payload, signature)
     if values is None or not 0 < values.rows <= limits.rows:
         return None
     fed = _convert(signature, values, limits)
@@ -81,13 +84,13 @@ def _may_have_long_number(body: bytes) -> bool:
     return _LONG in body.translate(_AS_ZERO)
 
 
-def _row_values(rows: Any, signature: Signature) -> _Values | None:
+def _row_values(rows: Any, signature: Signature, max_rows: int) -> _Values | None:
     """Turn rows into columns, if each row has exactly the signature's inputs."""
-    if type(rows) is not list or not rows or not signature.is_batched:
+    if type(rows) is not list or not 0 < len(rows) <= max_rows or not signature.is_batched:
         return None
     if len(signature.inputs) == 1 and not names_input(rows[0], signature.inputs[0]):
         return _Values({signature.inputs[0].name: rows}, len(rows), 0)
-    if set(map(type, rows)) != {dict}:
+    if set(map(type, rows)) != {dict} or min(map(len, rows)) < len(signature.required):
         return None
     width = len(signature.inputs)
     whole = [row if len(row) == width else {**signature.absent, **row} for row in rows]

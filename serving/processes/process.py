@@ -36,14 +36,16 @@ def without_keras() -> Iterator[None]:
     TensorFlow imports it at the end of its own import, to register optimizers, and does without it where it is not
     installed. Has no effect once TensorFlow or Keras is imported.
     """
-    if "tensorflow" in sys.modules or "keras" in sys.modules:
+    kept_out = {"keras", "tf_keras"}  # the second where TF_USE_LEGACY_KERAS asks for it
+    if sys.modules.keys() & {"tensorflow", *kept_out}:
         yield
         return
-    sys.modules["keras"] = None  # type: ignore[assignment] # Python's way to say that there is no such module
+    sys.modules |= dict.fromkeys(kept_out)  # type: ignore[arg-type] # None: Python's way to say "no such module"
     try:
         yield
     finally:
-        del sys.modules["keras"]
+        for name in kept_out:
+            del sys.modules[name]
 
 
 def default_signals() -> None:

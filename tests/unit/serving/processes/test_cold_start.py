@@ -1,7 +1,10 @@
 """A server starts without what it never uses."""
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """
 import sys
@@ -15,7 +18,10 @@ import keras
 """
 
 
-def test_tensorflow_is_imported_without_keras_and_keras_can_still_be_imported() -> None:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("legacy", ["0", "1"])
+def test_tensorflow_is_imported_without_keras_and_keras_can_still_be_imported(legacy: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": legacy}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
