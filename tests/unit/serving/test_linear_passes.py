@@ -48,6 +48,7 @@ def steps(work: Callable[[], Any]) -> int:
         count += event in {"line", "c_call"}
         return on_line
 
+    before = sys.gettrace(), sys.getprofile()  # the measuring of coverage is a trace function, too
     sys.settrace(on_line)
     sys.setprofile(on_line)
     try:
@@ -55,8 +56,8 @@ def steps(work: Callable[[], Any]) -> int:
     except RequestError:
         pass
     finally:
-        sys.settrace(None)
-        sys.setprofile(None)
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
     return count
 
 

@@ -62,11 +62,7 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield "columns", json.dumps({"inputs": {name: [value] * (BYTES // 30) for name, value in ROW.items()}}).encode()
 
 
-@pytest.mark.parametrize(("body"), [pytest.param(body, id=name) for name, body in hostile()])
-def test_no_body_takes_more_memory_than_it_is_charged_with(served: InProcessServer, body: bytes) -> None:
-    """Counted by Python's allocator, from the body to the answer."""
-    limits = Limits()
-    inference = Inference(served.manager, limits, Metrics())
+def _peak(inference: Inference, body: bytes) -> int:
     tracemalloc.start()
     try:
         inference.answer(ParsedPath("delay", verb="predict"), body)
@@ -75,6 +71,16 @@ def test_no_body_takes_more_memory_than_it_is_charged_with(served: InProcessServ
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize(("body"), [pytest.param(body, id=name) for name, body in hostile()])
+def test_no_body_takes_more_memory_than_it_is_charged_with(served: InProcessServer, body: bytes) -> None:
+    """Counted by Python's allocator, from the body to the answer."""
+    limits = Limits()
+    inference = Inference(served.manager, limits, Metrics())
+    # The allocator counts what other threads of this process take meanwhile, too: the least of a few is the body's.
+    peak = min(_peak(inference, body) for _ in range(3))
     assert peak / len(body) < limits.expansion, "raise Limits.expansion, or hold less"
 
 
