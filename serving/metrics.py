@@ -1,6 +1,7 @@
 """The server's Prometheus metrics; label values come from the registry and the schema, never from a client."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +66,13 @@ class Metrics:
             "mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store"
         )
         self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
+
+    def count_inputs(self, model: str, missing: Mapping[str, int], unknown: Mapping[str, int]) -> None:
+        """Count, by feature, the rows that lacked it and the values that the schema does not list."""
+        for feature, count in missing.items():
+            self.missing.labels(model, feature).inc(count)
+        for feature, count in unknown.items():
+            self.unknown.labels(model, feature).inc(count)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"mlops_serving_{name}", text, labels, registry=self._registry)

@@ -14,6 +14,7 @@ from core import durable
 from core.errors import MlopsError, RegistryError
 from mlops.triggers.dead_letters import DeadLetters
 from mlops.triggers.due import due_at
+from mlops.triggers.fact import Fact
 from mlops.triggers.journal import Decision, Journal, JournalError, Recorded, State
 from mlops.triggers.launcher import Ended, Launcher
 from mlops.triggers.permitted import Permitted
@@ -138,18 +139,29 @@ def grouped(
     found: dict[tuple[str, ...], list[Recorded]] = {}
     triggers: dict[tuple[str, ...], Trigger] = {}
     refused = []
+    permissions: dict[tuple[str, str], Trigger | str] = {}
     for recorded in journal.waiting(usecase):
-        try:
-            trigger = permitted.trigger(recorded.fact)
-        except MlopsError as error:
-            refused.append((recorded, str(error)))
+        kind = (recorded.fact.cause, recorded.fact.schedule)
+        if kind not in permissions:  # once for each kind: it reads the configuration
+            permissions[kind] = _permission(permitted, recorded.fact)
+        trigger = permissions[kind]
+        if isinstance(trigger, str):
+            refused.append((recorded, trigger))
             continue
         shares = trigger.debounce_seconds > 0 or trigger.cool_down_seconds > 0
-        key = (recorded.fact.cause, recorded.fact.schedule, "" if shares else recorded.fact.key)
+        key = (*kind, "" if shares else recorded.fact.key)
         found.setdefault(key, []).append(recorded)
         triggers[key] = trigger
     groups = [_group(facts, triggers[key], journal, now) for key, facts in found.items()]
     return groups, refused
+
+
+def _permission(permitted: Permitted, fact: Fact) -> Trigger | str:
+    """What a fact may start, or why it may start nothing."""
+    try:
+        return permitted.trigger(fact)
+    except MlopsError as error:
+        return str(error)
 
 
 def _group(facts: Sequence[Recorded], trigger: Trigger, journal: Journal, now: float) -> Group:

@@ -1,15 +1,14 @@
 """A handler put together: the journal of a store, the dispatcher of a world, and the threads that serve and watch."""
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from core.json_lines import JsonLines
 from core.store import Store
 from mlops.triggers.dead_letters import DeadLetters
 from mlops.triggers.dispatcher import Dispatcher
@@ -85,15 +84,6 @@ def working(*rounds: Callable[[], bool], pause_seconds: float = 1.0) -> Iterator
             worker.stop()
         for thread in threads:
             thread.join()
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write time, level and message."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return json.dumps({"time": at, "level": record.levelname, "message": record.getMessage()})
 
 
 def log_to_stderr(*, as_json: bool) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from core.errors import did_you_mean
 from serving.bodies.columns import Column
 from serving.bodies.description import printable, show
-from serving.bodies.requests import Question
+from serving.bodies.requests import Question, object_of
 from serving.bodies.responses import encode, require_finite, text_of
 from serving.bodies.strict_json import Refused
 from serving.errors import bad_request
@@ -53,7 +53,7 @@ class InferRequest:
 
 def infer_request(document: Any, signature: Signature) -> InferRequest:
     """Read an infer request for a signature; RequestError (400) names what does not fit."""
-    body = _object(document, {"id", "parameters", "inputs", "outputs"}, "the request")
+    body = object_of(document, {"id", "parameters", "inputs", "outputs"}, "the request")
     id_ = body.get("id", "")
     if type(id_) is not str:
         raise bad_request(f"id: wanted a string, got {show(id_)}")
@@ -89,17 +89,6 @@ def model_metadata(name: str, versions: Sequence[int], signatures: Mapping[str, 
     }
 
 
-def _object(value: Any, known: set[str], where: str) -> dict[str, Any]:
-    if isinstance(value, Refused):
-        raise bad_request(f"{where}: {value.why}")
-    if type(value) is not dict:
-        raise bad_request(f"{where}: wanted an object, got {show(value)}")
-    for key in value:
-        if key not in known:
-            raise bad_request(f"{where}: unknown key {printable(key)}{did_you_mean(key, known)}")
-    return value
-
-
 def _list(value: Any, where: str) -> list[Any]:
     if isinstance(value, Refused):
         raise bad_request(f"{where}: {value.why}")
@@ -112,14 +101,14 @@ def _check_parameters(value: Any, where: str) -> None:
     """Take parameters, which are for other servers, but refuse the one that would change how data travel."""
     if value is None:
         return
-    parameters = _object(value, set(value) if type(value) is dict else set(), where)
+    parameters = object_of(value, set(value) if type(value) is dict else set(), where)
     if parameters.get("binary_data") or "binary_data_size" in parameters or parameters.get("binary_data_output"):
         raise bad_request(f"{where}: this server takes and gives data as JSON: leave the binary extension out")
 
 
 def _input(value: Any, where: str, signature: Signature) -> tuple[str, list[Any]]:
     """Turn a tensor into the values of one input, one per row."""
-    tensor = _object(value, {"name", "shape", "datatype", "parameters", "data"}, where)
+    tensor = object_of(value, {"name", "shape", "datatype", "parameters", "data"}, where)
     _check_parameters(tensor.get("parameters"), f"{where}.parameters")
     name = tensor.get("name")
     if type(name) is not str or name not in signature.fields:
@@ -171,7 +160,7 @@ def _outputs(value: Any, signature: Signature) -> tuple[str, ...]:
     known = [field.name for field in signature.outputs]
     names = []
     for at, asked in enumerate(_list(value, "outputs")):
-        output = _object(asked, {"name", "parameters"}, f"outputs[{at}]")
+        output = object_of(asked, {"name", "parameters"}, f"outputs[{at}]")
         _check_parameters(output.get("parameters"), f"outputs[{at}].parameters")
         name = output.get("name")
         if type(name) is not str or name not in known:

@@ -57,7 +57,7 @@ class Feeds:
 
 def predict_question(document: Any) -> Question:
     """Read the outer form of a predict request; RequestError (400) when it is not TensorFlow Serving's."""
-    body = _object(document, _PREDICT_KEYS)
+    body = object_of(document, _PREDICT_KEYS, "the request")
     forms = [form for form in ("instances", "inputs") if form in body]
     if len(forms) != 1:
         got = "both" if forms else "neither"
@@ -67,7 +67,7 @@ def predict_question(document: Any) -> Question:
 
 def example_question(document: Any) -> Question:
     """Read the outer form of a classify or regress request; RequestError (400) when it is not TensorFlow Serving's."""
-    body = _object(document, {"signature_name", "context", "examples"})
+    body = object_of(document, {"signature_name", "context", "examples"}, "the request")
     if "examples" not in body:
         raise bad_request("wanted 'examples', a list of objects, got nothing")
     context = body.get("context", {})
@@ -85,6 +85,11 @@ def feeds(question: Question, signature: Signature, max_rows: int) -> Feeds:
         if question.form == "instances"
         else _from_columns(question.payload, signature, max_rows)
     )
+    return counted(columns, rows, signature)
+
+
+def counted(columns: Mapping[str, Column], rows: int | None, signature: Signature) -> Feeds:
+    """Count what converted inputs lack, and what the schema does not list."""
     missing = {f.name: count for f in signature.inputs if (count := missing_count(f, columns))}
     unknown = {f.name: count for f in signature.inputs if (count := unknown_count(f, columns))}
     return Feeds(columns, rows, missing, unknown)
@@ -103,15 +108,16 @@ def example_rows(question: Question, rows: Signature | None, max_rows: int) -> l
     ]
 
 
-def _object(document: Any, known: set[str]) -> dict[str, Any]:
-    if isinstance(document, Refused):
-        raise bad_request(f"the request: {document.why}")
-    if type(document) is not dict:
-        raise bad_request(f"the request: wanted an object, got {show(document)}")
-    for key in document:
+def object_of(value: Any, known: set[str], where: str) -> dict[str, Any]:
+    """Return an object that has only known keys; RequestError (400) names the place and the key."""
+    if isinstance(value, Refused):
+        raise bad_request(f"{where}: {value.why}")
+    if type(value) is not dict:
+        raise bad_request(f"{where}: wanted an object, got {show(value)}")
+    for key in value:
         if key not in known:
-            raise bad_request(f"the request: unknown key {printable(key)}{did_you_mean(key, known)}")
-    return document
+            raise bad_request(f"{where}: unknown key {printable(key)}{did_you_mean(key, known)}")
+    return value
 
 
 def _signature_name(body: Mapping[str, Any], default: str = DEFAULT_SIGNATURE) -> str:

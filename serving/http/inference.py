@@ -46,7 +46,7 @@ class Inference:
     def _predict(self, name: str, lease: Lease, body: bytes) -> bytes:
         signature, form, feeds = decode(body, lease.model.signatures, self._limits) or self._read(lease, body)
         outputs = lease.model.run(signature, feeds.columns)
-        self._count(name, feeds)
+        self._metrics.count_inputs(name, feeds.missing, feeds.unknown)
         return responses.predict_body(outputs, feeds.rows, form)
 
     def _infer(self, name: str, lease: Lease, body: bytes) -> bytes:
@@ -55,14 +55,8 @@ class Inference:
         asked = open_inference.infer_request(parse(body, self._limits), signature)
         feeds = requests.feeds(asked.question, signature, self._limits.rows)
         outputs = lease.model.run(signature, feeds.columns)
-        self._count(name, feeds)
+        self._metrics.count_inputs(name, feeds.missing, feeds.unknown)
         return open_inference.infer_body(asked, name, lease.version, outputs)
-
-    def _count(self, name: str, feeds: requests.Feeds) -> None:
-        for feature, count in feeds.missing.items():
-            self._metrics.missing.labels(name, feature).inc(count)
-        for feature, count in feeds.unknown.items():
-            self._metrics.unknown.labels(name, feature).inc(count)
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:
         """Read a body that the decoder left alone, for the most part to say what is wrong with it."""

@@ -1,16 +1,16 @@
 """Set-up of a child process: end together with its parent, restore default signal handling, log to a given stream."""
 
 import ctypes
-import json
 import logging
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
+
+from core.json_lines import JsonLines
 
 _PR_SET_PDEATHSIG = 1
 
@@ -84,23 +84,6 @@ def ending(status: int) -> str:
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format a record with its time, level, process and traceback, if it has one."""
-        entry = {
-            "time": _iso(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "process": record.process,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry)
-
-
 def log_to(stream: TextIO, *, as_json: bool) -> None:
     """Send the server's log to a stream, as plain or JSON lines."""
     handler = logging.StreamHandler(stream)
@@ -115,7 +98,3 @@ def log_to(stream: TextIO, *, as_json: bool) -> None:
     server.handlers = [handler]
     server.setLevel(logging.ERROR)  # its warning about invalid HTTP names neither client nor reason; ours does
     server.propagate = False
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"

@@ -115,6 +115,7 @@ class PredictionService:
         signature = lease.model.signature(request.model_spec.signature_name or DEFAULT_SIGNATURE)
         fed = tensors.feeds(request.inputs, signature, self._limits.rows)
         outputs = lease.model.run(signature, fed.columns)
+        self._metrics.count_inputs(request.model_spec.name, fed.missing, fed.unknown)
         responses.require_finite(outputs)
         answer = predict_pb2.PredictResponse()
         answer.model_spec.signature_name = signature.name

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from core.errors import did_you_mean
-from serving.bodies.columns import MISSING, Column, field_tensors, in_column, missing_count, unknown_count
+from serving.bodies.columns import MISSING, Column, field_tensors, in_column
 from serving.bodies.description import printable
-from serving.bodies.requests import Feeds
+from serving.bodies.requests import Feeds, counted
 from serving.errors import bad_request, too_large
 from serving.signature import Field, Signature
 
@@ -36,9 +36,7 @@ def feeds(inputs: Mapping[str, Any], signature: Signature, max_rows: int) -> Fee
             columns |= _tensors(field, given[field.name])
         else:
             columns |= field_tensors(field, [MISSING] * (rows or 0), in_column(field.name))
-    missing = {f.name: count for f in signature.inputs if (count := missing_count(f, columns))}
-    unseen = {f.name: count for f in signature.inputs if (count := unknown_count(f, columns))}
-    return Feeds(columns, rows, missing, unseen)
+    return counted(columns, rows, signature)
 
 
 def proto(values: Column) -> Any:

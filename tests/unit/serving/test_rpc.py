@@ -75,6 +75,8 @@ def test_a_column_of_one_value_a_row_is_taken_and_an_optional_one_may_be_left_ou
     assert tf.make_ndarray(matrix.outputs["predictions"]).tolist() == wanted
     without = client.predict(temp=None)
     assert tf.make_ndarray(without.outputs["predictions"])[0, 0] < wanted[0][0]
+    metrics = client.served.ask("/metrics")[1]
+    assert 'mlops_serving_missing_features_total{feature="temp",model="delay"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(
