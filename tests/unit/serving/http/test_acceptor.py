@@ -40,8 +40,16 @@ async def work(listener: socket.socket, crowd: Crowd) -> None:
         acceptor.note()
 
 
+def wait_until_idle(crowd: Crowd) -> None:
+    """Wait until both workers are there, and have noticed that no client is."""
+    deadline = time.monotonic() + 60
+    while [count for count in crowd._counts if count] != [1, 1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Crowd]]:
     """Two forked workers that share a socket, and have the patience of a busy machine."""
     monkeypatch.setattr("serving.http.acceptor.PATIENCE_SECONDS", 2.0)
     listener, crowd = listen("127.0.0.1", 0), Crowd()
@@ -54,19 +62,18 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
             finally:
                 os._exit(1)
         workers.append(pid)
-    deadline = time.monotonic() + 20
-    while len([count for count in crowd._counts if count]) < len(workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield listener.getsockname()[1]
+    wait_until_idle(crowd)
+    yield listener.getsockname()[1], crowd
     listener.close()
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def test_bursts_are_shared_out(port: int) -> None:
+def test_bursts_are_shared_out(shared: tuple[int, Crowd]) -> None:
+    port, crowd = shared
     for _ in range(3):
+        wait_until_idle(crowd)
         links = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(CLIENTS)]
         owners = Counter(link.recv(20) for link in links)
         assert sorted(owners.values()) in ([7, 9], [8, 8]), owners
