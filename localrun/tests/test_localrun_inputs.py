@@ -137,7 +137,7 @@ def test_an_input_that_is_handed_on_is_the_artifact_itself(go: Go, compiled: Cal
 
 
 def test_many_readers_of_one_artifact_do_not_hash_it_again_and_again(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link changes the time of an inode; that must not look like a change of its content."""
+    """A link changes the time of an inode, which is no change of its content; readers that start together hash once."""
     from localrun.store import digests
 
     @dsl.pipeline(name="many")

@@ -28,12 +28,18 @@ class Digests:
         self._known: dict[Path, tuple[_Signature, str]] = {}
         self._once: dict[str, str] = {}
         self._renaming = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
 
     def of(self, path: Path) -> str:
         """Digest of a file or folder by content, names and the executable bit; `absent` when it is not there.
 
-        Raises OutputError for what has no content of its own: devices, sockets, links that lead out of the folder.
+        Tasks that ask at the same time share one pass over the bytes. Raises OutputError for what has no content of its
+        own: devices, sockets, links that lead out of the folder.
         """
+        with self._lock(path):
+            return self._of(path)
+
+    def _of(self, path: Path) -> str:
         try:
             entries = sorted(_entries(path))
         except FileNotFoundError:
@@ -54,7 +60,7 @@ class Digests:
 
         A name more or less changes the time of an inode, but not that of its content.
         """
-        with self._renaming:
+        with self._renaming, self._lock(path):
             before = self._signature(path)
             yield
             known = self._known.get(path)
@@ -69,6 +75,9 @@ class Digests:
         if name not in self._once:
             self._once[name] = compute()
         return self._once[name]
+
+    def _lock(self, path: Path) -> threading.RLock:
+        return self._locks.setdefault(str(path), threading.RLock())
 
     @staticmethod
     def _signature(path: Path) -> _Signature:
