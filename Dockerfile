@@ -1,8 +1,8 @@
 # The images that steps and the model server run in, a target each: data, serving, tfx.
-# `mlops images build` builds them; `docker build --target tfx .` does too. All that comes from outside is an argument;
-# behind a proxy with certificates of its own, put them into `ca-bundle.crt` in this folder.
-# checkov:skip=CKV_DOCKER_2: steps end by themselves, and the platform asks the server (probes in kustomize/base)
-# checkov:skip=CKV_DOCKER_7: the tag of the base image stands in its argument
+# `mlops images build` builds them, and so does `docker build --target tfx .`. Addresses that are downloaded from are
+# arguments; behind a proxy with its own certificates, put them into `ca-bundle.crt` in this folder.
+# checkov:skip=CKV_DOCKER_2: steps end by themselves, and the platform probes the server (kustomize/base)
+# checkov:skip=CKV_DOCKER_7: the tag of the base image is in its argument
 ARG BASE_IMAGE=python:3.11-slim
 ARG TENSORFLOW_SERVING_IMAGE=tensorflow/serving:2.16.1
 
@@ -18,8 +18,8 @@ COPY infra/images/install.sh ca-bundle*.crt ./
 RUN if [ ! -e ca-bundle.crt ]; then cp /etc/ssl/certs/ca-certificates.crt ca-bundle.crt; fi \
     && python3 -m pip install --no-cache-dir --disable-pip-version-check --target uv "uv==${UV_VERSION}"
 
-# What each group installs, and its bill of materials without serial number and time: the same packages, the same bytes.
-# By way of requirements, because `uv sync` reads from the addresses in uv.lock and passes every mirror by.
+# What each group installs, and its SBOM without serial number and time, so that the same packages give the same bytes.
+# Exported as requirements, because `uv sync` downloads from the addresses in uv.lock and ignores mirrors.
 FROM tools AS locked
 COPY pyproject.toml uv.lock ./
 COPY localrun/pyproject.toml localrun/
@@ -43,7 +43,7 @@ FROM installed-tensorflow AS installed-serving
 COPY --from=locked /build/serving.txt .
 RUN sh install.sh serving.txt
 
-# Some packages of TFX come as sources; the compiler stays in this stage, so its version is of no account.
+# Some packages of TFX are built from source; the compiler stays in this stage, so its version does not matter.
 FROM installed-tensorflow AS installed-tfx
 ARG DEBIAN_MIRROR=
 # hadolint ignore=DL3008
@@ -53,7 +53,7 @@ RUN if [ -n "${DEBIAN_MIRROR}" ]; then \
 COPY --from=locked /build/tfx.txt .
 RUN sh install.sh tfx.txt
 
-# The sources, readable for every user whatever the checkout's umask was, with bytecode that needs no check of times.
+# The sources, readable by every user whatever the checkout's umask was, with bytecode that is not checked against them.
 FROM ${BASE_IMAGE} AS sources
 WORKDIR /app
 COPY . .
@@ -61,7 +61,7 @@ RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
         adapters artifacts components core localrun/src mlops pipelines problems serving usecases
 
-# Nothing in an image belongs to its user, whose number a platform may change; a read-only root with a writable /tmp is enough.
+# No file belongs to the image's user, since a platform may change its id; a read-only root with a writable /tmp is enough.
 FROM ${BASE_IMAGE} AS runtime
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app:/app/localrun/src PYTHONUNBUFFERED=1 LANG=C.UTF-8 TZ=UTC \
     HOME=/tmp TMPDIR=/tmp USER=mlops MLOPS_HOME=/tmp/mlops MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=2
@@ -88,7 +88,7 @@ COPY --from=installed-tfx /opt/new /
 COPY --from=locked /build/tfx.json /sbom.json
 COPY --from=sources /app /app
 
-# The other engine of the model server (kustomize/components/tensorflow-serving): ours, with TensorFlow Serving's binary in it.
+# The other engine of the model server (kustomize/components/tensorflow-serving): our image plus TensorFlow Serving's binary.
 # Built only when asked for: docker build --target serving-tensorflow .
 FROM ${TENSORFLOW_SERVING_IMAGE} AS tensorflow-serving
 

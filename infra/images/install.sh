@@ -9,7 +9,7 @@ touch /opt/before
 uv pip sync --require-hashes "$1"
 
 packages="$(/opt/venv/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-# For building operators; and nothing imports another package's tests.
+# Headers are for building operators, and nothing imports another package's tests.
 rm -rf "$packages/clang" "$packages/tensorflow/include" "$packages/pyarrow/include"
 find "$packages" -type d -name tests -prune -exec rm -rf {} +
 /opt/venv/bin/python3 -m compileall -q "$packages" >/dev/null || true # some files are for other versions of Python
