@@ -21,6 +21,16 @@ _CHUNK = 1 << 20
 _MASK = 0xA282EAD8
 
 
+class TornRecord(CorruptArtifact):
+    """The last record of a file is incomplete, as a writer leaves it that died while it wrote."""
+
+
+def frame(record: bytes) -> bytes:
+    """Return a record with its length and checksums, as it is in a file."""
+    size = len(record).to_bytes(8, "little")
+    return b"".join((size, FOOTER.pack(masked_crc(size)), record, FOOTER.pack(masked_crc(record))))
+
+
 def masked_crc(content: bytes) -> int:
     """CRC-32C of some bytes, rotated and shifted as the TFRecord format requires."""
     crc = int(google_crc32c.value(content))
@@ -30,28 +40,27 @@ def masked_crc(content: bytes) -> int:
 def read(stream: BinaryIO, path: Path | str, max_record_bytes: int = 1 << 28) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, record) of a plain or gzipped file; offsets are those of the uncompressed content.
 
-    Raises CorruptArtifact with path and offset for anything but complete records with valid checksums.
+    Raises CorruptArtifact with path and offset for anything but complete records with valid checksums; TornRecord for
+    a last record that is cut short or damaged; after a power cut, zeros may follow it.
     """
     plain = _inflated(stream)
     offset = 0
     while header := _take(plain, HEADER.size, path, offset):
         if len(header) < HEADER.size:
-            raise _corrupt(
-                path,
-                offset,
-                f"wanted {HEADER.size} bytes of a record's header, got {len(header)}: the file is cut short",
-            )
+            raise _torn(path, offset, f"wanted {HEADER.size} bytes of a record's header, got {len(header)}")
         length, crc = HEADER.unpack(header)
         if masked_crc(header[:8]) != crc:
+            if _ends(plain, path, offset):
+                raise _torn(path, offset, "the checksum of the last record's length is wrong")
             raise _corrupt(path, offset, "the checksum of a record's length is wrong: is this a TFRecord file?")
         if length > max_record_bytes:
             raise _corrupt(path, offset, f"wanted a record of at most {max_record_bytes} bytes, got {length}")
         rest = _take(plain, length + FOOTER.size, path, offset)
         if len(rest) < length + FOOTER.size:
-            raise _corrupt(
-                path, offset, f"wanted {length + FOOTER.size} bytes of a record, got {len(rest)}: the file is cut short"
-            )
+            raise _torn(path, offset, f"wanted {length + FOOTER.size} bytes of a record, got {len(rest)}")
         if masked_crc(rest[:length]) != FOOTER.unpack(rest[length:])[0]:
+            if _ends(plain, path, offset):
+                raise _torn(path, offset, "the checksum of the last record is wrong")
             raise _corrupt(path, offset, "the checksum of a record is wrong")
         yield offset, rest[:length]
         offset += HEADER.size + length + FOOTER.size
@@ -93,6 +102,18 @@ def _take(stream: BinaryIO, size: int, path: Path | str, offset: int) -> bytes:
         return stream.read(size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _corrupt(path, offset, f"the gzip stream is broken: {error}") from error
+
+
+def _ends(stream: BinaryIO, path: Path | str, offset: int) -> bool:
+    """Whether nothing but zeros follows."""
+    while content := _take(stream, _CHUNK, path, offset):
+        if content.strip(b"\0"):
+            return False
+    return True
+
+
+def _torn(path: Path | str, offset: int, fault: str) -> TornRecord:
+    return TornRecord(f"{path}: offset {offset}: {fault}: the file is cut short; write the file again from its source")
 
 
 def _corrupt(path: Path | str, offset: int, fault: str) -> CorruptArtifact:

@@ -1,0 +1,122 @@
+"""Writes the prediction log of one process: a file at a time, finished when it is large, old or of another day."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from artifacts.examples import message, tfrecord
+from artifacts.prediction_log import names
+from artifacts.prediction_log.part_file import PartFile
+from artifacts.prediction_log.reader import LogRow, days
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """When a file is finished and the next one begun."""
+
+    file_bytes: int = 64 << 20
+    file_seconds: float = 300.0
+
+
+class LogWriter:
+    """Appends records to the files of a model's log; use it from one thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rotation: Rotation = Rotation(),
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder
+        self._rotation = rotation
+        self._now = now
+        self._monotonic = monotonic
+        self._day: date | None = None
+        self._part: PartFile | None = None
+        self._finish_at = 0.0
+
+    def append(self, records: Sequence[bytes], day: date) -> int:
+        """Append records to a day, and return the bytes written; OSError when they could not be, and none is."""
+        if self._part is not None and day != self._day:
+            self.finish()
+        if self._part is None:
+            self._part = PartFile.create(names.day_folder(self.folder, day), self._new_name())
+            self._day = day
+            self._finish_at = self._monotonic() + self._rotation.file_seconds
+        content = b"".join(map(tfrecord.frame, records))
+        self._part.append(content)
+        self.finish_if_due()
+        return len(content)
+
+    def finish_if_due(self) -> None:
+        """Finish the file if it is large, old, or of another day than now; OSError as `finish`."""
+        if self._part is None:
+            return
+        today = datetime.fromtimestamp(self._now(), UTC).date()
+        is_large = self._part.size >= self._rotation.file_bytes
+        if is_large or self._monotonic() >= self._finish_at or today != self._day:
+            self.finish()
+
+    def finish(self) -> None:
+        """Finish the file that is being written; OSError when that fails, and `adopt` finishes it later."""
+        part, self._part = self._part, None
+        if part is not None:
+            part.finish()
+
+    def _new_name(self) -> str:
+        """Return a name that no other file has, though clocks may go back and process ids come again."""
+        clock = datetime.fromtimestamp(self._now(), UTC)
+        return f"{clock:%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}{names.SUFFIX}"
+
+
+def adopt(folder: Path) -> list[Path]:
+    """Finish the files of a model's log whose writers have died, without torn last records; return their new names."""
+    adopted = []
+    for _, place in days(folder):
+        for path in sorted(place.iterdir()):
+            part = PartFile.adopt(path) if names.finished_name(path.name) is not None else None
+            final = part.finish() if part is not None else None
+            if final is not None:
+                adopted.append(final)
+        with suppress(OSError):  # not empty, for the most part
+            place.rmdir()
+    return adopted
+
+
+def write_rows(folder: Path, rows: Iterable[LogRow]) -> None:
+    """Write rows to a model's log, each to the day of its time, as a server does; for tests and replays."""
+    by_day: dict[date, list[bytes]] = {}
+    for row in rows:
+        by_day.setdefault(names.day_of(row.time_us), []).append(record(row))
+    writer = LogWriter(folder)
+    for day, records in by_day.items():
+        writer.append(records, day)
+        writer.finish()
+
+
+def record(row: LogRow) -> bytes:
+    """Return the serialized tf.Example of a row."""
+    example = message.example_class()()
+    own: dict[str, list[Any]] = {
+        names.KEY: [row.key.encode()],
+        names.REQUEST_ID: [row.request_id.encode()],
+        names.ROW: [row.row],
+        names.TIME: [row.time_us],
+        names.VERSION: [row.version],
+        names.ROLE: [row.role.encode()],
+    }
+    outputs = {names.output_feature(name): values for name, values in row.outputs.items()}
+    every: dict[str, list[Any]] = {**row.features, **outputs, **own}
+    for name, values in every.items():
+        if values:
+            kind = {bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(values[0])]
+            getattr(example.context.feature[name], kind).value.extend(values)
+    content: bytes = example.SerializeToString(deterministic=True)
+    return content
