@@ -93,7 +93,7 @@ class CandidateServer:
         versions.mkdir()
         (versions / "1").symlink_to(self._saved_model.absolute())
         with socket.create_server(("127.0.0.1", 0)) as other:
-            command = tensorflow_serving.words(
+            command = tensorflow_serving.command_line(
                 self.port, other.getsockname()[1], f"--model_name={NAME}", f"--model_base_path={versions.absolute()}"
             )
         self._listener.close()
@@ -101,7 +101,7 @@ class CandidateServer:
 
     def _start(self, command: list[str], *handles: int) -> int:
         with self._log.open("ab") as stream:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=handles)  # noqa: S603 - our own words
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, pass_fds=handles)  # noqa: S603 - our own command line
         # This class waits for the process by its id; the handle must not complain about it.
         child.returncode = 0
         return child.pid

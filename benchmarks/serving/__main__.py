@@ -108,8 +108,8 @@ def _body(model: Path, rows: int) -> bytes:
 
 def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContextManager[Running]]:
     port, store = asked.port, {"MLOPS_HOME": str(asked.store.absolute())}
-    words = ["-m", "mlops.cli.main", "serve", NAME, "--port", str(port)]
-    servers = [_running(Server(OURS, port, f"/v1/models/{NAME}:predict"), [sys.executable, *words], store)]
+    argv = ["-m", "mlops.cli.main", "serve", NAME, "--port", str(port)]
+    servers = [_running(Server(OURS, port, f"/v1/models/{NAME}:predict"), [sys.executable, *argv], store)]
     if asked.peers is None:
         print("the peers are not measured: --peers names no interpreter")
         return servers
@@ -123,8 +123,8 @@ def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContext
             ["-m", "uvicorn", "benchmarks.serving.plain_server:app", "--workers", "2", "--port", str(port + 2)],
         ),
     ]
-    for server, words in peers:
-        servers.append(_running(server, [str(asked.peers), *words], {"BENCHMARK_MODEL": str(model)}))
+    for server, argv in peers:
+        servers.append(_running(server, [str(asked.peers), *argv], {"BENCHMARK_MODEL": str(model)}))
     return servers
 
 

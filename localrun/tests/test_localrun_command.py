@@ -81,7 +81,7 @@ def test_prints_a_line_per_change_and_the_tail_of_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["-p", "text"], "-p text: wanted NAME=VALUE"),
         (["-p", "txt=a"], "no parameter 'txt'; did you mean 'text'?"),
@@ -92,10 +92,10 @@ def test_prints_a_line_per_change_and_the_tail_of_a_failure(
     ],
 )
 def test_wrong_words_end_with_code_2_and_the_way_out(
-    shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    shell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert main([str(shell), "--store", str(tmp_path / "s"), *arguments]) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 

@@ -148,7 +148,7 @@ def test_docker_gets_what_a_cluster_would(
     script = (
         f"#!{sys.executable}\nimport json, sys\n"
         "if sys.argv[1] == 'run':\n"
-        f"    open({str(tmp_path / 'words')!r}, 'a').write(json.dumps(sys.argv) + '\\n')\n"
+        f"    open({str(tmp_path / 'arguments')!r}, 'a').write(json.dumps(sys.argv) + '\\n')\n"
         "else:\n    print('1')\n"
     )
     (tmp_path / "bin").mkdir()
@@ -166,9 +166,9 @@ def test_docker_gets_what_a_cluster_would(
 
     run = localrun.run(compiled(pipeline), store=tmp_path / "store", environments={})
     assert run.state is State.SUCCEEDED, [task.error for task in run.tasks]
-    started = [json.loads(line) for line in (tmp_path / "words").read_text().splitlines()]
-    ends = {tuple(words[next(n for n, word in enumerate(words) if word in IMAGES) :]) for words in started}
-    entries = {words[words.index("--entrypoint") + 1] for words in started if "--entrypoint" in words}
+    started = [json.loads(line) for line in (tmp_path / "arguments").read_text().splitlines()]
+    ends = {tuple(arguments[next(n for n, word in enumerate(arguments) if word in IMAGES) :]) for arguments in started}
+    entries = {arguments[arguments.index("--entrypoint") + 1] for arguments in started if "--entrypoint" in arguments}
     assert ends == {
         ("my/tool:1", "echo", "this"),
         ("hello-world",),
@@ -232,10 +232,10 @@ def test_an_input_artifact_of_the_pipeline_is_given_as_a_path(
     assert all(task.cached for task in go(wants, {"data": str(tmp_path / "table.csv")}, environments=python).tasks)
     (tmp_path / "table.csv").write_text("3,4")
     assert not go(wants, {"data": tmp_path / "table.csv"}, environments=python).task("read").cached
-    words = [str(wants), "--store", str(tmp_path / "s"), "--validate"]
-    assert main([*words, "-a", f"dota={tmp_path}"]) == 2
+    arguments = [str(wants), "--store", str(tmp_path / "s"), "--validate"]
+    assert main([*arguments, "-a", f"dota={tmp_path}"]) == 2
     assert "no input artifact 'dota'; did you mean 'data'?" in capsys.readouterr().err
-    assert main([*words, "-a", f"data={tmp_path}/table.csv"]) == 0
+    assert main([*arguments, "-a", f"data={tmp_path}/table.csv"]) == 0
 
 
 def test_a_resumed_run_has_its_input_artifacts(

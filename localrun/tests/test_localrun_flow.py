@@ -239,15 +239,15 @@ def test_a_failure_shows_its_last_lines_and_keeps_its_outputs_out_of_sight(
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "message"),
     [(9, "killed by SIGKILL (killed from outside"), (11, "killed by SIGSEGV (a crash in native code)")],
 )
-def test_a_death_by_signal_is_named(go: Go, stages: ModuleType, number: int, words: str) -> None:
+def test_a_death_by_signal_is_named(go: Go, stages: ModuleType, number: int, message: str) -> None:
     @dsl.pipeline(name="death")
     def pipeline(number: int) -> None:
         stages.die(number=number)
 
-    assert words in go(pipeline, {"number": number}).task("die").error
+    assert message in go(pipeline, {"number": number}).task("die").error
 
 
 def test_a_hung_task_is_ended_and_says_where_it_was(go: Go, stages: ModuleType, tmp_path: Path) -> None:

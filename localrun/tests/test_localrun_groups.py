@@ -163,7 +163,7 @@ def test_iterations_come_up_as_events_when_their_loop_begins(go: Go, stages: Mod
 
 
 @pytest.mark.parametrize(
-    ("items", "words"),
+    ("items", "message"),
     [
         ('[1, "x"]', "for-loop-1: item 1: wanted JSON, got 'x' (str)"),
         ("{}", "wanted a list of items in 'pipelinechannel--items', got dict"),
@@ -171,7 +171,7 @@ def test_iterations_come_up_as_events_when_their_loop_begins(go: Go, stages: Mod
     ],
 )
 def test_items_that_are_none_fail_the_loop_by_name(
-    go: Go, stages: ModuleType, compiled: Callable[[Any], Path], items: str, words: str
+    go: Go, stages: ModuleType, compiled: Callable[[Any], Path], items: str, message: str
 ) -> None:
     @dsl.pipeline(name="items")
     def pipeline(items: list) -> None:
@@ -186,7 +186,7 @@ def test_items_that_are_none_fail_the_loop_by_name(
     path.write_text(text.replace("LIST", "STRING"))
     run = go(path, {"items": items})
     assert run.state is State.FAILED
-    assert words in run.task("for-loop-1").error
+    assert message in run.task("for-loop-1").error
 
 
 def test_packages_must_be_installed_already(tmp_path: Path, go: Go) -> None:
@@ -204,7 +204,7 @@ def test_packages_must_be_installed_already(tmp_path: Path, go: Go) -> None:
     assert go(needing("pytest>=8", "PyYAML", "nothing-of-the-kind; python_version < '3'")).outputs.parameters == {
         "Output": "ran"
     }
-    for package, words in (
+    for package, message in (
         ("nothing-of-the-kind", "nothing-of-the-kind is not installed"),
         ("pytest<2", "pytest 8"),
         ("git+https://example.com/a", "only names of packages with versions can be checked"),
@@ -212,7 +212,7 @@ def test_packages_must_be_installed_already(tmp_path: Path, go: Go) -> None:
     ):
         with pytest.raises(UnsupportedPipeline, match=r"packages_to_install=.* is not supported") as error:
             go(needing(package))
-        assert words in str(error.value)
+        assert message in str(error.value)
 
 
 def test_an_authors_own_cache_key_keeps_results_apart(go: Go, stages: ModuleType) -> None:
@@ -230,20 +230,20 @@ def test_without_an_environment_an_image_runs_in_a_container_where_there_is_an_e
     tmp_path: Path, go: Go, stages: ModuleType, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @dsl.container_component
-    def shell(words: str, out: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
+    def shell(message: str, out: dsl.Output[dsl.Artifact]) -> dsl.ContainerSpec:
         return dsl.ContainerSpec(
-            image="busybox:1.36", command=["sh", "-c", 'printf "%s" "$1" > "$0"'], args=[out.path, words]
+            image="busybox:1.36", command=["sh", "-c", 'printf "%s" "$1" > "$0"'], args=[out.path, message]
         )
 
     @dsl.pipeline(name="contained")
     def pipeline() -> None:
-        shell(words="hello").set_env_variable("LEVEL", "1")
+        shell(message="hello").set_env_variable("LEVEL", "1")
 
     monkeypatch.setattr(docker, "has_engine", lambda: False)
     with pytest.raises(UnsupportedPipeline, match=r"no environment for the image 'busybox:1\.36'"):
         go(pipeline)
 
-    folder = tmp_path / "bin"  # stands for the engine's command line: runs the last words, and writes all down
+    folder = tmp_path / "bin"  # stands for the engine's command line: runs its last arguments, and records all of them
     folder.mkdir()
     (folder / "docker").write_text(f"""#!/bin/sh
 printf '%s\\n' "$@" > {tmp_path}/said

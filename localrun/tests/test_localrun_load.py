@@ -78,7 +78,7 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         (
             (*TASK, "parameterIterator"),
@@ -161,15 +161,15 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_supported_is_named_with_its_place(
-    tmp_path: Path, path: tuple[str, ...], value: object, words: str
+    tmp_path: Path, path: tuple[str, ...], value: object, message: str
 ) -> None:
     with pytest.raises(UnsupportedPipeline) as error:
         loaded(tmp_path, changed(path, value))
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         (("pipelineInfo",), None, "no compiled pipeline"),
         (("root", "dag"), None, "root.executorLabel: no executor"),
@@ -208,11 +208,11 @@ def test_what_is_not_supported_is_named_with_its_place(
     ],
 )
 def test_what_contradicts_itself_is_named_with_its_place(
-    tmp_path: Path, path: tuple[str, ...], value: object, words: str
+    tmp_path: Path, path: tuple[str, ...], value: object, message: str
 ) -> None:
     with pytest.raises(InvalidPipeline) as error:
         loaded(tmp_path, changed(path, value))
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def bomb() -> str:
@@ -221,7 +221,7 @@ def bomb() -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (bomb(), "pipeline.yaml:2: uses a YAML alias"),
         ("[" * 100, "nested deeper than 64 levels"),
@@ -238,13 +238,13 @@ def bomb() -> str:
         ("1: 2", "wanted a mapping"),
     ],
 )
-def test_hostile_files_cost_nothing(tmp_path: Path, text: str, words: str) -> None:
+def test_hostile_files_cost_nothing(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(text)
     began = time.monotonic()
     with pytest.raises(InvalidPipeline) as error:
         localrun.load(path)
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert time.monotonic() - began < 30
 
 
@@ -257,7 +257,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             {"parameterIterator": {"items": {"raw": "{}"}, "itemInput": "text"}},
@@ -289,7 +289,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_loop_or_a_status_that_leads_nowhere_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+def test_a_loop_or_a_status_that_leads_nowhere_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     spec = deepcopy(SMALL)
     task = {**spec["root"]["dag"]["tasks"]["echo"]}
     spec["components"]["comp-group"] = {
@@ -299,7 +299,7 @@ def test_a_loop_or_a_status_that_leads_nowhere_is_named(tmp_path: Path, change: 
     spec["root"]["dag"]["tasks"] = {"group": {**task, "componentRef": {"name": "comp-group"}, **change}}
     with pytest.raises(InvalidPipeline) as error:
         loaded(tmp_path, spec)
-    assert words in str(error.value)
+    assert message in str(error.value)
 
 
 def test_groups_that_multiply_are_counted_without_being_walked(tmp_path: Path) -> None:

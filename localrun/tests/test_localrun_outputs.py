@@ -45,7 +45,7 @@ def artifact(**said: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("output", "words"),
+    ("output", "message"),
     [
         ("not json", "no readable executor output"),
         (
@@ -58,10 +58,10 @@ def artifact(**said: object) -> str:
         (artifact(uri="/nowhere/at/all"), "output 'data' is reported at /nowhere/at/all, which does not exist"),
     ],
 )
-def test_an_output_that_does_not_fit_fails_the_task(go: Go, says: Path, output: str, words: str) -> None:
+def test_an_output_that_does_not_fit_fails_the_task(go: Go, says: Path, output: str, message: str) -> None:
     run = go(says, {"output": output})
     assert (run.task("say").state, run.task("look").state) == (State.FAILED, State.UPSTREAM_FAILED)
-    assert words in run.task("say").error
+    assert message in run.task("say").error
 
 
 def test_an_output_elsewhere_is_passed_on_but_never_cached_downstream(go: Go, says: Path, tmp_path: Path) -> None:
@@ -77,11 +77,11 @@ def test_an_output_elsewhere_is_passed_on_but_never_cached_downstream(go: Go, sa
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [("twelve", "wanted a NUMBER_INTEGER, got 'twelve'"), ("1.5", "wanted an integer, got 1.5")],
 )
 def test_a_parameter_file_that_does_not_fit_fails_the_task(
-    go: Go, stages: ModuleType, content: str, words: str
+    go: Go, stages: ModuleType, content: str, message: str
 ) -> None:
     @dsl.container_component
     def write(content: str, number: dsl.OutputPath(int)) -> dsl.ContainerSpec:  # type: ignore[valid-type]
@@ -93,21 +93,21 @@ def test_a_parameter_file_that_does_not_fit_fails_the_task(
     def pipeline(content: str) -> None:
         write(content=content)
 
-    assert words in go(pipeline, {"content": content}).task("write").error
+    assert message in go(pipeline, {"content": content}).task("write").error
 
 
 @pytest.mark.parametrize(
-    ("uri", "words"),
+    ("uri", "message"),
     [("/nowhere/at/all", "cannot import /nowhere/at/all: nothing is there"), ("gs://a/b", "wanted a path or file://")],
 )
-def test_what_cannot_be_imported_is_named(go: Go, stages: ModuleType, uri: str, words: str) -> None:
+def test_what_cannot_be_imported_is_named(go: Go, stages: ModuleType, uri: str, message: str) -> None:
     @dsl.pipeline(name="imports")
     def pipeline(uri: str) -> None:
         place = stages.echo(text=uri).output  # known only in the run
         stages.read(data=dsl.importer(artifact_uri=place, artifact_class=dsl.Dataset, reimport=False).output)
 
     run = go(pipeline, {"uri": uri})
-    assert words in run.task("importer").error
+    assert message in run.task("importer").error
     assert run.task("read").state is State.UPSTREAM_FAILED
 
 

@@ -40,7 +40,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ({}, "no value for parameter 'rate'"),
         ({"rate": 1, "cuont": 1}, "no parameter 'cuont'; did you mean 'count'?"),
@@ -57,11 +57,11 @@ PARAMETERS = {
         ({"rate": 1, "word": 5}, "wanted a string, got 5"),
     ],
 )
-def test_parameters_are_checked_before_anything_runs(tmp_path: Path, given: dict[str, object], words: str) -> None:
+def test_parameters_are_checked_before_anything_runs(tmp_path: Path, given: dict[str, object], message: str) -> None:
     path = pipeline(tmp_path)
     with pytest.raises(ParameterError) as error:
         localrun.run(path, given, store=tmp_path / "store", environments={"test/data": Environment(cwd=tmp_path)})
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert not (tmp_path / "store").exists()
 
 

@@ -173,14 +173,14 @@ def test_what_a_death_while_cleaning_left_goes_the_next_time(three: list[Run], t
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("arguments", "code", "said"),
     [
         (["--older-than", "30"], 2, "wanted a number with m, h, d or w"),
         (["--older-than", "3d"], 1, "no run has been started here"),
     ],
 )
 def test_clean_names_what_it_cannot_do(
-    words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["clean", *words, "--store", str(tmp_path / "none")]) == code
+    assert main(["clean", *arguments, "--store", str(tmp_path / "none")]) == code
     assert said in capsys.readouterr().err

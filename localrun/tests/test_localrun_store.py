@@ -70,12 +70,12 @@ def test_a_journal_that_cannot_be_read_is_named(go: Go, pair: Path, tmp_path: Pa
     file = tmp_path / "store" / "localrun.sqlite"
     if damage == "garbage":
         file.write_bytes(b"x" * 8192)
-        words = "file is not a database"
+        message = "file is not a database"
     else:
         with sqlite3.connect(file) as journal:
             journal.execute("PRAGMA user_version = 7" if damage == "version" else "PRAGMA application_id = 7")
-        words = "schema version 7, this localrun reads 1" if damage == "version" else "schema version 1"
-    with pytest.raises(LocalrunError, match=words) as error:
+        message = "schema version 7, this localrun reads 1" if damage == "version" else "schema version 1"
+    with pytest.raises(LocalrunError, match=message) as error:
         localrun.runs(tmp_path / "store")
     assert str(file) in str(error.value)
 

@@ -50,7 +50,7 @@ def find_binary() -> str:
     return found
 
 
-def words(rest_port: int, grpc_port: int, *more: str) -> list[str]:
+def command_line(rest_port: int, grpc_port: int, *more: str) -> list[str]:
     """Return the command line of the binary."""
     return [find_binary(), f"--rest_api_port={rest_port}", f"--port={grpc_port}", *more]
 
@@ -70,7 +70,7 @@ def run(launch: Launch) -> None:
         f"--model_config_file_poll_wait_seconds={_POLL_SECONDS}",
         f"--monitoring_config_file={monitoring}",
     ]
-    command = words(launch.port, launch.grpc_port, *files)
+    command = command_line(launch.port, launch.grpc_port, *files)
     child = process.fork(partial(os.execv, command[0], command), signal.SIGTERM)
     if signal.sigwait(watched) == signal.SIGCHLD:
         raise MlopsError(f"{command[0]} ended with {process.ending(os.waitpid(child, 0)[1])}")

@@ -92,11 +92,11 @@ def test_every_step_ran_in_its_own_image(contained: Ran) -> None:
     wanted = set(local_references().values())
     for task in contained.run.tasks:
         assert task.log is not None
-        words = json.loads((task.log.parent / "launch.json").read_text(encoding="utf-8"))["argv"]
-        assert words[:2] == ["docker", "run"]
+        argv = json.loads((task.log.parent / "launch.json").read_text(encoding="utf-8"))["argv"]
+        assert argv[:2] == ["docker", "run"]
         assert task.image in wanted
-        assert task.image in words
-        assert {*containers.HARDENED, f"--user={USER}"} <= set(words)
+        assert task.image in argv
+        assert {*containers.HARDENED, f"--user={USER}"} <= set(argv)
     assert {task.image for task in contained.run.tasks} == wanted
 
 
@@ -135,10 +135,10 @@ def _shards(folder: Path) -> dict[str, str]:
     }
 
 
-def _in(group: str, *words: str) -> str:
+def _in(group: str, *argv: str) -> str:
     hardened = [*containers.HARDENED, f"--user={USER}"]
     done = subprocess.run(
-        ["docker", "run", "--rm", *hardened, reference(group), *words],
+        ["docker", "run", "--rm", *hardened, reference(group), *argv],
         capture_output=True,
         text=True,
         check=False,
@@ -212,12 +212,12 @@ def test_a_bill_of_materials_names_what_is_installed(group: str) -> None:
     assert sbom["bomFormat"] == "CycloneDX"
     assert "serialNumber" not in sbom
     assert "timestamp" not in sbom["metadata"]
-    words = (
+    argv = (
         "from importlib.metadata import distributions as d; "
         "print(*(f\"{one.metadata['Name']}=={one.version}\" for one in d()))"
     )
     installed = {
-        re.sub(r"[-_.]+", "-", name).lower() for name in _in(group, "/opt/venv/bin/python3", "-c", words).split()
+        re.sub(r"[-_.]+", "-", name).lower() for name in _in(group, "/opt/venv/bin/python3", "-c", argv).split()
     }
     listed = {re.sub(r"[-_.]+", "-", f"{one['name']}=={one['version']}").lower() for one in sbom["components"]}
     assert installed <= listed, installed - listed
@@ -255,7 +255,7 @@ def server(registry: Path) -> Iterator[tuple[str, int]]:
         f"type=bind,source={registry / 'models'},target=/store/models,readonly",
         "--tmpfs=/store:rw,mode=1777",
     ]
-    words = [
+    argv = [
         "docker",
         "run",
         "--detach",
@@ -268,7 +268,7 @@ def server(registry: Path) -> Iterator[tuple[str, int]]:
         "--env=MLOPS_HOME=/store",
     ]
     subprocess.run(
-        [*words, reference("serving"), "mlops", "serve", "flight_delay", "--port", str(port)],
+        [*argv, reference("serving"), "mlops", "serve", "flight_delay", "--port", str(port)],
         check=True,
         capture_output=True,
         timeout=60,
@@ -322,9 +322,9 @@ def test_the_server_answers_what_it_was_asked_before_it_ends(server: tuple[str, 
 def test_containers_end_with_their_runner(tmp_path: Path) -> None:
     """Killed at once, a runner takes its containers with it."""
     environment = {**os.environ, "MLOPS_HOME": str(tmp_path / "home")}
-    words = [sys.executable, "-m", "mlops.cli.main", "run", "flight_delay", "--containers"]
+    argv = [sys.executable, "-m", "mlops.cli.main", "run", "flight_delay", "--containers"]
     with subprocess.Popen(
-        words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as runner:
         assert runner.stderr is not None
         assert any(line.startswith("ingest-examples: RUNNING") for line in runner.stderr)

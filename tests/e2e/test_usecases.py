@@ -115,8 +115,8 @@ def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_sample_is_predicted_row_by_row(terminal: Terminal, name: str) -> None:
     (sample,) = (USECASES / name).glob("sample.*")
-    words = ["predict", name, str(sample), "--json"]
-    asked = CliRunner().invoke(cli, words, env={"MLOPS_HOME": str(terminal.home)}, catch_exceptions=False)
+    arguments = ["predict", name, str(sample), "--json"]
+    asked = CliRunner().invoke(cli, arguments, env={"MLOPS_HOME": str(terminal.home)}, catch_exceptions=False)
     found = json.loads(asked.stdout)
     with sample.open(encoding="utf-8", newline="") as stream:
         rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))

@@ -17,9 +17,9 @@ GREY, INK = "#767676", "#1d1d1f"
 _LONGEST = 2000
 
 
-def coloured(state: str, words: str) -> str:
-    """Return words in the colour of a state."""
-    return f"<span style='color:{COLOURS.get(state, GREY)}'>{escape(words)}</span>"
+def coloured(state: str, text: str) -> str:
+    """Return a text in the colour of a state."""
+    return f"<span style='color:{COLOURS.get(state, GREY)}'>{escape(text)}</span>"
 
 
 def code(data: object) -> str:
@@ -28,9 +28,9 @@ def code(data: object) -> str:
     return f"<code>{escape(text if len(text) <= _LONGEST else f'{text[:_LONGEST]}…')}</code>"
 
 
-def link(target: str, words: str) -> str:
+def link(target: str, text: str) -> str:
     """Return a link to a path that is relative to the page."""
-    return f"<a href='{escape(target, quote=True)}'>{escape(words)}</a>"
+    return f"<a href='{escape(target, quote=True)}'>{escape(text)}</a>"
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -49,8 +49,8 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
     killed = _kill(processes, asked.kills, chance)
     said = [process.communicate(timeout=600) for process in processes]
     found = [
-        f"a run that nobody killed ended with {p.returncode}: {words[1]}"
-        for p, words in zip(processes, said, strict=True)
+        f"a run that nobody killed ended with {p.returncode}: {argv[1]}"
+        for p, argv in zip(processes, said, strict=True)
         if p.returncode not in {0, -9}
     ]
     found += [f"the journal was locked: {err}" for _, err in said if "locked" in err]
@@ -78,8 +78,8 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
 
 
 def _start(pipeline: Path, store: Path, project: Path, kind: int) -> "subprocess.Popen[str]":
-    words = small_run.command(pipeline, store, project, "-p", f"salt={kind}")
-    return subprocess.Popen(words, env=small_run.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    argv = small_run.command(pipeline, store, project, "-p", f"salt={kind}")
+    return subprocess.Popen(argv, env=small_run.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _kill(processes: list["subprocess.Popen[str]"], kills: int, chance: random.Random) -> int:

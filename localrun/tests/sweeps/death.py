@@ -74,10 +74,10 @@ def traced(setting: Setting, name: str, *options: str) -> "subprocess.CompletedP
     """Run once under strace, which ends when every process of the run has ended."""
     project = setting.folder / name / "project"
     project.mkdir(parents=True)
-    words = small_run.command(setting.pipeline, setting.folder / name / "store", project)
+    argv = small_run.command(setting.pipeline, setting.folder / name / "store", project)
     strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", str(setting.folder / name / "trace"), *options]
     return subprocess.run(
-        [*strace, *words],
+        [*strace, *argv],
         capture_output=True,
         text=True,
         check=False,
@@ -140,8 +140,8 @@ def sweep(setting: Setting, chosen: list[Point], workers: int) -> int:
         for number, (point, was_met, found) in enumerate(pool.map(partial(try_point, setting), chosen), 1):
             met[point.fault] += was_met
             wrong += bool(found)
-            for words in found:
-                print(f"{point.fault} at {point.call} {point.number}: {words}", flush=True)
+            for argv in found:
+                print(f"{point.fault} at {point.call} {point.number}: {argv}", flush=True)
             if number % 100 == 0:
                 print(
                     f"{number} of {len(chosen)} points, {wrong} wrong, {time.monotonic() - began:.0f} s",

@@ -54,8 +54,8 @@ def evaluate(model: Path, rows: list[dict[str, Any]], tmp_path: Path) -> Decisio
     return decision
 
 
-def only(decision: Decision, words: str) -> Check:
-    [found] = [check for check in decision.checks if words in check.rule]
+def only(decision: Decision, message: str) -> Check:
+    [found] = [check for check in decision.checks if message in check.rule]
     return found
 
 
@@ -134,17 +134,17 @@ def test_the_prediction_is_found_among_what_a_model_made_elsewhere_answers(answe
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "verdict", "next_step"), [row[1:] for row in ODD], ids=[row[0] for row in ODD]
+    ("change", "message", "verdict", "next_step"), [row[1:] for row in ODD], ids=[row[0] for row in ODD]
 )
 def test_each_shortcoming_closes_it_by_its_own_check(
-    change: dict[str, Any], words: str, verdict: Verdict, next_step: str
+    change: dict[str, Any], message: str, verdict: Verdict, next_step: str
 ) -> None:
     rows = [ParityRow(row, [probability(row)]) for row in ROWS]
     assert Decision.of("validate_infra", checks_of(CONFIG, rows, good())).is_open
     decision = Decision.of("validate_infra", checks_of(CONFIG, rows, replace(good(), **change)))
     assert not decision.is_open
-    assert only(decision, words).verdict is verdict
-    assert next_step in only(decision, words).next_step
+    assert only(decision, message).verdict is verdict
+    assert next_step in only(decision, message).next_step
 
 
 @pytest.mark.parametrize(
@@ -191,14 +191,14 @@ def break_features(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"), [(drop_everything, "found no saved_model.pb"), (break_features, "features.json")]
+    ("damage", "message"), [(drop_everything, "found no saved_model.pb"), (break_features, "features.json")]
 )
-def test_a_model_that_is_not_there_closes_it(model: Path, tmp_path: Path, damage: Any, words: str) -> None:
+def test_a_model_that_is_not_there_closes_it(model: Path, tmp_path: Path, damage: Any, message: str) -> None:
     copy = shutil.copytree(model, tmp_path / "model")
     damage(copy / "Format-Serving")
     decision = evaluate(copy, ROWS, tmp_path)
     assert decision.verdict is Verdict.FAIL
-    assert words in decision.next_step
+    assert message in decision.next_step
     assert not children_left()
 
 
@@ -301,7 +301,7 @@ def test_a_model_of_a_tfx_module_is_sent_tf_examples(forked: tuple[dict[str, Dec
 
 
 @pytest.mark.parametrize(
-    ("case", "words"),
+    ("case", "message"),
     [
         ("graph", "TensorFlow cannot load it"),
         ("variables", "TensorFlow cannot load it"),
@@ -309,11 +309,11 @@ def test_a_model_of_a_tfx_module_is_sent_tf_examples(forked: tuple[dict[str, Dec
     ],
 )
 def test_a_model_that_cannot_answer_closes_it(
-    forked: tuple[dict[str, Decision], dict[str, float]], case: str, words: str
+    forked: tuple[dict[str, Decision], dict[str, float]], case: str, message: str
 ) -> None:
     decision = forked[0][case]
     assert decision.verdict is Verdict.FAIL
-    assert words in decision.next_step
+    assert message in decision.next_step
 
 
 def children_left() -> list[str]:

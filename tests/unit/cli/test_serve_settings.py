@@ -13,18 +13,18 @@ TOKEN = "0123456789abcdef"
 VARIABLE = "MLOPS_SERVE_TOKEN"
 
 
-def run(tmp_path: Path, *words: str, **environment: str) -> Result:
+def run(tmp_path: Path, *arguments: str, **environment: str) -> Result:
     """Run the verb over an empty registry: with good settings it only misses a model."""
     return CliRunner().invoke(
         serve,
-        ["flight_delay", *words],
+        ["flight_delay", *arguments],
         obj=Store(tmp_path / "home"),
         env={VARIABLE: None} | environment,  # type: ignore[dict-item] # None unsets
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "says"),
+    ("arguments", "environment", "says"),
     [
         (["--max-body", "64MiB"], {}, "wanted --request-memory 4096MiB or more with it, got 512MiB"),
         (["--tls-cert", "cert.pem"], {}, "wanted both --tls-cert and --tls-key, or none of them, got one"),
@@ -42,9 +42,9 @@ def run(tmp_path: Path, *words: str, **environment: str) -> Result:
     ],
 )
 def test_a_mistake_is_named_before_anything_is_served(
-    tmp_path: Path, words: list[str], environment: dict[str, str], says: str
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], says: str
 ) -> None:
-    done = run(tmp_path, *words, **environment)
+    done = run(tmp_path, *arguments, **environment)
     assert isinstance(done.exception, UsageError)
     assert says in str(done.exception)
     assert "short" not in str(done.exception)
@@ -58,6 +58,6 @@ def test_a_size_is_a_number_with_a_unit(tmp_path: Path, size: str) -> None:
 
 
 def test_good_settings_are_taken(tmp_path: Path) -> None:
-    words = ["--max-body", "64MiB", "--request-memory", "4GiB", "--max-rows", "9", "--allow-origin", "*"]
-    done = run(tmp_path, *words, "--access-log", str(tmp_path / "log"), "--open-metrics", **{VARIABLE: TOKEN})
+    arguments = ["--max-body", "64MiB", "--request-memory", "4GiB", "--max-rows", "9", "--allow-origin", "*"]
+    done = run(tmp_path, *arguments, "--access-log", str(tmp_path / "log"), "--open-metrics", **{VARIABLE: TOKEN})
     assert "has no model in production yet" in str(done.exception)

@@ -176,9 +176,9 @@ def test_a_second_call_at_the_same_time_is_refused(world: World) -> None:
 def test_the_command_line_ends_with_one_and_one_message(world: World) -> None:
     world.fail("kind create", says="ERROR: failed to create cluster")
     world.state["info"] = {"NCPU": 2, "MemTotal": 2**33}  # the disk of the machine that tests is another matter
-    words = [sys.executable, "-m", "mlops.cli.main", "cluster", "up"]
+    command = [sys.executable, "-m", "mlops.cli.main", "cluster", "up"]
     done = subprocess.run(
-        words, env=world.environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
+        command, env=world.environment, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert "error: the step 'kind cluster' failed" in done.stderr

@@ -29,34 +29,34 @@ import json, os, sys
 from pathlib import Path
 
 folder = Path({folder!r})
-words = sys.argv[1:]
+argv = sys.argv[1:]
 with (folder / "calls").open("a") as calls:
-    calls.write(json.dumps(words) + "\\n")
+    calls.write(json.dumps(argv) + "\\n")
 images = json.loads((folder / "images.json").read_text())
 for when, error in json.loads((folder / "faults.json").read_text()).items():
-    if when in " ".join(words):
+    if when in " ".join(argv):
         print(error, file=sys.stderr)
         sys.exit(1)
-if words[0] == "version":
+if argv[0] == "version":
     print(json.dumps({{"Client": {{"Version": "28.0.0"}}, "Server": {{"Version": "20.10.24"}}}}))
-elif words[:2] == ["image", "inspect"]:
-    if words[2] not in images:
+elif argv[:2] == ["image", "inspect"]:
+    if argv[2] not in images:
         sys.exit(1)
-    print(json.dumps([images[words[2]]]))
-elif words[0] == "pull":
-    images[words[1]] = {{"Id": "sha256:base", "Size": 10**8, "Config": {{"Labels": None}}}}
-elif words[0] == "build":
+    print(json.dumps([images[argv[2]]]))
+elif argv[0] == "pull":
+    images[argv[1]] = {{"Id": "sha256:base", "Size": 10**8, "Config": {{"Labels": None}}}}
+elif argv[0] == "build":
     (folder / "context").write_bytes(sys.stdin.buffer.read())
-    labels = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--label")
-    target = words[words.index("--target") + 1]
+    labels = dict(argv[at + 1].split("=", 1) for at, word in enumerate(argv) if word == "--label")
+    target = argv[argv.index("--target") + 1]
     size = json.loads((folder / "sizes.json").read_text()).get(target, 10**8)
-    reference = words[words.index("--tag") + 1]
+    reference = argv[argv.index("--tag") + 1]
     images[reference] = {{"Id": f"sha256:{{target}}", "Size": size, "Config": {{"Labels": labels}}}}
     print("Step 1/2 : FROM base", "Successfully built", sep="\\n")
-elif words[0] == "run":
+elif argv[0] == "run":
     print('{{"bomFormat": "CycloneDX"}}')
-elif words[0] == "push":
-    print(f"tag: digest: sha256:{{words[1].split('/')[-1].split(':')[0].encode().hex():0<64}} size: 1")
+elif argv[0] == "push":
+    print(f"tag: digest: sha256:{{argv[1].split('/')[-1].split(':')[0].encode().hex():0<64}} size: 1")
 (folder / "images.json").write_text(json.dumps(images))
 """
 BASE = "python:3.11-slim"
@@ -81,7 +81,7 @@ class Machine:
         return [json.loads(line) for line in (self.folder / "calls").read_text(encoding="utf-8").splitlines()]
 
     def built(self) -> list[list[str]]:
-        return [words for words in self.calls if words[0] == "build"]
+        return [argv for argv in self.calls if argv[0] == "build"]
 
     def images(self, **environment: str) -> Images:
         return Images(Commands({**os.environ, **self.environment, **environment}), self.store)
@@ -113,9 +113,9 @@ def _build(machine: Machine, *groups: str, **environment: str) -> list[str]:
 
 def test_only_what_is_missing_is_built_and_both_are_logged(machine: Machine) -> None:
     _build(machine, "tfx")
-    assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx"]
+    assert [argv[argv.index("--target") + 1] for argv in machine.built()] == ["tfx"]
     lines = _build(machine)
-    assert [words[words.index("--target") + 1] for words in machine.built()] == ["tfx", "data", "serving"]
+    assert [argv[argv.index("--target") + 1] for argv in machine.built()] == ["tfx", "data", "serving"]
     assert f"ml-in-production/tfx:{tag()} is built: 100 of {BUDGETS['tfx']} MB" in lines
     _build(machine)
     assert len(machine.built()) == 3
@@ -146,8 +146,8 @@ def test_all_that_comes_from_outside_can_be_named(machine: Machine) -> None:
         MLOPS_IMAGE_OVERRIDES=f"{BASE}=mirror.example/python:3.11-slim",
         https_proxy="http://user:secret@proxy.example:3128",
     )
-    (words,) = machine.built()
-    given = [words[at + 1] for at, word in enumerate(words) if word == "--build-arg"]
+    (argv,) = machine.built()
+    given = [argv[at + 1] for at, word in enumerate(argv) if word == "--build-arg"]
     assert given == [
         "PACKAGE_INDEX=https://index.example/simple",
         "DEBIAN_MIRROR=http://debian.example",
@@ -155,24 +155,24 @@ def test_all_that_comes_from_outside_can_be_named(machine: Machine) -> None:
         "BASE_IMAGE=mirror.example/python:3.11-slim",
         "https_proxy",
     ]
-    assert words[words.index("--network") + 1] == "host"
+    assert argv[argv.index("--network") + 1] == "host"
     assert "secret" not in (machine.folder / "calls").read_text(encoding="utf-8")
-    assert words[-1] == "-"
+    assert argv[-1] == "-"
 
 
 def test_nothing_is_named_where_nothing_is_set(machine: Machine) -> None:
     _build(machine, "data")
-    (words,) = machine.built()
-    assert "--build-arg" not in words
-    assert "--network" not in words
+    (argv,) = machine.built()
+    assert "--build-arg" not in argv
+    assert "--network" not in argv
 
 
 def test_an_image_says_where_it_comes_from(machine: Machine) -> None:
     _build(machine, "data")
     labels = dict(
-        words.split("=", 1)
-        for words in machine.built()[0]
-        if words.startswith(("org.opencontainers", "ml-in-production.content"))
+        argv.split("=", 1)
+        for argv in machine.built()[0]
+        if argv.startswith(("org.opencontainers", "ml-in-production.content"))
     )
     assert labels["org.opencontainers.image.base.name"] == BASE
     assert labels["org.opencontainers.image.version"]

@@ -57,10 +57,10 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *words: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+def serving(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
     """Start the verb on a free port; whatever it left is ended with the test."""
     port = free_port()
-    command = [sys.executable, "-m", "mlops.cli.main", "serve", *words, "--port", str(port), "--json"]
+    command = [sys.executable, "-m", "mlops.cli.main", "serve", *arguments, "--port", str(port), "--json"]
     log = home / f"log-{port}"
     with log.open("w") as stream:
         process = subprocess.Popen(

@@ -47,9 +47,9 @@ def pods(bucket: str, tmp_path: Path) -> Iterator[Callable[[str], Served]]:
 
     with ExitStack() as running:
 
-        def start(name: str, *words: str) -> Served:
+        def start(name: str, *argv: str) -> Served:
             (tmp_path / name).mkdir(exist_ok=True)
-            return running.enter_context(serving(tmp_path / name, *(words or POD), environment={"MLOPS_STORE": bucket}))
+            return running.enter_context(serving(tmp_path / name, *(argv or POD), environment={"MLOPS_STORE": bucket}))
 
         yield start
 
@@ -153,11 +153,11 @@ def test_a_rolling_update_loses_no_request(
 
 
 def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "mlops.cli.main", "serve", "--port", "0"]
+    argv = [sys.executable, "-m", "mlops.cli.main", "serve", "--port", "0"]
     environment = os.environ | {"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": bucket}
 
     def fails(*more: str) -> tuple[int, str]:
-        ran = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=300, check=False)
+        ran = subprocess.run([*argv, *more], env=environment, capture_output=True, text=True, timeout=300, check=False)
         return ran.returncode, ran.stderr
 
     code, error = fails("--all")

@@ -69,8 +69,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     path = put_on_path(
         tmp_path / "bin", f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(STAND_IN)!r}, run_name='__main__')\n"
     )
-    words = ("--all", "--wait", "--engine", "tensorflow_serving", "--host", "0.0.0.0", "--drain", "3")
-    with serving(tmp_path, *words, environment={"PATH": path, "STAND_IN_RECORD": str(record)}) as served:
+    options = ("--all", "--wait", "--engine", "tensorflow_serving", "--host", "0.0.0.0", "--drain", "3")
+    with serving(tmp_path, *options, environment={"PATH": path, "STAND_IN_RECORD": str(record)}) as served:
         yield Engine(served, LocalRegistry(tmp_path / "models"), record)
 
 
@@ -141,4 +141,4 @@ def test_a_binary_that_never_starts_ends_the_server(tmp_path: Path) -> None:
 def test_without_the_binary_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="wanted tensorflow_model_server on PATH"):
-        tensorflow_serving.words(free_port(), free_port())
+        tensorflow_serving.options(free_port(), free_port())

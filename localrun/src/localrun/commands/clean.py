@@ -13,7 +13,7 @@ from localrun.store.journal import Journal
 from localrun.store.layout import STORE, Layout, alone
 
 
-def clean_up(words: list[str]) -> int:
+def clean_up(argv: list[str]) -> int:
     """Return 0 when done or when only asked; LocalrunError for a store that cannot be used."""
     parser = argparse.ArgumentParser(
         prog="localrun clean", description="Remove old runs with their artifacts and cache entries."
@@ -26,7 +26,7 @@ def clean_up(words: list[str]) -> int:
     )
     parser.add_argument("--store", type=Path, default=STORE, help="default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="remove; without it nothing is changed")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     _clean(Layout(arguments.store.absolute()), datetime.now(UTC) - age(arguments.older_than), really=arguments.yes)
     return 0
 

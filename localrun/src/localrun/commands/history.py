@@ -12,11 +12,11 @@ from localrun.store.codec import Codec
 from localrun.store.layout import STORE
 
 
-def list_runs(words: list[str]) -> int:
+def list_runs(argv: list[str]) -> int:
     """Print the runs of a store, the newest first."""
     parser = argparse.ArgumentParser(prog="localrun list", description="List the runs of a store, the newest first.")
     _add_store(parser)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     known = runs(arguments.store)
     if arguments.json:
         print(json.dumps([{**run.__dict__, "started": run.started.isoformat()} for run in known], indent=2))
@@ -29,13 +29,13 @@ def list_runs(words: list[str]) -> int:
     return 0
 
 
-def show_run(words: list[str]) -> int:
+def show_run(argv: list[str]) -> int:
     """Print one run, or the log of one of its tasks."""
     parser = argparse.ArgumentParser(prog="localrun show", description="Show a run with its tasks and outputs.")
     parser.add_argument("run", help="its id, as `localrun list` prints it")
     parser.add_argument("--log", metavar="TASK", help="print the log of a task, by its path or short name")
     _add_store(parser)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     run = show(arguments.store, arguments.run)
     if arguments.log:
         print(_log(run, arguments.log), end="")

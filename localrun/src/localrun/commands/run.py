@@ -47,10 +47,10 @@ _CODES = {State.SUCCEEDED: 0, State.CANCELLED: 130}
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-def run_pipeline(words: list[str]) -> int:
+def run_pipeline(argv: list[str]) -> int:
     """Return 0 when the run succeeded, 1 when it failed, 130 when it was cancelled; LocalrunError for the rest."""
     parser = _parser()
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     if not arguments.pipeline and not arguments.resume:
         parser.error("wanted a compiled pipeline, or --resume RUN")
     if arguments.resume and (arguments.parameter or arguments.artifact or arguments.validate):

@@ -104,8 +104,8 @@ def _artifact(run: Run, artifact: Artifact) -> str:
     return f"{place}<br><span class='muted'>{escape(artifact.type)} {about}</span>"
 
 
-def _link(run: Run, target: Path, words: str) -> str:
-    return link(os.path.relpath(target, run.folder), words)
+def _link(run: Run, target: Path, text: str) -> str:
+    return link(os.path.relpath(target, run.folder), text)
 
 
 def _rows(heads: Sequence[str], things: Sequence[_T], row: Callable[[_T], tuple[str, ...]]) -> str:

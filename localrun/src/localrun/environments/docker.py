@@ -40,7 +40,7 @@ class DockerEnvironment(Environment):
     readable: tuple[Path, ...] = ()
     """What every task may read beside its inputs."""
     options: tuple[str, ...] = ()
-    """Further words of `docker run`."""
+    """Further arguments of `docker run`."""
 
     @property
     def has_entrypoint(self) -> bool:
@@ -53,7 +53,7 @@ class DockerEnvironment(Environment):
             _mount(path) for path in (*self.writable, *writable)
         ]
         settings = [f"{key}={value}" for key, value in {"HOME": "/tmp", **program.variables}.items()]  # noqa: S108 - the container's own
-        words = [
+        arguments = [
             "docker",
             "run",
             "--rm",
@@ -64,10 +64,10 @@ class DockerEnvironment(Environment):
             f"{os.getuid()}:{os.getgid()}",
             *self.options,
         ]
-        words += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
-        words += [word for setting in (*settings, *program.passed) for word in ("--env", setting)]
+        arguments += [word for mount in dict.fromkeys(mounts) for word in ("--mount", mount)]
+        arguments += [word for setting in (*settings, *program.passed) for word in ("--env", setting)]
         entry = ["--entrypoint", program.command[0]] if program.command else []
-        return [*words, *entry, self.image, *program.command[1:], *program.args]
+        return [*arguments, *entry, self.image, *program.command[1:], *program.args]
 
     def fingerprint(self, digests: Digests) -> dict[str, object]:
         """Describe the image by the digest of its content: a tag can move."""
@@ -108,12 +108,12 @@ def _mount(path: Path, *settings: str) -> str:
     return line.getvalue()
 
 
-def _ask(*words: str) -> str:
+def _ask(*arguments: str) -> str:
     program = shutil.which("docker")
     if program is None:
         return ""
     try:
-        answer = subprocess.run([program, *words], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603 - no word comes from outside but an image's name
+        answer = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603 - no word comes from outside but an image's name
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -32,18 +32,18 @@ def guard(folder: str) -> None:
     sys.addaudithook(hook)
 
 
-def _own_named(inside: str, words: str) -> None:
+def _own_named(inside: str, command_line: str) -> None:
     """Give every file that a program is told of, or whose folder it is told of, a content of its own."""
     for place, _, names in os.walk(inside.rstrip("/")):
         for path in (f"{place}/{name}" for name in names):
-            if _is_named(path, inside, words):
+            if _is_named(path, inside, command_line):
                 _own(path, inside)
 
 
-def _is_named(path: str, inside: str, words: str) -> bool:
+def _is_named(path: str, inside: str, command_line: str) -> bool:
     """Whether a program is told of a file, or of a folder above it."""
     while len(path) > len(inside):
-        if path in words:
+        if path in command_line:
             return True
         path = os.path.dirname(path)  # noqa: PTH120
     return False

@@ -32,8 +32,8 @@ def guarded(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     registry = open_registry(str(home / "models"))
     registry.promote("flight_delay", registry.publish("flight_delay", exported / "a", {}).version)
     log = home / "access.log"
-    words = ["flight_delay", "--workers", "1", "--max-body", "50KiB", "--max-rows", "3", "--access-log", str(log)]
-    with serving(home, *words, environment={"MLOPS_SERVE_TOKEN": TOKEN}) as running:
+    arguments = ["flight_delay", "--workers", "1", "--max-body", "50KiB", "--max-rows", "3", "--access-log", str(log)]
+    with serving(home, *arguments, environment={"MLOPS_SERVE_TOKEN": TOKEN}) as running:
         running.until(lambda: running.ask("/readyz")[0] == 200)
         yield Guarded(running, log)
 

@@ -276,9 +276,9 @@ def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on
     until = time.monotonic() + 4
     turn = 0
     while time.monotonic() < until:
-        words = [sys.executable, "-c", KILLED, str(world.store.far.root), str(world.near)]
+        command = [sys.executable, "-c", KILLED, str(world.store.far.root), str(world.near)]
         environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[3]}"}
-        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
             for _ in range(2):
