@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from google.protobuf.message import DecodeError
 
@@ -107,14 +107,18 @@ def records(files: Iterable[LogFile], counts: Counts) -> Iterator[bytes]:
         except FileNotFoundError:
             counts.vanished += 1
             continue
-        counts.files += 1
         with stream:
-            try:
-                for _, record in tfrecord.read(stream, path, _MAX_RECORD_BYTES):
-                    counts.records += 1
-                    yield record
-            except tfrecord.TornRecord:
-                counts.torn += 1
+            yield from _records_of(stream, path, counts)
+
+
+def _records_of(stream: BinaryIO, path: Path, counts: Counts) -> Iterator[bytes]:
+    counts.files += 1
+    try:
+        for _, record in tfrecord.read(stream, path, _MAX_RECORD_BYTES):
+            counts.records += 1
+            yield record
+    except tfrecord.TornRecord:
+        counts.torn += 1
 
 
 def rows(files: Iterable[LogFile], counts: Counts) -> Iterator[LogRow]:
