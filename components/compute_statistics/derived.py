@@ -11,8 +11,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from artifacts.examples.values import per_value
 from artifacts.schema import derived
 from artifacts.schema.derived import name_of
+from artifacts.statistics.combiners import Accumulators, Combiners
 from components.compute_statistics import images, texts
-from components.compute_statistics.combiners import Accumulators, Combiners
 
 KEPT_WORDS = 50_000
 """Number of different words of a text feature that are kept, the most frequent ones; others count as unseen."""

@@ -13,8 +13,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.statistics.combiners import Accumulators, Combiners, copy
 from artifacts.statistics.names import of_span, of_split
-from components.compute_statistics.combiners import Accumulators, Combiners, copy
 from components.compute_statistics.derived import DerivedGroup, DerivedStatistics, Words
 
 

@@ -13,8 +13,8 @@ from artifacts.schema import derived
 from artifacts.schema.derived import name_of
 from artifacts.statistics.features import Feature, by_name, common_statistics, is_number, missing, mostly_unique
 from artifacts.statistics.features import examples as example_count
+from artifacts.statistics.histograms import Shares, histograms, list_lengths
 from artifacts.statistics.names import SERVING, of_split, title
-from components.compute_statistics.histograms import Shares, histograms, list_lengths
 from components.compute_statistics.in_process import ComputedStatistics
 from core import pictures
 from core.pictures import Markup, Series

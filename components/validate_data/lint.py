@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.schema import derived
 from artifacts.schema.schema_file import SchemaFile
+from artifacts.statistics.differences import may_be_absent
 
 _RETIRED = (schema_pb2.DEPRECATED, schema_pb2.DEBUG_ONLY, schema_pb2.DISABLED, schema_pb2.PLANNED, schema_pb2.ALPHA)
 _TYPES = (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES)
@@ -41,12 +42,6 @@ def is_numeric(feature: schema_pb2.Feature) -> bool:
     if feature.type == schema_pb2.FLOAT:
         return not feature.float_domain.is_categorical
     return bool(feature.type == schema_pb2.INT and not feature.int_domain.is_categorical)
-
-
-def may_be_absent(feature: schema_pb2.Feature) -> bool:
-    """Whether the schema explicitly allows every row to lack a feature: `presence { min_fraction: 0 }`."""
-    presence = feature.presence
-    return bool(presence.HasField("min_fraction") and presence.min_fraction == 0 and not presence.min_count)
 
 
 def _feature(feature: schema_pb2.Feature, file: SchemaFile, *, drift: bool) -> list[Fault]:

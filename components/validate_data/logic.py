@@ -4,16 +4,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from artifacts.examples.names import TRAIN
-from artifacts.schema import derived
+from artifacts.schema.anomalies import explain
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
-from artifacts.statistics import folder as statistics_folder
 from artifacts.statistics import names
+from artifacts.statistics.differences import Dataset, read_datasets
 from artifacts.statistics.features import by_name, common_statistics, is_number
-from components.validate_data.anomalies import explain
-from components.validate_data.comparisons import Comparison, Dataset, compare
+from components.validate_data.comparisons import Comparison, compare
 from components.validate_data.config import Config
 from components.validate_data.lint import lint
 from components.validate_data.pictures import draw
@@ -64,7 +63,7 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     file = SchemaFile(user_code.resolve(schema))
     findings = Findings(outputs)
     _lint(config, file, findings)
-    datasets = _datasets(statistics, file.schema)
+    datasets = read_datasets(str(statistics), file.schema)
     for name, dataset in datasets.items():
         if names.is_split(name):
             _split(config, dataset, file, findings)
@@ -77,21 +76,6 @@ def validate(config: Config, statistics: Path | str, schema: str, outputs: Outpu
     decision.write(outputs.decision)
     _stop_unless_open(decision, findings)
     return decision
-
-
-def _datasets(statistics: Path | str, schema: schema_pb2.Schema) -> dict[str, Dataset]:
-    """Read the statistics by name, with those derived features that the schema declares."""
-    derived_statistics = statistics_folder.read_derived(statistics)
-    declared = {feature.name for feature in schema.feature if derived.is_derived(feature)}
-    datasets = {}
-    for name, features in statistics_folder.read(statistics).items():
-        all_derived = derived_statistics.get(name, statistics_pb2.DatasetFeatureStatisticsList())
-        if features.datasets:
-            features.datasets[0].features.extend(
-                feature for key, feature in by_name(all_derived).items() if key in declared
-            )
-        datasets[name] = Dataset(name, features, all_derived)
-    return datasets
 
 
 def _lint(config: Config, file: SchemaFile, findings: Findings) -> None:
