@@ -3,13 +3,15 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from core.backends import canary
+from core.backends.canary import Canary, CanaryPlan, Note
 from core.backends.manifest import Manifest
 from core.backends.registry import NAME, ModelVersion, Pointer
-from core.errors import CorruptArtifact, RegistryError, did_you_mean
+from core.errors import CorruptArtifact, RegistryError, UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Production:
     """The versions that a rollback goes back to, the most recent last."""
     history: tuple[Mapping[str, Any], ...] = ()
     """Every move, oldest first."""
+    rollouts: tuple[Mapping[str, Any], ...] = ()
+    """The events of canaries, oldest first; see `core.backends.canary`."""
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> "Production":
@@ -30,8 +34,10 @@ class Production:
             state = json.loads(content)
             champion = _pointer(state["champion"])
             previous = tuple(_pointer(entry) for entry in state["previous"])
-            return cls(champion, previous, tuple(state.get("history", [])))
-        except (ValueError, KeyError, TypeError, RegistryError) as error:
+            parsed = cls(champion, previous, tuple(state.get("history", [])), tuple(state.get("rollouts", [])))
+            canary.running(parsed.rollouts)
+            return parsed
+        except (ValueError, KeyError, TypeError, RegistryError, UsageError) as error:
             raise CorruptArtifact(
                 f"{where}: wanted a pointer to a version, got {error}; remove it and promote a version"
             ) from None
@@ -43,6 +49,7 @@ class Production:
             "champion": _entry(self.champion),
             "previous": [_entry(pointer) for pointer in self.previous],
             "history": list(self.history),
+            **({"rollouts": list(self.rollouts)} if self.rollouts else {}),
         }
         return (json.dumps(state | more, indent=2) + "\n").encode()
 
@@ -51,29 +58,62 @@ class Production:
         """Reference of the version in production, such as `3@sha256:..`; "" when there is none."""
         return str(self.champion or "")
 
-    def promoted(self, to: Pointer, at: str) -> "Production":
-        """Put a version into production; the same state when it is in production already."""
+    @property
+    def canary(self) -> Canary | None:
+        """The canary that runs."""
+        return canary.running(self.rollouts)
+
+    def promoted(self, to: Pointer, at: str, note: Note = Note()) -> "Production":  # noqa: B008 - frozen
+        """Put a version into production; the same state when it is in production already.
+
+        A canary ends with it: it is the version that was promoted, or it was compared with another champion.
+        """
         if to == self.champion:
             return self
         previous = (*self.previous, *([self.champion] if self.champion else []))
-        return Production(to, previous, self._moved("promote", to, at))
+        running, rollouts = self.canary, self.rollouts
+        if running is not None:
+            action = "promote" if running.to == to else "superseded"
+            rollouts = self.noted(action, at, note).rollouts
+        return Production(to, previous, self._moved("promote", to, at), rollouts)
+
+    def begun(self, to: Pointer, plan: CanaryPlan, at: str, note: Note) -> "Production":
+        """Start a canary beside the champion; the caller has made sure that there is one, and no canary."""
+        assert self.champion is not None
+        event = canary.started(to, self.champion, plan) | self._when(at) | note.fields()
+        return replace(self, rollouts=(*self.rollouts, event))
+
+    def noted(self, action: str, at: str, note: Note, **more: Any) -> "Production":
+        """Add an event of the running canary: step (with its `percent`), pass, abort, stop, promote or superseded."""
+        running = self.canary
+        assert running is not None
+        event = {"action": action, **_entry(running.to), "percent": running.percent, **more}
+        return replace(self, rollouts=(*self.rollouts, event | self._when(at) | note.fields()))
 
     def rolled_back(self, is_intact: Callable[[Pointer], bool], at: str) -> "Production | None":
         """Go back to the most recent previous version that is intact; None when there is none."""
         for index in reversed(range(len(self.previous))):
             to = self.previous[index]
             if is_intact(to):
-                return Production(to, self.previous[:index], self._moved("rollback", to, at))
+                return Production(to, self.previous[:index], self._moved("rollback", to, at), self.rollouts)
         return None
 
     def withdrawn(self, digest: str) -> bool:
-        """Whether the last move from or to this model was a rollback away from it."""
+        """Whether the last move from or to this model was a rollback away from it, or its last canary was aborted."""
+        ended = [event for event in self.rollouts if event["digest"] == digest and event["action"] in {"abort", "stop"}]
+        since = ended[-1]["moves"] if ended else len(self.history)
+        if ended and all(move["digest"] != digest for move in self.history[since:]):
+            return True
         for move in reversed(self.history):
             if move["digest"] == digest:
                 return False
             if move["action"] == "rollback" and move["from"].endswith(f"@{digest}"):
                 return True
         return False
+
+    def _when(self, at: str) -> dict[str, Any]:
+        """Say when an event happened, also as the number of moves before it."""
+        return {"at": at, "moves": len(self.history)}
 
     def _moved(self, action: str, to: Pointer, at: str) -> tuple[Mapping[str, Any], ...]:
         return (*self.history, {"action": action, "from": self.reference, **_entry(to), "at": at})
@@ -145,8 +185,16 @@ class ProductionRegistry(ABC):
         self._move(name, move)
         return promoted
 
-    def rollback(self, name: str) -> ModelVersion:
-        """Put the previous version back into production; one that is no longer intact is skipped."""
+    def state(self, name: str) -> Production:
+        """Read pointer, history and rollouts at one moment."""
+        return self._production(name)
+
+    def roll(self, name: str, move: Callable[[Production, str], Production]) -> Production:
+        """Change the state atomically."""
+        return self._move(name, lambda state: move(state, self._now()))
+
+    def rollback(self, name: str, note: Note = Note()) -> ModelVersion:  # noqa: B008 - frozen
+        """Undo the last change: end a canary, else put the previous version back; one not intact is skipped."""
         intact: dict[Pointer, ModelVersion] = {}
 
         def is_intact(pointer: Pointer) -> bool:
@@ -156,6 +204,8 @@ class ProductionRegistry(ABC):
             return pointer in intact
 
         def move(state: Production) -> Production:
+            if state.canary is not None:
+                return state.noted("stop", self._now(), note)
             moved = state.rolled_back(is_intact, self._now())
             if moved is None:
                 raise RegistryError(
@@ -166,7 +216,7 @@ class ProductionRegistry(ABC):
 
         champion = self._move(name, move).champion
         assert champion is not None
-        return intact[champion]
+        return intact.get(champion) or self.resolve(name, str(champion))
 
     def pointer(self, name: str) -> Pointer | None:
         """Return what is in production without checking its bytes."""
@@ -182,13 +232,14 @@ class ProductionRegistry(ABC):
         return list(self._production(name).history)
 
     def withdrawn(self, name: str, digest: str) -> bool:
-        """Whether the last move of the pointer from or to this model was a rollback away from it."""
+        """Whether this model was rolled back, or aborted as a canary, and not promoted since."""
         return self._production(name).withdrawn(digest)
 
     def _check_never_promoted(self, name: str, version: int) -> None:
         if version not in self.numbers(name):
             raise self._no_version(name, name, version)
-        if any(move["version"] == version for move in self.history(name)):
+        state = self._production(name)
+        if any(move["version"] == version for move in (*state.history, *state.rollouts)):
             raise RegistryError(f"{name}: version {version} is or was in production and stays; roll back instead")
 
     def _get_if_intact(self, name: str, number: int) -> ModelVersion | None:

@@ -2,12 +2,16 @@
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import RegistryError
+
+if TYPE_CHECKING:
+    from core.backends.canary import Note
+    from core.backends.production import Production
 
 BACKENDS = {
     "": "core.backends.local_registry:LocalRegistry",
@@ -111,8 +115,21 @@ class Registry(Protocol):
         With `replacing` (a reference, or "" for no version), RegistryError when another version is in production.
         """
 
-    def rollback(self, name: str) -> ModelVersion:
-        """Put the previous version back into production; RegistryError when there is none."""
+    def rollback(self, name: str, note: "Note" = ...) -> ModelVersion:
+        """Undo the last change and return what is in production then.
+
+        While a canary runs, that ends the canary, and the champion stays; else the previous version is put back into
+        production. RegistryError when there is none.
+        """
+
+    def state(self, name: str) -> "Production":
+        """Return pointer, history and rollouts as they were at one moment, cheaply enough to poll."""
+
+    def roll(self, name: str, move: Callable[["Production", str], "Production"]) -> "Production":
+        """Replace the state by what `move` returns for it and the present time, atomically; return the new state.
+
+        `move` is called again when another process changed the state meanwhile; it raises to change nothing.
+        """
 
     def pointer(self, name: str) -> Pointer | None:
         """Return the version in production without checking its bytes, cheaply enough to poll; None without one."""
@@ -127,7 +144,7 @@ class Registry(Protocol):
         """
 
     def withdrawn(self, name: str, digest: str) -> bool:
-        """Whether the model of this digest was rolled back and not promoted since."""
+        """Whether the model of this digest was rolled back, or aborted as a canary, and not promoted since."""
 
     def problems(self, name: str) -> list[str]:
         """List everything that is wrong under a name: damaged versions, a pointer to nothing, unfinished pushes."""
