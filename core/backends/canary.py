@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.backends.registry import Pointer
+from core.backends.pointer import Pointer
 from core.errors import UsageError
 
 REQUEST_ID = "header:x-request-id"

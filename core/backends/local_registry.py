@@ -14,8 +14,10 @@ from typing import Any
 
 from core import digest, durable
 from core.backends.manifest import Manifest, scan
-from core.backends.production import Production, ProductionRegistry, checked_name
-from core.backends.registry import LAST_VERSION, NAME, ModelVersion, is_version
+from core.backends.pointer import LAST_VERSION, is_version
+from core.backends.production import Production
+from core.backends.production_registry import ProductionRegistry, checked_name
+from core.backends.registry import NAME, ModelVersion
 from core.errors import CorruptArtifact, RegistryError
 
 CHAMPION = "champion.json"

@@ -15,8 +15,10 @@ from typing import Any
 
 from core import digest, objects
 from core.backends.manifest import FILE, REPAIR, Manifest, scan
-from core.backends.production import Production, ProductionRegistry, checked_name
-from core.backends.registry import LAST_VERSION, NAME, ModelVersion, Pointer, is_version
+from core.backends.pointer import LAST_VERSION, Pointer, is_version
+from core.backends.production import Production
+from core.backends.production_registry import ProductionRegistry, checked_name
+from core.backends.registry import NAME, ModelVersion
 from core.backends.version_cache import VersionCache
 from core.errors import CorruptArtifact, NoSuchObject, RegistryError
 

@@ -5,13 +5,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from core.backends.canary import Note
+from core.backends.pointer import Pointer
+from core.backends.production import Production
 from core.errors import RegistryError
-
-if TYPE_CHECKING:
-    from core.backends.canary import Note
-    from core.backends.production import Production
 
 BACKENDS = {
     "": "core.backends.local_registry:LocalRegistry",
@@ -20,34 +19,8 @@ BACKENDS = {
 }
 """Scheme of a registry's root -> module:class, imported when it is opened."""
 
-VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-"""A version's folder name.
-
-Python's int() accepts more (`007`, ` 7 `, `1_0`, Arabic digits), and TensorFlow Serving others than Python.
-"""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 """A model's name: one folder, never a path."""
-LAST_VERSION = 2**63 - 1
-"""TensorFlow Serving keeps versions as signed 64-bit integers."""
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """One version of a model by number and content."""
-
-    version: int
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.version}@{self.digest}"
-
-    @classmethod
-    def parse(cls, reference: str) -> "Pointer":
-        """Parse `3@sha256:<64 hex digits>`; RegistryError for any other text."""
-        version, _, digest = reference.partition("@")
-        if not is_version(version) or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-            raise RegistryError(f"wanted a model version such as 3@sha256:<64 hex digits>, got {reference!r}")
-        return cls(int(version), digest)
 
 
 @dataclass(frozen=True)
@@ -115,17 +88,17 @@ class Registry(Protocol):
         With `replacing` (a reference, or "" for no version), RegistryError when another version is in production.
         """
 
-    def rollback(self, name: str, note: "Note" = ...) -> ModelVersion:
+    def rollback(self, name: str, note: Note = ...) -> ModelVersion:
         """Undo the last change and return what is in production then.
 
         While a canary runs, that ends the canary, and the champion stays; else the previous version is put back into
         production. RegistryError when there is none.
         """
 
-    def state(self, name: str) -> "Production":
+    def state(self, name: str) -> Production:
         """Return pointer, history and rollouts as they were at one moment, cheaply enough to poll."""
 
-    def roll(self, name: str, move: Callable[["Production", str], "Production"]) -> "Production":
+    def roll(self, name: str, move: Callable[[Production, str], Production]) -> Production:
         """Replace the state by what `move` returns for it and the present time, atomically; return the new state.
 
         `move` is called again when another process changed the state meanwhile; it raises to change nothing.
@@ -148,11 +121,6 @@ class Registry(Protocol):
 
     def problems(self, name: str) -> list[str]:
         """List everything that is wrong under a name: damaged versions, a pointer to nothing, unfinished pushes."""
-
-
-def is_version(text: str) -> bool:
-    """Whether a folder name is a version number, read alike by this registry and TensorFlow Serving."""
-    return VERSION.fullmatch(text) is not None and int(text) <= LAST_VERSION
 
 
 def open_registry(root: str, cache: Path | None = None) -> Registry:

@@ -1,8 +1,9 @@
 """The moves of a canary in a registry: begin, set the share, conclude a step by its decision, promote."""
 
 from core.backends.canary import Canary, CanaryPlan, Note
+from core.backends.pointer import Pointer
 from core.backends.production import Production
-from core.backends.registry import Pointer, Registry
+from core.backends.registry import Registry
 from core.decision import Decision, Verdict
 from core.errors import GateClosed, RegistryError
 

@@ -15,7 +15,8 @@ from typing import NamedTuple, NoReturn, Protocol
 
 from core import durable
 from core.backends.local_registry import LocalRegistry
-from core.backends.registry import ModelVersion, Pointer
+from core.backends.pointer import Pointer
+from core.backends.registry import ModelVersion
 from core.errors import CorruptArtifact, MlopsError
 from serving.metrics import Metrics
 from serving.versions import mirror_progress

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from core.backends.registry import is_version, open_registry
+from core.backends.pointer import is_version
+from core.backends.registry import open_registry
 from core.errors import CorruptArtifact, RegistryError
 from serving.versions import mirror_progress
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core import digest
-from core.backends.registry import Pointer, find
+from core.backends.pointer import Pointer
+from core.backends.registry import find
 from core.errors import CorruptArtifact, MlopsError, RegistryError
 from tests.unit.backends.registries import Backend, copy, model
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from core.backends import canary as canaries
 from core.backends import rollout
 from core.backends.canary import CanaryPlan, Note
+from core.backends.pointer import Pointer
 from core.backends.production import Production
-from core.backends.registry import Pointer
 from core.decision import Check, Decision, Verdict
 from core.errors import GateClosed, RegistryError, UsageError
 from tests.unit.backends.registries import Backend, model

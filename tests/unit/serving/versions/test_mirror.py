@@ -18,7 +18,8 @@ import pytest
 from core import objects
 from core.backends.local_registry import LocalRegistry
 from core.backends.object_registry import ObjectRegistry
-from core.backends.registry import ModelVersion, Pointer
+from core.backends.pointer import Pointer
+from core.backends.registry import ModelVersion
 from core.errors import CorruptArtifact, RegistryError, StoreError
 from serving.metrics import Metrics
 from serving.versions import mirror_progress
