@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,15 +145,15 @@ class _Sampler:
             self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, tree() - self._spare)))
 
 
-def pss_mebibytes(root: int) -> float:
-    """Return the proportional set size of a process and its descendants."""
-    return sum(map(_pss_kib, tree(root) | {root})) / 1024
+def pss_mebibytes(root: int, parts: Collection[str] = ("Pss",)) -> float:
+    """Return the proportional set size of a process and its descendants, or the parts of it that the kernel names."""
+    return sum(_pss_kib(process, parts) for process in tree(root) | {root}) / 1024
 
 
-def _pss_kib(process: int) -> int:
+def _pss_kib(process: int, parts: Collection[str] = ("Pss",)) -> int:
     """Return the proportional set size, 0 for a process that is gone."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return sum(int(line.split()[1]) for line in lines if line.partition(":")[0] in parts)

@@ -30,6 +30,8 @@ from benchmarks.serving_swaps.clients import NAME, Clients
 from core.backends.registry import Registry, open_registry
 
 _PATIENCE_SECONDS = 300.0
+_WITHOUT_FILES = ("Pss_Anon", "Pss_Shmem")
+"""Pages of TensorFlow's libraries are shared with whatever else runs on the machine, and come and go with it."""
 _SETTLE_SECONDS = 15.0
 """After the last change, until the memory is read: time to replace the workers that grew."""
 
@@ -105,7 +107,7 @@ class Report:
             f"| latency without changes, p50 / p99 | {quiet} |",
             f"| latency during changes, p50 / p99 | {changing} |",
             f"| old answers after new ones, median / longest | {_quantile(mixed, 50)} / {mixed[-1]:.1f} ms |",
-            f"| memory (PSS), before / after, ratio | {self.before:.0f} / {self.after:.0f} MiB, {ratio:.3f} |",
+            f"| memory (PSS but files), before / after | {self.before:.0f} / {self.after:.0f} MiB, x {ratio:.3f} |",
             f"| workers replaced by fresh ones | {self.replaced} |",
         ]
 
@@ -122,7 +124,7 @@ def sweep(folder: Path, scale: float) -> Report:
             _until(lambda: clients.count() >= 20_000 * scale, server)
         report.quiet = [(a.received - a.asked) * 1000 for a in clients.since(0.0)]
         time.sleep(_SETTLE_SECONDS)
-        report.before = pss_mebibytes(server.process.pid)
+        report.before = pss_mebibytes(server.process.pid, _WITHOUT_FILES)
         began = time.monotonic()
         with clients.asking():
             _change(publisher, clients, report, server, max(10, round(200 * scale)))
@@ -130,7 +132,7 @@ def sweep(folder: Path, scale: float) -> Report:
         report.changing = [(a.received - a.asked) * 1000 for a in clients.since(began)]
         report.requests = clients.count()
         time.sleep(_SETTLE_SECONDS)
-        report.after = pss_mebibytes(server.process.pid)
+        report.after = pss_mebibytes(server.process.pid, _WITHOUT_FILES)
         report.replaced = server.log.read_text().count("is being replaced")
     return report
 

@@ -90,9 +90,9 @@ _RECYCLING_OPTIONS = (
     click.option(
         "--recycle-growth",
         type=click.FloatRange(1, min_open=True),
-        default=1.03,
+        default=1.08,
         show_default=True,
-        help="A worker whose memory has grown by this factor after changes of version gives way to a fresh one.",
+        help="A worker whose share of memory has grown by this factor since its start gives way to a fresh one.",
     ),
     click.option(
         "--recycle-loads",

@@ -9,12 +9,16 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from serving.processes.memory import in_use
+from serving.processes.moment import Moment
 
 _LARGEST = 1 << 16
 """Bytes of one message; a model takes at most a hundred of them."""
+_PAUSE_SECONDS = 0.0005
 
 
 class Together(NamedTuple):
@@ -24,6 +28,8 @@ class Together(NamedTuple):
     """Model -> the version that every worker answers with."""
     is_served: bool
     """Whether a worker takes requests; a new one then waits until it can answer as the others do."""
+    moment: int = 0
+    """The number of the change that made it so."""
 
 
 class SupervisorEnd:
@@ -38,7 +44,7 @@ class SupervisorEnd:
 
     def send(self, together: Together) -> bool:
         """Tell the worker what is agreed on; False when it has stopped reading."""
-        return self._send({"agreed": dict(together.agreed), "is_served": together.is_served})
+        return self._send(together._asdict())
 
     def retire(self) -> bool:
         """Ask the worker to finish its requests and end; False when it has stopped reading."""
@@ -73,9 +79,15 @@ class SupervisorEnd:
 class WorkerEnd:
     """The worker's end; its methods may be called from any thread."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, moment: Moment) -> None:
         self._socket = end
+        self._moment = moment
         self.on_retire: Callable[[], None] = lambda: None
+
+    @property
+    def moment(self) -> int:
+        """The number of the last change that was made; its report may be still on its way here."""
+        return self._moment.number
 
     def start(self, on_change: Callable[[Together], None]) -> None:
         """Report what is agreed on now, and from then on, in a thread, every change of it."""
@@ -97,7 +109,7 @@ class WorkerEnd:
 
     def settled(self, loads: int) -> None:
         """Say how many versions this worker has loaded, after it has let go of the ones that it no longer needs."""
-        self._send({"loads": loads, "memory": private_bytes()})
+        self._send({"loads": loads, "memory": in_use()})
 
     def close(self) -> None:
         """Close it, in a process that is not the worker."""
@@ -110,7 +122,9 @@ class WorkerEnd:
     def _handle(self, content: bytes, on_change: Callable[[Together], None]) -> None:
         message = json.loads(content)
         if "agreed" in message:
-            on_change(Together(message["agreed"], message["is_served"]))
+            while self.moment < message["moment"]:  # not all workers have been sent the change
+                time.sleep(_PAUSE_SECONDS)
+            on_change(Together(**message))
         if "retire" in message:
             self.on_retire()
 
@@ -118,13 +132,7 @@ class WorkerEnd:
         self._socket.send(json.dumps(message).encode())
 
 
-def connect() -> tuple[SupervisorEnd, WorkerEnd]:
+def connect(moment: Moment) -> tuple[SupervisorEnd, WorkerEnd]:
     """Make both ends; a child process keeps the second one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return SupervisorEnd(ours), WorkerEnd(theirs)
-
-
-def private_bytes() -> int:
-    """Return this process's resident memory that is not of files: what it holds itself, or shares with its parent."""
-    resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    return SupervisorEnd(ours), WorkerEnd(theirs, moment)

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from serving.processes.memory import NOTHING, Memory
+
 
 @dataclass(frozen=True)
 class Recycling:
     """The bounds beyond which a worker is replaced."""
 
-    growth: float = 1.03
-    """Resident memory without files over the worker's own at its start; pages that it shares with its parent are in
-    both, so that it does not see them become the worker's own."""
+    growth: float = 1.08
+    """A worker's share of memory over that at its start, where only pages of its own count as growth. The first ten
+    loads take 5 MiB in any worker, among them pages of the parent that it writes to; 200 more take 5 again."""
     loads: int = 500
     """Versions loaded after the start, whatever the memory is."""
     pause_seconds: float = 5.0
@@ -25,20 +27,22 @@ class Use:
     """What a worker has reported of itself."""
 
     first_loads: int = 0
-    first_bytes: int = 0
+    first: Memory = NOTHING
     loads: int = 0
-    bytes: int = 0
+    memory: Memory = NOTHING
 
-    def report(self, loads: int, memory: int) -> None:
+    def report(self, loads: int, memory: Memory) -> None:
         """Note a report; the first one is what later ones are compared with."""
-        if not self.first_bytes:
-            self.first_loads, self.first_bytes = loads, memory
-        self.loads, self.bytes = loads, memory
+        if not self.first.share:
+            self.first_loads, self.first = loads, memory
+        self.loads, self.memory = loads, memory
 
     def reason_to_replace(self, bounds: Recycling) -> str:
         """Return why the worker should be replaced; "" when it is within its bounds."""
         if (loads := self.loads - self.first_loads) >= bounds.loads:
             return f"it has loaded {loads} more versions"
-        if self.bytes > self.first_bytes * bounds.growth:
-            return f"its memory grew from {self.first_bytes >> 20} to {self.bytes >> 20} MiB"
+        # Its share would grow when another worker ends, and shrink when one is forked.
+        grown = self.memory.own - self.first.own
+        if grown > self.first.share * (bounds.growth - 1):
+            return f"its memory grew by {grown >> 20} MiB, from {self.first.share >> 20}"
         return ""

@@ -15,6 +15,8 @@ from core.errors import MlopsError
 from serving.processes import process
 from serving.processes.agreement import Agreement
 from serving.processes.channel import SupervisorEnd, Together, WorkerEnd, connect
+from serving.processes.memory import Memory
+from serving.processes.moment import Moment
 from serving.processes.recycling import Recycling, Use
 
 _LOG = logging.getLogger("serving")
@@ -89,6 +91,7 @@ class _Supervisor:
         self._early = 0
         self._stopping = False
         self._agreement = Agreement(policy.change_seconds)
+        self._moment = Moment()
         self._told = self._together()
         self._recycle_at = 0.0
 
@@ -128,7 +131,7 @@ class _Supervisor:
         return len(self._job.sidecars) + self._policy.workers
 
     def _fork(self, slot: int, replaces: int | None = None) -> None:
-        ours, theirs = connect()
+        ours, theirs = connect(self._moment)
         ours.send(self._together())
 
         def work() -> None:
@@ -185,19 +188,21 @@ class _Supervisor:
                     child.is_ready = True
                     self._agreement.ready(pid)
                 if "loads" in message:
-                    child.use.report(message["loads"], message["memory"])
+                    child.use.report(message["loads"], Memory(*message["memory"]))
 
     def _agree(self) -> None:
         self._agreement.decide(time.monotonic())
         if (together := self._together()) != self._told:
-            self._told = together
+            self._told = together._replace(moment=self._moment.number + 1)
             for pid, child in self._workers().items():
-                if not child.end.send(together):
+                if not child.end.send(self._told):
                     _LOG.error("process %d does not read what it is told, and is killed", pid)
                     os.kill(pid, signal.SIGKILL)
+            # All workers see this at once, however long the system takes to let each of them read its message.
+            self._moment.advance(self._told.moment)
 
     def _together(self) -> Together:
-        return Together(dict(self._agreement.agreed), self._agreement.is_served)
+        return Together(dict(self._agreement.agreed), self._agreement.is_served, self._moment.number)
 
     def _recycle(self) -> None:
         """Let fresh workers take the places of those that grew or fell behind, one at a time."""

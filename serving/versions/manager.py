@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Load = Callable[[Verified], "SavedModel"]
 _LOG = logging.getLogger("serving")
+_REPORT_SECONDS = 1.0
+"""How long a request may wait for the report of a change; the thread that takes it needs a few microseconds."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class ModelManager:
     @contextmanager
     def lease(self, name: str, version: int | None, label: str | None) -> Iterator[Lease]:
         """Hold the given version, or the champion, for one request; RequestError (400, 404, 503) when none fits."""
-        with self._lock:
+        with self._changed:
+            self._catch_up()
             number = resolve(self._models, name, version, label)
             held = self._models[name].loaded[number]
             held.users += 1
@@ -191,7 +194,7 @@ class ModelManager:
             return
         model.proposed = able
         if self._peers.propose(name, able):
-            self._change(Together({**self._together.agreed, name: able}, is_served=False))
+            self._change(self._together._replace(agreed={**self._together.agreed, name: able}))
             return
         with self._changed:
             # Loading another version holds Python's lock for long, and so would delay the change.
@@ -210,6 +213,12 @@ class ModelManager:
             self._changed.notify_all()
         for name, version in changed:
             _LOG.info("%s: version %d answers now", name, version)
+
+    def _catch_up(self) -> None:
+        """Wait for the report of a change that was made: others may have answered with it; the lock is held."""
+        moment = self._peers.moment
+        if self._together.moment < moment:
+            self._changed.wait_for(lambda: self._together.moment >= moment, _REPORT_SECONDS)
 
     def _differs(self) -> bool:
         """Whether other workers answer and this one does not, or with another version; the lock is held."""

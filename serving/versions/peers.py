@@ -9,6 +9,10 @@ from serving.processes.channel import Together
 class Peers(Protocol):
     """What the model manager needs of the other workers."""
 
+    @property
+    def moment(self) -> int:
+        """The number of the last change that all workers made; its report may be still on its way here."""
+
     def start(self, on_change: Callable[[Together], None]) -> None:
         """Report what is agreed on now, and from then on, in a thread, every change of it."""
 
@@ -24,6 +28,8 @@ class Peers(Protocol):
 
 class Alone:
     """No other worker."""
+
+    moment = 0
 
     def start(self, on_change: Callable[[Together], None]) -> None:
         """Report nothing."""

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from serving.processes import channel, process
+from serving.processes.memory import Memory
 from serving.processes.recycling import Recycling
 from serving.processes.supervisor import Job, WorkerPolicy, supervise
 
@@ -49,7 +50,7 @@ def work(peers: channel.WorkerEnd) -> None:
     peers.join()
     note(event="ready")
     peers.ready()
-    channel.private_bytes = lambda: memory
+    channel.in_use = lambda: Memory(memory, memory)
     peers.settled(1)
     while True:
         if able != (able := read("version")):

@@ -59,13 +59,15 @@ class Peers:
         self.joined = threading.Event()
         self.proposes = threading.Event()
         self.loads: list[int] = []
+        self.moment = 0
 
     def start(self, on_change: Callable[[Together], None]) -> None:
         self.on_change = on_change
         self.agree(self.agreed)
 
     def agree(self, version: int | None) -> None:
-        self.on_change(Together({} if version is None else {"m": version}, is_served=version is not None))
+        agreed = {} if version is None else {"m": version}
+        self.on_change(Together(agreed, is_served=version is not None, moment=self.moment))
 
     def propose(self, name: str, version: int) -> bool:
         self.proposed.append(version)
@@ -111,6 +113,21 @@ def test_a_worker_answers_with_another_version_when_all_do_and_not_before() -> N
     manager.poll()
     assert [status.version for status in manager.status("m", None, None)] == [1], "the old one is let go afterwards"
     assert peers.loads[-1] == 2, "both were loaded once"
+
+
+def test_a_request_after_the_moment_of_a_change_waits_for_the_report_of_it() -> None:
+    shelf, peers = MovingShelf(), Peers(agreed=1)
+    manager = made(shelf, peers)
+    peers.start(manager._change)
+    manager.poll()
+    shelf.champion = 2
+    manager.poll()
+    assert answering(manager) == 1
+    peers.moment += 1
+    report = threading.Timer(0.05, peers.agree, (2,))
+    report.start()
+    assert answering(manager) == 2, "another worker may have answered with version 2 already"
+    report.join()
 
 
 def test_a_champion_that_moves_on_before_the_change_is_no_longer_proposed() -> None:
