@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,36 @@ def content_digest(root: Path = ROOT) -> str:
     return digest.of_files((name, root / name) for name in files(root))
 
 
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Return a value that changes when a file is written, without reading it."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@dataclass
+class Stamps:
+    """What changes when one of these files is written, added or removed; found without reading them."""
+
+    root: Path = ROOT
+    _names: list[str] = field(default_factory=list)
+    _folders: list[str] = field(default_factory=list)
+    _stamps_of_folders: tuple[object, ...] = ()
+
+    def now(self) -> tuple[object, ...]:
+        """Return the stamps of all files; the folders are walked again only when an entry of one has changed."""
+        if not self._names or self._stamps_of_folders != self._stamps(self._folders):
+            self._names = files(self.root)
+            self._folders = [IGNORE, ".", *_folders(self.root, _rules(self.root / IGNORE))]
+            self._stamps_of_folders = self._stamps(self._folders)
+        return self._stamps(self._names)
+
+    def _stamps(self, names: list[str]) -> tuple[object, ...]:
+        return tuple((name, stamp(self.root / name)) for name in names)
+
+
 def _rules(path: Path) -> list[Rule]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -72,6 +103,14 @@ def _walk(root: Path, name: str, rules: list[Rule]) -> Iterator[str]:
             yield from _walk(root, f"{name}/{entry.name}", rules)
     elif (root / name).is_file():
         yield name
+
+
+def _folders(root: Path, rules: list[Rule]) -> Iterator[str]:
+    """Every folder that may come to hold one of the files, empty ones too."""
+    for rule in rules:
+        for path, below, _ in os.walk(root / rule.pattern) if rule.includes else ():
+            below[:] = [name for name in below if _is_included(f"{os.path.relpath(path, root)}/{name}", rules)]
+            yield os.path.relpath(path, root)
 
 
 def _is_included(name: str, rules: list[Rule]) -> bool:

@@ -8,7 +8,7 @@ one.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core import durable
 from core.errors import MlopsError, RegistryError
@@ -45,6 +45,8 @@ class Dispatcher:
     launcher: Launcher
     clock: Callable[[], float]
     """Seconds since 1970."""
+    _followed: set[int] = field(default_factory=set)
+    """Numbers of the decisions that a thread of this process works on now."""
 
     def work(self) -> bool:
         """Finish what was begun, then decide about what is due; returns whether there was anything to do.
@@ -56,8 +58,23 @@ class Dispatcher:
         worked = False
         for usecase in sorted(waiting | begun):
             with self._alone(usecase) as alone:
-                worked |= alone and self._work_on(usecase)
+                worked |= alone and self._survived(usecase)
         return worked
+
+    def release(self) -> None:
+        """Uncount this process's work on what it still follows, because it ends in order: that is no death."""
+        for decision in list(self._followed):
+            self.journal.release(decision)
+
+    def _survived(self, usecase: str) -> bool:
+        """Work on a use case; an error that nobody expected counts as a death over its decision, and others go on."""
+        try:
+            return self._work_on(usecase)
+        except MlopsError:
+            raise
+        except Exception:
+            _LOG.exception("%s: an error that is not expected; its decision is worked on again", usecase)
+            return False
 
     def _work_on(self, usecase: str) -> bool:
         """Finish the begun decisions of a use case, then make the next and finish it; no other process does so now."""
@@ -83,12 +100,15 @@ class Dispatcher:
             if self.journal.attempt(decision) > _ATTEMPTS:
                 self._fail(decision, f"{_ATTEMPTS} handlers ended over it; find out why before you retry it")
                 return
+            self._followed.add(decision.number)
             ended = self._run(decision)
         except JournalError:
             raise
         except MlopsError as error:
             self._fail(decision, str(error))
             return
+        finally:
+            self._followed.discard(decision.number)
         if ended.state is State.FAILED:
             self._fail(decision, ended.reason)
             return

@@ -154,6 +154,11 @@ class Journal:
             db.execute("UPDATE decisions SET attempts = attempts + 1 WHERE number = ?", (decision.number,))
             return next(_decisions(db, "number = ?", (decision.number,))).attempts
 
+    def release(self, number: int) -> None:
+        """Uncount an attempt: the handler ends in order, and the next one goes on with the decision."""
+        with self._transaction() as db:
+            db.execute("UPDATE decisions SET attempts = max(attempts - 1, 0) WHERE number = ?", (number,))
+
     def start(self, decision: Decision, run_id: str, content: str) -> None:
         """Keep which run a decision started."""
         self._set(decision, state=State.STARTED, run_id=run_id, content=content)

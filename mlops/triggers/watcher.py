@@ -9,21 +9,19 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cronsim import CronSim
-
 from artifacts.spans import files as spans
 from artifacts.spans.files import SpanWindow
-from core import objects
+from core import build_context, objects
 from core.digest import of_bytes
 from core.errors import DataError, NoSuchObject
 from core.images import tag
 from core.store import Store
 from mlops.triggers.fact import event_of
 from mlops.triggers.journal import Journal
+from mlops.triggers.slots import last_slot, slot_event
 from mlops.worlds.pinned import source_pattern
 from pipelines.config import UseCase, load
 from pipelines.triggers import NewData
@@ -43,6 +41,9 @@ class Watcher:
     """By use case, the state of its files, and since when it is that."""
     _waits_for: dict[str, str] = field(default_factory=dict)
     """By use case, why it has no window of spans, so that it is logged once."""
+    _project: build_context.Stamps = field(default_factory=build_context.Stamps)
+    _code_seen: dict[str, object] = field(default_factory=dict)
+    """By use case, the stamps of its code when that was read last: it is read again only when one has changed."""
 
     def facts(self, now: float) -> Iterator[dict[str, Any]]:
         """Yield what happened since the last look, as CloudEvents; one that was found before may come again."""
@@ -90,12 +91,16 @@ class Watcher:
 
     def _code(self, usecase: UseCase, now: float) -> Iterator[dict[str, Any]]:
         """A change of the project's code, or of the use case's."""
+        stamps = (self._project.now(), _stamps_below(usecase.folder))
+        if self._code_seen.get(usecase.name) == stamps:
+            return
         content = f"{tag()} {usecase.module} {usecase.schema_file} {usecase.model_dump_json()}"
         current = of_bytes(content.encode())
         before = self.journal.mark(f"code/{usecase.name}")
         if before not in (None, current):
             yield event_of("code", usecase.name, source=f"/code/{usecase.name}", id_=current, now=now)
         self.journal.set_mark(f"code/{usecase.name}", current)
+        self._code_seen[usecase.name] = stamps
 
     def _slots(self, usecase: UseCase, schedule: str, now: float) -> Iterator[dict[str, Any]]:
         """The last slot that has passed since the last look; slots before that are not made up for."""
@@ -103,17 +108,13 @@ class Watcher:
         before = self.journal.mark(mark)
         slot = last_slot(usecase.schedules[schedule].cron, now)
         if before is not None and slot is not None and slot > float(before):
-            id_ = datetime.fromtimestamp(slot, UTC).isoformat()
-            subject = f"{usecase.name}/{schedule}"
-            yield event_of("schedule", subject, source="/mlops/trigger/watch", id_=f"{subject}@{id_}", now=now)
+            yield slot_event(usecase.name, schedule, slot, now)
         self.journal.set_mark(mark, repr(now))
 
 
-def last_slot(cron: str, now: float) -> float | None:
-    """Return the last slot of a cron expression in UTC up to now, in seconds since 1970; None: there was none."""
-    after = datetime.fromtimestamp(now, UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-    found = next(CronSim(cron, after, reverse=True), None)
-    return found.timestamp() if found else None
+def _stamps_below(folder: Path) -> list[tuple[object, ...]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return [(path, *build_context.stamp(path)) for path in files]
 
 
 def _exists(place: str) -> bool:

@@ -17,6 +17,7 @@ class Worker:
         self._pause = pause_seconds
         self._wake = threading.Event()
         self._stopping = False
+        self._logged = ""
 
     def wake(self) -> None:
         """Let the next round begin now."""
@@ -28,16 +29,28 @@ class Worker:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until stopped; an error that is the user's to fix is logged once, and the next round tries again."""
-        told = ""
+        """Work until stopped; an error is logged once, and the next round tries again."""
         while not self._stopping:
-            worked = False
-            try:
-                worked, told = self._work(), ""
-            except (MlopsError, OSError) as error:
-                if str(error) != told:
-                    told = str(error)
-                    _LOG.error("%s; trying again every %g s", told, self._pause)
-            if not worked and not self._stopping:
+            if not self._round() and not self._stopping:
                 self._wake.wait(self._pause)
             self._wake.clear()
+
+    def _round(self) -> bool:
+        """Work once; returns whether there was something to do."""
+        try:
+            worked, self._logged = self._work(), ""
+        except (MlopsError, OSError) as error:
+            if self._is_new(error):
+                _LOG.error("%s; trying again every %g s", error, self._pause)
+            return False
+        except Exception as error:
+            # A bug must not end the thread: events would still be taken, and none would start a run.
+            if self._is_new(error):
+                _LOG.exception("an error that is not expected; trying again every %g s", self._pause)
+            return False
+        return worked
+
+    def _is_new(self, error: Exception) -> bool:
+        text = f"{type(error).__name__}: {error}"
+        is_new, self._logged = text != self._logged, text
+        return is_new

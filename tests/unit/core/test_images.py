@@ -145,3 +145,25 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.json").write_text("{", encoding="utf-8")
     with pytest.raises(MlopsError, match=r"images\.json: wanted the record of images as JSON"):
         ImageRecord(tmp_path / "images.json").pushed("host", "tag")
+
+
+def test_stamps_change_with_what_is_written_added_or_removed_and_with_nothing_else(project: Path) -> None:
+    stamps = build_context.Stamps(project)
+    seen = [stamps.now()]
+
+    def has_changed() -> bool:
+        seen.append(stamps.now())
+        return seen[-1] != seen[-2]
+
+    assert not has_changed()
+    (project / "README.md").write_text("in no image")
+    assert not has_changed()
+    (project / "components/a/logic.py").write_text("other")
+    assert has_changed()
+    (project / "components/b/c").mkdir(parents=True)
+    assert not has_changed()
+    (project / "components/b/c/new.py").write_text("new")
+    assert has_changed()
+    (project / "components/b/c/new.py").unlink()
+    assert has_changed()
+    assert build_context.Stamps(project).now() == seen[-1]

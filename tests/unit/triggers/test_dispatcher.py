@@ -168,18 +168,48 @@ def test_a_handler_that_died_after_the_submission_is_followed_by_one_that_finds_
     assert len(station.launcher.starts) == 1
 
 
-def test_a_decision_over_which_handlers_die_again_and_again_is_a_dead_letter(station: Station) -> None:
-    def die(_: str) -> Ended:
-        raise MemoryError
+def test_an_error_that_nobody_expected_is_a_death_of_its_decision_and_holds_no_other_use_case(
+    station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    finish = station.launcher.finish
+
+    def break_down(run_id: str) -> Ended:
+        if (station.home / run_id).read_text() == "flights":
+            raise ZeroDivisionError("a bug")
+        return finish(run_id)
+
+    station.rules.triggers["penguins"] = Trigger()
+    station.take("a")
+    station.take("b", usecase="penguins")
+    station.launcher.finish = break_down  # type: ignore[method-assign]
+    for _ in range(4):
+        station.dispatcher.work()
+    assert {one.usecase: one.state for one in station.journal.decisions()} == {
+        "flights": State.FAILED,
+        "penguins": State.DONE,
+    }
+    assert "3 handlers ended over it" in next(iter(station.dead)).why
+    assert len([record for record in caplog.records if record.exc_info]) == 3
+    assert len(station.launcher.starts) == 2
+
+
+def test_a_handler_that_ends_in_order_has_not_died_over_what_it_followed(station: Station) -> None:
+    class Ends(BaseException):
+        pass
+
+    def end(_: str) -> Ended:
+        station.dispatcher.release()
+        raise Ends
 
     station.take("a")
-    station.launcher.finish = die  # type: ignore[method-assign]
-    for _ in range(3):
-        with pytest.raises(MemoryError):
+    station.launcher.finish = end  # type: ignore[method-assign]
+    for _ in range(5):
+        with pytest.raises(Ends):
             station.dispatcher.work()
+    del station.launcher.finish
     station.work()
-    assert station.states() == ["failed"]
-    assert "3 handlers ended over it" in next(iter(station.dead)).why
+    assert station.states() == ["done"]
+    assert len(station.launcher.starts) == 1
 
 
 def test_only_one_handler_at_a_time_works_on_a_use_case(station: Station) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
+from core.errors import UsageError
 from core.store import Store
 from mlops.triggers import watcher as module
 from mlops.triggers.journal import Journal
-from mlops.triggers.watcher import Watcher, last_slot
-from pipelines.config import find
+from mlops.triggers.slots import last_slot, newest_slot_event
+from mlops.triggers.watcher import Watcher
+from pipelines.config import find, load
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC).timestamp()
 
@@ -126,6 +128,18 @@ def test_a_change_of_the_use_cases_code_is_found_once(ground: Ground) -> None:
     assert ids(watcher) == []
 
 
+def test_code_is_read_again_only_when_a_file_has_changed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground.configure(triggers={"code": {}})
+    watcher, read = ground.watcher(), []
+    monkeypatch.setattr(module, "tag", lambda: read.append("all sources") or "tag")
+    for _ in range(3):
+        ids(watcher)
+    assert read == ["all sources"]
+    (ground.folder / "module.py").write_text("# changed\n")
+    assert len(ids(watcher)) == 1
+    assert read == ["all sources"] * 2
+
+
 def test_a_slot_is_found_once_and_of_several_that_were_missed_the_last(ground: Ground) -> None:
     ground.configure(triggers={}, schedules={"hourly": {"cron": "0 * * * *"}})
     watcher = ground.watcher()
@@ -143,6 +157,20 @@ def test_a_clock_that_is_set_back_finds_the_same_slot_again_as_the_same_fact(gro
     first = ids(watcher, NOON + 3600)
     assert ids(watcher, NOON + 60) == []
     assert ids(watcher, NOON + 3600) == first
+
+
+def test_whoever_sends_a_slot_names_it_as_the_watcher_does(ground: Ground) -> None:
+    """So that a CronJob and a watcher, or a job and its retry, make one run of it."""
+    ground.configure(triggers={}, schedules={"hourly": {"cron": "0 * * * *"}})
+    watcher = ground.watcher()
+    ids(watcher, NOON + 60)
+    (found,) = watcher.facts(NOON + 3600)
+    usecase = load(ground.folder)
+    for seconds in (3599, 3600, 5000):
+        sent = newest_slot_event(usecase, "hourly", NOON + seconds)
+        assert (sent["source"], sent["id"]) == (found["source"], found["id"])
+    with pytest.raises(UsageError, match=r"schedules.hurly is not there; did you mean 'hourly'"):
+        newest_slot_event(usecase, "hurly", NOON)
 
 
 def test_the_last_slot_includes_the_minute_that_has_begun() -> None:
