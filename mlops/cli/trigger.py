@@ -42,12 +42,14 @@ def trigger() -> None:
 @click.option("--audience", metavar="URL", default="", help="Of the tokens of Google accounts that may send.")
 @click.option("--account", "accounts", multiple=True, metavar="EMAIL", help="A Google account that may send.")
 @click.option("--watch", "watches", is_flag=True, help="Also find new data, schedules and changed code here.")
+@click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="For a run under way to end after SIGTERM.")
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
 @click.pass_obj
 def serve(store: Store, /, *, usecases: tuple[str, ...], chosen: ChosenWorld, **options: Any) -> None:
     """Take CloudEvents by HTTP (POST /) for USECASES, or for all that have triggers, and run what they start.
 
-    Beyond this machine's loopback address a shared secret or Google accounts are required.
+    Beyond this machine's loopback address a shared secret or Google accounts are required. After --grace a run is left,
+    and the next start goes on with it; without, it ends first. A run on a cluster goes on by itself.
     """
     import uvicorn
 
@@ -58,18 +60,16 @@ def serve(store: Store, /, *, usecases: tuple[str, ...], chosen: ChosenWorld, **
     log_to_stderr(as_json=options["as_json"])
     with chosen.open(store) as world:
         triggers = Triggers(world.store, _folders(usecases))
-        rounds = [triggers.dispatcher(world).work, *([triggers.watching()] if options["watches"] else [])]
-        with working(*rounds) as workers:
+        dispatcher = triggers.dispatcher(world)
+        rounds = [dispatcher.work, *([triggers.watching()] if options["watches"] else [])]
+        with working(*rounds, grace_seconds=options["grace"], on_left=dispatcher.release) as workers:
             app = application(triggers.handler, senders, on_fact=workers[0].wake)
             click.echo(
                 f"Taking events for {', '.join(triggers.folders)} on http://{options['host']}:{options['port']}/",
                 err=True,
             )
             uvicorn.run(app, host=options["host"], port=options["port"], log_level="warning", server_header=False)
-            click.echo(
-                "Ending; a run that is under way ends first. Ctrl-C again leaves it, and the next start goes on.",
-                err=True,
-            )
+            click.echo(_ENDING, err=True)
 
 
 @trigger.command()
@@ -94,17 +94,19 @@ def watch(store: Store, *, usecases: tuple[str, ...], chosen: ChosenWorld, poll:
         with working(triggers.watching(), triggers.dispatcher(world).work, pause_seconds=poll):
             while not ended.wait(0.5):
                 pass
-            click.echo(
-                "Ending; a run that is under way ends first. Ctrl-C again leaves it, and the next start goes on.",
-                err=True,
-            )
+            click.echo(_ENDING, err=True)
 
 
 @trigger.command()
 @click.argument("usecase", default="")
 @click.option("--cause", default="manual", show_default=True, type=click.Choice(CAUSES), help="What happened.")
 @click.option("--schedule", default="", metavar="NAME", help="Whose slot it is, with --cause schedule.")
-@click.option("--id", "id_", default="", help="One that was sent before is the same fact. Default: a new one.")
+@click.option(
+    "--id",
+    "id_",
+    default="",
+    help="One that was sent before is the same fact. Default: a new one; of a schedule, its last slot's.",
+)
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Send the CloudEvent in this JSON file.")
 @click.option("--to", "url", default="", metavar="URL", help="A handler; default: the journal in this store.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False), help=f"The handler's secret; or {SECRET}.")
@@ -117,12 +119,15 @@ def send(store: Store, /, *, usecase: str, file: str | None, url: str, as_json: 
     """
     from mlops.cli.main import print_json
     from mlops.triggers.fact import event_of, loads
-    from pipelines.config import name_of
+    from mlops.triggers.slots import newest_slot_event
+    from pipelines.config import find, load, name_of
 
     if bool(usecase) == bool(file):
         raise UsageError("wanted a use case or --file, one of them")
     if file:
         event = loads(Path(file).read_bytes())
+    elif options["cause"] == "schedule" and options["schedule"] and not options["id_"]:
+        event = newest_slot_event(load(find(usecase)), options["schedule"], time.time())
     else:
         subject = "/".join(filter(None, (name_of(usecase), options["schedule"])))
         id_ = options["id_"] or uuid.uuid4().hex

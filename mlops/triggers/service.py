@@ -71,8 +71,16 @@ class Triggers:
 
 
 @contextmanager
-def working(*rounds: Callable[[], bool], pause_seconds: float = 1.0) -> Iterator[list[Worker]]:
-    """Let a thread do each kind of round while the block runs; it ends when the rounds that have begun have ended."""
+def working(
+    *rounds: Callable[[], bool],
+    pause_seconds: float = 1.0,
+    grace_seconds: float | None = None,
+    on_left: Callable[[], None] = lambda: None,
+) -> Iterator[list[Worker]]:
+    """Let a thread do each kind of round while the block runs; it ends when the rounds that have begun have ended.
+
+    After `grace_seconds` a round is left, whose thread ends with the process, and `on_left` is called.
+    """
     workers = [Worker(round_, pause_seconds) for round_ in rounds]
     threads = [threading.Thread(target=worker.run, daemon=True) for worker in workers]
     for thread in threads:
@@ -82,8 +90,11 @@ def working(*rounds: Callable[[], bool], pause_seconds: float = 1.0) -> Iterator
     finally:
         for worker in workers:
             worker.stop()
+        until = None if grace_seconds is None else time.monotonic() + grace_seconds
         for thread in threads:
-            thread.join()
+            thread.join(None if until is None else max(until - time.monotonic(), 0.0))
+        if any(thread.is_alive() for thread in threads):
+            on_left()
 
 
 def log_to_stderr(*, as_json: bool) -> None:

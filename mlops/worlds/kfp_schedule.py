@@ -1,7 +1,8 @@
-"""Schedules on Kubeflow Pipelines: each slot runs a small pipeline that pins and submits the real one.
+"""Schedules on Kubeflow Pipelines: each slot runs a small pipeline that starts the real one.
 
 A recurring run has fixed parameters, but a new span and a new champion must be pinned each time (see docs/adr). So what
-recurs is `mlops submit`, in the cluster, in the image with the code that the schedule was applied from.
+recurs is `mlops trigger send`, which gives the slot to the handler of triggers in the cluster, or, where there is no
+handler, `mlops submit`; in the image with the code that the schedule was applied from.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ from typing import Any
 from core.errors import UsageError
 from core.images import image
 from core.user_code import ROOT
-from mlops.cluster.site import KFP_NAMESPACE
+from mlops.cluster.access.credentials import TRIGGER_KEY, TRIGGER_SECRET
+from mlops.cluster.site import KFP_NAMESPACE, NAMESPACE
 from mlops.worlds.kfp_client import explained, open_client
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_images import check_images
@@ -26,10 +28,14 @@ from pipelines.schedule import Schedule
 
 EXPERIMENT = "ml-in-production"
 """The experiment of all runs of this project."""
+LOCAL_HANDLER = f"http://trigger-handler.{NAMESPACE}:8502/"
+"""Address of the handler in the cluster that `mlops cluster up` makes."""
 API = f"http://ml-pipeline.{KFP_NAMESPACE}:8888"
 """Address of the pipelines' API inside the cluster."""
 PASSED_ON = ("MLOPS_STEP_CPU", "MLOPS_STEP_MEMORY", "MLOPS_PULL_POLICY", "MLOPS_STORE_SECRET")
 """Variables of `mlops schedule apply` that every submission of the schedule gets."""
+HANDLER = "MLOPS_TRIGGER_HANDLER"
+"""Variable with the address, inside the cluster, of the handler that slots are sent to; empty: a slot submits."""
 _PAGE = 100
 
 
@@ -47,6 +53,7 @@ class KfpSchedules:
         if references is not None:
             self._environment["MLOPS_IMAGE_REFERENCES"] = json.dumps(references, sort_keys=True)
         self._settings = PodSettings.of(environment)
+        self._handler = environment.get(HANDLER, LOCAL_HANDLER if connection.local else "")
         self._client = open_client(connection.api)
 
     def apply(self, usecase: UseCase) -> Applied:
@@ -89,18 +96,23 @@ class KfpSchedules:
         """Return the recurring run of one schedule, and whether it had to be created."""
         with tempfile.TemporaryDirectory() as scratch:
             sent = Path(scratch) / "pipeline.yaml"
-            sent.write_text(self._trigger(usecase, schedule), encoding="utf-8")
+            sent.write_text(self._trigger(usecase, name, schedule), encoding="utf-8")
             if self._references is None:
                 check_images(self._connection, sent)
             full_name = f"{_prefix(usecase)}{name}-{_fingerprint(sent, schedule)}"
             same = [recurring for recurring in found if recurring.name == full_name and recurring.enabled]
             return (same[0], False) if same else (self._create(full_name, sent, schedule), True)
 
-    def _trigger(self, usecase: str, schedule: Schedule) -> str:
+    def _trigger(self, usecase: str, name: str, schedule: Schedule) -> str:
         """Return the YAML of the small pipeline that a schedule runs."""
+        made = (
+            slot_sender(usecase, name, self._handler)
+            if self._handler
+            else submission(usecase, schedule, self._environment)
+        )
         with tempfile.TemporaryDirectory() as scratch:
             compiled = Path(scratch) / "pipeline.yaml"
-            write_compiled(trigger(usecase, schedule, self._environment), compiled, self._references)
+            write_compiled(made, compiled, self._references)
             return for_cluster(compiled, self._settings)
 
     def _create(self, name: str, sent: Path, schedule: Schedule) -> Recurring:
@@ -132,7 +144,7 @@ class KfpSchedules:
             self._client.delete_recurring_run(one.id)
 
 
-def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> Any:
+def submission(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> Any:
     """Wire the pipeline whose one step calls `mlops submit`."""
     from kfp import dsl  # noqa: PLC0415 - only compiling has kfp
 
@@ -147,13 +159,39 @@ def trigger(usecase: str, schedule: Schedule, variables: Mapping[str, str]) -> A
         name=f"{usecase.replace('_', '-')}-trigger", description=f"Pins and submits {schedule.pipeline} of {usecase}."
     )
     def retraining(registry: str = "") -> None:
-        task = submit_run(registry=registry)
-        task.set_caching_options(False)  # each slot is a submission of its own
-        task.set_cpu_request("100m").set_cpu_limit("1").set_memory_request("256Mi").set_memory_limit("1Gi")
-        for name, value in {"KFP_ENDPOINT": API, "MLOPS_HOME": "/tmp/mlops", **variables}.items():  # noqa: S108 - the pod's own
-            task.set_env_variable(name, value)
+        _configure(submit_run(registry=registry), {"KFP_ENDPOINT": API, **variables})
 
     return retraining
+
+
+def slot_sender(usecase: str, name: str, handler: str) -> Any:
+    """Wire the pipeline whose one step gives a slot of a schedule to the handler of triggers."""
+    from kfp import dsl, kubernetes  # noqa: PLC0415 - only compiling has kfp
+
+    arguments = ["trigger", "send", usecase, "--cause", "schedule", "--schedule", name, "--to", handler]
+
+    @dsl.container_component
+    def send_slot() -> dsl.ContainerSpec:
+        return dsl.ContainerSpec(image=image("data"), command=["mlops"], args=arguments)
+
+    @dsl.pipeline(
+        name=f"{usecase.replace('_', '-')}-trigger", description=f"Sends the slots of {name} of {usecase} to {handler}."
+    )
+    def retraining() -> None:
+        task = send_slot()
+        _configure(task, {})
+        task.set_retry(3, backoff_duration="60s")  # the handler may be on its way to another node
+        kubernetes.use_secret_as_env(task, TRIGGER_SECRET, {TRIGGER_KEY: "MLOPS_TRIGGER_SECRET"})
+
+    return retraining
+
+
+def _configure(task: Any, variables: Mapping[str, str]) -> None:
+    """Set what the one step of either pipeline needs."""
+    task.set_caching_options(False)  # each slot is one of its own
+    task.set_cpu_request("100m").set_cpu_limit("1").set_memory_request("256Mi").set_memory_limit("1Gi")
+    for name, value in {"MLOPS_HOME": "/tmp/mlops", **variables}.items():  # noqa: S108 - the pod's own
+        task.set_env_variable(name, value)
 
 
 def _prefix(usecase: str) -> str:

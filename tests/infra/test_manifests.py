@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mlops.cluster.access import credentials
+from mlops.worlds import kfp_schedule
+from pipelines.config import find, load
 from tests.infra.pod_security import containers, violations
 from tests.infra.rendered import (
     CHECKS,
@@ -33,7 +36,7 @@ RENDERED: dict[str, Callable[[], list[Object]]] = {
     **{
         f"kind with {name}": lambda name=name: with_component(name)
         for name in COMPONENTS
-        if name not in ("cluster-store", "pipelines")
+        if name not in ("cluster-store", "pipelines", "triggers")
     },  # type: ignore[misc]
 }
 FOREIGN_PODS = [
@@ -50,8 +53,17 @@ def objects(request: pytest.FixtureRequest) -> list[Object]:
 
 def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
     for item in objects:
-        if "template" in (item.get("spec") or {}):
-            yield item["metadata"]["name"], item["spec"]["template"]
+        spec = item.get("spec") or {}
+        spec = spec["jobTemplate"]["spec"] if item["kind"] == "CronJob" else spec
+        if "template" in spec:
+            yield item["metadata"]["name"], spec["template"]
+
+
+def servers(objects: list[Object]) -> Iterator[Object]:
+    """The pods that answer requests, and so are probed."""
+    for _, template in pod_templates(objects):
+        if template["spec"].get("restartPolicy", "Always") == "Always":
+            yield template["spec"]
 
 
 def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -61,7 +73,7 @@ def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 def test_there_is_something_to_look_at() -> None:
     assert {"kind", "gke"} <= set(OVERLAYS)
-    assert COMPONENTS == ["cluster-store", "pipelines", "tensorflow-serving", "workload-identity"]
+    assert COMPONENTS == ["cluster-store", "pipelines", "tensorflow-serving", "triggers", "workload-identity"]
 
 
 @needs_program("kubernetes-validate")
@@ -85,7 +97,8 @@ def test_nothing_is_said_that_a_cluster_forgets(objects: list[Object]) -> None:
 
 def test_every_pod_keeps_the_restricted_standard_which_its_namespace_enforces(objects: list[Object]) -> None:
     seen = {name: violations(template["spec"]) for name, template in pod_templates(objects)}
-    assert seen == {"model-server": []}
+    assert "model-server" in seen
+    assert not [name for name, found in seen.items() if found], seen
     [namespace] = of_kind(objects, "Namespace")
     assert {
         namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")
@@ -95,38 +108,45 @@ def test_every_pod_keeps_the_restricted_standard_which_its_namespace_enforces(ob
 def test_every_container_is_limited_and_probed_and_writes_only_where_it_may(objects: list[Object]) -> None:
     for _, template in pod_templates(objects):
         spec = template["spec"]
-        sizes = {volume["name"]: volume.get("emptyDir", {}).get("sizeLimit") for volume in spec["volumes"]}
-        assert all(sizes.values()), sizes
+        bounded = {
+            volume["name"]: "persistentVolumeClaim" in volume
+            or "secret" in volume
+            or volume["emptyDir"].get("sizeLimit")
+            for volume in spec["volumes"]
+        }
+        assert all(bounded.values()), bounded
         assert spec["automountServiceAccountToken"] is False
         for container in containers(spec):
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
             assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
-            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert {mount["name"] for mount in container["volumeMounts"]} == set(bounded)
+    for spec in servers(objects):
+        for container in containers(spec):
             ports = {port["name"] for port in container["ports"]}
             assert {
                 container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
             } <= ports
-            assert container["securityContext"]["readOnlyRootFilesystem"] is True
-            assert {mount["name"] for mount in container["volumeMounts"]} == set(sizes)
 
 
 def test_a_pod_that_goes_has_more_time_than_it_takes_to_drain_and_finish(objects: list[Object]) -> None:
     from serving.launch import Plan
 
-    for _, template in pod_templates(objects):
-        [drain] = [
-            float(word.partition("=")[2])
-            for word in containers(template["spec"])[0]["args"]
-            if word.startswith("--drain=")
-        ]
-        policy = Plan("", Path(), drain_seconds=drain).worker_policy(1)
-        assert drain >= 5
-        assert template["spec"]["terminationGracePeriodSeconds"] > policy.stop_seconds + 5
+    spec = named(objects, "Deployment", "model-server")["spec"]["template"]["spec"]
+    drain = seconds_of(spec, "--drain")
+    policy = Plan("", Path(), drain_seconds=drain).worker_policy(1)
+    assert drain >= 5
+    assert spec["terminationGracePeriodSeconds"] > policy.stop_seconds + 5
+
+
+def seconds_of(spec: Object, option: str) -> float:
+    [value] = [word.partition("=")[2] for word in containers(spec)[0]["args"] if word.startswith(f"{option}=")]
+    return float(value)
 
 
 def test_no_rollout_takes_a_pod_away_before_another_is_ready(objects: list[Object]) -> None:
-    for deployment in of_kind(objects, "Deployment"):
-        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    server = named(objects, "Deployment", "model-server")
+    assert server["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 def test_the_arguments_are_what_the_command_takes(objects: list[Object]) -> None:
@@ -136,10 +156,16 @@ def test_the_arguments_are_what_the_command_takes(objects: list[Object]) -> None
 
     for _, template in pod_templates(objects):
         container = containers(template["spec"])[0]
-        program, verb = container["command"]
-        command = cli.get_command(click.Context(cli), verb)
-        assert (program, command is not None) == ("mlops", True)
-        command.make_context(verb, list(container["args"]))  # type: ignore[union-attr]
+        program, *verbs = container["command"]
+        assert program == "mlops"
+        command: click.Command = cli
+        for verb in verbs:
+            assert isinstance(command, click.Group)
+            found = command.get_command(click.Context(command), verb)
+            assert found is not None
+            command = found
+        arguments = [word for word in container["args"] if not word.startswith("--secret-file=")]
+        command.make_context(verbs[-1], arguments)
 
 
 def test_no_secret_lies_in_the_repository(objects: list[Object]) -> None:
@@ -230,6 +256,66 @@ def test_the_service_leads_to_the_server(objects: list[Object]) -> None:
 def test_only_kind_opens_a_port_of_the_node() -> None:
     assert named(overlay("kind"), "Service", "model-server")["spec"]["ports"][0]["nodePort"] == 30501
     assert "type" not in named(overlay("gke"), "Service", "model-server")["spec"]
+
+
+def test_there_is_one_handler_of_triggers_with_a_journal_that_outlives_its_pod() -> None:
+    objects = overlay("kind")
+    handler = named(objects, "Deployment", "trigger-handler")["spec"]
+    assert (handler["replicas"], handler["strategy"]) == (1, {"type": "Recreate"})
+    spec = handler["template"]["spec"]
+    [container] = containers(spec)
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    [mounted] = [one["name"] for one in container["volumeMounts"] if one["mountPath"] == variables["MLOPS_HOME"]]
+    [claim] = [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if one["name"] == mounted]
+    assert named(objects, "PersistentVolumeClaim", claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert spec["terminationGracePeriodSeconds"] > seconds_of(spec, "--grace") + 15
+    assert variables["KFP_ENDPOINT"] == kfp_schedule.API
+
+
+def test_handler_and_senders_of_slots_share_a_secret_by_reference() -> None:
+    objects = overlay("kind")
+    for name, template in pod_templates(objects):
+        mounted = [volume["secret"] for volume in template["spec"]["volumes"] if "secret" in volume]
+        names = [one["secretName"] for one in mounted]
+        assert names == ([] if name == "model-server" else [credentials.TRIGGER_SECRET])
+        if mounted:
+            [path] = [
+                mount["mountPath"]
+                for mount in containers(template["spec"])[0]["volumeMounts"]
+                if mount["name"] == "secret"
+            ]
+            assert f"--secret-file={path}/{credentials.TRIGGER_KEY}" in containers(template["spec"])[0]["args"]
+
+
+def test_each_slot_of_a_use_case_reaches_the_handler_at_its_time() -> None:
+    objects = overlay("kind")
+    service = named(objects, "Service", "trigger-handler")
+    address = f"http://trigger-handler:{service['spec']['ports'][0]['port']}/"
+    assert address.replace("trigger-handler", "trigger-handler.ml-in-production") == kfp_schedule.LOCAL_HANDLER
+    jobs = of_kind(objects, "CronJob")
+    assert len(jobs) == sum(len(load(folder).schedules) for folder in map(find, ("flight_delay",)))
+    for job in jobs:
+        usecase, *options = containers(job["spec"]["jobTemplate"]["spec"]["template"]["spec"])[0]["args"]
+        written = dict(option.removeprefix("--").split("=") for option in options)
+        assert (written["cause"], written["to"]) == ("schedule", address)
+        assert job["spec"]["schedule"] == load(find(usecase)).schedules[written["schedule"]].cron
+        assert (job["spec"]["timeZone"], job["spec"]["concurrencyPolicy"]) == ("Etc/UTC", "Forbid")
+
+
+def test_events_reach_the_handler_from_slots_and_steps_alone() -> None:
+    objects = overlay("kind")
+    handler = named(objects, "Deployment", "trigger-handler")["spec"]["template"]["metadata"]["labels"]
+    [job] = of_kind(objects, "CronJob")
+    sender = job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    [ingress] = named(objects, "NetworkPolicy", "events")["spec"]["ingress"]
+    slots, steps = ingress["from"]
+    assert matches(slots["podSelector"], sender)
+    assert not matches(slots["podSelector"], handler)
+    assert matches(steps["podSelector"], FOREIGN_PODS[1])
+    for name, namespace in (("slot-sender", "ml-in-production"), ("steps-trigger-handler", "kubeflow")):
+        [egress] = named(objects, "NetworkPolicy", name, namespace)["spec"]["egress"]
+        assert matches(egress["to"][0]["podSelector"], handler)
+        assert egress["ports"] == ingress["ports"] == [{"port": 8502, "protocol": "TCP"}]
 
 
 def test_the_engine_is_a_component() -> None:

@@ -41,7 +41,9 @@ def test_no_policy_fails(tmp_path: Path) -> None:
 
 
 def test_every_skip_has_its_reason_and_is_needed_somewhere() -> None:
-    for item in (item for name in OVERLAYS for kind in ("Deployment",) for item in of_kind(overlay(name), kind)):
+    for item in (
+        item for name in OVERLAYS for kind in ("Deployment", "CronJob") for item in of_kind(overlay(name), kind)
+    ):
         skips = {
             key: value for key, value in item["metadata"]["annotations"].items() if key.startswith("checkov.io/skip")
         }

@@ -168,11 +168,12 @@ def _project_images(site: Site, deadline: Deadline) -> None:
 
 
 def _server(site: Site, deadline: Deadline) -> None:
-    """Apply this project's own manifests, with the object store's keys beside them."""
+    """Apply this project's own manifests, with the Secrets that they name beside them."""
     objects = overlay(site)
     spaces = [item for item in objects if item["kind"] == "Namespace"]
     is_new = bool(spaces) and site.kubectl.apply(spaces, deadline.left())
     is_new |= credentials.copy(site.kubectl)
+    is_new |= credentials.share_trigger_secret(site.kubectl)
     is_new |= site.kubectl.apply(objects, deadline.left())
     site.progress.log("      applied" if is_new else "      up to date: nothing to apply")
     if not rollout.wait(site, objects, deadline, enough="running"):

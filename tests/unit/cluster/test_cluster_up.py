@@ -1,5 +1,6 @@
 """`mlops cluster up`: the first call, the second, and what the cluster holds afterwards."""
 
+import base64
 import copy
 import json
 from typing import Any
@@ -213,9 +214,19 @@ def test_manifests_from_afar_are_fetched_once_and_kept_without_secrets(world: Wo
     assert SECRET_VALUE not in world.text_of_files()
 
 
-def test_no_value_of_a_secret_is_in_an_argument_or_a_file(world: World) -> None:
-    import base64
+def test_the_secret_of_triggers_is_made_once_and_is_the_same_for_handler_and_steps(risen: World) -> None:
+    names = [f"Secret {namespace} mlops-trigger" for namespace in (NAME, "kubeflow")]
+    first, second = (risen.state["objects"][name]["data"] for name in names)
+    assert first == second
+    assert len(base64.b64decode(first["secret"])) == 64
+    del risen.state["objects"][names[1]]
+    up(risen.site())
+    assert [risen.state["objects"][name]["data"] for name in names] == [first, first]
+    value = base64.b64decode(first["secret"]).decode()
+    assert value not in json.dumps([call.argv for call in risen.machine.calls]) + risen.text_of_files()
 
+
+def test_no_value_of_a_secret_is_in_an_argument_or_a_file(world: World) -> None:
     world.state.update(log=f"somebody logged {SECRET_VALUE}", pods={"ml-pipeline": _crashing()})
     world.variables["MLOPS_DEADLINE_KFP"] = "1s"
     with pytest.raises(ClusterError) as failed:

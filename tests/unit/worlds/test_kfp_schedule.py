@@ -12,7 +12,7 @@ from core.errors import MlopsError, UsageError
 from core.images import GROUPS, chosen_references, image
 from mlops.cluster.access import reach
 from mlops.worlds.kfp_connection import Connection
-from mlops.worlds.kfp_schedule import KfpSchedules
+from mlops.worlds.kfp_schedule import LOCAL_HANDLER, KfpSchedules
 from pipelines.config import UseCase, find, load
 from pipelines.schedule import Schedule
 
@@ -71,6 +71,32 @@ def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_s
     [pod] = made["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
     assert pod["secretAsEnv"][0]["secretName"] == "mlpipeline-minio-artifact"
     assert {one["envVar"] for one in pod["configMapAsEnv"][0]["keyToEnv"]} >= {"MLOPS_STORE", "AWS_ENDPOINT_URL"}
+
+
+@pytest.mark.parametrize(("variables", "local"), [({"MLOPS_TRIGGER_HANDLER": LOCAL_HANDLER}, False), ({}, True)])
+def test_where_a_handler_is_what_recurs_sends_it_the_slot(
+    kfp: FakeKfp, api: str, variables: dict[str, str], local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "lacking_images", lambda _: [])
+    KfpSchedules(Connection(api, "", "s3://bucket/folder", local=local), variables).apply(_usecase())
+    [made] = kfp.recurring.values()
+    [executor] = made["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"].values()
+    sent = executor["container"]["args"]
+    assert sent[:2] == ["trigger", "send"]
+    assert sent[2:] == ["flight_delay", "--cause", "schedule", "--schedule", "retrain", "--to", LOCAL_HANDLER]
+    [pod] = made["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    [secret] = pod["secretAsEnv"]
+    assert secret["secretName"] == "mlops-trigger"
+    assert secret["keyToEnv"] == [{"secretKey": "secret", "envVar": "MLOPS_TRIGGER_SECRET"}]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert "configMapAsEnv" not in pod, "what only sends a fact gets no store"
+
+
+def test_a_recurring_run_that_submits_gives_way_to_one_that_goes_through_the_handler(kfp: FakeKfp, api: str) -> None:
+    connection = Connection(api, "", "s3://bucket/folder", local=False)
+    [old] = KfpSchedules(connection, {}).apply(_usecase()).created
+    applied = KfpSchedules(connection, {"MLOPS_TRIGGER_HANDLER": LOCAL_HANDLER}).apply(_usecase())
+    assert (len(applied.created), applied.removed) == (1, (old,))
 
 
 def test_a_change_is_created_before_the_old_one_goes(kfp: FakeKfp, schedules: KfpSchedules) -> None:
@@ -170,5 +196,5 @@ def test_nothing_that_answers_is_said_with_its_address() -> None:
 
 
 def test_the_trigger_is_one_document_per_kind(kfp: FakeKfp, schedules: KfpSchedules) -> None:
-    documents = list(yaml.safe_load_all(schedules._trigger("flight_delay", Schedule(cron="0 6 2 * *"))))
+    documents = list(yaml.safe_load_all(schedules._trigger("flight_delay", "retrain", Schedule(cron="0 6 2 * *"))))
     assert [sorted(document)[:1] for document in documents] == [["components"], ["platforms"]]
