@@ -7,6 +7,7 @@ from cronsim import CronSim
 
 from core.errors import UsageError, did_you_mean
 from mlops.triggers.fact import event_of
+from mlops.triggers.permitted import NotPermitted
 from pipelines.config import UseCase
 
 _AHEAD_SECONDS = 120.0
@@ -34,7 +35,7 @@ def newest_slot_event(usecase: UseCase, schedule: str, now: float) -> dict[str, 
     """
     if schedule not in usecase.schedules:
         known = did_you_mean(schedule, usecase.schedules)
-        raise UsageError(f"{usecase.folder / 'config.yaml'}: schedules.{schedule} is not there{known}")
+        raise NotPermitted(f"{usecase.folder / 'config.yaml'}: schedules.{schedule} is not there{known}")
     cron = usecase.schedules[schedule].cron
     slot = last_slot(cron, now + _AHEAD_SECONDS)
     if slot is None:

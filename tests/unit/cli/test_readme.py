@@ -10,7 +10,7 @@ import pytest
 from mlops.cli.main import cli
 from mlops.cluster import settings
 from mlops.cluster.images import builds
-from mlops.worlds.kfp_schedule import PASSED_ON
+from mlops.worlds.kfp_schedule import HANDLER, PASSED_ON
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
@@ -58,6 +58,7 @@ def test_every_setting_of_a_cluster_stands_on_its_page() -> None:
     page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     named = {variable.name for variable in (*settings.VARIABLES, *builds.VARIABLES)} | {
         *PASSED_ON,
+        HANDLER,
         "KFP_ENDPOINT",
         "MLOPS_KFP_METADATA",
         "MLOPS_STORE",
