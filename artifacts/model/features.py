@@ -28,6 +28,10 @@ Takes = Literal["features", "examples"]
 """What the signature `serving_default` takes: one or two tensors for each feature, or serialized tf.Examples."""
 
 
+Personal = Literal["unknown", "no", "drop", "hash"]
+"""What may be kept of a feature's values: nothing while it is unknown or to be dropped, or only a keyed hash."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """One raw feature of a row."""
@@ -44,6 +48,8 @@ class Feature:
     """Name of the tensor with the number of values of each row; empty when every row has the same number."""
     values: tuple[str, ...] = ()
     """The categories in the schema's domain; empty without a domain."""
+    personal: Personal = "unknown"
+    """Whether the schema marks it as personal; unknown in a model that was trained before schemas could."""
 
     @property
     def tensor(self) -> str:
@@ -131,6 +137,7 @@ def _entry(feature: Feature) -> dict[str, Any]:
         "required": feature.required,
         "shape": feature.shape,
         "values": feature.values,
+        "personal": feature.personal,
     }
 
 
@@ -143,7 +150,15 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
         str(entry.get("argument", entry["name"])),
         str(entry.get("count") or ""),
         tuple(map(str, entry.get("values") or ())),
+        _personal(entry.get("personal", "unknown")),
     )
+
+
+def _personal(word: str) -> Personal:
+    match word:
+        case "no" | "drop" | "hash":
+            return word
+    return "unknown"  # also what a newer program wrote: nothing is kept
 
 
 def _takes(word: str) -> Takes:

@@ -6,11 +6,14 @@ from collections.abc import Collection
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.model.features import DType, Feature
+from artifacts.model.features import DType, Feature, Personal
 from artifacts.schema.schema_file import SERVING
 from core.errors import SchemaError, did_you_mean
 
 _DTYPES: dict[int, DType] = {schema_pb2.FLOAT: "float32", schema_pb2.INT: "int64", schema_pb2.BYTES: "string"}
+_PERSONAL: dict[str, Personal] = {"personal": "drop", "personal:hash": "hash"}
+"""What a tag of a feature's annotation in the schema means for whoever keeps its values, such as a prediction log."""
+_HASHED = (schema_pb2.INT, schema_pb2.BYTES)
 _NOT_SERVED = (schema_pb2.DEPRECATED, schema_pb2.DISABLED, schema_pb2.VALIDATION_DERIVED)
 _COUNT = "__count"
 _RESERVED = frozenset({"self"})
@@ -20,7 +23,8 @@ _RESERVED = frozenset({"self"})
 def schema_features(schema: schema_pb2.Schema, label: str, weight: str | None = None) -> tuple[Feature, ...]:
     """Return the features of a request in the schema's order: those in SERVING, without label and weight.
 
-    Raises SchemaError when the schema lacks label or weight, or a feature's type is not INT, FLOAT or BYTES.
+    Raises SchemaError when the schema lacks label or weight, a feature's type is not INT, FLOAT or BYTES, or
+    a tag about personal data is unknown.
     """
     names = [feature.name for feature in schema.feature]
     for key, name in (("label", label), ("weight", weight)):
@@ -63,7 +67,26 @@ def _feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]], t
         argument=argument,
         count="" if fixed is not None else _argument(f"{argument}{_COUNT}", taken),
         values=domains.get(feature.domain, tuple(feature.string_domain.value)),
+        personal=_personal(feature),
     )
+
+
+def _personal(feature: schema_pb2.Feature) -> Personal:
+    """Read the tags of a feature's annotation; other tags than those about personal data are someone else's."""
+    tags = [tag for tag in feature.annotation.tag if tag.strip().lower().startswith("personal")]
+    for tag in tags:
+        if tag not in _PERSONAL:
+            raise SchemaError(
+                f"feature {feature.name!r}: annotation: wanted the tag {' or '.join(_PERSONAL)}, got {tag!r}"
+                f"{did_you_mean(tag, _PERSONAL)}"
+            )
+    found = {_PERSONAL[tag] for tag in tags}
+    if found == {"hash"} and feature.type not in _HASHED:
+        raise SchemaError(
+            f"feature {feature.name!r}: annotation: wanted the type INT or BYTES with the tag personal:hash, got "
+            f"{schema_pb2.FeatureType.Name(feature.type)}; the tag personal leaves its values out"
+        )
+    return "drop" if "drop" in found else "hash" if found else "no"
 
 
 def _row_shape(feature: schema_pb2.Feature) -> tuple[int | None, ...]:

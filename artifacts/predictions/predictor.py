@@ -8,14 +8,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from artifacts.model.names import GRAPH, SERVING, find_saved_model
+from artifacts.model.scored_output import scored_output
 from core.errors import MlopsError
 from core.problem import Task
 from problems import kind
 
 Outputs = NDArray[np.float32]
 """The model's raw output: [rows], or [rows, columns]."""
-
-_OUTPUTS = ("outputs", "scores", "predictions", "probabilities", "logits", "output_0")
 
 
 def saved_model(folder: Path) -> Path:
@@ -62,15 +61,13 @@ class Predictor:
         )
 
     def _output(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        for name in _OUTPUTS:
-            if name in outputs:
-                return outputs[name]
-        numeric = [name for name, value in outputs.items() if value.dtype.is_floating]
-        if len(numeric) != 1:
+        name = scored_output(outputs, [name for name, value in outputs.items() if value.dtype.is_floating])
+        if name is None:
             raise MlopsError(
-                f"{self._folder}: wanted one numeric output or one named {' or '.join(_OUTPUTS)}, got {sorted(outputs)}"
+                f"{self._folder}: wanted one numeric output or one with a usual name such as outputs or scores, "
+                f"got {sorted(outputs)}"
             )
-        return outputs[numeric[0]]
+        return outputs[name]
 
 
 def _examples_argument(function: Any) -> str | None:
