@@ -45,6 +45,14 @@ class Metrics:
             "refused_connections", "Connections closed for a cap or a deadline.", "reason"
         )
         self.access_log_dropped = self._counter("access_log_dropped", "Lines of the access log that were not written.")
+        self.logged_rows = self._counter("prediction_log_rows", "Rows written to the prediction log.", "model")
+        self.logged_bytes = self._counter("prediction_log_bytes", "Bytes written to the prediction log.", "model")
+        self.log_dropped = self._counter(
+            "prediction_log_dropped_rows",
+            "Rows that were answered and not logged: too many waited (queue), the disk, or an error.",
+            "model",
+            "reason",
+        )
         self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
         self.champion = self._gauge(
             "champion_version", "The version that the unversioned path answers with.", "livemin", "model"

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,7 @@ from artifacts.examples import message, tfrecord
 from artifacts.prediction_log import names
 from artifacts.prediction_log.part_file import PartFile
 from artifacts.prediction_log.reader import LogRow, days
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """When a file is finished and the next one begun."""
-
-    file_bytes: int = 64 << 20
-    file_seconds: float = 300.0
+from artifacts.prediction_log.rotation import Rotation
 
 
 class LogWriter:
@@ -30,7 +22,7 @@ class LogWriter:
     def __init__(
         self,
         folder: Path,
-        rotation: Rotation = Rotation(),
+        rotation: Rotation = Rotation(),  # noqa: B008 - frozen
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -80,7 +80,7 @@ def serve(
 
     POST /v1/models/USECASE:predict, GET /v1/models/USECASE, /healthz, /readyz, /metrics. SIGTERM finishes what runs.
     With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below; limits, tokens, TLS,
-    CORS and the access log are those of mlops.
+    CORS and the logs of accesses and predictions are those of mlops.
     """
     from pipelines.config import find, load
     from serving import launch
@@ -108,6 +108,7 @@ def serve(
 
 
 def _plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[str, Any]) -> "Plan":
+    from artifacts.prediction_log import names as log_names
     from serving.launch import Plan
 
     return Plan(
@@ -118,7 +119,7 @@ def _plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[
         settings["drain"],
         poll_seconds=settings["poll"],
         limits=serve_settings.limits(settings),
-        policy=serve_settings.policy(settings),
+        policy=serve_settings.policy(settings, serve_settings.prediction_log(settings, store.root / log_names.ROOT)),
         recycling=serve_settings.recycling(settings),
     )
 

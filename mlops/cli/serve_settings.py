@@ -13,6 +13,7 @@ from core.errors import UsageError
 if TYPE_CHECKING:
     from serving.http.policy import Policy
     from serving.limits import Limits
+    from serving.prediction_log.settings import LogSettings
     from serving.processes.recycling import Recycling
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -86,6 +87,59 @@ _OPTIONS = (
     ),
 )
 
+_LOG_OPTIONS = (
+    click.option(
+        "--prediction-log",
+        is_flag=True,
+        help="Log the features and the prediction of each row that is answered, in the store's predictions/MODEL/DAY.",
+    ),
+    click.option(
+        "--prediction-log-rate",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="The share that is logged; the same request id, or key, is always in it or never.",
+    ),
+    click.option(
+        "--prediction-log-key",
+        multiple=True,
+        metavar="FEATURE",
+        help="A feature that is (part of) the key that labels are joined by; default: the request id and the row. "
+        "Repeatable.",
+    ),
+    click.option(
+        "--prediction-log-secret",
+        type=_FILE,
+        help="The file with the secret that personal features are hashed with; or the variable "
+        "MLOPS_PREDICTION_LOG_SECRET.",
+    ),
+    click.option(
+        "--prediction-log-memory",
+        type=Size(),
+        default="32MiB",
+        show_default=True,
+        help="Most memory of a worker for answers that wait to be logged; more are dropped and counted.",
+    ),
+    click.option(
+        "--prediction-log-file",
+        type=Size(),
+        default="64MiB",
+        show_default=True,
+        help="Size at which a file is finished.",
+    ),
+    click.option(
+        "--prediction-log-seconds",
+        type=click.FloatRange(1, 86400),
+        default=300.0,
+        show_default=True,
+        help="Age at which a file is finished.",
+    ),
+    click.option(
+        "--prediction-log-days", type=click.IntRange(1, 36500), help="Days before today that are kept; default: all."
+    ),
+    click.option("--prediction-log-bytes", type=Size(), help="Most bytes of a model's log; default: no bound."),
+)
+
 _RECYCLING_OPTIONS = (
     click.option(
         "--recycle-growth",
@@ -113,14 +167,14 @@ def recycling_options(command: _Command) -> _Command:
 
 def client_options(command: _Command) -> _Command:
     """Add the options to a command, in the order above."""
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS, *_LOG_OPTIONS)):
         command = option(command)
     return command
 
 
 def given(context: click.Context) -> list[str]:
     """Return those of the options that the command line has, and the token's variable."""
-    names = [parameter.name or "" for parameter in context.command.params[-len(_OPTIONS) :]]
+    names = [parameter.name or "" for parameter in context.command.params[-len(_OPTIONS) - len(_LOG_OPTIONS) :]]
     flags = [
         f"--{name.replace('_', '-')}"
         for name in names
@@ -156,7 +210,29 @@ def limits(settings: Mapping[str, Any]) -> "Limits":
     )
 
 
-def policy(settings: Mapping[str, Any]) -> "Policy":
+def prediction_log(settings: Mapping[str, Any], folder: Path) -> "LogSettings | None":
+    """Return how predictions are logged below a folder, None for not at all; UsageError for options without the log."""
+    from artifacts.prediction_log.rotation import Rotation
+    from serving.prediction_log.settings import LogSettings, Retention, read_secret
+
+    if not settings["prediction_log"]:
+        options = ("rate", "key", "secret", "days", "bytes")
+        given = [option for option in options if settings[f"prediction_log_{option}"] not in (None, (), 1.0)]
+        if given:
+            raise UsageError(f"--prediction-log-{given[0]}: nothing is logged; wanted --prediction-log with it")
+        return None
+    return LogSettings(
+        folder,
+        settings["prediction_log_rate"],
+        settings["prediction_log_key"],
+        read_secret(settings["prediction_log_secret"]),
+        settings["prediction_log_memory"],
+        Rotation(settings["prediction_log_file"], settings["prediction_log_seconds"]),
+        Retention(settings["prediction_log_days"] or 0, settings["prediction_log_bytes"] or 0),
+    )
+
+
+def policy(settings: Mapping[str, Any], prediction_log: "LogSettings | None") -> "Policy":
     """Return how clients are treated; UsageError when tokens, certificate, origins or log cannot be used."""
     from serving.http.access_log import check_writable
     from serving.http.bearer import Tokens
@@ -172,6 +248,7 @@ def policy(settings: Mapping[str, Any]) -> "Policy":
         origins=settings["allow_origin"],
         tls=TlsFiles(certificate, key) if certificate is not None and key is not None else None,
         access_log=settings["access_log"],
+        prediction_log=prediction_log,
     )
     if found.open_metrics and not (found.token or found.token_file):
         raise UsageError("--open-metrics: without a token everything is open; wanted --token-file or MLOPS_SERVE_TOKEN")

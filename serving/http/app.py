@@ -22,16 +22,17 @@ from serving.errors import RequestError, not_found
 from serving.http import openapi
 from serving.http.access_log import AccessLog
 from serving.http.bearer import BearerGate, Tokens
-from serving.http.edge import VERSION_HEADER, Edge
-from serving.http.inference import Inference
+from serving.http.edge import REQUEST_ID, VERSION_HEADER, Edge
+from serving.http.inference import Inference, InferenceRequest
 from serving.http.memory_budget import MemoryBudget
 from serving.http.page import HEADERS as PAGE_HEADERS
 from serving.http.page import PAGE
-from serving.http.paths import OPEN_ROOT, ROOT, ParsedPath, parse_open_path, parse_path
+from serving.http.paths import OPEN_ROOT, ROOT, ParsedPath, parse_request_path
 from serving.http.policy import Policy
 from serving.http.request_body import BodyReader
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.prediction_log.log import PredictionLog
 from serving.versions.loaded import Status
 from serving.versions.manager import ModelManager
 
@@ -43,14 +44,14 @@ _INFERENCES = (f"{ROOT}/", f"{OPEN_ROOT}/")
 _METRICS_PATHS = frozenset({"/metrics", "/monitoring/prometheus/metrics"})
 """The usual path, and TensorFlow Serving's."""
 _LOG = logging.getLogger("serving")
-Beside = Callable[[AnswerPool], AbstractAsyncContextManager[None]]
+Beside = Callable[[AnswerPool, PredictionLog | None], AbstractAsyncContextManager[None]]
 
 
 class ServingApp:
     """The application of one process.
 
     `draining` turns readiness off; `closing` closes each connection after its next answer, as draining does too.
-    `beside` returns a further server over the same threads, which lives as long as the application.
+    `beside` returns a further server over the same threads and log, which lives as long as the application.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class ServingApp:
         self._manager = manager
         self._metrics = metrics
         self._bodies = BodyReader(limits, metrics)
-        self._inference = Inference(manager, limits, metrics)
+        self._log = PredictionLog(policy.prediction_log, metrics) if policy.prediction_log else None
+        self._inference = Inference(manager, limits, metrics, self._log)
         self._pool = AnswerPool(limits)
         self._beside = beside
         self.budget = MemoryBudget(limits)
@@ -125,9 +127,13 @@ class ServingApp:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         # Connections are accepted after this: a new worker gets no request before it can answer.
         await asyncio.to_thread(self._manager.start)
-        async with self._beside(self._pool) if self._beside else nullcontext():
+        if self._log is not None:
+            self._log.start()
+        async with self._beside(self._pool, self._log) if self._beside else nullcontext():
             yield
         await asyncio.to_thread(self._pool.shutdown)
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
         await asyncio.to_thread(self._manager.stop)
         if self.access_log is not None:
             await asyncio.to_thread(self.access_log.close)
@@ -186,7 +192,7 @@ class ServingApp:
         """Answer and count; every error has TensorFlow Serving's form."""
         model, version, status = "", "", 200
         try:
-            path = _parsed(request)
+            path = parse_request_path(request.scope["path"], request.method)
             verb = path.verb or verb
             model = path.model if self._manager.has(path.model) else ""
             version, body = await how(request, path)
@@ -242,10 +248,11 @@ class ServingApp:
             raise not_found(f"Servable not found for request: {path.servable()}")
         with self.budget.charge() as charge:
             body = await self._bodies.read(request, charge)
+            question = InferenceRequest(path, body, request.scope[REQUEST_ID])
             started = time.perf_counter()
             try:
                 answer = await self._pool.run(
-                    request, partial(self._inference.answer, path, body), _kind(path, len(body))
+                    request, partial(self._inference.answer, question), _kind(path, len(body))
                 )
             finally:
                 # The body was read before, so a slow client does not count.
@@ -269,14 +276,6 @@ class ServingApp:
 def _kind(path: ParsedPath, size: int) -> tuple[ParsedPath, int] | None:
     """Return what requests have in common that take about the same time; None for bodies that need a thread."""
     return (path, size.bit_length()) if size <= _SMALL_BYTES else None
-
-
-def _parsed(request: Request) -> ParsedPath:
-    """Read the path of a request about a model."""
-    path: str = request.scope["path"]
-    if path.startswith(f"{OPEN_ROOT}/"):
-        return parse_open_path(path.removeprefix(f"{OPEN_ROOT}/"), request.method)
-    return parse_path(path.removeprefix(f"{ROOT}/"), request.method)
 
 
 def _listed(found: list[Status]) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """The outermost layer of the application: request ids, trailing slashes, the access log, and when to hang up."""
 
-import re
-import secrets
 import time
 from typing import Final
 
@@ -9,11 +7,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.access_log import Access, AccessLog
+from serving.request_ids import HEADER, request_id
 
 VERSION_HEADER: Final = "x-model-version"
 """Names, in an answer, the version that gave it."""
-REQUEST_ID_HEADER: Final = "x-request-id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
+REQUEST_ID: Final = "mlops.request_id"
+"""Key of a request's scope; the client's id if it is a valid one, else one of ours."""
 
 
 class Edge:
@@ -29,6 +28,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
+        scope[REQUEST_ID] = exchange.request_id
         if len(scope["path"]) > 1:
             scope["path"] = scope["path"].removesuffix("/")
         if self._log is None:
@@ -66,9 +66,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        # The client's id is taken over, so that its log and ours can be joined, unless it could garble a log.
-        given = headers.get(REQUEST_ID_HEADER, "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.request_id = request_id(headers.get(HEADER, ""))
         self.status = 0
         self.size = 0
         self.version = ""
@@ -84,7 +82,7 @@ class _Exchange:
         """Send a message, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
-            headers[REQUEST_ID_HEADER] = self.request_id
+            headers[HEADER] = self.request_id
             if self._unread:
                 # The rest of the body is in the way of the next request.
                 headers["connection"] = "close"

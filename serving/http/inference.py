@@ -9,9 +9,24 @@ from serving.errors import RequestError
 from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.prediction_log.log import PredictionLog
 from serving.signature import DEFAULT_SIGNATURE
+from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
+
+
+class InferenceRequest(NamedTuple):
+    """What was asked."""
+
+    path: ParsedPath
+    body: bytes
+    request_id: str = ""
+
+    @property
+    def asked(self) -> Asked:
+        """What the prediction log needs of it."""
+        return Asked(self.path.model, self.request_id, len(self.body))
 
 
 class Answer(NamedTuple):
@@ -24,39 +39,51 @@ class Answer(NamedTuple):
 class Inference:
     """Answers requests; called from the threads of the pool."""
 
-    def __init__(self, manager: ModelManager, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, manager: ModelManager, limits: Limits, metrics: Metrics, log: PredictionLog | None = None
+    ) -> None:
         self._manager = manager
         self._limits = limits
         self._metrics = metrics
+        self._log = log
 
-    def answer(self, path: ParsedPath, body: bytes) -> Answer:
+    def answer(self, request: InferenceRequest) -> Answer:
         """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
+        path = request.path
         with self._manager.lease(path.model, path.version, path.label) as lease:
             try:
                 if path.verb == "predict":
-                    return Answer(lease.version, self._predict(path.model, lease, body))
+                    return Answer(lease.version, self._predict(request, lease))
                 if path.verb == "infer":
-                    return Answer(lease.version, self._infer(path.model, lease, body))
-                return Answer(lease.version, self._classify_or_regress(path.verb, lease, body))
+                    return Answer(lease.version, self._infer(request, lease))
+                return Answer(lease.version, self._classify_or_regress(path.verb, lease, request.body))
             except RequestError as error:
                 if error.code == "NON_FINITE_OUTPUT":
                     self._metrics.non_finite.labels(path.model, str(lease.version)).inc()
                 raise
 
-    def _predict(self, name: str, lease: Lease, body: bytes) -> bytes:
-        signature, form, feeds = decode(body, lease.model.signatures, self._limits) or self._read(lease, body)
+    def _predict(self, request: InferenceRequest, lease: Lease) -> bytes:
+        signature, form, feeds = decode(request.body, lease.model.signatures, self._limits) or self._read(
+            lease, request.body
+        )
         outputs = lease.model.run(signature, feeds.columns)
-        self._metrics.count_inputs(name, feeds.missing, feeds.unknown)
-        return responses.predict_body(outputs, feeds.rows, form)
+        self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
+        answer = responses.predict_body(outputs, feeds.rows, form)
+        if self._log is not None:
+            self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
+        return answer
 
-    def _infer(self, name: str, lease: Lease, body: bytes) -> bytes:
+    def _infer(self, request: InferenceRequest, lease: Lease) -> bytes:
         """Answer a request of the Open Inference Protocol."""
         signature = lease.model.signature(DEFAULT_SIGNATURE)
-        asked = open_inference.infer_request(parse(body, self._limits), signature)
+        asked = open_inference.infer_request(parse(request.body, self._limits), signature)
         feeds = requests.feeds(asked.question, signature, self._limits.rows)
         outputs = lease.model.run(signature, feeds.columns)
-        self._metrics.count_inputs(name, feeds.missing, feeds.unknown)
-        return open_inference.infer_body(asked, name, lease.version, outputs)
+        self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
+        answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
+        if self._log is not None:
+            self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
+        return answer
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:
         """Read a body that the decoder left alone, for the most part to say what is wrong with it."""

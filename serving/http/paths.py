@@ -31,6 +31,13 @@ class ParsedPath(NamedTuple):
         return f"Specific({self.model}, {self.version})" if self.version else f"Latest({self.model})"
 
 
+def parse_request_path(path: str, method: str) -> ParsedPath:
+    """Read the path of a request about a model; RequestError (400) as the functions below."""
+    if path.startswith(f"{OPEN_ROOT}/"):
+        return parse_open_path(path.removeprefix(f"{OPEN_ROOT}/"), method)
+    return parse_path(path.removeprefix(f"{ROOT}/"), method)
+
+
 def parse_path(rest: str, method: str) -> ParsedPath:
     """Read what follows /v1/models/; RequestError (400) for anything that is not exactly a known form.
 

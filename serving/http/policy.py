@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UsageError
+from serving.prediction_log.settings import LogSettings
 
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", re.ASCII)
 
@@ -54,6 +55,8 @@ class Policy:
     tls: TlsFiles | None = None
     access_log: str = ""
     """A file that gets one JSON line per request; `-` for standard output, "" for none."""
+    prediction_log: LogSettings | None = None
+    """Where and how answers are logged with the rows that they are for; None for not."""
 
     def __post_init__(self) -> None:
         """Refuse origins that no browser sends: UsageError."""

@@ -24,6 +24,7 @@ from serving.http.policy import Policy
 from serving.http.protocol import bounded
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.prediction_log.log import PredictionLog
 from serving.processes.channel import WorkerEnd
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
@@ -150,7 +151,9 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
 
 
 @asynccontextmanager
-async def _rpc(manager: ModelManager, metrics: Metrics, options: Options, pool: AnswerPool) -> AsyncIterator[None]:
+async def _rpc(
+    manager: ModelManager, metrics: Metrics, options: Options, pool: AnswerPool, log: PredictionLog | None
+) -> AsyncIterator[None]:
     """Serve gRPC while the block runs."""
     from serving.rpc.prediction_service import PredictionService  # noqa: PLC0415 - grpc is started after the fork
     from serving.rpc.server import Access, RpcServer  # noqa: PLC0415
@@ -158,7 +161,7 @@ async def _rpc(manager: ModelManager, metrics: Metrics, options: Options, pool: 
     policy = options.policy
     tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file else None
     pem = (policy.tls.certificate.read_bytes(), policy.tls.key.read_bytes()) if policy.tls else (b"", b"")
-    service = PredictionService(manager, pool, options.limits, metrics)
+    service = PredictionService(manager, pool, options.limits, metrics, log)
     server = RpcServer(service, options.limits, Access(tokens.accept if tokens else None, *pem))
     await server.start(options.grpc_address)
     try:

@@ -21,8 +21,11 @@ from serving.bodies import responses
 from serving.errors import RequestError, bad_request, not_found
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.prediction_log.log import PredictionLog
+from serving.request_ids import HEADER, request_id
 from serving.rpc import tensors
 from serving.signature import DEFAULT_SIGNATURE
+from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
 
@@ -48,15 +51,20 @@ class _Call:
 class PredictionService:
     """Answers calls with the leased version of a model; names are those of the protocol."""
 
-    def __init__(self, manager: ModelManager, pool: AnswerPool, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, manager: ModelManager, pool: AnswerPool, limits: Limits, metrics: Metrics, log: PredictionLog | None
+    ) -> None:
         self._manager = manager
         self._pool = pool
         self._limits = limits
         self._metrics = metrics
+        self._log = log
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Run a signature on tensors."""
-        return await self._answer(request, context, "predict", self._predict)
+        """Run a signature on tensors; the call's `x-request-id`, or one of ours, is in the answer's metadata."""
+        given = request_id(dict(context.invocation_metadata() or ()).get(HEADER, ""))
+        await context.send_initial_metadata(((HEADER, given),))
+        return await self._answer(request, context, "predict", partial(self._predict, given))
 
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Run a signature that classifies on tf.Examples."""
@@ -111,7 +119,7 @@ class PredictionService:
             answer.model_spec.version.value = lease.version
             return answer
 
-    def _predict(self, lease: Lease, request: Any) -> Any:
+    def _predict(self, request_id: str, lease: Lease, request: Any) -> Any:
         signature = lease.model.signature(request.model_spec.signature_name or DEFAULT_SIGNATURE)
         fed = tensors.feeds(request.inputs, signature, self._limits.rows)
         outputs = lease.model.run(signature, fed.columns)
@@ -123,6 +131,9 @@ class PredictionService:
             if name not in outputs:
                 raise bad_request(f"output_filter: got {name[:80]!r}, wanted some of {', '.join(outputs)}")
             answer.outputs[name].CopyFrom(tensors.proto(outputs[name]))
+        if self._log is not None:
+            asked = Asked(request.model_spec.name, request_id, request.ByteSize())
+            self._log.offer(answered(asked, lease, signature, fed.columns, outputs))
         return answer
 
     def _classify(self, lease: Lease, request: Any) -> Any:

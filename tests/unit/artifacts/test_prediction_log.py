@@ -10,7 +10,8 @@ from artifacts.examples import tfrecord
 from artifacts.prediction_log import names
 from artifacts.prediction_log.part_file import PartFile
 from artifacts.prediction_log.reader import Counts, LogRow, log_files, rows
-from artifacts.prediction_log.writer import LogWriter, Rotation, adopt, record, write_rows
+from artifacts.prediction_log.rotation import Rotation
+from artifacts.prediction_log.writer import LogWriter, adopt, record, write_rows
 from core.errors import CorruptArtifact, UsageError
 
 NOON = 1_380_628_800_000_000

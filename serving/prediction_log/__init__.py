@@ -1,0 +1,1 @@
+"""Logs what was answered, for monitoring and for labels that arrive later."""

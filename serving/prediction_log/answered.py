@@ -1,0 +1,60 @@
+"""One answered request, as it waits to be written."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from artifacts.model.features import Features
+from artifacts.prediction_log import names
+from serving.signature import Signature
+
+Columns = Mapping[str, npt.NDArray[Any]]
+_ARRAY_BYTES = 128
+"""Memory of an array besides its values."""
+_PER_BODY_BYTE = 16
+"""Memory of the Python objects of texts, which an array only refers to: at most so many bytes for one of the body."""
+
+
+class Answered(NamedTuple):
+    """What a version answered to a request; nothing in it is copied or changed."""
+
+    model: str
+    version: int
+    request_id: str
+    body_bytes: int
+    features: Features | None
+    """The feature file of the version that answered."""
+    signature: Signature
+    columns: Columns
+    """The tensors that the signature was fed, [rows, ...] each."""
+    outputs: Columns
+    """[rows, ...] each."""
+    role: str = names.CHAMPION
+
+    def rows(self) -> int:
+        """Return how many rows were answered; 0 when inputs or outputs are not one value or list a row."""
+        if not self.signature.is_batched:
+            return 0
+        arrays = (*self.columns.values(), *self.outputs.values())
+        if any(array.ndim == 0 for array in arrays):
+            return 0
+        lengths = {len(array) for array in arrays}
+        return lengths.pop() if len(lengths) == 1 else 0
+
+    def memory(self) -> int:
+        """Return a bound of the memory that it holds, in bytes."""
+        arrays = (*self.columns.values(), *self.outputs.values())
+        size = sum(array.nbytes for array in arrays)
+        return size + len(arrays) * _ARRAY_BYTES + self.body_bytes * _PER_BODY_BYTE
+
+
+class Waiting(NamedTuple):
+    """An answer that waits to be written."""
+
+    answered: Answered
+    time_us: int
+    """Microseconds since 1970."""
+    rows: int
+    size: int
+    """Memory that it holds, in bytes."""

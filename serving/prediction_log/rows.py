@@ -1,0 +1,141 @@
+"""Turns answered requests of one version and signature into serialized tf.Examples, many requests at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from artifacts.examples import encoder, message
+from artifacts.model.features import Feature
+from artifacts.model.request import absent_value
+from artifacts.prediction_log import keys, names
+from serving.prediction_log.answered import Answered, Waiting
+from serving.prediction_log.layout import Layout
+from serving.prediction_log.settings import LogSettings
+
+_TYPES = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.binary()}
+_KINDS = {"f": pa.float32(), "i": pa.int64(), "u": pa.int64(), "b": pa.int64(), "O": pa.binary(), "S": pa.binary()}
+Values = npt.NDArray[Any]
+
+
+def encode(
+    batch: Sequence[Waiting], layout: Layout, settings: LogSettings
+) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+    """Return the records of the rows that are sampled, and the time of each in microseconds since 1970.
+
+    The entries are of one version and signature, whose layout is given.
+    """
+    entries = [waiting.answered for waiting in batch]
+    columns = {feature.name: column for feature, column in _features(entries, layout, settings.secret)}
+    for output, name in layout.outputs:
+        columns[name] = pa.concat_arrays([_output(entry.outputs[output]) for entry in entries])
+    counts = np.array([waiting.rows for waiting in batch])
+    ids = [entry.request_id for entry in entries]
+    row = np.concatenate([np.arange(count) for count in counts])
+    key = _keys([columns[feature.name] for feature in layout.key], ids, counts, row)
+    times = np.repeat(np.array([waiting.time_us for waiting in batch], np.int64), counts)
+    columns |= {
+        names.KEY: pa.array(key, pa.binary()),
+        names.REQUEST_ID: pa.array(np.repeat(np.array(ids, object), counts), pa.binary()),
+        names.ROW: pa.array(row, pa.int64()),
+        names.TIME: pa.array(times),
+        names.VERSION: pa.array(np.repeat([entry.version for entry in entries], counts), pa.int64()),
+        names.ROLE: pa.array(np.repeat(np.array([entry.role for entry in entries], object), counts), pa.binary()),
+    }
+    table = pa.RecordBatch.from_arrays([*columns.values()], [*columns])
+    if layout.key and settings.rate < 1:
+        sampled = np.array([keys.is_sampled(one, settings.rate) for one in key], bool)
+        table, times = table.filter(pa.array(sampled)), times[sampled]
+    return encoder.encode(table).to_pylist(), times
+
+
+def _keys(columns: Sequence[pa.Array], ids: Sequence[str], counts: Values, row: Values) -> list[str]:
+    if columns:
+        return [keys.row_key(values) for values in zip(*(column.to_pylist() for column in columns), strict=True)]
+    if counts.max() == 1:
+        return [f"{given}/0" for given in ids]
+    return [f"{given}/{at}" for given, at in zip(np.repeat(np.array(ids, object), counts), row.tolist(), strict=True)]
+
+
+def _features(entries: Sequence[Answered], layout: Layout, secret: bytes) -> Sequence[tuple[Feature, pa.Array]]:
+    """Return the column of each feature that is logged, [rows]."""
+    if layout.examples:
+        records = [record for entry in entries for record in entry.columns[layout.examples].tolist()]
+        found = [(feature, column) for feature, column in _of_examples(records, layout.features)]
+    else:
+        found = [(feature, _of_tensors(entries, feature)) for feature in layout.features]
+    return [(feature, _hashed(feature, column, secret)) for feature, column in found]
+
+
+def _of_tensors(entries: Sequence[Answered], feature: Feature) -> pa.Array:
+    kind = _TYPES[feature.dtype]
+    if feature.shape:
+        return pa.concat_arrays([_lists(entry, feature, kind) for entry in entries])
+    values = np.concatenate([entry.columns[feature.tensor] for entry in entries]).reshape(-1)
+    if feature.count:
+        missing = np.concatenate([entry.columns[feature.count] for entry in entries]) == 0
+        return pa.array(values, kind, mask=missing)
+    if not feature.required:
+        missing = np.isnan(values) if feature.dtype == "float32" else values == absent_value(feature)
+        return pa.array(values, kind, mask=missing)
+    return pa.array(values, kind)
+
+
+def _lists(entry: Answered, feature: Feature, kind: pa.DataType) -> pa.Array:
+    """Return the lists of a feature's values; what is beyond a row's count is padding."""
+    tensor = entry.columns[feature.tensor]
+    values = tensor.reshape(len(tensor), -1)
+    width = values.shape[1]
+    counts = np.full(len(tensor), width) if not feature.count else entry.columns[feature.count]
+    if not feature.is_list and feature.count:
+        counts = np.where(counts > 0, width, 0)
+    flat = values[np.arange(width) < counts[:, np.newaxis]]
+    return _list_array(counts, flat, kind)
+
+
+def _list_array(counts: Values, flat: Values, kind: pa.DataType) -> pa.Array:
+    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, kind))
+
+
+def _output(values: Values) -> pa.Array:
+    """Return an output: one number a row, or a flat list."""
+    kind = _KINDS[values.dtype.kind]
+    flat = values.reshape(len(values), -1)
+    if kind == pa.float32():
+        flat = flat.astype(np.float32, copy=False)
+    if flat.shape[1] == 1:
+        return pa.array(flat[:, 0], kind)
+    return _list_array(np.full(len(flat), flat.shape[1]), flat.reshape(-1), kind)
+
+
+def _of_examples(records: Sequence[bytes], features: Sequence[Feature]) -> Sequence[tuple[Feature, pa.Array]]:
+    """Read the features out of serialized tf.Examples; a value of another type than the feature's is left out."""
+    fields = {"float32": "float_list", "int64": "int64_list", "string": "bytes_list"}
+    parse = message.example_class().FromString
+    found: dict[str, list[list[Any]]] = {feature.name: [] for feature in features}
+    for record in records:
+        given = parse(record).context.feature
+        for feature in features:
+            values = getattr(given[feature.name], fields[feature.dtype]).value if feature.name in given else ()
+            found[feature.name].append(list(values))
+    return [(feature, pa.array(found[feature.name], pa.list_(_TYPES[feature.dtype]))) for feature in features]
+
+
+def _hashed(feature: Feature, column: pa.Array, secret: bytes) -> pa.Array:
+    """Replace the values of a personal feature by their hashes."""
+    if feature.personal != "hash":
+        return column
+    replaced: Callable[[bytes, str, Any], Any] = keys.hashed_int if feature.dtype == "int64" else keys.hashed_text
+
+    def hashed(value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, list):
+            return [replaced(secret, feature.name, one) for one in value]
+        return replaced(secret, feature.name, value)
+
+    return pa.array([hashed(value) for value in column.to_pylist()], column.type)

@@ -1,0 +1,37 @@
+"""Describes an answered request for the prediction log."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from serving.bodies.columns import Column
+from serving.prediction_log.answered import Answered
+from serving.signature import Signature
+from serving.versions.loaded import Lease
+
+
+class Asked(NamedTuple):
+    """What the log needs of a request."""
+
+    model: str
+    request_id: str
+    body_bytes: int
+
+
+def answered(
+    asked: Asked,
+    lease: Lease,
+    signature: Signature,
+    columns: Mapping[str, Column],
+    outputs: Mapping[str, Column],
+) -> Answered:
+    """Return what a version answered; its role is the champion's as long as there is no other."""
+    return Answered(
+        asked.model,
+        lease.version,
+        asked.request_id,
+        asked.body_bytes,
+        lease.model.features,
+        signature,
+        columns,
+        outputs,
+    )
