@@ -44,15 +44,6 @@ class Metrics:
         self.refused_connections = self._counter(
             "refused_connections", "Connections closed for a cap or a deadline.", "reason"
         )
-        self.access_log_dropped = self._counter("access_log_dropped", "Lines of the access log that were not written.")
-        self.logged_rows = self._counter("prediction_log_rows", "Rows written to the prediction log.", "model")
-        self.logged_bytes = self._counter("prediction_log_bytes", "Bytes written to the prediction log.", "model")
-        self.log_dropped = self._counter(
-            "prediction_log_dropped_rows",
-            "Rows that were answered and not logged: too many waited (queue), the disk, or an error.",
-            "model",
-            "reason",
-        )
         self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
         self.champion = self._gauge(
             "champion_version", "The version that the unversioned path answers with.", "livemin", "model"
@@ -74,6 +65,18 @@ class Metrics:
             "mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store"
         )
         self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
+        self._count_logging()
+
+    def _count_logging(self) -> None:
+        self.access_log_dropped = self._counter("access_log_dropped", "Lines of the access log that were not written.")
+        self.logged_rows = self._counter("prediction_log_rows", "Rows written to the prediction log.", "model")
+        self.logged_bytes = self._counter("prediction_log_bytes", "Bytes written to the prediction log.", "model")
+        self.log_dropped = self._counter(
+            "prediction_log_dropped_rows",
+            "Rows that were answered and not logged: too many waited (queue), no rows (not_rows), disk, or error.",
+            "model",
+            "reason",
+        )
 
     def count_inputs(self, model: str, missing: Mapping[str, int], unknown: Mapping[str, int]) -> None:
         """Count, by feature, the rows that lacked it and the values that the schema does not list."""

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,8 +34,15 @@ _LOG = logging.getLogger("serving")
 class PredictionLog:
     """The log of one process; `offer` may be called from any thread and never waits for the disk."""
 
-    def __init__(self, settings: LogSettings, metrics: "Metrics") -> None:
+    def __init__(
+        self,
+        settings: LogSettings,
+        metrics: "Metrics",
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        """`now_us` gives the time in microseconds since 1970."""
         self._settings = settings
+        self._now_us = now_us
         self._metrics = metrics
         self._waiting: deque[Waiting] = deque()
         self._held = 0
@@ -71,7 +77,7 @@ class PredictionLog:
         if not rows:
             self._drop(answered.model, "not_rows", 1)
             return
-        waiting = Waiting(answered, time.time_ns() // 1000, rows, answered.memory())
+        waiting = Waiting(answered, self._now_us(), rows, answered.memory())
         with self._lock:
             is_taken = self._held + waiting.size <= settings.queue_bytes
             if is_taken:
@@ -155,13 +161,15 @@ class PredictionLog:
         now = time.monotonic()
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_SECONDS
-            today = datetime.now(UTC).date()
+            today = names.day_of(self._now_us())
             for model, writer in self._writers.items():
                 self._guarded(model, partial(tidy, writer.folder, self._settings.retention, today))
 
     def _writer(self, model: str) -> LogWriter:
         if model not in self._writers:
-            self._writers[model] = LogWriter(self._settings.folder / model, self._settings.rotation)
+            self._writers[model] = LogWriter(
+                self._settings.folder / model, self._settings.rotation, lambda: self._now_us() / 1e6
+            )
             self._tidy_at = 0.0
         return self._writers[model]
 
