@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from tests.google_storage import google_storage, google_storage_server
 from tests.object_store import bucket, object_store
 
-__all__ = ["bucket", "compiled_pipeline", "object_store"]
+__all__ = ["bucket", "compiled_pipeline", "google_storage", "google_storage_server", "object_store"]
 
 # kfp asks for its caller with every setting of a task; reading source lines for that takes 0.1 s under pytest.
 inspect.stack = functools.partial(inspect.stack, context=0)

@@ -16,7 +16,7 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from core import s3
+from core.object_stores import s3
 
 BUCKET = "mlops-tests"
 KEYS = {

@@ -95,9 +95,12 @@ def split(pattern: str) -> tuple[Location, list[str]]:
     span_unit(pattern)
     scheme, path = "", Path(pattern)
     if objects.is_address(pattern):
-        scheme, path = "s3:/", Path(pattern.removeprefix("s3:/"))
+        scheme = f"{pattern.partition('//')[0]}/"
+        path = Path(pattern.removeprefix(scheme))
     if not path.is_absolute() or ".." in path.parts:
-        raise UsageError(f"{pattern}: wanted an absolute path or an s3:// address without '..' as the source's pattern")
+        raise UsageError(
+            f"{pattern}: wanted an absolute path, or an s3:// or gs:// address, without '..' as the source's pattern"
+        )
     wild = next(index for index, part in enumerate(path.parts) if _TOKEN.search(part))
     fixed = Path(*path.parts[:wild])
     return objects.checked(f"{scheme}{fixed}") if scheme else fixed, list(path.parts[wild:])

@@ -15,6 +15,7 @@ from core.errors import RegistryError
 BACKENDS = {
     "": "core.backends.local_registry:LocalRegistry",
     "file": "core.backends.local_registry:LocalRegistry",
+    "gs": "core.backends.object_registry:ObjectRegistry",
     "s3": "core.backends.object_registry:ObjectRegistry",
 }
 """Scheme of a registry's root -> module:class, imported when it is opened."""
@@ -133,7 +134,7 @@ def open_registry(root: str, cache: Path | None = None) -> Registry:
     if not separator:
         scheme, rest = "", root
     if scheme not in BACKENDS or not rest:
-        raise RegistryError(f"wanted a registry as a path, an s3:// or a file:// address, got {root!r}")
+        raise RegistryError(f"wanted a registry as a path, or an s3://, gs:// or file:// address, got {root!r}")
     module, _, name = BACKENDS[scheme].partition(":")
     registry: Registry = getattr(importlib.import_module(module), name).opened(root, cache)
     return registry

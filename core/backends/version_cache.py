@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from core import digest, durable, s3
+from core import digest, durable, objects
 from core.backends.local_registry import LOCK
 from core.backends.manifest import FILE, REPAIR, Manifest
 from core.errors import CorruptArtifact, RegistryError
@@ -59,7 +59,7 @@ class VersionCache:
 
 
 def _own_folder(address: str) -> Path:
-    key = digest.of_bytes(f"{s3.endpoint()} {address}".encode()).removeprefix("sha256:")[:16]
+    key = digest.of_bytes(f"{objects.endpoint_of(address)} {address}".encode()).removeprefix("sha256:")[:16]
     return Path(tempfile.gettempdir(), f"mlops-models-{os.geteuid()}", key)
 
 

@@ -285,7 +285,7 @@ def test_an_object_that_is_written_while_it_is_read_stops_the_run(
 
 
 @pytest.mark.parametrize(
-    "pattern", ["s3://b/../span-{SPAN}/a", "s3://span-{SPAN}", "gs://bucket/span-{SPAN}/a", "s3://Bucket/span-{SPAN}/a"]
+    "pattern", ["s3://b/../span-{SPAN}/a", "s3://span-{SPAN}", "az://bucket/span-{SPAN}/a", "s3://Bucket/span-{SPAN}/a"]
 )
 def test_an_address_that_cannot_be_one_is_the_users_error(pattern: str) -> None:
     with pytest.raises(UsageError, match="wanted"):

@@ -136,7 +136,7 @@ def test_an_object_store_that_does_not_answer_is_a_problem_and_no_crash(monkeypa
         "AWS_SECRET_ACCESS_KEY": "b",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("core.s3.SECONDS", 2.0)
+    monkeypatch.setattr("core.object_stores.s3.SECONDS", 2.0)
     check = doctor.registry("s3://bucket/models")
     assert not check.ok
     assert "127.0.0.1:1 does not answer" in check.found

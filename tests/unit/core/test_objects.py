@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from core import digest, objects, s3
+from core import digest, objects
 from core.errors import MlopsError, NoSuchObject, StoreError, UsageError
+from core.object_stores import s3
 from tests.object_store import KEYS, Calls
 
 
@@ -64,7 +65,9 @@ def test_an_object_that_does_not_exist_is_named(bucket: str) -> None:
         "s3://bucket/a/./b",
         "s3://bucket//x",
         "s3://bucket/a*",
-        "gs://bucket/x",
+        "gs://bucket//x",
+        "gs://-bucket/x",
+        "az://bucket/x",
     ],
 )
 def test_an_invalid_address_is_a_usage_error(address: str) -> None:

@@ -27,7 +27,7 @@ def test_data_and_models_lie_below_home_unless_an_object_store_is_named(tmp_path
         "/bucket",
         "s3://",
         "s3:/bucket/x",
-        "gs://bucket",
+        "az://bucket",
         "s3://Bucket",
         "s3://bucket/../x",
         "s3://bucket/x y*",

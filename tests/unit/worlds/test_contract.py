@@ -218,4 +218,4 @@ def test_a_name_that_is_no_world_is_answered_with_those_that_are(tmp_path: Path)
     with pytest.raises(UsageError, match="did you mean 'laptop'"):
         open_world("labtop", WorldContext(Store(tmp_path)))
     with pytest.raises(UsageError, match="wanted an address"):
-        open_world("gs://bucket", WorldContext(Store(tmp_path)))
+        open_world("az://bucket", WorldContext(Store(tmp_path)))

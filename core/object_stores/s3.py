@@ -5,10 +5,12 @@ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. A key is never part of a message.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import NoSuchObject, StoreError, UsageError
+from core.object_stores.client import Entry, Stream
 
 SECONDS = 60.0
 """How long one request may take, all retries included."""
@@ -40,6 +42,89 @@ _UNREACHABLE = frozenset(
     }
 )
 _ALREADY_EXISTS = frozenset({"409", "412", "ConditionalRequestConflict", "PreconditionFailed"})
+
+
+class S3Client:
+    """The `ObjectClient` of S3 and of stores that speak its protocol; that class documents the methods."""
+
+    condition = "If-None-Match"
+    promises_conditions = False  # older stores ignore it
+
+    @property
+    def _files(self) -> Any:
+        return connect()
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The exceptions of s3fs and below."""
+        return exceptions()
+
+    def store_error(self, error: Exception, address: str, wanted: str) -> StoreError:
+        """Explain one of them."""
+        return store_error(error, address, wanted)
+
+    def entries(self, folder: str) -> list[Entry]:
+        """List a folder."""
+        return [_entry(info) for info in self._files.ls(folder, detail=True, timeout=SECONDS)]
+
+    def walk(self, folder: str) -> list[Entry]:
+        """List all objects below a folder."""
+        return [_entry(info) for info in self._files.find(folder, detail=True, timeout=SECONDS).values()]
+
+    def stat(self, address: str) -> Entry:
+        """Describe an object."""
+        return _entry(self._files.info(address, timeout=SECONDS))
+
+    def open(self, address: str, block: int) -> Stream:
+        """Open an object, whose ETag every request repeats."""
+        stream: Stream = self._files.open(address, "rb", block_size=block, cache_type="none")
+        return stream
+
+    def read(self, address: str) -> bytes:
+        """Return an object's content."""
+        content = self._files.cat_file(address, max_concurrency=1, timeout=SECONDS)
+        assert isinstance(content, bytes)
+        return content
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write an object."""
+        self._files.pipe_file(address, content, timeout=SECONDS)
+
+    def put_new(self, address: str, content: bytes) -> bool:
+        """Write a new object; return whether there was one already."""
+        try:
+            self._files.pipe_file(address, content, mode="create", timeout=SECONDS)
+        except self.errors as error:
+            if already_exists(error):
+                return True
+            raise
+        return False
+
+    def upload(self, path: Path, address: str, part: int) -> None:
+        """Write a file's content to an object."""
+        seconds = SECONDS + path.stat().st_size / BYTES_PER_SECOND
+        self._files.put_file(str(path), address, chunksize=part, timeout=seconds)
+
+    def delete(self, address: str) -> None:
+        """Remove an object."""
+        self._files.rm_file(address, timeout=SECONDS)
+
+
+def client() -> S3Client:
+    """Return the client; it connects when it is first used."""
+    return S3Client()
+
+
+def _entry(info: Any) -> Entry:
+    modified = info.get("LastModified", "")
+    iso = modified.isoformat(timespec="seconds") if modified else ""
+    return Entry(
+        address=f"s3://{info['name']}",
+        size=info["size"] or 0,
+        stamp=f"{info.get('ETag', '')} {info['size']} {modified}",
+        is_folder=info["type"] == "directory",
+        modified=iso,
+    )
 
 
 _CONNECTIONS: dict[tuple[int, str, str], Any] = {}

@@ -1,0 +1,1 @@
+"""The services that store objects, a module each, behind one protocol; `core.objects` is how the others use them."""
