@@ -17,6 +17,7 @@ from serving.prediction_log.layout import Layout
 from serving.prediction_log.settings import LogSettings
 
 _TYPES = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.binary()}
+_FIELDS = {"float32": "float_list", "int64": "int64_list", "string": "bytes_list"}
 _KINDS = {"f": pa.float32(), "i": pa.int64(), "u": pa.int64(), "b": pa.int64(), "O": pa.binary(), "S": pa.binary()}
 Values = npt.NDArray[Any]
 
@@ -64,7 +65,7 @@ def _features(entries: Sequence[Answered], layout: Layout, secret: bytes) -> Seq
     """Return the column of each feature that is logged, [rows]."""
     if layout.examples:
         records = [record for entry in entries for record in entry.columns[layout.examples].tolist()]
-        found = [(feature, column) for feature, column in _of_examples(records, layout.features)]
+        found = _of_examples(records, layout.features)
     else:
         found = [(feature, _of_tensors(entries, feature)) for feature in layout.features]
     return [(feature, _hashed(feature, column, secret)) for feature, column in found]
@@ -97,8 +98,10 @@ def _lists(entry: Answered, feature: Feature, kind: pa.DataType) -> pa.Array:
 
 
 def _list_array(counts: Values, flat: Values, kind: pa.DataType) -> pa.Array:
+    """Return lists of so many values each; a row without a value is null, as one that lacks the feature."""
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, kind))
+    missing = np.append(counts == 0, False)
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=missing), pa.array(flat, kind))
 
 
 def _output(values: Values) -> pa.Array:
@@ -114,15 +117,17 @@ def _output(values: Values) -> pa.Array:
 
 def _of_examples(records: Sequence[bytes], features: Sequence[Feature]) -> Sequence[tuple[Feature, pa.Array]]:
     """Read the features out of serialized tf.Examples; a value of another type than the feature's is left out."""
-    fields = {"float32": "float_list", "int64": "int64_list", "string": "bytes_list"}
     parse = message.example_class().FromString
-    found: dict[str, list[list[Any]]] = {feature.name: [] for feature in features}
-    for record in records:
-        given = parse(record).context.feature
-        for feature in features:
-            values = getattr(given[feature.name], fields[feature.dtype]).value if feature.name in given else ()
-            found[feature.name].append(list(values))
-    return [(feature, pa.array(found[feature.name], pa.list_(_TYPES[feature.dtype]))) for feature in features]
+    given = [parse(record).context.feature for record in records]
+    return [(feature, _of_messages(given, feature)) for feature in features]
+
+
+def _of_messages(given: Sequence[Any], feature: Feature) -> pa.Array:
+    kind, field = _TYPES[feature.dtype], _FIELDS[feature.dtype]
+    found = [list(getattr(one[feature.name], field).value) if feature.name in one else [] for one in given]
+    if feature.shape:
+        return pa.array([values or None for values in found], pa.list_(kind))
+    return pa.array([values[0] if values else None for values in found], kind)
 
 
 def _hashed(feature: Feature, column: pa.Array, secret: bytes) -> pa.Array:
