@@ -28,6 +28,7 @@ class PipelineSpec:
 PIPELINES = {
     "level0": PipelineSpec(Kind.TRAINING, "pipelines.level0:level0", "an experiment; a person pushes"),
     "level1": PipelineSpec(Kind.TRAINING, "pipelines.level1:level1", "continuous training, from data to production"),
+    "inference": PipelineSpec(Kind.INFERENCE, "pipelines.inference:inference", "predictions for rows without a label"),
 }
 """Name on the command line -> what it is."""
 

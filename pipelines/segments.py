@@ -70,8 +70,14 @@ def run(usecase: UseCase, stage: str, **inputs: object) -> dsl.PipelineTask:
 
     Raises UsageError for an unknown stage, ConfigError for one without a section.
     """
+    stages.component(stage)  # an unknown stage is named before its section is looked for
+    return run_with(usecase, stage, usecase.section(stage), **inputs)
+
+
+def run_with(usecase: UseCase, stage: str, section: dict[str, Any], **inputs: object) -> dsl.PipelineTask:
+    """Trace one stage as `run` does, with another section."""
     component = stages.component(stage)
-    return steps.apply(usecase.step(stage), component(config=usecase.section(stage), **inputs))
+    return steps.apply(usecase.step(stage), component(config=section, **inputs))
 
 
 def run_if_configured(usecase: UseCase, stage: str, **inputs: object) -> dsl.PipelineTask | None:

@@ -142,7 +142,7 @@ HEAVY = {"tensorflow", "apache_beam", "pandas", "pyarrow", "numpy", "ml_metadata
         ("import mlops.worlds.pinned, mlops.worlds.laptop, mlops.worlds.finished", {*HEAVY, "kfp"}),
         ("import mlops.report.render", {*HEAVY, "kfp"}),
         ("import pipelines.config", {*HEAVY, "kfp"}),
-        ("import pipelines.level0, pipelines.level1", HEAVY - {"numpy"}),
+        ("import pipelines.level0, pipelines.level1, pipelines.inference", HEAVY - {"numpy"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

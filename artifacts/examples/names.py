@@ -3,6 +3,8 @@
 TRAIN, VALIDATION, EVAL = "train", "validation", "eval"
 """The splits of every run: for training, for early stopping, and for evaluation."""
 SPLITS = (TRAIN, VALIDATION, EVAL)
+UNLABELED = "unlabeled"
+"""The split of rows that are ingested to be predicted."""
 
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"

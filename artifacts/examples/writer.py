@@ -4,26 +4,19 @@ import os
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
 import pyarrow_hotfix  # noqa: F401
-import google_crc32c
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from artifacts.examples import columns, tfrecord
+from artifacts.examples import columns, framing
 from artifacts.examples.manifest import Columns, Shard
 from artifacts.examples.names import columns_name, records_name, shard_stem
 from core import digest
 
-_GZIP = 31
-"""zlib's `wbits` for a gzip stream; its header has no time stamp, so equal records are equal bytes."""
-_LEVEL = 1
 _BUCKETS = 10_000
 """Number of hash values, and so the resolution of a split's percentage."""
 _PENDING = 4
@@ -64,8 +57,8 @@ class SpanWriter:
 
     def write(self, block: Block) -> None:
         """Write each row to the split of its hash."""
-        crcs = _crcs(block.records)
-        framed = Block(_framed(block.records, crcs), block.columns)
+        crcs = framing.crcs(block.records)
+        framed = Block(framing.framed(block.records, crcs), block.columns)
         chosen = np.searchsorted(self._bounds, (crcs.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
         for index, split in enumerate(self._splits):
             in_split = chosen == index
@@ -96,14 +89,14 @@ class _ShardWriter:
         self._columns_name = columns_name(stem)
         self._records = 0
         self._stream = _create(folder / self._records_name)
-        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._compressor = zlib.compressobj(framing.LEVEL, zlib.DEFLATED, framing.GZIP)
         self._columns_stream: BinaryIO | None = _create(folder / self._columns_name)
         self._columns: pa.RecordBatchStreamWriter | None = None
         self._columns_schema: pa.Schema | None = None
 
     def write(self, framed: Block) -> None:
         self._records += len(framed.records)
-        self._stream.write(self._compressor.compress(_content(framed.records)))
+        self._stream.write(self._compressor.compress(framing.content(framed.records)))
         if self._columns_stream is None:
             return
         if framed.columns is None or self._columns_schema not in (None, framed.columns.schema):
@@ -158,42 +151,3 @@ def _close(stream: BinaryIO) -> None:
 
 def _filtered(block: Block, mask: pa.Array) -> Block:
     return Block(block.records.filter(mask), None if block.columns is None else block.columns.filter(mask))
-
-
-def _crcs(records: pa.Array) -> npt.NDArray[np.uint32]:
-    """Return the CRC-32C of each record, which is its checksum and, because equal rows are equal bytes, its hash."""
-    content, offsets = memoryview(_content(records)), _offsets(records)
-    return np.fromiter(
-        (google_crc32c.value(bytes(content[start:end])) for start, end in pairwise(offsets)), np.uint32, len(records)
-    )
-
-
-def _framed(records: pa.Array, crcs: npt.NDArray[np.uint32]) -> pa.Array:
-    """Add header and footer to each record."""
-    lengths = pc.binary_length(records).dictionary_encode()
-    headers = pa.array([_header(length) for length in lengths.dictionary.to_pylist()], pa.binary()).take(
-        lengths.indices
-    )
-    masked = ((crcs >> np.uint32(15)) | (crcs << np.uint32(17))) + np.uint32(0xA282EAD8)
-    offsets = np.arange(len(records) + 1, dtype=np.int32) * 4
-    footers = pa.Array.from_buffers(
-        pa.binary(), len(records), [None, pa.py_buffer(offsets), pa.py_buffer(masked.astype("<u4"))]
-    )
-    return pc.binary_join_element_wise(headers, records, footers, b"")
-
-
-def _header(length: int) -> bytes:
-    size = length.to_bytes(8, "little")
-    return tfrecord.HEADER.pack(length, tfrecord.masked_crc(size))
-
-
-def _offsets(values: pa.Array) -> list[int]:
-    """Return the offsets of the values in `_content`, from 0, and its length."""
-    lengths = pc.binary_length(values).to_numpy(zero_copy_only=False)
-    return [0, *np.cumsum(lengths).tolist()]
-
-
-def _content(values: pa.Array) -> pa.Buffer:
-    """Return the concatenated bytes of all values of a binary array, as one buffer without copying."""
-    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
-    return values.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))

@@ -36,6 +36,11 @@ def absent_value(feature: Feature) -> Any:
     return stand_in.encode() if isinstance(stand_in, str) else stand_in
 
 
+def padding(feature: Feature) -> Any:
+    """Return the value that stands where a row has none, in a model with counts."""
+    return _PADDING[feature.dtype]
+
+
 def array(dtype: DType, values: Sequence[Any]) -> Tensor:
     """Make an array of rows; strings stay Python bytes, because NumPy's would lose zeros at the end."""
     return np.array(values, object if dtype == "string" else dtype)

@@ -46,6 +46,17 @@ def _is_served(feature: schema_pb2.Feature, environments: Collection[str]) -> bo
     return SERVING in feature.in_environment or SERVING in environments or not feature.in_environment
 
 
+def schema_of_requests(schema: schema_pb2.Schema, not_served: Collection[str]) -> schema_pb2.Schema:
+    """Return the schema of rows without a label: what no request has may be there or not, and is not validated."""
+    requests = schema_pb2.Schema()
+    requests.CopyFrom(schema)
+    for feature in requests.feature:
+        is_served = feature.name not in not_served and _is_served(feature, schema.default_environment)
+        if not is_served and feature.lifecycle_stage not in _NOT_SERVED:
+            feature.lifecycle_stage = schema_pb2.DISABLED
+    return requests
+
+
 def dimensions(feature: schema_pb2.Feature) -> tuple[int, ...] | None:
     """Return the fixed shape of a feature in the schema; None when rows may lack it or have any number of values."""
     return tuple(int(dim.size) for dim in feature.shape.dim) if feature.HasField("shape") else None

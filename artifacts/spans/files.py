@@ -41,15 +41,16 @@ class SpanWindow:
     files: tuple[SourceFile, ...]
 
 
-def resolve(pattern: str, span: int | None, window: int, gaps: Gaps = "error") -> SpanWindow:
+def resolve(pattern: str, span: int | None, window: int, gaps: Gaps = "error", *, spanless: bool = False) -> SpanWindow:
     """Find the last `window` spans up to `span`, or up to the newest when None; fewer at the beginning of the data.
 
-    With `gaps="skip"` these are the last spans that exist; `span` itself must exist.
+    With `gaps="skip"` these are the last spans that exist; `span` itself must exist. With `spanless` the pattern may
+    have no span: then its files are span 0.
     Raises UsageError for an invalid pattern, and DataError for a span that is missing.
     """
     if window < 1:
         raise UsageError(f"wanted a window of at least 1 span, got {window}")
-    found = spans(pattern)
+    found = spans(pattern, spanless=spanless)
     newest = _newest(pattern, found) if span is None else span
     first = max(newest - window + 1, min(found, default=newest))
     wanted = list(range(min(first, newest), newest + 1))
@@ -107,6 +108,8 @@ def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:
 
 
 def _missing(pattern: str, missing: list[int], found: dict[int, list[SourceFile]]) -> str:
+    if patterns.is_spanless(pattern):
+        return f"{pattern}: wanted at least one file, got none; correct the path, or add the files"
     wanted = f"span {labels(pattern, missing)}" if missing else "at least one span"
     known = sorted(found)
     existing = labels(pattern, known) or "none"
@@ -119,9 +122,9 @@ def _missing(pattern: str, missing: list[int], found: dict[int, list[SourceFile]
     return f"{pattern}: wanted {wanted}, but these spans exist: {existing}; {', or '.join(fixes)}"
 
 
-def spans(pattern: str) -> dict[int, list[SourceFile]]:
+def spans(pattern: str, *, spanless: bool = False) -> dict[int, list[SourceFile]]:
     """Return the files of every span that matches a pattern; UsageError for an invalid pattern."""
-    root, names = patterns.split(pattern)
+    root, names = patterns.split(pattern, spanless=spanless)
     found: dict[int, list[SourceFile]] = {}
     for span, path in _walk(root, names, {}):
         found.setdefault(span, []).append(SourceFile(span, path, str(path).removeprefix(f"{root}/")))

@@ -51,6 +51,11 @@ def span_unit(pattern: str) -> SpanUnit:
     return unit
 
 
+def is_spanless(pattern: str) -> bool:
+    """Whether a pattern has no token of a span: all of its files are span 0."""
+    return not re.search(r"\{(?:SPAN|YYYY|MM|DD)", pattern)
+
+
 def label(pattern: str, span: int) -> str:
     """Return a span's label: its number, or its day or month."""
     if "{DD}" in pattern:
@@ -84,15 +89,21 @@ def parse_span(pattern: str, text: str | int | date) -> int:
 
 
 def span_of(parts: Mapping[str, str]) -> int | None:
-    """Return the span of a path's tokens; None for an invalid date."""
+    """Return the span of a path's tokens, 0 for none; None for an invalid date."""
+    if not parts:
+        return 0
     if "SPAN" in parts:
         return int(parts["SPAN"])
     return _of_date([int(parts[token]) for token in ("YYYY", "MM", "DD") if token in parts])
 
 
-def split(pattern: str) -> tuple[Location, list[str]]:
-    """Split a pattern into its fixed folder and the names below it; UsageError for an invalid pattern."""
-    span_unit(pattern)
+def split(pattern: str, *, spanless: bool = False) -> tuple[Location, list[str]]:
+    """Split a pattern into its fixed folder and the names below it; UsageError for an invalid pattern.
+
+    With `spanless` it may have no span.
+    """
+    if not (spanless and is_spanless(pattern)):
+        span_unit(pattern)
     scheme, path = "", Path(pattern)
     if objects.is_address(pattern):
         scheme = f"{pattern.partition('//')[0]}/"
@@ -101,7 +112,8 @@ def split(pattern: str) -> tuple[Location, list[str]]:
         raise UsageError(
             f"{pattern}: wanted an absolute path, or an s3:// or gs:// address, without '..' as the source's pattern"
         )
-    wild = next(index for index, part in enumerate(path.parts) if _TOKEN.search(part))
+    last = len(path.parts) - 1
+    wild = next((index for index, part in enumerate(path.parts) if _TOKEN.search(part)), last)
     fixed = Path(*path.parts[:wild])
     return objects.checked(f"{scheme}{fixed}") if scheme else fixed, list(path.parts[wild:])
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from artifacts.examples.names import SPLITS
+from artifacts.examples.names import SPLITS, UNLABELED
 from artifacts.spans.files import Gaps
 from artifacts.spans.read_options import NullsInLists
 from artifacts.spans.readers import FORMATS
@@ -40,8 +40,9 @@ class TimestampColumn(Settings):
 class Split(Settings):
     """How rows are divided into the splits train, validation and eval."""
 
-    by: Literal["time", "hash"] = "time"
-    """`time`: the newest span is eval, the spans before it are train; `hash`: each span is divided by rows' hashes."""
+    by: Literal["time", "hash", "none"] = "time"
+    """`time`: the newest span is eval, the spans before it are train; `hash`: each span is divided by rows' hashes;
+    `none`: all rows are in one split, `unlabeled`, as the pipeline `inference` wants them."""
     validation: Percent = 10.0
     """Percent of the rows before the newest span (`time`) or of all rows (`hash`) for early stopping."""
     eval: Percent = 20.0
@@ -51,7 +52,7 @@ class Split(Settings):
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:
-        taken = sorted(set(self.further) & set(SPLITS))
+        taken = sorted(set(self.further) & {*SPLITS, UNLABELED})
         if taken:
             raise ValueError(
                 f"further: {', '.join(taken)} is a split of every run; set its own key, or choose another name"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import ExamplesManifest, Shard
-from artifacts.examples.names import EVAL, REJECTS, TRAIN, VALIDATION
+from artifacts.examples.names import EVAL, REJECTS, TRAIN, UNLABELED, VALIDATION
 from artifacts.examples.writer import Block, Shares, SpanWriter
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import FeatureType, feature_types
@@ -43,7 +43,8 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     folder = Path(examples)
     folder.mkdir(parents=True, exist_ok=True)
     options = read_options(config, feature_types(read_schema(user_code.resolve(schema))))
-    window = resolve(source.pattern, source.span, config.spans, config.gaps)
+    spanless = config.split.by == "none"
+    window = resolve(source.pattern, source.span, config.spans, config.gaps, spanless=spanless)
     shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
     _check_window(config, window)
     stamps, data = _stamps(window), _pinned(window, source.data)
@@ -87,6 +88,8 @@ def read_options(config: Config, types: Mapping[str, FeatureType]) -> ReadOption
 def _shares(config: Config, is_newest: bool) -> Shares:
     """Return the splits of a span and their percentages; train gets the rest."""
     split = config.split
+    if split.by == "none":
+        return ((UNLABELED, 100.0),)
     if split.by == "time" and is_newest:
         return ((EVAL, 100.0),)
     held_back = [(VALIDATION, split.validation), *split.further.items()]

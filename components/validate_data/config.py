@@ -19,3 +19,4 @@ class Config(Settings):
     on_skew: Literal["stop", "continue"] = "stop"
     """When the serving data differs from the train split by more than the schema's threshold: `stop` or `continue`."""
     label: Annotated[str, FromProblem("label")] = ""
+    weight: Annotated[str | None, FromProblem("weight")] = None

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from artifacts.examples.names import TRAIN
+from artifacts.examples.names import TRAIN, UNLABELED
+from artifacts.model.schema_features import schema_of_requests
 from artifacts.schema.anomalies import explain
 from artifacts.schema.schema_file import SERVING, TRAINING, SchemaFile
 from artifacts.statistics import names
@@ -22,7 +23,7 @@ from core.errors import DataError, SchemaError
 
 GATE = "validate_data"
 ANOMALIES = "SchemaDiff.pb"
-_TRAINED_ON = names.of_split(TRAIN)
+_TRAINED_ON, _UNLABELED = names.of_split(TRAIN), names.of_split(UNLABELED)
 
 
 class Outputs(NamedTuple):
@@ -117,14 +118,26 @@ def _split(config: Config, dataset: Dataset, file: SchemaFile, findings: Finding
     )
     if dataset.examples == 0:
         return  # TFDV finds no anomalies in an empty dataset
+    if dataset.name == _UNLABELED:
+        schema = schema_of_requests(file.schema, {config.label, config.weight or config.label})
+        _fits_schema(dataset, SERVING, file, findings, schema)
+        return
     if config.label:
         findings.data.append(_label_varies(config.label, dataset))
         findings.data += _label_is_single_valued(config.label, dataset, file)
     _fits_schema(dataset, TRAINING, file, findings)
 
 
-def _fits_schema(dataset: Dataset, environment: str, file: SchemaFile, findings: Findings) -> None:
-    anomalies = tfdv.validate_statistics(dataset.statistics, file.schema, environment=file.environment(environment))
+def _fits_schema(
+    dataset: Dataset,
+    environment: str,
+    file: SchemaFile,
+    findings: Findings,
+    schema: schema_pb2.Schema | None = None,
+) -> None:
+    anomalies = tfdv.validate_statistics(
+        dataset.statistics, schema or file.schema, environment=file.environment(environment)
+    )
     findings.record(dataset.name, anomalies)
     explained = explain(anomalies, file)
     for anomaly in explained:

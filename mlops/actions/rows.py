@@ -1,4 +1,4 @@
-"""Predicts the raw rows of a file with one model version; types are checked as strictly as in training data."""
+"""Reads the raw rows of a file and predicts them; types are checked as strictly as in training data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 
-from artifacts.model.features import Feature, Features
+from artifacts.model.features import Features
 from artifacts.model.schema_features import schema_features
 from artifacts.schema.schema_file import read_schema
-from artifacts.spans import csv_rows
+from artifacts.spans import readers
 from artifacts.spans.feature_types import FeatureType, TypeName
 from artifacts.spans.files import SourceFile
 from artifacts.spans.pattern import Location
@@ -23,7 +23,8 @@ from components.ingest_examples.config import TimestampColumn
 from core.errors import DataError
 from core.user_code import resolve
 from pipelines.config import UseCase
-from serving.models.bulk import BATCH_ROWS, Bulk, Line, read_json_lines
+from serving.models.bulk import BATCH_ROWS, Bulk, only_values
+from serving.models.json_lines import Line, predict_lines, read_json_lines
 from serving.models.savedmodel import SavedModel
 
 _KINDS: dict[str, TypeName] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
@@ -70,8 +71,12 @@ class _NoRejects(Rejects):
         raise DataError(f"{place}: {fault.reason}; correct the row")
 
 
+FORMATS = {".csv": "csv", ".jsonl": "", ".parquet": "parquet"}
+"""Suffix of a file of rows -> its format in `ingest_examples`; JSON lines are read as a server reads requests."""
+
+
 def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[list[Any]]:
-    """Yield the predictions of a .csv or .jsonl file in batches, in the order of its rows.
+    """Yield the predictions of a .csv, .jsonl or .parquet file in batches, in the order of its rows.
 
     Declared times become features as in `ingest_examples`. The label, the columns that no request has, and those that
     `ingest_examples.leave_out` names are ignored. Raises DataError, with file, line and column or feature, for a row
@@ -82,16 +87,16 @@ def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[lis
     bulk = Bulk(model, features, _not_served(usecase, features))
     section = usecase.configured("ingest_examples")
     times = {name: _time(name, one, features, section) for name, one in section.timestamps.items()}
-    if file.suffix == ".csv":
-        yield from _csv(section, bulk, times, file)
+    if name := FORMATS[file.suffix]:
+        yield from _columns(section.model_copy(update={"format": name}), bulk, times, file)
         return
     for lines in read_json_lines(file):
         for name, time in times.items():
             lines = _with_parts(file, lines, name, time)  # noqa: PLW2901 - one time after the other
-        yield bulk.lines(file, _without_unused(lines, times, features))
+        yield only_values(predict_lines(bulk, file, _without_unused(lines, times, features)))
 
 
-def _csv(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], file: Path) -> Iterator[list[Any]]:
+def _columns(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], file: Path) -> Iterator[list[Any]]:
     missing = frozenset(section.missing)
     types: dict[str, FeatureType] = {
         f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.features
@@ -102,16 +107,33 @@ def _csv(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], file: 
         delimiter=section.delimiter,
         leave_out=bulk.ignored,
         timestamps=times,
+        nulls_in_lists=section.nulls_in_lists,
         max_record_bytes=section.max_record_bytes,
         batch_rows=BATCH_ROWS,
     )
     unused = _parts(times) - set(bulk.features.by_name)
-    checked = False
-    for batch in csv_rows.read(SourceFile(0, file, file.name), options, _NoRejects(0, file)):
-        if not checked:
-            bulk.check_header([name for name in batch.schema.names if name not in unused], f"{file}:1")
-            checked = True
-        yield bulk.columns({feature.name: _column(feature, batch) for feature in bulk.features.features})
+    is_text = section.format == "csv"
+    rows = 0
+    for batch in readers.reader(section.format)(SourceFile(0, file, file.name), options, _NoRejects(0, file)):
+        if rows == 0:
+            place = f"{file}:1" if is_text else str(file)
+            bulk.check_header([name for name in batch.schema.names if name not in unused], place)
+            if is_text:
+                _check_cells(bulk.features, place)
+        try:
+            yield only_values(bulk.predict(batch, first=rows))
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from None
+        rows += batch.num_rows
+
+
+def _check_cells(features: Features, place: str) -> None:
+    """Raise DataError for a model with features of several values, which a cell of text cannot hold."""
+    if vectors := [feature.name for feature in features.features if feature.shape not in {(), (None,)}]:
+        raise DataError(
+            f"{place}: {', '.join(vectors)}: a cell of a CSV file holds one value; "
+            "wanted a .jsonl or .parquet file for a model with features of several"
+        )
 
 
 def _time(name: str, column: TimestampColumn, features: Features, section: IngestExamples) -> _Time:
@@ -162,13 +184,6 @@ def _without_unused(lines: Sequence[Line], times: Mapping[str, _Time], features:
     """Leave out the parts of times that are no features of the model."""
     unused = _parts(times) - set(features.by_name)
     return [Line(number, {name: value for name, value in row.items() if name not in unused}) for number, row in lines]
-
-
-def _column(feature: Feature, batch: pa.RecordBatch) -> list[Any]:
-    """Return a feature's values, None where a row lacks it."""
-    at = batch.schema.get_field_index(feature.name)
-    values: list[Any] = [None] * batch.num_rows if at < 0 else batch.column(at).to_pylist()
-    return values
 
 
 def _not_served(usecase: UseCase, features: Features) -> frozenset[str]:

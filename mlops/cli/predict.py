@@ -5,22 +5,18 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
 from core.store import Store
-
-if TYPE_CHECKING:
-    from core.backends.registry import ModelVersion
-    from pipelines.config import UseCase
+from mlops.cli.span import version_option
 
 
 @click.command()
 @click.argument("usecase")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--version", type=click.IntRange(min=1), help="A version; default: the one in production.")
+@version_option
 @click.option(
     "-o",
     "--output",
@@ -30,18 +26,22 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def predict(store: Store, *, usecase: str, file: Path, version: int | None, output: Path | None, as_json: bool) -> None:
-    """Predict the raw rows of FILE (.csv, or .jsonl with one object a line) with the model of USECASE in production."""
+    """Predict the raw rows of FILE with the model of USECASE in production.
+
+    FILE is a .csv, a .parquet, or a .jsonl with one object a line; the pipeline `inference` predicts whole spans.
+    """
     from core.errors import UsageError
     from mlops.cli.main import print_json
+    from mlops.worlds.pinned import chosen_version
     from pipelines.config import find, load
     from serving.processes.process import quiet_tensorflow
 
-    if file.suffix not in {".csv", ".jsonl"}:
-        raise UsageError(f"{file}: wanted a .csv or .jsonl file, got {file.suffix or 'no suffix'}")
+    if file.suffix not in {".csv", ".jsonl", ".parquet"}:
+        raise UsageError(f"{file}: wanted a .csv, .jsonl or .parquet file, got {file.suffix or 'no suffix'}")
     if output is not None and output.suffix not in {".csv", ".jsonl"}:
         raise UsageError(f"{output}: wanted a .csv or .jsonl file, got {output.suffix or 'no suffix'}")
     loaded = load(find(usecase))
-    chosen = _choose(store, loaded, version)
+    chosen = chosen_version(loaded, store, version)
     # Imported late: TensorFlow takes seconds, and wrong arguments should fail at once.
     quiet_tensorflow()
     from artifacts.model.label import read as read_label
@@ -68,19 +68,6 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
         print_json(about | named | {"rows": len(found), "predictions": found})
     else:
         _emit(sys.stdout, ".csv", batches, classes)
-
-
-def _choose(store: Store, usecase: "UseCase", version: int | None) -> "ModelVersion":
-    from core.backends.registry import open_registry
-    from core.errors import RegistryError
-
-    registry, name = open_registry(store.registry), usecase.name
-    chosen = registry.get(name, version) if version else registry.champion(name)
-    if chosen is None:
-        raise RegistryError(
-            f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or set --version"
-        )
-    return chosen
 
 
 def _write(output: Path, batches: Iterator[list[Any]], classes: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ import click
 
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world
-from mlops.cli.span import span_option
+from mlops.cli.span import span_option, version_option
 
 
 @click.command()
@@ -12,6 +12,7 @@ from mlops.cli.span import span_option
 @at_world()
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
 @span_option
+@version_option
 @click.option("--no-cache", is_flag=True, help="Ignore cached results.")
 @click.option(
     "--containers",
@@ -27,6 +28,7 @@ def run(
     chosen: ChosenWorld,
     pipeline: str,
     span: str | None,
+    version: int | None,
     no_cache: bool,
     containers: bool,
     as_json: bool,
@@ -39,6 +41,6 @@ def run(
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache)
+    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
     with chosen.open(store, in_containers=containers) as world:
         follow_and_exit(world, world.submit(request).run_id, None, as_json=as_json)

@@ -6,7 +6,7 @@ import click
 
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world
-from mlops.cli.span import span_option
+from mlops.cli.span import span_option, version_option
 
 deadline_option = click.option(
     "--deadline",
@@ -23,6 +23,7 @@ deadline_option = click.option(
 @at_world("kfp")
 @click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
 @span_option
+@version_option
 @click.option("--no-cache", is_flag=True, help="Ignore cached results.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end, and report it as `mlops run` does.")
 @deadline_option
@@ -35,6 +36,7 @@ def submit(
     chosen: ChosenWorld,
     pipeline: str,
     span: str | None,
+    version: int | None,
     no_cache: bool,
     wait: bool,
     deadline: float,
@@ -50,7 +52,7 @@ def submit(
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache)
+    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
     with chosen.open(store) as world:
         submitted = world.submit(request)
         if wait:

@@ -24,6 +24,7 @@ from mlops.triggers.journal import Journal
 from mlops.triggers.slots import last_slot, slot_event
 from mlops.worlds.pinned import source_pattern
 from pipelines.config import UseCase, load
+from pipelines.sources import reads
 from pipelines.triggers import NewData
 
 _LOG = logging.getLogger("mlops.triggers")
@@ -58,10 +59,10 @@ class Watcher:
 
     def _new_data(self, usecase: UseCase, new_data: NewData, now: float) -> Iterator[dict[str, Any]]:
         """The window of the newest span, once all of it is whole; its id is that of the content."""
-        pattern = source_pattern(usecase, self.store, fetched=False)
-        ingesting = usecase.configured("ingest_examples")
+        read = reads(usecase, new_data.pipeline)
+        pattern = source_pattern(usecase, self.store, read.pattern, fetched=False)
         try:
-            window = spans.resolve(pattern, None, ingesting.spans, ingesting.gaps)
+            window = spans.resolve(pattern, None, read.spans, read.gaps, spanless=read.spanless)
         except DataError as error:
             if self._waits_for.get(usecase.name) != str(error):
                 self._waits_for[usecase.name] = str(error)

@@ -4,30 +4,35 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import localrun
 from artifacts.spans import files as source
-from artifacts.spans.pattern import parse_span
+from artifacts.spans.pattern import is_spanless, parse_span
 from core import digest, images
-from core.backends.registry import open_registry
-from core.errors import UsageError
+from core.backends.registry import ModelVersion, open_registry
+from core.errors import RegistryError, UsageError
 from core.store import Store
 from core.user_code import load
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.sources import code_digest
-from mlops.worlds.world import Pinned, RequestedSpan, RunRequest
+from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
+from pipelines.sources import Reads, reads
 
-PINNED = ("source", "span", "data", "registry", "champion", "submission")
+PINNED = ("source", "span", "data", "registry", "champion", "model", "submission")
 """The parameters that a submission supplies, to a pipeline that declares them."""
 
 
-def source_pattern(usecase: UseCase, store: Store, *, fetched: bool = True) -> str:
-    """Return the absolute source pattern; where asked, `data.py` first fetches what this machine's store lacks."""
-    pattern = usecase.source.pattern
+def source_pattern(usecase: UseCase, store: Store, pattern: str = "", *, fetched: bool = True) -> str:
+    """Return the absolute source pattern, or another one of the use case's.
+
+    Where asked, `data.py` first fetches what this machine's store lacks.
+    """
+    pattern = pattern or usecase.source.pattern
     if Path(pattern).is_absolute() or "://" in pattern:
         return pattern
     if fetched and not store.objects:
@@ -53,8 +58,11 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
         compile_pipeline(usecase, request.pipeline, compiled, references)
     loaded = localrun.load(compiled)
     declared = loaded.root.input_parameters
-    parameters = _window(usecase, request.span, store) if {"source", "span", "data"} & declared.keys() else {}
+    parameters = _window(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
+    parameters |= {"model": _model(request, store)} if "model" in declared else {}
+    if request.version is not None and "model" not in declared:
+        raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
     pinned = replace(pinned, code=code_digest(loaded, store))
     if {"champion", "submission"} & declared.keys():
@@ -84,14 +92,39 @@ def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers
     )
 
 
-def _window(usecase: UseCase, span: RequestedSpan, store: Store) -> dict[str, Any]:
+def _window(request: RunRequest, store: Store) -> dict[str, Any]:
     """Return the parameters that pin the data of a run: source, span and data (the digest of the files)."""
-    pattern = source_pattern(usecase, store)
-    asked = usecase.source.span if span is None else span
-    wanted = None if asked is None or asked == "newest" else parse_span(pattern, asked)
-    ingesting = usecase.configured("ingest_examples")
-    window = source.resolve(pattern, wanted, ingesting.spans, ingesting.gaps)
+    read = reads(request.usecase, request.pipeline)
+    pattern = source_pattern(request.usecase, store, read.pattern)
+    window = source.resolve(pattern, _span(request, read, pattern), read.spans, read.gaps, spanless=read.spanless)
     return {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window)}
+
+
+def _span(request: RunRequest, read: Reads, pattern: str) -> int | None:
+    """Return the span of a run; None for the newest."""
+    if read.spanless and is_spanless(pattern):
+        if request.span not in (None, "newest"):
+            raise UsageError(f"{pattern} has no span, so --span is not for it; leave it out")
+        return None
+    asked = read.span if request.span is None else request.span
+    return None if asked is None or asked == "newest" else parse_span(pattern, asked)
+
+
+def _model(request: RunRequest, store: Store) -> str:
+    """Return the model version that a run predicts with."""
+    usecase = request.usecase
+    return chosen_version(usecase, store, request.version or usecase.configured("infer_bulk").version).reference
+
+
+def chosen_version(usecase: UseCase, store: Store, version: int | None) -> ModelVersion:
+    """Return a version of a use case's model, or the one in production; RegistryError where there is none."""
+    registry, name = open_registry(store.registry), usecase.name
+    chosen = registry.get(name, version) if version else registry.champion(name)
+    if chosen is None:
+        raise RegistryError(
+            f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or set --version"
+        )
+    return chosen
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:

@@ -50,6 +50,8 @@ class RunRequest:
     span: RequestedSpan = None
     cache: bool = True
     """Whether cached results are used."""
+    version: int | None = None
+    """Model version of a pipeline that predicts; None: what the configuration says, or the one in production."""
     trigger: str = ""
     """Key of the decision that asks for it (see `mlops.triggers`); empty: a person does."""
 

@@ -78,8 +78,15 @@ def test_the_push_stands_behind_both_gates(compiled_pipeline: Compiled) -> None:
 
 
 def test_nothing_is_trained_before_the_data_has_passed_its_gate(compiled_pipeline: Compiled) -> None:
-    for pipeline in PIPELINES:
+    for pipeline in ("level0", "level1"):
         spec, _ = yaml.safe_load_all(compiled_pipeline(pipeline).read_text(encoding="utf-8"))
         tasks = spec["root"]["dag"]["tasks"]
         assert "validate-data" in tasks["transform-features"]["dependentTasks"]
         assert "scope-use-case" in tasks["ingest-examples"]["dependentTasks"]
+
+
+def test_nothing_is_predicted_before_the_data_has_passed_its_gate(compiled_pipeline: Compiled) -> None:
+    spec, _ = yaml.safe_load_all(compiled_pipeline("inference").read_text(encoding="utf-8"))
+    tasks = spec["root"]["dag"]["tasks"]
+    assert set(tasks) == {"ingest-examples", "compute-statistics", "validate-data", "infer-bulk"}
+    assert "validate-data" in tasks["infer-bulk"]["dependentTasks"]

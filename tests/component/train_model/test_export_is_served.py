@@ -22,7 +22,8 @@ from components.validate_infra.sent_rows import SentRows
 from serving.http.app import ServingApp
 from serving.limits import Limits
 from serving.metrics import Metrics
-from serving.models.bulk import Bulk, Line
+from serving.models.bulk import Bulk, only_values
+from serving.models.json_lines import Line, predict_lines
 from serving.models.savedmodel import SavedModel
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager
@@ -123,7 +124,8 @@ def test_rows_of_different_lengths_are_one_request_and_one_file(client: TestClie
     model = SavedModel(exported)
     assert model.features is not None
     lines = [Line(number, row) for number, row in enumerate(rows, 1)]
-    assert [one for (one,) in Bulk(model, model.features).lines(Path("rows.jsonl"), lines)] == wanted
+    outputs = predict_lines(Bulk(model, model.features), Path("rows.jsonl"), lines)
+    assert [one for (one,) in only_values(outputs)] == wanted
 
 
 def test_the_tensors_are_what_a_client_of_tensorflow_servings_binary_sends(exported: Path) -> None:
