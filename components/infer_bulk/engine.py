@@ -34,13 +34,19 @@ def compute(job: Job, predictor: Predictor, shards: Sequence[OutputShard]) -> It
     with ThreadPoolExecutor(threads) as pool:
         for shard, batches in output_shards.read(job.examples, shards, job.model.config.batch_rows):
             writer = ShardWriter(job.folders, shard)
-            pending: deque[Future[Predicted]] = deque()
-            first = shard.start
-            for records in batches:
-                pending.append(pool.submit(predictor, records, first))
-                first += len(records)
-                if len(pending) > threads:
-                    writer.add(pending.popleft().result())
-            while pending:
-                writer.add(pending.popleft().result())
+            for predicted in _in_order(pool, threads, predictor, batches, shard.start):
+                writer.add(predicted)
             yield writer.finish()
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, threads: int, predictor: Predictor, batches: Iterator[list[bytes]], first: int
+) -> Iterator[Predicted]:
+    pending: deque[Future[Predicted]] = deque()
+    for records in batches:
+        pending.append(pool.submit(predictor, records, first))
+        first += len(records)
+        if len(pending) > threads:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
