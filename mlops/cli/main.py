@@ -12,11 +12,11 @@ from core.errors import MlopsError, did_you_mean
 from core.store import Store
 
 VERBS = {
-    "cluster": ("mlops.cli.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
+    "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
     "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),
-    "doctor": ("mlops.cli.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
-    "images": ("mlops.cli.images:images", "Build, list and push the container images."),
+    "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
+    "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
     "new": ("mlops.cli.new:new", "Write the folder of a new use case from a CSV or Parquet file."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),

@@ -9,8 +9,8 @@ import pytest
 
 from core.backends.local_registry import LocalRegistry
 from core.user_code import ROOT
-from mlops.cli import doctor
 from mlops.cli import main as roof
+from mlops.cli.machine import doctor
 
 
 def _damaged_database(folder: Path) -> Path:

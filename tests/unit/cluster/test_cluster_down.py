@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from mlops.cli.cluster import cluster
+from mlops.cli.machine.cluster import cluster
 from mlops.cluster.errors import CommandFailed
 from mlops.cluster.health.status import status
 from mlops.cluster.lifecycle.down import down

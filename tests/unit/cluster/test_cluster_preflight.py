@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mlops.cli.cluster import cluster
+from mlops.cli.machine.cluster import cluster
 from mlops.cluster.lifecycle import preflight
 from mlops.cluster.lifecycle.up import NotReady, up
 from mlops.cluster.programs import tools

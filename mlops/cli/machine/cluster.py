@@ -49,7 +49,7 @@ def up(*, only_check: bool, as_json: bool) -> None:
 
     Returns 1 when the machine is not ready or a step fails; the diagnosis is in MLOPS_HOME/cluster/.
     """
-    from mlops.cli.doctor import show
+    from mlops.cli.machine.doctor import show
     from mlops.cli.main import print_json
     from mlops.cluster.lifecycle import preflight
     from mlops.cluster.lifecycle.up import NotReady

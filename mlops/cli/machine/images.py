@@ -82,7 +82,7 @@ def push(store: Store, *, registry: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def config(*, as_json: bool) -> None:
     """List every environment variable that is read, with its value."""
-    from mlops.cli.cluster import print_variables
+    from mlops.cli.machine.cluster import print_variables
     from mlops.cluster.images.builds import VARIABLES
 
     print_variables(VARIABLES, {one.name: os.environ.get(one.name, one.default) for one in VARIABLES}, as_json=as_json)
