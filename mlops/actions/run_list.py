@@ -1,9 +1,10 @@
 """Lists the runs of a store, also those that have not ended."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from core.store import Store
-from mlops.runs.history import SUBMISSION, submitted, summaries
+from mlops.runs.history import SUBMISSION, read_summary, submitted
 from mlops.worlds.table import DEFAULT, open_world
 from mlops.worlds.world import WorldContext
 
@@ -11,16 +12,18 @@ UNSEEN = "SUBMITTED"
 """State of a run on a cluster whose end is not recorded here; `mlops runs follow` asks the cluster."""
 
 
-def listed(store: Store) -> list[dict[str, str]]:
+def listed(store: Store, only: Collection[str] | None = None) -> list[dict[str, str]]:
     """Return run id, world, state, start (UTC, to the minute) and headline of each run, the newest first.
 
-    No cluster is asked: a run there that has no recorded end is `SUBMITTED`.
+    `only` has the ids of the runs to list; without it, all are. No cluster is asked: a run there that has no recorded
+    end is `SUBMITTED`.
     """
-    ended = {summary["run_id"]: summary for summary in summaries(store)}
     rows = []
     with open_world(DEFAULT, WorldContext(store)) as here:
         for run_id, submission in submitted(store).items():
-            summary = ended.get(run_id)
+            if only is not None and run_id not in only:
+                continue
+            summary = read_summary(store, run_id)
             if summary is not None:
                 state, started = summary["state"], summary["started"][:16]
             elif submission.world == here.name:

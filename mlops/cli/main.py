@@ -25,6 +25,7 @@ VERBS = {
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
     "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster, on a schedule."),
     "serve": ("mlops.cli.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
+    "status": ("mlops.cli.status:status", "Show what is in production, what ran, what runs next, and alarms."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
 }

@@ -26,27 +26,35 @@ class Bar:
 
 def write_report(outcome: Outcome, target: Path) -> Path:
     """Write the report of a run atomically, and return its path."""
-    environment = Environment(
+    html = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            outcome=outcome,
+            run=outcome.run,
+            started=started(outcome.run),
+            bars=timeline(outcome.tasks),
+            split=split,
+            pictures=[
+                (task.name, Markup(task.pictures.read_text(encoding="utf-8")))  # noqa: S704
+                for task in outcome.tasks
+                if task.pictures
+            ],
+        )
+    )
+    replace(target, html.encode())
+    return target
+
+
+def environment() -> Environment:
+    """Return how every page is made: text is escaped, and a name that is missing is an error."""
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("report.html.j2").render(
-        outcome=outcome,
-        run=outcome.run,
-        started=started(outcome.run),
-        bars=timeline(outcome.tasks),
-        split=split,
-        pictures=[
-            (task.name, Markup(task.pictures.read_text(encoding="utf-8")))  # noqa: S704
-            for task in outcome.tasks
-            if task.pictures
-        ],
-    )
-    replace(target, html.encode())
-    return target
 
 
 def split(decision: Decision) -> tuple[list[Check], list[Check]]:

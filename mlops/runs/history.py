@@ -86,10 +86,18 @@ def summaries(store: Store) -> list[dict[str, Any]]:
 
 def find_summary(store: Store, run_id: str) -> dict[str, Any]:
     """Return the summary of one run; MlopsError lists the newest runs when there is no such run."""
-    path = store.runs / run_id / SUMMARY
-    if not path.is_file():
+    summary = read_summary(store, run_id)
+    if summary is None:
         known = ", ".join(summary["run_id"] for summary in summaries(store)[:5]) or "none yet"
         raise MlopsError(f"no run {run_id!r} that has ended in {store.runs}; the newest are: {known}")
+    return summary
+
+
+def read_summary(store: Store, run_id: str) -> dict[str, Any] | None:
+    """Return the summary of one run; None while it has not ended."""
+    path = store.runs / run_id / SUMMARY
+    if not path.is_file():
+        return None
     summary = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(summary, dict)
     return summary

@@ -203,6 +203,11 @@ class Journal:
         with self._transaction() as db:
             return list(_decisions(db, "1 ORDER BY number DESC LIMIT ?", (newest,)))
 
+    def decision(self, number: int) -> Decision | None:
+        """Return one decision; None for an unknown number."""
+        with self._transaction() as db:
+            return next(_decisions(db, "number = ?", (number,)), None)
+
     def facts_of(self, decision: int) -> list[Recorded]:
         """Return the facts that a decision is about."""
         with self._transaction() as db:

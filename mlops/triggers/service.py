@@ -33,9 +33,14 @@ class Triggers:
     clock: Callable[[], float] = time.time
 
     @property
+    def path(self) -> Path:
+        """The file of the store's journal, which need not be there yet."""
+        return self.store.root / "triggers" / "journal.sqlite"
+
+    @property
     def journal(self) -> Journal:
         """The store's journal."""
-        return Journal(self.store.root / "triggers" / "journal.sqlite")
+        return Journal(self.path)
 
     @property
     def dead(self) -> DeadLetters:
