@@ -155,18 +155,18 @@ def _observed(store: Store, folders: Sequence[Path]) -> Iterator[Chart]:
     bounds: dict[str, float] = {}
     for folder in folders[-MOST_RUNS:]:
         summary = read_summary(store, folder.name) or {"decisions": ()}
-        for decision in summary["decisions"]:
-            for check in decision["checks"]:
-                if (
-                    isinstance(check["observed"], float)
-                    and isinstance(check["threshold"], float)
-                    and not check["slice"]
-                ):
-                    at = datetime.strptime(summary["started"], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
-                    found.setdefault(check["rule"], []).append(Point(at.timestamp(), check["observed"]))
-                    bounds[check["rule"]] = check["threshold"]
+        checks = [check for decision in summary["decisions"] for check in decision["checks"]]
+        for check in filter(_is_measured, checks):
+            at = datetime.strptime(summary["started"], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+            found.setdefault(check["rule"], []).append(Point(at.timestamp(), check["observed"]))
+            bounds[check["rule"]] = check["threshold"]
     for rule, points in found.items():
         yield Chart(rule, [Series("observed", points)], (), bounds[rule])
+
+
+def _is_measured(check: dict[str, Any]) -> bool:
+    """Whether a check compared a number of all rows with a bound."""
+    return isinstance(check["observed"], float) and isinstance(check["threshold"], float) and not check["slice"]
 
 
 def _seconds(written: str) -> float:
