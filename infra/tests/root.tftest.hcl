@@ -1,0 +1,80 @@
+mock_provider "google" {
+  source = "./mocks"
+}
+
+variables {
+  environment      = "dev"
+  project          = "mlops-test-dev"
+  region           = "europe-west1"
+  registry_project = "mlops-test-prod"
+  usecases         = { flight_delay = "1001" }
+  trigger_image    = "europe-west1-docker.pkg.dev/mlops-test-prod/mlops-images/mlops@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  alert_emails     = ["mlops@example.com"]
+  temporary_days   = 14
+  expires          = "2027-03-31"
+  protected        = false
+}
+
+run "dev_uses_the_central_registry" {
+  assert {
+    condition     = length(module.registry) == 0 && output.settings.registry == "europe-west1-docker.pkg.dev/mlops-test-prod/mlops-images"
+    error_message = "Only the environment that owns the registry creates it; the address is the same for all."
+  }
+  assert {
+    condition     = output.settings.store == "gs://mlops-test-dev-mlops" && output.settings.root == "gs://mlops-test-dev-mlops/pipelines"
+    error_message = "Store and pipeline root are the environment's own."
+  }
+  assert {
+    condition     = output.settings.service_account != "" && output.settings.trigger_url != "" && output.settings.endpoints.flight_delay != ""
+    error_message = "The settings file names everything that mlops needs."
+  }
+  assert {
+    condition     = keys(module.schedule[0].jobs) == ["flight_delay/retrain"]
+    error_message = "The schedules are those of the use case's config.yaml."
+  }
+  assert {
+    condition     = !contains(keys(output.workflow_accounts), "build")
+    error_message = "A build has nothing to do where the registry is not."
+  }
+}
+
+run "prod_owns_the_registry_and_nothing_of_it_is_deletable" {
+  variables {
+    environment     = "prod"
+    project         = "mlops-test-prod"
+    expires         = null
+    protected       = true
+    private_network = true
+    budget          = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
+    github          = { owner_id = "1234", repository_id = "567890", gates = { prod = ["deploy"], build = ["build"] } }
+  }
+  assert {
+    condition     = length(module.registry) == 1 && output.workload_identity_provider != null && output.settings.network != null
+    error_message = "Registry, federation and network are there."
+  }
+}
+
+run "before_the_first_image_there_is_no_trigger" {
+  command = plan
+  variables { trigger_image = null }
+  assert {
+    condition     = length(module.trigger) == 0 && length(module.schedule) == 0 && output.settings.trigger_url == null
+    error_message = "A first apply needs no image."
+  }
+}
+
+run "the_example_values_are_refused" {
+  command = plan
+  variables {
+    project          = "CHANGE-ME-dev"
+    registry_project = "CHANGE-ME-prod"
+    alert_emails     = ["CHANGE-ME"]
+  }
+  expect_failures = [var.project, var.registry_project, var.alert_emails]
+}
+
+run "a_duty_of_googles_is_refused_to_workflows" {
+  command = plan
+  variables { github = { owner_id = "1", repository_id = "2", gates = { dev = ["pipelines"] } } }
+  expect_failures = [var.github]
+}
