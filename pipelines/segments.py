@@ -50,6 +50,22 @@ class Data(NamedTuple):
     validated: dsl.PipelineTask | None
 
 
+class Described(NamedTuple):
+    """The examples that the model in production was trained and evaluated on, and their statistics."""
+
+    examples: dsl.Dataset
+    statistics: dsl.Artifact
+
+
+class Answered(NamedTuple):
+    """What the model in production answered, and which outcomes were known."""
+
+    snapshot: str
+    """Reference of the list of files of the prediction log and of outcomes."""
+    as_of: str
+    """RFC 3339; what was logged, or became known, later does not count."""
+
+
 class Candidate(NamedTuple):
     """A trained model, and the task that evaluated it."""
 
@@ -103,6 +119,40 @@ def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
         )
     validated = run(usecase, "validate_data", statistics=described.outputs["statistics"], schema=schema)
     return Data(examples, validated)
+
+
+def described_data(usecase: UseCase, source: PinnedSource) -> Described:
+    """Ingest a source and compute its statistics; both come from the cache where the model was trained."""
+    schema = usecase.schema_file
+    examples = run(usecase, "ingest_examples", schema=schema, **source._asdict()).outputs["examples"]
+    described = run(usecase, "compute_statistics", examples=examples, schema=schema)
+    return Described(examples, described.outputs["statistics"])
+
+
+def monitored(
+    usecase: UseCase, trained_on: Described, answered: Answered, in_production: InProduction
+) -> dsl.PipelineTask:
+    """Join outcomes to logged predictions, and compare what was answered with what the model was trained on."""
+    schema = usecase.schema_file
+    joined = run(
+        usecase,
+        "join_feedback",
+        name=usecase.name,
+        schema=schema,
+        **answered._asdict(),
+        **in_production._asdict(),
+    )
+    served = run(usecase, "compute_statistics", examples=joined.outputs["examples"], schema=schema)
+    return run(
+        usecase,
+        "monitor_model",
+        schema=schema,
+        registry=in_production.registry,
+        examples=trained_on.examples,
+        statistics=trained_on.statistics,
+        served=served.outputs["statistics"],
+        feedback=joined.outputs["feedback"],
+    )
 
 
 def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Candidate:

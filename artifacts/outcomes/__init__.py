@@ -1,0 +1,1 @@
+"""Outcomes: the labels of logged predictions, which become known later, as append-only JSON lines."""

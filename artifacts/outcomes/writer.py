@@ -1,0 +1,30 @@
+"""Appends outcomes to a file, for replays and for programs on the same machine."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from artifacts.outcomes.reader import written
+
+
+def append(path: Path, outcomes: Iterable[tuple[str, str | int | float, int]]) -> None:
+    """Append (key, label, time in microseconds since 1970) as lines, in one write, and wait until they are on the disk.
+
+    A torn last line, of a writer that died, is ended first, so that it damages no line but itself.
+    """
+    lines = [
+        json.dumps({"key": key, "label": label, "time": written(time)}, allow_nan=False)
+        for key, label, time in outcomes
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as stream:
+        if stream.tell() and not _ends_with_newline(stream.fileno(), stream.tell()):
+            lines.insert(0, "")
+        stream.write("".join(f"{line}\n" for line in lines).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _ends_with_newline(handle: int, size: int) -> bool:
+    return os.pread(handle, 1, size - 1) == b"\n"

@@ -1,0 +1,81 @@
+"""Lists what a snapshot pins: the prediction log's files, files of outcomes, and a server's metrics."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+from artifacts.examples import tfrecord
+from artifacts.outcomes import names as outcome_names
+from artifacts.prediction_log import names as log_names
+from artifacts.prediction_log.reader import log_files
+from artifacts.snapshot.files import PinnedFile, pin
+from artifacts.spans.files import spans
+from core import digest, durable, objects
+from core.errors import DataError
+
+_EPOCH = date(1970, 1, 1)
+_SECONDS = 10.0
+_MOST_BYTES = 16 << 20
+
+
+def logged(store: str, model: str, since: date, until: date) -> Iterator[PinnedFile]:
+    """Pin the files of the days of a model's log, those that are still being written up to their last whole record."""
+    folder = f"{store}/{log_names.ROOT}/{model}"
+    if objects.is_address(store):
+        for span, files in sorted(spans(f"{folder}/{log_names.PATTERN}").items()):
+            if (since - _EPOCH).days <= span <= (until - _EPOCH).days:
+                for file in files:
+                    yield pin("log", file.name, str(file.path), objects.stat(str(file.path)).size)
+        return
+    for one in log_files(Path(folder), since, until):
+        final = one.path.with_name(log_names.finished_name(one.path.name) or one.path.name)
+        with suppress(FileNotFoundError):  # removed since it was listed
+            size = one.path.stat().st_size if one.is_finished else _whole_bytes(one.path)
+            yield pin("log", f"{one.day}/{final.name}", str(final), size)
+
+
+def outcomes(store: str, model: str) -> Iterator[PinnedFile]:
+    """Pin the files of a model's outcomes as long as they are now."""
+    folder = outcome_names.outcomes_folder(store, model)
+    if objects.is_address(store):
+        for entry in objects.entries(folder):
+            if entry.name.endswith(outcome_names.SUFFIX):
+                yield pin("outcomes", entry.name, entry.address, entry.size)
+        return
+    for path in sorted(Path(folder).glob(f"*{outcome_names.SUFFIX}")):
+        if path.is_file() and not path.name.startswith("."):
+            yield pin("outcomes", path.name, str(path), path.stat().st_size)
+
+
+def server_metrics(place: str, folder: str) -> PinnedFile:
+    """Copy a server's metrics, from a file or an address of HTTP, below a folder; DataError when there are none."""
+    content = _fetched(place)
+    location = f"{folder}/metrics-{digest.of_bytes(content).removeprefix('sha256:')[:16]}.prom"
+    if objects.is_address(location):
+        objects.write(location, content)
+    else:
+        Path(location).parent.mkdir(parents=True, exist_ok=True)
+        durable.replace(Path(location), content)
+    return pin("metrics", "server.prom", location, len(content))
+
+
+def _fetched(place: str) -> bytes:
+    try:
+        if place.startswith(("http://", "https://")):
+            with urllib.request.urlopen(place, timeout=_SECONDS) as answer:  # noqa: S310 - http or https
+                content: bytes = answer.read(_MOST_BYTES)
+            return content
+        return Path(place).read_bytes()
+    except (OSError, urllib.error.URLError) as error:
+        raise DataError(f"{place}: wanted a server's metrics in Prometheus' text format, got {error}") from None
+
+
+def _whole_bytes(path: Path) -> int:
+    end = 0
+    with path.open("rb") as stream, suppress(tfrecord.TornRecord):
+        for offset, record in tfrecord.read(stream, path, 1 << 26):
+            end = offset + tfrecord.HEADER.size + len(record) + tfrecord.FOOTER.size
+    return end
