@@ -1,4 +1,4 @@
-"""Metrics of labeled rows with confidence intervals, for rows that follow each other in time."""
+"""Metrics of labeled rows with confidence intervals."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from problems.gains import interval
 from problems.kind import Gain
 
 BLOCKS = 20
-"""Blocks of neighbouring rows that an interval is computed from. Rows of the same hours depend on each other (a storm
-delays all of them), so that an interval of single rows would be too narrow."""
+"""Blocks that an interval is computed from; neighbouring rows are in different ones, so that an interval is that of the
+rows alone. How much a metric differs from one month to the next is in its bound."""
 FEWEST = 10 * BLOCKS
 """With fewer rows there is no interval."""
 
@@ -46,7 +46,7 @@ class LiveMetrics:
         whole = self.numbers(labels, scores)
         if len(labels) < FEWEST:
             return {name: Gain(math.nan, value, math.nan) for name, value in whole.items()}
-        block = np.arange(len(labels)) * BLOCKS // len(labels)
+        block = np.arange(len(labels)) % BLOCKS
         without = [self.numbers(labels[block != one], scores[block != one]) for one in range(BLOCKS)]
         # Student's t of BLOCKS - 1 degrees of freedom is a little wider than the normal distribution.
         wider = _wider(confidence, BLOCKS - 1)

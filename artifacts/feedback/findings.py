@@ -1,4 +1,4 @@
-"""`findings.json`: what a monitor found, for the command line, the status page and triggers."""
+"""What a monitor found, as a JSON file, for the command line, the status page and triggers."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -9,7 +9,6 @@ from artifacts.feedback.report import VersionMetrics
 from core import durable
 from core.errors import CorruptArtifact
 
-FILE = "findings.json"
 Cause = Literal["drift", "performance"]
 """Which fact an alarm is: the data or predictions moved, or a live metric or the model's age is beyond its bound."""
 
@@ -55,15 +54,14 @@ class Findings(BaseModel):
         """The causes of all alarms, each once."""
         return sorted({alarm.cause for alarm in self.alarms if alarm.cause is not None})
 
-    def write(self, folder: Path) -> None:
+    def write(self, path: Path) -> None:
         """Write it atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / FILE, (self.model_dump_json(indent=2) + "\n").encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.replace(path, (self.model_dump_json(indent=2) + "\n").encode())
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, path: Path) -> Self:
         """Read it; CorruptArtifact when it is missing or has other content."""
-        path = folder / FILE
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:

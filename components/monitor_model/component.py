@@ -27,7 +27,7 @@ def monitor_model(
         served: The statistics of the rows that it answered, in the newest window and the one before it.
         feedback: The output of `join_feedback`.
         decision: One check per bound; undecided where there are too few rows or labels.
-        findings: `findings.json`: alarms by cause, what was not measured, and the live metrics.
+        findings: Alarms by cause, what was not measured, and the live metrics, as one JSON file.
         pictures: Each feature beside training, the scores, and the live metric over time with deployments.
     """
     from components.monitor_model.config import Config

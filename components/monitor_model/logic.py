@@ -25,7 +25,8 @@ from components.monitor_model.pictures import Shown, draw
 from components.monitor_model.prediction_check import prediction_check, score_statistics
 from components.monitor_model.server_checks import server_checks
 from core import pictures, user_code
-from core.backends.registry import ModelVersion, Pointer, open_registry
+from core.backends.pointer import Pointer
+from core.backends.registry import ModelVersion, open_registry
 from core.decision import Check, Decision, Verdict
 from core.errors import MlopsError
 

@@ -18,6 +18,7 @@ VERBS = {
     "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
+    "monitor": ("mlops.cli.monitor:monitor", "Watch the model in production: data, predictions, live metrics."),
     "new": ("mlops.cli.new:new", "Write the folder of a new use case from a CSV or Parquet file."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),

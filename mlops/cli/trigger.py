@@ -205,11 +205,11 @@ def _recorded(event: Any, usecase: str, store: Store) -> dict[str, Any]:
 def _posted(event: Any, url: str, secret_file: str | None) -> dict[str, Any]:
     from mlops.triggers.client import post
 
-    secrets = _secrets(secret_file)
+    secrets = shared_secrets(secret_file)
     return post(event, url, secrets[0] if secrets else None)
 
 
-def _secrets(secret_file: str | None) -> tuple[bytes, ...]:
+def shared_secrets(secret_file: str | None) -> tuple[bytes, ...]:
     """Read the shared secrets from a file or the environment; none where neither is given."""
     from mlops.triggers.sender import secrets_in
 
@@ -227,7 +227,7 @@ def _senders(options: dict[str, Any]) -> "Senders":
         raise UsageError("--audience and --account go together: tokens for this audience, of these accounts")
     if options["audience"]:
         return GoogleAccounts(options["audience"], frozenset(options["accounts"]))
-    if secrets := _secrets(options["secret_file"]):
+    if secrets := shared_secrets(options["secret_file"]):
         return SharedSecrets(secrets)
     if options["host"] not in _LOOPBACK:
         raise UsageError(

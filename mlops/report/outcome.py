@@ -6,9 +6,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
-from core.decision import Decision
+from core.decision import Decision, Verdict
 from mlops.report.wording import WORDINGS, Wording
 from mlops.runs.record import Run, State, Task
+from pipelines.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 3 a gate is closed, 1 anything else failed."""
+        """0 done, 3 a gate is closed, 1 anything else failed; a monitor that could not decide all raises no alarm."""
         if self.closed is not None:
-            return 3
+            is_alarm = self.closed.verdict is Verdict.FAIL or self.run.submission.kind is not Kind.MONITORING
+            return 3 if is_alarm else 0
         return 0 if self.state is State.SUCCEEDED else 1
 
     @property

@@ -37,6 +37,8 @@ def containers(cli_name: str, source: str, store: Store) -> dict[str, localrun.E
     readable = (_root_of(source),) if source else ()
     if folder.is_absolute() and not folder.is_relative_to(ROOT):
         readable = (*readable, folder)
+    monitored = (store.root / folder for folder in ("predictions", "outcomes", "snapshots"))
+    readable = (*readable, *(folder for folder in monitored if folder.is_dir()))
     # Only the image whose steps push may write to the registry.
     return {
         name: DockerEnvironment(

@@ -13,7 +13,7 @@ from localrun.spec.pipeline import Container, Dag, Pipeline
 from mlops.runs.record import Artifact, State, Task
 from mlops.worlds.kfp_metadata import Execution
 
-KEPT = ("decision", "pictures", "pushed")
+KEPT = ("decision", "findings", "pictures", "pushed")
 """Small outputs that are copied to this machine, because the report and the command line show them."""
 ANY = "[*]"
 """In a path: any iteration of a loop that has not started."""

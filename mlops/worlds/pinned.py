@@ -17,13 +17,15 @@ from core.store import Store
 from core.user_code import load
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
+from mlops.worlds.pinned_monitoring import monitoring_parameters
 from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
+from pipelines.kinds import Kind
 from pipelines.sources import Reads, reads
 
-PINNED = ("source", "span", "data", "registry", "champion", "model", "submission")
+PINNED = ("source", "span", "data", "registry", "champion", "model", "submission", "snapshot", "as_of")
 """The parameters that a submission supplies, to a pipeline that declares them."""
 
 
@@ -58,14 +60,18 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
         compile_pipeline(usecase, request.pipeline, compiled, references)
     loaded = localrun.load(compiled)
     declared = loaded.root.input_parameters
-    parameters = _window(request, store) if {"source", "span", "data"} & declared.keys() else {}
+    is_monitoring = spec_of(request.pipeline).kind is Kind.MONITORING
+    if is_monitoring:
+        parameters = monitoring_parameters(request, store)
+    else:
+        parameters = _window(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
     if request.version is not None and "model" not in declared:
         raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
     pinned = replace(pinned, code=code_digest(loaded, store))
-    if {"champion", "submission"} & declared.keys():
+    if {"champion", "submission"} & declared.keys() and not is_monitoring:
         parameters |= _same_submission(usecase.name, pinned, store) or _new_submission(usecase.name, store)
     unknown = [name for name, one in declared.items() if not one.optional and name not in parameters]
     if unknown:

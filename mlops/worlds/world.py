@@ -54,6 +54,10 @@ class RunRequest:
     """Model version of a pipeline that predicts; None: what the configuration says, or the one in production."""
     trigger: str = ""
     """Key of the decision that asks for it (see `mlops.triggers`); empty: a person does."""
+    as_of: str = ""
+    """Of a monitoring pipeline: what was logged or became known later does not count; empty: now."""
+    server_metrics: str = ""
+    """Of a monitoring pipeline: a file or an address with the server's metrics; empty: they are not measured."""
 
 
 @dataclass(frozen=True)
