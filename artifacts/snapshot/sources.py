@@ -25,16 +25,20 @@ def logged(store: str, model: str, since: date, until: date) -> Iterator[PinnedF
     """Pin the files of the days of a model's log, those that are still being written up to their last whole record."""
     folder = f"{store}/{log_names.ROOT}/{model}"
     if objects.is_address(store):
-        for span, files in sorted(spans(f"{folder}/{log_names.PATTERN}").items()):
-            if (since - _EPOCH).days <= span <= (until - _EPOCH).days:
-                for file in files:
-                    yield pin("log", file.name, str(file.path), objects.stat(str(file.path)).size)
+        yield from _logged_objects(folder, since, until)
         return
     for one in log_files(Path(folder), since, until):
         final = one.path.with_name(log_names.finished_name(one.path.name) or one.path.name)
         with suppress(FileNotFoundError):  # removed since it was listed
             size = one.path.stat().st_size if one.is_finished else _whole_bytes(one.path)
             yield pin("log", f"{one.day}/{final.name}", str(final), size)
+
+
+def _logged_objects(folder: str, since: date, until: date) -> Iterator[PinnedFile]:
+    found = spans(f"{folder}/{log_names.PATTERN}")
+    for day in sorted(day for day in found if (since - _EPOCH).days <= day <= (until - _EPOCH).days):
+        for file in found[day]:
+            yield pin("log", file.name, str(file.path), objects.stat(str(file.path)).size)
 
 
 def outcomes(store: str, model: str) -> Iterator[PinnedFile]:

@@ -13,7 +13,7 @@ from artifacts.outcomes import reader
 from artifacts.outcomes.reader import Fault, Outcome
 from artifacts.prediction_log import names
 from artifacts.prediction_log.reader import parse
-from artifacts.snapshot.files import Snapshot
+from artifacts.snapshot.files import PinnedFile, Snapshot
 from components.join_feedback.table import Prediction, Table
 from core.errors import ConfigError, CorruptArtifact
 
@@ -70,14 +70,19 @@ def read_log(snapshot: Snapshot, table: Table, times: Times) -> Counter[str]:
     counts: Counter[str] = Counter(files=0, torn=0, records=0, duplicates=0, outside=0, rows=0)
     for file in snapshot.of("log"):
         counts["files"] += 1
-        with file.open() as stream:
-            try:
-                for offset, record in tfrecord.read(stream, file.location, _MAX_RECORD_BYTES):
-                    counts["records"] += 1
-                    counts[_add(record, f"{file.location}: offset {offset}", table, times)] += 1
-            except tfrecord.TornRecord:
-                counts["torn"] += 1
+        try:
+            for where, record in _records(file):
+                counts["records"] += 1
+                counts[_add(record, where, table, times)] += 1
+        except tfrecord.TornRecord:
+            counts["torn"] += 1
     return counts
+
+
+def _records(file: PinnedFile) -> Iterator[tuple[str, bytes]]:
+    with file.open() as stream:
+        for offset, record in tfrecord.read(stream, file.location, _MAX_RECORD_BYTES):
+            yield f"{file.location}: offset {offset}", record
 
 
 def _add(record: bytes, where: str, table: Table, times: Times) -> str:

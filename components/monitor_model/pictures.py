@@ -54,19 +54,15 @@ def _live(shown: Shown) -> str:
     points = [one for one in shown.findings.points if name in one.metrics and one.metrics[name].value is not None]
     if not points:
         return ""
-    versions = sorted({one.version for one in points})
     with pictures.figure(7.0, 2.6) as figure:
         axes = figure.add_subplot()
-        for index, version in enumerate(versions):
-            mine = [one for one in points if one.version == version]
-            values = [one.metrics[name].value or 0.0 for one in mine]
-            low = [one.metrics[name].low for one in mine]
-            high = [one.metrics[name].high for one in mine]
-            color, times = COLORS[index % len(COLORS)], [_middle(one) for one in mine]
+        for index, version in enumerate(sorted({one.version for one in points})):
+            mine = [(_middle(one), one.metrics[name]) for one in points if one.version == version]
+            color, times = COLORS[index % len(COLORS)], [at for at, _ in mine]
+            values = [one.value or 0.0 for _, one in mine]
             axes.plot(times, values, marker="o", markersize=3, color=color, label=f"version {version}")
-            for at, bottom, top in zip(times, low, high, strict=True):
-                if bottom is not None and top is not None:
-                    axes.plot([at, at], [bottom, top], color=color, linewidth=0.8)
+            known = [(at, one.low, one.high) for at, one in mine if one.low is not None and one.high is not None]
+            axes.vlines([one[0] for one in known], [one[1] for one in known], [one[2] for one in known], color, lw=0.8)
         first = min(_middle(one) for one in points)
         for version, text in shown.findings.deployments:
             at = _days(text)

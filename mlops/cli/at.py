@@ -1,4 +1,4 @@
-"""`--at`: the option that names a world, the same for every verb that works on one."""
+"""Options that several verbs share: `--at`, which names a world, `--span` and `--version`."""
 
 import functools
 import os
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from mlops.worlds.world import World
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+span_option = click.option(
+    "--span",
+    metavar="NUMBER|DATE|newest",
+    help="The newest span to use; default: the one that the use case names.",
+)
+version_option = click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    help="The model version to predict with; default: the one in production.",
+)
 
 
 @dataclass(frozen=True)

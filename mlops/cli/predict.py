@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import click
 
 from core.store import Store
-from mlops.cli.span import version_option
+from mlops.cli.at import version_option
 
 
 @click.command()

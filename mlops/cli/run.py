@@ -3,8 +3,7 @@
 import click
 
 from core.store import Store
-from mlops.cli.at import ChosenWorld, at_world
-from mlops.cli.span import span_option, version_option
+from mlops.cli.at import ChosenWorld, at_world, span_option, version_option
 
 
 @click.command()

@@ -5,8 +5,7 @@ from shlex import quote
 import click
 
 from core.store import Store
-from mlops.cli.at import ChosenWorld, at_world
-from mlops.cli.span import span_option, version_option
+from mlops.cli.at import ChosenWorld, at_world, span_option, version_option
 
 deadline_option = click.option(
     "--deadline",
