@@ -24,7 +24,12 @@ from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
 
 if TYPE_CHECKING:
+    from serving.rollout.counted import Outputs
+    from serving.rollout.outcome import Outcomes
+    from serving.rollout.shadow import Answer as ShadowAnswer
+    from serving.rollout.shadow import CopiedRequest, ShadowPlan
     from serving.tfserving.binary import Launch
+    from serving.versions.loaded import Lease
 
 _SLACK_SECONDS = 5.0
 """Added to the time to drain and finish before a process that still runs is killed."""
@@ -88,19 +93,26 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         # Imported here: the metrics library reads its environment at import, and forks need TensorFlow imported.
         from serving import metrics  # noqa: PLC0415
         from serving.http import server  # noqa: PLC0415
-        from serving.versions import shelf  # noqa: PLC0415
+        from serving.rollout.outcome import OUTCOMES, Outcomes  # noqa: PLC0415
+        from serving.rollout.shadow import ShadowPlan  # noqa: PLC0415
+        from serving.versions import loaded, shelf  # noqa: PLC0415
 
         with process.without_keras():
             from serving.models import savedmodel  # noqa: F401, PLC0415
 
-        watched = shelf.RegistryShelf(place.folder, plan.names)
+        outcomes = Outcomes(plan.scratch / OUTCOMES)
+        watched = shelf.RegistryShelf(place.folder, plan.names, outcomes.is_aborted)
+        copies_in, copies_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         options = server.Options(
             plan.limits,
             policy=plan.policy,
             drain_seconds=plan.drain_seconds,
             finish_seconds=plan.finish_seconds,
             grpc_address=plan.grpc_address,
+            counts=shared / "canaries",
+            shadow=copies_in,
         )
+        shadow = ShadowPlan(copies_out, watched, loaded.load_version, _answer_as_shadow(plan), shared / "canaries")
 
         def forget(pid: int) -> None:
             metrics.forget_worker(pid, shared)
@@ -108,7 +120,7 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
 
         job = supervisor.Job(
             work=lambda peers: server.serve(watched, listener, options, peers),
-            sidecars=_mirrors(plan, place),
+            sidecars=(*_mirrors(plan, place), partial(_control, plan, place, outcomes, shadow)),
             on_exit=forget,
             # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
             on_stop=listener.close,
@@ -158,6 +170,37 @@ def _follow(plan: Plan, place: Place) -> None:
     # Two servers on one machine may share a folder; only one of them fills it.
     with locked(place.folder / ".lock", wait_seconds=math.inf):
         Mirror(place.registry, place.folder, Metrics(), Following(plan.registry, plan.names, plan.poll_seconds)).run()
+
+
+def _answer_as_shadow(plan: Plan) -> "ShadowAnswer":
+    """Return how the copy of a request is answered, and logged as every answer is."""
+    from serving.http.inference import VersionAnswers  # noqa: PLC0415
+    from serving.metrics import Metrics  # noqa: PLC0415
+    from serving.prediction_log.log import PredictionLog  # noqa: PLC0415
+
+    answers: list[VersionAnswers] = []
+
+    def answer(lease: "Lease", copied: "CopiedRequest") -> "Outputs":
+        if not answers:  # made in the process that answers
+            metrics = Metrics()
+            log = PredictionLog(plan.policy.prediction_log, metrics) if plan.policy.prediction_log else None
+            if log is not None:
+                log.start()
+            answers.append(VersionAnswers(plan.limits, metrics, log))
+        return answers[0].copied(lease, copied)
+
+    return answer
+
+
+def _control(plan: Plan, place: Place, outcomes: "Outcomes", shadow: "ShadowPlan") -> None:
+    """Decide about canaries, and let those in shadow mode answer in a further process."""
+    from serving.rollout.controller import Controlled, Controller  # noqa: PLC0415
+    from serving.rollout.shadow import Shadow  # noqa: PLC0415
+    from serving.rollout.shadow_host import ShadowHost  # noqa: PLC0415
+
+    local = open_registry(str(place.folder))
+    controlled = Controlled(place.registry, local, shadow.counts, outcomes, plan.names)
+    Controller(controlled, shadow=ShadowHost(Shadow(shadow).run)).run()
 
 
 def _keep_config(plan: Plan, place: Place, launch: "Launch") -> None:

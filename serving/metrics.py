@@ -1,7 +1,7 @@
 """The server's Prometheus metrics; label values come from the registry and the schema, never from a client."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.more: list[Callable[[], bytes]] = []
+        """What else `text` returns."""
         self.requests = self._counter("requests", "Answered requests.", "model", "version", "verb", "code")
         self.seconds = Histogram(
             "mlops_serving_request_seconds",
@@ -44,6 +46,9 @@ class Metrics:
         self.refused_connections = self._counter(
             "refused_connections", "Connections closed for a cap or a deadline.", "reason"
         )
+        self.shadow_dropped = self._counter(
+            "shadow_dropped", "Requests that shadow mode did not compare, as its process was busy.", "model"
+        )
         self.loaded = self._gauge("loaded", "1 for a version that answers.", "livemin", "model", "version")
         self.champion = self._gauge(
             "champion_version", "The version that the unversioned path answers with.", "livemin", "model"
@@ -51,6 +56,11 @@ class Metrics:
         self.behind = self._gauge(
             "champion_not_loaded", "1 while the version in production could not be loaded.", "livemostrecent", "model"
         )
+        self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
+        self._count_logging()
+        self._add_mirror()
+
+    def _add_mirror(self) -> None:
         self.mirrored = self._counter(
             "mirrored_versions", "Versions copied from the store, or found complete in the mirror.", "model"
         )
@@ -64,8 +74,6 @@ class Metrics:
         self.mirror_seen = self._gauge(
             "mirror_seen_seconds", "When the store answered last, as seconds since 1970.", "mostrecent", "store"
         )
-        self.age = self._gauge("model_age_seconds", "Time since the champion was published.", "livemostrecent", "model")
-        self._count_logging()
 
     def _count_logging(self) -> None:
         self.access_log_dropped = self._counter("access_log_dropped", "Lines of the access log that were not written.")
@@ -98,8 +106,8 @@ class Metrics:
 
             gathered = CollectorRegistry()
             multiprocess.MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
-            return generate_latest(gathered)
-        return generate_latest(self._registry)
+            return b"".join([generate_latest(gathered), *(more() for more in self.more)])
+        return b"".join([generate_latest(self._registry), *(more() for more in self.more)])
 
 
 def forget_worker(pid: int, folder: Path) -> None:

@@ -8,13 +8,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from core import digest, durable
 from core.backends.manifest import Manifest, scan
-from core.backends.pointer import LAST_VERSION, is_version
+from core.backends.pointer import LAST_VERSION, Pointer, is_version
 from core.backends.production import Production
 from core.backends.production_registry import ProductionRegistry, checked_name
 from core.backends.registry import NAME, ModelVersion
@@ -76,6 +77,20 @@ class LocalRegistry(ProductionRegistry):
             (folder / str(version)).rename(folder / f"{durable.STAGING}discarded-{version}")
             durable.sync(folder)
             _sweep(folder)
+
+    def follow(self, name: str, champion: Pointer | None, rollouts: tuple[Mapping[str, Any], ...] | None) -> None:
+        """Take over the state of the registry that this one is a copy of, atomically; None leaves that part as it is.
+
+        The caller has checked the versions.
+        """
+
+        def move(state: Production, at: str) -> Production:
+            moved = state if champion is None else state.promoted(champion, at)
+            moved = moved if rollouts is None or moved.champion is None else replace(moved, rollouts=rollouts)
+            return state if moved == state else moved
+
+        if move(self._production(name), "") != self._production(name):
+            self.roll(name, move)
 
     def get(self, name: str, version: int) -> ModelVersion:
         """Return a version after checking every byte."""

@@ -40,12 +40,12 @@ class ReleasedByHand:
     """The checks that were overridden."""
 
 
-def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHand:
-    """Publish the model of a finished run and make it the champion, if the run's evidence is what the release requires.
+def push_by_hand(store: Store, run_id: str, override: str = "", *, promotes: bool = True) -> ReleasedByHand:
+    """Publish the model of a finished run, and make it the champion, if the run's evidence is what a release requires.
 
     `override` is the reason to push it otherwise. Raises GateClosed when a required decision is missing or closed, or
     the champion is not the one that the model was compared with, and `override` is empty; MlopsError when the run has
-    no model, or several and no single one that all required gates decided about.
+    no model, or several and no single one that all required gates decided about. Without `promotes` it only publishes.
     """
     run = read_run(store, run_id)
     examples = run.artifact("ingest_examples", "examples")
@@ -67,7 +67,10 @@ def push_by_hand(store: Store, run_id: str, override: str = "") -> ReleasedByHan
     if override:
         origin |= {"override": {"reason": override, "closed": list(closed)}}
         destination = replace(destination, champion=str(registry.pointer(destination.name) or ""))
-    version = publish_and_promote(registry, ours.saved_model, destination, origin)
+    if promotes:
+        version = publish_and_promote(registry, ours.saved_model, destination, origin)
+    else:
+        version = registry.publish(destination.name, ours.saved_model, origin)
     _record(store, facts_of(run), version, model)
     return ReleasedByHand(version, closed)
 

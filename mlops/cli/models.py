@@ -8,20 +8,21 @@ import click
 
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world
+from mlops.cli.canaries import command, view
 
 if TYPE_CHECKING:
     from core.backends.metadata import Lineage
     from core.backends.registry import ModelVersion, Registry
 
 
-def _at(command: Callable[..., None]) -> Callable[..., None]:
+def _at(verb: Callable[..., None]) -> Callable[..., None]:
     """Add `--at` to a verb, and pass it the store of that world."""
 
     @at_world()
-    @functools.wraps(command)
+    @functools.wraps(verb)
     def at_a_store(store: Store, *, chosen: ChosenWorld, **options: Any) -> None:
         with chosen.open(store) as world:
-            command(world.store, **options)
+            verb(world.store, **options)
 
     return at_a_store
 
@@ -71,6 +72,7 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
         raise RegistryError(
             f"{name}: no version is in production; name a version that `mlops models list {name}` shows"
         )
+    events = [dict(event) for event in registry.state(name).rollouts if event["version"] == found.version]
     lineage, missing = None, ""
     try:
         lineage = open_metadata(store.metadata).lineage(name, found.version, found.digest)
@@ -80,9 +82,11 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
         print_json(
             _version(found)
             | {"about": dict(found.about), "lineage": _lineage(lineage), "history": list(registry.history(name))}
+            | {"rollouts": events}
         )
         return
     _print_version(found)
+    view.show_events(events)
     _print_lineage(lineage, missing)
 
 
@@ -116,20 +120,66 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
+@click.option("--why", default="", help="The reason, kept in the registry where a canary is ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 @_at
-def rollback(store: Store, name: str, as_json: bool) -> None:
-    """Put the version of NAME back into production that was there before the present one."""
+def rollback(store: Store, name: str, why: str, as_json: bool) -> None:
+    """Undo the last change: end NAME's canary, or put the version back into production that was there before."""
     from core.backends.registry import open_registry
     from mlops.cli.main import print_json
 
     registry = open_registry(store.registry)
-    version = registry.rollback(_known(registry, name))
+    before = registry.state(_known(registry, name))
+    version = registry.rollback(_known(registry, name), command.note(why))
     if as_json:
-        print_json(_version(version))
+        print_json(_version(version) | {"ended_canary": before.canary.to.version if before.canary else None})
         return
+    if before.canary is not None:
+        click.echo(f"The canary, version {before.canary.to.version}, has ended; once more moves the champion back.")
     _print_in_production(version)
+
+
+@models.command()
+@click.argument("name")
+@click.argument("run_or_version", required=False)
+@command.options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+@_at
+def canary(store: Store, name: str, run_or_version: str | None, as_json: bool, **settings: Any) -> None:
+    """Try RUN_OR_VERSION on a share of NAME's requests, beside the champion; without it, show the canary that runs.
+
+    The server compares both on the same traffic. It aborts a canary that fails, is slow or scores otherwise, and goes
+    to the next step of --steps when it has enough requests to exclude that. Returns 3 when --wait ends in an abort.
+    """
+    from core.backends.registry import open_registry
+    from mlops.cli.main import print_json
+
+    described = command.canary(store, _known(open_registry(store.registry), name), run_or_version, settings)
+    if as_json:
+        print_json(described)
+        return
+    view.show(described)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--override", default="", metavar="REASON", help="Promote a canary that is undecided.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+@_at
+def promote(store: Store, name: str, override: str, as_json: bool) -> None:
+    """Put NAME's canary into production; returns 3 while its comparison has not passed."""
+    from core.backends.registry import open_registry
+    from mlops.cli.main import print_json
+
+    registry = open_registry(store.registry)
+    promoted = command.promote(store, _known(registry, name), override)
+    if as_json:
+        print_json(promoted)
+        return
+    _print_in_production(registry.get(name, promoted["version"]))
 
 
 def _known(registry: "Registry", argument: str) -> str:
@@ -154,12 +204,14 @@ def _version(version: "ModelVersion") -> dict[str, Any]:
 
 
 def _listed(registry: "Registry", name: str) -> dict[str, Any]:
+    from core.backends.production import Production
     from core.errors import CorruptArtifact
 
     try:
-        champion = registry.pointer(name)
+        state = registry.state(name)
     except CorruptArtifact:
-        champion = None  # problems() reports it
+        state = Production()  # problems() reports it
+    champion, tried = state.champion, state.canary
     versions = [
         _version(one)
         | {"champion": champion is not None and one.version == champion.version, "spans": one.about.get("spans", [])}
@@ -168,6 +220,7 @@ def _listed(registry: "Registry", name: str) -> dict[str, Any]:
     return {
         "name": name,
         "champion": champion.version if champion else None,
+        "canary": {"version": tried.to.version, "percent": tried.percent} if tried else None,
         "versions": versions,
         "problems": registry.problems(name),
     }
@@ -187,6 +240,8 @@ def _print_list(model: dict[str, Any]) -> None:
     click.secho(model["name"], bold=True)
     for version in model["versions"]:
         mark = click.style("in production", fg="green") if version["champion"] else " " * 13
+        if model["canary"] and version["version"] == model["canary"]["version"]:
+            mark = click.style(f"canary {model['canary']['percent']:>4g} %", fg="yellow")
         spans = ", ".join(map(str, version["spans"]))
         created, digest = version["created"][:16].replace("T", " "), version["digest"][7:19]
         click.echo(f"  {version['version']:>4}  {mark}  {created}  {digest}  spans {spans or '-'}")

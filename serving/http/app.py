@@ -36,8 +36,6 @@ from serving.prediction_log.log import PredictionLog
 from serving.versions.loaded import Status
 from serving.versions.manager import ModelManager
 
-_SMALL_BYTES = 128 << 10
-"""Bodies up to this may be parsed in the event loop: it takes a millisecond."""
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """Never need a token: who asks cannot keep one, and the answers say nothing but whether this server lives."""
 _INFERENCES = (f"{ROOT}/", f"{OPEN_ROOT}/")
@@ -68,7 +66,7 @@ class ServingApp:
         self._metrics = metrics
         self._bodies = BodyReader(limits, metrics)
         self._log = PredictionLog(policy.prediction_log, metrics) if policy.prediction_log else None
-        self._inference = Inference(manager, limits, metrics, self._log)
+        self.inference = Inference(manager, limits, metrics, self._log)
         self._pool = AnswerPool(limits)
         self._beside = beside
         self.budget = MemoryBudget(limits)
@@ -248,12 +246,11 @@ class ServingApp:
             raise not_found(f"Servable not found for request: {path.servable()}")
         with self.budget.charge() as charge:
             body = await self._bodies.read(request, charge)
-            question = InferenceRequest(path, body, request.scope[REQUEST_ID])
+            question = InferenceRequest(path, body, request.scope[REQUEST_ID], request.scope["headers"])
             started = time.perf_counter()
             try:
-                answer = await self._pool.run(
-                    request, partial(self._inference.answer, question), _kind(path, len(body))
-                )
+                work = partial(self.inference.answer, question)
+                answer = await self._pool.run(request, work, self.inference.kind(path, len(body)))
             finally:
                 # The body was read before, so a slow client does not count.
                 self._metrics.seconds.labels(path.model, path.verb).observe(time.perf_counter() - started)
@@ -271,11 +268,6 @@ class ServingApp:
         if error.status == 503:
             response.headers["retry-after"] = "1"
         return response
-
-
-def _kind(path: ParsedPath, size: int) -> tuple[ParsedPath, int] | None:
-    """Return what requests have in common that take about the same time; None for bodies that need a thread."""
-    return (path, size.bit_length()) if size <= _SMALL_BYTES else None
 
 
 def _listed(found: list[Status]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Answers one request with one version: from the body's bytes to the answer's bytes, in one thread."""
 
+from functools import partial
 from typing import NamedTuple
 
 from serving.bodies import open_inference, requests, responses
@@ -10,10 +11,16 @@ from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
+from serving.rollout.counted import Outputs, counted
+from serving.rollout.keys import Headers, key_of_body
+from serving.rollout.shadow import CopiedRequest, ShadowSender
 from serving.signature import DEFAULT_SIGNATURE
 from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
+
+_SMALL_BYTES = 128 << 10
+"""Bodies up to this may be parsed in the event loop: it takes a millisecond."""
 
 
 class InferenceRequest(NamedTuple):
@@ -22,6 +29,7 @@ class InferenceRequest(NamedTuple):
     path: ParsedPath
     body: bytes
     request_id: str = ""
+    headers: Headers = ()
 
     @property
     def asked(self) -> Asked:
@@ -30,10 +38,11 @@ class InferenceRequest(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A response body, and the version that answered."""
+    """A response body, the version that answered, and its outputs."""
 
     version: int
     body: bytes
+    outputs: Outputs
 
 
 class Inference:
@@ -43,26 +52,59 @@ class Inference:
         self, manager: ModelManager, limits: Limits, metrics: Metrics, log: PredictionLog | None = None
     ) -> None:
         self._manager = manager
-        self._limits = limits
-        self._metrics = metrics
-        self._log = log
+        self._versions = VersionAnswers(limits, metrics, log)
+        self.shadow: ShadowSender | None = None
+        """Where copies of requests go in shadow mode."""
 
     def answer(self, request: InferenceRequest) -> Answer:
         """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
         path = request.path
-        with self._manager.lease(path.model, path.version, path.label) as lease:
-            try:
-                if path.verb == "predict":
-                    return Answer(lease.version, self._predict(request, lease))
-                if path.verb == "infer":
-                    return Answer(lease.version, self._infer(request, lease))
-                return Answer(lease.version, self._classify_or_regress(path.verb, lease, request.body))
-            except RequestError as error:
-                if error.code == "NON_FINITE_OUTPUT":
-                    self._metrics.non_finite.labels(path.model, str(lease.version)).inc()
-                raise
+        split = self._manager.split(path.model) if path.version is None and path.label is None else None
+        keyed = key_of_body(split, request.headers, request.body) if split is not None else None
+        with self._manager.lease(path.model, path.version, path.label, keyed) as lease:
+            answer = counted(lease, keyed, partial(self._versions.answer, lease, request), _outputs)
+        if split is not None and keyed is not None and split.percent == 0 and self.shadow is not None:
+            asked = CopiedRequest(path.model, split.stage, path.verb, request.request_id, keyed.key, request.body)
+            self.shadow.send(asked, answer.outputs)
+        return answer
 
-    def _predict(self, request: InferenceRequest, lease: Lease) -> bytes:
+    def kind(self, path: ParsedPath, size: int) -> tuple[ParsedPath, int] | None:
+        """Return what requests have in common that take about the same time; None for those that need a thread.
+
+        A canary may be slow, so requests that it might get do not hold up the event loop.
+        """
+        is_known = size <= _SMALL_BYTES and self._manager.split(path.model) is None
+        return (path, size.bit_length()) if is_known else None
+
+
+class VersionAnswers:
+    """Answers with a version that the caller holds."""
+
+    def __init__(self, limits: Limits, metrics: Metrics, log: PredictionLog | None = None) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
+
+    def answer(self, lease: Lease, request: InferenceRequest) -> Answer:
+        """Answer a request with a version; RequestError carries the status to answer with otherwise."""
+        verb = request.path.verb
+        try:
+            if verb == "predict":
+                return self._predict(request, lease)
+            if verb == "infer":
+                return self._infer(request, lease)
+            return self._classify_or_regress(verb, lease, request.body)
+        except RequestError as error:
+            if error.code == "NON_FINITE_OUTPUT":
+                self._metrics.non_finite.labels(request.path.model, str(lease.version)).inc()
+            raise
+
+    def copied(self, lease: Lease, copied: CopiedRequest) -> Outputs:
+        """Answer the copy of a request, for its outputs alone."""
+        path = ParsedPath(copied.model, verb=copied.verb)
+        return self.answer(lease, InferenceRequest(path, copied.body, copied.request_id)).outputs
+
+    def _predict(self, request: InferenceRequest, lease: Lease) -> Answer:
         signature, form, feeds = decode(request.body, lease.model.signatures, self._limits) or self._read(
             lease, request.body
         )
@@ -71,9 +113,9 @@ class Inference:
         answer = responses.predict_body(outputs, feeds.rows, form)
         if self._log is not None:
             self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
-        return answer
+        return Answer(lease.version, answer, outputs)
 
-    def _infer(self, request: InferenceRequest, lease: Lease) -> bytes:
+    def _infer(self, request: InferenceRequest, lease: Lease) -> Answer:
         """Answer a request of the Open Inference Protocol."""
         signature = lease.model.signature(DEFAULT_SIGNATURE)
         asked = open_inference.infer_request(parse(request.body, self._limits), signature)
@@ -83,7 +125,7 @@ class Inference:
         answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
         if self._log is not None:
             self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
-        return answer
+        return Answer(lease.version, answer, outputs)
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:
         """Read a body that the decoder left alone, for the most part to say what is wrong with it."""
@@ -91,11 +133,16 @@ class Inference:
         signature = lease.model.signature(question.signature)
         return Decoded(signature, question.form, requests.feeds(question, signature, self._limits.rows))
 
-    def _classify_or_regress(self, verb: str, lease: Lease, body: bytes) -> bytes:
+    def _classify_or_regress(self, verb: str, lease: Lease, body: bytes) -> Answer:
         from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
         question = requests.example_question(parse(body, self._limits))
         signature = lease.model.example_signature(question.signature, verb)
         rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
         outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})
-        return responses.classify_body(outputs) if verb == "classify" else responses.regress_body(outputs)
+        write = responses.classify_body if verb == "classify" else responses.regress_body
+        return Answer(lease.version, write(outputs), outputs)
+
+
+def _outputs(answer: Answer) -> Outputs:
+    return answer.outputs

@@ -8,8 +8,9 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -26,6 +27,9 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.processes.channel import WorkerEnd
+from serving.rollout import exposition
+from serving.rollout.shadow import ShadowSender
+from serving.rollout.trial import CountedTrial
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Shelf
@@ -54,6 +58,10 @@ class Options:
     """How long a worker that another has replaced waits for the next request on each of its open connections."""
     crowd: Crowd = field(default_factory=Crowd)
     """The workers that share the listening socket."""
+    counts: Path | None = None
+    """The folder in which all processes count canaries; None counts none."""
+    shadow: socket.socket | None = None
+    """Where copies of requests go in shadow mode."""
 
 
 class Server(uvicorn.Server):
@@ -132,9 +140,14 @@ class Server(uvicorn.Server):
 def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) -> Server:
     """Build the server of one process; nothing is loaded and no socket is used yet."""
     metrics = Metrics()
-    manager = ModelManager(shelf, load_version, metrics, options.watch, peers)
+    watch, counts = options.watch, options.counts
+    if counts is not None:
+        watch = replace(watch, make_trial=partial(CountedTrial.in_folder, counts))
+        metrics.more.append(partial(exposition.text, counts))
+    manager = ModelManager(shelf, load_version, metrics, watch, peers)
     beside = partial(_rpc, manager, metrics, options) if options.grpc_address else None
     app = ServingApp(manager, metrics, options.limits, options.policy, beside)
+    app.inference.shadow = ShadowSender(options.shadow, metrics) if options.shadow else None
     config = uvicorn.Config(
         app.asgi,
         http=bounded(options.limits, metrics, app.access_log),

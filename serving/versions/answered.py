@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from artifacts.prediction_log import names
 from serving.bodies.columns import Column
 from serving.prediction_log.answered import Answered
 from serving.signature import Signature
@@ -24,7 +25,7 @@ def answered(
     columns: Mapping[str, Column],
     outputs: Mapping[str, Column],
 ) -> Answered:
-    """Return what a version answered; its role is the champion's as long as there is no other."""
+    """Return what a version answered; one that the request named itself has the champion's role."""
     return Answered(
         asked.model,
         lease.version,
@@ -34,4 +35,5 @@ def answered(
         signature,
         columns,
         outputs,
+        lease.role if lease.role in names.ROLES else names.CHAMPION,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from serving.errors import ModelError, RequestError, bad_request, not_found
 from serving.versions.retry import Retry
 from serving.versions.shelf import Published, Verified
+from serving.versions.split import CANARY, CHAMPION, PINNED, Keyed, Split, Trial
 
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
@@ -61,15 +62,27 @@ class ServedModel:
     """The version that the other workers were told this one could answer with."""
     loaded: dict[int, LoadedVersion] = field(default_factory=dict)
     failed: dict[int, FailedVersion] = field(default_factory=dict)
+    proposed_stage: int = 0
+    """The split that the other workers were told this one could begin."""
     trouble: str = ""
+    offered: Split | None = None
+    """The split that the registry asks for; it begins when all workers have loaded its version."""
+    split: Split | None = None
+    """The split that is in force; None while the champion answers all requests."""
+    trial: Trial | None = None
+    """Counts what comes of the split."""
 
     def wanted(self, published: Published, agreed: int | None, others: int) -> list[int]:
         """Return the versions to load, in this order; `agreed` is what the other workers answer with."""
         first = [agreed] if agreed in published.versions and self.champion is None else []
         champion = [published.champion] if published.champion else []
+        tried = [published.canary.version] if published.canary and published.canary.percent else []
+        # A canary that was promoted answers its share until this worker has changed to it.
+        tried += [self.split.version] if self.split and self.split.version == published.champion else []
         newest = published.versions[-others:] if others else ()
         # What the others answer with comes first: perhaps nobody can load the champion.
-        return list(dict.fromkeys(version for version in (*first, *champion, *reversed(newest)) if version is not None))
+        ordered = (*first, *champion, *tried, *reversed(newest))
+        return list(dict.fromkeys(version for version in ordered if version is not None))
 
     def statuses(self) -> list[Status]:
         """Return the versions as TensorFlow Serving describes them, newest first."""
@@ -80,6 +93,34 @@ class ServedModel:
             if version not in self.loaded
         ]
         return sorted((*loaded, *failed), reverse=True)
+
+
+class Lease(NamedTuple):
+    """A version that stays loaded while a request uses it."""
+
+    version: int
+    model: "SavedModel"
+    role: str = CHAMPION
+    """`champion`, `canary`, or `pinned`: another version, which the request itself named."""
+    trial: Trial | None = None
+    """Counts how the request goes; None where no canary runs."""
+
+
+def lease_of(model: ServedModel, number: int, keyed: Keyed | None) -> Lease:
+    """Return version `number`, or instead the canary, if it takes the key and is loaded.
+
+    A split that has ended since the request was read tries nothing any more.
+    """
+    split = model.split
+    if keyed is None or split is None or split.start != keyed.start:
+        return Lease(number, model.loaded[number].model, CHAMPION if number == model.champion else PINNED)
+    if keyed.is_mixed:
+        if model.trial is not None:
+            model.trial.unsplit()
+        return Lease(number, model.loaded[number].model)
+    is_canary = split.takes(keyed.key) and split.version in model.loaded
+    chosen = split.version if is_canary else number
+    return Lease(chosen, model.loaded[chosen].model, CANARY if is_canary else CHAMPION, model.trial)
 
 
 def resolve(models: Mapping[str, ServedModel], name: str, version: int | None, label: str | None) -> int:
@@ -98,13 +139,6 @@ def resolve(models: Mapping[str, ServedModel], name: str, version: int | None, l
     if version not in model.loaded:
         raise not_found(f"Servable not found for request: Specific({name}, {version})")
     return version
-
-
-class Lease(NamedTuple):
-    """A version that stays loaded while a request uses it."""
-
-    version: int
-    model: "SavedModel"
 
 
 def load_version(verified: Verified) -> "SavedModel":

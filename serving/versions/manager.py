@@ -9,13 +9,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import MlopsError
-from serving.errors import not_found
 from serving.metrics import Metrics
 from serving.processes.channel import Together
-from serving.versions.loaded import NOTHING_YET, FailedVersion, Lease, LoadedVersion, ServedModel, Status, resolve
+from serving.versions.health import Health
+from serving.versions.loaded import (
+    FailedVersion,
+    Lease,
+    LoadedVersion,
+    ServedModel,
+    lease_of,
+    resolve,
+)
 from serving.versions.peers import Alone, Peers
 from serving.versions.retry import Retry
+from serving.versions.served import ServedModels
 from serving.versions.shelf import Published, Shelf, Verified
+from serving.versions.split import Keyed, Split
+from serving.versions.trials import MakeTrial, Trials
 
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
@@ -36,26 +46,32 @@ class Watch:
     """How many of the newest versions stay loaded besides the champion; a rollback to one of them is instant."""
     retry: Retry = field(default_factory=Retry)
     """When a version that failed to load is tried again, if its folder does not change before."""
+    make_trial: MakeTrial | None = None
+    """Makes what counts a canary; None counts nothing."""
 
 
-class ModelManager:
+class ModelManager(ServedModels):
     """The loaded versions of all models; everything but `poll` may be called from any thread."""
 
     def __init__(
-        self, shelf: Shelf, load: Load, metrics: Metrics, watch: Watch = Watch(), peers: Peers | None = None
+        self,
+        shelf: Shelf,
+        load: Load,
+        metrics: Metrics,
+        watch: Watch = Watch(),
+        peers: Peers | None = None,
     ) -> None:
-        self._shelf = shelf
+        super().__init__(shelf)
         self._load = load
         self._metrics = metrics
         self._watch = watch
         self._peers = peers or Alone()
-        self._models: dict[str, ServedModel] = {}
+        self._health = Health(metrics)
+        self._trials = Trials(watch.make_trial, self._end_trials)
         self._together = Together({}, is_served=False)
-        self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._was_ready = False
         self._waits_for_peers = True
         self._loads = 0
         self._settled = True
@@ -78,75 +94,40 @@ class ModelManager:
     def stop(self) -> None:
         """Stop watching and close the loaded versions; call it when no request is left."""
         self._stop.set()
+        self._trials.stop()
         if self._thread is not None:
             self._thread.join(timeout=5)
         for name in list(self._models):
             self._retire(name, keep=frozenset())
 
-    def waiting_for(self) -> str:
-        """Return what is missing before this process can take requests; "" once everything in production answers.
-
-        At least one model must answer. A model that is added later does not make a ready process unready.
-        """
-        if self._was_ready:
-            return ""
-        with self._lock:
-            silent = {name: model.trouble for name, model in sorted(self._models.items()) if model.champion is None}
-            if len(silent) < len(self._models):
-                silent = {name: trouble for name, trouble in silent.items() if trouble}
-            missing = [f"{name}: {trouble or NOTHING_YET}" for name, trouble in silent.items()]
-            if not self._models:
-                missing = ["no model is in production yet"]
-        missing += filter(None, [self._shelf.missing()])
-        self._was_ready = not missing
-        return "; ".join(missing)
-
-    def troubles(self) -> dict[str, str]:
-        """Return by model why it is not served as it should be, such as a champion that cannot be loaded."""
-        with self._lock:
-            return {name: model.trouble for name, model in sorted(self._models.items()) if model.trouble}
-
-    def has(self, name: str) -> bool:
-        """Whether a model of this name is known."""
-        return name in self._models
+    def split(self, name: str) -> Split | None:
+        """Return how requests that name no version are split between champion and canary; None without a canary."""
+        if self._together.moment < self._peers.moment:
+            with self._changed:
+                self._catch_up()
+        model = self._models.get(name)
+        return model.split if model is not None else None
 
     @contextmanager
-    def lease(self, name: str, version: int | None, label: str | None) -> Iterator[Lease]:
-        """Hold the given version, or the champion, for one request; RequestError (400, 404, 503) when none fits."""
+    def lease(self, name: str, version: int | None, label: str | None, keyed: Keyed | None = None) -> Iterator[Lease]:
+        """Hold the given version, the champion or the canary for a request; RequestError (400, 404, 503) if none fits.
+
+        `keyed` is the key of a request that is split between champion and canary.
+        """
         with self._changed:
             self._catch_up()
             number = resolve(self._models, name, version, label)
-            held = self._models[name].loaded[number]
+            lease = lease_of(self._models[name], number, keyed)
+            held = self._models[name].loaded[lease.version]
             held.users += 1
         try:
-            yield Lease(number, held.model)
+            yield lease
         finally:
             with self._lock:
                 held.users -= 1
                 last = held.retired and held.users == 0
             if last:
                 held.model.close()
-
-    def status(self, name: str, version: int | None, label: str | None) -> list[Status]:
-        """Return the versions known of a model, newest first; RequestError (400, 404) when none fits."""
-        with self._lock:
-            if label is not None:
-                version = resolve(self._models, name, None, label)
-            model = self._models.get(name)
-            found = [] if model is None else model.statuses()
-        found = [status for status in found if version in (None, status.version)]
-        if not found:
-            raise not_found(
-                f"Could not find any versions of model {name}"
-                if version is None
-                else f"Could not find version {version} of model {name}"
-            )
-        return found
-
-    def overview(self) -> dict[str, tuple[int | None, list[Status]]]:
-        """Return the champion, None while there is none, and the versions known of each model, by name."""
-        with self._lock:
-            return {name: (model.champion, model.statuses()) for name, model in sorted(self._models.items())}
 
     def poll(self) -> None:
         """Poll every model once; a failure of one is logged and changes neither it nor the others."""
@@ -156,10 +137,12 @@ class ModelManager:
             try:
                 published = self._shelf.published(name)
             except (MlopsError, OSError) as error:
-                self._log_trouble(name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}")
+                self._health.trouble(
+                    name, model, f"{name}: cannot read the registry, the loaded versions stay: {error}"
+                )
                 continue
             self._follow(name, model, published)
-            self._measure(name, model, published)
+            self._health.measure(name, model, published)
         if not self._settled:
             self._settled = True
             self._peers.settled(self._loads)
@@ -176,12 +159,16 @@ class ModelManager:
             _LOG.exception("polling the registry failed")
 
     def _follow(self, name: str, model: ServedModel, published: Published) -> None:
+        with self._lock:
+            self._trials.end(name, model, published)
+            self._trials.offer(name, model, published)
         wanted = model.wanted(published, self._together.agreed.get(name), self._watch.others)
         for version in wanted:
             if version not in model.loaded and self._due(name, model, version):
                 self._try(name, model, version)
             # Inside the loop, so that the champion does not wait for the others to be loaded.
             self._propose(name, model, published)
+        self._propose_trial(name, model)
         self._retire(name, keep=frozenset(wanted) | {model.champion})
         with self._lock:
             model.failed = {version: failed for version, failed in model.failed.items() if version in wanted}
@@ -200,6 +187,26 @@ class ModelManager:
             # Loading another version holds Python's lock for long, and so would delay the change.
             self._changed.wait_for(lambda: model.champion == able, self._watch.seconds)
 
+    def _propose_trial(self, name: str, model: ServedModel) -> None:
+        """Propose the split that the registry asks for; a worker that cannot load the canary does so too.
+
+        Its champion answers instead, and the failure is counted: nobody waits for it, and nobody replaces it.
+        """
+        key, stage = self._trials.proposal(name, model)
+        if stage == model.proposed_stage:
+            return
+        model.proposed_stage = stage
+        if self._peers.propose(key, stage):
+            self._change(self._together._replace(agreed={**self._together.agreed, key: stage}))
+
+    def _end_trials(self) -> None:
+        """End the splits that the registry no longer asks for, between two polls."""
+        for name, model in list(self._models.items()):
+            if model.split is not None:
+                published = self._shelf.published(name)
+                with self._lock:
+                    self._trials.end(name, model, published)
+
     def _change(self, together: Together | None = None) -> None:
         """Answer with what is agreed on, as far as it is loaded."""
         changed = []
@@ -210,6 +217,8 @@ class ModelManager:
                 if model is not None and model.champion != version and version in model.loaded:
                     model.champion = version
                     changed.append((name, version))
+            for name, model in self._models.items():
+                self._trials.begin(name, model, self._together.agreed)
             self._changed.notify_all()
         for name, version in changed:
             _LOG.info("%s: version %d answers now", name, version)
@@ -223,9 +232,9 @@ class ModelManager:
     def _differs(self) -> bool:
         """Whether other workers answer and this one does not, or with another version; the lock is held."""
         return self._together.is_served and any(
-            self._models[name].champion != version
-            for name, version in self._together.agreed.items()
-            if name in self._models
+            model.champion != self._together.agreed.get(name, model.champion)
+            or self._trials.differs(name, model, self._together.agreed)
+            for name, model in self._models.items()
         )
 
     def _due(self, name: str, model: ServedModel, version: int) -> bool:
@@ -235,8 +244,9 @@ class ModelManager:
     def _try(self, name: str, model: ServedModel, version: int) -> None:
         stamp = self._shelf.stamp(name, version)
         try:
-            verified = self._shelf.verify(name, version)
-            loaded = LoadedVersion(self._load(verified), verified.created)
+            with self._trials.loading(name, version):
+                verified = self._shelf.verify(name, version)
+                loaded = LoadedVersion(self._load(verified), verified.created)
         except (MlopsError, OSError) as error:
             _LOG.error("%s: version %d is not served: %s", name, version, error)
             self._metrics.load_failures.labels(name, str(version)).inc()
@@ -266,24 +276,3 @@ class ModelManager:
         for version in gone:
             self._metrics.loaded.labels(name, str(version)).set(0)
             _LOG.info("%s: version %d is unloaded", name, version)
-
-    def _measure(self, name: str, model: ServedModel, published: Published) -> None:
-        failed = model.failed.get(published.champion) if published.champion else None
-        self._metrics.behind.labels(name).set(int(failed is not None))
-        if failed is not None:
-            serving = f"version {model.champion} answers" if model.champion else "nothing answers"
-            trouble = f"version {published.champion} is in production but cannot be loaded, {serving}"
-            self._log_trouble(name, model, f"{trouble}: {failed.message}")
-        else:
-            model.trouble = ""
-        if model.champion is not None:
-            self._metrics.champion.labels(name).set(model.champion)
-            created = model.loaded[model.champion].created
-            if created is not None:
-                self._metrics.age.labels(name).set(max(0.0, time.time() - created))
-
-    def _log_trouble(self, name: str, model: ServedModel, trouble: str) -> None:
-        """Log a trouble once, not at every poll."""
-        if trouble != model.trouble:
-            _LOG.error("%s: %s", name, trouble)
-        model.trouble = trouble

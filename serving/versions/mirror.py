@@ -16,6 +16,7 @@ from typing import NamedTuple, NoReturn, Protocol
 from core import durable
 from core.backends.local_registry import LocalRegistry
 from core.backends.pointer import Pointer
+from core.backends.production import Production
 from core.backends.registry import ModelVersion
 from core.errors import CorruptArtifact, MlopsError
 from serving.metrics import Metrics
@@ -35,8 +36,8 @@ class Remote(Protocol):
     def numbers(self, name: str) -> list[int]:
         """Return the versions of a name in order, without reading them."""
 
-    def pointer(self, name: str) -> Pointer | None:
-        """Return what is in production, without reading the version."""
+    def state(self, name: str) -> Production:
+        """Return what is in production, and which canary runs, without reading the versions."""
 
     def get(self, name: str, version: int) -> ModelVersion:
         """Copy a version into the folder atomically, or check its copy; CorruptArtifact if the store's is damaged."""
@@ -118,19 +119,26 @@ class Mirror:
 
     def _follow(self, name: str) -> None:
         """Copy the champion first, point to it, and only then copy the others and remove what is no longer kept."""
-        pointer = self._remote.pointer(name)
+        state = self._remote.state(name)
+        pointer, canary = state.champion, state.canary
         if pointer is None:
             return
-        self._bring(name, pointer.version)
-        digest = self._here.get((name, pointer.version))
-        if digest is not None and digest != pointer.digest:
-            self._refuse(name, pointer.version, f"{pointer.digest} is in production, but the store holds {digest}")
-        elif digest is not None and self._local.pointer(name) != pointer:
-            self._local.promote(name, pointer.version)
+        champion = pointer if self._has(name, pointer, "in production") else None
+        # The end of a canary is followed in any case, its beginning only with its version and its champion.
+        follows = canary is None or (champion is not None and self._has(name, canary.to, "a canary"))
+        self._local.follow(name, champion, state.rollouts if follows else None)
         newest = self._remote.numbers(name)[-self._following.others :] if self._following.others else []
         for version in newest:
             self._bring(name, version)
-        self._prune(name, keep={pointer.version, *newest})
+        self._prune(name, keep={pointer.version, *newest, *([canary.to.version] if canary else [])})
+
+    def _has(self, name: str, pointer: Pointer, what: str) -> bool:
+        """Copy a version, and return whether it is the one that the pointer names."""
+        self._bring(name, pointer.version)
+        digest = self._here.get((name, pointer.version))
+        if digest is not None and digest != pointer.digest:
+            self._refuse(name, pointer.version, f"{pointer.digest} is {what}, but the store holds {digest}")
+        return digest == pointer.digest
 
     def _bring(self, name: str, version: int) -> None:
         """Copy a version, unless its copy was checked already."""

@@ -1,14 +1,19 @@
 """Where the versions to serve come from: the registry, or one exported SavedModel that is not published."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from core.backends.canary import Canary
 from core.backends.pointer import is_version
 from core.backends.registry import open_registry
 from core.errors import CorruptArtifact, RegistryError
 from serving.versions import mirror_progress
+from serving.versions.split import Split
+
+Aborted = Callable[[str, Canary], bool]
+"""Whether a model's canary was aborted on this machine before the registry says so."""
 
 
 class Published(NamedTuple):
@@ -17,6 +22,8 @@ class Published(NamedTuple):
     champion: int | None
     versions: tuple[int, ...]
     """In order; incomplete versions are listed too."""
+    canary: Split | None = None
+    """Which requests a canary answers; None without one."""
 
 
 class Verified(NamedTuple):
@@ -49,9 +56,12 @@ class Shelf(Protocol):
 class RegistryShelf:
     """The versions of the registry; `names` are the models to serve, all of them when empty."""
 
-    def __init__(self, root: Path, names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, root: Path, names: tuple[str, ...] = (), aborted: Aborted = lambda _name, _canary: False
+    ) -> None:
         self._root = root
         self._names = names
+        self._aborted = aborted
         self._registry = open_registry(str(root))
 
     def names(self) -> tuple[str, ...]:
@@ -69,8 +79,10 @@ class RegistryShelf:
         versions = (
             sorted(int(path.name) for path in folder.iterdir() if is_version(path.name)) if folder.is_dir() else []
         )
-        pointer = self._registry.pointer(name)
-        return Published(pointer.version if pointer else None, tuple(versions))
+        state = self._registry.state(name)
+        canary = state.canary
+        split = Split.of(name, canary) if canary and not self._aborted(name, canary) else None
+        return Published(state.champion.version if state.champion else None, tuple(versions), split)
 
     def stamp(self, name: str, version: int) -> Hashable:
         """Return times and sizes of the folder and of all that is in it."""

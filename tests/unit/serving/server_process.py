@@ -25,10 +25,15 @@ class Served:
     process: subprocess.Popen[str]
     port: int
     log: Path
+    home: Path
 
     def children(self) -> list[int]:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]
+
+    def workers(self) -> list[int]:
+        """The children of a server of a local registry but the first, which decides about canaries."""
+        return self.children()[1:]
 
     def ask(self, path: str, body: str | None = None, *, port: int | None = None) -> tuple[int, str]:
         """Ask once, on a connection of its own; status 0 when there was no answer."""
@@ -71,7 +76,7 @@ def serving(home: Path, *arguments: str, environment: Mapping[str, str] | None =
             text=True,
         )
     try:
-        yield Served(process, port, log)
+        yield Served(process, port, log, home)
     finally:
         process.kill()
         process.wait()

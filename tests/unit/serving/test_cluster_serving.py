@@ -70,10 +70,10 @@ def test_a_pod_waits_follows_and_is_mended(
     pod.until(lambda: value(pod) not in (None, first))
     registry.rollback("flight_delay")
     pod.until(lambda: value(pod) == first)
-    mirror, worker = sorted(pod.children())
+    mirror, controller, worker = sorted(pod.children())
     os.kill(mirror, signal.SIGKILL)
-    pod.until(lambda: len(set(pod.children()) - {mirror}) == 2)
-    assert worker in pod.children()
+    pod.until(lambda: len(set(pod.children()) - {mirror}) == 3)
+    assert {controller, worker} <= set(pod.children())
     push(registry, exported / "foreign", "foreign")
     pod.until(lambda: pod.ask("/v1/models/foreign")[0] == 200)
     text = pod.ask("/metrics")[1]

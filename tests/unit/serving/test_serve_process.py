@@ -84,7 +84,7 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         line = running.process.stdout.readline()
         address = rf"http://127\.0\.0\.1:{running.port}/v1/models/flight_delay"
         assert re.match(rf"{address}  \(version 1@sha256:", line), line + running.log.read_text()
-        running.until(lambda: len(running.children()) == 2 and running.ask("/readyz")[0] == 200)
+        running.until(lambda: len(running.workers()) == 2 and running.ask("/readyz")[0] == 200)
         yield running
     for entry in running.log.read_text().splitlines():
         assert {"time", "level", "message"} <= json.loads(entry).keys()
@@ -96,12 +96,12 @@ def test_a_killed_worker_is_replaced_and_another_answers_meanwhile(served: Serve
     for thread in threads:
         thread.start()
     for _ in range(3):
-        before = served.children()
+        before = served.workers()
         os.kill(before[0], signal.SIGKILL)
         answered = sum(client.answered for client in clients)
         deadline = time.monotonic() + 180
         while (
-            len(set(served.children()) - {before[0]}) < 2 or sum(client.answered for client in clients) < answered + 10
+            len(set(served.workers()) - {before[0]}) < 2 or sum(client.answered for client in clients) < answered + 10
         ):
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -155,14 +155,14 @@ def test_workers_that_have_loaded_many_versions_are_replaced_and_no_request_is_l
     threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:
         thread.start()
-    before, counts = served.children(), set()
+    before, counts = served.workers(), set()
     folder = shutil.copytree(exported / "b", tmp_path / "third")
     (folder / "assets.extra" / "note.txt").write_text("another version")
     open_registry(str(served.log.parent / "models")).publish("flight_delay", folder, {})
 
     def all_are_fresh() -> bool:
-        counts.add(len(served.children()))
-        return len(served.children()) == 2 and not set(before) & set(served.children())
+        counts.add(len(served.workers()))
+        return len(served.workers()) == 2 and not set(before) & set(served.workers())
 
     served.until(all_are_fresh, seconds=180)
     for client in clients:
@@ -196,7 +196,7 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
     for thread in threads:
         thread.start()
     served.until(lambda: all(client.answered > 10 for client in clients))
-    workers = served.children()
+    workers = served.workers()
     served.process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join(120)

@@ -26,18 +26,28 @@ PARSE = {
 
 
 class Delay(tf.Module):
-    """A logistic curve over hour and distance; a distance of 1e30 or more gives NaN, `bias` makes versions differ."""
+    """A logistic curve over hour and distance; a distance of 1e30 or more gives NaN, `bias` makes versions differ.
 
-    def __init__(self, bias: float, hang: bool = False) -> None:
+    It hangs, takes `turns` of a loop, or gives NaN from an hour on, if it is asked to.
+    """
+
+    def __init__(self, bias: float, hang: bool = False, turns: int = 0, fails_from: int = 24) -> None:
         super().__init__()
         self.bias = tf.Variable(bias)
         self.hang = hang
+        self.turns = turns
+        self.fails_from = fails_from
 
     def score(self, carrier: Any, hour: Any, distance: Any, temp: Any) -> Any:
         warm = tf.where(tf.math.is_nan(temp), 0.0, temp / 100.0)
         known = tf.cast(tf.equal(carrier, "AA"), tf.float32)
         steps = self.bias + tf.cast(hour, tf.float32) / 24.0 + distance / 5000.0 + warm + known
         steps = tf.where(distance >= 1e30, float("nan"), steps)
+        if self.fails_from < 24:
+            steps = tf.where(hour >= self.fails_from, float("nan"), steps)
+        if self.turns:
+            wait = tf.while_loop(lambda at, _: at < self.turns, lambda at, x: (at + 1, tf.sin(x)), (0, steps))[1]
+            steps = steps + 0.0 * wait
         if self.hang:
             steps = tf.while_loop(lambda x: tf.reduce_all(x < 1e38), lambda x: (x * 1.0,), (steps,))[0]
         return tf.sigmoid(steps)
@@ -98,8 +108,8 @@ class Reader(tf.Module):
         return {"content": tf.map_fn(tf.io.read_file, path)}
 
 
-def export_delay(folder: Path, bias: float, hang: bool = False) -> Path:
-    module = Delay(bias, hang)
+def export_delay(folder: Path, bias: float, hang: bool = False, turns: int = 0, fails_from: int = 24) -> Path:
+    module = Delay(bias, hang, turns, fails_from)
     tf.saved_model.save(
         module,
         str(folder),

@@ -18,7 +18,7 @@ import pytest
 from core import objects
 from core.backends.local_registry import LocalRegistry
 from core.backends.object_registry import ObjectRegistry
-from core.backends.pointer import Pointer
+from core.backends.production import Production
 from core.backends.registry import ModelVersion
 from core.errors import CorruptArtifact, RegistryError, StoreError
 from serving.metrics import Metrics
@@ -56,9 +56,9 @@ class Store:
         self._reach("numbers")
         return [version.version for version in self.far.versions(name)]
 
-    def pointer(self, name: str) -> Pointer | None:
+    def state(self, name: str) -> Production:
         self._reach("pointer")
-        return self.far.pointer(name)
+        return self.far.state(name)
 
     def get(self, name: str, version: int) -> ModelVersion:
         self._reach(f"get {version}")
@@ -100,7 +100,7 @@ class World:
     def here(self, name: str = "delay") -> tuple[int | None, tuple[int, ...]]:
         """What a worker sees, every version of it checked."""
         source = RegistryShelf(self.near, (name,))
-        champion, versions = source.published(name)
+        champion, versions, _ = source.published(name)
         for version in versions:
             source.verify(name, version)
         return champion, versions
@@ -289,7 +289,7 @@ def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on
                 champion = RegistryShelf(world.near, NAMES).published("delay").champion
                 assert champion is not None
             process.kill()
-        champion, versions = RegistryShelf(world.near, NAMES).published("delay")
+        champion, versions, _ = RegistryShelf(world.near, NAMES).published("delay")
         assert champion in versions
         world.here()
     world.mirror().poll()
@@ -305,10 +305,10 @@ def test_a_registry_in_an_object_store_is_followed_for_three_calls_a_poll(bucket
     for content in ("one", "two", "three"):
         elsewhere.promote("delay", elsewhere.publish("delay", export(tmp_path / content, content), {}).version)
         mirror.poll()
-        seen.append(RegistryShelf(near).published("delay"))
+        seen.append(RegistryShelf(near).published("delay")[:2])
     elsewhere.rollback("delay")
     mirror.poll()
-    assert [*seen, RegistryShelf(near).published("delay")] == [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (2, (2, 3))]
+    assert [*seen, RegistryShelf(near).published("delay")[:2]] == [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (2, (2, 3))]
     with Calls().watching() as calls:
         mirror.poll()
     assert calls.count <= 4, calls.names
@@ -326,7 +326,7 @@ def test_half_a_version_in_an_object_store_is_never_here(bucket: str, tmp_path: 
         if content == "two":
             objects.write(f"{version.address}/saved_model.pb", b"half")
         mirror.poll()
-    assert RegistryShelf(near).published("delay") == (1, (1,))
+    assert RegistryShelf(near).published("delay")[:2] == (1, (1,))
     objects.write(f"{version.address}/saved_model.pb", b"two")
     mirror.poll()
-    assert RegistryShelf(near).published("delay") == (2, (1, 2))
+    assert RegistryShelf(near).published("delay")[:2] == (2, (1, 2))
