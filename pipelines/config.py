@@ -192,7 +192,7 @@ def load(folder: Path) -> UseCase:
     try:
         usecase = UseCase.model_validate({**content, "folder": folder})
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(file, detail) for detail in error.errors())) from None
+        raise ConfigError("\n".join(_explain(file, detail) for detail in _causes(error.errors()))) from None
     if usecase.push_model is not None:
         gates.check_names(usecase.push_model, gates.known(UseCase), file)
     sections = ((stage, getattr(usecase, stage)) for stage in stages.names() if usecase.has(stage))
@@ -227,6 +227,27 @@ def _needs_more_than(facts: dict[str, str], model: type[Settings]) -> bool:
 
 def _dotted(place: KeyPath) -> str:
     return ".".join(map(str, place))
+
+
+def _causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out faults that follow from another: a list that lacks an invalid entry, a stage's copy of a fact."""
+    places = [detail["loc"] for detail in details]
+    return [detail for detail in details if not (_lacks_an_entry(detail, places) or _is_copied(detail["loc"], places))]
+
+
+def _lacks_an_entry(detail: ErrorDetails, places: list[KeyPath]) -> bool:
+    """Whether a list is too short only because an entry of it is invalid."""
+    where = detail["loc"]
+    inside = (place for place in places if len(place) > len(where))
+    return detail["type"] == "too_short" and any(place[: len(where)] == where for place in inside)
+
+
+def _is_copied(place: KeyPath, places: list[KeyPath]) -> bool:
+    """Whether a fault is in a stage's copy of a fact of `problem` that has the fault itself."""
+    if len(place) < 2 or place[0] not in stages.names():
+        return False
+    fact = facts_in(stages.config_model(str(place[0]))).get(str(place[1]))
+    return ("problem", fact, *place[2:]) in places
 
 
 def _explain(file: YamlFile, detail: ErrorDetails) -> str:

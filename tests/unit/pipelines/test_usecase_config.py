@@ -29,6 +29,19 @@ def test_the_problem_is_shared_with_the_stages_that_need_it() -> None:
     assert usecase.evaluate_model.metrics == usecase.scope_use_case.metrics == usecase.problem.metrics
 
 
+def test_a_wrong_entry_of_a_list_does_not_make_the_list_too_short(tmp_path: Path) -> None:
+    why = 'why: "walk-forward over March to December 2013: the worst month, October, reaches 0.648 (README.md)"'
+    assert why in FLIGHT_DELAY
+    with pytest.raises(ConfigError) as caught:
+        load(_folder(tmp_path, FLIGHT_DELAY.replace(why, "why: short", 1)))
+    (line,) = str(caught.value).splitlines()
+    assert line.endswith("problem.metrics.0.why: String should have at least 10 characters; got 'short'")
+    start = FLIGHT_DELAY.index("  metrics:")
+    none = FLIGHT_DELAY[:start] + "  metrics: []\n" + FLIGHT_DELAY[FLIGHT_DELAY.index("scope_use_case:") :]
+    with pytest.raises(ConfigError, match="at least 1 item"):
+        load(_folder(tmp_path, none))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "wanted"),
     [
