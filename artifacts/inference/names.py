@@ -1,8 +1,8 @@
 """The names of the files of bulk inference."""
 
 MANIFEST = "manifest.json"
-PROGRESS = ".progress"
-"""Folder with an entry per finished shard while an inference is going on; a finished one has none."""
+INFERENCES = "inferences"
+"""Folder of a store, beside its registry, with the finished shards of inferences that are going on."""
 
 
 def logs_name(number: int, of: int) -> str:

@@ -26,6 +26,8 @@ from core.decision import Check, Decision, Verdict
 from core.errors import DataError
 
 GATE = "infer_bulk"
+_SCRATCH = ".unfinished"
+"""Folder beside the outputs for shards that an object store keeps until all are finished."""
 
 
 class Inputs(NamedTuple):
@@ -60,11 +62,12 @@ def infer(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     and EmptyDataset for none.
     """
     job = _Inference(config, inputs, outputs)
-    decided, entries = job.checked()
-    decision = Decision.of(GATE, decided, subject=job.model.digest)
-    pictures.write(outputs.pictures, draw(job.manifest(entries), decided))
-    if decision.is_open:
-        job.publish(entries)
+    with job.progress.held():
+        decided, entries = job.checked()
+        decision = Decision.of(GATE, decided, subject=job.model.digest)
+        pictures.write(outputs.pictures, draw(job.manifest(entries), decided))
+        if decision.is_open:
+            job.publish(entries)
     decision.write(outputs.decision)
     if not decision.is_open:
         closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
@@ -91,8 +94,9 @@ class _Inference:
         )
         self._examples_digest = digest.of_file(Path(self.inputs.examples) / MANIFEST)
         self.predictor = Predictor(self.model)
-        self.folders = self.outputs.folders
-        self.progress = Progress(self.folders, self._key)
+        self.targets = self.outputs.folders
+        scratch = self.targets.prediction_logs.with_name(_SCRATCH)
+        self.progress = Progress.of(self.inputs.registry, version.name, self._key, scratch)
 
     @property
     def _key(self) -> dict[str, str]:
@@ -123,16 +127,16 @@ class _Inference:
             return (*before, checks.every_row(str(error))), []
         entries = self.progress.read(self.shards)
         wanted = sum(shard.rows for shard in self.shards)
-        return (*before, checks.every_row(""), *checks.written(entries, wanted, self.folders)), entries
+        return (*before, checks.every_row(""), *checks.written(entries, wanted, self.progress.folders)), entries
 
     def _compute(self, missing: Sequence[OutputShard]) -> None:
         if not missing:
             return
-        job = Job(Path(self.inputs.examples), self.model, self.folders)
+        job = Job(Path(self.inputs.examples), self.model, self.progress.folders)
         if self.config.engine == "beam":
             from components.infer_bulk.with_beam import compute_with_beam  # noqa: PLC0415 - Beam takes seconds
 
-            compute_with_beam(job, self._key, missing)
+            compute_with_beam(job, self.progress, missing)
             return
         for entry in compute(job, self.predictor, missing):
             self.progress.add(entry)
@@ -151,14 +155,17 @@ class _Inference:
         )
 
     def publish(self, entries: Sequence[InferredShard]) -> None:
-        """Write the manifests, which make the folders complete."""
+        """Move the files to the outputs, and write the manifests, which make those complete."""
+        for folder in self.targets:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.progress.publish(entries, self.targets)
         manifest = self.manifest(entries)
         if "examples" in self.config.outputs:
             written = tuple(_examples_shard(entry) for entry in entries)
-            self.examples.model_copy(update={"shards": written}).write(self.folders.examples)
+            self.examples.model_copy(update={"shards": written}).write(self.targets.examples)
         if "parquet" in self.config.outputs:
-            manifest.write(self.folders.parquet)
-        manifest.write(self.folders.prediction_logs)
+            manifest.write(self.targets.parquet)
+        manifest.write(self.targets.prediction_logs)
         self.progress.remove()
 
 

@@ -19,9 +19,9 @@ _PARTS = 16
 class _Compute(beam.DoFn):  # type: ignore[misc]  # Beam has no types
     """Computes consecutive shards of one file, and records each."""
 
-    def __init__(self, job: Job, key: dict[str, str]) -> None:
+    def __init__(self, job: Job, progress: Progress) -> None:
         self._job = job
-        self._key = key
+        self._progress = progress
 
     def setup(self) -> None:
         """Load the model once per worker."""
@@ -29,17 +29,16 @@ class _Compute(beam.DoFn):  # type: ignore[misc]  # Beam has no types
 
     def process(self, shards: list[OutputShard]) -> Iterator[InferredShard]:
         """Compute the shards of one part."""
-        progress = Progress(self._job.folders, self._key)
         for entry in compute(self._job, self._predictor, shards):
-            progress.add(entry)
+            self._progress.add(entry)
             yield entry
 
 
-def compute_with_beam(job: Job, key: dict[str, str], shards: Sequence[OutputShard]) -> None:
-    """Compute shards, and record each in the progress of that key."""
+def compute_with_beam(job: Job, progress: Progress, shards: Sequence[OutputShard]) -> None:
+    """Compute shards, and record each."""
     with beam.Pipeline(options=PipelineOptions(list(job.model.config.beam_args))) as pipeline:
         parts = pipeline | "Parts" >> beam.Create(_parts(shards), reshuffle=False) | beam.Reshuffle()
-        parts | "Infer" >> beam.ParDo(_Compute(job, key))
+        parts | "Infer" >> beam.ParDo(_Compute(job, progress))
 
 
 def _parts(shards: Sequence[OutputShard]) -> list[list[OutputShard]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import localrun
+from artifacts.inference.names import INFERENCES
 from core.errors import MlopsError
 from core.images import local_references
 from core.store import Store
@@ -39,13 +40,15 @@ def containers(cli_name: str, source: str, store: Store) -> dict[str, localrun.E
         readable = (*readable, folder)
     monitored = (store.root / folder for folder in ("predictions", "outcomes", "snapshots"))
     readable = (*readable, *(folder for folder in monitored if folder.is_dir()))
-    # Only the image whose steps push may write to the registry.
+    inferences = store.root / INFERENCES
+    inferences.mkdir(exist_ok=True)
+    # Only the image whose steps push may write to the registry, and only infer_bulk's keeps finished shards.
     return {
         name: DockerEnvironment(
             cwd=store.root,
             image=reference,
             readable=readable if name.endswith("/data") else (*readable, store.models),
-            writable=(store.models,) if name.endswith("/data") else (),
+            writable=(store.models,) if name.endswith("/data") else (inferences,) if name.endswith("/tfx") else (),
             options=HARDENED,
         )
         for name, reference in references.items()
