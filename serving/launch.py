@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.backends.registry import Registry, open_registry
 from core.digest import of_bytes
 from core.durable import locked
+from core.errors import RegistryError
 from serving.http.policy import Policy
 from serving.limits import Limits
 from serving.processes import process, supervisor
@@ -139,6 +140,7 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
         from serving import metrics  # noqa: PLC0415 - as above
         from serving.tfserving import binary as tensorflow_serving  # noqa: PLC0415 - as above
 
+        _refuse_canaries(plan, place)
         tensorflow_serving.find_binary()
         launch = tensorflow_serving.Launch(
             shared / "models.config", port, port - 1, plan.drain_seconds, plan.finish_seconds
@@ -149,6 +151,17 @@ def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:
             on_exit=lambda pid: metrics.forget_worker(pid, shared),
         )
         supervisor.supervise(job, plan.worker_policy(1))
+
+
+def _refuse_canaries(plan: Plan, place: Place) -> None:
+    """Raise RegistryError while a canary runs: TensorFlow Serving cannot split requests between two versions."""
+    for name in plan.names or place.registry.names():
+        canary = place.registry.state(name).canary
+        if canary is not None:
+            raise RegistryError(
+                f"{name}: version {canary.to.version} is a canary: wanted a server that splits requests, got "
+                f"TensorFlow Serving; serve with --engine mlops, or end it with `mlops models rollback {name}`"
+            )
 
 
 def _mirrors(plan: Plan, place: Place) -> tuple[Callable[[], None], ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from serving.errors import RequestError
 from serving.versions.split import Keyed, Split
 
 Headers = Iterable[tuple[bytes | str, bytes | str]]
@@ -22,14 +23,14 @@ def key_of_body(split: Split, headers: Headers, body: bytes) -> Keyed:
 
 
 def key_of_tensors(split: Split, headers: Headers, tensors: Mapping[str, Any], arrays: Any) -> Keyed:
-    """Return the key of a gRPC request; `arrays` turns one of its tensors into an array."""
+    """Return the key of a gRPC request; `arrays` turns a tensor, given after its name, into an array."""
     if split.kind == "header":
         return key_of_headers(split, headers)
     if split.name not in tensors:
         return Keyed(split.start, None)
     try:
-        return _keyed(split, np.asarray(arrays(tensors[split.name])).reshape(-1).tolist())
-    except ValueError:
+        return _keyed(split, np.asarray(arrays(split.name, tensors[split.name])).reshape(-1).tolist())
+    except (ValueError, RequestError):
         return Keyed(split.start, None)
 
 

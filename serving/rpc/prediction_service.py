@@ -23,11 +23,14 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.request_ids import HEADER, request_id
+from serving.rollout.counted import Outputs, counted
+from serving.rollout.keys import key_of_tensors
 from serving.rpc import tensors
 from serving.signature import DEFAULT_SIGNATURE
 from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
+from serving.versions.split import Keyed
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -102,7 +105,9 @@ class PredictionService:
         try:
             if not self._manager.has(spec.name):
                 raise not_found(f"Servable not found for request: Latest({spec.name[:100]})")
-            answer = await self._pool.run(_Call(), partial(self._leased, spec, lambda lease: how(lease, request)))
+            keyed = None if verb == "metadata" else self._keyed(request, context)
+            work = partial(self._leased, spec, keyed, lambda lease: how(lease, request))
+            answer = await self._pool.run(_Call(), work)
             version = str(answer.model_spec.version.value)
         except RequestError as error:
             status = str(error.status)
@@ -112,9 +117,18 @@ class PredictionService:
             self._metrics.requests.labels(name, version, verb, status).inc()
         return answer
 
-    def _leased(self, spec: Any, how: Callable[[Lease], Any]) -> Any:
-        with self._manager.lease(spec.name, _version(spec), spec.version_label or None) as lease:
-            answer = how(lease)
+    def _keyed(self, request: Any, context: Any) -> Keyed | None:
+        """Return the key of a request that is split between champion and canary; None where none is."""
+        spec = request.model_spec
+        split = None if _version(spec) or spec.version_label else self._manager.split(spec.name)
+        if split is None:
+            return None
+        given = request.inputs if isinstance(request, predict_pb2.PredictRequest) else {}
+        return key_of_tensors(split, context.invocation_metadata() or (), given, tensors.array)
+
+    def _leased(self, spec: Any, keyed: Keyed | None, how: Callable[[Lease], Any]) -> Any:
+        with self._manager.lease(spec.name, _version(spec), spec.version_label or None, keyed) as lease:
+            answer = counted(lease, keyed, lambda: how(lease), _outputs)
             answer.model_spec.name = spec.name
             answer.model_spec.version.value = lease.version
             return answer
@@ -190,6 +204,15 @@ class PredictionService:
         answer = get_model_metadata_pb2.GetModelMetadataResponse()
         answer.metadata["signature_def"].Pack(signatures)
         return answer
+
+
+def _outputs(answer: Any) -> Outputs:
+    """Return the first row's outputs, for the comparison of a canary; classes without their labels."""
+    if isinstance(answer, predict_pb2.PredictResponse):
+        return {name: tensors.array(name, tensor) for name, tensor in answer.outputs.items()}
+    if isinstance(answer, classification_pb2.ClassificationResponse):
+        return {"scores": np.array([[found.score for found in answer.result.classifications[0].classes]])}
+    return {"outputs": np.array([answer.result.regressions[0].value])}
 
 
 def _version(spec: Any) -> int | None:

@@ -19,7 +19,7 @@ def feeds(inputs: Mapping[str, Any], signature: Signature, max_rows: int) -> Fee
 
     A signature's own tensors, as `GetModelMetadata` names them, are taken as well as the features behind them.
     """
-    given = {name: _array(name, tensor) for name, tensor in inputs.items()}
+    given = {name: array(name, tensor) for name, tensor in inputs.items()}
     if given.keys() != signature.fields.keys() and given.keys() == set(signature.tensors):
         _same_rows(given, max_rows)
         return Feeds(given, None, {}, {})
@@ -44,7 +44,7 @@ def proto(values: Column) -> Any:
     return tf.make_tensor_proto(values)
 
 
-def _array(name: str, tensor: Any) -> Column:
+def array(name: str, tensor: Any) -> Column:
     """Convert one TensorProto; its shape is checked first, because a few bytes may ask for any size."""
     size = int(np.prod([max(dim.size, 0) for dim in tensor.tensor_shape.dim], dtype=object))
     if size > max(tensor.ByteSize(), 1) * 8:

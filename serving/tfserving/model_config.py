@@ -43,12 +43,15 @@ class ModelConfig:
         self._versions: dict[str, tuple[int, ...]] = {}
         self._checked: dict[tuple[str, int], tuple[Hashable, bool]] = {}
         self._ready: frozenset[str] = frozenset()
+        self._refused: dict[str, int] = {}
 
     def update(self) -> None:
         """Poll the registry once and rewrite the file if needed; the entry of a model that cannot be read stays."""
         for name in self._shelf.names():
             try:
-                listed = self._wanted(name, self._shelf.published(name))
+                published = self._shelf.published(name)
+                self._refuse_canary(name, published)
+                listed = self._wanted(name, published)
             except (MlopsError, OSError) as error:
                 _LOG.error("%s: cannot read the registry, the loaded versions stay: %s", name, error)
                 continue
@@ -74,6 +77,19 @@ class ModelConfig:
         if not missing:
             self._ready = self._ready or frozenset(self._versions)
         return "; ".join(missing)
+
+    def _refuse_canary(self, name: str, published: Published) -> None:
+        """Say once that a canary gets no requests here: the engine cannot split them."""
+        canary = published.canary
+        if canary is not None and self._refused.get(name) != canary.start:
+            _LOG.error(
+                "%s: version %d is not tried as a canary: wanted a server that splits requests, got TensorFlow "
+                "Serving; serve with --engine mlops, or end the canary with `mlops models rollback %s`",
+                name,
+                canary.version,
+                name,
+            )
+            self._refused[name] = canary.start
 
     def _wanted(self, name: str, published: Published) -> tuple[int, ...]:
         """Return the champion and the newest valid versions below it; () while there is no valid champion."""

@@ -1,5 +1,6 @@
 """TensorFlow Serving's own gRPC clients get the numbers that HTTP gives, and the same errors by their codes."""
 
+import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from core.backends import rollout
+from core.backends.canary import CanaryPlan, Note
 from core.backends.registry import open_registry
+from serving.versions.split import Split
 from tests.free_port import free_port
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
@@ -40,14 +44,14 @@ class Client:
         assert status == 200, body
         return json.loads(body)
 
-    def predict(self, rows: int = 1, name: str = "delay", **changes: Any) -> Any:
+    def predict(self, rows: int = 1, name: str = "delay", user: str = "", **changes: Any) -> Any:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = name
         columns = {key: np.array([value] * rows, DTYPES[key]) for key, value in ROW.items()}
         for key, value in {**columns, **changes}.items():
             if value is not None:
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-        return self.stub.Predict(request, timeout=30)
+        return self.stub.Predict(request, timeout=30, metadata=(("x-user", user),) if user else ())
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +172,29 @@ def test_the_token_of_http_holds_for_grpc_too(exported: Path, tmp_path: Path) ->
                 assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
             known = stub.GetModelStatus(asked, timeout=30, metadata=(("authorization", f"Bearer {token}"),))
             assert len(known.model_version_status) == 1
+
+
+def test_a_key_gets_the_same_version_by_grpc_and_by_http(client: Client, exported: Path) -> None:
+    registry = open_registry(str(client.served.home / "models"))
+    registry.publish("delay", exported / "b", {})
+    plan = CanaryPlan(steps=(50.0,), key="header:x-user")
+    started = rollout.begin(registry, "delay", 2, plan, Note("me"))
+    split = Split.of("delay", started)
+    users = [f"user-{number}" for number in range(12)]
+    wanted = {user: 2 if split.takes(user.encode()) else 1 for user in users}
+    assert set(wanted.values()) == {1, 2}
+    of_two = next(user for user in users if wanted[user] == 2)
+    client.served.until(lambda: client.predict(user=of_two).model_spec.version.value == 2)
+    assert {user: client.predict(user=user).model_spec.version.value for user in users} == wanted
+    connection = http.client.HTTPConnection("127.0.0.1", client.served.port, timeout=60)
+    for user in users:
+        connection.request("POST", "/v1/models/delay:predict", json.dumps({"instances": [ROW]}), {"X-User": user})
+        response = connection.getresponse()
+        response.read()
+        assert int(response.headers["X-Model-Version"]) == wanted[user]
+    connection.close()
+    registry.rollback("delay")
+    client.served.until(lambda: client.predict(user=of_two).model_spec.version.value == 1)
 
 
 def test_sigterm_lets_a_call_that_runs_end(client: Client) -> None:
