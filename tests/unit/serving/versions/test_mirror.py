@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from core import objects
+from core.backends import rollout
+from core.backends.canary import CanaryPlan, Note
 from core.backends.local_registry import LocalRegistry
 from core.backends.object_registry import ObjectRegistry
 from core.backends.production import Production
@@ -26,6 +28,7 @@ from serving.versions import mirror_progress
 from serving.versions.mirror import Following, Mirror
 from serving.versions.retry import Retry
 from serving.versions.shelf import RegistryShelf
+from serving.versions.split import Split
 from tests.object_store import Calls
 
 NAMES = ("delay",)
@@ -258,6 +261,8 @@ def test_what_a_predecessor_left_is_checked_and_taken_or_replaced(world: World) 
 KILLED = """
 import itertools, os, sys
 from pathlib import Path
+from core.backends import rollout
+from core.backends.canary import CanaryPlan, Note
 from core.backends.local_registry import LocalRegistry
 from serving.metrics import Metrics
 from serving.versions.mirror import Following, Mirror
@@ -268,6 +273,36 @@ far, near = Path(sys.argv[1]), Path(sys.argv[2])
 print("up", flush=True)
 Mirror(Store(LocalRegistry(far), near), near, Metrics(), Following("s3://bucket/models")).run(lambda _: None)
 """
+
+
+def test_a_canary_is_followed_with_its_version_and_its_end_at_once(world: World) -> None:
+    for content in ("one", "two", "three", "four"):
+        world.store.publish(content, promote=content == "one")
+    source = RegistryShelf(world.near, NAMES)
+    plan = CanaryPlan(steps=(5.0, 25.0))
+    started = rollout.begin(world.store.far, "delay", 2, plan, Note("me"))
+    world.mirror().poll()
+    found = source.published("delay")
+    assert (found.champion, found.versions, found.canary) == (1, (1, 2, 3, 4), Split.of("delay", started))
+    rollout.set_percent(world.store.far, "delay", 25.0, Note("me"))
+    world.mirror().poll()
+    now = source.published("delay").canary
+    assert now is not None and (now.percent, now.salt) == (25.0, Split.of("delay", started).salt)
+    world.store.far.rollback("delay")
+    world.store.broken = {1, 2, 3, 4}
+    world.mirror().poll()
+    assert source.published("delay").canary is None
+    assert LocalRegistry(world.near).state("delay").rollouts == world.store.far.state("delay").rollouts
+
+
+def test_a_canary_that_cannot_be_copied_is_not_tried_and_the_champion_stays(world: World) -> None:
+    world.store.publish("one")
+    world.store.publish("two", promote=False)
+    world.store.broken = {2}
+    rollout.begin(world.store.far, "delay", 2, CanaryPlan(), Note("me"))
+    world.mirror().poll()
+    found = RegistryShelf(world.near, NAMES).published("delay")
+    assert (found.champion, found.canary) == (1, None)
 
 
 def test_killed_at_any_instant_it_leaves_only_whole_versions_and_another_goes_on(world: World) -> None:
