@@ -11,7 +11,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve test images deploy-local undeploy-local test-kind conformance lint bench compile doctor clean
+.PHONY: help setup run serve test images demo-loop deploy-local undeploy-local test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ lint: setup ## Check style, types and the architecture
 bench: setup ## Compare this project with TFX, and its runner with kfp.local; the server: python -m benchmarks.serving
 	$(RUN) python -m benchmarks $(args)
 	$(RUN) python -m benchmarks.scheduling
+
+demo-loop: setup ## Replay 2013 in production: requests, late labels, drift, a training that starts by itself; a page of it
+	$(RUN) python -m benchmarks.loop $(args)
 
 doctor: setup ## Check this machine; print how to fix what is missing
 	$(RUN) mlops doctor $(args)

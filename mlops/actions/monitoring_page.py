@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from core.backends.registry import open_registry
+from core.decision import Decision
 from core.errors import MlopsError
 from core.pictures import Markup
 from core.store import Store
-from mlops.actions.status import Status, elapsed, run_folders, verdict_of
+from mlops.actions.status import Alarm, Status, elapsed, run_folders, verdict_of
 from mlops.report.chart import Chart, Mark, Point, Series
 from mlops.report.monitoring import DecidedRun, MonitoringPage, write_monitoring
 from mlops.runs.history import read_run, read_summary
@@ -38,11 +39,11 @@ def page_of(store: Store, status: Status, now: float) -> MonitoringPage:
     return MonitoringPage(
         usecase=status.usecase,
         written=datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        verdict=verdict or ("fail" if status.alarms else "undecided"),
+        verdict="fail" if _failed(status) else verdict or "undecided",
         headline=_headline(verdict, status),
         in_production=_in_production(status, now),
         facts=list(_facts(status)),
-        alarms=[(alarm.source, alarm.what, alarm.next_step) for alarm in status.alarms],
+        alarms=status.alarms,
         runs=runs,
         charts=list(_charts(newest, _deployments(store, status.usecase))) or list(_observed(store, monitoring)),
         pictures=list(_pictures(newest)) if newest else (),
@@ -53,10 +54,13 @@ def page_of(store: Store, status: Status, now: float) -> MonitoringPage:
 def _headline(verdict: str, status: Status) -> str:
     if verdict == "pass" and not status.alarms:
         return "The monitor found nothing that a person must check"
-    if status.alarms:
-        count = len(status.alarms)
-        return f"{count} alarm{'s are' if count > 1 else ' is'} open: {status.alarms[0].what}"
+    if failed := _failed(status):
+        return f"{len(failed)} alarm{'s are' if len(failed) > 1 else ' is'} open: {failed[0].what}"
     return "Nothing was monitored yet" if not verdict else "The monitor could not decide"
+
+
+def _failed(status: Status) -> list[Alarm]:
+    return [alarm for alarm in status.alarms if alarm.verdict == "fail"]
 
 
 def _in_production(status: Status, now: float) -> str:
@@ -126,7 +130,9 @@ def _charts(run: Run | None, deployments: Sequence[Mark]) -> Iterator[Chart]:
         return
     answered = [Mark(_seconds(since), f"v{version}") for version, since in feedback.get("deployments", ())]
     points = [one for one in feedback.get("points", ()) if one["role"] != "shadow"]
-    for metric in sorted({name for one in points for name in one["metrics"]}):
+    watched = _watched(run) if run else set()
+    names = {name for one in points for name in one["metrics"]}
+    for metric in sorted(names, key=lambda name: (name not in watched, name)):
         by_version: dict[str, list[Point]] = {}
         for one in points:
             measured = one["metrics"].get(metric, {"value": None, "low": None, "high": None})
@@ -134,7 +140,18 @@ def _charts(run: Run | None, deployments: Sequence[Mark]) -> Iterator[Chart]:
             role = "" if one["role"] == "champion" else f" ({one['role']})"
             by_version.setdefault(f"version {one['version']}{role}", []).append(point)
         series = [Series(name, found) for name, found in by_version.items()]
-        yield Chart(f"Live {metric}", series, answered or deployments)
+        yield Chart(f"Live {metric}", series, answered or deployments, is_main=metric in watched or not watched)
+
+
+def _watched(run: Run) -> set[str]:
+    """The live metrics that the monitor has a bound for."""
+    rules = [
+        check.rule.split()
+        for task in run.tasks
+        if (path := task.output_file("decision")) is not None
+        for check in Decision.read(path).checks
+    ]
+    return {rule[1] for rule in rules if rule[0] == "live" and len(rule) > 1}
 
 
 def _feedback(run: Run) -> dict[str, Any] | None:

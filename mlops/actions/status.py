@@ -69,6 +69,8 @@ class Alarm:
     """What raised it: a gate, a run, the registry."""
     what: str
     next_step: str
+    verdict: str = "fail"
+    """`undecided` for a check that could not decide, such as one that waits for more rows."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,8 @@ def _closed_checks(decision: dict[str, Any]) -> Iterator[Alarm]:
             about = f" ({check['slice']})" if check["slice"] else ""
             observed = check["observed"]
             shown = f"{observed:.4g}" if isinstance(observed, float) else (observed or "nothing")
-            yield Alarm(decision["gate"], f"{check['rule']}{about}: observed {shown}", check["next_step"])
+            what = f"{check['rule']}{about}: observed {shown}"
+            yield Alarm(decision["gate"], what, check["next_step"], check["verdict"])
 
 
 def _configuration(name: str, submissions: dict[str, Submission]) -> UseCase | None:

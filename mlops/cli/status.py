@@ -63,7 +63,8 @@ def _print(found: "Status", now: float) -> None:
     if not found.next:
         _line("next", "no schedule")
     for alarm in found.alarms:
-        _line("alarm", click.style(f"{alarm.source}: {alarm.what}", fg="red"))
+        label = "alarm" if alarm.verdict == "fail" else alarm.verdict
+        _line(label, click.style(f"{alarm.source}: {alarm.what}", fg=_COLORS[alarm.verdict]))
         if alarm.next_step:
             _line("", f"→ {alarm.next_step}")
     if not found.alarms:

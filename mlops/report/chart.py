@@ -52,6 +52,8 @@ class Chart:
     marks: Sequence[Mark] = ()
     bound: float | None = None
     """Drawn as a level line."""
+    is_main: bool = True
+    """Whether a page shows it at once, and not only to who opens it."""
 
     def svg(self) -> Markup:
         """Draw it; a paragraph where there is nothing to draw."""

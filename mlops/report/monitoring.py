@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.durable import replace
 from core.pictures import Markup
@@ -27,6 +27,26 @@ class DecidedRun:
     """Gate -> verdict."""
 
 
+class Alarmed(Protocol):
+    """Something that a person should look at."""
+
+    @property
+    def source(self) -> str:
+        """What raised it."""
+
+    @property
+    def what(self) -> str:
+        """One sentence."""
+
+    @property
+    def next_step(self) -> str:
+        """What to do; may be empty."""
+
+    @property
+    def verdict(self) -> str:
+        """`fail` or `undecided`."""
+
+
 @dataclass(frozen=True)
 class MonitoringPage:
     """Everything that the page shows."""
@@ -40,8 +60,7 @@ class MonitoringPage:
     in_production: str
     facts: Sequence[tuple[str, str]]
     """Labels and texts, such as the next slot of a schedule."""
-    alarms: Sequence[tuple[str, str, str]]
-    """Source, what, next step."""
+    alarms: Sequence[Alarmed]
     runs: Sequence[DecidedRun]
     """The oldest first."""
     charts: Sequence[Chart]

@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from core.backends.registry import open_registry
+from core.decision import Bound, Decision, compare
 from core.errors import UsageError
 from core.store import Store
+from mlops.actions.monitoring_page import page_of
 from mlops.actions.status import elapsed, statuses
 from mlops.cli.status import status as verb
 from mlops.runs.record import State
@@ -82,6 +84,14 @@ def test_an_alarm_is_over_when_a_newer_run_of_its_kind_has_passed(store: Store) 
     assert statuses(store, "flight_delay", NOW.timestamp())[0].alarms
     add_run(store, 2, Kind.MONITORING, OPEN)
     assert not statuses(store, "flight_delay", NOW.timestamp())[0].alarms
+
+
+def test_a_check_that_waits_for_more_rows_is_no_alarm_but_is_shown(store: Store) -> None:
+    add_run(store, 1, Kind.MONITORING, Decision.of("monitor_model", (compare("auc", None, Bound(at_least=0.62)),)))
+    (found,) = statuses(store, "flight_delay", NOW.timestamp())
+    assert [alarm.verdict for alarm in found.alarms] == ["undecided"]
+    assert page_of(store, found, NOW.timestamp()).headline == "The monitor could not decide"
+    assert "  undecided" in CliRunner().invoke(verb, ["flight_delay"], obj=store).output
 
 
 def test_a_registry_that_cannot_be_read_is_an_alarm_and_no_end(store: Store, saved_model: Path) -> None:

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,11 +28,14 @@ RUNS = [
 ]
 
 
+ALARM = SimpleNamespace(source="m", what="auc >= 0.62: observed 0.55", next_step="Train.", verdict="fail")
+
+
 def _page(**changes: object) -> MonitoringPage:
     facts: dict[str, object] = {
         "usecase": "flight_delay", "written": "2026-03-01", "verdict": "fail", "headline": "1 alarm is open",
         "in_production": "version 2 in production for 3 days", "facts": [("Next", "tomorrow")],
-        "alarms": [("monitor_model", "auc >= 0.62: observed 0.55", "Train again.")], "runs": RUNS, "charts": [CHART],
+        "alarms": [ALARM], "runs": RUNS, "charts": [CHART],
         "pictures": [("monitor-model", Markup("<section class='card'><h3>dep_delay</h3></section>"))],
     }  # fmt: skip
     return MonitoringPage(**{**facts, **changes})  # type: ignore[arg-type]
