@@ -5,17 +5,18 @@ SHELL := /bin/bash
 
 usecase ?= flight_delay
 pipeline ?= level1
+env ?= dev
 args ?=
 
 # uv from the machine where there is one, else our own copy: the first thing `make` installs.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve test images demo-loop deploy-local undeploy-local test-kind conformance lint bench compile doctor clean
+.PHONY: help setup run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
-	@echo "  Variables: usecase=$(usecase) pipeline=$(pipeline) args='$(args)'"
+	@echo "  Variables: usecase=$(usecase) pipeline=$(pipeline) env=$(env) args='$(args)'"
 
 .uv/bin/uv:
 	@echo "uv is not on this machine: installing it into .uv/"
@@ -60,6 +61,18 @@ deploy-local: setup ## Bring Kubeflow Pipelines and the model server up on this 
 
 undeploy-local: setup ## Delete the local cluster and everything that it left
 	$(RUN) mlops cluster down $(args)
+
+cloud-plan: setup ## Show what cloud-up would change in an environment on Google Cloud; env=dev|staging|prod
+	$(RUN) mlops cloud plan $(env) $(args)
+
+cloud-up: setup ## Create or change an environment on Google Cloud (once before: mlops cloud bootstrap dev)
+	$(RUN) mlops cloud up $(env) $(args)
+
+cloud-down: setup ## Destroy an environment on Google Cloud
+	$(RUN) mlops cloud down $(env) $(args)
+
+test-cloud: setup ## Test Terraform's files, with Google's provider where it can be had
+	MLOPS_TEST_TERRAFORM=1 $(RUN) pytest tests/infra/terraform -rs $(args)
 
 test-kind: setup ## Run flight_delay and the conformance pipelines on the local cluster (after deploy-local)
 	MLOPS_TEST_KIND=1 $(RUN) pytest tests/kind -v $(args)

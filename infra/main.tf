@@ -73,7 +73,7 @@ module "bucket" {
   name      = "${var.project}-mlops"
   location  = var.region
   folders   = local.folders
-  temporary = { pipelines = var.temporary_days }
+  temporary = { artifacts = var.temporary_days }
   deletable = !var.protected
 }
 
@@ -166,7 +166,7 @@ module "trigger" {
     deploy    = module.identity.members["deploy"]
   }
   bucket                = module.bucket.name
-  environment           = { MLOPS_VERTEX_SETTINGS = jsonencode(local.settings) }
+  environment           = { MLOPS_DEPLOYMENT = jsonencode(local.deployment) }
   notification_channels = module.alerts.channels
   subnetwork            = one(module.network[*].subnetwork)
   protected             = var.protected

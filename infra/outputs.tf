@@ -1,27 +1,38 @@
 locals {
-  # What `mlops ... --at vertex` reads; the handler in Cloud Run gets the same, so no value is typed twice.
-  settings = {
-    environment       = var.environment
-    project           = var.project
-    region            = var.region
-    store             = module.bucket.address
-    root              = "${module.bucket.address}/pipelines"
-    service_account   = module.identity.emails["pipelines"]
-    serving_account   = module.identity.emails["serving"]
-    registry          = "${var.region}-docker.pkg.dev/${var.registry_project}/mlops-images"
-    pipeline_registry = "https://${var.region}-kfp.pkg.dev/${var.registry_project}/mlops-pipelines"
-    network           = one(module.network[*].attachment)
-    endpoints         = module.endpoint.endpoints
-    labels            = { environment = var.environment }
+  # The fields of mlops/worlds/vertex/deployment.py. The handler in Cloud Run gets the same, so no value is typed twice.
+  deployment = {
+    project            = var.project
+    region             = var.region
+    root               = module.bucket.address
+    service_account    = module.identity.emails["pipelines"]
+    registry           = "${var.region}-docker.pkg.dev/${var.registry_project}/mlops-images"
+    network_attachment = one(module.network[*].attachment)
   }
 }
 
-output "settings" {
-  description = "Settings of the Vertex world, which `mlops cloud up` writes into one file."
-  value = merge(local.settings, {
-    trigger_url   = one(module.trigger[*].url)
-    trigger_topic = one(module.trigger[*].topic)
-  })
+output "mlops" {
+  description = "The deployment as `mlops ... --at vertex` reads it; `mlops cloud up` writes it into one file."
+  value       = local.deployment
+}
+
+output "trigger" {
+  description = "Address of the trigger handler and the topic that takes facts; null without trigger_image."
+  value       = var.trigger_image == null ? null : { url = module.trigger[0].url, topic = module.trigger[0].topic }
+}
+
+output "endpoints" {
+  description = "The endpoints' resource names by use case."
+  value       = module.endpoint.endpoints
+}
+
+output "serving_account" {
+  description = "The account that deployed models run as."
+  value       = module.identity.emails["serving"]
+}
+
+output "pipeline_registry" {
+  description = "Where compiled pipelines are uploaded to (kfp.registry.RegistryClient)."
+  value       = "https://${var.region}-kfp.pkg.dev/${var.registry_project}/mlops-pipelines"
 }
 
 output "workload_identity_provider" {

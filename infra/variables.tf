@@ -75,7 +75,7 @@ variable "budget" {
 }
 
 variable "temporary_days" {
-  description = "Days until the results of pipelines (pipelines/) are deleted from the bucket."
+  description = "Days until the results of pipelines (artifacts/) are deleted from the bucket."
   type        = number
 
   validation {

@@ -17,16 +17,16 @@ variables {
 
 run "dev_uses_the_central_registry" {
   assert {
-    condition     = length(module.registry) == 0 && output.settings.registry == "europe-west1-docker.pkg.dev/mlops-test-prod/mlops-images"
+    condition     = length(module.registry) == 0 && output.mlops.registry == "europe-west1-docker.pkg.dev/mlops-test-prod/mlops-images"
     error_message = "Only the environment that owns the registry creates it; the address is the same for all."
   }
   assert {
-    condition     = output.settings.store == "gs://mlops-test-dev-mlops" && output.settings.root == "gs://mlops-test-dev-mlops/pipelines"
-    error_message = "Store and pipeline root are the environment's own."
+    condition     = output.mlops.root == "gs://mlops-test-dev-mlops"
+    error_message = "Data, models and artifacts are in the environment's own bucket."
   }
   assert {
-    condition     = output.settings.service_account != "" && output.settings.trigger_url != "" && output.settings.endpoints.flight_delay != ""
-    error_message = "The settings file names everything that mlops needs."
+    condition     = output.mlops.service_account != "" && output.trigger.url != "" && output.endpoints.flight_delay != ""
+    error_message = "The outputs name everything that mlops needs."
   }
   assert {
     condition     = keys(module.schedule[0].jobs) == ["flight_delay/retrain"]
@@ -49,7 +49,7 @@ run "prod_owns_the_registry_and_nothing_of_it_is_deletable" {
     github          = { owner_id = "1234", repository_id = "567890", gates = { prod = ["deploy"], build = ["build"] } }
   }
   assert {
-    condition     = length(module.registry) == 1 && output.workload_identity_provider != null && output.settings.network != null
+    condition     = length(module.registry) == 1 && output.workload_identity_provider != null && output.mlops.network_attachment != null
     error_message = "Registry, federation and network are there."
   }
 }
@@ -58,7 +58,7 @@ run "before_the_first_image_there_is_no_trigger" {
   command = plan
   variables { trigger_image = null }
   assert {
-    condition     = length(module.trigger) == 0 && length(module.schedule) == 0 && output.settings.trigger_url == null
+    condition     = length(module.trigger) == 0 && length(module.schedule) == 0 && output.trigger == null
     error_message = "A first apply needs no image."
   }
 }
@@ -77,4 +77,15 @@ run "a_duty_of_googles_is_refused_to_workflows" {
   command = plan
   variables { github = { owner_id = "1", repository_id = "2", gates = { dev = ["pipelines"] } } }
   expect_failures = [var.github]
+}
+
+run "other_environments_no_use_case_and_no_days_are_refused" {
+  command = plan
+  variables {
+    environment    = "test"
+    region         = "Europe"
+    usecases       = {}
+    temporary_days = 0
+  }
+  expect_failures = [var.environment, var.region, var.usecases, var.temporary_days]
 }

@@ -1,1 +1,1 @@
-"""The work of verbs: push by hand, predict, copy spans, propose a schema, write a new use case, list runs."""
+"""The work of verbs: push by hand, predict, copy spans, propose a schema, new use cases, environments in a cloud."""

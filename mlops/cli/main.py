@@ -12,6 +12,7 @@ from core.errors import MlopsError, did_you_mean
 from core.store import Store
 
 VERBS = {
+    "cloud": ("mlops.cli.cloud:cloud", "Bring an environment on Google Cloud up and down, with Terraform."),
     "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
     "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),

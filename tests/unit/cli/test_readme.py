@@ -18,6 +18,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "usecases").rglob("README.md")),
     ROOT / "CONTRIBUTING.md",
+    ROOT / "infra" / "README.md",
 ]
 SHOWN = sorted(
     {

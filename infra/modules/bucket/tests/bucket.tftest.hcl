@@ -10,7 +10,7 @@ variables {
     data   = { read = { steps = "serviceAccount:mlops-pipelines@mlops-test-dev.iam.gserviceaccount.com" } }
     models = { write = { steps = "serviceAccount:mlops-pipelines@mlops-test-dev.iam.gserviceaccount.com" } }
   }
-  temporary = { pipelines = 14 }
+  temporary = { artifacts = 14 }
 }
 
 run "closed_versioned_and_granted_by_folder" {
@@ -36,7 +36,7 @@ run "only_the_temporary_folder_is_emptied" {
     condition = [
       for rule in google_storage_bucket.this.lifecycle_rule : one(rule.condition).matches_prefix
       if one(rule.action).type == "Delete" && one(rule.condition).with_state == "LIVE"
-    ] == [tolist(["pipelines/"])]
+    ] == [tolist(["artifacts/"])]
     error_message = "No other object may be deleted for its age."
   }
 }
@@ -55,7 +55,7 @@ run "a_folder_in_a_folder_is_refused" {
 
 run "half_days_are_refused" {
   command = plan
-  variables { temporary = { pipelines = 0.5 } }
+  variables { temporary = { artifacts = 0.5 } }
   expect_failures = [var.temporary]
 }
 

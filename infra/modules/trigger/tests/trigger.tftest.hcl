@@ -92,3 +92,21 @@ run "secrets_in_the_environment_are_refused" {
   variables { environment = { MLOPS_TRIGGER_SECRET = "guess" } }
   expect_failures = [var.environment]
 }
+
+run "anything_but_an_account_as_invoker_is_refused" {
+  command = plan
+  variables { invoker = "allUsers" }
+  expect_failures = [var.invoker]
+}
+
+run "no_use_case_is_refused" {
+  command = plan
+  variables { usecases = [] }
+  expect_failures = [var.usecases]
+}
+
+run "a_name_in_capitals_is_refused" {
+  command = plan
+  variables { name = "Trigger" }
+  expect_failures = [var.name]
+}
