@@ -114,7 +114,7 @@ class Outcome:
             listed = f"mlops models list {self.pushed.name} --at {submission.world}"
             served = f"mlops serve {quote(submission.cli_name)}"
             return served if self._is_here else f"{listed}; the model server there serves it already"
-        if self._is_here:
+        if self._is_here or submission.kind is not Kind.TRAINING:
             return self._wording.next_step.format(run=self.run.run_id)
         return f"mlops submit {quote(submission.cli_name)} --at {submission.world} --wait --pipeline level1"
 

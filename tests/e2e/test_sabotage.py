@@ -141,3 +141,14 @@ def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault)
     assert outcome.exit_code in (1, 3)
     assert outcome.pushed is None
     assert registry.champion("flight_delay") == before
+
+
+def test_rows_that_do_not_fit_are_not_predicted(road: Road) -> None:
+    fault = Fault("rows without a column", "validate-data", "distance", data=_without_distance)
+    stopped = road.run(road.usecase("rows_without_a_column", fault), "inference")
+    assert (stopped.exit_code, stopped.closed and stopped.closed.gate) == (3, "validate_data")
+    assert "distance" in stopped.next_step
+    assert stopped.headline == "No predictions were released: validate_data did not pass."
+    predicted = road.run(road.usecase("rows_to_predict"), "inference")
+    assert predicted.exit_code == 0
+    assert [decision.gate for decision in predicted.decisions] == ["validate_data", "infer_bulk"]

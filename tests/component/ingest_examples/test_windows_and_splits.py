@@ -290,3 +290,10 @@ def test_an_object_that_is_written_while_it_is_read_stops_the_run(
 def test_an_address_that_cannot_be_one_is_the_users_error(pattern: str) -> None:
     with pytest.raises(UsageError, match="wanted"):
         resolve(pattern, 1, 1)
+
+
+def test_rows_to_predict_are_in_one_split(tmp_path: Path) -> None:
+    manifest = run(tmp_path, spans(tmp_path, 1, 2), 2, window=2, split={"by": "none"}, leave_out=["span"])
+    assert manifest.splits() == ("unlabeled",)
+    assert manifest.records("unlabeled") == 2 * ROWS
+    assert next(record_batches(tmp_path / "examples", "unlabeled", None)).schema.names == ["n"]

@@ -410,3 +410,46 @@ def test_without_drift_checks_no_comparator_is_required(gate: Gate) -> None:
     with pytest.raises(SchemaError, match="late has no drift_comparator"):
         gate.decide()
     assert gate.decide(gate.root / "statistics", on_drift="off").is_open
+
+
+def unlabeled(gate: Gate, **columns: Any) -> Decision:
+    """Validate rows to predict: ingested into one split, validated as requests."""
+    gate.root.joinpath("span-1").mkdir()
+    pq.write_table(pa.table(rows(1) | columns), gate.root / "span-1" / "rows.parquet")
+    settings = {"format": "parquet", "window": 1, "split": {"by": "none"}, "leave_out": ["late"]}
+    source = PinnedSource(str(gate.root / "span-{SPAN}" / "rows.parquet"), 1, "")
+    ingest(IngestConfig.model_validate(settings), source, str(gate.schema), gate.root / "examples")
+    folders = (gate.root / "examples", str(gate.schema), gate.root / "statistics", gate.root / "data.html")
+    compute(StatisticsConfig(), *folders)
+    return gate.decide(gate.root / "statistics", min_examples=1, on_drift="off")
+
+
+@pytest.mark.parametrize("environments", [True, False], ids=["with environments", "without"])
+def test_rows_to_predict_need_no_label(gate: Gate, environments: bool) -> None:
+    if not environments:
+        gate.schema.write_text(
+            SCHEMA[: SCHEMA.index("default_environment")].replace('not_in_environment: "SERVING"', "")
+        )
+    assert unlabeled(gate).is_open
+
+
+def test_what_no_request_has_may_be_in_rows_to_predict(gate: Gate) -> None:
+    more = 'feature { name: "note" type: BYTES presence { min_fraction: 1 } shape {} not_in_environment: "SERVING" }\n'
+    gate.schema.write_text(SCHEMA.replace("string_domain {", more + "string_domain {", 1))
+    count = len(rows(1)["carrier"])
+    assert unlabeled(gate, note=["x"] * count).is_open
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted"),
+    [
+        ({"extra": [1]}, "remove extra from the data"),
+        ({"temp": ["warm"]}, "write temp as FLOAT again"),
+        ({"carrier": ["ZZ"]}, "carrier fits the schema"),
+    ],
+)
+def test_rows_to_predict_that_do_not_fit_close_the_gate(gate: Gate, columns: dict[str, list[Any]], wanted: str) -> None:
+    count = len(rows(1)["carrier"])
+    with pytest.raises(SchemaError, match=wanted):
+        unlabeled(gate, **{name: values * count for name, values in columns.items()})
+    assert not gate.decision.is_open

@@ -33,6 +33,18 @@ def test_months_follow_each_other_over_the_end_of_a_year(day: date) -> None:
     assert parse_span(MONTHS, f"{last_month:%Y%m}") == span - 1
 
 
+def test_files_without_a_span_are_one_span_where_that_is_allowed(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv", "c.parquet"):
+        (tmp_path / name).write_text("x")
+    found = resolve(f"{tmp_path}/*.csv", None, 1, spanless=True)
+    assert (found.spans, [file.name for file in found.files]) == ((0,), ["a.csv", "b.csv"])
+    assert [file.name for file in resolve(f"{tmp_path}/c.parquet", None, 1, spanless=True).files] == ["c.parquet"]
+    with pytest.raises(DataError, match="wanted at least one file, got none"):
+        resolve(f"{tmp_path}/d.csv", None, 1, spanless=True)
+    with pytest.raises(UsageError, match=r"wanted \{SPAN\}"):
+        resolve(f"{tmp_path}/*.csv", None, 1)
+
+
 @pytest.mark.parametrize(
     ("pattern", "names", "span", "wanted"),
     [

@@ -147,3 +147,11 @@ def test_the_tasks_of_a_loop_are_told_apart(tmp_path: Path) -> None:
     assert shown[2]["path"] == "condition-1/push-model"
     html = write_report(outcome, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "for-loop-1[1]/train-model" in html
+
+
+@pytest.mark.parametrize("world", ["laptop", "kfp"])
+def test_the_next_step_of_an_inference_is_to_see_it(world: str) -> None:
+    outcome = Outcome(_run(kind=Kind.INFERENCE, world=world), (_task("infer-bulk", decision=OPEN),))
+    assert outcome.headline == "The predictions are written and every gate passed."
+    assert outcome.next_step == "mlops runs show run-1"
+    assert outcome.exit_code == 0

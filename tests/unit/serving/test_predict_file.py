@@ -53,6 +53,23 @@ def test_csv_and_json_lines_give_the_same_predictions_as_the_server(store: Store
     assert other["predictions"] != by_csv["predictions"]
 
 
+def test_a_parquet_file_gives_the_same_predictions_and_names_a_bad_row(store: Store, tmp_path: Path) -> None:
+    import pyarrow_hotfix  # noqa: F401
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), file)
+    by_csv = json.loads(run(store, written(tmp_path, "a.csv", CSV), "--json").stdout)
+    assert json.loads(run(store, file, "--json").stdout)["predictions"] == by_csv["predictions"]
+    pq.write_table(pa.Table.from_pylist([*ROWS, ROWS[1] | {"hour": None}]), file)
+    with pytest.raises(DataError, match=r"a.parquet: row 3: feature 'hour': wanted 1 value, got 0"):
+        run(store, file)
+    pq.write_table(pa.Table.from_pylist([{"carier": "AA", "hour": 1, "distance": 1.0}]), file)
+    with pytest.raises(DataError, match=r"a.parquet: unknown column 'carier'; did you mean 'carrier'"):
+        run(store, file)
+
+
 def test_predictions_are_printed_or_written_whole(store: Store, tmp_path: Path) -> None:
     file = written(tmp_path, "a.csv", CSV)
     printed = run(store, file).stdout
