@@ -169,6 +169,7 @@ module "trigger" {
   environment           = { MLOPS_DEPLOYMENT = jsonencode(local.deployment) }
   notification_channels = module.alerts.channels
   subnetwork            = one(module.network[*].subnetwork)
+  min_instances         = var.keep_handler ? 1 : 0
   protected             = var.protected
 
   depends_on = [module.registry_access]

@@ -19,7 +19,7 @@ resource "google_cloud_run_v2_service" "handler" {
 
     # More than one would decide about the same facts; submitting is idempotent, so a moment with two does no harm.
     scaling {
-      min_instance_count = 0
+      min_instance_count = var.min_instances
       max_instance_count = 1
     }
 

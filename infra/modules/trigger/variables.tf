@@ -95,6 +95,17 @@ variable "notification_channels" {
   }
 }
 
+variable "min_instances" {
+  description = "Instances that live without facts, 0 or 1. With 0 an idle handler ends after minutes, and with it facts that wait for a cool-down."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 1], var.min_instances)
+    error_message = "min_instances: wanted 0 or 1; two handlers would decide about the same facts."
+  }
+}
+
 variable "subnetwork" {
   description = "Subnetwork that the handler's own requests leave through; null: none."
   type        = string

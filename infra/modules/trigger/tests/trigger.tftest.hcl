@@ -110,3 +110,9 @@ run "a_name_in_capitals_is_refused" {
   variables { name = "Trigger" }
   expect_failures = [var.name]
 }
+
+run "a_second_instance_is_refused" {
+  command = plan
+  variables { min_instances = 2 }
+  expect_failures = [var.min_instances]
+}
