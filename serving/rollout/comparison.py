@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from core.backends.canary import Canary, CanaryPlan
 from core.decision import Check, Decision, Verdict
 from serving.rollout import bounds
-from serving.rollout.tally import Counts, seconds_edges
+from serving.rollout.tally import CRASHES, Counts, seconds_edges
 
 GATE = "canary"
-CRASHES = 3
-"""So many processes that ended while they loaded the canary or answered with it abort it."""
 SLOWEST = 0.9
 """The quantile of the answer times that is compared."""
 LEAST_SECONDS = 0.005

@@ -15,6 +15,8 @@ ROLES = (CHAMPION, CANARY)
 FLAGS = ("loading", "load_failed", "unsplit", "compared", "differed")
 """Of a process: 1 while it loads the canary; how often that failed; requests of several keys; answers in shadow mode
 that were compared with the champion's, and those of them that differed."""
+CRASHES = 3
+"""So many processes that ended while they loaded the canary or answered with it abort it."""
 _COUNTS = ("began", "ok", "failed")
 _SECONDS = 150
 _SUFFIX = ".counts"
@@ -79,6 +81,7 @@ class Tally:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self._lock = threading.Lock()
         self._memory = _mapped(folder / f"{os.getpid()}{_SUFFIX}", _size() * _WORD)
         self._words = memoryview(self._memory).cast("q")

@@ -4,7 +4,7 @@ import itertools
 import time
 from pathlib import Path
 
-from serving.rollout.tally import Tally
+from serving.rollout.tally import CRASHES, Tally, read
 from serving.versions.split import Split
 
 HANG_SECONDS = 10.0
@@ -68,6 +68,10 @@ class CountedTrial:
     def failed_to_load(self) -> None:
         """Note that the canary could not be loaded."""
         self._tally.count("load_failed")
+
+    def is_deadly(self) -> bool:
+        """Whether so many processes have ended with the canary that another one must not load it."""
+        return read(self._tally.folder).crashes >= CRASHES
 
     def close(self) -> None:
         """Stop counting."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from core.errors import MlopsError
+from core.errors import MlopsError, RegistryError
 from serving.versions.loaded import ServedModel
 from serving.versions.shelf import Published
 from serving.versions.split import Split, Trial
@@ -26,6 +26,9 @@ class LoadWatch(Trial, Protocol):
     def failed_to_load(self) -> None:
         """Note that the canary could not be loaded."""
 
+    def is_deadly(self) -> bool:
+        """Whether so many processes have ended with the canary that another one must not load it."""
+
 
 MakeTrial = Callable[[str, Split], LoadWatch]
 
@@ -40,15 +43,21 @@ class Trials:
         self._make = make
         self._check = check
         self._made: dict[str, tuple[Split, LoadWatch]] = {}
+        self._replaced: list[tuple[str, Split, LoadWatch]] = []
+        """Those that may still be in force."""
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
     def offer(self, name: str, model: ServedModel, published: Published) -> None:
         """Note what the registry asks for; the counting begins before the canary is loaded."""
         model.offered = published.canary
-        if model.offered is not None and (name not in self._made or self._made[name][0] != model.offered):
+        if name in self._made and self._made[name][0] != model.offered:
+            self._replaced.append((name, *self._made.pop(name)))
+        for old in [old for old in self._replaced if old[0] == name and old[1] != model.split]:
+            self._replaced.remove(old)
+            old[2].close()  # late answers still have it, and are counted nowhere
+        if model.offered is not None and name not in self._made:
             if self._make is not None and model.offered.percent:
-                # Requests that still run keep the one before it.
                 self._made[name] = (model.offered, self._make(name, model.offered))
             self._start()
 
@@ -59,6 +68,9 @@ class Trials:
         if trial is None or split is None or split.version != version:
             yield
             return
+        if trial.is_deadly():
+            trial.failed_to_load()
+            raise RegistryError(f"{name}: version {version} ended other workers while they loaded or answered with it")
         trial.loads(begins=True)
         try:
             yield

@@ -44,6 +44,19 @@ def test_a_killed_process_leaves_its_counts(tmp_path: Path, at: str, crashes: in
     assert (counts.champion.requests, sum(counts.champion.scores), counts.crashes) == (1, 1, crashes)
 
 
+def test_a_canary_that_ended_three_processes_is_deadly(tmp_path: Path) -> None:
+    counted = CountedTrial.in_folder(tmp_path, "m", SPLIT)
+    folder = stage_folder(tmp_path, "m", SPLIT)
+    for expected in (False, False, True):
+        with subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(folder), "loading"], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.kill()
+        assert counted.is_deadly() is expected
+
+
 def test_threads_lose_no_count_and_a_key_scores_once(tmp_path: Path) -> None:
     counted = CountedTrial.in_folder(tmp_path, "m", SPLIT)
 

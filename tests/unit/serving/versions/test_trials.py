@@ -83,6 +83,11 @@ class Counting:
     def __init__(self) -> None:
         self.noted: list[str] = []
 
+    deadly = False
+
+    def is_deadly(self) -> bool:
+        return self.deadly
+
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: self.noted.append(name)
 
@@ -171,6 +176,29 @@ def test_a_worker_that_cannot_load_the_canary_holds_nobody_up_and_says_so() -> N
     assert trial.noted == ["loads", "failed_to_load", "loads"]
     peers.agree(m_canary=1)
     assert asked(manager, OF_CANARY) == (1, CHAMPION)
+
+
+def test_a_canary_that_ended_other_workers_is_not_loaded_by_another_one() -> None:
+    shelf, trial = Shelf(), Counting()
+    trial.deadly = True
+    manager = made(shelf, Peers(m=1), trial)
+    manager.poll()
+    assert trial.noted == ["failed_to_load"]
+    assert [status.state for status in manager.status("m", 2, None)] == ["END"]
+
+
+def test_what_counted_a_canary_is_closed_when_it_has_ended() -> None:
+    trial = Counting()
+    shelf, peers, manager = splitting(trial)
+    shelf.now = shelf.now._replace(canary=ALL_BUT)
+    manager.poll()
+    assert "close" not in trial.noted, "the share before is still in force"
+    peers.agree(m_canary=2)
+    manager.poll()
+    assert trial.noted.count("close") == 1
+    shelf.now = shelf.now._replace(canary=None)
+    manager.poll()
+    assert trial.noted.count("close") == 2
 
 
 def test_rows_of_several_keys_go_to_the_champion_and_are_counted_apart() -> None:
