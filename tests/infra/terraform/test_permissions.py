@@ -51,6 +51,11 @@ def test_the_handler_may_start_runs_and_no_more() -> None:
     assert not any(invoker.values())
 
 
+def test_people_and_workflows_pass_the_doctors_check_of_jobs() -> None:
+    checks = pytest.importorskip("mlops.worlds.vertex.checks", reason="no world on Vertex AI here")
+    assert set(checks.JOBS) <= permissions("deploy") & permissions("trigger")
+
+
 def test_custom_roles_are_the_tables() -> None:
     """No module writes permissions itself: the identity module takes them, and the root passes the table on."""
     blocks = tree()
