@@ -71,12 +71,15 @@ def _float_entries(name: str, column: pa.Array) -> pa.Array:
     width = len(prefix) + 4
     rows: npt.NDArray[np.uint8] = np.empty((len(column), width), np.uint8)
     rows[:, :-4] = np.frombuffer(prefix, np.uint8)
-    rows[:, -4:] = pc.fill_null(column, 0.0).to_numpy().astype("<f4").view(np.uint8).reshape(-1, 4)
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
-    offsets = np.concatenate(([0], np.cumsum(valid) * width)).astype(np.int32)
-    return pa.Array.from_buffers(
-        pa.binary(), len(column), [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows[valid]))]
-    )
+    if column.null_count:
+        rows[:, -4:] = pc.fill_null(column, 0.0).to_numpy().astype("<f4").view(np.uint8).reshape(-1, 4)
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        offsets = np.concatenate(([0], np.cumsum(valid) * width)).astype(np.int32)
+        rows = np.ascontiguousarray(rows[valid])
+    else:
+        rows[:, -4:] = column.to_numpy().astype("<f4", copy=False).view(np.uint8).reshape(-1, 4)
+        offsets = np.arange(0, width * len(column) + 1, width, np.int32)
+    return pa.Array.from_buffers(pa.binary(), len(column), [None, pa.py_buffer(offsets), pa.py_buffer(rows)])
 
 
 def _dictionary_entries(name: str, column: pa.Array) -> pa.Array:
@@ -92,7 +95,8 @@ def _dictionary_entries(name: str, column: pa.Array) -> pa.Array:
         return _FIRST + varint(len(entry) + size) + entry
 
     entries = pc.binary_join_element_wise(_per_length(values, front), values, b"")
-    return pc.fill_null(entries.take(encoded.indices), b"")
+    of_rows = entries.take(encoded.indices)
+    return pc.fill_null(of_rows, b"") if of_rows.null_count else of_rows
 
 
 def _feature_front(kind: pa.DataType, size: int) -> bytes:

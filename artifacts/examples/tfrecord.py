@@ -8,6 +8,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,8 +28,12 @@ class TornRecord(CorruptArtifact):
 
 def frame(record: bytes) -> bytes:
     """Return a record with its length and checksums, as it is in a file."""
-    size = len(record).to_bytes(8, "little")
-    return b"".join((size, FOOTER.pack(masked_crc(size)), record, FOOTER.pack(masked_crc(record))))
+    return b"".join((_header(len(record)), record, FOOTER.pack(masked_crc(record))))
+
+
+@lru_cache(4096)
+def _header(length: int) -> bytes:
+    return HEADER.pack(length, masked_crc(length.to_bytes(8, "little")))
 
 
 def masked_crc(content: bytes) -> int:

@@ -46,10 +46,11 @@ class _Values(NamedTuple):
 
 
 class _Fed(NamedTuple):
-    """The tensors converted so far, and how many rows lack each feature."""
+    """The tensors converted so far, how many rows lack each feature, and what was converted at once, by dtype."""
 
     tensors: dict[str, Column]
     missing: dict[str, int]
+    blocks: dict[str, Column]
 
 
 def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:
@@ -74,7 +75,7 @@ def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> 
     if fed is None or not _keys_are_unique(body, document, len(document) + values.keys):
         return None
     unknown = {f.name: count for f in signature.inputs if f.values and (count := unknown_count(f, fed.tensors))}
-    return Decoded(signature, question.form, Feeds(fed.tensors, values.rows, fed.missing, unknown))
+    return Decoded(signature, question.form, Feeds(fed.tensors, values.rows, fed.missing, unknown, fed.blocks))
 
 
 def _may_have_long_number(body: bytes) -> bool:
@@ -119,7 +120,7 @@ def _column_values(columns: Any, signature: Signature) -> _Values | None:
 
 
 def _convert(signature: Signature, values: _Values, limits: Limits) -> _Fed | None:
-    fed = _Fed({}, {})
+    fed = _Fed({}, {}, {})
     others = list(signature.others)
     for dtype, fields in signature.scalars.items():
         if not _convert_scalars(dtype, fields, values, fed):
@@ -158,6 +159,7 @@ def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: 
     tensors = converted.reshape(len(fields), values.rows)
     if dtype.startswith("float"):
         _fill_gaps(fields, tensors, present)
+    fed.blocks[dtype] = tensors
     every_row: Column | None = None
     for field, tensor in zip(fields, tensors, strict=True):
         feature = field.feature

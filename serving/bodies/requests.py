@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,8 @@ class Feeds:
     """Rows of the batch; None when the inputs are not one batch."""
     missing: Mapping[str, int]
     unknown: Mapping[str, int]
+    blocks: Mapping[str, Column] = dataclass_field(default_factory=dict)
+    """By dtype, inputs of one value a row that were converted at once, [inputs, rows]; `columns` has views of them."""
 
 
 def predict_question(document: Any) -> Question:

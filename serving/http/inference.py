@@ -112,7 +112,7 @@ class VersionAnswers:
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         answer = responses.predict_body(outputs, feeds.rows, form)
         if self._log is not None:
-            self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
+            self._log.offer(answered(request.asked, lease, signature, feeds, outputs))
         return Answer(lease.version, answer, outputs)
 
     def _infer(self, request: InferenceRequest, lease: Lease) -> Answer:
@@ -124,7 +124,7 @@ class VersionAnswers:
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
         if self._log is not None:
-            self._log.offer(answered(request.asked, lease, signature, feeds.columns, outputs))
+            self._log.offer(answered(request.asked, lease, signature, feeds, outputs))
         return Answer(lease.version, answer, outputs)
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:

@@ -77,7 +77,7 @@ class PredictionLog:
         if not rows:
             self._drop(answered.model, "not_rows", 1)
             return
-        waiting = Waiting(answered, self._now_us(), rows, answered.memory())
+        waiting = Waiting(answered, self._now_us(), rows, answered.memory(rows))
         with self._lock:
             is_taken = self._held + waiting.size <= settings.queue_bytes
             if is_taken:

@@ -1,6 +1,7 @@
 """Turns answered requests of one version and signature into serialized tf.Examples, many requests at a time."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -32,10 +33,10 @@ def encode(
     entries = [waiting.answered for waiting in batch]
     columns = {feature.name: column for feature, column in _features(entries, layout, settings.secret)}
     for output, name in layout.outputs:
-        columns[name] = pa.concat_arrays([_output(entry.outputs[output]) for entry in entries])
+        columns[name] = _output([entry.outputs[output] for entry in entries])
     counts = np.array([waiting.rows for waiting in batch])
     ids = [entry.request_id for entry in entries]
-    row = np.concatenate([np.arange(count) for count in counts])
+    row = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     key = _keys([columns[feature.name] for feature in layout.key], ids, counts, row)
     times = np.repeat(np.array([waiting.time_us for waiting in batch], np.int64), counts)
     columns |= {
@@ -50,7 +51,15 @@ def encode(
     if layout.key and settings.rate < 1:
         sampled = np.array([keys.is_sampled(one, settings.rate) for one in key], bool)
         table, times = table.filter(pa.array(sampled)), times[sampled]
-    return encoder.encode(table).to_pylist(), times
+    return _records(encoder.encode(table)), times
+
+
+def _records(encoded: pa.Array) -> list[bytes]:
+    """Take a binary array apart; `to_pylist` takes ten times as long."""
+    _, ends, content = encoded.buffers()
+    at = np.frombuffer(ends, np.int32)[encoded.offset : encoded.offset + len(encoded) + 1].tolist()
+    whole = content.to_pybytes()
+    return [whole[start:end] for start, end in pairwise(at)]
 
 
 def _keys(columns: Sequence[pa.Array], ids: Sequence[str], counts: Values, row: Values) -> list[str]:
@@ -67,8 +76,23 @@ def _features(entries: Sequence[Answered], layout: Layout, secret: bytes) -> Seq
         records = [record for entry in entries for record in entry.columns[layout.examples].tolist()]
         found = _of_examples(records, layout.features)
     else:
-        found = [(feature, _of_tensors(entries, feature)) for feature in layout.features]
+        merged = _merged(entries)
+        found = [(feature, merged.get(feature.name) or _of_tensors(entries, feature)) for feature in layout.features]
     return [(feature, _hashed(feature, column, secret)) for feature, column in found]
+
+
+def _merged(entries: Sequence[Answered]) -> dict[str, pa.Array]:
+    """Return the features that lie in blocks, which is quicker than one after the other."""
+    lacking = set().union(*(entry.missing for entry in entries if entry.missing))
+    found = {}
+    for dtype, fields in entries[0].signature.scalars.items():
+        blocks = [entry.blocks[dtype] for entry in entries if dtype in entry.blocks]
+        if len(blocks) < len(entries) or dtype not in _TYPES:
+            continue
+        for field, values in zip(fields, np.concatenate(blocks, axis=1), strict=True):
+            if field.feature is not None and field.name not in lacking:
+                found[field.name] = pa.array(values, _TYPES[dtype])
+    return found
 
 
 def _of_tensors(entries: Sequence[Answered], feature: Feature) -> pa.Array:
@@ -104,8 +128,11 @@ def _list_array(counts: Values, flat: Values, kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets, mask=missing), pa.array(flat, kind))
 
 
-def _output(values: Values) -> pa.Array:
+def _output(answers: Sequence[Values]) -> pa.Array:
     """Return an output: one number a row, or a flat list."""
+    if len({values.shape[1:] for values in answers}) > 1:
+        return pa.concat_arrays([_output([values]) for values in answers])
+    values = np.concatenate(answers)
     kind = _KINDS[values.dtype.kind]
     flat = values.reshape(len(values), -1)
     if kind == pa.float32():

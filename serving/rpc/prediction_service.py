@@ -147,7 +147,7 @@ class PredictionService:
             answer.outputs[name].CopyFrom(tensors.proto(outputs[name]))
         if self._log is not None:
             asked = Asked(request.model_spec.name, request_id, request.ByteSize())
-            self._log.offer(answered(asked, lease, signature, fed.columns, outputs))
+            self._log.offer(answered(asked, lease, signature, fed, outputs))
         return answer
 
     def _classify(self, lease: Lease, request: Any) -> Any:

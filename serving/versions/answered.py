@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from artifacts.prediction_log import names
 from serving.bodies.columns import Column
+from serving.bodies.requests import Feeds
 from serving.prediction_log.answered import Answered
 from serving.signature import Signature
 from serving.versions.loaded import Lease
@@ -22,7 +23,7 @@ def answered(
     asked: Asked,
     lease: Lease,
     signature: Signature,
-    columns: Mapping[str, Column],
+    feeds: Feeds,
     outputs: Mapping[str, Column],
 ) -> Answered:
     """Return what a version answered; one that the request named itself has the champion's role."""
@@ -33,7 +34,9 @@ def answered(
         asked.body_bytes,
         lease.model.features,
         signature,
-        columns,
+        feeds.columns,
         outputs,
+        feeds.blocks,
+        feeds.missing,
         lease.role if lease.role in names.ROLES else names.CHAMPION,
     )

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,8 @@ from artifacts.prediction_log.reader import Counts, LogRow, log_files, parse, ro
 from artifacts.prediction_log.rotation import Rotation
 from artifacts.prediction_log.writer import record, write_rows
 from core.errors import UsageError
+from serving.bodies.decoder import decode
+from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.prediction_log.answered import Answered, Waiting
 from serving.prediction_log.layout import layout_of
@@ -190,6 +193,49 @@ def test_any_values_come_back_whichever_requests_they_came_in(values: list[dict[
             assert list(found.get(name, [])) == wanted
 
 
+@given(
+    st.lists(
+        st.lists(
+            st.fixed_dictionaries(
+                {
+                    "carrier": st.text(max_size=4),
+                    "hour": st.integers(-(2**63), 2**63 - 1),
+                    "temp": st.none() | st.floats(-1e6, 1e6, width=32),
+                    "age": st.none() | st.integers(0, 90),
+                    "tags": st.lists(st.text(max_size=3), max_size=3),
+                }
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@hypothesis_settings(deadline=None, max_examples=60)
+def test_what_was_decoded_at_once_is_logged_as_one_column_after_the_other_is(asked: list[list[dict[str, Any]]]) -> None:
+    age = Feature("age", "int64", required=False, count="age__count", personal="no")
+    features = Features((*FEATURES[:4], age))
+    signature = answered([{**asked[0][0], "tags": []}], features).signature
+    chosen = LogSettings(Path("/nowhere"))
+    with_blocks, without = [], []
+    for values in asked:
+        body = json.dumps({"instances": values}).encode()
+        decoded = decode(body, {"serving_default": signature}, Limits())
+        if decoded is None:  # a long number, which the strict parser reads
+            continue
+        feeds = decoded.feeds
+        outputs = {"predictions": np.zeros((len(values), 1), np.float32)}
+        one = Answered("delay", 3, "abc", len(body), features, signature, feeds.columns, outputs)
+        assert feeds.blocks
+        without.append(Waiting(one, NOON, len(values), 1))
+        blocks = one._replace(blocks=feeds.blocks, missing=feeds.missing)
+        with_blocks.append(Waiting(blocks, NOON, len(values), 1))
+    if without:
+        layout = layout_of(without[0].answered, chosen)
+        assert encode(with_blocks, layout, chosen)[0] == encode(without, layout, chosen)[0]
+
+
 def test_serialized_examples_are_logged_without_what_is_personal(settings: LogSettings) -> None:
     given = record(
         LogRow("k", "r", 0, 1, 1, "champion", {"carrier": [b"UA"], "hour": [5], "name": [b"Ada"], "odd": [1]}, {})
@@ -218,7 +264,7 @@ def test_several_outputs_have_names_of_their_own_and_one_of_them_is_the_predicti
 
 def test_answers_beyond_the_memory_are_dropped_and_counted_and_nobody_waits(settings: LogSettings) -> None:
     one = answered([ROW] * 4)
-    log = PredictionLog(replace(settings, queue_bytes=3 * one.memory()), Metrics())
+    log = PredictionLog(replace(settings, queue_bytes=3 * one.memory(4)), Metrics())
     for _ in range(10):
         log.offer(one)
     assert counted(log, "dropped_rows", model="delay", reason="queue") == 7 * 4
