@@ -125,3 +125,47 @@ def test_version_1_is_read_and_a_later_one_is_refused(tmp_path: Path) -> None:
     path.write_text('{"version": 3, "features": []}')
     with pytest.raises(CorruptArtifact, match="reads 1 and 2"):
         read_features(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tags", "personal"),
+    [
+        ([], "no"),
+        (["pii reviewed"], "no"),
+        (["personal"], "drop"),
+        (["personal:hash"], "hash"),
+        (["personal:hash", "personal"], "drop"),
+    ],
+)
+def test_a_tag_of_the_schema_is_carried_to_whoever_reads_the_model(
+    tags: list[str], personal: str, tmp_path: Path
+) -> None:
+    read = schema('feature { name: "f" type: BYTES shape { dim { size: 1 } } }')
+    read.feature[0].annotation.tag.extend(tags)
+    features = schema_features(read, "y")
+    Features(features, "y").write(tmp_path)
+    found = read_features(tmp_path)
+    assert found is not None
+    assert [feature.personal for feature in found.features] == [personal]
+
+
+def test_a_model_that_does_not_say_what_is_personal_is_unknown_and_not_free_of_it(tmp_path: Path) -> None:
+    Features((Feature("f", "string", personal="no"),), "y").write(tmp_path)
+    for word in (None, "newer"):
+        content = json.loads((tmp_path / FEATURES).read_bytes())
+        content["features"][0].pop("personal")
+        if word:
+            content["features"][0]["personal"] = word
+        (tmp_path / FEATURES).write_text(json.dumps(content))
+        found = read_features(tmp_path)
+        assert found is not None
+        assert found.features[0].personal == "unknown"
+        content["features"][0]["personal"] = "no"
+        (tmp_path / FEATURES).write_text(json.dumps(content))
+
+
+def test_a_tag_that_nobody_obeys_stops_training() -> None:
+    with pytest.raises(SchemaError, match="wanted the tag personal or personal:hash, got 'personal:hsh'"):
+        schema_features(schema('feature { name: "f" type: BYTES annotation { tag: "personal:hsh" } }'), "y")
+    with pytest.raises(SchemaError, match="wanted the type INT or BYTES with the tag personal:hash, got FLOAT"):
+        schema_features(schema('feature { name: "f" type: FLOAT annotation { tag: "personal:hash" } }'), "y")
