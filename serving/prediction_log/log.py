@@ -99,7 +99,11 @@ class PredictionLog:
             self._guarded(model, self._writers[model].finish)
 
     def _write_waiting(self) -> None:
-        while batch := self._taken():
+        """Write what waits now; what comes meanwhile is left for the next time, as a small batch costs as much."""
+        count = len(self._waiting)
+        while count > 0:
+            batch = self._taken(count)
+            count -= len(batch)
             try:
                 for kind, entries in _by_kind(batch):
                     self._write(kind, entries)
@@ -107,11 +111,11 @@ class PredictionLog:
                 with self._lock:
                     self._held -= sum(waiting.size for waiting in batch)
 
-    def _taken(self) -> Sequence[Waiting]:
+    def _taken(self, most: int) -> Sequence[Waiting]:
         """Take answers of a limited number of rows, at least one."""
         batch: list[Waiting] = []
         rows = 0
-        while self._waiting and rows < _BATCH_ROWS:
+        while len(batch) < most and rows < _BATCH_ROWS:
             batch.append(self._waiting.popleft())
             rows += batch[-1].rows
         return batch
