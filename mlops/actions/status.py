@@ -1,6 +1,6 @@
 """What a person asks first: what is in production since when, what ran last, what runs next, what needs attention."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,8 @@ class InProduction:
     """How, such as `promote` or `rollback`."""
     canary: dict[str, Any] | None
     """Version, share of the requests in percent (0: a shadow) and since when; None without a canary."""
+    aborted: dict[str, Any] | None = None
+    """Version and reason of a canary that was aborted since the version in production was put there."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _status(own: _Own, production: tuple[InProduction | None, str], now: float) 
     in_production, problem = production
     alarms = [
         *([Alarm("registry", problem, f"mlops models list {name}")] if problem else []),
+        *_aborted(in_production, name),
         *([Alarm("configuration", fault, "correct config.yaml")] if fault else []),
         *_alarms(own.store, newest, own.submissions),
     ]
@@ -175,7 +178,22 @@ def _in_production(registry: Registry | None, name: str) -> tuple[InProduction |
     moved = state.history[-1]
     canary = state.canary
     about = canary and {"version": canary.to.version, "percent": canary.percent, "since": canary.since}
-    return InProduction(state.champion.version, state.champion.digest, moved["at"], moved["action"], about or None), ""
+    last = state.rollouts[-1] if state.rollouts else {}
+    is_aborted = last.get("action") == "abort" and last["at"] >= moved["at"]
+    aborted = {"version": last["version"], "why": _why(last)} if is_aborted else None
+    champion = state.champion
+    return InProduction(champion.version, champion.digest, moved["at"], moved["action"], about or None, aborted), ""
+
+
+def _why(event: Mapping[str, Any]) -> str:
+    """Return why a canary was aborted: what a person wrote, or what its decision says."""
+    return str(event.get("why") or (event.get("decision") or {}).get("summary", ""))
+
+
+def _aborted(found: InProduction | None, name: str) -> Iterator[Alarm]:
+    if found is not None and found.aborted:
+        what = f"version {found.aborted['version']} was aborted: {found.aborted['why']}"
+        yield Alarm("canary", what, f"mlops models show {name} {found.aborted['version']}")
 
 
 def _newest_first(store: Store, run_ids: Sequence[str]) -> list[str]:

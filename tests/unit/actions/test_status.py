@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from core.backends import rollout
+from core.backends.canary import CanaryPlan, Note
 from core.backends.registry import open_registry
 from core.decision import Bound, Decision, compare
 from core.errors import UsageError
@@ -92,6 +94,25 @@ def test_a_check_that_waits_for_more_rows_is_no_alarm_but_is_shown(store: Store)
     assert [alarm.verdict for alarm in found.alarms] == ["undecided"]
     assert page_of(store, found, NOW.timestamp()).headline == "The monitor could not decide"
     assert "  undecided" in CliRunner().invoke(verb, ["flight_delay"], obj=store).output
+
+
+def test_a_canary_and_what_became_of_it(store: Store, saved_model: Path) -> None:
+    _publish(store, saved_model)
+    (saved_model / "saved_model.pb").write_bytes(b"another graph")
+    registry = open_registry(store.registry)
+    tried = registry.publish("flight_delay", saved_model, {})
+    running = rollout.begin(registry, "flight_delay", tried.version, CanaryPlan(), Note())
+    (found,) = statuses(store, "flight_delay", NOW.timestamp())
+    assert found.in_production is not None and found.in_production.canary is not None
+    assert (found.in_production.version, found.in_production.canary["version"]) == (1, 2)
+    assert "canary: version 2 at 5 %" in CliRunner().invoke(verb, ["flight_delay"], obj=store).output
+    slow = Decision.of("canary", (compare("slowdown", 3.0, Bound(at_most=1.5)),))
+    rollout.conclude(registry, "flight_delay", running, slow, "server")
+    (found,) = statuses(store, "flight_delay", NOW.timestamp())
+    assert found.in_production is not None and found.in_production.canary is None
+    assert [(one.source, "version 2 was aborted: slowdown <= 1.5" in one.what) for one in found.alarms] == [
+        ("canary", True)
+    ]
 
 
 def test_a_registry_that_cannot_be_read_is_an_alarm_and_no_end(store: Store, saved_model: Path) -> None:
