@@ -1,6 +1,7 @@
 """Replays 2013 in production: `python -m benchmarks.loop` (`make demo-loop`)."""
 
 import argparse
+import itertools
 import json
 import shutil
 import tempfile
@@ -21,13 +22,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=Plan.rows, help="flights of a month that are asked about")
     parser.add_argument("--alone", action="store_true", help="without the comparison with monthly trainings")
     parser.add_argument("--out", type=Path, default=Path(".mlops") / "demo-loop", help="folder for the page")
+    parser.add_argument("--port", type=int, default=18_601, help="first port of its servers")
     parser.add_argument("--keep", action="store_true", help="keep the stores in the folder, too")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="loop-", dir=given.out)).absolute()
     try:
         plan = Plan(given.first, given.last, given.rows, compare=not given.alone)
-        months = Replay.prepare(plan, Home(root)).run()
+        months = Replay.prepare(plan, Home(root, itertools.count(given.port, 3))).run()
     finally:
         if not given.keep:
             shutil.rmtree(root, ignore_errors=True)

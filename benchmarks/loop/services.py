@@ -1,6 +1,5 @@
 """The processes of the replay: the server and the handler of triggers, and calls of `mlops`."""
 
-import itertools
 import json
 import os
 import signal
@@ -10,12 +9,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from core.store import Store
+from mlops.triggers.service import Triggers
 from pipelines.config import find
 
 MODEL = "flight_delay"
@@ -28,7 +29,7 @@ class Home:
     """A store, and the use case in it that knows only the months that have been delivered."""
 
     root: Path
-    ports: Iterator[int] = field(default_factory=lambda: itertools.count(18_601, 3))
+    ports: Iterator[int]
     """Ports for its servers; those below and above each are free as well."""
 
     @property
@@ -40,6 +41,11 @@ class Home:
     def store(self) -> Path:
         """MLOPS_HOME."""
         return self.root / "store"
+
+    @property
+    def triggers(self) -> Triggers:
+        """The triggers of the store, read in this process."""
+        return Triggers(Store(self.store), {})
 
     @property
     def clock(self) -> Path:

@@ -102,6 +102,7 @@ class Replay:
         found.versions.append(server.version())
         found.auc["triggered"] = self._live(scratch, month, server)
         self.home.deliver(month, content)
+        known = {one.number for one in self.home.triggers.journal.decisions(1000)}
         began = time.monotonic()
         as_of = datetime.fromtimestamp((start_of(month + 1) + LABELS_LATER + DAY_US) / 1e6, UTC).isoformat()
         arguments = ("--as-of", as_of, "--send", "--to", handler)
@@ -110,7 +111,7 @@ class Replay:
         findings = report["findings"] or {"alarms": []}
         found.alarms = [f"{alarm['cause']}: {alarm['rule']}" for alarm in findings["alarms"]]
         if [fact for fact in report["facts"] if fact["new"]]:
-            self._follow(found, server)
+            self._follow(found, server, known)
         say(_line(found))
         return found
 
@@ -141,30 +142,22 @@ class Replay:
             labels += batch.labels
         return auc(np.array(labels), np.array(scores))
 
-    def _follow(self, found: Month, server: Server) -> None:
+    def _follow(self, found: Month, server: Server, known: set[int]) -> None:
         """Wait until the facts are decided about and their runs have ended, and a new version answers."""
         before, began = server.version(), time.monotonic()
-        wait_until(self._is_decided, "the triggers have decided")
+        journal = self.home.triggers.journal
+        wait_until(lambda: not (journal.waiting() or journal.unfinished()), "the triggers have decided")
         found.seconds["decision and run"] = time.monotonic() - began
-        listed = self.home.mlops("trigger", "list")
-        found.decisions = [
-            {key: one[key] for key in ("state", "cause", "reason", "run_id")}
-            for one in listed["decisions"]
-            if one["decided"] > time.time() - (time.monotonic() - began) - 120
-        ]
+        new = [one for one in journal.decisions(1000) if one.number not in known]
+        found.decisions = [{key: asdict(one)[key] for key in ("state", "cause", "reason", "run_id")} for one in new]
         pushed = self.home.champion()
         if pushed != before:
             found.seconds["until it answers"] = wait_until(
-                lambda: server.version() == pushed, "the new version answers"
+                partial(_answers_with, server, pushed), "the new version answers"
             )
             found.versions.append(pushed)
-        for one in found.decisions:
-            found.seconds |= self._tasks(one["run_id"]) if one["run_id"] and pushed != before else {}
-
-    def _is_decided(self) -> bool:
-        listed = self.home.mlops("trigger", "list")
-        states = {one["state"] for one in listed["decisions"]}
-        return not listed["waiting"] and not states & {"claimed", "started"}
+        for one in new:
+            found.seconds |= self._tasks(one.run_id) if one.run_id and pushed != before else {}
 
     def _tasks(self, run_id: str) -> dict[str, float]:
         tasks = self.home.mlops("runs", "show", run_id)["tasks"]
