@@ -9,8 +9,8 @@ tf.Examples, and writes prediction logs and examples; ours writes those and Parq
 
 import argparse
 import json
-import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -52,10 +52,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as out:
                 started = time.perf_counter()
                 call(Path(out))
+                taken = time.perf_counter() - started
+                print(f"round {number}: {name}: {taken:.1f} s", file=sys.stderr, flush=True)
                 if number:  # the first round imports, and traces the model
-                    seconds[name].append(time.perf_counter() - started)
-                shutil.rmtree(out, ignore_errors=True)
-                Path(out).mkdir(exist_ok=True)
+                    seconds[name].append(taken)
     rates = {name: rows / statistics.median(taken) for name, taken in seconds.items()}
     ratios = {
         f"x_{name}": statistics.median(

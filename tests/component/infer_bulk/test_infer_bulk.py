@@ -26,7 +26,7 @@ from components.infer_bulk.logic import Inputs, Outputs, infer
 from components.infer_bulk.predictor import Predictor
 from components.ingest_examples.config import Config as IngestConfig
 from components.ingest_examples.logic import PinnedSource, ingest
-from core import digest
+from core import digest, objects
 from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import DataError, EmptyDataset
@@ -205,7 +205,7 @@ def killed_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("batches", [0, 2, 4, 9])
+@pytest.mark.parametrize("batches", [2, 9])
 def test_a_killed_inference_goes_on_where_it_was(  # noqa: PLR0917 - fixtures, and a case of a table
     ground: Ground, examples: Path, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
 ) -> None:
@@ -232,6 +232,25 @@ def test_a_finished_shard_that_was_damaged_is_computed_again(
     next(ground.unfinished.rglob("span-*.parquet")).write_bytes(b"PAR1")
     ground.infer(examples, tmp_path)
     assert files(tmp_path) == files(done)
+
+
+def test_another_machine_goes_on_from_an_object_store(  # noqa: PLR0917 - fixtures
+    ground: Ground, examples: Path, done: Path, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_THREADS", 1)
+    registry = open_registry(f"{bucket}/store/models")
+    model = registry.publish("delays", ground.folder / "exported", {}).reference
+    inputs = Inputs(str(examples), ground.schema, model, f"{bucket}/store/models")
+    config = Config.model_validate(SMALL)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(7, patch)
+        infer(config, inputs, outputs(tmp_path / "one"))
+    assert objects.walk(f"{bucket}/store/inferences")
+    seen = killed_after(1000, monkeypatch)
+    infer(config, inputs, outputs(tmp_path / "other"))
+    assert len(seen) == 13 - 6, "two shards of three batches were finished"
+    assert files(tmp_path / "other") == files(done)
+    assert not objects.walk(f"{bucket}/store/inferences")
 
 
 def test_shards_of_other_examples_or_settings_are_not_taken(

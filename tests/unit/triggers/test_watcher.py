@@ -82,6 +82,17 @@ def test_a_span_with_a_marker_is_found_when_the_marker_is_there(ground: Ground) 
     assert len(ids(watcher)) == 1
 
 
+def test_rows_to_predict_are_watched_where_they_are_delivered(ground: Ground, tmp_path: Path) -> None:
+    trigger = {"pipeline": "inference", "quiet_seconds": 0}
+    ground.configure(triggers={"new_data": trigger}, infer_bulk={"source": f"{tmp_path}/rows-{{SPAN}}.parquet"})
+    ground.deliver(1)
+    watcher = ground.watcher()
+    assert ids(watcher) == []
+    (tmp_path / "rows-7.parquet").write_text("rows")
+    (found,) = ids(watcher)
+    assert found.startswith("new_data span-7@sha256:")
+
+
 def test_two_watchers_find_the_same_fact(ground: Ground) -> None:
     watchers = [ground.watcher(), ground.watcher()]
     other = Journal(ground.store.root / "other.sqlite")
