@@ -62,9 +62,7 @@ def _enough(config: Config, name: str, dataset: Dataset | None) -> Check:
         threshold=float(config.min_rows),
         observed=float(rows),
         verdict=Verdict.PASS if is_enough else Verdict.UNDECIDED,
-        next_step=""
-        if is_enough
-        else "wait for more requests; widen join_feedback.window_days if there are always few",
+        next_step="" if is_enough else "wait for more requests, or widen join_feedback.window_days",
     )
 
 
