@@ -22,7 +22,6 @@ from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
-from pipelines.kinds import Kind
 from pipelines.sources import Reads, reads
 
 PINNED = ("source", "span", "data", "registry", "champion", "model", "submission", "snapshot", "as_of")
@@ -60,7 +59,7 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
         compile_pipeline(usecase, request.pipeline, compiled, references)
     loaded = localrun.load(compiled)
     declared = loaded.root.input_parameters
-    is_monitoring = spec_of(request.pipeline).kind is Kind.MONITORING
+    is_monitoring = "snapshot" in declared
     if is_monitoring:
         parameters = monitoring_parameters(request, store)
     else:
