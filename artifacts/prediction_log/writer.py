@@ -4,7 +4,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -77,8 +76,6 @@ def adopt(folder: Path) -> list[Path]:
             final = part.finish() if part is not None else None
             if final is not None:
                 adopted.append(final)
-        with suppress(OSError):  # not empty, for the most part
-            place.rmdir()
     return adopted
 
 

@@ -53,8 +53,9 @@ def _remove_surplus(folder: Path, retention: Retention) -> int:
             break
         file.path.unlink(missing_ok=True)
         removed += size
-        with suppress(OSError):  # not empty
-            file.path.parent.rmdir()
+        if file.day < sizes[-1][0].day:  # a worker may be about to write in the newest day's folder
+            with suppress(OSError):  # not empty
+                file.path.parent.rmdir()
     return removed
 
 
