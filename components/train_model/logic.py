@@ -61,6 +61,9 @@ class Outputs(NamedTuple):
 def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     """Train with the module's `build_model`, or else its `run_fn`.
 
+    The output can be a mounted bucket: the model is made in a temporary folder and copied once. Only the checkpoint,
+    which outlives a training that dies, and what a `run_fn` writes for itself are written there.
+
     Raises TrainingError, and writes no SavedModel, for no rows, labels that cannot be trained on or a loss that is not
     finite; MlopsError when the module has neither function. What the user's functions raise passes through.
     """
@@ -68,28 +71,39 @@ def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     model_folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(model_folder / SERVING, ignore_errors=True)
     shutil.rmtree(model_folder / LABEL_GRAPH, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="train-model-") as temporary:
+        made = Path(temporary, "model")
+        made.mkdir()
+        _make_model(config, inputs, outputs, made)
+        shutil.copytree(made, model_folder, dirs_exist_ok=True)
+    (model_folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _make_model(config: Config, inputs: Inputs, outputs: Outputs, made: Path) -> None:
+    """Train and write the model to the folder `made`."""
     schema = read_schema(user_code.resolve(inputs.schema))
     raw = raw_features(schema, config.label, config.weight)
     module = user_code.load(inputs.module)
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
     if hasattr(module, "run_fn") and not hasattr(module, "build_model"):
         label = _train_tfx(config, inputs, outputs, module)
+        shutil.copytree(Path(outputs.model) / SERVING, made / SERVING)
     else:
         user_code.function(module, "build_model")
-        label = _train_keras(config, inputs, outputs, module)
+        label = _train_keras(config, inputs, outputs, module, made)
     if label.source == "transformed":
-        save_label_graph(transform, trained_name(config, transform), model_folder)
-    write_label(model_folder / SERVING, label)
+        save_label_graph(transform, trained_name(config, transform), made)
+    write_label(made / SERVING, label)
     features = Features(tuple(one.feature for one in raw), label.name, label.task, label.classes)
-    write_served(model_folder / SERVING, features, inputs.examples, schema)
+    write_served(made / SERVING, features, inputs.examples, schema)
 
 
-def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType) -> TrainedLabel:
+def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType, made: Path) -> TrainedLabel:
     schema = read_schema(user_code.resolve(inputs.schema))
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
-    made = made_by_training(config, schema, Path(inputs.examples), transform.transformed_feature_spec())
+    classes = made_by_training(config, schema, Path(inputs.examples), transform.transformed_feature_spec())
     fitting.seed_everything(config)
-    model = _built(module.build_model, transform, config, inputs, made)
+    model = _built(module.build_model, transform, config, inputs, classes)
     vocabularies = Path(transform.transform_savedmodel_dir) / "assets"
     taken = (
         warm_start(model, vocabularies, inputs.registry, inputs.champion)
@@ -97,9 +111,8 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: Modul
         else []
     )
     layer = transform.transform_features_layer()
-    folder = Path(outputs.model)
-    observed = Observed(config, made)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
+    observed = Observed(config, classes)
+    with tempfile.TemporaryDirectory(prefix="rows-") as temporary:
         features = _features(model, transform, config.label)
         recipe = Recipe(schema, layer, config.label, features, observed.number, config.weight)
         training, validation = _rows(config, inputs, recipe, Path(temporary))
@@ -109,14 +122,13 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: Modul
         in_raw_unit = check_inverse(module, observed, config, transform)
         label = observed.result(width, in_raw_unit=in_raw_unit)
         weigh_classes(config, label, training, validation)
-        fitted = fitting.fit(model, training, validation, config, folder / CHECKPOINT)
+        fitted = fitting.fit(model, training, validation, config, Path(outputs.model) / CHECKPOINT)
     label = replace(label, output=config.model_output)
     how = answer(module, model, label, transform)
-    export.export(model, layer, raw_features(schema, config.label, config.weight), how, folder / SERVING)
-    save_weights(model, folder / SERVING)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    export.export(model, layer, raw_features(schema, config.label, config.weight), how, made / SERVING)
+    save_weights(model, made / SERVING)
     facts = {"rows": len(training), "validation rows": len(validation), "warm-started weights": len(taken)}
-    _report(fitted, model, facts, outputs)
+    _report(fitted, model, facts, outputs._replace(model=made))
     return replace(label, output="probabilities" if how.finish is not tf.identity else config.model_output)
 
 

@@ -1,6 +1,8 @@
 """The state of a training after an epoch: metrics, best weights, and the checkpoint to continue from."""
 
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -53,11 +55,17 @@ class TrainingState:
             weight.assign(value)
 
     def write(self, checkpoint: Path, model: keras.Model) -> None:
-        """Write all variables of model and optimizer, the best weights and the numbers, atomically."""
+        """Write all variables of model and optimizer, the best weights and the numbers, atomically.
+
+        The file is made in a temporary folder, because numpy goes back in it, which a mounted bucket does not like.
+        """
         variables = [variable.numpy() for variable in _variables(model)]
         staged = checkpoint.with_name(f".{checkpoint.name}.staging.npz")
         history = np.frombuffer(json.dumps(self.history).encode(), np.uint8)
-        np.savez(staged, **_named(_STATE, variables), **_named(_BEST, self._best), **{_HISTORY: history})
+        with tempfile.TemporaryDirectory(prefix="checkpoint-") as temporary:
+            made = Path(temporary, "state.npz")
+            np.savez(made, **_named(_STATE, variables), **_named(_BEST, self._best), **{_HISTORY: history})
+            shutil.copyfile(made, staged)
         staged.replace(checkpoint)
 
     @classmethod

@@ -54,7 +54,7 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
             f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window"
         )
     out = Path(transform_graph)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)  # it can be a mounted bucket: files are made elsewhere and copied once
     _analyze(config, preprocessing_fn, schema, Path(inputs.examples), out)
     metadata_io.write_metadata(
         dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR)
@@ -83,7 +83,9 @@ def _analyze(
     adapter: TensorAdapterConfig = TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema
     ).TensorAdapterConfig()
-    with tempfile.TemporaryDirectory(dir=out, prefix=".analysis-") as temporary:
+    # Workers of another runner may be other machines, which see the output but no temporary folder of this one.
+    shared = None if any("DirectRunner" in flag for flag in config.beam_args) else out
+    with tempfile.TemporaryDirectory(dir=shared, prefix=".analysis-") as temporary:
         if config.engine == "in_process":
             try:
                 _publish(in_process.analyze(preprocessing_fn, read, adapter, Path(temporary)), out)
@@ -94,7 +96,7 @@ def _analyze(
 
         with_beam.analyze(preprocessing_fn, read, adapter, config.beam_args, Path(temporary))
         for name in (tft.TFTransformOutput.TRANSFORM_FN_DIR, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR):
-            shutil.move(Path(temporary) / name, out / name)
+            shutil.copytree(Path(temporary) / name, out / name, dirs_exist_ok=True)
 
 
 def _read(examples: Path, schema: bytes, batch_size: int) -> Iterator[pa.RecordBatch]:
@@ -102,10 +104,10 @@ def _read(examples: Path, schema: bytes, batch_size: int) -> Iterator[pa.RecordB
 
 
 def _publish(analyzed: in_process.Analyzed, out: Path) -> None:
-    """Move an analysis to the layout that TFX writes and `tft.TFTransformOutput` reads."""
+    """Copy an analysis to the layout that TFX writes and `tft.TFTransformOutput` reads."""
     metadata = metadata_io.read_metadata(str(analyzed.saved_model / in_process.METADATA))
     folder = out / tft.TFTransformOutput.TRANSFORMED_METADATA_DIR
     metadata_io.write_metadata(metadata, str(folder))
     if analyzed.assets:
         (folder / tft.TFTransformOutput.ASSET_MAP).write_text(json.dumps(analyzed.assets), encoding="utf-8")
-    shutil.move(analyzed.saved_model, out / tft.TFTransformOutput.TRANSFORM_FN_DIR)
+    shutil.copytree(analyzed.saved_model, out / tft.TFTransformOutput.TRANSFORM_FN_DIR, dirs_exist_ok=True)

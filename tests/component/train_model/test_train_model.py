@@ -22,6 +22,7 @@ from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
 from core.backends.registry import open_registry
 from core.errors import EmptyDataset, MlopsError, TrainingError
+from tests.mounted_bucket import mounted
 from tests.written_examples import write_examples
 
 SCHEMA = """
@@ -290,3 +291,16 @@ def test_a_warm_start_takes_what_agrees_with_the_champion(
     started, kept = _weights(tmp_path / "model"), _weights(trained)
     np.testing.assert_array_equal(started["carriers/embeddings"], kept["carriers/embeddings"])
     assert started["hidden/kernel"].shape == (6, 9)
+
+
+def test_transform_and_training_write_to_a_mounted_bucket(world: World, tmp_path: Path) -> None:
+    """A bucket's mount refuses to rename folders; and all but the checkpoint is written there once."""
+    inputs, there = world.inputs(), tmp_path / "gcs"
+    with mounted(there):
+        for engine in ("in_process", "beam"):
+            config = TransformConfig(engine=engine)
+            transform(config, TransformInputs(inputs.module, inputs.schema, world.examples), there / engine)
+        _train(_config(epochs=1), inputs._replace(transform_graph=there / "in_process"), there / "model")
+    assert (there / "model" / "Format-Serving" / "saved_model.pb").is_file()
+    assert not [*there.rglob(".analysis-*"), *there.rglob(".rows-*")]
+    assert not (there / "model" / CHECKPOINT).exists()
