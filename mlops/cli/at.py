@@ -58,10 +58,10 @@ def at_world(default: str = "laptop") -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @click.option(
             "--at",
-            metavar="laptop|kfp|s3://...",
+            metavar="laptop|kfp|vertex|s3://...|gs://...",
             default=default,
             show_default=True,
-            help="Where: this machine, Kubeflow Pipelines, or this machine with data and models in an object store.",
+            help="Where: this machine, Kubeflow Pipelines, Vertex AI, or this machine with an object store.",
         )
         @click.option(
             "--endpoint",

@@ -79,9 +79,14 @@ def for_cluster(compiled: Path, settings: PodSettings, *, cache: bool = True) ->
         pods[label] = {**pods.get(label, {}), **_pod(settings, uses_store=label in store_users)}
         _set_requests(executor["container"], settings)
     if not cache:
-        for task in _tasks(spec):
-            task["cachingOptions"] = {}
+        disable_cache(spec)
     return yaml.safe_dump_all([spec, platform], sort_keys=True)
+
+
+def disable_cache(spec: Mapping[str, Any]) -> None:
+    """Let no task of a compiled pipeline take its result from a cache."""
+    for task in _tasks(spec):
+        task["cachingOptions"] = {}
 
 
 def containers(compiled: Path) -> list[dict[str, Any]]:

@@ -1,13 +1,11 @@
 """Polls one run on a cluster until it ends."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import localrun
-from core.errors import MlopsError
 from mlops.cluster.access import reach
 from mlops.cluster.site import KFP_NAMESPACE
 from mlops.runs.events import Event, RunEnded, RunStarted, TaskChanged
@@ -17,6 +15,7 @@ from mlops.worlds import kfp_run
 from mlops.worlds.kfp_client import explained
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.kfp_metadata import Execution, KfpMetadata
+from mlops.worlds.polling import until_ended
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -25,8 +24,6 @@ RUN_LABEL = "pipeline/runid"
 """Label of every pod of a run."""
 _PAUSE = 2.0
 """Seconds between two polls."""
-_MISSES = 5
-"""Polls in a row that may fail before the watch gives up."""
 _STATES = {"SUCCEEDED": State.SUCCEEDED, "FAILED": State.FAILED, "CANCELED": State.CANCELLED, "SKIPPED": State.SKIPPED}
 
 
@@ -58,27 +55,12 @@ class Watch:
         return self._poll(lambda _: None)
 
     def until_ended(self, deadline: float | None, on_event: Callable[[Event], None]) -> Run:
-        """Poll until the run has ended; a poll that fails, as when the connection breaks, is repeated.
-
-        Raises MlopsError after several failures in a row, and when the deadline, in seconds, passes.
-        """
-        began, missed = time.monotonic(), 0
+        """Poll until the run has ended, as `mlops.worlds.polling` says; its errors pass through."""
         first = tuple(task for task in self._plan if kfp_run.ANY not in task.path)
         on_event(RunStarted(self._run_id, self._name, self._folder, first))
-        while True:
-            run = None
-            try:
-                run, missed = self._poll(on_event), 0
-            except MlopsError:
-                missed += 1
-                if missed > _MISSES:
-                    raise
-            if run is not None and run.state.is_final:
-                on_event(RunEnded(run))
-                return run
-            if deadline is not None and time.monotonic() - began > deadline:
-                raise MlopsError(self._late(deadline))
-            time.sleep(_PAUSE)
+        run = until_ended(lambda: self._poll(on_event), deadline, _PAUSE, self._late)
+        on_event(RunEnded(run))
+        return run
 
     def _poll(self, on_event: Callable[[Event], None]) -> Run:
         with explained(self._connection.api):
@@ -101,7 +83,7 @@ class Watch:
             pipeline=self._name,
             submission=self._submission,
             state=state,
-            parameters=_with_integers(parameters),
+            parameters=with_integers(parameters),
             started=answer.created_at,
             seconds=seconds,
             folder=self._folder,
@@ -153,7 +135,7 @@ def _logs(pods: Iterable[str]) -> Iterable[str]:
     return (f"{pod}:\n{reach.logs(pod, KFP_NAMESPACE)}" for pod in pods)
 
 
-def _with_integers(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def with_integers(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Turn whole floats back into integers: the API's JSON has floats only."""
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value

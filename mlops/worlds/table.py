@@ -7,13 +7,17 @@ from core import objects
 from core.errors import UsageError, did_you_mean
 from mlops.worlds.world import World, WorldContext
 
-WORLDS = {"laptop": "mlops.worlds.laptop:Laptop", "kfp": "mlops.worlds.kfp:Kubeflow"}
+WORLDS = {
+    "laptop": "mlops.worlds.laptop:Laptop",
+    "kfp": "mlops.worlds.kfp:Kubeflow",
+    "vertex": "mlops.worlds.vertex.world:Vertex",
+}
 """Name -> module:class, called with a `WorldContext`; imported on use."""
 DEFAULT = "laptop"
 
 
 def open_world(at: str, context: WorldContext) -> World:
-    """Return the world of a name; an address such as `s3://bucket/folder` is the laptop with data and models there.
+    """Return the world of a name; an address such as `gs://bucket/folder` is the laptop with data and models there.
 
     Raises UsageError for anything else.
     """

@@ -14,6 +14,7 @@ import click
 
 from core.finding import Finding
 from core.store import Store
+from mlops.cli.at import ChosenWorld, at_world
 
 GIB = 2**30
 PINNED = (
@@ -38,14 +39,15 @@ PINNED = (
 
 
 @click.command()
+@at_world()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def doctor(store: Store, as_json: bool) -> None:
-    """Check this machine and the store; each problem comes with its fix.
+def doctor(store: Store, *, chosen: ChosenWorld, as_json: bool) -> None:
+    """Check this machine and the store, or with --at vertex the deployment; each problem comes with its fix.
 
     Returns 1 when something is wrong that a run needs.
     """
-    checks = list(examine(store))
+    checks = list(deployment() if chosen.at == "vertex" else examine(store))
     broken = show(checks, as_json=as_json)
     if not as_json:
         click.secho(
@@ -85,6 +87,13 @@ def examine(store: Store) -> Iterator[Finding]:
     yield registry(store.registry)
     yield leftovers(store.root)
     yield from cluster_tools(os.environ)
+
+
+def deployment() -> Iterator[Finding]:
+    """Check the deployment on Google Cloud that MLOPS_DEPLOYMENT names."""
+    from mlops.worlds.vertex.checks import examine as examine_deployment
+
+    yield from examine_deployment(dict(os.environ))
 
 
 def python(version: tuple[int, ...]) -> Finding:

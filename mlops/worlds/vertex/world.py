@@ -1,0 +1,143 @@
+"""Vertex AI as a world: the file that ran on the laptop, as a pipeline job whose id depends on what is pinned."""
+
+import json
+import shutil
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from shlex import quote
+from typing import Any, Self
+
+from core import durable
+from core.errors import MlopsError
+from core.images import chosen_references
+from core.store import Store
+from mlops.runs.history import SUBMISSION, read_submission, triggered, write_submission
+from mlops.runs.record import Run, State
+from mlops.worlds.pinned import pin, submission_of
+from mlops.worlds.vertex import tasks
+from mlops.worlds.vertex.api import Api
+from mlops.worlds.vertex.deployment import Deployment
+from mlops.worlds.vertex.job import attempt_id, job_id, job_of, spec_of
+from mlops.worlds.vertex.schedules import VertexSchedules
+from mlops.worlds.vertex.watch import Watch
+from mlops.worlds.world import (
+    Pinned,
+    RunRequest,
+    Schedules,
+    Submitted,
+    UnsupportedByWorld,
+    Watcher,
+    WorldContext,
+    check_world,
+)
+
+_ATTEMPTS = 100
+_LOCK = ".lock"
+
+
+class Vertex:
+    """One deployment on Vertex AI; nothing is asked of Google before it is needed."""
+
+    name = "vertex"
+
+    def __init__(self, context: WorldContext) -> None:
+        """Use the deployment that the environment names; UsageError when its settings cannot be used."""
+        self._context = context
+        self.deployment = Deployment.of(context.environment)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def store(self) -> Store:
+        """This machine's store, with data and models at the deployment's root."""
+        return replace(self._context.store, objects=self.deployment.root)
+
+    def pin(self, request: RunRequest) -> Pinned:
+        """Pin a run to the data and models of the deployment, and to images by digest."""
+        return pin(request, self.store, self._references)
+
+    def submit(self, request: RunRequest) -> Submitted:
+        """Pin and submit a run; what is pinned alike is the job that there is, unless that failed or was cancelled."""
+        if before := triggered(self.store, request.trigger):
+            return Submitted(before, self.store.runs / before)
+        pinned = self.pin(request)
+        spec = spec_of(pinned.pipeline, self.deployment, cache=request.cache)
+        job = job_of(spec, request, pinned, self.deployment)
+        run_id = self._created(job, job_id(request, job))
+        folder = self.store.runs / run_id
+        self._keep(folder, request, pinned, job)
+        return Submitted(run_id, folder)
+
+    def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
+        """Poll a job until its end; after the deadline it goes on, but is not followed any more."""
+        return self._watch(run_id).until_ended(deadline, watcher)
+
+    def result(self, run_id: str) -> Run:
+        """Return the run as the deployment has it."""
+        return self._watch(run_id).now()
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for the cancellation of a job."""
+        run = self.result(run_id)
+        if run.state.is_final:
+            raise MlopsError(f"run {run_id} has ended ({run.state.lower()}), so there is nothing to cancel")
+        self._api.cancel_job(run_id)
+
+    def resume(self, run_id: str) -> None:
+        """Raise UnsupportedByWorld: a new job takes finished results from the cache."""
+        submission = read_submission(self._context.store, run_id)
+        check_world(run_id, submission, self.name)
+        raise UnsupportedByWorld(
+            "vertex: Vertex AI cannot resume a job; submit it again, and finished tasks come from the cache: "
+            f"mlops submit {quote(submission.cli_name)} --at vertex --pipeline {submission.pipeline} --wait"
+        )
+
+    @property
+    def schedules(self) -> Schedules:
+        """The deployment's schedules."""
+        return VertexSchedules(self._api, self._references)
+
+    @cached_property
+    def _api(self) -> Api:
+        return Api(self.deployment)
+
+    @cached_property
+    def _references(self) -> dict[str, str]:
+        environment = {**self._context.environment, "MLOPS_IMAGE_REGISTRY": self.deployment.registry}
+        references = chosen_references(environment, self._context.store.images)
+        assert references is not None
+        return references
+
+    def _created(self, job: dict[str, Any], first: str) -> str:
+        """Create the job, or find the one that another process created; return its id."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            identity = attempt_id(first, attempt)
+            if self._api.create_job(job, identity):
+                return identity
+            state = tasks.JOB_STATES.get(self._api.job(identity).state.name, State.RUNNING)
+            if state not in {State.FAILED, State.CANCELLED}:
+                return identity
+        raise MlopsError(f"{first}: failed or was cancelled {_ATTEMPTS} times; read the reason of the last one")
+
+    def _keep(self, folder: Path, request: RunRequest, pinned: Pinned, job: dict[str, Any]) -> None:
+        """Keep a submission in the run's folder; the first one of several that are the same job."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with durable.locked(folder / _LOCK):
+            if (folder / SUBMISSION).is_file():
+                return
+            shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
+            durable.replace(folder / "submitted.json", f"{json.dumps(job, indent=2)}\n".encode())
+            write_submission(folder, submission_of(request, pinned, self.name))
+
+    def _watch(self, run_id: str) -> Watch:
+        submission = read_submission(self._context.store, run_id)
+        check_world(run_id, submission, self.name)
+        return Watch(self._api, self._folder(run_id), submission)
+
+    def _folder(self, run_id: str) -> Path:
+        return self._context.store.runs / run_id

@@ -1,0 +1,208 @@
+"""Vertex AI in this process: pipeline jobs and schedules over HTTP, validated as the service validates them."""
+
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.loopback import Answer, Request
+
+PARENT = "projects/my-project/locations/europe-west1"
+NUMBERED = "projects/123456/locations/europe-west1"
+"""What the service answers in names: the project's number."""
+_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_TYPES = {
+    "STRING": str,
+    "NUMBER_INTEGER": (int, float),
+    "NUMBER_DOUBLE": (int, float),
+    "BOOLEAN": bool,
+    "STRUCT": dict,
+    "LIST": list,
+}
+
+
+class Refused(Exception):
+    """An error that the service answers."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.answer = Answer.of({"error": {"code": status, "message": message}}, status)
+
+
+def _check(condition: object, message: str) -> None:
+    if not condition:
+        raise Refused(400, message)
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass
+class FakeVertex:
+    """The jobs and schedules of one project."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    services: set[str] = field(default_factory=lambda: {"aiplatform", "artifactregistry", "logging", "storage"})
+    permissions: set[str] | None = None
+    """What the account may do; None: everything."""
+    repositories: set[str] = field(default_factory=lambda: {"images"})
+    on_look: list[Any] = field(default_factory=list)
+    """Called one by one, at each look at a job, before it is answered."""
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request."""
+        self.calls.append((request.method, request.path))
+        try:
+            return Answer.of(self._routed(request))
+        except Refused as refused:
+            return refused.answer
+
+    def _routed(self, request: Request) -> Any:
+        path = request.path.removeprefix("/v1/")
+        if path.startswith(f"{PARENT}/pipelineJobs"):
+            return self._pipeline_jobs(request, path.removeprefix(f"{PARENT}/pipelineJobs").removeprefix("/"))
+        if re.match(r"projects/[^/]+/locations/europe-west1/(schedules|operations)", path):
+            return self._schedules(request, path)
+        return self._elsewhere(request, path)
+
+    def _pipeline_jobs(self, request: Request, identity: str) -> Any:
+        if request.method == "POST" and not identity:
+            return self._create(request.query.get("pipelineJobId", ""), request.json)
+        name, _, verb = identity.partition(":")
+        if name not in self.jobs:
+            raise Refused(404, f"The PipelineJob {identity} does not exist.")
+        if verb == "cancel":
+            _check("end" not in self.jobs[name]["state"].lower(), "ended")
+            self.end(name, "CANCELLED")
+            return {}
+        if self.on_look:
+            self.on_look.pop(0)(name)
+        return self.jobs[name]
+
+    def _create(self, identity: str, job: dict[str, Any]) -> Any:
+        _check(re.fullmatch(r"[a-z][-a-z0-9]{0,127}", identity), f"Invalid pipeline job id {identity!r}")
+        if identity in self.jobs:
+            raise Refused(409, f"The PipelineJob {identity} already exists.")
+        validate(job)
+        made = {**job, "name": f"{NUMBERED}/pipelineJobs/{identity}", "state": "PIPELINE_STATE_RUNNING"}
+        made |= {"createTime": now(), "updateTime": now(), "jobDetail": {"taskDetails": [_root(job)]}}
+        self.jobs[identity] = made
+        return made
+
+    def task(self, job: str, name: str, state: str, parent: int = 1, **more: Any) -> int:
+        """Record a task, with its outputs by name and more fields; return its id."""
+        details = self.jobs[job]["jobDetail"]["taskDetails"]
+        number = len(details) + 1
+        outputs = {
+            key: {"artifacts": [{"uri": uri, "schemaTitle": "system.Artifact"}]}
+            for key, uri in more.pop("outputs", {}).items()
+        }
+        times = {"createTime": now(), "startTime": now()} | (
+            {"endTime": now()} if state not in {"PENDING", "RUNNING"} else {}
+        )
+        details.append(
+            {
+                "taskId": str(number),
+                "parentTaskId": str(parent),
+                "taskName": name,
+                "state": state,
+                "outputs": outputs,
+                **times,
+                **more,
+            }
+        )
+        return number
+
+    def end(self, job: str, state: str, message: str = "") -> None:
+        """End a job."""
+        self.jobs[job] |= {"state": f"PIPELINE_STATE_{state}", "endTime": now(), "updateTime": now()}
+        if message:
+            self.jobs[job]["error"] = {"code": 9, "message": message}
+
+    def _schedules(self, request: Request, path: str) -> Any:
+        if "/operations/" in path:
+            return {"name": path, "done": True, "response": {"@type": "type.googleapis.com/google.protobuf.Empty"}}
+        if request.method == "GET":
+            known, start = list(self.schedules.values()), int(request.query.get("pageToken") or 0)
+            more = {"nextPageToken": str(start + 1)} if start + 1 < len(known) else {}
+            return {"schedules": known[start : start + 1], **more}
+        if request.method == "DELETE":
+            if self.schedules.pop(path.rpartition("/")[2], None) is None:
+                raise Refused(404, "no such schedule")
+            return {
+                "name": f"{NUMBERED}/operations/1",
+                "done": True,
+                "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
+            }
+        return self._create_schedule(request.json)
+
+    def _create_schedule(self, schedule: dict[str, Any]) -> Any:
+        wanted = schedule.get("createPipelineJobRequest", {})
+        _check(re.fullmatch(r"(TZ=\S+ )?\S+ \S+ \S+ \S+ \S+", schedule.get("cron", "")), "Invalid cron")
+        _check(int(schedule.get("maxConcurrentRunCount", 0)) > 0, "max_concurrent_run_count is required")
+        _check("pipelineJobId" not in wanted, "pipeline_job_id cannot be set in a schedule")
+        _check(not schedule.get("catchUp"), "catch_up is set by resume only")
+        _check(wanted.get("parent") == PARENT, "parent is required")
+        validate(wanted["pipelineJob"])
+        identity = str(time.time_ns())
+        self.schedules[identity] = {**schedule, "name": f"{NUMBERED}/schedules/{identity}", "state": "ACTIVE"}
+        return self.schedules[identity]
+
+    def _elsewhere(self, request: Request, path: str) -> Any:
+        """Answer for the other services that the checks ask."""
+        if path.endswith("services:batchGet"):
+            names = [f"projects/123456/services/{name}.googleapis.com" for name in sorted(self.services)]
+            return {"services": [{"name": name, "state": "ENABLED"} for name in names]}
+        if path.endswith(":testIamPermissions"):
+            asked = request.json["permissions"]
+            return {"permissions": [one for one in asked if self.permissions is None or one in self.permissions]}
+        if path.startswith("/storage/v1/b/"):
+            if not path.startswith("/storage/v1/b/mlops-tests/"):
+                raise Refused(404, "The specified bucket does not exist.")
+            known = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list")}
+            return {"permissions": sorted(known if self.permissions is None else known & self.permissions)}
+        if "/repositories/" in path:
+            if path.rpartition("/")[2] not in self.repositories:
+                raise Refused(404, "Requested entity was not found.")
+            return {"format": "DOCKER"}
+        raise Refused(404, f"{request.method} {path}")
+
+
+def validate(job: dict[str, Any]) -> None:
+    """Refuse a job as the service does."""
+    for key, value in job.get("labels", {}).items():
+        _check(_LABEL_KEY.fullmatch(key) and _LABEL.fullmatch(value), f"Invalid label {key}={value}")
+    config, spec = job.get("runtimeConfig", {}), job.get("pipelineSpec", {})
+    _check(
+        re.match(r"gs://[a-z0-9][a-z0-9._-]+", config.get("gcsOutputDirectory", "")), "gcs_output_directory is required"
+    )
+    _check(job.get("serviceAccount"), "this project allows no default account")
+    _check("platforms" not in spec and spec.get("schemaVersion", "").startswith("2."), "Invalid pipeline spec")
+    _check(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", spec["pipelineInfo"]["name"]), "Invalid pipeline name")
+    _check(not (job.get("network") and job.get("pscInterfaceConfig")), "network and PSC interface exclude each other")
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    given = config.get("parameterValues", {})
+    unknown = given.keys() - declared.keys()
+    _check(not unknown, f"The pipeline parameter {sorted(unknown)} is not found in the pipeline job input definitions.")
+    for name, parameter in declared.items():
+        _check(name in given or parameter.get("isOptional") or "defaultValue" in parameter, f"Missing parameter {name}")
+        if name in given:
+            _check(isinstance(given[name], _TYPES[parameter["parameterType"]]), f"Parameter {name}: wrong type")
+    for executor in spec["deploymentSpec"]["executors"].values():
+        resources = executor.get("container", {}).get("resources", {})
+        _check(
+            resources.get("cpuLimit", 1) <= 96 and resources.get("memoryLimit", 1) <= 624,
+            "No machine type is that large",
+        )
+        kind = resources.get("accelerator", {}).get("type", "NVIDIA_")
+        _check(kind.startswith(("NVIDIA_", "TPU_")), f"Unknown accelerator {kind}")
+
+
+def _root(job: dict[str, Any]) -> dict[str, Any]:
+    name = job["pipelineSpec"]["pipelineInfo"]["name"]
+    return {"taskId": "1", "taskName": name, "state": "RUNNING", "createTime": now(), "startTime": now()}
