@@ -1,5 +1,6 @@
 """Every world keeps the same promises, whichever it is."""
 
+import json
 import shutil
 import threading
 import time
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from fake_kfp import LATER, FakeKfp, FakeMetadata
+from fake_vertex import FakeVertex
 
-from core import objects
+from core import images, objects
 from core.errors import MlopsError, UsageError
+from core.image_record import ImageRecord
 from core.store import Store
 from mlops.runs.events import Event, RunEnded, RunStarted, TaskChanged
 from mlops.runs.history import read_run, read_submission
@@ -21,11 +24,13 @@ from mlops.worlds.finished import finish
 from mlops.worlds.kfp import Kubeflow
 from mlops.worlds.kfp_connection import Connection
 from mlops.worlds.table import WORLDS, open_world
+from mlops.worlds.vertex import watch
 from mlops.worlds.world import RunRequest, UnsupportedByWorld, World, WorldContext
 from pipelines import compiled
 from pipelines.compiled import PipelineSpec
 from pipelines.config import UseCase, find, load
 from pipelines.kinds import Kind
+from tests.loopback import Loopback
 
 TOYS = ("toy", "slow", "broken", "greedy")
 
@@ -38,6 +43,11 @@ class Ground:
     end: Callable[[str, str], None]
     events: list[Event] = field(default_factory=list)
 
+    @property
+    def pins_decide(self) -> bool:
+        """Whether two submissions that are pinned alike are one run."""
+        return self.world.name == "vertex"
+
     def run(self, request: RunRequest) -> str:
         run_id = self.world.submit(request).run_id
         self.end(run_id, "FAILED" if request.pipeline == "broken" else "SUCCEEDED")
@@ -49,29 +59,74 @@ def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = {name: PipelineSpec(Kind.MONITORING, f"toy:{name}", "for tests") for name in TOYS}
     monkeypatch.setattr(compiled, "PIPELINES", specs)
     monkeypatch.setattr(kfp_watch, "_PAUSE", 0.01)
+    monkeypatch.setattr(watch, "PAUSE", 0.01)
     monkeypatch.setattr(laptop.Laptop, "_warm_up", lambda _: None)
 
 
+@pytest.fixture(params=sorted(WORLDS))
+def name(request: pytest.FixtureRequest) -> str:
+    """Name of the world."""
+    return str(request.param)
+
+
 @pytest.fixture
-def usecase(bucket: str) -> UseCase:
+def place(name: str, request: pytest.FixtureRequest) -> str:
+    """Address with the world's data and models."""
+    if name == "vertex":
+        return str(request.getfixturevalue("google_storage").address)
+    return str(request.getfixturevalue("bucket"))
+
+
+@pytest.fixture
+def usecase(place: str) -> UseCase:
     for span in range(1, 6):
-        objects.write(f"{bucket}/ml-in-production/data/flight_delay/span-{span}/flights.parquet", b"span")
+        objects.write(f"{place}/ml-in-production/data/flight_delay/span-{span}/flights.parquet", b"span")
     return load(find("flight_delay"))
 
 
-@pytest.fixture(params=sorted(WORLDS))
-def ground(
-    request: pytest.FixtureRequest,
-    store: Store,
-    connection: Connection,
-    kfp: FakeKfp,
-    metadata: FakeMetadata,
-) -> Iterator[Ground]:
-    if request.param == "laptop":
-        with open_world(connection.objects, WorldContext(store)) as world:
-            yield Ground(world, lambda *_: None)
+@pytest.fixture
+def ground(name: str, place: str, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    if name == "kfp":
+        names = ("store", "connection", "kfp", "metadata")
+        yield from _on_kfp(*map(request.getfixturevalue, names))
         return
+    store = request.getfixturevalue("store")
+    if name == "vertex":
+        yield from _on_vertex(store, place)
+        return
+    with open_world(f"{place}/ml-in-production", WorldContext(store)) as world:
+        yield Ground(world, lambda *_: None)
 
+
+def _on_vertex(store: Store, place: str) -> Iterator[Ground]:
+    vertex, registry = FakeVertex(), "europe-west1-docker.pkg.dev/central/images"
+    for group in images.GROUPS:
+        ImageRecord(store.images).add_pushed(registry, images.tag(), group, "sha256:" + "1" * 64)
+
+    def end(job: str, state: str) -> None:
+        vertex.task(job, "check", state)
+        if state == "SUCCEEDED":
+            loop = vertex.task(job, "for-loop-2", "SUCCEEDED")
+            for _ in range(2):
+                vertex.task(
+                    job, "check-2", "SUCCEEDED", parent=vertex.task(job, "for-loop-2", "SUCCEEDED", parent=loop)
+                )
+        vertex.end(job, state)
+
+    with Loopback(vertex.answer).served() as api:
+        settings = {
+            "project": "my-project",
+            "region": "europe-west1",
+            "root": f"{place}/ml-in-production",
+            "service_account": "pipelines@my-project.iam.gserviceaccount.com",
+            "registry": registry,
+            "api": api,
+        }
+        with open_world("vertex", WorldContext(store, {"MLOPS_DEPLOYMENT": json.dumps(settings)})) as world:
+            yield Ground(world, end)
+
+
+def _on_kfp(store: Store, connection: Connection, kfp: FakeKfp, metadata: FakeMetadata) -> Iterator[Ground]:
     def end(run_id: str, state: str) -> None:
         task_state = {"SUCCEEDED": "COMPLETE"}.get(state, state)
         root = metadata.record(run_id, "", "RUNNING", dag=True)
@@ -115,7 +170,7 @@ def test_the_result_of_a_run_is_the_same_again_and_from_a_follower_that_came_lat
     ground: Ground, usecase: UseCase
 ) -> None:
     run_id = ground.run(RunRequest(usecase, "toy"))
-    assert ground.world.submit(RunRequest(usecase, "toy")).run_id != run_id
+    assert (ground.world.submit(RunRequest(usecase, "toy")).run_id == run_id) is ground.pins_decide
     run = ground.world.follow(run_id, ground.events.append)
     assert ground.world.follow(run_id, ground.events.append) == run == ground.world.result(run_id)
 
@@ -124,7 +179,8 @@ def test_what_a_decision_asks_for_is_submitted_once(ground: Ground, usecase: Use
     request = RunRequest(usecase, "toy", trigger="d" * 32)
     run_id = ground.world.submit(request).run_id
     assert ground.world.submit(request).run_id == run_id
-    assert ground.world.submit(RunRequest(usecase, "toy", trigger="e" * 32)).run_id != run_id
+    another = ground.world.submit(RunRequest(usecase, "toy", trigger="e" * 32)).run_id
+    assert (another == run_id) is ground.pins_decide
     # The process died after the deployment had accepted the run, and before it was kept here.
     if ground.world.name != "laptop":
         shutil.rmtree(ground.world.store.runs / run_id)
@@ -210,8 +266,8 @@ def test_a_run_of_another_world_or_store_is_refused(ground: Ground, usecase: Use
         ground.world.result(run_id)
 
 
-def test_data_and_models_are_where_the_world_has_them(ground: Ground, bucket: str) -> None:
-    assert ground.world.store.registry == f"{bucket}/ml-in-production/models"
+def test_data_and_models_are_where_the_world_has_them(ground: Ground, place: str) -> None:
+    assert ground.world.store.registry == f"{place}/ml-in-production/models"
 
 
 def test_a_name_that_is_no_world_is_answered_with_those_that_are(tmp_path: Path) -> None:
