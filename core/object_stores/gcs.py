@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from core.errors import NoSuchObject, StoreError, UsageError
 from core.object_stores.client import Entry, Stream
 
+# About the end of Python 3.11, at every import of Google's clients, which all come later.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
 SECONDS = 60.0
 """How long a request that fails is tried again."""
 _ANSWER_SECONDS = 30.0
@@ -41,7 +43,9 @@ def connect() -> Any:
     """Return the library's client; the same one for the same process and endpoint. Raises UsageError as `endpoint`."""
     key = (os.getpid(), endpoint())
     if key not in _CONNECTIONS:
-        _CONNECTIONS[key] = _storage().Client(project=None)  # only creating a bucket would need the project
+        from google.cloud import storage  # noqa: PLC0415 - half a second, and most processes open no such address
+
+        _CONNECTIONS[key] = storage.Client(project=None)  # only creating a bucket would need the project
     return _CONNECTIONS[key]
 
 
@@ -161,12 +165,6 @@ class _Ranges:
 
     def close(self) -> None:
         pass
-
-
-def _storage() -> Any:
-    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # about the end of Python 3.11
-        from google.cloud import storage  # noqa: PLC0415 - half a second, and most processes open no such address
-    return storage
 
 
 def _patience() -> dict[str, Any]:

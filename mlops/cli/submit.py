@@ -57,6 +57,9 @@ def submit(
         if wait:
             follow_and_exit(world, submitted.run_id, deadline, as_json=as_json)
     if as_json:
-        print_json({"run_id": submitted.run_id, "world": world.name, "folder": str(submitted.folder)})
+        facts = {"run_id": submitted.run_id, "world": world.name, "folder": str(submitted.folder)}
+        print_json({**facts, "is_repeat": submitted.is_repeat})
     else:
+        if submitted.is_repeat:
+            click.echo("note    the same was submitted before; this is that run")
         click.echo(f"run     {submitted.run_id}\nnext    mlops runs follow {quote(submitted.run_id)}")

@@ -35,6 +35,8 @@ from mlops.worlds.world import (
 
 PROCESS = "process"
 """File in a run's folder with the id of the process that executes it."""
+_CLOUD_STORAGE = ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST")
+"""Variables with which steps reach a store at `gs://`: the name of a file and an address, no secrets."""
 PAUSE = 0.5
 """Seconds between two polls of a run that another process executes."""
 _TENSORFLOW = (
@@ -65,9 +67,16 @@ PRELOAD = {
 def environments(store: Store) -> dict[str, localrun.Environment]:
     """Map every image to this interpreter, with the files that each stage can import, which its cache key covers."""
     sources = stage_sources(store)
+    in_cloud_storage = store.objects.startswith("gs://")
+    variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
     return {
         name: localrun.Environment(
-            python=Path(sys.executable), cwd=ROOT, preload=preload, sources=sources, lock=ROOT / "uv.lock"
+            python=Path(sys.executable),
+            cwd=ROOT,
+            preload=preload,
+            variables=variables,
+            sources=sources,
+            lock=ROOT / "uv.lock",
         )
         for name, preload in PRELOAD.items()
     }

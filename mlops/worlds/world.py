@@ -77,6 +77,8 @@ class Submitted:
     run_id: str
     folder: Path
     """The run's folder on this machine: the compiled pipeline, the submission, and at the end the report."""
+    is_repeat: bool = False
+    """Whether the world had accepted the same submission before."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ ANSWER_SECONDS = 60.0
 """How long the service may take to answer a request."""
 PATIENCE_SECONDS = 180.0
 """How long a request is tried again; its quota of submissions is per minute."""
+# About the end of Python 3.11, at every import of Google's clients, which all come later.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
 FIRST_PAUSE = 1.0
 """Seconds until the first repetition; later ones wait up to twice as long each."""
 
@@ -75,17 +77,15 @@ class Api:
 
     @cached_property
     def _pipelines(self) -> Any:
-        with _quiet():
-            from google.cloud.aiplatform_v1 import PipelineServiceClient  # noqa: PLC0415 - as above
+        from google.cloud.aiplatform_v1 import PipelineServiceClient  # noqa: PLC0415 - as above
 
-            return PipelineServiceClient(**self._connection())
+        return PipelineServiceClient(**self._connection())
 
     @cached_property
     def _schedules(self) -> Any:
-        with _quiet():
-            from google.cloud.aiplatform_v1 import ScheduleServiceClient  # noqa: PLC0415 - as above
+        from google.cloud.aiplatform_v1 import ScheduleServiceClient  # noqa: PLC0415 - as above
 
-            return ScheduleServiceClient(**self._connection())
+        return ScheduleServiceClient(**self._connection())
 
     def _connection(self) -> dict[str, Any]:
         with explained(self.deployment):
@@ -157,9 +157,3 @@ def _patience() -> dict[str, Any]:
     )
     repeated = retry.Retry(predicate=busy, initial=FIRST_PAUSE, maximum=20.0, multiplier=2.0, timeout=PATIENCE_SECONDS)
     return {"retry": repeated, "timeout": ANSWER_SECONDS}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # about the end of Python 3.11
-        yield

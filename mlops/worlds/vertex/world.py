@@ -64,14 +64,14 @@ class Vertex:
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run; what is pinned alike is the job that there is, unless that failed or was cancelled."""
         if before := triggered(self.store, request.trigger):
-            return Submitted(before, self.store.runs / before)
+            return Submitted(before, self.store.runs / before, is_repeat=True)
         pinned = self.pin(request)
         spec = spec_of(pinned.pipeline, self.deployment, cache=request.cache)
         job = job_of(spec, request, pinned, self.deployment)
-        run_id = self._created(job, job_id(request, job))
+        run_id, is_new = self._created(job, job_id(request, job))
         folder = self.store.runs / run_id
         self._keep(folder, request, pinned, job)
-        return Submitted(run_id, folder)
+        return Submitted(run_id, folder, is_repeat=not is_new)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Poll a job until its end; after the deadline it goes on, but is not followed any more."""
@@ -113,15 +113,15 @@ class Vertex:
         assert references is not None
         return references
 
-    def _created(self, job: dict[str, Any], first: str) -> str:
-        """Create the job, or find the one that another process created; return its id."""
+    def _created(self, job: dict[str, Any], first: str) -> tuple[str, bool]:
+        """Create the job, or find the one that there is; return its id, and whether it is new."""
         for attempt in range(1, _ATTEMPTS + 1):
             identity = attempt_id(first, attempt)
             if self._api.create_job(job, identity):
-                return identity
+                return identity, True
             state = tasks.JOB_STATES.get(self._api.job(identity).state.name, State.RUNNING)
             if state not in {State.FAILED, State.CANCELLED}:
-                return identity
+                return identity, False
         raise MlopsError(f"{first}: failed or was cancelled {_ATTEMPTS} times; read the reason of the last one")
 
     def _keep(self, folder: Path, request: RunRequest, pinned: Pinned, job: dict[str, Any]) -> None:

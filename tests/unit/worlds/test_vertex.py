@@ -127,7 +127,8 @@ def test_document_1_is_accepted_as_it_was_compiled(
 def test_what_is_pinned_alike_is_one_job(world: Vertex, usecase: UseCase, vertex: FakeVertex, store: Store) -> None:
     request = RunRequest(usecase)
     first = world.submit(request)
-    assert world.submit(request) == first
+    again = world.submit(request)
+    assert (again.run_id, first.is_repeat, again.is_repeat) == (first.run_id, False, True)
     other = Vertex(WorldContext(Store(store.root.parent / "other"), world._context.environment))
     ImageRecord(other.store.images).add_pushed(REGISTRY, images.tag(), "data", DIGEST)
     for group in images.GROUPS:
