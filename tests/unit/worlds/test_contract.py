@@ -56,7 +56,7 @@ class Ground:
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    specs = {name: PipelineSpec(Kind.MONITORING, f"toy:{name}", "for tests") for name in TOYS}
+    specs = {name: PipelineSpec(Kind.LABELING, f"toy:{name}", "for tests") for name in TOYS}
     monkeypatch.setattr(compiled, "PIPELINES", specs)
     monkeypatch.setattr(kfp_watch, "_PAUSE", 0.01)
     monkeypatch.setattr(watch, "PAUSE", 0.01)
@@ -148,7 +148,7 @@ def test_a_run_is_submitted_followed_and_kept(ground: Ground, usecase: UseCase) 
     assert (run.run_id, run.state) == (run_id, State.SUCCEEDED)
     assert run.parameters["span"] == 4
     assert run.submission == read_submission(ground.world.store, run_id)
-    assert (run.submission.kind, run.submission.world) == (Kind.MONITORING, ground.world.name)
+    assert (run.submission.kind, run.submission.world) == (Kind.LABELING, ground.world.name)
     assert isinstance(ground.events[0], RunStarted)
     assert isinstance(ground.events[-1], RunEnded)
     outcome, report = finish(run, ground.world.store)
