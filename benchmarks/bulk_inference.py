@@ -49,13 +49,10 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(arguments.rounds + 1):
         for name, call in candidates.items():
-            with tempfile.TemporaryDirectory() as out:
-                started = time.perf_counter()
-                call(Path(out))
-                taken = time.perf_counter() - started
-                print(f"round {number}: {name}: {taken:.1f} s", file=sys.stderr, flush=True)
-                if number:  # the first round imports, and traces the model
-                    seconds[name].append(taken)
+            taken = _timed(call)
+            print(f"round {number}: {name}: {taken:.1f} s", file=sys.stderr, flush=True)
+            if number:  # the first round imports, and traces the model
+                seconds[name].append(taken)
     rates = {name: rows / statistics.median(taken) for name, taken in seconds.items()}
     ratios = {
         f"x_{name}": statistics.median(
@@ -66,6 +63,14 @@ def main() -> None:
     print(
         json.dumps({"rows": rows, "rows_per_second": rates, "times_as_fast_as": ratios, "seconds": seconds}, indent=2)
     )
+
+
+def _timed(call: Callable[[Path], None]) -> float:
+    """Return the seconds that a call takes that writes into an empty folder."""
+    with tempfile.TemporaryDirectory() as out:
+        started = time.perf_counter()
+        call(Path(out))
+        return time.perf_counter() - started
 
 
 def _newest(store: Store) -> str:
