@@ -155,3 +155,10 @@ def test_the_next_step_of_an_inference_is_to_see_it(world: str) -> None:
     assert outcome.headline == "The predictions are written and every gate passed."
     assert outcome.next_step == "mlops runs show run-1"
     assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize(("decision", "code"), [(CLOSED, 3), (UNDECIDED, 0), (OPEN, 0)])
+def test_a_monitor_that_could_not_decide_raises_no_alarm_and_does_not_pass(decision: Decision, code: int) -> None:
+    outcome = Outcome(_run(kind=Kind.MONITORING), (_task("monitor-model", decision=decision),))
+    assert outcome.exit_code == code
+    assert (outcome.verdict == "pass") == (decision is OPEN)
