@@ -1,6 +1,7 @@
 """Checks that a deployment on Google Cloud has what `mlops --at vertex` needs; none of them changes anything."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -72,13 +73,18 @@ class Checks:
         return self._permitted("service account", "iam", path, (ACT_AS,), fix)
 
     def bucket(self) -> Finding:
-        """Check that the bucket is there, and that this account may read and write objects in it."""
-        bucket = self._deployment.root.removeprefix("gs://").partition("/")[0]
+        """Check that the bucket is there, and that this account may write it, or its models: a grant by folder."""
+        bucket, _, prefix = self._deployment.root.removeprefix("gs://").partition("/")
+        models = quote(f"{prefix}/models/".lstrip("/"), safe="")
         query = "&".join(f"permissions={permission}" for permission in OBJECTS)
         fix = f"create it, or grant roles/storage.objectUser on gs://{bucket} (Terraform: output mlops.root)"
 
         def permitted() -> Finding:
             answer = self._ask("GET", "storage", f"/storage/v1/b/{bucket}/iam/testPermissions?{query}")
+            if set(OBJECTS) - set(answer.get("permissions", [])):
+                with suppress(MlopsError):  # a bucket without such a folder: its own answer counts
+                    path = f"/storage/v1/b/{bucket}/managedFolders/{models}/iam/testPermissions?{query}"
+                    answer = self._ask("GET", "storage", path)
             return _permissions("bucket", OBJECTS, answer, fix)
 
         return self._found("bucket", permitted, fix)

@@ -13,7 +13,7 @@ from core.errors import UsageError
 from core.settings import Settings
 
 VARIABLE = "MLOPS_DEPLOYMENT"
-_MAKE = "terraform output -json mlops > dev.json"
+_MAKE = "mlops cloud up dev"
 
 
 class StepSettings(Settings):
@@ -86,7 +86,7 @@ class Deployment(Settings):
         """
         named = environment.get(VARIABLE, "")
         if not named:
-            raise UsageError(f"--at vertex: set {VARIABLE} to a deployment's settings, which Terraform has: {_MAKE}")
+            raise UsageError(f"--at vertex: set {VARIABLE} to a deployment's settings, which Terraform writes: {_MAKE}")
         if named.startswith("{"):
             return cls._parsed(named, VARIABLE)
         try:

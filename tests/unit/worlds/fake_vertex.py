@@ -50,6 +50,8 @@ class FakeVertex:
     services: set[str] = field(default_factory=lambda: {"aiplatform", "artifactregistry", "logging", "storage"})
     permissions: set[str] | None = None
     """What the account may do; None: everything."""
+    is_granted_by_folder: bool = False
+    """Whether it may use objects in folders of the bucket only."""
     repositories: set[str] = field(default_factory=lambda: {"images"})
     on_look: list[Any] = field(default_factory=list)
     """Called one by one, at each look at a job, before it is answered."""
@@ -165,6 +167,8 @@ class FakeVertex:
             if not path.startswith("/storage/v1/b/mlops-tests/"):
                 raise Refused(404, "The specified bucket does not exist.")
             known = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list")}
+            if self.is_granted_by_folder and "/managedFolders/" not in path:
+                known = set()
             return {"permissions": sorted(known if self.permissions is None else known & self.permissions)}
         if "/repositories/" in path:
             if path.rpartition("/")[2] not in self.repositories:

@@ -1,6 +1,7 @@
 """A run on Vertex AI is the compiled file as one job, reported like one on this machine; here against a fake of it."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -363,7 +364,7 @@ def test_settings_that_cannot_be_used_are_one_line(
     with pytest.raises(UsageError, match=message) as caught:
         Deployment.of({"MLOPS_DEPLOYMENT": json.dumps({**settings, **changes})})
     assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError, match="terraform output -json mlops"):
+    with pytest.raises(UsageError, match="mlops cloud up"):
         Deployment.of({})
     with pytest.raises(UsageError, match=r"nowhere.json: No such file"):
         Deployment.of({"MLOPS_DEPLOYMENT": "nowhere.json"})
@@ -430,6 +431,14 @@ def test_an_apply_that_fails_at_any_call_leaves_the_old_schedules(
     loopback.faults = []
     world.schedules.apply(changed)
     assert {one.cron for one in world.schedules.of("flight_delay")} == {"1 2 * * *"}
+
+
+def test_the_doctor_takes_a_grant_on_the_folder_of_models(settings: dict[str, Any], vertex: FakeVertex) -> None:
+    vertex.is_granted_by_folder = True
+    found = {one.name: one for one in checks.examine({"MLOPS_DEPLOYMENT": json.dumps(settings)})}
+    assert found["bucket"].ok
+    [asked] = [path for _, path in vertex.calls if "/managedFolders/" in path]
+    assert re.search(r"models(%2F|/)/iam", asked)
 
 
 def test_the_doctor_names_the_output_to_correct(settings: dict[str, Any], vertex: FakeVertex) -> None:
