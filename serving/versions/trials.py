@@ -87,7 +87,7 @@ class Trials:
     def begin(self, name: str, model: ServedModel, agreed: Mapping[str, int]) -> None:
         """Begin the split that is agreed on; the manager's lock is held."""
         offered = model.offered
-        if offered is None or offered is model.split or agreed.get(f"{name}{_MARK}") != offered.stage:
+        if offered is None or offered == model.split or agreed.get(f"{name}{_MARK}") != offered.stage:
             return
         model.split = offered
         split, trial = self._made.get(name, (None, None))

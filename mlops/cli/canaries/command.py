@@ -24,7 +24,7 @@ _OPTIONS = (
     click.option("--key", metavar="header:NAME|column:FEATURE", help="Requests with one key get one version."),
     click.option("--error-rise", type=float, help="Most that the share of failed requests may rise; 0.01."),
     click.option("--slowdown", type=float, help="Most that the slowest tenth may slow down, as a factor; 1.5."),
-    click.option("--shift", type=float, help="Most that the distribution of scores may shift (KS distance); 0.1."),
+    click.option("--shift", type=float, help="Most that the distribution of scores may shift (KS distance); 0.2."),
     click.option("--bake", "bake_seconds", type=float, help="Shortest time of a step in seconds; 60."),
     click.option("--alpha", type=float, help="Chance of a wrong decision per step; 0.01."),
     click.option("--why", default="", help="The reason, kept in the registry."),

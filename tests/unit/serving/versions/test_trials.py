@@ -38,7 +38,8 @@ class Shelf:
         return ""
 
     def published(self, name: str) -> Published:
-        return self.now
+        canary = self.now.canary
+        return self.now._replace(canary=replace(canary) if canary is not None else None)
 
     def stamp(self, name: str, version: int) -> int:
         return version
@@ -116,6 +117,9 @@ def test_a_worker_splits_when_all_do_and_not_before() -> None:
     assert asked(manager, OF_CANARY) == (1, CHAMPION)
     peers.agree(m_canary=1)
     assert (asked(manager, OF_CANARY), asked(manager, OF_CHAMPION)) == ((2, CANARY), (1, CHAMPION))
+    begun = manager.split("m")
+    manager.poll()
+    assert manager.split("m") is begun, "a share begins once"
     assert asked(manager, OF_CANARY, version=1) == (1, CHAMPION), "who names a version gets it"
     assert asked(manager, OF_CHAMPION, version=2) == (2, PINNED)
     shelf.now = shelf.now._replace(canary=ALL_BUT)
