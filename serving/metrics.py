@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -86,12 +87,25 @@ class Metrics:
             "reason",
         )
 
+        # Finding the labels takes as long as counting, in every request.
+        kept = lru_cache(maxsize=1024)
+        self._request_of, self._seconds_of = kept(self.requests.labels), kept(self.seconds.labels)
+        self._missing_of, self._unknown_of = kept(self.missing.labels), kept(self.unknown.labels)
+
+    def count_request(self, model: str, version: str, verb: str, status: int) -> None:
+        """Count an answered request."""
+        self._request_of(model, version, verb, str(status)).inc()
+
+    def time_request(self, model: str, verb: str, seconds: float) -> None:
+        """Count the time that a request took."""
+        self._seconds_of(model, verb).observe(seconds)
+
     def count_inputs(self, model: str, missing: Mapping[str, int], unknown: Mapping[str, int]) -> None:
         """Count, by feature, the rows that lacked it and the values that the schema does not list."""
         for feature, count in missing.items():
-            self.missing.labels(model, feature).inc(count)
+            self._missing_of(model, feature).inc(count)
         for feature, count in unknown.items():
-            self.unknown.labels(model, feature).inc(count)
+            self._unknown_of(model, feature).inc(count)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"mlops_serving_{name}", text, labels, registry=self._registry)

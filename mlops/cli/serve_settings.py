@@ -144,7 +144,7 @@ _RECYCLING_OPTIONS = (
     click.option(
         "--recycle-growth",
         type=click.FloatRange(1, min_open=True),
-        default=1.08,
+        default=1.10,
         show_default=True,
         help="A worker whose share of memory has grown by this factor since its start gives way to a fresh one.",
     ),

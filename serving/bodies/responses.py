@@ -44,7 +44,7 @@ def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
     """Encode predictions in the request's format: `predictions` by row or `outputs` by column."""
     require_finite(outputs)
     plain = {name: _plain(name, values) for name, values in outputs.items()}
-    write = orjson.dumps if all(_are_plain_numbers(values) for values in outputs.values()) else encode
+    write = orjson.dumps if all(are_plain_numbers(values) for values in outputs.values()) else encode
     if form == "inputs":
         return write({"outputs": next(iter(plain.values())) if len(plain) == 1 else plain})
     for name, values in outputs.items():
@@ -85,7 +85,7 @@ def regress_body(outputs: Outputs) -> bytes:
     return encode({"results": values.reshape(-1).tolist()})
 
 
-def _are_plain_numbers(values: Column) -> bool:
+def are_plain_numbers(values: Column) -> bool:
     """Whether a fast encoder writes an output exactly as `encode` does."""
     if values.dtype.kind != "f":
         return values.dtype.kind in "iub"

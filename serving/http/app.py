@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,19 +16,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.answer_pool import AnswerPool
 from serving.bodies import open_inference, responses
-from serving.errors import RequestError, not_found
 from serving.http import openapi
 from serving.http.access_log import AccessLog
 from serving.http.bearer import BearerGate, Tokens
-from serving.http.edge import REQUEST_ID, VERSION_HEADER, Edge
-from serving.http.inference import Inference, InferenceRequest
-from serving.http.memory_budget import MemoryBudget
+from serving.http.edge import Edge
+from serving.http.endpoint import InferenceEndpoint, Parts
+from serving.http.inference import Inference
 from serving.http.page import HEADERS as PAGE_HEADERS
 from serving.http.page import PAGE
-from serving.http.paths import OPEN_ROOT, ROOT, ParsedPath, parse_request_path
+from serving.http.paths import OPEN_ROOT, ROOT, ParsedPath
 from serving.http.policy import Policy
+from serving.http.replies import How, Replies, Reply
 from serving.http.request_body import BodyReader
 from serving.limits import Limits
+from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.versions.loaded import Status
@@ -42,14 +41,14 @@ _INFERENCES = (f"{ROOT}/", f"{OPEN_ROOT}/")
 _METRICS_PATHS = frozenset({"/metrics", "/monitoring/prometheus/metrics"})
 """The usual path, and TensorFlow Serving's."""
 _LOG = logging.getLogger("serving")
-Beside = Callable[[AnswerPool, PredictionLog | None], AbstractAsyncContextManager[None]]
+Beside = Callable[[AnswerPool, MemoryBudget, PredictionLog | None], AbstractAsyncContextManager[None]]
 
 
 class ServingApp:
     """The application of one process.
 
     `draining` turns readiness off; `closing` closes each connection after its next answer, as draining does too.
-    `beside` returns a further server over the same threads and log, which lives as long as the application.
+    `beside` returns a further server over the same threads, memory and log, which lives as long as the application.
     """
 
     def __init__(
@@ -64,22 +63,34 @@ class ServingApp:
         self.closing = False
         self._manager = manager
         self._metrics = metrics
-        self._bodies = BodyReader(limits, metrics)
         self._log = PredictionLog(policy.prediction_log, metrics) if policy.prediction_log else None
         self.inference = Inference(manager, limits, metrics, self._log)
         self._pool = AnswerPool(limits)
         self._beside = beside
         self.budget = MemoryBudget(limits)
+        self._replies = Replies(manager, metrics)
+        self._endpoint = InferenceEndpoint(
+            Parts(
+                manager,
+                metrics,
+                BodyReader(limits, metrics),
+                self.budget,
+                self._pool,
+                self.inference,
+                self._replies,
+                self._closes,
+            )
+        )
         self._routed = Starlette(
             routes=[
                 Route(ROOT, self._list, methods=["GET"]),
                 Route(f"{ROOT}/{{rest:path}}", self._get, methods=["GET"]),
-                Route(f"{ROOT}/{{rest:path}}", self._post, methods=["POST"]),  # for the methods that a 405 names
+                Route(f"{ROOT}/{{rest:path}}", self._endpoint, methods=["POST"]),  # for the methods that a 405 names
                 Route("/v2", self._server, methods=["GET"]),
                 Route("/v2/health/live", self._live, methods=["GET"]),
                 Route("/v2/health/ready", self._ready, methods=["GET"]),
                 Route(f"{OPEN_ROOT}/{{rest:path}}", self._open_get, methods=["GET"]),
-                Route(f"{OPEN_ROOT}/{{rest:path}}", self._post, methods=["POST"]),
+                Route(f"{OPEN_ROOT}/{{rest:path}}", self._endpoint, methods=["POST"]),
                 Route("/", self._page, methods=["GET"]),
                 Route("/healthz", self._health, methods=["GET"]),
                 Route("/readyz", self._readiness, methods=["GET"]),
@@ -109,10 +120,8 @@ class ServingApp:
         return app
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer inferences at once: the framework's layers take as long as decoding a row does."""
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_INFERENCES):
-            response = await self._post(Request(scope, receive, send))
-            await response(scope, receive, send)
+            await self._endpoint(scope, receive, send)
         else:
             await self._routed(scope, receive, send)
 
@@ -127,7 +136,7 @@ class ServingApp:
         await asyncio.to_thread(self._manager.start)
         if self._log is not None:
             self._log.start()
-        async with self._beside(self._pool, self._log) if self._beside else nullcontext():
+        async with self._beside(self._pool, self.budget, self._log) if self._beside else nullcontext():
             yield
         await asyncio.to_thread(self._pool.shutdown)
         if self._log is not None:
@@ -176,39 +185,16 @@ class ServingApp:
         )
 
     async def _get(self, request: Request) -> Response:
-        return await self._answer(request, "status", self._describe)
-
-    async def _post(self, request: Request) -> Response:
-        return await self._answer(request, "", self._infer)
+        return await self._answer(request, self._describe)
 
     async def _open_get(self, request: Request) -> Response:
-        return await self._answer(request, "status", self._describe_open)
+        return await self._answer(request, self._describe_open)
 
-    async def _answer(
-        self, request: Request, verb: str, how: Callable[[Request, ParsedPath], Awaitable[tuple[str, bytes]]]
-    ) -> Response:
-        """Answer and count; every error has TensorFlow Serving's form."""
-        model, version, status = "", "", 200
-        try:
-            path = parse_request_path(request.scope["path"], request.method)
-            verb = path.verb or verb
-            model = path.model if self._manager.has(path.model) else ""
-            version, body = await how(request, path)
-            response = self._send(200, body)
-            if version:
-                response.headers[VERSION_HEADER] = version
-        except RequestError as error:
-            status = error.status
-            response = self._refuse(error)
-        except Exception:
-            # A bug of ours: details go to the log, not to the client.
-            _LOG.exception("%s failed", request.method)
-            status = 500
-            response = self._send(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
-        self._metrics.requests.labels(model, version, verb, str(status)).inc()
-        return response
+    async def _answer(self, request: Request, how: How) -> Response:
+        reply = await self._replies.reply(request.scope, "status", how)
+        return self._send(reply.status, reply.body, reply.version)
 
-    async def _describe(self, _: Request, path: ParsedPath) -> tuple[str, bytes]:
+    async def _describe(self, path: ParsedPath) -> tuple[str, bytes]:
         if path.verb == "metadata":
             return await asyncio.to_thread(self._metadata, path)
         if path.verb == "openapi.json":
@@ -227,7 +213,7 @@ class ServingApp:
         with self._manager.lease(path.model, path.version, path.label) as lease:
             return str(lease.version), responses.encode(openapi.document(path.model, lease.version, lease.model))
 
-    async def _describe_open(self, _: Request, path: ParsedPath) -> tuple[str, bytes]:
+    async def _describe_open(self, path: ParsedPath) -> tuple[str, bytes]:
         if path.verb == "ready":
             found = self._manager.status(path.model, path.version, None)
             is_ready = not self.draining and any(status.state == "AVAILABLE" for status in found)
@@ -241,33 +227,13 @@ class ServingApp:
             described = open_inference.model_metadata(path.model, versions, lease.model.signatures)
             return str(lease.version), responses.encode(described)
 
-    async def _infer(self, request: Request, path: ParsedPath) -> tuple[str, bytes]:
-        if not self._manager.has(path.model):
-            raise not_found(f"Servable not found for request: {path.servable()}")
-        with self.budget.charge() as charge:
-            body = await self._bodies.read(request, charge)
-            question = InferenceRequest(path, body, request.scope[REQUEST_ID], request.scope["headers"])
-            started = time.perf_counter()
-            try:
-                work = partial(self.inference.answer, question)
-                answer = await self._pool.run(request, work, self.inference.kind(path, len(body)))
-            finally:
-                # The body was read before, so a slow client does not count.
-                self._metrics.seconds.labels(path.model, path.verb).observe(time.perf_counter() - started)
-        return str(answer.version), answer.body
-
-    def _send(self, status: int, body: bytes) -> Response:
-        headers = {"connection": "close"} if self.draining or self.closing else None
-        return Response(body, status, headers, "application/json")
-
-    def _refuse(self, error: RequestError) -> Response:
-        """Answer an error."""
-        if error.status in {500, 504}:
-            _LOG.error("%s: %s", error.code, error)
-        response = self._send(error.status, responses.error_body(str(error), error.code))
-        if error.status == 503:
-            response.headers["retry-after"] = "1"
+    def _send(self, status: int, body: bytes, version: str = "") -> Response:
+        response = Response(body, status)
+        response.raw_headers = Reply(status, body, version).headers(closes=self._closes())
         return response
+
+    def _closes(self) -> bool:
+        return self.draining or self.closing
 
 
 def _listed(found: list[Status]) -> list[dict[str, Any]]:

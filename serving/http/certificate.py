@@ -9,13 +9,14 @@ _LOG = logging.getLogger("serving")
 
 
 class Certificate:
-    """A context for connections that follows its files."""
+    """A context for connections, and the files' content, that follow the files."""
 
     def __init__(self, files: TlsFiles) -> None:
         """Load the files; UsageError when they are no certificate and its key."""
         self._files = files
         self._stamp = self._look()
         self.context = files.context()
+        self.pem = files.read()
 
     def follow(self) -> None:
         """Load the files again when they have changed; a pair that does not fit is logged and not used."""
@@ -26,7 +27,8 @@ class Certificate:
         try:
             self._files.context()  # tried first: a context that half took a pair would refuse every connection
             self._files.load_into(self.context)
-        except UsageError as error:
+            self.pem = self._files.read()
+        except (UsageError, OSError) as error:
             _LOG.error("the certificate before it stays: %s", error)
             return
         _LOG.info("%s: has changed; new connections get it", self._files.certificate)

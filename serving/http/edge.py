@@ -3,7 +3,6 @@
 import time
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.access_log import Access, AccessLog
@@ -13,6 +12,10 @@ VERSION_HEADER: Final = "x-model-version"
 """Names, in an answer, the version that gave it."""
 REQUEST_ID: Final = "mlops.request_id"
 """Key of a request's scope; the client's id if it is a valid one, else one of ours."""
+
+_REQUEST_ID_HEADER = HEADER.encode()
+_VERSION_HEADER = VERSION_HEADER.encode()
+_CLOSE = (b"connection", b"close")
 
 
 class Edge:
@@ -62,11 +65,11 @@ class _Exchange:
     __slots__ = ("_receive", "_send", "_unread", "request_id", "size", "status", "version")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = dict(reversed(scope["headers"]))  # of a header that comes twice, the first counts
         self._receive = receive
         self._send = send
-        self._unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        self.request_id = request_id(headers.get(HEADER, ""))
+        self._unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        self.request_id = request_id(headers.get(_REQUEST_ID_HEADER, b"").decode("latin-1"))
         self.status = 0
         self.size = 0
         self.version = ""
@@ -81,13 +84,13 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """Send a message, with the headers that every answer has."""
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(raw=message["headers"])
-            headers[HEADER] = self.request_id
-            if self._unread:
+            headers = message["headers"]
+            headers.append((_REQUEST_ID_HEADER, self.request_id.encode()))
+            if self._unread and _CLOSE not in headers:
                 # The rest of the body is in the way of the next request.
-                headers["connection"] = "close"
+                headers.append(_CLOSE)
             self.status = message["status"]
-            self.version = headers.get(VERSION_HEADER, "")
+            self.version = dict(headers).get(_VERSION_HEADER, b"").decode()
         else:
             self.size += len(message.get("body", b""))
         await self._send(message)

@@ -3,18 +3,20 @@
 from functools import partial
 from typing import NamedTuple
 
-from serving.bodies import open_inference, requests, responses
+from serving.bodies import answer_size, open_inference, requests, responses
+from serving.bodies.columns import Column
 from serving.bodies.decoder import Decoded, decode
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError
 from serving.http.paths import ParsedPath
 from serving.limits import Limits
+from serving.memory_budget import Charge
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.rollout.counted import Outputs, counted
 from serving.rollout.keys import Headers, key_of_body
 from serving.rollout.shadow import CopiedRequest, ShadowSender
-from serving.signature import DEFAULT_SIGNATURE
+from serving.signature import DEFAULT_SIGNATURE, Signature
 from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
@@ -30,6 +32,8 @@ class InferenceRequest(NamedTuple):
     body: bytes
     request_id: str = ""
     headers: Headers = ()
+    charge: Charge | None = None
+    """None for a copy, whose answer nobody waits for."""
 
     @property
     def asked(self) -> Asked:
@@ -93,7 +97,7 @@ class VersionAnswers:
                 return self._predict(request, lease)
             if verb == "infer":
                 return self._infer(request, lease)
-            return self._classify_or_regress(verb, lease, request.body)
+            return self._classify_or_regress(request, lease)
         except RequestError as error:
             if error.code == "NON_FINITE_OUTPUT":
                 self._metrics.non_finite.labels(request.path.model, str(lease.version)).inc()
@@ -108,7 +112,7 @@ class VersionAnswers:
         signature, form, feeds = decode(request.body, lease.model.signatures, self._limits) or self._read(
             lease, request.body
         )
-        outputs = lease.model.run(signature, feeds.columns)
+        outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         answer = responses.predict_body(outputs, feeds.rows, form)
         if self._log is not None:
@@ -120,7 +124,7 @@ class VersionAnswers:
         signature = lease.model.signature(DEFAULT_SIGNATURE)
         asked = open_inference.infer_request(parse(request.body, self._limits), signature)
         feeds = requests.feeds(asked.question, signature, self._limits.rows)
-        outputs = lease.model.run(signature, feeds.columns)
+        outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
         if self._log is not None:
@@ -133,16 +137,27 @@ class VersionAnswers:
         signature = lease.model.signature(question.signature)
         return Decoded(signature, question.form, requests.feeds(question, signature, self._limits.rows))
 
-    def _classify_or_regress(self, verb: str, lease: Lease, body: bytes) -> Answer:
+    def _classify_or_regress(self, request: InferenceRequest, lease: Lease) -> Answer:
         from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
 
-        question = requests.example_question(parse(body, self._limits))
-        signature = lease.model.example_signature(question.signature, verb)
+        question = requests.example_question(parse(request.body, self._limits))
+        signature = lease.model.example_signature(question.signature, request.path.verb)
         rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
-        outputs = lease.model.run(signature, {signature.inputs[0].name: serialize(rows)})
-        write = responses.classify_body if verb == "classify" else responses.regress_body
+        feeds = requests.Feeds({signature.inputs[0].name: serialize(rows)}, len(rows), {}, {})
+        outputs = _run(request, lease, signature, feeds)
+        write = responses.classify_body if request.path.verb == "classify" else responses.regress_body
         return Answer(lease.version, write(outputs), outputs)
 
 
 def _outputs(answer: Answer) -> Outputs:
     return answer.outputs
+
+
+def _run(request: InferenceRequest, lease: Lease, signature: Signature, feeds: requests.Feeds) -> dict[str, Column]:
+    """Run the model, and charge the request with its answer: as far as it is known before, and in full after."""
+    if request.charge is None:
+        return lease.model.run(signature, feeds.columns)
+    request.charge.answer(answer_size.expected(signature.outputs, feeds.rows or 1))
+    outputs = lease.model.run(signature, feeds.columns)
+    request.charge.answer(answer_size.most(outputs, may_be_fast=request.path.verb in {"predict", "infer"}))
+    return outputs

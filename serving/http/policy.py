@@ -26,6 +26,10 @@ class TlsFiles:
         self.load_into(context)
         return context
 
+    def read(self) -> tuple[bytes, bytes]:
+        """Return the content of both files; OSError when one cannot be read."""
+        return self.certificate.read_bytes(), self.key.read_bytes()
+
     def load_into(self, context: ssl.SSLContext) -> None:
         """Let a context's new connections use the files; UsageError as above."""
         for path in (self.certificate, self.key):

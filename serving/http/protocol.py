@@ -111,7 +111,12 @@ class BoundedProtocol(UpgradeBlindProtocol):
         """Start the deadline for the client to read the answer."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size() > 0:
-            self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
+            self._await_reader()
+
+    def pause_writing(self) -> None:
+        """Start that deadline for an answer that waits for the client, too."""
+        super().pause_writing()
+        self._await_reader()
 
     def send_400_response(self, msg: str) -> None:
         """Answer invalid HTTP with an error in TensorFlow Serving's form, with the parser's reason."""
@@ -139,6 +144,9 @@ class BoundedProtocol(UpgradeBlindProtocol):
     def _head_too_late(self) -> None:
         seconds = self.limits.header_seconds
         self._refuse(408, "DEADLINE_EXCEEDED", f"the request's head did not arrive within {seconds:g} s")
+
+    def _await_reader(self) -> None:
+        self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
 
     def _abort_if_stuck(self) -> None:
         if self.transport is not None and self.transport.get_write_buffer_size() > 0:

@@ -3,13 +3,13 @@
 import asyncio
 import re
 import zlib
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from serving.errors import RequestError, bad_request, too_large
-from serving.http.memory_budget import Charge
 from serving.limits import Limits
+from serving.memory_budget import Charge
 from serving.metrics import Metrics
 
 _JSON_TYPES = frozenset(
@@ -23,6 +23,7 @@ _JSON_TYPES = frozenset(
     }
 )
 """Content types that clients give JSON: `curl -d` sends a form's, aiohttp bytes, many libraries text/plain or none."""
+_Headers = Mapping[bytes, bytes]
 _DEFLATE_RATIO = 1032
 """Most bytes that one byte of gzip inflates to."""
 
@@ -34,10 +35,11 @@ class BodyReader:
         self._limits = limits
         self._metrics = metrics
 
-    async def read(self, request: Request, charge: Charge) -> bytes:
+    async def read(self, scope: Scope, receive: Receive, charge: Charge) -> bytes:
         """Read a body; RequestError (400, 408, 411, 413, 415, 503), if possible before reading it."""
-        encoding = self._check_headers(request.headers)
-        body = await self._collect(request, charge)
+        # Reversed: of a header that comes twice, the first counts.
+        encoding = self._check_headers(dict(reversed(scope["headers"])))
+        body = await self._collect(receive, charge)
         if encoding == "gzip":
             charge.hold(len(body) + min(self._limits.body_bytes, len(body) * _DEFLATE_RATIO))
             # In a thread: inflating to the cap takes as long as many small requests.
@@ -45,52 +47,55 @@ class BodyReader:
         charge.parse(len(body))
         return body
 
-    async def _collect(self, request: Request, charge: Charge) -> bytes:
+    async def _collect(self, receive: Receive, charge: Charge) -> bytes:
         chunks: list[bytes] = []
-        held = 0
+        held, is_whole = 0, False
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                async for chunk in request.stream():
+                while not is_whole:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RequestError(400, "CANCELLED", "the client went away")
+                    chunk = message.get("body", b"")
                     held += len(chunk)
                     charge.hold(held)
                     if held > self._limits.body_bytes:
                         raise too_large(f"the body is larger than {self._limits.body_bytes} bytes")
                     chunks.append(chunk)
+                    is_whole = not message.get("more_body", False)
         except TimeoutError:
             self._metrics.refused_connections.labels("slow body").inc()
             raise RequestError(
                 408, "DEADLINE_EXCEEDED", f"the body did not arrive within {self._limits.body_seconds:g} s"
             ) from None
-        except ClientDisconnect:
-            raise RequestError(400, "CANCELLED", "the client went away") from None
-        return b"".join(chunks)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _check_headers(self, headers: Headers) -> str:
+    def _check_headers(self, headers: _Headers) -> str:
         """Check what the headers say before a byte of the body is read, and return the content encoding."""
         self._check_length(headers)
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if kind not in _JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
             raise RequestError(
                 415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}"
             )
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
         if encoding not in {"identity", "gzip"}:
             raise RequestError(
                 415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}"
             )
         return encoding
 
-    def _check_length(self, headers: Headers) -> None:
+    def _check_length(self, headers: _Headers) -> None:
         """Check how the body's end is found; the parser refuses a length beside chunks, and two lengths."""
-        transfer = headers.get("transfer-encoding")
-        if transfer is not None:
+        if b"transfer-encoding" in headers:
+            transfer = headers[b"transfer-encoding"].decode("latin-1")
             if transfer.strip().lower() != "chunked":
                 raise RequestError(
                     501, "UNIMPLEMENTED", f"Transfer-Encoding: wanted chunked or none, got {transfer[:60]!a}"
                 )
             return
-        length = headers.get("content-length")
-        if length is None:
+        length = headers.get(b"content-length", b"").decode("latin-1")
+        if b"content-length" not in headers:
             raise RequestError(411, "LENGTH_REQUIRED", "wanted a Content-Length or a chunked body, got neither")
         if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
             raise bad_request("Content-Length: wanted a number of bytes")

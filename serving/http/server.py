@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
@@ -24,6 +25,7 @@ from serving.http.certificate import Certificate
 from serving.http.policy import Policy
 from serving.http.protocol import bounded
 from serving.limits import Limits
+from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.processes.channel import WorkerEnd
@@ -64,15 +66,31 @@ class Options:
     """Where copies of requests go in shadow mode."""
 
 
+class _Beside(NamedTuple):
+    """What a server has besides its application."""
+
+    peers: WorkerEnd | None
+    certificate: Certificate | None
+
+
+class _Serving(NamedTuple):
+    """What HTTP and gRPC have in common."""
+
+    manager: ModelManager
+    metrics: Metrics
+    options: Options
+    certificate: Certificate | None
+
+
 class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first turns readiness off, and only later closes the socket."""
 
-    def __init__(self, config: uvicorn.Config, app: ServingApp, options: Options, peers: WorkerEnd | None) -> None:
+    def __init__(self, config: uvicorn.Config, app: ServingApp, options: Options, beside: "_Beside") -> None:
         super().__init__(config)
         self._app = app
         self._options = options
-        self._peers = peers
-        self._certificate = Certificate(options.policy.tls) if options.policy.tls else None
+        self._peers = peers = beside.peers
+        self._certificate = beside.certificate
         self._close_at: float | None = None
         self._retires = False
         self._acceptors: list[Acceptor] = []
@@ -145,7 +163,9 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
         watch = replace(watch, make_trial=partial(CountedTrial.in_folder, counts))
         metrics.more.append(partial(exposition.text, counts))
     manager = ModelManager(shelf, load_version, metrics, watch, peers)
-    beside = partial(_rpc, manager, metrics, options) if options.grpc_address else None
+    certificate = Certificate(options.policy.tls) if options.policy.tls else None
+    serving = _Serving(manager, metrics, options, certificate)
+    beside = partial(_rpc, serving) if options.grpc_address else None
     app = ServingApp(manager, metrics, options.limits, options.policy, beside)
     app.inference.shadow = ShadowSender(options.shadow, metrics) if options.shadow else None
     config = uvicorn.Config(
@@ -160,22 +180,23 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
         timeout_keep_alive=int(options.limits.idle_seconds),
         timeout_graceful_shutdown=int(options.finish_seconds),
     )
-    return Server(config, app, options, peers)
+    return Server(config, app, options, _Beside(peers, certificate))
 
 
 @asynccontextmanager
 async def _rpc(
-    manager: ModelManager, metrics: Metrics, options: Options, pool: AnswerPool, log: PredictionLog | None
+    serving: _Serving, pool: AnswerPool, budget: MemoryBudget, log: PredictionLog | None
 ) -> AsyncIterator[None]:
     """Serve gRPC while the block runs."""
     from serving.rpc.prediction_service import PredictionService  # noqa: PLC0415 - grpc is started after the fork
-    from serving.rpc.server import Access, RpcServer  # noqa: PLC0415
+    from serving.rpc.server import Access, Bounds, RpcServer  # noqa: PLC0415
 
+    manager, metrics, options, certificate = serving
     policy = options.policy
     tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file else None
-    pem = (policy.tls.certificate.read_bytes(), policy.tls.key.read_bytes()) if policy.tls else (b"", b"")
+    access = Access(tokens.accept if tokens else None, (lambda: certificate.pem) if certificate else None)
     service = PredictionService(manager, pool, options.limits, metrics, log)
-    server = RpcServer(service, options.limits, Access(tokens.accept if tokens else None, *pem))
+    server = RpcServer(service, Bounds(options.limits, budget), access)
     await server.start(options.grpc_address)
     try:
         yield

@@ -19,6 +19,8 @@ from serving.processes.moment import Moment
 _LARGEST = 1 << 16
 """Bytes of one message; a model takes at most a hundred of them."""
 _PAUSE_SECONDS = 0.0005
+_JOIN_SECONDS = 30.0
+"""Longest wait for the supervisor's answer; it has little else to do."""
 
 
 class Together(NamedTuple):
@@ -45,6 +47,10 @@ class SupervisorEnd:
     def send(self, together: Together) -> bool:
         """Tell the worker what is agreed on; False when it has stopped reading."""
         return self._send(together._asdict())
+
+    def joined(self) -> bool:
+        """Say that changes wait for the worker from now on; False when it has stopped reading."""
+        return self._send({"joined": True})
 
     def retire(self) -> bool:
         """Ask the worker to finish its requests and end; False when it has stopped reading."""
@@ -82,6 +88,7 @@ class WorkerEnd:
     def __init__(self, end: socket.socket, moment: Moment) -> None:
         self._socket = end
         self._moment = moment
+        self._joined = threading.Event()
         self.on_retire: Callable[[], None] = lambda: None
 
     @property
@@ -100,8 +107,9 @@ class WorkerEnd:
         return False
 
     def join(self) -> None:
-        """Take part in changes from now on: the others wait for this worker."""
+        """Take part in changes: once this returns, none is made without this worker, and those before are reported."""
         self._send({"join": True})
+        self._joined.wait(_JOIN_SECONDS)
 
     def ready(self) -> None:
         """Say that this worker takes requests."""
@@ -125,6 +133,8 @@ class WorkerEnd:
             while self.moment < message["moment"]:  # not all workers have been sent the change
                 time.sleep(_PAUSE_SECONDS)
             on_change(Together(**message))
+        if "joined" in message:
+            self._joined.set()
         if "retire" in message:
             self.on_retire()
 

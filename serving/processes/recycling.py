@@ -9,7 +9,7 @@ from serving.processes.memory import NOTHING, Memory
 class Recycling:
     """The bounds beyond which a worker is replaced."""
 
-    growth: float = 1.08
+    growth: float = 1.10
     """A worker's share of memory over that at its start, where only pages of its own count as growth. The first ten
     loads take 5 MiB in any worker, among them pages of the parent that it writes to; 200 more take 5 again."""
     loads: int = 500

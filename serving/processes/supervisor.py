@@ -184,6 +184,7 @@ class _Supervisor:
                     self._agreement.propose(pid, *message["propose"])
                 if "join" in message:
                     self._agreement.join(pid)
+                    child.end.joined()
                 if "ready" in message:
                     child.is_ready = True
                     self._agreement.ready(pid)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, NoReturn
 
@@ -17,16 +18,19 @@ from tensorflow_serving.apis import (
 )
 
 from serving.answer_pool import AnswerPool
-from serving.bodies import responses
+from serving.bodies import answer_size, responses
+from serving.bodies.columns import Column
+from serving.bodies.requests import Feeds
 from serving.errors import RequestError, bad_request, not_found
 from serving.limits import Limits
+from serving.memory_budget import Charge
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.request_ids import HEADER, request_id
 from serving.rollout.counted import Outputs, counted
 from serving.rollout.keys import key_of_tensors
 from serving.rpc import tensors
-from serving.signature import DEFAULT_SIGNATURE
+from serving.signature import DEFAULT_SIGNATURE, Signature
 from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
@@ -39,8 +43,13 @@ _CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+CHARGE: ContextVar[Charge] = ContextVar("charge")
+"""What the call that runs is charged with."""
 _STATES = {"AVAILABLE": 30, "END": 50}
 """States of a version in TensorFlow Serving's enumeration."""
+
+
+_How = Callable[[Any, Charge, Lease], Any]
 
 
 class _Call:
@@ -99,14 +108,16 @@ class PredictionService:
             added.status.error_message = one.message
         return answer
 
-    async def _answer(self, request: Any, context: Any, verb: str, how: Callable[[Lease, Any], Any]) -> Any:
+    async def _answer(self, request: Any, context: Any, verb: str, how: _How) -> Any:
         """Answer in a thread of the pool that HTTP has too, and count."""
         spec, status, version = request.model_spec, "200", ""
         try:
             if not self._manager.has(spec.name):
                 raise not_found(f"Servable not found for request: Latest({spec.name[:100]})")
+            charge = CHARGE.get()
+            charge.parse(request.ByteSize())
             keyed = None if verb == "metadata" else self._keyed(request, context)
-            work = partial(self._leased, spec, keyed, lambda lease: how(lease, request))
+            work = partial(self._leased, spec, keyed, partial(how, request, charge))
             answer = await self._pool.run(_Call(), work)
             version = str(answer.model_spec.version.value)
         except RequestError as error:
@@ -133,10 +144,10 @@ class PredictionService:
             answer.model_spec.version.value = lease.version
             return answer
 
-    def _predict(self, request_id: str, lease: Lease, request: Any) -> Any:
+    def _predict(self, request_id: str, request: Any, charge: Charge, lease: Lease) -> Any:
         signature = lease.model.signature(request.model_spec.signature_name or DEFAULT_SIGNATURE)
         fed = tensors.feeds(request.inputs, signature, self._limits.rows)
-        outputs = lease.model.run(signature, fed.columns)
+        outputs = _run(charge, lease, signature, fed)
         self._metrics.count_inputs(request.model_spec.name, fed.missing, fed.unknown)
         responses.require_finite(outputs)
         answer = predict_pb2.PredictResponse()
@@ -150,8 +161,8 @@ class PredictionService:
             self._log.offer(answered(asked, lease, signature, fed, outputs))
         return answer
 
-    def _classify(self, lease: Lease, request: Any) -> Any:
-        outputs = self._examples("classify", lease, request)
+    def _classify(self, request: Any, charge: Charge, lease: Lease) -> Any:
+        outputs = self._examples("classify", request, charge, lease)
         scores, classes = outputs.get("scores"), outputs.get("classes")
         if scores is None or scores.ndim != 2:
             raise bad_request(f"the signature gives {', '.join(outputs)}: Classify needs 'scores' of [rows, classes]")
@@ -163,8 +174,8 @@ class PredictionService:
                 found.classes.add(label=label, score=score)
         return answer
 
-    def _regress(self, lease: Lease, request: Any) -> Any:
-        outputs = self._examples("regress", lease, request)
+    def _regress(self, request: Any, charge: Charge, lease: Lease) -> Any:
+        outputs = self._examples("regress", request, charge, lease)
         values = outputs.get("outputs")
         if values is None or values.size != len(values):
             raise bad_request(f"the signature gives {', '.join(outputs)}: Regress needs 'outputs', one number per row")
@@ -173,7 +184,7 @@ class PredictionService:
             answer.result.regressions.add(value=value)
         return answer
 
-    def _examples(self, verb: str, lease: Lease, request: Any) -> Any:
+    def _examples(self, verb: str, request: Any, charge: Charge, lease: Lease) -> Any:
         """Run a signature on the serialized tf.Examples of a request."""
         signature = lease.model.example_signature(request.model_spec.signature_name, verb)
         kind = request.input.WhichOneof("kind")
@@ -191,11 +202,11 @@ class PredictionService:
                     example.features.feature[name].CopyFrom(feature)
         records = np.empty(len(rows), object)
         records[:] = [example.SerializeToString() for example in rows]
-        outputs = lease.model.run(signature, {signature.inputs[0].name: records})
+        outputs = _run(charge, lease, signature, Feeds({signature.inputs[0].name: records}, len(rows), {}, {}))
         responses.require_finite(outputs)
         return outputs
 
-    def _metadata(self, lease: Lease, request: Any) -> Any:
+    def _metadata(self, request: Any, _: Charge, lease: Lease) -> Any:
         if list(request.metadata_field) != ["signature_def"]:
             raise bad_request(f"metadata_field: wanted signature_def alone, got {list(request.metadata_field)[:3]}")
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -213,6 +224,14 @@ def _outputs(answer: Any) -> Outputs:
     if isinstance(answer, classification_pb2.ClassificationResponse):
         return {"scores": np.array([[found.score for found in answer.result.classifications[0].classes]])}
     return {"outputs": np.array([answer.result.regressions[0].value])}
+
+
+def _run(charge: Charge, lease: Lease, signature: Signature, feeds: Feeds) -> dict[str, Column]:
+    """Run the model, and charge the call with its answer."""
+    charge.answer(answer_size.expected(signature.outputs, feeds.rows or 1))
+    outputs = lease.model.run(signature, feeds.columns)
+    charge.answer(answer_size.most(outputs, may_be_fast=False))
+    return outputs
 
 
 def _version(spec: Any) -> int | None:

@@ -1,18 +1,19 @@
 """The gRPC server of one process, in the event loop that serves HTTP too."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from core.errors import MlopsError
+from serving.errors import RequestError
 from serving.limits import Limits
-from serving.rpc.prediction_service import PredictionService
-
-_COPIES = 8
-"""Times that a message may be in memory: received, parsed, as arrays, in TensorFlow."""
+from serving.memory_budget import MemoryBudget
+from serving.rpc.prediction_service import CHARGE, PredictionService
 
 
 @dataclass(frozen=True)
@@ -21,33 +22,39 @@ class Access:
 
     accept: Callable[[str], bool] | None = None
     """Whether the `authorization` of a call may call; None lets everyone."""
-    certificate: bytes = b""
-    """Certificate with its chain, as PEM; empty: no TLS."""
-    key: bytes = b""
+    pem: Callable[[], tuple[bytes, bytes]] | None = None
+    """Returns the certificate with its chain, and its key; asked at every handshake. None: no TLS."""
+
+
+class Bounds(NamedTuple):
+    """How much calls may take."""
+
+    limits: Limits
+    budget: MemoryBudget
+    """That of HTTP, too."""
 
 
 class RpcServer:
     """Answers TensorFlow Serving's gRPC calls; start and stop it in one event loop."""
 
-    def __init__(self, service: PredictionService, limits: Limits, access: Access) -> None:
+    def __init__(self, service: PredictionService, bounds: Bounds, access: Access) -> None:
         self._service = service
-        self._limits = limits
+        self._bounds = bounds
         self._access = access
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str) -> int:
         """Listen on `host:port`, beside the other workers, and return the port; MlopsError when it cannot."""
-        limits = self._limits
+        limits = self._bounds.limits
         options = [
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", limits.body_bytes),
             ("grpc.max_metadata_size", limits.header_bytes),
             ("grpc.max_connection_idle_ms", int(limits.idle_seconds * 1000)),
         ]
-        most = max(1, limits.memory_bytes // (limits.body_bytes * _COPIES))
         gates = [_Gate(self._access.accept)] if self._access.accept else []
         self._server = grpc.aio.server(
-            interceptors=gates, options=options, maximum_concurrent_rpcs=min(most, limits.pending)
+            interceptors=[*gates, _Meter(self._bounds)], options=options, maximum_concurrent_rpcs=limits.pending
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self._service, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(self._service), self._server)
@@ -59,10 +66,15 @@ class RpcServer:
         return port
 
     def _listen(self, server: "grpc.aio.Server", address: str) -> int:
-        access = self._access
-        if not access.certificate:
+        if self._access.pem is None:
             return int(server.add_insecure_port(address))
-        credentials = grpc.ssl_server_credentials([(access.key, access.certificate)])
+        pem = self._access.pem
+
+        def configuration() -> Any:
+            certificate, key = pem()
+            return grpc.ssl_server_certificate_configuration([(key, certificate)])
+
+        credentials = grpc.dynamic_ssl_server_credentials(configuration(), configuration)
         return int(server.add_secure_port(address, credentials))
 
     async def stop(self, seconds: float) -> None:
@@ -83,6 +95,30 @@ class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if self._accept(given.get("authorization", "")):
             return await continuation(details)
         return grpc.unary_unary_rpc_method_handler(_refuse)
+
+
+class _Meter(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Charges each call with the largest message before one is read, and until it has ended."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+
+    async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], details: Any) -> Any:
+        """Refuse a call that does not fit."""
+        charge = self._bounds.budget.open()
+        try:
+            charge.hold(self._bounds.limits.body_bytes)
+        except RequestError as error:
+            return grpc.unary_unary_rpc_method_handler(partial(_refuse_for_now, str(error)))
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: charge.close())  # however the call ends
+        CHARGE.set(charge)
+        return await continuation(details)
+
+
+async def _refuse_for_now(message: str, _: Any, context: Any) -> None:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, message)
 
 
 async def _refuse(_: Any, context: Any) -> None:

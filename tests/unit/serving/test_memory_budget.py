@@ -6,17 +6,24 @@ import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
 import pytest
 from conftest import InProcessServer
+from hypothesis import given, settings
 from starlette.testclient import TestClient
 
 from core.errors import UsageError
+from serving.bodies import answer_size, responses
 from serving.errors import RequestError
 from serving.http.app import ServingApp
-from serving.http.inference import Inference, ParsedPath
-from serving.http.memory_budget import MemoryBudget
+from serving.http.inference import Inference, InferenceRequest
+from serving.http.paths import ParsedPath
 from serving.limits import Limits
+from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
+from serving.signature import Field
 
 BYTES = 60_000
 ROW = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
@@ -41,6 +48,61 @@ def test_a_request_is_charged_until_its_answer_and_what_is_too_much_is_refused()
         charge.hold(100)
 
 
+def test_an_answer_is_charged_besides_its_request_and_one_that_never_fits_is_refused_for_good() -> None:
+    budget = MemoryBudget(Limits(memory_bytes=100, body_bytes=10, expansion=10))
+    with budget.charge() as charge:
+        charge.parse(4)
+        charge.answer(50)
+        charge.answer(60)
+        with pytest.raises(RequestError, match="too many large requests") as caught, budget.charge() as other:
+            other.hold(1)
+        assert caught.value.status == 503
+        with pytest.raises(RequestError, match="send fewer rows in one request") as caught:
+            charge.answer(61)
+        assert caught.value.status == 413
+        charge.hold(30)
+        with budget.charge() as other:
+            other.parse(3)
+            with pytest.raises(RequestError) as caught:
+                other.answer(50)
+            assert caught.value.status == 503, "later there may be room"
+    assert budget._charged == 0
+
+
+SHAPES = st.lists(st.integers(1, 40), min_size=1, max_size=3)
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)
+TEXTS = st.one_of(st.text(max_size=30).map(str.encode), st.binary(max_size=30), st.just(b"\x00" * 30))
+
+
+@given(
+    st.dictionaries(
+        st.text("abc_bytes", min_size=1),
+        st.one_of(
+            hnp.arrays(st.sampled_from([np.float32, np.float64]), SHAPES, elements=FLOATS),
+            hnp.arrays(np.int64, SHAPES),
+            hnp.arrays(object, SHAPES, elements=TEXTS),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_no_answer_takes_more_memory_than_it_is_charged_with(outputs: dict[str, Any]) -> None:
+    rows = min(map(len, outputs.values()))
+    outputs = {name: values[:rows] for name, values in outputs.items()}
+    tracemalloc.start()
+    try:
+        for form in ("instances", "inputs"):
+            responses.predict_body(outputs, rows, form)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < answer_size.most(outputs)
+    dtypes = {name: "string" if values.dtype == object else str(values.dtype) for name, values in outputs.items()}
+    fields = [Field(name, dtypes[name], (None, *values.shape[1:])) for name, values in outputs.items()]
+    assert answer_size.expected(fields, rows) <= answer_size.most(outputs), "else it would be refused for nothing"
+
+
 def test_limits_that_would_refuse_the_largest_body_forever_are_refused() -> None:
     with pytest.raises(UsageError, match=r"memory_bytes: wanted at least 6400 .* allow more memory or smaller bodies"):
         Limits(memory_bytes=6399, body_bytes=100, expansion=64)
@@ -63,9 +125,11 @@ def hostile() -> Iterator[tuple[str, bytes]]:
 
 
 def _peak(inference: Inference, body: bytes) -> int:
+    charge = MemoryBudget(Limits()).open()
+    request = InferenceRequest(ParsedPath("delay", verb="predict"), body, "", charge)
     tracemalloc.start()
     try:
-        inference.answer(ParsedPath("delay", verb="predict"), body)
+        inference.answer(request)
     except RequestError as error:
         assert error.status in {400, 413}
     finally:

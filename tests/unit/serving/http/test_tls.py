@@ -6,21 +6,25 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from live_server import BODY, PREDICT, Live, started
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from core.errors import UsageError
 from serving.http.policy import Policy, TlsFiles
 from serving.http.server import Options
 from serving.limits import Limits
 from serving.versions.manager import Watch
+from tests.free_port import free_port
 
 
 def make_certificate(files: TlsFiles, serial: int) -> None:
@@ -78,6 +82,37 @@ def test_a_client_that_trusts_the_certificate_is_answered(live: Live, files: Tls
     assert isinstance(connection.sock, ssl.SSLSocket)
     assert connection.sock.version() in {"TLSv1.2", "TLSv1.3"}
     connection.close()
+
+
+def test_grpc_has_the_certificate_of_http_and_follows_it(files: TlsFiles, exported: Path, tmp_path: Path) -> None:
+    own = TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem")
+    make_certificate(own, serial=1)
+    port = free_port()
+    options = Options(watch=Watch(seconds=3600), policy=Policy(tls=own), grpc_address=f"127.0.0.1:{port}")
+    with started(options, exported, tmp_path / "live"):
+        assert versions_by_grpc(port, own) == [1]
+        with pytest.raises(grpc.RpcError) as caught:
+            versions_by_grpc(port, files, seconds=1)
+        assert caught.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}, "not trusted"
+        make_certificate(own, serial=2)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with suppress(grpc.RpcError):
+                assert versions_by_grpc(port, own, seconds=5) == [1]
+                return
+        pytest.fail("the renewed certificate was not served")
+
+
+def versions_by_grpc(port: int, trusted: TlsFiles, seconds: float = 60) -> list[int]:
+    """Return the versions that a real client sees which trusts a certificate."""
+    credentials = grpc.ssl_channel_credentials(trusted.certificate.read_bytes())
+    # A channel with options of its own shares no connection with the ones before.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+        asked = get_model_status_pb2.GetModelStatusRequest()
+        asked.model_spec.name = "delay"
+        known = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(asked, timeout=seconds)
+    return [status.version for status in known.model_version_status]
 
 
 def test_older_versions_and_plain_http_are_not_spoken(live: Live, files: TlsFiles) -> None:
