@@ -10,12 +10,13 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
 from core.errors import did_you_mean
 from serving.bodies.columns import Column
 from serving.bodies.description import printable, show
 from serving.bodies.requests import Question, object_of
-from serving.bodies.responses import encode, require_finite, text_of
+from serving.bodies.responses import are_plain_numbers, encode, require_finite, text_of
 from serving.bodies.strict_json import Refused
 from serving.errors import bad_request
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature
@@ -74,7 +75,8 @@ def infer_body(asked: InferRequest, model: str, version: int, outputs: Mapping[s
     require_finite(named)
     tensors = [_output(name, values) for name, values in named.items()]
     about = {"id": asked.id} if asked.id else {}
-    return encode({"model_name": model, "model_version": str(version), **about, "outputs": tensors})
+    write = orjson.dumps if all(map(are_plain_numbers, named.values())) else encode
+    return write({"model_name": model, "model_version": str(version), **about, "outputs": tensors})
 
 
 def model_metadata(name: str, versions: Sequence[int], signatures: Mapping[str, Signature]) -> dict[str, Any]:
@@ -121,7 +123,10 @@ def _input(value: Any, where: str, signature: Signature) -> tuple[str, list[Any]
         raise bad_request(f"{where}.datatype: wanted {wanted} for {name!r}, got {show(got)}")
     shape = _shape(tensor.get("shape"), f"{where}.shape")
     flat = _flat(tensor.get("data"), f"{where}.data", math.prod(shape))
-    return name, _rows(flat, shape) if field.shape != () else flat[0]
+    if field.shape == ():
+        return name, flat[0]
+    # A column of one value a row is that of the values: both are taken.
+    return name, flat if field.is_scalar and shape[1:] == [1] else _rows(flat, shape)
 
 
 def _shape(value: Any, where: str) -> list[int]:
@@ -141,7 +146,7 @@ def _flat(value: Any, where: str, wanted: int) -> list[Any]:
     if type(value) is not list:
         raise bad_request(f"{where}: wanted a list, got {show(value)}")
     flat = value
-    while any(type(item) is list for item in flat):
+    while list in set(map(type, flat)):
         flat = list(chain.from_iterable(item if type(item) is list else [item] for item in flat))
     if len(flat) != wanted:
         raise bad_request(f"{where}: wanted {wanted} values as the shape says, got {len(flat)}")

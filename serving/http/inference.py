@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from serving.bodies import answer_size, open_inference, requests, responses
 from serving.bodies.columns import Column
-from serving.bodies.decoder import Decoded, decode
+from serving.bodies.decoder import Decoded, decode, decode_infer
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError
 from serving.http.paths import ParsedPath
@@ -122,8 +122,8 @@ class VersionAnswers:
     def _infer(self, request: InferenceRequest, lease: Lease) -> Answer:
         """Answer a request of the Open Inference Protocol."""
         signature = lease.model.signature(DEFAULT_SIGNATURE)
-        asked = open_inference.infer_request(parse(request.body, self._limits), signature)
-        feeds = requests.feeds(asked.question, signature, self._limits.rows)
+        decoded = decode_infer(request.body, signature, self._limits)
+        asked, feeds = decoded or self._read_infer(request.body, signature)
         outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
@@ -136,6 +136,10 @@ class VersionAnswers:
         question = requests.predict_question(parse(body, self._limits))
         signature = lease.model.signature(question.signature)
         return Decoded(signature, question.form, requests.feeds(question, signature, self._limits.rows))
+
+    def _read_infer(self, body: bytes, signature: Signature) -> tuple[open_inference.InferRequest, requests.Feeds]:
+        asked = open_inference.infer_request(parse(body, self._limits), signature)
+        return asked, requests.feeds(asked.question, signature, self._limits.rows)
 
     def _classify_or_regress(self, request: InferenceRequest, lease: Lease) -> Answer:
         from serving.models.savedmodel import serialize  # noqa: PLC0415 - TensorFlow, imported by the loaded model
