@@ -69,17 +69,9 @@ class ServingApp:
         self._beside = beside
         self.budget = MemoryBudget(limits)
         self._replies = Replies(manager, metrics)
+        bodies = BodyReader(limits, metrics)
         self._endpoint = InferenceEndpoint(
-            Parts(
-                manager,
-                metrics,
-                BodyReader(limits, metrics),
-                self.budget,
-                self._pool,
-                self.inference,
-                self._replies,
-                self._closes,
-            )
+            Parts(manager, metrics, bodies, self.budget, self._pool, self.inference, self._replies, self._closes)
         )
         self._routed = Starlette(
             routes=[

@@ -141,4 +141,4 @@ def test_a_binary_that_never_starts_ends_the_server(tmp_path: Path) -> None:
 def test_without_the_binary_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="wanted tensorflow_model_server on PATH"):
-        tensorflow_serving.options(free_port(), free_port())
+        tensorflow_serving.command_line(free_port(), free_port())
