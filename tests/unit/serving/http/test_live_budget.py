@@ -93,7 +93,7 @@ def test_a_call_that_is_cancelled_gives_its_charge_back(live: Live, stub: Any, m
 
 def test_an_answer_is_charged_until_its_client_has_read_it(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 5_000_000  # more than the system takes from a server for a client that does not read
-    monkeypatch.setattr(Inference, "answer", lambda *_: Answer(1, b"x" * size))
+    monkeypatch.setattr(Inference, "answer", lambda *_: Answer(1, b"x" * size, {}))
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", live.port))
@@ -103,6 +103,7 @@ def test_an_answer_is_charged_until_its_client_has_read_it(live: Live, monkeypat
         until(lambda: charged(live) == size)
         status, _ = live.post("x" * 50_000)
         assert status == 503, "the memory is in use"
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         received = b""
         while chunk := client.recv(1 << 20):
             received += chunk
