@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.loop.page import total, write
-from benchmarks.loop.services import Home
+from benchmarks.loop.services import MODEL, Home
 from benchmarks.loop.year import Plan, Replay, as_json, say
-
-BOUND = 0.62
+from pipelines.config import find, load
 
 
 def main() -> None:
@@ -34,12 +33,18 @@ def main() -> None:
         if not given.keep:
             shutil.rmtree(root, ignore_errors=True)
     (given.out / "months.json").write_text(json.dumps(as_json(months), indent=2) + "\n", encoding="utf-8")
-    page = write(months, given.out / "demo-loop.html", BOUND)
+    page = write(months, given.out / "demo-loop.html", _bound())
     for month in months:
         if len(month.versions) > 1:
             new = f"version {month.versions[-1]} that answers"
             say(f"month {month.month}: {total(month):.0f} s from labels to {new}")
     print(page)
+
+
+def _bound() -> float | None:
+    """Return the least AUC that the use case wants."""
+    least: float | None = load(find(MODEL)).configured("monitor_model").metrics[0].at_least
+    return least
 
 
 if __name__ == "__main__":

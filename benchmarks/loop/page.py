@@ -25,7 +25,7 @@ th, td {{ text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid #e
 """
 
 
-def chart(months: Sequence[Month], bound: float) -> Chart:
+def chart(months: Sequence[Month], bound: float | None) -> Chart:
     """Draw a line for each strategy, and a mark for each new version."""
     lines = [
         Series(name, [Point(_middle(month.month), month.auc.get(name)) for month in months])
@@ -35,7 +35,7 @@ def chart(months: Sequence[Month], bound: float) -> Chart:
     return Chart("Live AUC by month", lines, marks, bound)
 
 
-def write(months: Sequence[Month], target: Path, bound: float) -> Path:
+def write(months: Sequence[Month], target: Path, bound: float | None) -> Path:
     """Write the page, and the chart alone beside it as SVG."""
     drawing = str(chart(months, bound).svg())
     replace(target, _PAGE.format(chart=drawing, months=_months(months), times=_times(months)).encode())
