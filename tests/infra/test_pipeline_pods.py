@@ -70,7 +70,7 @@ def text(request: pytest.FixtureRequest, compiled_pipeline: Callable[[str], Path
 
 def test_every_step_keeps_the_restricted_standard(text: str) -> None:
     pods = pod_settings(text)
-    assert len(pods) > 5
+    assert len(pods) > 1
     assert {pod.label: violations(pod.spec()) for pod in pods if violations(pod.spec())} == {}
     assert all(pod.platform["securityContext"]["runAsUser"] > 0 for pod in pods)
 
