@@ -11,7 +11,7 @@ class Recycling:
 
     growth: float = 1.10
     """A worker's share of memory over that at its start, where only pages of its own count as growth. The first ten
-    loads take 5 MiB in any worker, among them pages of the parent that it writes to; 200 more take 5 again."""
+    loads take 5 MiB in any worker, among them pages of the parent that it writes to; a hundred more take 2."""
     loads: int = 500
     """Versions loaded after the start, whatever the memory is."""
     pause_seconds: float = 5.0
