@@ -87,4 +87,4 @@ def test_a_disk_error_names_the_path(
 
 def test_an_address_that_no_backend_knows_is_refused() -> None:
     with pytest.raises(RegistryError, match="file:// address"):
-        open_registry("gs://bucket/models")
+        open_registry("ftp://host/models")
