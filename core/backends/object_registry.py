@@ -8,7 +8,7 @@ the version is removed; `.done` beside it marks a finished push.
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,13 @@ class ObjectRegistry(ProductionRegistry):
         files = scan(saved_model)
         model = digest.of_named(files)
         for _ in range(_TRIES):
-            taken = self._taken(name)  # listed first, so that the next line finds every push that is done by then
+            # Listed first, so that `_published` finds every push that ends by then, and the others count as unfinished.
+            taken = self._taken(name)
+            unfinished = self._not_uploaded(name, taken)
             version = self._published(name, model)
             if version is not None:
                 return version
-            number = self._unfinished(name, model, taken) or self._claim(name, model, taken)
+            number = self._claimed_by(name, model, unfinished) or self._claim(name, model, taken)
             if number is not None:
                 self._upload(saved_model, Manifest(name, number, self._now(), files, about))
                 return self.get(name, number)
@@ -179,12 +181,14 @@ class ObjectRegistry(ProductionRegistry):
         found = _numbered(objects.join(self._folder(name), NUMBERS))
         return {number: number in found.get(_DONE, []) for number in found.get(_TAKEN, [])}
 
-    def _unfinished(self, name: str, model: str, taken: Mapping[int, bool]) -> int | None:
-        """Return the number of an interrupted or running push of the same model; None when there is none."""
+    def _not_uploaded(self, name: str, taken: Mapping[int, bool]) -> list[int]:
+        """Return the numbers of interrupted or running pushes."""
         with_manifest = self.numbers(name)
-        for number, done in taken.items():
-            if done or number in with_manifest:
-                continue
+        return [number for number, done in taken.items() if not done and number not in with_manifest]
+
+    def _claimed_by(self, name: str, model: str, numbers: Iterable[int]) -> int | None:
+        """Return the first number that was taken for this model; None when there is none."""
+        for number in numbers:
             if objects.read(self._claim_address(name, number)).startswith(f"{model}\n".encode()):
                 return number
         return None

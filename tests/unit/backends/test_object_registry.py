@@ -14,8 +14,9 @@ import pytest
 
 from core import digest, objects
 from core.backends.local_registry import LocalRegistry
+from core.backends.manifest import Manifest
 from core.backends.object_registry import ObjectRegistry
-from core.backends.registry import find, open_registry
+from core.backends.registry import ModelVersion, find, open_registry
 from core.errors import CorruptArtifact, MlopsError, RegistryError, StoreError, UsageError
 from tests.object_store import Calls
 from tests.unit.backends.registries import FROZEN, model
@@ -180,6 +181,29 @@ def test_an_unfinished_push_is_reported_and_does_not_block_other_pushes(
     assert "push the same model again" in registry.problems("m")[0]
     assert registry.publish("m", model(tmp_path / "b", "b"), {}).version == 2
     assert registry.publish("m", source, {}).version == 1
+    assert registry.problems("m") == []
+
+
+def test_a_push_that_ends_while_an_equal_one_looks_for_it_gives_both_the_same_version(
+    registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, other = model(tmp_path / "a"), reopened(registry, tmp_path / "other")
+    upload, published = registry._upload, other._published
+    versions = []
+
+    def upload_while_the_other_looks(saved_model: Path, manifest: Manifest) -> None:
+        def published_too_late(name: str, wanted: str) -> ModelVersion | None:
+            found = published(name, wanted)
+            upload(saved_model, manifest)
+            return found
+
+        monkeypatch.setattr(other, "_published", published_too_late)
+        versions.append(other.publish("m", source, {}).version)
+
+    monkeypatch.setattr(registry, "_upload", upload_while_the_other_looks)
+    versions.append(registry.publish("m", source, {}).version)
+    assert versions == [1, 1]
+    assert registry.numbers("m") == [1]
     assert registry.problems("m") == []
 
 
