@@ -8,7 +8,7 @@ the version is removed; `.done` beside it marks a finished push.
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,13 +62,16 @@ class ObjectRegistry(ProductionRegistry):
         files = scan(saved_model)
         model = digest.of_named(files)
         for _ in range(_TRIES):
-            # Listed first, so that `_published` finds every push that ends by then, and the others count as unfinished.
+            # In this order: what was uploaded by now has been taken before, and `_published` finds every push that ends
+            # until it looks, so that whoever takes a number later is met by the same number or the same model.
+            uploaded = self._uploaded(name)
             taken = self._taken(name)
-            unfinished = self._not_uploaded(name, taken)
             version = self._published(name, model)
             if version is not None:
                 return version
-            number = self._claimed_by(name, model, unfinished) or self._claim(name, model, taken)
+            number = self._unfinished(name, model, taken, uploaded)
+            if number is None:
+                number = self._claim(name, model, max([0, *taken, *uploaded]) + 1)
             if number is not None:
                 self._upload(saved_model, Manifest(name, number, self._now(), files, about))
                 return self.get(name, number)
@@ -181,21 +184,19 @@ class ObjectRegistry(ProductionRegistry):
         found = _numbered(objects.join(self._folder(name), NUMBERS))
         return {number: number in found.get(_DONE, []) for number in found.get(_TAKEN, [])}
 
-    def _not_uploaded(self, name: str, taken: Mapping[int, bool]) -> list[int]:
-        """Return the numbers of interrupted or running pushes."""
-        with_manifest = self.numbers(name)
-        return [number for number, done in taken.items() if not done and number not in with_manifest]
-
-    def _claimed_by(self, name: str, model: str, numbers: Iterable[int]) -> int | None:
-        """Return the first number that was taken for this model; None when there is none."""
-        for number in numbers:
+    def _unfinished(
+        self, name: str, model: str, taken: Mapping[int, bool], uploaded: Mapping[int, set[str]]
+    ) -> int | None:
+        """Return the number of an interrupted or running push of the same model; None when there is none."""
+        for number, done in taken.items():
+            if done or FILE in uploaded.get(number, ()):
+                continue
             if objects.read(self._claim_address(name, number)).startswith(f"{model}\n".encode()):
                 return number
         return None
 
-    def _claim(self, name: str, model: str, taken: Mapping[int, bool]) -> int | None:
-        """Take the next number; None when another push took it first."""
-        number = max([0, *taken, *self._uploaded(name)]) + 1
+    def _claim(self, name: str, model: str, number: int) -> int | None:
+        """Take a number; None when another push took it first."""
         if number > LAST_VERSION:
             raise RegistryError(
                 f"{self._folder(name)}: a folder has the highest possible number, {LAST_VERSION}; remove it"

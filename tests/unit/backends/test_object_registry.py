@@ -207,6 +207,28 @@ def test_a_push_that_ends_while_an_equal_one_looks_for_it_gives_both_the_same_ve
     assert registry.problems("m") == []
 
 
+def test_a_push_that_begins_while_an_equal_one_looks_for_it_is_continued(
+    registry: ObjectRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, other = model(tmp_path / "a"), reopened(registry, tmp_path / "other")
+    published = other._published
+
+    def upload_a_file_and_die(saved_model: Path, manifest: Manifest) -> None:
+        objects.write(f"{registry.root}/m/{manifest.version}/saved_model.pb", b"half")
+        raise StoreError("the network is gone")
+
+    def published_too_early(name: str, wanted: str) -> ModelVersion | None:
+        if registry.numbers(name) == [] and not objects.walk(f"{registry.root}/{name}"):
+            with pytest.raises(StoreError):
+                registry.publish(name, source, {})
+        return published(name, wanted)
+
+    monkeypatch.setattr(registry, "_upload", upload_a_file_and_die)
+    monkeypatch.setattr(other, "_published", published_too_early)
+    assert other.publish("m", source, {}).version == 1
+    assert other.problems("m") == []
+
+
 def _die(root: str, cache: Path, source: Path, at: int) -> None:
     with Calls(lambda _: os.kill(os.getpid(), signal.SIGKILL), at).watching():
         registry = ObjectRegistry(root, cache)
