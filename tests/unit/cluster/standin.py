@@ -153,9 +153,9 @@ def _forward(connection: socket.socket, machine: Machine, argv: list[str]) -> No
     if not machine.state["ready"]:
         connection.sendall(b"1\0error: service not found\0\0")
         return
+    machine.state["forwards"] = [*machine.state.get("forwards", []), connection]  # before anybody can connect
     with socket.create_server(("127.0.0.1", int(argv[-1].partition(":")[0]))) as server:
         threading.Thread(target=_greet, args=(server,), daemon=True).start()
-        machine.state["forwards"] = [*machine.state.get("forwards", []), connection]
         connection.recv(1)
         server.shutdown(socket.SHUT_RDWR)
 
