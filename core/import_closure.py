@@ -26,6 +26,8 @@ _RACY_NS = 50_000_000
 
 _Signature = tuple[int, int, int, int]
 """Size, modification time, change time and inode of a file."""
+_PARSED: dict[tuple[Path, str], tuple[_Signature, list[str]]] = {}
+"""What this process has parsed, by project and file, so that a second closure parses nothing again."""
 
 
 class ImportClosure:
@@ -107,15 +109,22 @@ class ImportClosure:
         """Return the absolute dotted names that a file imports or has as strings."""
         status = os.stat(path)  # noqa: PTH116 - called for hundreds of files before a cached result is used
         signature = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        parsed = self._parsed.get(path)
-        if parsed is not None and parsed[0] == signature:
-            return parsed[1]
+        for parsed in (self._parsed.get(path), _PARSED.get((self._root, path))):
+            if parsed is not None and parsed[0] == signature:
+                return self._keep(path, parsed)
         tree = ast.parse(Path(path).read_bytes(), path)
         names = sorted(set(_dotted_names(tree, self._package_of(Path(path)))))
         if time.time_ns() - status.st_ctime_ns > _RACY_NS:
-            self._parsed[path] = (signature, names)
-            self._cache_is_stale = True
+            self._keep(path, (signature, names))
         return names
+
+    def _keep(self, path: str, parsed: tuple[_Signature, list[str]]) -> list[str]:
+        """Keep what was parsed for the next closure, in this process and in the file."""
+        if self._parsed.get(path) is not parsed:
+            self._parsed[path] = parsed
+            self._cache_is_stale = True
+        _PARSED[self._root, path] = parsed
+        return parsed[1]
 
     def _package_of(self, path: Path) -> list[str]:
         parts = path.relative_to(self._root).parent.parts if path.is_relative_to(self._root) else ()

@@ -49,8 +49,10 @@ def _importable(stage: str) -> frozenset[str]:
             path = ROOT / module.replace(".", "/")
             path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
             spelled = re.findall(r"""["']((?:\w+\.)+\w+)(?::\w+)?["']""", path.read_text(encoding="utf-8"))
+            owners = [name.rpartition(".")[0] for name in spelled]  # the last part may be a name inside a module
             packages = [".".join(module.split(".")[:length]) for length in range(1, module.count(".") + 1)]
-            waiting += [name for name in (*spelled, *packages) if name in _graph().modules and name not in found]
+            reached = (*spelled, *owners, *packages)
+            waiting += [name for name in reached if name in _graph().modules and name not in found]
     return frozenset(found)
 
 
