@@ -12,7 +12,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
+.PHONY: help setup setup-cli run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ setup: .venv/.complete ## Install everything into .venv
 .venv/.complete: pyproject.toml localrun/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --frozen --all-groups --no-group checks --compile-bytecode
 	@touch $@
+
+# What the verbs that only talk to other programs need: no TensorFlow, seconds instead of minutes.
+setup-cli: $(filter .uv/bin/uv,$(UV)) ## Install only the command line into .venv
+	$(UV) sync --frozen --no-default-groups
 
 # Programs whose dependencies conflict with ours; only the tests use them.
 .venv-checks/.complete: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))

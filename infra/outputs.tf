@@ -35,12 +35,15 @@ output "pipeline_registry" {
   value       = "https://${var.region}-kfp.pkg.dev/${var.registry_project}/mlops-pipelines"
 }
 
-output "workload_identity_provider" {
-  description = "Provider for google-github-actions/auth; null without `github`."
-  value       = one(module.github[*].provider)
-}
-
-output "workflow_accounts" {
-  description = "Accounts that workflows become, by duty."
-  value       = { for duty in ["deploy", "build"] : duty => module.identity.emails[duty] if contains(keys(module.identity.emails), duty) }
+output "workflows" {
+  description = "What the repository's workflows need, by GitHub environment; `mlops cloud connect` writes it there. Empty without `github`."
+  value = {
+    for gate, duties in var.github == null ? {} : var.github.gates : gate => {
+      provider   = module.github[0].provider
+      accounts   = { for duty in duties : duty => module.identity.emails[duty] if contains(keys(module.identity.emails), duty) }
+      deployment = local.deployment
+      registry   = "${var.region}-docker.pkg.dev"
+      store      = coalesce(var.release_store, module.bucket.address)
+    }
+  }
 }

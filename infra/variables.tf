@@ -123,6 +123,17 @@ variable "github" {
   }
 }
 
+variable "release_store" {
+  description = "Where the releases of all environments are, as in gs://my-project-prod-mlops; null: this environment's bucket."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.release_store == null || can(regex("^gs://[a-z0-9][a-z0-9._-]+[a-z0-9]$", var.release_store))
+    error_message = "release_store: wanted the address of a bucket, such as gs://my-project-prod-mlops."
+  }
+}
+
 variable "state_bucket" {
   description = "Bucket of Terraform's state; null: PROJECT-mlops-state, which `mlops cloud bootstrap` creates."
   type        = string

@@ -33,8 +33,8 @@ run "dev_uses_the_central_registry" {
     error_message = "The schedules are those of the use case's config.yaml."
   }
   assert {
-    condition     = !contains(keys(output.workflow_accounts), "build")
-    error_message = "A build has nothing to do where the registry is not."
+    condition     = length(output.workflows) == 0
+    error_message = "Without `github` no workflow may do anything here."
   }
 }
 
@@ -50,8 +50,16 @@ run "prod_owns_the_registry_and_nothing_of_it_is_deletable" {
     github          = { owner_id = "1234", repository_id = "567890", gates = { prod = ["deploy"], build = ["build"] } }
   }
   assert {
-    condition     = length(module.registry) == 1 && output.workload_identity_provider != null && output.mlops.network_attachment != null
-    error_message = "Registry, federation and network are there."
+    condition     = length(module.registry) == 1 && output.mlops.network_attachment != null
+    error_message = "Registry and network are there."
+  }
+  assert {
+    condition     = keys(output.workflows) == ["build", "prod"] && keys(output.workflows.build.accounts) == ["build"] && output.workflows.prod.provider != ""
+    error_message = "Each GitHub environment gets the accounts of its own duties."
+  }
+  assert {
+    condition     = output.workflows.prod.store == "gs://mlops-test-prod-mlops" && output.workflows.prod.registry == "europe-west1-docker.pkg.dev"
+    error_message = "Workflows know where the releases and the images are."
   }
 }
 

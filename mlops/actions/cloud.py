@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core import durable
-from core.errors import MlopsError, UsageError
+from core.errors import GateClosed, MlopsError, UsageError
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 AGENTS = ("aiplatform", "cloudscheduler", "pubsub", "run")
@@ -20,6 +21,7 @@ APIS = ("cloudbilling", "cloudresourcemanager", "iam", "serviceusage", "storage"
 _VALUE = re.compile(r"""(?m)^(?P<name>\w+)[ \t]*=[ \t]*(?:"(?P<text>[^"]*)"|(?P<plain>true|false|null))""")
 _HINTS = {
     "gcloud": "install Google Cloud's CLI, then: gcloud auth login; gcloud auth application-default login",
+    "gh": "install GitHub's command line, then: gh auth login",
     "terraform": "install Terraform 1.11 or newer",
 }
 
@@ -91,9 +93,13 @@ class Programs:
 
     def run(self, *argv: str) -> None:
         """Run a program with this terminal's output; MlopsError when it is missing or fails."""
-        self.say(f"$ {shlex.join(argv)}")
-        if not self.dry_run and (code := self._call(argv).returncode):
+        if code := self.code(*argv):
             raise MlopsError(f"`{shlex.join(argv)}` ended with {code}; what it wrote is above")
+
+    def code(self, *argv: str) -> int:
+        """Run a program with this terminal's output and return its exit code; 0 in a dry run."""
+        self.say(f"$ {shlex.join(argv)}")
+        return 0 if self.dry_run else self._call(argv).returncode
 
     def succeeds(self, *argv: str) -> bool:
         """Ask a program that changes nothing; False in a dry run, which reaches no cloud."""
@@ -140,8 +146,6 @@ def bootstrap(environment: Environment, programs: Programs) -> None:
 
 def plan(environment: Environment, programs: Programs) -> None:
     """Show what `up` would change, and keep the plan."""
-    if not programs.dry_run:
-        environment.folder.mkdir(parents=True, exist_ok=True)
     _initialize(environment, programs)
     _terraform(environment, programs, "plan", *_values(environment), f"-out={environment.plan.absolute()}")
 
@@ -156,13 +160,9 @@ def apply(environment: Environment, programs: Programs) -> None:
 
 def write_deployment(environment: Environment, programs: Programs) -> None:
     """Write Terraform's output `mlops` into the file that `mlops ... --at vertex` reads, atomically."""
-    text = programs.output("terraform", f"-chdir={environment.infra}", "output", "-json", "mlops")
+    values = _output(environment, programs, "mlops")
     if programs.dry_run:
         return
-    try:
-        values = {name: value for name, value in json.loads(text).items() if value is not None}
-    except (AttributeError, ValueError):
-        raise MlopsError(f"terraform output mlops: wanted a JSON object, got {text[:100]!r}") from None
     durable.replace(environment.deployment, (json.dumps(values, indent=2) + "\n").encode())
 
 
@@ -174,15 +174,65 @@ def down(environment: Environment, programs: Programs) -> None:
             f"{environment.name} is protected: to destroy it with its data and models, write protected = false into "
             f"{path}, apply that with `mlops cloud up {environment.name}`, then call this again"
         )
-    if not programs.dry_run:
-        environment.folder.mkdir(parents=True, exist_ok=True)
     _initialize(environment, programs)
     _terraform(environment, programs, "destroy", *_values(environment), "-auto-approve")
     if not programs.dry_run:
         environment.deployment.unlink(missing_ok=True)
 
 
+def check_drift(environment: Environment, programs: Programs) -> None:
+    """Show what `up` would change, and keep nothing; GateClosed when that is anything."""
+    _initialize(environment, programs)
+    answer = ("plan", *_values(environment), "-lock=false", "-detailed-exitcode")
+    code = programs.code("terraform", f"-chdir={environment.infra}", *answer)
+    if code == 2:
+        raise GateClosed(
+            f"{environment.project} is not what {environment.infra} says; the plan above shows the difference; "
+            f"apply it with `mlops cloud up {environment.name}`, or change the files"
+        )
+    if code:
+        raise MlopsError(f"`terraform plan` ended with {code}; what it wrote is above")
+
+
+def connect(environment: Environment, programs: Programs, repository: str) -> list[str]:
+    """Write what the workflows of a GitHub repository need into its variables; return their names.
+
+    A GitHub environment that is missing is created for protected branches; one that is there keeps its rules. Raises
+    UsageError for an environment of Terraform whose `github` names no gate.
+    """
+    found = _output(environment, programs, "workflows")
+    if not found and not programs.dry_run:
+        path = environment.infra / f"{environment.name}.tfvars"
+        raise UsageError(f"{path}: github: wanted the repository's ids and gates; write them there and apply it")
+    branches = ("--field", "deployment_branch_policy[protected_branches]=true")
+    others = ("--field", "deployment_branch_policy[custom_branch_policies]=false")
+    for gate, settings in found.items():
+        address = f"repos/{repository}/environments/{gate}"
+        if not programs.succeeds("gh", "api", address):
+            programs.run("gh", "api", "--silent", "--method", "PUT", address, *branches, *others)
+        body = json.dumps(settings, separators=(",", ":"))
+        programs.run("gh", "variable", "set", _variable(gate), "--repo", repository, "--body", body)
+    return [_variable(gate) for gate in found]
+
+
+def _variable(gate: str) -> str:
+    return f"MLOPS_{gate.upper().replace('-', '_')}"
+
+
+def _output(environment: Environment, programs: Programs, name: str) -> dict[str, Any]:
+    """Return one of Terraform's outputs; empty in a dry run. MlopsError for one that is no object."""
+    text = programs.output("terraform", f"-chdir={environment.infra}", "output", "-json", name)
+    if programs.dry_run:
+        return {}
+    try:
+        return {key: value for key, value in json.loads(text).items() if value is not None}
+    except (AttributeError, ValueError):
+        raise MlopsError(f"terraform output {name}: wanted a JSON object, got {text[:100]!r}") from None
+
+
 def _initialize(environment: Environment, programs: Programs) -> None:
+    if not programs.dry_run:
+        environment.folder.mkdir(parents=True, exist_ok=True)
     state = (f"-backend-config=bucket={environment.state_bucket}", f"-backend-config=prefix=mlops/{environment.name}")
     _terraform(environment, programs, "init", "-input=false", *state)
 

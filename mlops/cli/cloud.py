@@ -55,12 +55,29 @@ def bootstrap(store: Store, /, *, environment: str, infra: Path, dry_run: bool) 
 
 
 @cloud.command()
+@click.option("--check", is_flag=True, help="Keep no plan; return 3 when something would change.")
 @_on_environment
-def plan(store: Store, /, *, environment: str, infra: Path, dry_run: bool) -> None:
+def plan(store: Store, /, *, environment: str, infra: Path, dry_run: bool, check: bool) -> None:
     """Show what `mlops cloud up` would change."""
     from mlops.actions import cloud as action
 
-    action.plan(*_opened(store, environment, infra, dry_run=dry_run))
+    (action.check_drift if check else action.plan)(*_opened(store, environment, infra, dry_run=dry_run))
+
+
+@cloud.command()
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository on GitHub.")
+@_on_environment
+def connect(store: Store, /, *, environment: str, infra: Path, dry_run: bool, repo: str) -> None:
+    """Write what the workflows need for this environment into the repository's variables; after `mlops cloud up`.
+
+    Creates the GitHub environments that are missing, for protected branches only. Nothing of it is a secret.
+    """
+    from mlops.actions import cloud as action
+
+    written = action.connect(*_opened(store, environment, infra, dry_run=dry_run), repo)
+    click.echo(
+        f"\nwritten  {', '.join(written) or 'nothing'}\nnext     give prod its reviewers: Settings, Environments"
+    )
 
 
 @cloud.command()

@@ -1,4 +1,4 @@
-"""`mlops runs`: lists runs with their results and reports; follows, cancels and resumes one."""
+"""`mlops runs`: lists runs with their results and reports, compares two; follows, cancels and resumes one."""
 
 import click
 
@@ -9,7 +9,7 @@ from mlops.cli.submit import deadline_option
 
 @click.group()
 def runs() -> None:
-    """List, show, follow, cancel and resume runs."""
+    """List, show, compare, follow, cancel and resume runs."""
 
 
 @runs.command("list")
@@ -54,6 +54,35 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     for task in summary["tasks"]:
         state = "cached" if task["cached"] else task["state"].lower()
         click.echo(f"{state:>9}  {task['name']:<30} {task['seconds']:8.2f} s")
+
+
+@runs.command()
+@click.argument("before", metavar="BEFORE")
+@click.argument("after", metavar="AFTER", default="newest")
+@click.option("--markdown", is_flag=True, help="Print it as a comment of a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def compare(store: Store, *, before: str, after: str, markdown: bool, as_json: bool) -> None:
+    """Compare the model quality of two runs that have ended.
+
+    Each is a run id, `newest`, or the folder of another store (with a `/` in it) for the newest run there. Returns 0
+    whichever is better.
+    """
+    from mlops.actions.run_quality import compare as compared
+    from mlops.cli.main import print_json
+    from mlops.report import change_comment
+
+    comparison = compared(store, before, after)
+    if as_json:
+        print_json(comparison.as_json())
+    elif markdown:
+        click.echo(change_comment.quality(comparison))
+    else:
+        click.secho(f"{comparison.before.run_id} -> {comparison.after.run_id}", bold=True)
+        for warning in (*comparison.caveats, *comparison.verdicts):
+            click.secho(f"  {warning}", fg="yellow")
+        for one in (*comparison.metrics, *comparison.slices):
+            click.echo(f"  {one.sentence}")
 
 
 @runs.command()

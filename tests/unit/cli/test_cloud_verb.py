@@ -16,6 +16,9 @@ case "$*" in
 esac
 case "$*" in
   *"buckets describe"*) [ -n "$BUCKET_EXISTS" ] || exit 1 ;;
+  *-detailed-exitcode*) exit "$PLAN" ;;
+  *"api repos"*) [ -n "$GATE_EXISTS" ] || exit 1 ;;
+  *"output -json workflows"*) echo "$WORKFLOWS" ;;
   *"output -json mlops"*) echo '{"project": "mlops-test-dev", "network_attachment": null}' ;;
 esac
 """
@@ -32,14 +35,20 @@ class Site:
             (self.infra / f"{name}.tfvars").write_text(text.replace("CHANGE-ME", "mlops-test"), encoding="utf-8")
         self.programs = folder / "bin"
         self.programs.mkdir()
-        for name in ("gcloud", "terraform"):
+        for name in ("gcloud", "gh", "terraform"):
             (self.programs / name).write_text(STAND_IN, encoding="utf-8")
             (self.programs / name).chmod(0o755)
         self.store = folder / "store"
         self.log = folder / "calls"
 
     def cloud(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {"MLOPS_HOME": str(self.store), "CALLS": str(self.log), "FAILS": "", "BUCKET_EXISTS": ""}
+        environment = {
+            "MLOPS_HOME": str(self.store),
+            "CALLS": str(self.log),
+            "FAILS": "",
+            "BUCKET_EXISTS": "",
+            "GATE_EXISTS": "",
+        }
         path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             [sys.executable, "-m", "mlops.cli.main", "cloud", *arguments, "--infra", str(self.infra)],
@@ -143,3 +152,42 @@ def test_a_missing_program_is_named(site: Site) -> None:
     done = site.cloud("plan", "dev", PATH=str(site.infra))
     assert done.returncode == 1
     assert "install Terraform" in done.stderr
+
+
+WORKFLOWS = {
+    "dev": {"provider": "p", "accounts": {"deploy": "d"}},
+    "build": {"provider": "p", "accounts": {"build": "b"}},
+}
+
+
+def test_connect_writes_a_variable_for_each_gate_and_creates_what_is_missing(site: Site) -> None:
+    done = site.cloud("connect", "dev", "--repo", "o/r", WORKFLOWS=json.dumps(WORKFLOWS))
+    assert done.returncode == 0, done.stderr
+    created = [line for line in site.calls if "--method PUT" in line]
+    assert [line.split()[5] for line in created] == ["repos/o/r/environments/dev", "repos/o/r/environments/build"]
+    assert all("protected_branches]=true" in line for line in created)
+    [build] = [line for line in site.calls if "variable set MLOPS_BUILD" in line]
+    assert json.loads(build.partition("--body ")[2]) == WORKFLOWS["build"]
+    assert "MLOPS_DEV" in done.stdout
+
+
+def test_connect_leaves_a_github_environment_with_its_rules(site: Site) -> None:
+    """Setting it again would take its reviewers away."""
+    done = site.cloud("connect", "dev", "--repo", "o/r", WORKFLOWS=json.dumps(WORKFLOWS), GATE_EXISTS="1")
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in site.calls if "--method PUT" in line]
+    assert sum("variable set" in line for line in site.calls) == 2
+
+
+def test_connect_without_gates_names_the_file(site: Site) -> None:
+    done = site.cloud("connect", "dev", "--repo", "o/r", WORKFLOWS="{}")
+    assert done.returncode == 2
+    assert "dev.tfvars: github" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("0", 0), ("1", 1), ("2", 3)])
+def test_a_check_of_the_plan_returns_3_for_drift_and_keeps_nothing(site: Site, answer: str, code: int) -> None:
+    done = site.cloud("plan", "dev", "--check", PLAN=answer)
+    assert done.returncode == code, done.stderr
+    [planned] = [line for line in site.calls if line.startswith("terraform plan")]
+    assert "-detailed-exitcode" in planned and "-out=" not in planned

@@ -1,0 +1,1 @@
+"""Two versions of compiled pipelines, compared step by step and said in words."""
