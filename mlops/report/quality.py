@@ -122,7 +122,7 @@ def quality_of(run: Run) -> Quality:
     outcome = outcome_of(run)
     evaluation = run.artifact("evaluate_model", "evaluation")
     numbers = _numbers(evaluation.uri) if evaluation is not None else {}
-    rules = {}
+    rules: dict[str, str] = {}
     for decision in outcome.decisions:
         for check in decision.checks if decision.gate == "evaluate_model" else ():
             if (match := _RULE.fullmatch(check.rule)) and not check.slice:

@@ -153,8 +153,7 @@ def _grouped(changes: list[Change]) -> Iterator[Change]:
     """Merge what changes alike in several steps, such as the image that they share."""
     merged: dict[str, list[Change]] = {}
     for change in changes:
-        steps = "" if change.steps else change.aspect
-        key = json.dumps([steps, change.aspect, change.before, change.after], sort_keys=True)
+        key = json.dumps([bool(change.steps), change.aspect, change.before, change.after], sort_keys=True)
         merged.setdefault(key, []).append(change)
     for alike in merged.values():
         steps = tuple(step for change in alike for step in change.steps)
