@@ -5,9 +5,9 @@ from the use case's `problem:` section; the user writes it there and nowhere els
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from core.settings import Settings
 
@@ -69,7 +69,15 @@ class Problem(Settings):
     """The positive class of a binary classification, as the label spells it; required unless the labels are 0 and 1."""
     model_output: ModelOutput = "auto"
     """Whether a classifier returns probabilities or logits; logits are turned into probabilities."""
+    key: tuple[str, ...] | None = None
+    """The column, or columns, that identify a row for splits, labels and votes; where empty, the features of a request
+    do. It is no input of the model: the schema has it with `not_in_environment: "SERVING"`."""
     weight: str | None = None
     """A numeric feature with the weight of each row in training and evaluation; it is no input of the model."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The thresholds of the gate; a model that misses any of them is not blessed."""
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_column(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given

@@ -13,7 +13,7 @@ from core.errors import ConfigError, UsageError, did_you_mean
 from core.problem import Problem, facts_in
 from core.settings import Settings
 from core.user_code import ROOT, reference
-from pipelines import gates, stages, transport
+from pipelines import gates, splits, stages, transport
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.triggers import Triggers
@@ -193,6 +193,8 @@ def load(folder: Path) -> UseCase:
         usecase = UseCase.model_validate({**content, "folder": folder})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(file, detail) for detail in _causes(error.errors()))) from None
+    if usecase.has("ingest_examples"):
+        splits.check(usecase.ingest_examples.split, usecase.problem.label, file)
     if usecase.push_model is not None:
         gates.check_names(usecase.push_model, gates.known(UseCase), file)
     sections = ((stage, getattr(usecase, stage)) for stage in stages.names() if usecase.has(stage))

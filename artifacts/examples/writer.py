@@ -1,4 +1,4 @@
-"""Assigns records to splits by their hash, and writes them as TFRecord shards, compressed in a second thread."""
+"""Writes records to their splits as TFRecord shards, compressed in a second thread."""
 
 import os
 import zlib
@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from artifacts.examples import columns, framing
@@ -17,8 +18,6 @@ from artifacts.examples.manifest import Columns, Shard
 from artifacts.examples.names import columns_name, records_name, shard_stem
 from core import digest
 
-_BUCKETS = 10_000
-"""Number of hash values, and so the resolution of a split's percentage."""
 _PENDING = 4
 """Maximum number of blocks that wait for compression, which bounds memory."""
 
@@ -31,6 +30,8 @@ class Block(NamedTuple):
 
     records: pa.Array
     columns: pa.RecordBatch | None
+    split: npt.NDArray[np.intp] | None = None
+    """For each row, the place of its split among the shares; None where there is one split."""
 
 
 class SpanWriter:
@@ -40,7 +41,6 @@ class SpanWriter:
         self._folder = folder
         self._span = span
         self._splits = [split for split, _ in shares]
-        self._bounds = np.cumsum([percent * _BUCKETS / 100 for _, percent in shares])[:-1]
         self._open: dict[str, _ShardWriter] = {}
         self._compression = ThreadPoolExecutor(1)
         self._pending: deque[Future[None]] = deque()
@@ -56,12 +56,14 @@ class SpanWriter:
             shard.abandon()
 
     def write(self, block: Block) -> None:
-        """Write each row to the split of its hash."""
-        crcs = framing.crcs(block.records)
-        framed = Block(framing.framed(block.records, crcs), block.columns)
-        chosen = np.searchsorted(self._bounds, (crcs.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
+        """Write each row to its split."""
+        framed = Block(framing.framed(block.records, framing.crcs(block.records)), block.columns)
+        if block.split is None:
+            assert len(self._splits) == 1
+            self._queue(self._splits[0], framed)
+            return
         for index, split in enumerate(self._splits):
-            in_split = chosen == index
+            in_split = block.split == index
             if in_split.any():
                 self._queue(split, framed if in_split.all() else _filtered(framed, pa.array(in_split)))
 

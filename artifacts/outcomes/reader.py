@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 _LONGEST = 1 << 16
 """Bytes of the longest line that is read; longer ones are faults."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Row = TypeVar("Row")
 
 
 class Outcome(NamedTuple):
@@ -37,6 +38,13 @@ def read(stream: BinaryIO, name: str) -> Iterator[Outcome | Fault]:
 
     A last line without its end is read if it is a complete object, and else a fault that is torn.
     """
+    yield from parsed_lines(stream, name, _parsed)
+
+
+def parsed_lines(
+    stream: BinaryIO, name: str, parse: Callable[[dict[str, Any], str], Row | Fault]
+) -> Iterator[Row | Fault]:
+    """Yield what `parse` makes of the JSON object of each line that is not empty, and its place, or a fault."""
     number = 0
     while line := stream.readline(_LONGEST + 1):
         number += 1
@@ -47,7 +55,8 @@ def read(stream: BinaryIO, name: str) -> Iterator[Outcome | Fault]:
             continue
         if not line.strip():
             continue
-        found = _parsed(line, where)
+        content = _object(line, where)
+        found = content if isinstance(content, Fault) else parse(content, where)
         if isinstance(found, Fault) and not line.endswith(b"\n"):
             found = found._replace(is_torn=True)
         yield found
@@ -70,18 +79,30 @@ def written(microseconds: int) -> str:
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
 
 
-def _parsed(line: bytes, where: str) -> Outcome | Fault:
+def label_fault(label: Any) -> str:
+    """Return what is wrong with a label of any use case, empty for text and finite numbers."""
+    if isinstance(label, bool) or not isinstance(label, str | int | float) or not _is_finite(label):
+        return f"label: wanted text or a finite number, got {label!r:.80}"
+    return ""
+
+
+def _object(line: bytes, where: str) -> dict[str, Any] | Fault:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
         return Fault(where, f"wanted a JSON object, got {line[:80]!r}")
     if not isinstance(content, dict):
         return Fault(where, f"wanted a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _parsed(content: dict[str, Any], where: str) -> Outcome | Fault:
     key, label = content.get("key"), content.get("label")
     if not isinstance(key, str) or not key:
         return Fault(where, f"key: wanted text, got {key!r:.80}")
-    if isinstance(label, bool) or not isinstance(label, str | int | float) or not _is_finite(label):
-        return Fault(where, f"label: wanted text or a finite number, got {label!r:.80}")
+    if fault := label_fault(label):
+        return Fault(where, fault)
+    assert isinstance(label, str | int | float)
     try:
         return Outcome(key, label, time_us(content.get("time")), where)
     except (ValueError, OverflowError) as error:

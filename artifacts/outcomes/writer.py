@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from artifacts.outcomes.reader import written
 
@@ -13,10 +14,12 @@ def append(path: Path, outcomes: Iterable[tuple[str, str | int | float, int]]) -
 
     A torn last line, of a writer that died, is ended first, so that it damages no line but itself.
     """
-    lines = [
-        json.dumps({"key": key, "label": label, "time": written(time)}, allow_nan=False)
-        for key, label, time in outcomes
-    ]
+    append_lines(path, ({"key": key, "label": label, "time": written(time)} for key, label, time in outcomes))
+
+
+def append_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
+    """Append JSON objects as lines, as `append` does."""
+    lines = [json.dumps(one, allow_nan=False, ensure_ascii=False) for one in objects]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
         if stream.tell() and not _ends_with_newline(stream.fileno(), stream.tell()):

@@ -9,6 +9,7 @@ from artifacts.spans.files import Gaps
 from artifacts.spans.read_options import NullsInLists
 from artifacts.spans.readers import FORMATS
 from core.errors import did_you_mean
+from core.problem import FromProblem
 from core.settings import Settings
 
 
@@ -19,6 +20,7 @@ def _known_format(name: str) -> str:
 
 
 Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": list(FORMATS)})]
+Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 TimePart = Literal["year", "month", "day", "hour", "minute", "day_of_week", "day_of_year", "epoch_seconds"]
 
@@ -38,7 +40,7 @@ class TimestampColumn(Settings):
 
 
 class Split(Settings):
-    """How rows are divided into the splits train, validation and eval."""
+    """How rows are divided into the splits train, validation and eval: by `problem.key`, never by the label."""
 
     by: Literal["time", "hash", "none"] = "time"
     """`time`: the newest span is eval, the spans before it are train; `hash`: each span is divided by rows' hashes;
@@ -49,6 +51,10 @@ class Split(Settings):
     """Percent of all rows for the evaluation; `hash` only."""
     further: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], Percent] = Field(default_factory=dict)
     """Further splits by name, in percent as for `validation`, for a stage that needs rows of its own."""
+    group_by: Columns | None = None
+    """Columns whose equal values keep rows in one split, such as the image, the user or the plane; `hash` only."""
+    stratify_by: Columns | None = None
+    """Columns each combination of whose values gets its share of every split; never the label."""
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:
@@ -57,6 +63,12 @@ class Split(Settings):
             raise ValueError(
                 f"further: {', '.join(taken)} is a split of every run; set its own key, or choose another name"
             )
+        if self.group_by and self.by != "hash":
+            raise ValueError(
+                f"group_by: wanted by: hash, got by: {self.by}, where the span decides and a group has rows in several"
+            )
+        if self.stratify_by and self.by == "none":
+            raise ValueError("stratify_by: wanted by: hash or time, got by: none, which has one split")
         held_back = sum((self.validation, *self.further.values(), self.eval if self.by == "hash" else 0.0))
         if held_back >= 100:
             names = "validation + eval" if self.by == "hash" else "validation"
@@ -91,6 +103,7 @@ class Config(Settings):
     """Longest record in bytes; an unclosed quote is an error after this many."""
     batch_rows: int = Field(default=16_384, ge=1, le=1 << 20)
     """Rows per record batch, which are in memory at once."""
+    key: Annotated[Columns | None, FromProblem("key")] = None
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:

@@ -1,17 +1,20 @@
 """Reads a window of spans and writes it as splits of examples, batch by batch, with the manifest last."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import EVAL, REJECTS, TRAIN, UNLABELED, VALIDATION
 from artifacts.examples.writer import Block, Shares, SpanWriter
+from artifacts.labels.row_key import RowKey
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import FeatureType, feature_types
 from artifacts.spans.files import SpanWindow, resolve, stamp, window_digest
@@ -20,6 +23,7 @@ from artifacts.spans.read_options import ReadOptions
 from artifacts.spans.readers import reader
 from artifacts.spans.rejects import Rejects
 from artifacts.spans.timestamps import Timestamp
+from components.ingest_examples.assignment import Assignment, Rows, SplitKey, Stratified, by_hash, values_of
 from components.ingest_examples.config import Config
 from core import user_code
 from core.errors import DataError, EmptyDataset
@@ -42,7 +46,9 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     """
     folder = Path(examples)
     folder.mkdir(parents=True, exist_ok=True)
-    options = read_options(config, feature_types(read_schema(user_code.resolve(schema))))
+    curated = read_schema(user_code.resolve(schema))
+    options = read_options(config, feature_types(curated))
+    key = SplitKey(RowKey.of(curated, config.key), config.split.group_by or ())
     spanless = config.split.by == "none"
     window = resolve(source.pattern, source.span, config.spans, config.gaps, spanless=spanless)
     shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
@@ -51,8 +57,10 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     rejects = Rejects(config.max_rejects, folder / REJECTS)
     rejects.path.unlink(missing_ok=True)
     shards: list[Shard] = []
+    source_rows = _SourceRows(config, window, options)
+    splitter = _splitter(source_rows, key, shares, Rejects(config.max_rejects, rejects.path))
     for span in window.spans:
-        shards += _write_span(folder, span, shares[span], _blocks(config, window, options, rejects, span))
+        shards += _write_span(folder, span, shares[span], source_rows.read(span, rejects), splitter)
     if _stamps(window) != stamps:
         raise DataError(
             f"{source.pattern}: the files changed while they were read; run again when the source is complete"
@@ -123,30 +131,60 @@ def _stamps(window: SpanWindow) -> list[Hashable]:
     return [stamp(file.path) for file in window.files]
 
 
-def _blocks(config: Config, window: SpanWindow, options: ReadOptions, rejects: Rejects, span: int) -> Iterator[Block]:
-    """Yield the rows of a span, file by file."""
-    read = reader(config.format)
-    for file in window.files:
-        if file.span != span:
-            continue
-        for batch in read(file, options, rejects):
-            if isinstance(batch, pa.RecordBatch):
-                yield from _encoded(batch)
-            else:
-                yield Block(batch, None)
+class _SourceRows(NamedTuple):
+    """The files of a window, and how they are read."""
+
+    config: Config
+    window: SpanWindow
+    options: ReadOptions
+
+    def read(self, span: int, rejects: Rejects) -> Iterator[Rows]:
+        """Yield the rows of a span that has any, file by file."""
+        read = reader(self.config.format)
+        for file in self.window.files:
+            if file.span == span:
+                yield from (rows for rows in read(file, self.options, rejects) if len(rows))
 
 
-def _encoded(batch: pa.RecordBatch) -> Iterator[Block]:
+class _Splitter(NamedTuple):
+    """Finds the split of each row."""
+
+    key: SplitKey
+    assignment: Assignment
+
+    def __call__(self, rows: Rows, shares: Shares) -> npt.NDArray[np.intp] | None:
+        """Return the place of each row's split among the shares; None where there is one split."""
+        return self.assignment(self.key.hashes(rows), shares) if len(shares) > 1 else None
+
+
+def _splitter(source: _SourceRows, key: SplitKey, shares: dict[int, Shares], rejects: Rejects) -> _Splitter:
+    """Return the assignment by hash, or a stratified one, for which the spans with several splits are read once more.
+
+    Those spans have the same shares.
+    """
+    columns = source.config.split.stratify_by
+    if not columns:
+        return _Splitter(key, by_hash)
+    divided = [span for span in source.window.spans if len(shares[span]) > 1]
+    rows = chain.from_iterable(source.read(span, rejects) for span in divided)
+    strata = ((key.hashes(one), values_of(one, columns)) for one in rows)
+    assignment = Stratified(strata, shares[divided[0]])
+    rejects.path.unlink(missing_ok=True)  # the second time lists them again
+    return _Splitter(key, assignment)
+
+
+def _block(rows: Rows, split: npt.NDArray[np.intp] | None) -> Block:
     """Encode columns as examples; columns without lists are kept as columns, too."""
-    if batch.num_rows:
-        has_lists = any(pa.types.is_list(kind) for kind in batch.schema.types)
-        yield Block(encode(batch), None if has_lists else batch)
+    if not isinstance(rows, pa.RecordBatch):
+        return Block(rows, None, split)
+    has_lists = any(pa.types.is_list(kind) for kind in rows.schema.types)
+    return Block(encode(rows), None if has_lists else rows, split)
 
 
-def _write_span(folder: Path, span: int, shares: Shares, blocks: Iterator[Block]) -> list[Shard]:
+def _write_span(folder: Path, span: int, shares: Shares, rows: Iterable[Rows], splitter: _Splitter) -> list[Shard]:
     with SpanWriter(folder, span, shares) as writer:
-        for block in blocks:
-            writer.write(block)
+        for one in rows:
+            writer.write(_block(one, splitter(one, shares)))
         return writer.finish()
 
 

@@ -1,0 +1,101 @@
+"""Assigns rows to splits by their key or group, never by the label, so that labels which arrive later move no row."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow_hotfix  # noqa: F401
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from artifacts.examples import framing
+from artifacts.examples.writer import Shares
+from artifacts.labels.row_key import RowKey, columns_content, records_content
+
+_BUCKETS = 10_000
+"""Number of buckets, and so the resolution of a split's percentage."""
+_ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35))
+"""Shifts and multipliers that make every bit of a checksum depend on all others (MurmurHash3's finalizer)."""
+
+Rows = pa.RecordBatch | pa.Array
+"""Rows as columns, or as serialized tf.Examples."""
+Hashes = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class SplitKey:
+    """What identifies the rows that stay together."""
+
+    key: RowKey
+    group_by: tuple[str, ...] = ()
+    """Columns whose equal values keep rows in one split."""
+
+    def hashes(self, rows: Rows) -> Hashes:
+        """Return a hash for each row, [rows], equal for rows that stay together; DataError as `RowKey.contents`."""
+        return _mixed(framing.crcs(self._contents(rows)))
+
+    def _contents(self, rows: Rows) -> pa.Array:
+        if self.group_by:
+            return values_of(rows, self.group_by)
+        if isinstance(rows, pa.RecordBatch):
+            return self.key.contents(rows)
+        return self.key.contents_of_records(rows.to_pylist())
+
+
+class Assignment(Protocol):
+    """Decides the split of each row."""
+
+    def __call__(self, hashes: Hashes, shares: Shares) -> npt.NDArray[np.intp]:
+        """Return the place of each row's split among the shares, [rows]."""
+        ...
+
+
+def by_hash(hashes: Hashes, shares: Shares) -> npt.NDArray[np.intp]:
+    """Assign each row by its hash: it keeps its split whatever other rows there are."""
+    bounds = np.cumsum([percent * _BUCKETS / 100 for _, percent in shares])[:-1]
+    return np.searchsorted(bounds, (hashes.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
+
+
+class Stratified:
+    """Gives each stratum its share of every split, to within one group of rows, which stays together.
+
+    A group belongs to the stratum of its first row. Inside a stratum, groups are in the order of their hashes; the
+    split of a group is that of the middle of its rows.
+    """
+
+    def __init__(self, blocks: Iterable[tuple[Hashes, pa.Array]], shares: Shares) -> None:
+        """Read the hashes of all rows, and what their strata are made of, once."""
+        found = [(hashes, strata.cast(pa.large_binary())) for hashes, strata in blocks]
+        hashes = np.concatenate([one for one, _ in found]) if found else np.empty(0, np.uint32)
+        strata = pa.chunked_array([one for _, one in found], pa.large_binary()).combine_chunks().dictionary_encode()
+        self._groups, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        codes = strata.indices.to_numpy()[first] if len(hashes) else np.empty(0, np.int32)
+        self._splits = np.zeros(len(self._groups), np.intp)
+        bounds = np.cumsum([percent / 100 for _, percent in shares])[:-1]
+        for code in np.unique(codes):
+            members = np.flatnonzero(codes == code)
+            until = np.cumsum(counts[members])
+            middle = (until - counts[members] / 2) / until[-1]
+            self._splits[members] = np.searchsorted(bounds, middle, side="right")
+
+    def __call__(self, hashes: Hashes, shares: Shares) -> npt.NDArray[np.intp]:
+        """Return the place of each row's split among the shares that were given at the start."""
+        del shares
+        return self._splits[np.searchsorted(self._groups, hashes)]
+
+
+def values_of(rows: Rows, columns: tuple[str, ...]) -> pa.Array:
+    """Return the values of columns for each row, as a binary array; DataError for a missing column or a null."""
+    if isinstance(rows, pa.RecordBatch):
+        return columns_content(rows, columns)
+    return records_content(rows.to_pylist(), columns)
+
+
+def _mixed(checksums: npt.NDArray[np.uint32]) -> Hashes:
+    """Spread checksums over all values: those of short keys alone fill only some buckets."""
+    mixed = checksums.astype(np.uint32)
+    for shift, factor in _ROUNDS:
+        mixed ^= mixed >> np.uint32(shift)
+        mixed *= np.uint32(factor)
+    return mixed ^ (mixed >> np.uint32(16))
