@@ -164,7 +164,7 @@ def _predict(saved_model: Path, examples: Path) -> Numbers:
 
 
 def _linear(training: Split, evaluation: Split) -> Numbers:
-    from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix, hstack
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import OneHotEncoder
 

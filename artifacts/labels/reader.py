@@ -1,5 +1,6 @@
 """Reads label files line by line; the labels that count are those known at an instant."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -31,6 +32,10 @@ class Label(NamedTuple):
             "time": written(self.time_us),
             "source": self.source,
         }
+
+    def as_json(self) -> bytes:
+        """Return its line of a label file."""
+        return f"{json.dumps(self.line(), allow_nan=False, ensure_ascii=False)}\n".encode()
 
 
 def read(stream: BinaryIO, name: str) -> Iterator[Label | Fault]:
@@ -109,7 +114,7 @@ def accepted(labels: Iterable[Label]) -> Accepted:
     """
     latest: dict[tuple[str, str], Label] = {}
     corrections = repeats = 0
-    for label in sorted(labels, key=lambda one: (one.key, one.annotator, one.time_us, str(one.label))):
+    for label in sorted(labels, key=_order):
         place = (label.key, label.annotator)
         before = latest.get(place)
         latest[place] = label
@@ -125,3 +130,7 @@ def accepted(labels: Iterable[Label]) -> Accepted:
         else:
             corrections += 1
     return Accepted(list(latest.values()), corrections, repeats)
+
+
+def _order(label: Label) -> tuple[str | int, ...]:
+    return label.key, label.annotator, label.time_us, str(label.label), label.source, label.where

@@ -166,6 +166,6 @@ class Linear:
         parts = [encoding.columns(batch) for encoding in self._encodings]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.hstack(parts)
-        from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]  # noqa: PLC0415
+        from scipy.sparse import csr_matrix, hstack  # noqa: PLC0415
 
         return csr_matrix(hstack([csr_matrix(part) for part in parts]))

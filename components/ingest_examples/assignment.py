@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -18,7 +18,7 @@ _BUCKETS = 10_000
 _ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35))
 """Shifts and multipliers that make every bit of a checksum depend on all others (MurmurHash3's finalizer)."""
 
-Rows = pa.RecordBatch | pa.Array
+Rows: TypeAlias = pa.RecordBatch | pa.Array
 """Rows as columns, or as serialized tf.Examples."""
 Hashes = npt.NDArray[np.uint32]
 

@@ -63,7 +63,7 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
     if is_monitoring:
         parameters = monitoring_parameters(request, store)
     else:
-        parameters = _window(request, store) if {"source", "span", "data"} & declared.keys() else {}
+        parameters = data_parameters(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
     if request.version is not None and "model" not in declared:
@@ -97,7 +97,7 @@ def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers
     )
 
 
-def _window(request: RunRequest, store: Store) -> dict[str, Any]:
+def data_parameters(request: RunRequest, store: Store) -> dict[str, Any]:
     """Return the parameters that pin the data of a run: source, span and data (the digest of the files)."""
     read = reads(request.usecase, request.pipeline)
     pattern = source_pattern(request.usecase, store, read.pattern)

@@ -110,7 +110,8 @@ def test_each_stratum_gets_its_share() -> None:
             assert abs(counts[site, split] - total * percent / 100) <= 1
 
 
-@given(st.integers(0, 2**32), st.integers(2000, 6000))
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32), st.integers(1000, 3000))
 def test_hashes_of_sequential_keys_fill_the_splits_in_proportion(start: int, rows: int) -> None:
     batch = pa.RecordBatch.from_pydict({"id": list(range(start, start + rows))})
     chosen = by_hash(SplitKey(RowKey(("id",), ())).hashes(batch), SHARES)
@@ -119,7 +120,7 @@ def test_hashes_of_sequential_keys_fill_the_splits_in_proportion(start: int, row
         assert abs((chosen == place).mean() - share) < 7 * (share * (1 - share) / rows) ** 0.5
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.sampled_from([b"x", b"y"])), min_size=1, max_size=200),
     st.integers(1, 7),
