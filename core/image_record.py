@@ -42,6 +42,10 @@ class ImageRecord:
         """Record the digest that a registry returned for a push."""
         self._add(f"pushed to {registry}", tag, group, digest)
 
+    def sboms(self, tag: str) -> dict[str, str]:
+        """Return the digest of the bill of materials of each group's image that was built here with a tag."""
+        return {group: built["sbom"] for group, built in self._read().get("built", {}).get(tag, {}).items()}
+
     def pushed(self, registry: str, tag: str) -> dict[str, str]:
         """Return the digest of each group's image that was pushed to a registry under a tag."""
         return dict(self._read().get(f"pushed to {registry}", {}).get(tag, {}))

@@ -34,6 +34,11 @@ class Store:
         """Root of the model registry: a path, or an address in the object store."""
         return f"{self.objects}/models" if self.objects else str(self.models)
 
+    @property
+    def releases(self) -> str:
+        """Root of the releases and of the environments' logs: a path, or an address in the object store."""
+        return f"{self.objects}/releases" if self.objects else str(self.root / "releases")
+
     def source(self, usecase: str) -> str:
         """Return the folder of a use case's spans: a path, or an address in the object store."""
         return f"{self.objects}/data/{usecase}" if self.objects else str(self.data / usecase)

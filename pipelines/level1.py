@@ -17,10 +17,7 @@ def level1(usecase: UseCase) -> dsl.base_component.BaseComponent:
         in_production = segments.InProduction(champion, registry)
         validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
         candidate = segments.candidate(usecase, validated, in_production)
-        with segments.if_passed(usecase, candidate.evaluated, name="blessed"):
-            infra = segments.served(usecase, candidate)
-            with segments.if_passed(usecase, infra, name="servable"):
-                evidence = segments.collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra)
-                segments.pushed(usecase, candidate, evidence, segments.Destination(champion, registry, submission))
+        with segments.if_passed_all(usecase, candidate) as evidence:
+            segments.pushed(usecase, candidate, evidence, segments.Destination(champion, registry, submission))
 
     return continuous_training

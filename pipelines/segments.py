@@ -1,6 +1,7 @@
 """Parts of pipelines that several of them share: plain functions, called while a pipeline is traced."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from kfp import dsl
@@ -41,6 +42,17 @@ class Destination(NamedTuple):
     registry: str
     submission: str
     """Id of the submission, so that a push is cached for this submission only."""
+
+
+class Delivery(NamedTuple):
+    """What a release is made from and where it goes."""
+
+    build: str
+    """As JSON: commit, compiled pipeline, configuration, images, SBOMs."""
+    releases: str
+    """Root of the releases."""
+    environments: str
+    """As JSON: their order, and what each demands."""
 
 
 class Data(NamedTuple):
@@ -203,6 +215,15 @@ def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
     return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
 
 
+@contextmanager
+def if_passed_all(usecase: UseCase, candidate: Candidate) -> Iterator[Evidence]:
+    """Open a branch that runs when the evaluated candidate passes every gate, also as a server; yield the evidence."""
+    with if_passed(usecase, candidate.evaluated, name="blessed"):
+        infra = served(usecase, candidate)
+        with if_passed(usecase, infra, name="servable"):
+            yield collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra)
+
+
 def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destination: Destination) -> dsl.PipelineTask:
     """Publish the candidate and make it the champion.
 
@@ -218,3 +239,31 @@ def pushed(usecase: UseCase, candidate: Candidate, evidence: Evidence, destinati
         examples=candidate.examples,
         **destination._asdict(),
     )
+
+
+def released(
+    usecase: UseCase, pushed: dsl.PipelineTask, evidence: Evidence, delivery: Delivery, destination: Destination
+) -> dsl.PipelineTask:
+    """Create a release of the pushed version and promote it to the first environment.
+
+    The promotion is never taken from the cache: somebody may have moved the environment since.
+    """
+    created = run(
+        usecase,
+        "create_release",
+        pushed=pushed.outputs["pushed"],
+        evidence=evidence.artifact,
+        build=delivery.build,
+        releases=delivery.releases,
+        submission=destination.submission,
+    )
+    promoted = run(
+        usecase,
+        "promote_release",
+        release=created.outputs["Output"],
+        releases=delivery.releases,
+        registry=destination.registry,
+        environments=delivery.environments,
+        submission=destination.submission,
+    )
+    return promoted.set_caching_options(False)

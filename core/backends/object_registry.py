@@ -15,18 +15,19 @@ from typing import Any
 
 from core import digest, objects
 from core.backends.manifest import FILE, REPAIR, Manifest, scan
+from core.backends.numbered_log import NumberedLog
 from core.backends.pointer import LAST_VERSION, Pointer, is_version
 from core.backends.production import Production
 from core.backends.production_registry import ProductionRegistry, checked_name
 from core.backends.registry import NAME, ModelVersion
 from core.backends.version_cache import VersionCache
 from core.errors import CorruptArtifact, NoSuchObject, RegistryError
+from core.places import ObjectPlace
 
 CHAMPION = ".champion"
 NUMBERS = ".numbers"  # not `.versions`: SeaweedFS reserves folders of that name and does not list them
 _TAKEN = ".taken"
 _DONE = ".done"
-_STATE = ".json"
 _NUMBERED = re.compile(r"([0-9]{20})(\.[a-z]+)", re.ASCII)
 _TRIES = 100
 """How often another writer may take the same number first before it is an error."""
@@ -220,12 +221,9 @@ class ObjectRegistry(ProductionRegistry):
         return self._latest(name)[1]
 
     def _latest(self, name: str) -> tuple[int, Production]:
-        folder = objects.join(self._folder(name), CHAMPION)
-        number = max(_numbered(folder).get(_STATE, []), default=0)
-        if not number:
-            return 0, Production()
-        address = objects.join(folder, f"{number:020d}{_STATE}")
-        return number, Production.parse(objects.read(address), address)
+        states = self._states(name)
+        number, content = states.latest()
+        return number, Production.parse(content, states.address(number)) if number else Production()
 
     def _move(self, name: str, move: Callable[[Production], Production]) -> Production:
         for _ in range(_TRIES):
@@ -233,10 +231,12 @@ class ObjectRegistry(ProductionRegistry):
             moved = move(state)
             if moved is state:
                 return state
-            address = objects.join(self._folder(name), CHAMPION, f"{number + 1:020d}{_STATE}")
-            if objects.create(address, moved.content(nonce=uuid.uuid4().hex)):
+            if self._states(name).append(number, moved.content(nonce=uuid.uuid4().hex)):
                 return moved
         raise RegistryError(f"{self._folder(name)}: other processes moved the pointer {_TRIES} times; try again")
+
+    def _states(self, name: str) -> NumberedLog:
+        return NumberedLog(ObjectPlace(self._folder(name)), CHAMPION)
 
 
 def _numbered(folder: str) -> dict[str, list[int]]:

@@ -50,8 +50,8 @@ def push_by_hand(store: Store, run_id: str, override: str = "", *, promotes: boo
     run = read_run(store, run_id)
     examples = run.artifact("ingest_examples", "examples")
     config = Config.model_validate(run.submission.release)
-    evidence = _evidence(run)
-    model = _model(run, evidence, config)
+    evidence = evidence_of(run)
+    model = model_of(run, evidence, config)
     if model is None or examples is None:
         raise MlopsError(f"run {run_id} has no trained model to push; `mlops runs show {run_id}` says where it ended")
     _check(model)
@@ -82,7 +82,7 @@ def _decide(ours: Release, destination: Destination, registry: Registry, config:
     return Decision.of(GATE, (*evidence.checks, champion_check(registry, destination, model)), subject=model)
 
 
-def _evidence(run: Run) -> Evidence:
+def evidence_of(run: Run) -> Evidence:
     """Collect the run's decisions about models, named by stage, or by task where a stage decided more than once."""
     decided = [task for task in run.tasks if task.state is State.SUCCEEDED and "decision" in task.outputs]
     stages = [task.stage for task in decided]
@@ -96,7 +96,7 @@ def _evidence(run: Run) -> Evidence:
     return Evidence(entries=tuple(entry for entry in found.entries if entry.decision.subject))
 
 
-def _model(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
+def model_of(run: Run, evidence: Evidence, config: Config) -> Artifact | None:
     """Return the run's model; of several, the only one that every required gate decided about."""
     models = {artifact.digest: artifact for artifact in _outputs(run, "model")}
     if len(models) < 2:

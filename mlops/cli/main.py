@@ -24,6 +24,7 @@ VERBS = {
     "pipelines": ("mlops.cli.changes.pipelines:pipelines", "List, compile and compare pipelines."),
     "predict": ("mlops.cli.predict:predict", "Predict the rows of a file with the model in production."),
     "pull-request": ("mlops.cli.changes.pull_request:pull_request", "Say on a pull request what it changes."),
+    "release": ("mlops.cli.release:release", "Create releases, and promote them from environment to environment."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
     "runs": ("mlops.cli.runs:runs", "List, show, compare, follow, cancel and resume runs."),
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),

@@ -11,6 +11,9 @@ from mlops.report.wording import WORDINGS, Wording
 from mlops.runs.record import Run, State, Task
 from pipelines.kinds import Kind
 
+RELEASE_GATE = "promote_release"
+"""The gate that decides after a model was pushed."""
+
 
 @dataclass(frozen=True)
 class TaskOutcome:
@@ -63,10 +66,9 @@ class Outcome:
 
     @property
     def closed(self) -> Decision | None:
-        """The first closed gate, or None when a model was pushed: the closed gates of such a run were waived."""
-        if self.pushed is not None:
-            return None
-        return next((decision for decision in self.decisions if not decision.is_open), None)
+        """The first closed gate; after a push that of the release alone, because other closed gates were waived."""
+        closed = (decision for decision in self.decisions if not decision.is_open)
+        return next((one for one in closed if self.pushed is None or one.gate == RELEASE_GATE), None)
 
     @property
     def failed(self) -> TaskOutcome | None:

@@ -18,13 +18,17 @@ from core.user_code import load
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.pinned_monitoring import monitoring_parameters
+from mlops.worlds.pinned_release import release_parameters
 from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
 from pipelines.config import UseCase
 from pipelines.sources import Reads, reads
 
-PINNED = ("source", "span", "data", "registry", "champion", "model", "submission", "snapshot", "as_of")
+PINNED = (
+    *("source", "span", "data", "registry", "champion", "model", "submission", "snapshot", "as_of"),
+    *("build", "releases", "environments"),
+)
 """The parameters that a submission supplies, to a pipeline that declares them."""
 
 
@@ -66,6 +70,7 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
         parameters = data_parameters(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
+    parameters |= release_parameters(usecase, request.pipeline, compiled, store) if "build" in declared else {}
     if request.version is not None and "model" not in declared:
         raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
