@@ -59,6 +59,8 @@ class FolderPlace:
     def create(self, name: str, content: bytes) -> bool:
         """Write a file under another name and link it, which fails where the name is taken."""
         target = self._root / name
+        if target.exists():
+            return False
         staged = target.with_name(f"{durable.STAGING}{uuid.uuid4().hex}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def evidence_checks(environment: Environment, presented: Presented) -> Iterator[
 
 def _clean_tree(presented: Presented) -> Iterator[Check]:
     build = presented.release.build
-    state = "clean" if build.clean else "changed files" if build.commit else "no commit"
+    state = "no commit" if not build.commit else "clean" if build.clean else "changed files"
     yield _check(
         "the sources are those of a commit", build.clean and bool(build.commit), state, "Commit, and build again."
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from artifacts.evidence.evidence import Evidence, read_decisions
+from artifacts.release.promotion import GATE as RELEASE_GATE
 from components.push_model.config import Config
 from components.push_model.logic import (
     GATE,
@@ -90,7 +91,7 @@ def evidence_of(run: Run) -> Evidence:
     for task in decided:
         artifact = task.outputs["decision"]
         _check(artifact)
-        if task.stage != GATE:
+        if task.stage not in (GATE, RELEASE_GATE):
             paths.append((task.stage if stages.count(task.stage) == 1 else task.path, artifact.path))
     found = read_decisions(paths)
     return Evidence(entries=tuple(entry for entry in found.entries if entry.decision.subject))
