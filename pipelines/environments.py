@@ -26,11 +26,16 @@ def load_environments(path: Path | None = None) -> Environments:
     except ValidationError as error:
         found = (f"{file.where(detail['loc'])}: {detail['msg']}" for detail in error.errors())
         raise ConfigError("\n".join(found)) from None
+    _check_names(environments, file)
+    return environments
+
+
+def _check_names(environments: Environments, file: YamlFile) -> None:
+    """Raise ConfigError, with the nearest name, for evidence that is neither a fact nor a gate."""
     known = [*FACTS, *gates.known(UseCase)]
     for name, one in environments.environments.items():
-        for key in ("requires", "waives"):
-            for evidence in getattr(one, key):
-                if evidence not in known:
-                    where = file.where(("environments", name, key))
-                    raise ConfigError(f"{where}: {evidence!r} is no evidence{did_you_mean(evidence, known)}")
-    return environments
+        unknown = [("requires", evidence) for evidence in one.requires if evidence not in known]
+        unknown += [("waives", evidence) for evidence in one.waives if evidence not in known]
+        for key, evidence in unknown:
+            where = file.where(("environments", name, key))
+            raise ConfigError(f"{where}: {evidence!r} is no evidence{did_you_mean(evidence, known)}")

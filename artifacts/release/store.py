@@ -10,8 +10,8 @@ from artifacts.release.environment_log import EnvironmentLog
 from artifacts.release.record import Release
 from core import digest
 from core.backends.numbered_log import NumberedLog
+from core.backends.places import open_place
 from core.errors import CorruptArtifact, NoSuchObject, UsageError
-from core.places import open_place
 
 _RECORDS, _BLOBS, _ENVIRONMENTS = "records", "blobs", "environments"
 _PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})", re.ASCII)

@@ -5,7 +5,7 @@
 
 import re
 
-from core.places import Place
+from core.backends.places import Place
 
 _NUMBERED = re.compile(r"([0-9]{20})\.json", re.ASCII)
 

@@ -16,13 +16,13 @@ from typing import Any
 from core import digest, objects
 from core.backends.manifest import FILE, REPAIR, Manifest, scan
 from core.backends.numbered_log import NumberedLog
+from core.backends.places import ObjectPlace
 from core.backends.pointer import LAST_VERSION, Pointer, is_version
 from core.backends.production import Production
 from core.backends.production_registry import ProductionRegistry, checked_name
 from core.backends.registry import NAME, ModelVersion
 from core.backends.version_cache import VersionCache
 from core.errors import CorruptArtifact, NoSuchObject, RegistryError
-from core.places import ObjectPlace
 
 CHAMPION = ".champion"
 NUMBERS = ".numbers"  # not `.versions`: SeaweedFS reserves folders of that name and does not list them

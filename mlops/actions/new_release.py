@@ -14,10 +14,10 @@ from core.backends.registry import open_registry
 from core.errors import MlopsError
 from core.store import Store
 from mlops.actions.release import evidence_of, model_of
+from mlops.runs.build import build_of
 from mlops.runs.history import read_run
 from mlops.runs.record import Run
 from mlops.worlds.pinned import compiled_file
-from mlops.worlds.pinned_release import build_of
 from pipelines.compiled import compile_pipeline
 from pipelines.config import UseCase, find, load
 

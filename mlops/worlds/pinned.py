@@ -15,10 +15,10 @@ from core.backends.registry import ModelVersion, open_registry
 from core.errors import RegistryError, UsageError
 from core.store import Store
 from core.user_code import load
+from mlops.runs.build import release_parameters
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.pinned_monitoring import monitoring_parameters
-from mlops.worlds.pinned_release import release_parameters
 from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest

@@ -85,8 +85,8 @@ def create(store: Store, *, run_id: str, evidence: tuple[str, ...], address: str
 def list_(store: Store, *, usecase: str, environment: str, address: str, as_json: bool) -> None:
     """List the releases of USECASE, or of all, and what the environments run."""
     from mlops.actions.released import history, listed
-    from mlops.cli import releases_view
     from mlops.cli.main import print_json
+    from mlops.cli.releases import view
     from pipelines.config import name_of
 
     chosen, name = _chosen(store, address), name_of(usecase) if usecase else ""
@@ -94,7 +94,7 @@ def list_(store: Store, *, usecase: str, environment: str, address: str, as_json
     if as_json:
         print_json(found)
     else:
-        releases_view.show(found)
+        view.show(found)
 
 
 @release.command()
@@ -106,15 +106,15 @@ def show(store: Store, *, name: str, address: str, as_json: bool) -> None:
     """Show the record of RELEASE, and which environments run it."""
     from artifacts.release.store import Releases
     from mlops.actions.released import shown
-    from mlops.cli import releases_view
     from mlops.cli.main import print_json
+    from mlops.cli.releases import view
 
     chosen = _chosen(store, address)
     found = shown(chosen, Releases(chosen.releases).find(name))
     if as_json:
         print_json(found)
     else:
-        releases_view.show_release(found)
+        view.show_release(found)
 
 
 @release.command()

@@ -1,0 +1,1 @@
+"""`mlops release`: its verbs, and how releases are shown."""
