@@ -18,6 +18,7 @@ VERBS = {
     "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),
     "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
+    "label": ("mlops.cli.labels.command:label", "Label rows with people: queue, export, import, serve."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
     "monitor": ("mlops.cli.monitor:monitor", "Watch the model in production: data, predictions, live metrics."),
     "new": ("mlops.cli.new:new", "Write the folder of a new use case from a CSV or Parquet file."),

@@ -1,0 +1,1 @@
+"""Labels rows with people: what to label next, labeling tools, and a page to label in."""

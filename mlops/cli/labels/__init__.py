@@ -1,0 +1,1 @@
+"""`mlops label`: rows that people label."""
