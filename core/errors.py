@@ -39,6 +39,10 @@ class SchemaError(DataError):
     """Data or a module that does not fit the curated schema, or a schema that would check nothing."""
 
 
+class LabelingError(DataError):
+    """Labeling functions, their votes or a class balance that no label can be made of."""
+
+
 class TrainingError(MlopsError):
     """Training cannot produce a model: there are no rows, there is one class, or the loss is not finite."""
 

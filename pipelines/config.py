@@ -86,15 +86,23 @@ class _Common(Settings):
 
         Source data that lies in the folder does not count: what was read of it has a digest of its own in every run.
         """
-        pattern = re.sub(r"\{[^}]*\}", "*", self.source.pattern)
-        inside = Path(pattern).is_relative_to(self.folder)
-        without = Path(pattern).relative_to(self.folder).as_posix() if inside else ""
-        return reference(self._file("module.py"), without=without)
+        return self._code("module.py")
+
+    @property
+    def labeling(self) -> str:
+        """Reference of the user's labeling functions, with the digest of the folder's code, as `module` has it."""
+        return self._code("labeling.py")
 
     @property
     def schema_file(self) -> str:
         """Reference of the curated schema, with its digest."""
         return reference(self._file("schema.pbtxt"))
+
+    def _code(self, name: str) -> str:
+        pattern = re.sub(r"\{[^}]*\}", "*", self.source.pattern)
+        inside = Path(pattern).is_relative_to(self.folder)
+        without = Path(pattern).relative_to(self.folder).as_posix() if inside else ""
+        return reference(self._file(name), without=without)
 
     def _file(self, name: str) -> Path:
         path = self.folder / name

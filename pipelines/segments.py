@@ -120,7 +120,7 @@ def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
     ingested = run(usecase, "ingest_examples", schema=schema, **source._asdict())
     if scoped is not None:
         ingested.after(scoped)
-    examples = ingested.outputs["examples"]
+    examples = labeled(usecase, ingested.outputs["examples"])
     described = run_if_configured(usecase, "compute_statistics", examples=examples, schema=schema)
     if not usecase.has("validate_data"):
         return Data(examples, None)
@@ -133,10 +133,19 @@ def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
     return Data(examples, validated)
 
 
+def labeled(usecase: UseCase, examples: Any) -> Any:
+    """Label examples by labeling functions where the configuration says so; otherwise they have their labels."""
+    if not usecase.has("label_examples"):
+        return examples
+    task = run(usecase, "label_examples", labeling=usecase.labeling, schema=usecase.schema_file, examples=examples)
+    return task.outputs["labeled"]
+
+
 def described_data(usecase: UseCase, source: PinnedSource) -> Described:
     """Ingest a source and compute its statistics; both come from the cache where the model was trained."""
     schema = usecase.schema_file
-    examples = run(usecase, "ingest_examples", schema=schema, **source._asdict()).outputs["examples"]
+    ingested = run(usecase, "ingest_examples", schema=schema, **source._asdict())
+    examples = labeled(usecase, ingested.outputs["examples"])
     described = run(usecase, "compute_statistics", examples=examples, schema=schema)
     return Described(examples, described.outputs["statistics"])
 

@@ -98,7 +98,7 @@ class Binary:
             return Scores(softmax(output)[:, 1] if logits else output[:, 1], "logits" if logits else "probabilities")
         return Scores(sigmoid(output), "logits") if logits else Scores(output, "probabilities")
 
-    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+    def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:
         """Check that the labels are 0 and 1, and that the model has one output."""
         if len(labels) == 1:
             (value,) = labels

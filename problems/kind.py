@@ -90,7 +90,7 @@ class Kind(Protocol):
     def scores(self, output: "Values", declared: ModelOutput) -> Scores:
         """Convert the outputs for all rows to scores; `auto` takes values outside [0, 1] for logits."""
 
-    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+    def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:
         """Return why a model with `width` outputs cannot be trained on labels (value -> count); "" when it can."""
 
     def faults(self, labels: "Values", scores: "Values") -> Iterator[str]:

@@ -74,7 +74,7 @@ class Multiclass:
             return Scores(np.asarray(output / sums, np.float32), "probabilities")
         return Scores(output, "probabilities")
 
-    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+    def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:
         """Check that labels are integers from 0 and below the number of outputs, of at least two classes."""
         if len(labels) == 1:
             (value,) = labels

@@ -65,7 +65,7 @@ class Regression:
         """Return the output unchanged."""
         return Scores(output, "values")
 
-    def label_fault(self, labels: Mapping[float, int], width: int | None) -> str:
+    def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:
         """Check that labels differ, and that the model has one output."""
         if len(labels) == 1:
             (value,) = labels

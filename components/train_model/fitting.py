@@ -65,7 +65,8 @@ def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, ch
         tested = _numbers(
             model, test_block, validation.blocks(), config.read_rows, f"the validation after epoch {epoch + 1}"
         )
-        numbers |= {f"val_{name}": value for name, value in tested.items()}
+        numbers = _meaningful(numbers, training)
+        numbers |= {f"val_{name}": value for name, value in _meaningful(tested, validation).items()}
         state.add(numbers, model)
         log.info("epoch %d: %s", epoch + 1, ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()))
         if config.checkpoints:
@@ -74,6 +75,11 @@ def fit(model: keras.Model, training: Rows, validation: Rows, config: Config, ch
     if not all(np.isfinite(weight.numpy()).all() for weight in model.weights):
         raise TrainingError("wanted finite weights after the last epoch, got NaN or infinity; lower the learning rate")
     return Fitted(state.history, state.best_epoch)
+
+
+def _meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
+    """Return the loss alone for probabilistic labels: Keras' metrics ignore the weights of rows."""
+    return {"loss": numbers["loss"]} if rows.is_soft else numbers
 
 
 def _build(model: keras.Model, rows: Rows) -> None:

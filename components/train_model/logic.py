@@ -17,6 +17,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.labels.soft_rows import training_rows
 from artifacts.model.features import Features
 from artifacts.model.label import LABEL_GRAPH
 from artifacts.model.label import write as write_label
@@ -135,7 +136,7 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: Modul
 def _built(
     build_model: Any, transform: tft.TFTransformOutput, config: Config, inputs: Inputs, made: Classes | None
 ) -> keras.Model:
-    rows = ExamplesManifest.read(inputs.examples).records("train")
+    rows = training_rows(inputs.examples, "train") or ExamplesManifest.read(inputs.examples).records("train")
     steps = -(-rows // config.batch_size) * config.epochs
     known = {"train_steps": steps} if made is None else {"train_steps": steps, "classes": list(made.names)}
     model = build_model(transform, known | config.hyperparameters)

@@ -15,7 +15,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from artifacts.evaluation.columns import numbers
-from artifacts.examples.batches import record_batches
+from artifacts.labels.soft_rows import training_batches
 from core.errors import TrainingError, did_you_mean
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -23,6 +23,7 @@ Columns = dict[str, npt.NDArray[Any]]
 Block = tuple[Columns, npt.NDArray[Any]] | tuple[Columns, npt.NDArray[Any], npt.NDArray[np.float32]]
 """The features of some rows, their labels and, where rows are weighted, their weights."""
 WEIGHT = "weight of the row"
+SHARE = "probability of the row's label"
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ class Recipe:
     weight: str | None = None
 
     def columns(self, examples: Path, split: str, read_rows: int) -> Iterator[Columns]:
-        """Yield a split's transformed rows in blocks.
+        """Yield a split's transformed rows in blocks; a row with a probabilistic label is one for each class.
 
         The label is the transformed one, or the raw one when the module drops it; TrainingError for one that is not a
         finite number.
         """
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
-        for batch in record_batches(examples, split, self.schema, read_rows):
+        for batch, shares in training_batches(examples, split, self.schema, self.label, read_rows):
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
             transformed = self.transform(tensors)
             label = self._numbered(batch, transformed, tensors)
@@ -57,7 +58,9 @@ class Recipe:
                     f"{bad} of {len(label)} rows; set disallow_nan in the schema, or correct preprocessing_fn"
                 )
             columns = {name: _dense(name, transformed) for name in self.features} | {self.label: label}
-            yield columns if self.weight is None else columns | {WEIGHT: _weights(batch, self.weight)}
+            if self.weight is not None:
+                columns[WEIGHT] = _weights(batch, self.weight)
+            yield columns if shares is None else columns | {SHARE: shares}
 
     def _numbered(
         self, batch: pa.RecordBatch, transformed: dict[str, Any], tensors: dict[str, Any]
@@ -100,15 +103,19 @@ class Rows:
         self.label = label
         self._blocks: list[Columns | Path] = []
         self._counts: list[int] = []
-        self.labels: dict[float, int] = {}
-        """Number of rows by value of the label, for up to _MANY different values."""
+        self.labels: dict[float, float] = {}
+        """Number of rows by value of the label, for up to _MANY different values; of probabilistic labels, the sum of
+        their probabilities."""
         self.class_weights: Mapping[float, float] = {}
         """Weights of classes by number; others are 1."""
+        self.is_soft = False
+        """Whether labels are probabilistic, so that a row is there once for each class."""
         held = 0
         for block in blocks:
             size = sum(values.nbytes for values in block.values())
             held += size
-            self._add_labels(block[label])
+            self._add_labels(block[label], block.get(SHARE))
+            self.is_soft = self.is_soft or SHARE in block
             self._counts.append(len(block[label]))
             self._blocks.append(
                 block if held <= memory_bytes else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz")
@@ -145,16 +152,17 @@ class Rows:
         return self._split({name: np.concatenate([block[name] for block in blocks])[order] for name in blocks[0]})
 
     def _split(self, columns: Columns) -> Block:
-        features = {name: values for name, values in columns.items() if name not in (self.label, WEIGHT)}
+        features = {name: values for name, values in columns.items() if name not in (self.label, WEIGHT, SHARE)}
         label = columns[self.label]
-        if WEIGHT not in columns and not self.class_weights:
+        if WEIGHT not in columns and SHARE not in columns and not self.class_weights:
             return features, label
-        weights = columns.get(WEIGHT, np.ones(len(label), np.float32))
+        ones = np.ones(len(label), np.float32)
+        weights = columns.get(WEIGHT, ones) * columns.get(SHARE, ones)
         if self.class_weights:
             values, position = np.unique(label.reshape(len(label)), return_inverse=True)
             table = [self.class_weights.get(value, 1.0) for value in values.tolist()]
-            weights = (weights * np.array(table)[position]).astype(np.float32)
-        return features, label, weights
+            weights = weights * np.array(table)[position]
+        return features, label, np.asarray(weights, np.float32)
 
     def _load(self, index: int) -> Columns:
         block = self._blocks[index]
@@ -163,10 +171,11 @@ class Rows:
         with np.load(block, allow_pickle=False) as file:
             return dict(file)
 
-    def _add_labels(self, labels: npt.NDArray[Any]) -> None:
+    def _add_labels(self, labels: npt.NDArray[Any], shares: npt.NDArray[np.float32] | None) -> None:
         if len(self.labels) > _MANY:
             return
-        values, counts = np.unique(labels, return_counts=True)
+        values, position = np.unique(labels, return_inverse=True)
+        counts = np.bincount(position.reshape(-1), shares, minlength=len(values))
         for value, count in zip(values[: _MANY + 1].tolist(), counts.tolist(), strict=False):
             self.labels[value] = self.labels.get(value, 0) + count
 

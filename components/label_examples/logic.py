@@ -1,0 +1,213 @@
+"""Labels examples: votes, a label model, a decision, and the examples with their probabilistic labels."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.labels import probabilities
+from artifacts.labels.row_key import RowKey
+from artifacts.model.schema_features import schema_features
+from artifacts.schema.schema_file import read_schema
+from components.label_examples.choosing import Combined, Gold, combine
+from components.label_examples.classes import LabelClasses
+from components.label_examples.config import Config
+from components.label_examples.gate import Evidence, decide
+from components.label_examples.pictures import draw
+from components.label_examples.reading import Source, Voted, votes_on
+from components.label_examples.writing import Row, Writer
+from core import user_code
+from core.decision import Decision, Verdict
+from core.errors import ConfigError, DataError, LabelingError
+from problems.labeling.analysis import FunctionAnalysis, analyze
+from problems.labeling.apply import Applier
+from problems.labeling.augmentation import transformations
+from problems.labeling.slicing import Slice, slices
+from problems.labeling.votes import ABSTAIN, covered
+
+FUNCTIONS, TRANSFORMATIONS, SLICES = "labeling_functions", "transformation_functions", "slicing_functions"
+ANALYSIS = "analysis.json"
+
+
+class Inputs(NamedTuple):
+    """References of labeling module and schema, and the folder of examples."""
+
+    labeling: str
+    schema: str
+    examples: Path | str
+
+
+class Outputs(NamedTuple):
+    """The paths of labeled examples, decision and pictures, and the function that logs metrics."""
+
+    labeled: Path | str
+    decision: Path | str
+    pictures: Path | str
+    log_metric: Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """The votes on the splits that are labeled, and on the gold rows."""
+
+    splits: dict[str, Voted]
+    gold: Gold
+
+    @property
+    def all(self) -> Any:
+        """The votes that the label model learns from, [rows, functions]."""
+        return np.concatenate([voted.votes for voted in self.splits.values()])
+
+
+def label(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
+    """Write the labeled examples, the decision and its pictures.
+
+    Raises LabelingError for functions, votes or gold labels that cannot be used, ConfigError for classes that nobody
+    says, DataError when the gate is closed: its message lists every check that did not pass.
+    """
+    schema = read_schema(user_code.resolve(inputs.schema))
+    classes = LabelClasses.of(config, schema)
+    module = user_code.load(inputs.labeling)
+    key = RowKey.of(schema, config.key)
+    source = _source(config, Path(inputs.examples))
+    applier = Applier(_listed(module, FUNCTIONS), classes.names, lambda batch, row: key.keys(batch.slice(row, 1))[0])
+    _check_splits(config, source)
+    votes = _Votes(
+        {split: votes_on(source, split, applier, classes) for split in config.splits},
+        Gold.of(votes_on(source, config.gold_split, applier, classes)),
+    )
+    balance = classes.balance(config, votes.gold.classes)
+    combined = combine(config, votes.all, votes.gold, balance)
+    weights = combined.weights(len(applier.names))
+    functions = analyze(votes.all, applier.names, votes.gold.votes, votes.gold.classes, weights)
+    coverage = float(covered(votes.all).mean())
+    evidence = Evidence(classes.names, functions, combined, coverage, len(votes.gold.classes))
+    decision = decide(config, evidence)
+    draw(evidence, votes.all, decision, outputs.pictures)
+    _log(evidence, outputs)
+    decision.write(outputs.decision)
+    _stop_unless_open(decision)
+    writer = Writer(
+        source,
+        Path(outputs.labeled),
+        config,
+        classes,
+        _slices(module, schema, config),
+        transformations(getattr(module, TRANSFORMATIONS, ())) if config.copies else (),
+        key.keys,
+    )
+    _write(config, writer, votes, evidence)
+    return decision
+
+
+def _source(config: Config, folder: Path) -> Source:
+    hidden = {config.label} if config.weight is None else {config.label, config.weight}
+    return Source(folder, ExamplesManifest.read(folder), hidden, config.batch_rows)
+
+
+def _listed(module: ModuleType, name: str) -> list[Any]:
+    found = getattr(module, name, None)
+    if not found:
+        raise LabelingError(f"{module.__file__}: wanted a list {name} with labeling functions, got {found!r:.80}")
+    return list(found)
+
+
+def _check_splits(config: Config, source: Source) -> None:
+    known = source.manifest.splits()
+    for name in (*config.splits, config.gold_split):
+        if name not in known:
+            raise ConfigError(
+                f"label_examples: wanted a split of the data, got {name!r}; the splits are {', '.join(known)}: "
+                f"`ingest_examples.split.further: {{{name}: 10}}` makes another"
+            )
+
+
+def _slices(module: ModuleType, schema: schema_pb2.Schema, config: Config) -> list[Slice]:
+    """Return the slices; LabelingError when the schema does not have one as a feature that no request has."""
+    found = slices(getattr(module, SLICES, ()))
+    known = {feature.name for feature in schema.feature}
+    served = {feature.name for feature in schema_features(schema, config.label, config.weight)}
+    for one in found:
+        if one.name not in known or one.name in served:
+            raise LabelingError(
+                f"slicing function {one.name!r}: wanted a feature of that name in the schema that no request has: "
+                f'feature {{ name: "{one.name}" type: BYTES presence {{ min_fraction: 1.0 min_count: 1 }} '
+                'shape { dim { size: 1 } } not_in_environment: "SERVING" }'
+            )
+    return found
+
+
+def _write(config: Config, writer: Writer, votes: _Votes, evidence: Evidence) -> None:
+    """Write every split; the manifest is written last."""
+    folder = writer.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    manifest = writer.source.manifest
+    for shard in manifest.shards:
+        if shard.split not in config.splits:
+            writer.unlabeled(shard)
+    written = {}
+    for split, voted in votes.splits.items():
+        written[split] = writer.labeled(split, _rows(config, evidence.combined, voted))
+    probabilities.write(folder, evidence.classes, written)
+    content = {
+        "method": evidence.combined.method,
+        "skills": evidence.combined.skills,
+        "accuracies": evidence.combined.accuracies,
+        "class_balance": dict(zip(evidence.classes, evidence.combined.balance.tolist(), strict=True)),
+        "coverage": evidence.coverage,
+        "augmented": writer.augmented,
+        "functions": [_entry(function, evidence.classes) for function in evidence.functions],
+    }
+    (folder / probabilities.FOLDER / ANALYSIS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    manifest.model_copy(update={"shards": tuple(writer.shards)}).write(folder)
+
+
+def _rows(config: Config, combined: Combined, voted: Voted) -> Row:
+    found = combined.probabilities(voted.votes)
+    kept = covered(voted.votes) if config.without_votes == "leave_out" else np.ones(len(found), np.bool_)
+    if config.keep_given:
+        has_label = voted.given != ABSTAIN
+        found[has_label] = np.eye(found.shape[1])[voted.given[has_label]]
+        kept |= has_label
+    return Row(found, kept)
+
+
+def _entry(function: FunctionAnalysis, classes: tuple[str, ...] | Any) -> dict[str, Any]:
+    return {
+        **function._asdict(),
+        "polarity": [classes[number] for number in function.polarity],
+        "accuracy": function.accuracy,
+    }
+
+
+def _log(evidence: Evidence, outputs: Outputs) -> None:
+    outputs.log_metric("coverage", evidence.coverage)
+    outputs.log_metric("gold_rows", float(evidence.gold_rows))
+    for method, skill in evidence.combined.skills.items():
+        if np.isfinite(skill):
+            outputs.log_metric(f"{method}_skill", skill)
+
+
+def _stop_unless_open(decision: Decision) -> None:
+    if decision.is_open:
+        return
+    closed = [check for check in decision.checks if check.verdict is not Verdict.PASS]
+    lines = [f"- {check.rule}: {_observed(check.observed)} {check.next_step}" for check in closed]
+    raise DataError(
+        f"the labeling gate is closed; {len(closed)} of {len(decision.checks)} checks did not pass:\n"
+        + "\n".join(lines)
+    )
+
+
+def _observed(observed: float | str | None) -> str:
+    if observed is None:
+        return "undecided."
+    return f"got {observed:.4g}." if isinstance(observed, float) else f"got {observed}."

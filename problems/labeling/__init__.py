@@ -1,0 +1,1 @@
+"""Labels without people: labeling functions, their votes, and the models that combine votes to probabilities."""
