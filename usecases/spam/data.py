@@ -6,7 +6,6 @@ is imported. The collection has no dates, so a delivery is a quarter of it, in t
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,20 +14,15 @@ from artifacts.spans.delivery import deliver, missing_spans, package_file
 from core.errors import DataError
 
 SPANS = (1, 2, 3, 4)
-PATTERN = "messages-{SPAN}.csv"
+PATTERN = "texts-{SPAN}.csv"
 CLASSES = ("ham", "spam")
-LONG = 100
-"""Characters from which a message counts as long: spam fills the 160 that a message may have, ham rarely does."""
-_LINK = re.compile(r"https?:|www\.|\.(?:com|co\.uk|net|org)\b", re.IGNORECASE)
 
 
 class Message(NamedTuple):
-    """One row: its label, its text, and what slices are made of."""
+    """One row: its label and its text."""
 
     label: str
     text: str
-    has_link: str
-    length: str
 
 
 def write_spans(folder: Path) -> None:
@@ -49,11 +43,7 @@ def _messages() -> Iterator[Message]:
         key = " ".join(text.lower().split())
         if key and key not in seen:
             seen.add(key)
-            yield Message(label, text, _yes(_LINK.search(text)), "long" if len(text) >= LONG else "short")
-
-
-def _yes(found: object) -> str:
-    return "yes" if found else "no"
+            yield Message(label, text)
 
 
 def _csv(messages: list[Message], quarter: int) -> bytes:
