@@ -24,13 +24,13 @@ class LabelModel(Settings):
 
 
 class Config(Settings):
-    """How examples are labeled; `label`, `task`, `positive` and `weight` come from the `problem` section."""
+    """How examples are labeled; `label`, `task`, `positive`, `weight` and `key` come from the `problem` section."""
 
     label: Annotated[str, FromProblem("label")]
     task: Annotated[Task, FromProblem("task")]
     positive: Annotated[str | None, FromProblem("positive")] = None
     weight: Annotated[str | None, FromProblem("weight")] = None
-    key: tuple[str, ...] | None = None
+    key: Annotated[tuple[str, ...] | None, FromProblem("key")] = None
     gold_split: str
     """The split with gold labels, which labels are chosen by and measured on, such as one of
     `ingest_examples.split.further`; nothing is trained on it."""

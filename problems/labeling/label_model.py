@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+from scipy.optimize import linear_sum_assignment
 
 from core.errors import LabelingError
 from problems.labeling.votes import ABSTAIN, Probabilities, Votes, check_votes, one_hot
