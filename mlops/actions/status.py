@@ -14,8 +14,8 @@ from core.store import Store
 from mlops.actions.run_list import listed
 from mlops.runs.history import SUBMISSION, read_summary, submitted
 from mlops.runs.submission import Submission
-from mlops.triggers.dead_letters import DeadLetter
-from mlops.triggers.journal import Decision, Journal
+from mlops.triggers.journal import Journal
+from mlops.triggers.records import DeadLetter, Decision
 from mlops.triggers.service import Triggers
 from pipelines.config import UseCase, find, load
 from pipelines.kinds import Kind
@@ -267,7 +267,7 @@ def _triggered(store: Store) -> _Triggered:
     if not triggers.path.is_file():
         return _Triggered()
     journal = triggers.journal
-    dead = [(_about(letter, journal), letter) for letter in triggers.dead]
+    dead = [(_about(letter, journal), letter) for letter in journal.letters()]
     return _Triggered(tuple(one.fact.usecase for one in journal.waiting()), tuple(journal.unfinished()), tuple(dead))
 
 

@@ -5,11 +5,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.store import Store
-from mlops.triggers.dead_letters import DeadLetter
 from mlops.triggers.dispatcher import grouped
-from mlops.triggers.journal import Decision, Recorded
-from mlops.triggers.permitted import Configured, permitted_folders
+from mlops.triggers.permitted import Configured
+from mlops.triggers.records import DeadLetter, Decision, Recorded
 from mlops.triggers.service import Triggers
 
 
@@ -56,18 +54,17 @@ class TriggerList:
         }
 
 
-def listed(store: Store, usecase: str, newest: int) -> TriggerList:
-    """Read the journal of a store; an empty name of a use case means all."""
-    triggers = Triggers(store, permitted_folders())
-    journal, permitted, now = triggers.journal, Configured(triggers.folders), triggers.clock()
+def listed(triggers: Triggers, usecase: str, newest: int) -> TriggerList:
+    """Read a journal; an empty name of a use case means all."""
+    journal, permitted = triggers.journal, Configured(triggers.folders)
     waiting = []
     for name in sorted({recorded.fact.usecase for recorded in journal.waiting(usecase)}):
-        groups, refused = grouped(journal, permitted, name, now)
+        groups, refused = grouped(journal, permitted, name)
         waiting += [Waiting(recorded, group.due) for group in groups for recorded in group.facts]
         waiting += [Waiting(recorded, None) for recorded, _ in refused]
     decisions = [one for one in journal.decisions(newest) if not usecase or one.usecase == usecase]
     with_facts = tuple((decision, tuple(journal.facts_of(decision.number))) for decision in decisions)
-    return TriggerList(tuple(waiting), with_facts, tuple(triggers.dead))
+    return TriggerList(tuple(waiting), with_facts, tuple(journal.letters()))
 
 
 def _waiting_line(waiting: Waiting) -> str:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 SECRET = "MLOPS_TRIGGER_SECRET"  # noqa: S105 - the variable's name
 _ENDING = "Ending; a run that is under way ends first. Ctrl-C again leaves it, and the next start goes on."
+_JOURNAL = click.option(
+    "--journal",
+    envvar="MLOPS_TRIGGER_JOURNAL",
+    default="",
+    metavar="ADDRESS",
+    help="Where facts and decisions are kept, such as gs://bucket/folder/triggers; default: this store's disk.",
+)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,6 +51,7 @@ def trigger() -> None:
 @click.option("--account", "accounts", multiple=True, metavar="EMAIL", help="A Google account that may send.")
 @click.option("--watch", "watches", is_flag=True, help="Also find new data, schedules and changed code here.")
 @click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="For a run under way to end after SIGTERM.")
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
 @click.pass_obj
 def serve(store: Store, /, *, usecases: tuple[str, ...], chosen: ChosenWorld, **options: Any) -> None:
@@ -50,25 +59,28 @@ def serve(store: Store, /, *, usecases: tuple[str, ...], chosen: ChosenWorld, **
 
     Beyond this machine's loopback address a shared secret or Google accounts are required. After --grace a run is left,
     and the next start goes on with it; without, it ends first. A run on a cluster goes on by itself.
-    """
-    import uvicorn
 
+    With --journal in an object store nothing is kept on this machine, and there can be several handlers. An event is
+    answered after the run that it starts was submitted; any later request looks at what waits and at runs that go on.
+    """
     from mlops.triggers.http import application
     from mlops.triggers.service import Triggers, log_to_stderr, working
 
     senders = _senders(options)
+    if options["journal"] and options["watches"]:
+        raise UsageError("--watch: what a watcher sees it keeps on this machine's disk; leave out --watch or --journal")
     log_to_stderr(as_json=options["as_json"])
     with chosen.open(store) as world:
-        triggers = Triggers(world.store, _folders(usecases))
+        triggers = Triggers(world.store, _folders(usecases), address=options["journal"])
+        if options["journal"]:
+            app = application(triggers.handler, senders, triggers.submitter(world).work)
+            _listen(app, options, triggers.folders)
+            return
         dispatcher = triggers.dispatcher(world)
         rounds = [dispatcher.work, *([triggers.watching()] if options["watches"] else [])]
         with working(*rounds, grace_seconds=options["grace"], on_left=dispatcher.release) as workers:
-            app = application(triggers.handler, senders, on_fact=workers[0].wake)
-            click.echo(
-                f"Taking events for {', '.join(triggers.folders)} on http://{options['host']}:{options['port']}/",
-                err=True,
-            )
-            uvicorn.run(app, host=options["host"], port=options["port"], log_level="warning", server_header=False)
+            app = application(triggers.handler, senders, lambda taken: workers[0].wake() if taken.is_new else None)
+            _listen(app, options, triggers.folders)
             click.echo(_ENDING, err=True)
 
 
@@ -110,6 +122,7 @@ def watch(store: Store, *, usecases: tuple[str, ...], chosen: ChosenWorld, poll:
 @click.option("--file", type=click.Path(exists=True, dir_okay=False), help="Send the CloudEvent in this JSON file.")
 @click.option("--to", "url", default="", metavar="URL", help="A handler; default: the journal in this store.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False), help=f"The handler's secret; or {SECRET}.")
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def send(store: Store, /, *, usecase: str, file: str | None, url: str, as_json: bool, **options: Any) -> None:
@@ -132,7 +145,10 @@ def send(store: Store, /, *, usecase: str, file: str | None, url: str, as_json: 
         subject = "/".join(filter(None, (name_of(usecase), options["schedule"])))
         id_ = options["id_"] or uuid.uuid4().hex
         event = event_of(options["cause"], subject, source="/mlops/trigger/send", id_=id_, now=time.time())
-    answer = _posted(event, url, options["secret_file"]) if url else _recorded(event, usecase, store)
+    if url:
+        answer = _posted(event, url, options["secret_file"])
+    else:
+        answer = _recorded(event, usecase, store, options["journal"])
     if as_json:
         print_json(answer)
         return
@@ -145,14 +161,17 @@ def send(store: Store, /, *, usecase: str, file: str | None, url: str, as_json: 
 @click.argument("usecase", default="")
 @click.option("--newest", default=20, show_default=True, type=click.IntRange(1), help="Decisions to list.")
 @click.option("--dead", is_flag=True, help="List only dead letters.")
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def list_(store: Store, *, usecase: str, newest: int, dead: bool, as_json: bool) -> None:
+def list_(store: Store, *, usecase: str, newest: int, dead: bool, journal: str, as_json: bool) -> None:
     """List the facts that wait, the decisions with their reasons, and the dead letters."""
     from mlops.actions.trigger_list import listed
     from mlops.cli.main import print_json
+    from mlops.triggers.permitted import permitted_folders
+    from mlops.triggers.service import Triggers
 
-    found = listed(store, usecase, newest)
+    found = listed(Triggers(store, permitted_folders(), address=journal), usecase, newest)
     if as_json:
         print_json({"dead_letters": found.as_json()["dead_letters"]} if dead else found.as_json())
         return
@@ -163,9 +182,10 @@ def list_(store: Store, *, usecase: str, newest: int, dead: bool, as_json: bool)
 @trigger.command()
 @click.argument("names", nargs=-1, metavar="[LETTER]...")
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@_JOURNAL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def retry(store: Store, *, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
+def retry(store: Store, *, names: tuple[str, ...], everything: bool, journal: str, as_json: bool) -> None:
     """Give dead letters another chance; a running handler decides about them anew."""
     from mlops.cli.main import print_json
     from mlops.triggers.permitted import permitted_folders
@@ -173,8 +193,8 @@ def retry(store: Store, *, names: tuple[str, ...], everything: bool, as_json: bo
 
     if bool(names) == everything:
         raise UsageError("wanted the names of dead letters, or --all; see: mlops trigger list --dead")
-    triggers = Triggers(store, permitted_folders())
-    letters = list(triggers.dead) if everything else [triggers.dead.find(name) for name in names]
+    triggers = Triggers(store, permitted_folders(), address=journal)
+    letters = triggers.journal.letters() if everything else [triggers.journal.letter(name) for name in names]
     facts = [asdict(fact) for letter in letters for fact in triggers.handler.retry(letter)]
     if as_json:
         print_json({"facts": [f"{fact['source']}#{fact['id']}" for fact in facts]})
@@ -191,11 +211,19 @@ def _folders(usecases: tuple[str, ...]) -> dict[str, Path]:
     return folders
 
 
-def _recorded(event: Any, usecase: str, store: Store) -> dict[str, Any]:
+def _listen(app: Any, options: dict[str, Any], usecases: Iterable[str]) -> None:
+    """Answer requests until SIGTERM or Ctrl-C."""
+    import uvicorn
+
+    click.echo(f"Taking events for {', '.join(usecases)} on http://{options['host']}:{options['port']}/", err=True)
+    uvicorn.run(app, host=options["host"], port=options["port"], log_level="warning", server_header=False)
+
+
+def _recorded(event: Any, usecase: str, store: Store, journal: str) -> dict[str, Any]:
     from mlops.triggers.permitted import permitted_folders
     from mlops.triggers.service import Triggers
 
-    handler = Triggers(store, permitted_folders((usecase,) if usecase else ())).handler
+    handler = Triggers(store, permitted_folders((usecase,) if usecase else ()), address=journal).handler
     handler.permitted.trigger(handler.read(event))  # a mistake at the keyboard is an error, not a dead letter
     taken = handler.take(event)
     assert taken.fact is not None

@@ -6,22 +6,23 @@ one.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from core import durable
-from core.errors import MlopsError, RegistryError
-from mlops.triggers.dead_letters import DeadLetters
+from core.errors import MlopsError
 from mlops.triggers.due import due_at
 from mlops.triggers.fact import Fact
-from mlops.triggers.journal import Decision, Journal, JournalError, Recorded, State
+from mlops.triggers.journal import Journal
 from mlops.triggers.launcher import Ended, Launcher
 from mlops.triggers.permitted import Permitted
+from mlops.triggers.records import Decision, Recorded, State
+from mlops.triggers.storage.protocol import JournalError
 from pipelines.triggers import Trigger
 
 _ATTEMPTS = 3
 """How often a decision is worked on when handlers die over it, before it is a dead letter."""
+_LOOKS = 20
+"""How often a look at a run may fail before its decision is a dead letter."""
 _LOG = logging.getLogger("mlops.triggers")
 
 
@@ -40,11 +41,13 @@ class Dispatcher:
     """Turns facts into runs."""
 
     journal: Journal
-    dead: DeadLetters
     permitted: Permitted
     launcher: Launcher
     clock: Callable[[], float]
     """Seconds since 1970."""
+    follows: bool = True
+    """Whether `work` waits for the ends of runs. If not, it looks at those that were started, and somebody must call it
+    again: facts of a use case whose run goes on wait."""
     _followed: set[int] = field(default_factory=set)
     """Numbers of the decisions that a thread of this process works on now."""
 
@@ -57,8 +60,8 @@ class Dispatcher:
         begun = {decision.usecase for decision in self.journal.unfinished()}
         worked = False
         for usecase in sorted(waiting | begun):
-            with self._alone(usecase) as alone:
-                worked |= alone and self._survived(usecase)
+            with self.journal.turn(usecase) as has_turn:
+                worked |= has_turn and self._survived(usecase)
         return worked
 
     def release(self) -> None:
@@ -77,12 +80,16 @@ class Dispatcher:
             return False
 
     def _work_on(self, usecase: str) -> bool:
-        """Finish the begun decisions of a use case, then make the next and finish it; no other process does so now."""
+        """Finish the begun decisions of a use case, then make the next and finish it.
+
+        Returns whether there was anything to do, and may be more.
+        """
         begun = self.journal.unfinished(usecase)
         for decision in begun:
-            self._finish(decision)
+            if not self._finish(decision):
+                return False
         now = self.clock()
-        groups, refused = grouped(self.journal, self.permitted, usecase, now)
+        groups, refused = grouped(self.journal, self.permitted, usecase)
         for recorded, why in refused:
             if (claimed := self.journal.claim([recorded], "", why, now)) is not None:
                 self._fail(claimed, why)
@@ -94,34 +101,56 @@ class Dispatcher:
             self._finish(made)
         return True
 
-    def _finish(self, decision: Decision) -> None:
-        """See a decision to its end; an error that is the user's to fix makes it a dead letter."""
+    def _finish(self, decision: Decision) -> bool:
+        """See a decision to its end; an error that is the user's to fix makes it a dead letter.
+
+        Returns whether it has ended, which without `follows` it may not have.
+        """
+        if decision.run_id and not self.follows:
+            return self._looked_at(decision)
         try:
             if self.journal.attempt(decision) > _ATTEMPTS:
                 self._fail(decision, f"{_ATTEMPTS} handlers ended over it; find out why before you retry it")
-                return
+                return True
             self._followed.add(decision.number)
             ended = self._run(decision)
         except JournalError:
             raise
         except MlopsError as error:
             self._fail(decision, str(error))
-            return
+            return True
         finally:
             self._followed.discard(decision.number)
+        return self._looked_at(decision) if ended is None else self._ended(decision, ended)
+
+    def _looked_at(self, decision: Decision) -> bool:
+        """Look at the run of a decision, and keep its end; returns whether there is one."""
+        try:
+            # By its decision first: the run may have been submitted by another machine, and be unknown to this one.
+            ended = self.launcher.ended(self.launcher.started_by(decision.key) or decision.run_id)
+        except MlopsError as error:
+            if self.journal.attempt(decision) > _LOOKS:
+                self._fail(decision, str(error))
+                return True
+            _LOG.warning("decision %d: run %s: %s; looking again", decision.number, decision.run_id, error)
+            return False
+        return ended is not None and self._ended(decision, ended)
+
+    def _ended(self, decision: Decision, ended: Ended) -> bool:
         if ended.state is State.FAILED:
             self._fail(decision, ended.reason)
-            return
+            return True
         self.journal.end(decision, ended.state, f"{decision.reason}; {ended.reason}", self.clock())
         _LOG.info("decision %d: %s: %s", decision.number, ended.state, ended.reason)
+        return True
 
-    def _run(self, decision: Decision) -> Ended:
+    def _run(self, decision: Decision) -> Ended | None:
         """Start the run of a decision, unless it was started before or would be that of an earlier one over again."""
         run_id = decision.run_id or self.launcher.started_by(decision.key)
         if run_id:
             if not decision.run_id:
                 self.journal.start(decision, run_id, decision.content)
-            return self.launcher.finish(run_id)
+            return self._end_of(run_id)
         trigger = self.permitted.trigger(self.journal.facts_of(decision.number)[0].fact)
         content = self.launcher.content(decision.usecase, trigger)
         if same := self.journal.run_with(content) or self.launcher.same_run(content):
@@ -129,29 +158,18 @@ class Dispatcher:
         run_id = self.launcher.start(decision.usecase, trigger, decision.key)
         self.journal.start(decision, run_id, content)
         _LOG.info("decision %d: started run %s: %s", decision.number, run_id, decision.reason)
-        return self.launcher.finish(run_id)
+        return self._end_of(run_id)
+
+    def _end_of(self, run_id: str) -> Ended | None:
+        """How a run ended; without `follows` None, and the next round looks at it."""
+        return self.launcher.finish(run_id) if self.follows else None
 
     def _fail(self, decision: Decision, why: str) -> None:
-        """Write the letter first: a decision that counts as failed always has one."""
-        letter = self.dead.add_decision(decision.number, why)
-        self.journal.end(decision, State.FAILED, why, self.clock())
+        letter = self.journal.fail(decision, why, self.clock())
         _LOG.error("decision %d: failed: %s; retry: mlops trigger retry %s", decision.number, why, letter.name)
 
-    @contextmanager
-    def _alone(self, usecase: str) -> Iterator[bool]:
-        """Keep other handlers from this use case; the kernel lets go of the lock when this process dies."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(durable.locked(self.journal.path.with_name(f"{usecase}.lock"), wait_seconds=0.0))
-            except RegistryError:
-                yield False
-                return
-            yield True
 
-
-def grouped(
-    journal: Journal, permitted: Permitted, usecase: str, now: float
-) -> tuple[list[Group], list[tuple[Recorded, str]]]:
+def grouped(journal: Journal, permitted: Permitted, usecase: str) -> tuple[list[Group], list[tuple[Recorded, str]]]:
     """Return the facts of a use case that wait, in groups, and those that may start nothing any more, with why.
 
     With a debounce or cool-down time the facts of one cause (and schedule) share a decision; without, each has its own.
@@ -172,7 +190,7 @@ def grouped(
         key = (*kind, "" if shares else recorded.fact.key)
         found.setdefault(key, []).append(recorded)
         triggers[key] = trigger
-    groups = [_group(facts, triggers[key], journal, now) for key, facts in found.items()]
+    groups = [_group(facts, triggers[key], journal) for key, facts in found.items()]
     return groups, refused
 
 
@@ -184,9 +202,9 @@ def _permission(permitted: Permitted, fact: Fact) -> Trigger | str:
         return str(error)
 
 
-def _group(facts: Sequence[Recorded], trigger: Trigger, journal: Journal, now: float) -> Group:
+def _group(facts: Sequence[Recorded], trigger: Trigger, journal: Journal) -> Group:
     first = facts[0].fact
-    last_start = journal.last_start(first.usecase, first.cause, now) if trigger.cool_down_seconds else None
+    last_start = journal.last_start(first.usecase, first.cause) if trigger.cool_down_seconds else None
     return Group(tuple(facts), trigger, due_at([one.received for one in facts], trigger, last_start))
 
 

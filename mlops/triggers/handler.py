@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import MlopsError
-from mlops.triggers.dead_letters import DeadLetter, DeadLetters
 from mlops.triggers.envelope import event_in
 from mlops.triggers.fact import Fact, fact_of
 from mlops.triggers.journal import Journal
 from mlops.triggers.permitted import NotPermitted, Permitted
+from mlops.triggers.records import DeadLetter
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Handler:
     """The one way for an event into the journal, whoever brings it."""
 
     journal: Journal
-    dead: DeadLetters
     permitted: Permitted
     clock: Callable[[], float]
 
@@ -55,7 +54,7 @@ class Handler:
         try:
             self.permitted.trigger(fact)
         except MlopsError as error:
-            raise Rejected(self.dead.add_event(dict(event), str(error))) from error
+            raise Rejected(self.journal.bury(dict(event), str(error))) from error
         return Taken(fact, self.journal.record(fact, self.clock()))
 
     def read(self, event: Mapping[str, Any]) -> Fact:
@@ -65,12 +64,10 @@ class Handler:
     def retry(self, letter: DeadLetter) -> list[Fact]:
         """Give what a dead letter holds another chance; returns its facts. Raises what `take` raises."""
         if letter.decision is not None:
-            facts = [recorded.fact for recorded in self.journal.reopen(letter.decision)]
-        else:
-            try:
-                taken = self.take(letter.event or {})
-            except Rejected as error:
-                raise NotPermitted(f"{letter.name}: {error.letter.why}; correct that first") from error
-            facts = [taken.fact] if taken.fact else []
-        self.dead.remove(letter)
-        return facts
+            return [recorded.fact for recorded in self.journal.reopen(letter.decision)]
+        try:
+            taken = self.take(letter.event or {})
+        except Rejected as error:
+            raise NotPermitted(f"{letter.name}: {error.letter.why}; correct that first") from error
+        self.journal.remove_letter(letter)
+        return [taken.fact] if taken.fact else []

@@ -1,4 +1,4 @@
-"""The handler over HTTP: one POST an event, answered once the event is on the disk."""
+"""The handler over HTTP: one POST an event, answered once the event is kept, or once its run is submitted."""
 
 import logging
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.errors import MlopsError
-from mlops.triggers.dead_letters import Full
 from mlops.triggers.fact import MAX_BYTES, EventError
 from mlops.triggers.handler import Handler, Rejected, Taken
-from mlops.triggers.journal import JournalError
+from mlops.triggers.records import Full
 from mlops.triggers.sender import Senders, Unauthorized
+from mlops.triggers.storage.protocol import JournalError
 
 _LOG = logging.getLogger("mlops.triggers")
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -27,8 +27,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
-def application(handler: Handler, senders: Senders, on_fact: Callable[[], None]) -> Starlette:
-    """Return the application; `on_fact` is called after a new fact.
+def application(handler: Handler, senders: Senders, on_taken: Callable[[Taken], None]) -> Starlette:
+    """Return the application; `on_taken` is called with every delivery that was taken, before its answer.
 
     202 for a new fact, 200 for one that is known, 204 for a message that is no fact, 400 malformed, 401 unknown
     sender, 413 too large, 422 kept as a dead letter, 503 not kept: send it again.
@@ -45,8 +45,6 @@ def application(handler: Handler, senders: Senders, on_fact: Callable[[], None])
             taken = await run_in_threadpool(taken_from, dict(request.headers), body)
         except (MlopsError, OSError) as error:
             return _refused(error, request)
-        if taken.is_new:
-            on_fact()
         return _answer(taken)
 
     def taken_from(headers: dict[str, str], body: bytes) -> Taken:
@@ -54,6 +52,7 @@ def application(handler: Handler, senders: Senders, on_fact: Callable[[], None])
         taken = handler.take_request(headers, body)
         if taken.fact is not None:
             _LOG.info("%s fact %s from %s", "new" if taken.is_new else "known", taken.fact.key, sender)
+        on_taken(taken)
         return taken
 
     async def alive(_: Request) -> Response:

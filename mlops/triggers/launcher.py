@@ -7,9 +7,9 @@ from typing import Protocol
 
 from core import digest
 from mlops.report.outcome import Outcome
-from mlops.runs.history import summaries, triggered
-from mlops.triggers.journal import State
-from mlops.worlds.finished import follow_to_end
+from mlops.runs.history import summaries
+from mlops.triggers.records import State
+from mlops.worlds import finished
 from mlops.worlds.world import RunRequest, Watcher, World
 from pipelines.compiled import wiring_digest
 from pipelines.config import load
@@ -45,6 +45,9 @@ class Launcher(Protocol):
     def finish(self, run_id: str) -> Ended:
         """Follow a run to its end; it may have ended before."""
 
+    def ended(self, run_id: str) -> Ended | None:
+        """Return how a run ended; None while it goes on."""
+
 
 class WorldLauncher:
     """Starts runs in a world."""
@@ -69,8 +72,8 @@ class WorldLauncher:
         return ""
 
     def started_by(self, decision: str) -> str:
-        """Search the submissions of this store."""
-        return triggered(self._world.store, decision)
+        """Ask the world, which finds it also where another machine submitted it, if it can."""
+        return self._world.started_by(decision)
 
     def start(self, usecase: str, trigger: Trigger, decision: str) -> str:
         """Submit it; on the laptop it starts when it is followed."""
@@ -78,7 +81,15 @@ class WorldLauncher:
 
     def finish(self, run_id: str) -> Ended:
         """Follow it and keep its report."""
-        outcome, report = follow_to_end(self._world, run_id, self._watcher)
+        outcome, report = finished.follow_to_end(self._world, run_id, self._watcher)
+        return Ended(_state(outcome), f"{outcome.headline} {report}")
+
+    def ended(self, run_id: str) -> Ended | None:
+        """Look at it once, and keep its report when it has ended."""
+        run = self._world.result(run_id)
+        if not run.state.is_final:
+            return None
+        outcome, report = finished.finish(run, self._world.store)
         return Ended(_state(outcome), f"{outcome.headline} {report}")
 
     def _request(self, usecase: str, trigger: Trigger, decision: str) -> RunRequest:

@@ -6,16 +6,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from core.errors import UsageError
 from core.json_lines import JsonLines
 from core.store import Store
-from mlops.triggers.dead_letters import DeadLetters
 from mlops.triggers.dispatcher import Dispatcher
 from mlops.triggers.handler import Handler, Rejected
 from mlops.triggers.journal import Journal
 from mlops.triggers.launcher import WorldLauncher
 from mlops.triggers.permitted import Configured
+from mlops.triggers.storage.file import FileStorage
+from mlops.triggers.storage.log import LogStorage
+from mlops.triggers.storage.protocol import Storage
+from mlops.triggers.submitter import Submitter
 from mlops.triggers.watcher import Watcher
 from mlops.triggers.worker import Worker
 from mlops.worlds.world import World
@@ -31,31 +36,40 @@ class Triggers:
     folders: dict[str, Path]
     """Folders of the use cases that may be run, by name."""
     clock: Callable[[], float] = time.time
+    address: str = ""
+    """Folder in an object store where the journal lies; empty: in the store's own folder."""
 
     @property
     def path(self) -> Path:
-        """The file of the store's journal, which need not be there yet."""
+        """The file of the store's own journal, which need not be there yet."""
         return self.store.root / "triggers" / "journal.sqlite"
 
-    @property
+    @cached_property
     def journal(self) -> Journal:
-        """The store's journal."""
-        return Journal(self.path)
-
-    @property
-    def dead(self) -> DeadLetters:
-        """The store's dead letters."""
-        return DeadLetters(self.store.root / "triggers" / "dead")
+        """The journal."""
+        storage: Storage = LogStorage(self.address, self.clock) if self.address else FileStorage(self.path)
+        return Journal(storage)
 
     @property
     def handler(self) -> Handler:
         """Takes events into the journal."""
-        return Handler(self.journal, self.dead, Configured(self.folders), self.clock)
+        return Handler(self.journal, Configured(self.folders), self.clock)
 
     def dispatcher(self, world: World) -> Dispatcher:
-        """Turns facts into runs of a world."""
+        """Turns facts into runs of a world, and follows them where the journal is on this machine."""
         launcher = WorldLauncher(world, self.folders, lambda _: None)
-        return Dispatcher(self.journal, self.dead, Configured(self.folders), launcher, self.clock)
+        return Dispatcher(self.journal, Configured(self.folders), launcher, self.clock, follows=not self.address)
+
+    def submitter(self, world: World) -> Submitter:
+        """Submits the run of a delivery before the delivery is answered.
+
+        Raises UsageError for a world whose runs only the machine knows that submitted them.
+        """
+        if not world.finds_runs_of_others:
+            raise UsageError(
+                f"--journal: runs at {world.name} are found again on this machine's disk only; leave it out"
+            )
+        return Submitter(self.dispatcher(world))
 
     def watching(self) -> Callable[[], bool]:
         """Return a round of the watcher: what it finds goes through the handler as from any other source."""

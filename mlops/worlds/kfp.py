@@ -42,6 +42,7 @@ class Kubeflow:
     """One deployment of Kubeflow Pipelines; a connection is opened when it is first needed."""
 
     name = "kfp"
+    finds_runs_of_others = False
 
     def __init__(self, context: WorldContext, connection: Connection | None = None) -> None:
         """Use the deployment at the context's endpoint, or the local cluster; a connection that is given is left open.
@@ -74,7 +75,7 @@ class Kubeflow:
 
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run, and keep the submitted file in the run's folder."""
-        if before := triggered(self.store, request.trigger):
+        if before := self.started_by(request.trigger):
             return Submitted(before, self.store.runs / before)
         pinned = self.pin(request)
         if self._references is None:
@@ -98,6 +99,10 @@ class Kubeflow:
         shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
         write_submission(folder, submission_of(request, pinned, self.name))
         return Submitted(run_id, folder)
+
+    def started_by(self, trigger: str) -> str:
+        """Search the submissions of this store."""
+        return triggered(self.store, trigger)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Poll a run until its end; after the deadline the run goes on, but is not followed any more."""

@@ -86,6 +86,7 @@ class Laptop:
     """Runs pinned pipelines on this machine, in the process that follows them; closing it ends the warm workers."""
 
     name = "laptop"
+    finds_runs_of_others = False
 
     def __init__(self, context: WorldContext) -> None:
         """Use the context's store; with `in_containers`, new runs use containers."""
@@ -115,7 +116,7 @@ class Laptop:
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and record a run; it starts when it is followed."""
         in_containers, store = self._context.in_containers, self.store
-        if before := triggered(store, request.trigger):
+        if before := self.started_by(request.trigger):
             return Submitted(before, store.runs / before)
         pinned = self.pin(request)
         if in_containers:
@@ -125,6 +126,10 @@ class Laptop:
         folder = store.runs / run_id
         write_submission(folder, submission_of(request, pinned, self.name, containers=in_containers))
         return Submitted(run_id, folder)
+
+    def started_by(self, trigger: str) -> str:
+        """Search the submissions of this store."""
+        return triggered(self.store, trigger)
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Execute the run in this process, or, where another process executes it, poll it until its end.

@@ -126,6 +126,8 @@ class World(Protocol):
 
     name: str
     """Its key in the table of worlds."""
+    finds_runs_of_others: bool
+    """Whether `started_by` finds runs that another machine submitted."""
 
     def __enter__(self) -> Self:
         """Return the world itself."""
@@ -145,6 +147,9 @@ class World(Protocol):
 
         A request with a `trigger` that was submitted before returns that run.
         """
+
+    def started_by(self, trigger: str) -> str:
+        """Return the run that was submitted with this `trigger`; empty: there is none."""
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Wait for the end of a run and return its record; at once when it has ended already.

@@ -52,40 +52,11 @@ class Api:
         """Return the full name of a job."""
         return f"{self.deployment.parent}/pipelineJobs/{identity}"
 
-    def create_schedule(self, schedule: Mapping[str, Any]) -> Any:
-        """Create a schedule, which runs a job at each slot."""
-        from google.cloud.aiplatform_v1.types import Schedule  # noqa: PLC0415 - as above
-        from google.protobuf import json_format  # noqa: PLC0415
-
-        message = Schedule()
-        json_format.ParseDict(dict(schedule), Schedule.pb(message))
-        with explained(self.deployment):
-            # Not tried again after an answer that was lost: that could make two.
-            return self._schedules.create_schedule(
-                parent=self.deployment.parent, schedule=message, retry=None, timeout=ANSWER_SECONDS
-            )
-
-    def schedules(self) -> list[Any]:
-        """Return all schedules of the deployment."""
-        with explained(self.deployment):
-            return list(self._schedules.list_schedules(parent=self.deployment.parent, **_patience()))
-
-    def delete_schedule(self, name: str) -> None:
-        """Remove a schedule, and wait until it is gone."""
-        with explained(self.deployment):
-            self._schedules.delete_schedule(name=name, **_patience()).result(timeout=PATIENCE_SECONDS)
-
     @cached_property
     def _pipelines(self) -> Any:
         from google.cloud.aiplatform_v1 import PipelineServiceClient  # noqa: PLC0415 - as above
 
         return PipelineServiceClient(**self._connection())
-
-    @cached_property
-    def _schedules(self) -> Any:
-        from google.cloud.aiplatform_v1 import ScheduleServiceClient  # noqa: PLC0415 - as above
-
-        return ScheduleServiceClient(**self._connection())
 
     def _connection(self) -> dict[str, Any]:
         with explained(self.deployment):

@@ -19,6 +19,8 @@ from mlops.worlds.world import Pinned, RunRequest
 
 DEADLINE = "mlops-deadline-seconds"
 """Label with how long a job may take: time limits of steps are in document 2, which Vertex AI does not take."""
+TRIGGER = "mlops-trigger"
+"""Label with the key of the decision that asked for a job."""
 _LABEL = 63
 """Characters of a label's value; Google's limit."""
 _ID = 128
@@ -62,7 +64,7 @@ def job_of(spec: dict[str, Any], request: RunRequest, pinned: Pinned, deployment
         "mlops-usecase": request.usecase.name,
         "mlops-pipeline": request.pipeline,
         "mlops-code": pinned.code.removeprefix("sha256:"),
-        "mlops-trigger": request.trigger,
+        TRIGGER: request.trigger,
         DEADLINE: str(seconds_allowed(pinned.pipeline)),
     }
     return {

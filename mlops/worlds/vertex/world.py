@@ -1,7 +1,6 @@
 """Vertex AI as a world: the file that ran on the laptop, as a pipeline job whose id depends on what is pinned."""
 
 import json
-import shutil
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +14,12 @@ from core.store import Store
 from mlops.runs.history import SUBMISSION, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
 from mlops.worlds.pinned import pin, submission_of
+from mlops.worlds.vertex import intent as intents
 from mlops.worlds.vertex import tasks
 from mlops.worlds.vertex.api import Api
 from mlops.worlds.vertex.deployment import Deployment
-from mlops.worlds.vertex.job import attempt_id, job_id, job_of, spec_of
-from mlops.worlds.vertex.schedules import VertexSchedules
+from mlops.worlds.vertex.intent import Intent
+from mlops.worlds.vertex.job import TRIGGER, attempt_id, job_id, job_of, spec_of
 from mlops.worlds.vertex.watch import Watch
 from mlops.worlds.world import (
     Pinned,
@@ -40,6 +40,7 @@ class Vertex:
     """One deployment on Vertex AI; nothing is asked of Google before it is needed."""
 
     name = "vertex"
+    finds_runs_of_others = True
 
     def __init__(self, context: WorldContext) -> None:
         """Use the deployment that the environment names; UsageError when its settings cannot be used."""
@@ -63,15 +64,23 @@ class Vertex:
 
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run; what is pinned alike is the job that there is, unless that failed or was cancelled."""
-        if before := triggered(self.store, request.trigger):
+        if before := self.started_by(request.trigger):
             return Submitted(before, self.store.runs / before, is_repeat=True)
         pinned = self.pin(request)
         spec = spec_of(pinned.pipeline, self.deployment, cache=request.cache)
         job = job_of(spec, request, pinned, self.deployment)
-        run_id, is_new = self._created(job, job_id(request, job))
-        folder = self.store.runs / run_id
-        self._keep(folder, request, pinned, job)
-        return Submitted(run_id, folder, is_repeat=not is_new)
+        text = pinned.pipeline.read_text(encoding="utf-8")
+        intent = Intent(job_id(request, job), job, submission_of(request, pinned, self.name), text)
+        if request.trigger:
+            intent = intents.agreed(self.deployment.root, request.trigger, intent)
+        return self._submitted(intent)
+
+    def started_by(self, trigger: str) -> str:
+        """Search the submissions of this store, and then what any machine has begun to submit, which is finished."""
+        if not trigger or (before := triggered(self.store, trigger)):
+            return before if trigger else ""
+        intent = intents.find(self.deployment.root, trigger)
+        return self._submitted(intent).run_id if intent is not None else ""
 
     def follow(self, run_id: str, watcher: Watcher, deadline: float | None = None) -> Run:
         """Poll a job until its end; after the deadline it goes on, but is not followed any more."""
@@ -99,8 +108,12 @@ class Vertex:
 
     @property
     def schedules(self) -> Schedules:
-        """The deployment's schedules."""
-        return VertexSchedules(self._api, self._references)
+        """Raise UnsupportedByWorld: a slot is a fact for the handler of triggers, and Cloud Scheduler keeps the slots."""
+        raise UnsupportedByWorld(
+            "vertex: Cloud Scheduler keeps the slots of config.yaml's schedules and sends them to the handler of triggers; "
+            "`make cloud-up env=dev` applies them (infra/modules/schedule), and elsewhere any cron may call: "
+            "mlops trigger send USECASE --cause schedule --schedule NAME --to URL"
+        )
 
     @cached_property
     def _api(self) -> Api:
@@ -113,26 +126,38 @@ class Vertex:
         assert references is not None
         return references
 
+    def _submitted(self, intent: Intent) -> Submitted:
+        run_id, is_new = self._created(intent.job, intent.job_id)
+        folder = self.store.runs / run_id
+        self._keep(folder, intent)
+        return Submitted(run_id, folder, is_repeat=not is_new)
+
     def _created(self, job: dict[str, Any], first: str) -> tuple[str, bool]:
-        """Create the job, or find the one that there is; return its id, and whether it is new."""
+        """Create the job, or find the one that there is; return its id, and whether it is new.
+
+        One that failed or was cancelled is made again, unless the same decision made it.
+        """
+        decision = job["labels"].get(TRIGGER)
         for attempt in range(1, _ATTEMPTS + 1):
             identity = attempt_id(first, attempt)
             if self._api.create_job(job, identity):
                 return identity, True
-            state = tasks.JOB_STATES.get(self._api.job(identity).state.name, State.RUNNING)
-            if state not in {State.FAILED, State.CANCELLED}:
+            found = self._api.job(identity)
+            state = tasks.JOB_STATES.get(found.state.name, State.RUNNING)
+            is_own = decision is not None and found.labels.get(TRIGGER) == decision
+            if is_own or state not in {State.FAILED, State.CANCELLED}:
                 return identity, False
         raise MlopsError(f"{first}: failed or was cancelled {_ATTEMPTS} times; read the reason of the last one")
 
-    def _keep(self, folder: Path, request: RunRequest, pinned: Pinned, job: dict[str, Any]) -> None:
+    def _keep(self, folder: Path, intent: Intent) -> None:
         """Keep a submission in the run's folder; the first one of several that are the same job."""
         folder.mkdir(parents=True, exist_ok=True)
         with durable.locked(folder / _LOCK):
             if (folder / SUBMISSION).is_file():
                 return
-            shutil.copyfile(pinned.pipeline, folder / "pipeline.yaml")
-            durable.replace(folder / "submitted.json", f"{json.dumps(job, indent=2)}\n".encode())
-            write_submission(folder, submission_of(request, pinned, self.name))
+            durable.replace(folder / "pipeline.yaml", intent.pipeline.encode())
+            durable.replace(folder / "submitted.json", f"{json.dumps(intent.job, indent=2)}\n".encode())
+            write_submission(folder, intent.submission)
 
     def _watch(self, run_id: str) -> Watch:
         submission = read_submission(self._context.store, run_id)

@@ -1,6 +1,7 @@
 """Many deliveries of few facts into racing handlers that are killed: `python -m tests.unit.triggers.crowd`.
 
-Each fact ends with one decision, each decision with one run, none is lost and none is made twice.
+Each fact ends with one decision, each decision with one run, none is lost and none is made twice. With `--journal` the
+handlers have no disk: a delivery is sent again unless the handler acknowledged it.
 """
 
 import argparse
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import MlopsError
+from mlops.triggers.fact import event_of
+from mlops.triggers.storage import log
+from mlops.triggers.submitter import NotSubmitted, Submitter
 from pipelines.triggers import Trigger
 from tests.unit.triggers.conftest import Rules, Station
-
-_BATCH = 25
-"""Deliveries that one process takes before it ends."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +32,37 @@ class Crowd:
     deliveries: int = 10_000
     handlers: int = 4
     """Processes at the same time."""
+    usecases: int = 8
     kill_every: int = 4
     """One in so many processes is killed at a random instant, so that its batch is delivered again."""
     seed: int = 0
+    batch: int = 25
+    """Deliveries that one process takes before it ends."""
+    journal: str = ""
+    """Address of the journal in an object store; empty: in a folder."""
 
 
 def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
-    """Deliver, kill and deliver again; returns what is wrong, and a summary."""
+    """Deliver, kill and deliver again; returns what is wrong, and a summary.
+
+    This process opens no journal in an object store before its children have ended: connections do not survive a fork.
+    """
     chosen = random.Random(crowd.seed)
     facts = [f"fact-{number}" for number in range(crowd.facts)]
     deliveries = facts + [chosen.choice(facts) for _ in range(crowd.deliveries - crowd.facts)]
     chosen.shuffle(deliveries)
-    batches = deque(deliveries[at : at + _BATCH] for at in range(0, len(deliveries), _BATCH))
-    _station(home)  # makes the journal
+    batches = deque(deliveries[at : at + crowd.batch] for at in range(0, len(deliveries), crowd.batch))
+    if not crowd.journal:
+        _station(crowd, home)  # makes the file
     running: dict[int, list[str]] = {}
     kills = 0
     while batches or running:
         while batches and len(running) < crowd.handlers:
             batch = batches.popleft()
-            after = chosen.uniform(0.0, 0.4) if chosen.randrange(crowd.kill_every) == 0 else 0.0
-            running[_start(home, batch, after)] = batch
+            after = (
+                chosen.uniform(0.0, 2.0 if crowd.journal else 0.4) if chosen.randrange(crowd.kill_every) == 0 else 0.0
+            )
+            running[_start(crowd, home, batch, after)] = batch
         ended, status = _wait_for_one(running)
         batch = running.pop(ended)
         if os.WIFSIGNALED(status):
@@ -58,13 +70,15 @@ def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
             batches.append(batch)
         elif os.waitstatus_to_exitcode(status):
             return [f"a handler ended with {os.waitstatus_to_exitcode(status)}"], ""
-    last = _station(home)
+    last = _station(crowd, home)
+    last.now += log.TURN_SECONDS  # what the last of those that were killed had is free
     last.work()
     return _faults(last, facts), f"{len(deliveries)} deliveries of {len(facts)} facts, {kills} handlers killed"
 
 
-def _station(home: Path) -> Station:
-    return Station(home, now=time.time(), rules=Rules({f"usecase_{number}": Trigger() for number in range(8)}))
+def _station(crowd: Crowd, home: Path) -> Station:
+    rules = Rules({f"usecase_{number}": Trigger() for number in range(crowd.usecases)})
+    return Station(home, now=time.time(), rules=rules, address=crowd.journal)
 
 
 def _wait_for_one(running: Iterable[int]) -> tuple[int, int]:
@@ -77,7 +91,7 @@ def _wait_for_one(running: Iterable[int]) -> tuple[int, int]:
         time.sleep(0.005)
 
 
-def _start(home: Path, batch: list[str], kill_after: float) -> int:
+def _start(crowd: Crowd, home: Path, batch: list[str], kill_after: float) -> int:
     child = os.fork()
     if child:
         return child
@@ -86,15 +100,32 @@ def _start(home: Path, batch: list[str], kill_after: float) -> int:
         if kill_after:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, kill_after)  # the alarm's default action ends the process at once
-        station = _station(home)
-        for id_ in batch:
-            station.take(id_, usecase=f"usecase_{int(id_.partition('-')[2]) % 8}")
-            station.dispatcher.work()
+        station = _station(crowd, home)
+        left = deque(batch)
+        while left:
+            id_ = left.popleft()
+            if not _is_acknowledged(station, id_, f"usecase_{int(id_.partition('-')[2]) % crowd.usecases}"):
+                left.append(id_)
         code = 0
     except MlopsError as error:
         sys.stderr.write(f"{error}\n")
     finally:
         os._exit(code)
+
+
+def _is_acknowledged(station: Station, id_: str, usecase: str) -> bool:
+    """Deliver a fact; with a journal in an object store it is acknowledged once its run was submitted."""
+    station.now = time.time()
+    taken = station.handler.take(event_of("manual", usecase, source="/test", id_=id_, now=station.now))
+    if station.dispatcher.follows:
+        station.dispatcher.work()
+        return True
+    try:
+        Submitter(station.dispatcher).work(taken)
+    except NotSubmitted:  # another handler is at it, or died over it
+        time.sleep(0.05)
+        return False
+    return True
 
 
 def _faults(station: Station, facts: list[str]) -> list[str]:
@@ -114,8 +145,9 @@ def main() -> None:
     """Run one crowd and print what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in vars(Crowd()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     crowd = Crowd(**vars(parser.parse_args()))
+    log.TURN_SECONDS = 6.0  # so that what a killed handler had is soon free again
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         faults, summary = run(crowd, Path(home))

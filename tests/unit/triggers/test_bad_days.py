@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from mlops.triggers import journal
 from mlops.triggers.fact import event_of
 from mlops.triggers.http import application
-from mlops.triggers.journal import JournalError
 from mlops.triggers.sender import TOLERANCE_SECONDS, Anyone, SharedSecrets, signed
+from mlops.triggers.storage import file
+from mlops.triggers.storage.protocol import JournalError
 from tests.unit.triggers.conftest import Station
 
 SECRET = b"s" * 32
@@ -21,7 +21,7 @@ SECRET = b"s" * 32
 
 @pytest.fixture
 def client(station: Station) -> Iterator[TestClient]:
-    with TestClient(application(station.handler, Anyone(), on_fact=lambda: None)) as made:
+    with TestClient(application(station.handler, Anyone(), on_taken=lambda _: None)) as made:
         yield made
 
 
@@ -38,7 +38,7 @@ class FullDisk:
                 database.execute("PRAGMA max_page_count = 1")  # SQLite takes what there is already as the least
             return database
 
-        monkeypatch.setattr(journal.sqlite3, "connect", connected)
+        monkeypatch.setattr(file.sqlite3, "connect", connected)
 
 
 def _body(station: Station, id_: str) -> bytes:
@@ -87,20 +87,18 @@ def test_a_decision_that_cannot_be_kept_is_made_once_there_is_room(
 def test_a_dead_letter_that_cannot_be_written_is_to_be_sent_again(
     client: TestClient, station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    body = json.dumps(event_of("manual", "penguins", source="/test", id_="a", now=station.now)).encode()
-    with monkeypatch.context() as patched:
-        patched.setattr("core.durable.replace", full)
-        assert client.post("/", content=body).status_code == 503
-    assert not list(station.dead)
+    disk = FullDisk(monkeypatch)
+    event = event_of("manual", "penguins", source="/test", id_="a", now=station.now)
+    body = json.dumps(event | {"data": "x" * 60_000}).encode()
+    assert client.post("/", content=body).status_code == 503
+    assert not station.dead
+    disk.is_full = False
     assert client.post("/", content=body).status_code == 422
-    assert len(list(station.dead)) == 1
+    assert len(station.dead) == 1
 
 
 def test_a_recorded_request_starts_nothing_now_and_is_refused_later(station: Station) -> None:
-    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_fact=lambda: None))
+    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_taken=lambda _: None))
     body = json.dumps(event_of("manual", "flights", source="/test", id_="a", now=station.now)).encode()
     headers = signed(SECRET, "a", body, station.now)
     assert client.post("/", content=body, headers=headers).status_code == 202
@@ -129,4 +127,4 @@ def test_deep_nesting_is_refused_in_every_envelope(client: TestClient, station: 
     ]
     assert {answer.status_code for answer in answers} == {400}
     assert not station.journal.waiting()
-    assert not list(station.dead)
+    assert not station.dead

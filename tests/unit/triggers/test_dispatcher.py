@@ -4,8 +4,8 @@ import pytest
 
 from mlops.triggers.fact import Fact
 from mlops.triggers.handler import Rejected
-from mlops.triggers.journal import State
 from mlops.triggers.launcher import Ended
+from mlops.triggers.records import State
 from pipelines.triggers import Trigger
 from tests.unit.triggers.conftest import Station
 

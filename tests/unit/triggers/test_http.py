@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from mlops.triggers import journal
 from mlops.triggers.fact import MAX_BYTES, event_of
 from mlops.triggers.http import application
 from mlops.triggers.sender import Anyone, SharedSecrets, signed
+from mlops.triggers.storage import file
 from tests.unit.triggers.conftest import Station
 
 SECRET = b"s" * 32
@@ -24,7 +24,9 @@ def woken() -> list[str]:
 
 @pytest.fixture
 def client(station: Station, woken: list[str]) -> TestClient:
-    return TestClient(application(station.handler, Anyone(), on_fact=lambda: woken.append("now")))
+    return TestClient(
+        application(station.handler, Anyone(), on_taken=lambda taken: woken.append("now") if taken.is_new else None)
+    )
 
 
 def event(station: Station, **changes: Any) -> bytes:
@@ -54,7 +56,7 @@ def test_what_is_no_event_is_refused_and_nothing_is_kept(
     assert answer.status_code == status
     assert answer.json()["error"]
     assert not station.journal.waiting()
-    assert not list(station.dead)
+    assert not station.dead
 
 
 def test_an_event_from_the_future_is_refused(client: TestClient, station: Station) -> None:
@@ -69,7 +71,7 @@ def test_a_use_case_that_may_start_nothing_is_422_and_a_dead_letter(client: Test
 
 
 def test_no_event_is_taken_without_a_valid_signature(station: Station) -> None:
-    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_fact=lambda: None))
+    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_taken=lambda _: None))
     body = event(station)
     assert client.post("/", content=body).status_code == 401
     assert not station.journal.waiting()
@@ -83,7 +85,7 @@ def test_an_event_that_cannot_be_kept_is_to_be_sent_again(
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(journal.sqlite3, "connect", full)
+        patched.setattr(file.sqlite3, "connect", full)
         answer = client.post("/", content=event(station))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert "disk is full" in answer.json()["error"]
@@ -93,11 +95,11 @@ def test_an_event_that_cannot_be_kept_is_to_be_sent_again(
 def test_too_many_dead_letters_are_not_taken(
     client: TestClient, station: Station, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mlops.triggers.dead_letters.MOST", 2)
+    monkeypatch.setattr("mlops.triggers.storage.operations.MOST_DEAD", 2)
     answers = [client.post("/", content=event(station, subject="penguins", id=f"{at}")) for at in range(3)]
     assert [answer.status_code for answer in answers] == [422, 422, 503]
 
 
 def test_health_needs_no_signature(station: Station) -> None:
-    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_fact=lambda: None))
+    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_taken=lambda _: None))
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200

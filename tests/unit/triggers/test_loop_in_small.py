@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from artifacts.feedback.findings import Alarm, Findings
 from mlops.triggers.alarms import events_of
 from mlops.triggers.http import application
-from mlops.triggers.journal import State
 from mlops.triggers.launcher import Ended
+from mlops.triggers.records import State
 from mlops.triggers.sender import SharedSecrets, signed
 from pipelines.triggers import Trigger
 from tests.unit.triggers.conftest import Rules, Station

@@ -12,6 +12,7 @@ from core.store import Store
 from mlops.triggers import watcher as module
 from mlops.triggers.journal import Journal
 from mlops.triggers.slots import last_slot, newest_slot_event
+from mlops.triggers.storage.file import FileStorage
 from mlops.triggers.watcher import Watcher
 from pipelines.config import find, load
 
@@ -42,7 +43,9 @@ class Ground:
         return folder
 
     def watcher(self) -> Watcher:
-        return Watcher(self.store, Journal(self.store.root / "journal.sqlite"), {"flight_delay": self.folder})
+        return Watcher(
+            self.store, Journal(FileStorage(self.store.root / "journal.sqlite")), {"flight_delay": self.folder}
+        )
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def test_rows_to_predict_are_watched_where_they_are_delivered(ground: Ground, tm
 
 def test_two_watchers_find_the_same_fact(ground: Ground) -> None:
     watchers = [ground.watcher(), ground.watcher()]
-    other = Journal(ground.store.root / "other.sqlite")
+    other = Journal(FileStorage(ground.store.root / "other.sqlite"))
     watchers[1].journal = other
     ground.deliver(1)
     found = []

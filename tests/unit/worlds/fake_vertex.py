@@ -1,7 +1,6 @@
-"""Vertex AI in this process: pipeline jobs and schedules over HTTP, validated as the service validates them."""
+"""Vertex AI in this process: pipeline jobs over HTTP, validated as the service validates them."""
 
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -42,10 +41,9 @@ def now() -> str:
 
 @dataclass
 class FakeVertex:
-    """The jobs and schedules of one project."""
+    """The jobs of one project."""
 
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     services: set[str] = field(default_factory=lambda: {"aiplatform", "artifactregistry", "logging", "storage"})
     permissions: set[str] | None = None
@@ -68,8 +66,6 @@ class FakeVertex:
         path = request.path.removeprefix("/v1/")
         if path.startswith(f"{PARENT}/pipelineJobs"):
             return self._pipeline_jobs(request, path.removeprefix(f"{PARENT}/pipelineJobs").removeprefix("/"))
-        if re.match(r"projects/[^/]+/locations/europe-west1/(schedules|operations)", path):
-            return self._schedules(request, path)
         return self._elsewhere(request, path)
 
     def _pipeline_jobs(self, request: Request, identity: str) -> Any:
@@ -125,35 +121,6 @@ class FakeVertex:
         self.jobs[job] |= {"state": f"PIPELINE_STATE_{state}", "endTime": now(), "updateTime": now()}
         if message:
             self.jobs[job]["error"] = {"code": 9, "message": message}
-
-    def _schedules(self, request: Request, path: str) -> Any:
-        if "/operations/" in path:
-            return {"name": path, "done": True, "response": {"@type": "type.googleapis.com/google.protobuf.Empty"}}
-        if request.method == "GET":
-            known, start = list(self.schedules.values()), int(request.query.get("pageToken") or 0)
-            more = {"nextPageToken": str(start + 1)} if start + 1 < len(known) else {}
-            return {"schedules": known[start : start + 1], **more}
-        if request.method == "DELETE":
-            if self.schedules.pop(path.rpartition("/")[2], None) is None:
-                raise Refused(404, "no such schedule")
-            return {
-                "name": f"{NUMBERED}/operations/1",
-                "done": True,
-                "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
-            }
-        return self._create_schedule(request.json)
-
-    def _create_schedule(self, schedule: dict[str, Any]) -> Any:
-        wanted = schedule.get("createPipelineJobRequest", {})
-        _check(re.fullmatch(r"(TZ=\S+ )?\S+ \S+ \S+ \S+ \S+", schedule.get("cron", "")), "Invalid cron")
-        _check(int(schedule.get("maxConcurrentRunCount", 0)) > 0, "max_concurrent_run_count is required")
-        _check("pipelineJobId" not in wanted, "pipeline_job_id cannot be set in a schedule")
-        _check(not schedule.get("catchUp"), "catch_up is set by resume only")
-        _check(wanted.get("parent") == PARENT, "parent is required")
-        validate(wanted["pipelineJob"])
-        identity = str(time.time_ns())
-        self.schedules[identity] = {**schedule, "name": f"{NUMBERED}/schedules/{identity}", "state": "ACTIVE"}
-        return self.schedules[identity]
 
     def _elsewhere(self, request: Request, path: str) -> Any:
         """Answer for the other services that the checks ask."""

@@ -389,48 +389,29 @@ def test_every_id_is_one_that_the_service_takes(name: str, pipeline: str) -> Non
     assert re.fullmatch(r"[a-z][-a-z0-9]{0,127}", f"{shown}-{'0' * 20}-r100")
 
 
-def test_a_schedule_submits_at_each_slot_and_a_second_apply_changes_nothing(
-    world: Vertex, usecase: UseCase, vertex: FakeVertex
+def test_a_run_is_submitted_as_it_was_pinned_by_whichever_machine_goes_on_with_its_decision(
+    store: Store, settings: dict[str, Any], usecase: UseCase, vertex: FakeVertex, loopback: Loopback, tmp_path: Path
 ) -> None:
-    applied = world.schedules.apply(usecase)
-    assert [one.enabled for one in applied.created] == [True] * len(usecase.schedules)
-    assert world.schedules.apply(usecase).unchanged == applied.created
-    assert (
-        world.schedules.of("flight_delay") == world.schedules.of() == sorted(applied.created, key=lambda one: one.name)
-    )
-    made = next(iter(vertex.schedules.values()))
-    container = made["createPipelineJobRequest"]["pipelineJob"]["pipelineSpec"]["deploymentSpec"]["executors"][
-        "exec-submit-run"
-    ]["container"]
-    assert container["args"][:4] == ["submit", "flight_delay", "--at", "vertex"]
-    assert made["maxConcurrentActiveRunCount"] == made["maxConcurrentRunCount"]
-    variables = {one["name"]: one["value"] for one in container["env"]}
-    assert Deployment.of(variables) == world.deployment
-    assert world.schedules.delete("flight_delay") == list(applied.created)
-    assert vertex.schedules == {}
+    """The first machine dies before, or after, the service has the job; newer data is there when the second goes on."""
+    request = RunRequest(usecase, span="newest", trigger="decision-1")
+    loopback.faults = [Fault(403)]
+    with pytest.raises(MlopsError):
+        opened(store, settings).submit(request)
+    assert vertex.jobs == {}
+    objects.write(f"{settings['root']}/data/flight_delay/span-6/flights.parquet", b"span 6")
+    runs = [opened(Store(tmp_path / name), settings).started_by("decision-1") for name in ("second", "third")]
+    assert list(vertex.jobs) == [runs[0]]
+    assert runs[0] == runs[1]
+    assert vertex.jobs[runs[0]]["runtimeConfig"]["parameterValues"]["span"] == 5
+    vertex.end(runs[0], "FAILED")
+    assert opened(Store(tmp_path / "fourth"), settings).started_by("decision-1") == runs[0]
+    assert opened(store, settings).started_by("decision-2") == opened(store, settings).started_by("") == ""
 
 
-def test_an_apply_that_fails_at_any_call_leaves_the_old_schedules(
-    world: Vertex, usecase: UseCase, vertex: FakeVertex, loopback: Loopback
-) -> None:
-    old = world.schedules.apply(usecase).created
-    changed = usecase.model_copy(
-        update={
-            "schedules": {name: one.model_copy(update={"cron": "1 2 * * *"}) for name, one in usecase.schedules.items()}
-        }
-    )
-    for at in range(6):
-        vertex.calls.clear()
-        loopback.faults = [*[None] * at, Fault(403)]
-        try:
-            world.schedules.apply(changed)
-        except MlopsError:
-            assert {one.name for one in world.schedules.of()} >= {one.name for one in old}
-        else:
-            break
-    loopback.faults = []
-    world.schedules.apply(changed)
-    assert {one.cron for one in world.schedules.of("flight_delay")} == {"1 2 * * *"}
+def test_schedules_are_left_to_the_one_road_of_facts(world: Vertex) -> None:
+    with pytest.raises(UnsupportedByWorld, match="Cloud Scheduler keeps the slots") as raised:
+        _ = world.schedules
+    assert "make cloud-up" in str(raised.value)
 
 
 def test_the_doctor_takes_a_grant_on_the_folder_of_models(settings: dict[str, Any], vertex: FakeVertex) -> None:

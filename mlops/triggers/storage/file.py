@@ -1,0 +1,75 @@
+"""The journal in one SQLite file: what is recorded survives a kill and a power cut, and needs no server."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from core import durable
+from core.errors import RegistryError
+from mlops.triggers.storage.operations import OPERATIONS, SCHEMA
+from mlops.triggers.storage.protocol import JournalError, Result
+
+_WAIT_SECONDS = 30.0
+
+
+class FileStorage:
+    """A journal's tables in a file; `Storage` documents the methods."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, and make it where there is none."""
+        self._path = path
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._opened() as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.executescript(SCHEMA)
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    def read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run a query."""
+        with self._transaction("BEGIN") as db:
+            return query(db)
+
+    def change(self, operation: str, **arguments: Any) -> Any:
+        """Run an operation."""
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            return OPERATIONS[operation](db, **arguments)
+
+    @contextmanager
+    def turn(self, usecase: str) -> Iterator[bool]:
+        """Take a use case; the kernel lets go of the lock when this process dies."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(durable.locked(self._path.with_name(f"{usecase}.lock"), wait_seconds=0.0))
+            except RegistryError:
+                yield False
+                return
+            yield True
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with _explained(self._path), self._opened() as db, db:
+            db.execute(begin)
+            yield db
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each transaction: they are few, and no thread or fork ever shares one."""
+        with closing(sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA synchronous = FULL")
+            yield db
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"{path}: the journal of triggers cannot be used: {error}; nothing was recorded") from error

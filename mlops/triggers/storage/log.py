@@ -1,0 +1,154 @@
+"""The journal as a log in an object store, for handlers without a disk.
+
+`<folder>/log/<number>.json` is one operation. Writers compete for the next number by create-if-absent, and who loses
+reads what the others wrote and tries again: the log has one order, and each handler's tables follow from it.
+`<folder>/tables/<number>.sqlite` are the tables after so many operations, so that a handler that starts reads few.
+Entries are never overwritten or removed while a handler may still try to write one of that number.
+"""
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from core import objects
+from core.errors import NoSuchObject, StoreError
+from mlops.triggers.storage.operations import OPERATIONS, SCHEMA
+from mlops.triggers.storage.protocol import JournalError, Result
+
+EVERY = 50
+"""Operations between two copies of the tables."""
+TURN_SECONDS = 150.0
+"""How long a handler that died keeps others from a use case; more than a request to it may take."""
+_TRIES = 200
+"""How often other writers may take the next number first before it is an error."""
+_LOG = logging.getLogger("mlops.triggers")
+
+
+class LogStorage:
+    """A journal's tables in an object store; `Storage` documents the methods."""
+
+    def __init__(self, folder: str, clock: Callable[[], float] = time.time) -> None:
+        """Use a folder such as `gs://bucket/folder/triggers`; nothing is read before it is needed."""
+        self._folder = objects.checked(folder)
+        self._clock = clock
+        self._one_at_a_time = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._number = 0
+        """Of the last operation in the tables."""
+
+    @property
+    def place(self) -> str:
+        """The folder's address."""
+        return self._folder
+
+    def read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run a query on what the log has now."""
+        with self._current() as db:
+            return query(db)
+
+    def change(self, operation: str, **arguments: Any) -> Any:
+        """Run an operation, and return once the log has it; one that changes nothing is not written."""
+        with self._current() as db:
+            for _ in range(_TRIES):
+                db.execute("BEGIN")
+                try:
+                    before = db.total_changes
+                    result = OPERATIONS[operation](db, **arguments)
+                    if db.total_changes == before or self._append(operation, arguments):
+                        changed = db.total_changes != before
+                        db.execute("COMMIT")
+                        self._number += changed
+                        self._keep_tables(db, changed=changed)
+                        return result
+                finally:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                self._catch_up(db)
+        raise JournalError(f"{self._folder}: other handlers took the next number {_TRIES} times; send it again")
+
+    @contextmanager
+    def turn(self, usecase: str) -> Iterator[bool]:
+        """Take a use case for a while; one that is not given back, because its handler died, is free after that."""
+        owner = uuid.uuid4().hex
+        if not self.change("take_turn", usecase=usecase, owner=owner, now=self._clock(), seconds=TURN_SECONDS):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with suppress(JournalError):  # it is free again after a while
+                self.change("end_turn", usecase=usecase, owner=owner)
+
+    @contextmanager
+    def _current(self) -> Iterator[sqlite3.Connection]:
+        """The tables as the log has them now, for one thread at a time."""
+        with self._one_at_a_time:
+            try:
+                if self._db is None:
+                    self._db, self._number = self._opened()
+                self._catch_up(self._db)
+                yield self._db
+            except (StoreError, sqlite3.Error) as error:
+                raise JournalError(
+                    f"{self._folder}: the journal of triggers cannot be used: {error}; send it again"
+                ) from error
+
+    def _opened(self) -> tuple[sqlite3.Connection, int]:
+        """Open the newest copy of the tables, with its number; empty ones where there is none."""
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        number = 0
+        copies = [entry.address for entry in objects.entries(objects.join(self._folder, "tables"))]
+        for address in reversed(copies):
+            with suppress(NoSuchObject):  # a newer one took its place meanwhile
+                db.deserialize(objects.read(address))
+                number = int(address.rpartition("/")[2].partition(".")[0])
+                break
+        db.executescript(SCHEMA)
+        return db, number
+
+    def _catch_up(self, db: sqlite3.Connection) -> None:
+        """Run the operations that others have written since."""
+        while True:
+            address = self._entry(self._number + 1)
+            try:
+                entry = json.loads(objects.read(address))
+            except NoSuchObject:
+                return
+            if entry["operation"] not in OPERATIONS:
+                raise JournalError(
+                    f"{address}: operation {entry['operation']!r} is of a newer version; update this one"
+                )
+            db.execute("BEGIN")
+            try:
+                OPERATIONS[entry["operation"]](db, **entry["arguments"])
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            self._number += 1
+
+    def _append(self, operation: str, arguments: dict[str, Any]) -> bool:
+        """Write an operation under the next number; False when another handler has taken it."""
+        entry = {"operation": operation, "arguments": arguments, "nonce": uuid.uuid4().hex}
+        return objects.create(self._entry(self._number + 1), json.dumps(entry).encode())
+
+    def _entry(self, number: int) -> str:
+        return objects.join(self._folder, "log", f"{number:020d}.json")
+
+    def _keep_tables(self, db: sqlite3.Connection, *, changed: bool) -> None:
+        """Write a copy of the tables from time to time; without one, a start takes longer."""
+        if not changed or self._number % EVERY:
+            return
+        try:
+            objects.write(objects.join(self._folder, "tables", f"{self._number:020d}.sqlite"), db.serialize())
+            if self._number > 2 * EVERY:
+                objects.delete(objects.join(self._folder, "tables", f"{self._number - 2 * EVERY:020d}.sqlite"))
+        except StoreError as error:
+            _LOG.warning("%s: no copy of the tables: %s", self._folder, error)
