@@ -11,7 +11,6 @@ usecases = {
 
 # Set it to the image's digest after the first push (mlops images push); the trigger and the schedules follow.
 trigger_image = null
-keep_handler  = false # a fact that waits longer than minutes is lost with the idle handler
 
 alert_emails = ["CHANGE-ME"]
 

@@ -166,10 +166,10 @@ module "trigger" {
     deploy    = module.identity.members["deploy"]
   }
   bucket                = module.bucket.name
+  journal               = "${module.bucket.address}/triggers"
   environment           = { MLOPS_DEPLOYMENT = jsonencode(local.deployment) }
   notification_channels = module.alerts.channels
   subnetwork            = one(module.network[*].subnetwork)
-  min_instances         = var.keep_handler ? 1 : 0
   protected             = var.protected
 
   depends_on = [module.registry_access]

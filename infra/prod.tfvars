@@ -11,7 +11,6 @@ usecases = {
 
 # Set it to the image's digest after the first push (mlops images push); the trigger and the schedules follow.
 trigger_image = null
-keep_handler  = true # facts may wait for a cool-down of a day
 
 alert_emails = ["CHANGE-ME"]
 

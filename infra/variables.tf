@@ -54,12 +54,6 @@ variable "trigger_image" {
   default     = null
 }
 
-variable "keep_handler" {
-  description = "Whether the trigger handler lives without facts, so that facts which wait for a cool-down do not end with it."
-  type        = bool
-  default     = false
-}
-
 variable "alert_emails" {
   description = "Addresses that alerts go to; with a budget, at most five."
   type        = set(string)

@@ -45,7 +45,6 @@ run "prod_owns_the_registry_and_nothing_of_it_is_deletable" {
     expires         = null
     protected       = true
     private_network = true
-    keep_handler    = true
     budget          = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
     github          = { owner_id = "1234", repository_id = "567890", gates = { prod = ["deploy"], build = ["build"] } }
   }

@@ -1,5 +1,27 @@
 locals {
-  expiring = var.expires == null ? {} : var.schedules
+  # Cron's name -> job, of all jobs that stop when the environment expires.
+  jobs     = merge({ for name, job in google_cloud_scheduler_job.slot : name => job.id }, { work = google_cloud_scheduler_job.work.id })
+  expiring = var.expires == null ? toset([]) : toset(concat(keys(var.schedules), ["work"]))
+}
+
+# The handler has no processor between requests: a message that is no fact lets it look at what waits and at runs that go on.
+resource "google_cloud_scheduler_job" "work" {
+  project     = var.project
+  region      = var.region
+  name        = "work"
+  description = "Lets the handler of triggers look at what waits"
+  schedule    = "*/${var.look_minutes} * * * *"
+  time_zone   = "Etc/UTC"
+  paused      = var.paused
+
+  pubsub_target {
+    topic_name = var.topic
+    attributes = { eventType = "TICK" }
+  }
+
+  lifecycle {
+    ignore_changes = [paused]
+  }
 }
 
 # A slot goes the way of every fact. Its id is that of the message, so a slot that is delivered twice is one fact.
@@ -50,7 +72,7 @@ resource "google_cloud_scheduler_job" "pause" {
 
   http_target {
     http_method = "POST"
-    uri         = "https://cloudscheduler.googleapis.com/v1/${google_cloud_scheduler_job.slot[each.key].id}:pause"
+    uri         = "https://cloudscheduler.googleapis.com/v1/${local.jobs[each.key]}:pause"
 
     oauth_token {
       service_account_email = var.expiry_account

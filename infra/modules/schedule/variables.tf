@@ -33,6 +33,17 @@ variable "topic" {
   }
 }
 
+variable "look_minutes" {
+  description = "Minutes between two looks of the handler at what waits."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = contains([1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], var.look_minutes)
+    error_message = "look_minutes: wanted minutes that an hour can be divided by, 30 at most."
+  }
+}
+
 variable "paused" {
   description = "Whether the schedules stand still."
   type        = bool

@@ -42,7 +42,7 @@ resource "google_pubsub_subscription" "handler" {
   project                    = var.project
   name                       = "facts-handler"
   topic                      = google_pubsub_topic.facts.id
-  ack_deadline_seconds       = 60
+  ack_deadline_seconds       = 120
   message_retention_duration = local.week
 
   push_config {

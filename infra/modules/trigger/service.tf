@@ -15,11 +15,11 @@ resource "google_cloud_run_v2_service" "handler" {
   template {
     service_account                  = var.service_account
     max_instance_request_concurrency = 1
-    timeout                          = "60s"
+    timeout                          = "120s"
 
-    # More than one would decide about the same facts; submitting is idempotent, so a moment with two does no harm.
+    # Several are safe, because the journal decides once, but they would wait for each other.
     scaling {
-      min_instance_count = var.min_instances
+      min_instance_count = 0
       max_instance_count = 1
     }
 
@@ -29,17 +29,17 @@ resource "google_cloud_run_v2_service" "handler" {
       args = concat(
         ["trigger", "serve"],
         sort(tolist(var.usecases)),
-        ["--at=vertex", "--host=0.0.0.0", "--port=8080", "--json", "--audience=${local.audience}", "--account=${var.invoker}"],
+        ["--at=vertex", "--host=0.0.0.0", "--port=8080", "--json", "--journal=${var.journal}", "--audience=${local.audience}", "--account=${var.invoker}"],
       )
 
       ports {
         container_port = 8080
       }
 
-      # Work goes on after the answer, so the processor must not be taken away between requests.
+      # All work is done before the answer, so the instance needs no processor between requests, and no disk.
       resources {
         limits            = { cpu = "1", memory = "1Gi" }
-        cpu_idle          = false
+        cpu_idle          = true
         startup_cpu_boost = true
       }
 

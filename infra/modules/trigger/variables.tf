@@ -74,6 +74,16 @@ variable "bucket" {
   type        = string
 }
 
+variable "journal" {
+  description = "Folder of the bucket that holds facts and decisions, as gs://BUCKET/FOLDER; the handler's account writes it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^gs://[^/]+/.*[^/]$", var.journal))
+    error_message = "journal: wanted gs://BUCKET/FOLDER."
+  }
+}
+
 variable "environment" {
   description = "Environment variables of the handler. No secret."
   type        = map(string)
@@ -92,17 +102,6 @@ variable "notification_channels" {
   validation {
     condition     = length(var.notification_channels) > 0
     error_message = "notification_channels: wanted at least one; dead letters that nobody hears of are lost facts."
-  }
-}
-
-variable "min_instances" {
-  description = "Instances that live without facts, 0 or 1. With 0 an idle handler ends after minutes, and with it facts that wait for a cool-down."
-  type        = number
-  default     = 0
-
-  validation {
-    condition     = contains([0, 1], var.min_instances)
-    error_message = "min_instances: wanted 0 or 1; two handlers would decide about the same facts."
   }
 }
 

@@ -108,10 +108,10 @@ class Vertex:
 
     @property
     def schedules(self) -> Schedules:
-        """Raise UnsupportedByWorld: a slot is a fact for the handler of triggers, and Cloud Scheduler keeps the slots."""
+        """Raise UnsupportedByWorld: Cloud Scheduler keeps the slots, and each is a fact for the handler of triggers."""
         raise UnsupportedByWorld(
-            "vertex: Cloud Scheduler keeps the slots of config.yaml's schedules and sends them to the handler of triggers; "
-            "`make cloud-up env=dev` applies them (infra/modules/schedule), and elsewhere any cron may call: "
+            "vertex: Cloud Scheduler keeps the slots of config.yaml's schedules and gives them to the handler of "
+            "triggers; `make cloud-up env=dev` applies them (infra/modules/schedule), and elsewhere any cron may call: "
             "mlops trigger send USECASE --cause schedule --schedule NAME --to URL"
         )
 

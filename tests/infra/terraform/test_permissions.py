@@ -45,7 +45,8 @@ def test_no_permission_gives_more_permissions() -> None:
 
 def test_the_handler_may_start_runs_and_no_more() -> None:
     assert permissions("trigger") == {f"aiplatform.pipelineJobs.{verb}" for verb in ("cancel", "create", "get", "list")}
-    assert set(TABLE["duties"]["trigger"]["folders"].values()) == {"read"}
+    folders = TABLE["duties"]["trigger"]["folders"]
+    assert {name for name, access in folders.items() if access != "read"} == {"triggers"}, "its own journal alone"
     assert TABLE["duties"]["trigger"]["acts_as"] == ["pipelines"]
     invoker = TABLE["duties"]["invoker"]
     assert not any(invoker.values())
@@ -80,4 +81,5 @@ def test_a_folder_is_written_by_whom_it_belongs_to() -> None:
         "releases": {"deploy"},
         "predictions": {"serving"},
         "outcomes": {"deploy"},
+        "triggers": {"deploy", "trigger"},
     }

@@ -147,7 +147,7 @@ def main() -> None:
     for name, default in vars(Crowd()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     crowd = Crowd(**vars(parser.parse_args()))
-    log.TURN_SECONDS = 6.0  # so that what a killed handler had is soon free again
+    log.TURN_SECONDS = 3.0  # so that what a killed handler had is soon free again
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         faults, summary = run(crowd, Path(home))

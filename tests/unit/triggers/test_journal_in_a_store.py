@@ -105,7 +105,7 @@ def test_what_may_not_start_yet_is_acknowledged_and_started_by_a_later_request(o
     assert station.states() == []
     later = opened()
     later.now += 60
-    # A message that is no fact: Cloud Scheduler sends one every few minutes.
+    # A message that is no fact; Cloud Scheduler sends one every few minutes.
     tick = {"message": {"attributes": {"eventType": "TICK"}}}
     assert client(later).post("/", json=tick).status_code == 204
     assert later.states() == ["done"]
@@ -205,11 +205,10 @@ def test_an_operation_of_a_newer_version_is_refused_by_name(opened: Opened, addr
         opened().take("a")
 
 
-@EACH_STORE
 def test_handlers_without_a_disk_that_race_and_are_killed_start_one_run_for_each_fact(
     address: str, tmp_path: Path
 ) -> None:
-    size = ["--facts=24", "--deliveries=90", "--usecases=6", "--handlers=3", "--batch=15", "--kill-every=3"]
+    size = ["--facts=8", "--deliveries=24", "--usecases=4", "--handlers=3", "--batch=4", "--kill-every=3"]
     command = [sys.executable, "-m", "tests.unit.triggers.crowd", *size, f"--journal={address}"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=540, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -390,22 +390,27 @@ def test_every_id_is_one_that_the_service_takes(name: str, pipeline: str) -> Non
 
 
 def test_a_run_is_submitted_as_it_was_pinned_by_whichever_machine_goes_on_with_its_decision(
-    store: Store, settings: dict[str, Any], usecase: UseCase, vertex: FakeVertex, loopback: Loopback, tmp_path: Path
+    world: Vertex, usecase: UseCase, vertex: FakeVertex, loopback: Loopback, tmp_path: Path
 ) -> None:
     """The first machine dies before, or after, the service has the job; newer data is there when the second goes on."""
     request = RunRequest(usecase, span="newest", trigger="decision-1")
     loopback.faults = [Fault(403)]
     with pytest.raises(MlopsError):
-        opened(store, settings).submit(request)
+        world.submit(request)
     assert vertex.jobs == {}
-    objects.write(f"{settings['root']}/data/flight_delay/span-6/flights.parquet", b"span 6")
-    runs = [opened(Store(tmp_path / name), settings).started_by("decision-1") for name in ("second", "third")]
+    objects.write(f"{world.deployment.root}/data/flight_delay/span-6/flights.parquet", b"span 6")
+    environment = world._context.environment
+
+    def started_by(machine: str, decision: str) -> str:
+        return Vertex(WorldContext(Store(tmp_path / machine), environment)).started_by(decision)
+
+    runs = [started_by(machine, "decision-1") for machine in ("second", "third")]
     assert list(vertex.jobs) == [runs[0]]
     assert runs[0] == runs[1]
     assert vertex.jobs[runs[0]]["runtimeConfig"]["parameterValues"]["span"] == 5
     vertex.end(runs[0], "FAILED")
-    assert opened(Store(tmp_path / "fourth"), settings).started_by("decision-1") == runs[0]
-    assert opened(store, settings).started_by("decision-2") == opened(store, settings).started_by("") == ""
+    assert started_by("fourth", "decision-1") == runs[0]
+    assert started_by("fourth", "decision-2") == started_by("fourth", "") == ""
 
 
 def test_schedules_are_left_to_the_one_road_of_facts(world: Vertex) -> None:

@@ -22,6 +22,23 @@ run "a_slot_is_a_fact" {
   }
 }
 
+run "the_handler_looks_at_what_waits" {
+  assert {
+    condition     = google_cloud_scheduler_job.work.schedule == "*/5 * * * *" && google_cloud_scheduler_job.work.pubsub_target[0].attributes == tomap({ eventType = "TICK" })
+    error_message = "Every few minutes a message that is no fact goes to the handler."
+  }
+  assert {
+    condition     = keys(google_cloud_scheduler_job.pause) == ["flight_delay/retrain", "work"]
+    error_message = "It pauses with the schedules."
+  }
+}
+
+run "minutes_that_do_not_divide_an_hour_are_refused" {
+  command = plan
+  variables { look_minutes = 7 }
+  expect_failures = [var.look_minutes]
+}
+
 run "a_forgotten_schedule_pauses_itself" {
   assert {
     condition     = google_cloud_scheduler_job.pause["flight_delay/retrain"].schedule == "0 0 31 3 *" && endswith(google_cloud_scheduler_job.pause["flight_delay/retrain"].http_target[0].uri, ":pause")

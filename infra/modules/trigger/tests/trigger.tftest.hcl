@@ -12,6 +12,7 @@ variables {
   publishers      = { storage = "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com" }
   pubsub_agent    = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
   bucket          = "mlops-test-dev-mlops"
+  journal         = "gs://mlops-test-dev-mlops/triggers"
 
   notification_channels = ["projects/mlops-test-dev/notificationChannels/1"]
 }
@@ -111,8 +112,8 @@ run "a_name_in_capitals_is_refused" {
   expect_failures = [var.name]
 }
 
-run "a_second_instance_is_refused" {
+run "a_journal_outside_of_a_bucket_is_refused" {
   command = plan
-  variables { min_instances = 2 }
-  expect_failures = [var.min_instances]
+  variables { journal = "/var/lib/mlops" }
+  expect_failures = [var.journal]
 }
