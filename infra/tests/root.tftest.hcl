@@ -97,3 +97,9 @@ run "other_environments_no_use_case_and_no_days_are_refused" {
   }
   expect_failures = [var.environment, var.region, var.usecases, var.temporary_days]
 }
+
+run "releases_outside_of_a_bucket_are_refused" {
+  command = plan
+  variables { release_store = "releases" }
+  expect_failures = [var.release_store]
+}

@@ -56,21 +56,25 @@ class LogStorage:
         """Run an operation, and return once the log has it; one that changes nothing is not written."""
         with self._current() as db:
             for _ in range(_TRIES):
-                db.execute("BEGIN")
-                try:
-                    before = db.total_changes
-                    result = OPERATIONS[operation](db, **arguments)
-                    if db.total_changes == before or self._append(operation, arguments):
-                        changed = db.total_changes != before
-                        db.execute("COMMIT")
-                        self._number += changed
-                        self._keep_tables(db, changed=changed)
-                        return result
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
+                is_done, result = self._tried(db, operation, arguments)
+                if is_done:
+                    return result
                 self._catch_up(db)
         raise JournalError(f"{self._folder}: other handlers took the next number {_TRIES} times; send it again")
+
+    def _tried(self, db: sqlite3.Connection, operation: str, arguments: dict[str, Any]) -> tuple[bool, Any]:
+        """Run an operation and append it; undone, and not done, when another handler has taken the next number."""
+        with _undone_unless_committed(db):
+            before = db.total_changes
+            result = OPERATIONS[operation](db, **arguments)
+            if db.total_changes == before:
+                return True, result
+            if not self._append(operation, arguments):
+                return False, None
+            db.execute("COMMIT")
+        self._number += 1
+        self._keep_tables(db)
+        return True, result
 
     @contextmanager
     def turn(self, usecase: str) -> Iterator[bool]:
@@ -125,13 +129,9 @@ class LogStorage:
                 raise JournalError(
                     f"{address}: operation {entry['operation']!r} is of a newer version; update this one"
                 )
-            db.execute("BEGIN")
-            try:
+            with _undone_unless_committed(db):
                 OPERATIONS[entry["operation"]](db, **entry["arguments"])
                 db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
             self._number += 1
 
     def _append(self, operation: str, arguments: dict[str, Any]) -> bool:
@@ -142,9 +142,9 @@ class LogStorage:
     def _entry(self, number: int) -> str:
         return objects.join(self._folder, "log", f"{number:020d}.json")
 
-    def _keep_tables(self, db: sqlite3.Connection, *, changed: bool) -> None:
+    def _keep_tables(self, db: sqlite3.Connection) -> None:
         """Write a copy of the tables from time to time; without one, a start takes longer."""
-        if not changed or self._number % EVERY:
+        if self._number % EVERY:
             return
         try:
             objects.write(objects.join(self._folder, "tables", f"{self._number:020d}.sqlite"), db.serialize())
@@ -152,3 +152,14 @@ class LogStorage:
                 objects.delete(objects.join(self._folder, "tables", f"{self._number - 2 * EVERY:020d}.sqlite"))
         except StoreError as error:
             _LOG.warning("%s: no copy of the tables: %s", self._folder, error)
+
+
+@contextmanager
+def _undone_unless_committed(db: sqlite3.Connection) -> Iterator[None]:
+    """Undo what the block changes, unless it commits."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")

@@ -31,7 +31,7 @@ def found(month: int, *causes: str, champion: str = "1@sha256:aa") -> Findings:
 
 def test_a_year_in_which_october_drifts(tmp_path: Path) -> None:
     station = Station(tmp_path, rules=Rules({"flights": Trigger()}))
-    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_fact=lambda: None))
+    client = TestClient(application(station.handler, SharedSecrets((SECRET,)), on_taken=lambda _: None))
 
     def monitored(findings: Findings) -> list[int]:
         answers = []
