@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from adapters import tft_layer
 from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
 from components.train_model.config import Config
 from components.train_model.export import Answer
@@ -42,7 +43,9 @@ def answer(module: ModuleType, model: keras.Model, label: TrainedLabel, transfor
     """Return how output becomes predictions: probabilities for classes, the raw unit if the module has INVERSE."""
     inverse = getattr(module, INVERSE, None)
     if not kind(label.task).has_classes:
-        return Answer(label.task) if inverse is None else Answer(label.task, finish=lambda x: inverse(x, transform))
+        if inverse is None:
+            return Answer(label.task)
+        return Answer(label.task, finish=tf.function(lambda output: inverse(output, transform)))
     if not gives_logits(model, label.output):
         return Answer(label.task, label.classes)
     finish = tf.sigmoid if kind(label.task).gives_one_score else tf.nn.softmax
@@ -90,13 +93,15 @@ def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
 def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path) -> None:
     """Write the graph that computes the label from serialized tf.Examples."""
     module = tf.Module()
-    module.transform = transform.transform_features_layer()
+    layer = transform.transform_features_layer()
+    module.transform = tft_layer.resources(layer)
     spec = transform.raw_feature_spec()
 
     def read(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = module.transform(tf.io.parse_example(examples, spec))[label]
+        found = layer(tf.io.parse_example(examples, spec))[label]
         dense = found.values if isinstance(found, tf.SparseTensor) else found
         return {LABEL_OUTPUT: tf.reshape(tf.cast(dense, tf.float64), [-1])}
 
-    module.read = tf.function(read, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    module.read = tf.function(read, input_signature=[examples], autograph=False)
     tf.saved_model.save(module, str(folder / LABEL_GRAPH), signatures={"serving_default": module.read})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from adapters import tft_layer
 from components.train_model.raw_features import RawFeature
 from core.errors import TrainingError
 from core.problem import Task
@@ -52,23 +53,21 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer
     ) -> None:
         super().__init__()
-        self.transform = transform
+        self.transform = tft_layer.resources(transform)
         # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
         self.weights = [weight.value for weight in model.variables]
         columns = {feature.name: feature.column_spec() for feature in features}
-        self._transformed = tf.function(lambda raw: dict(transform(raw)), input_signature=[columns])
-        self._predict = tf.function(
-            partial(_predict, model, self._transformed, answer.finish), input_signature=[columns]
-        )
+        self._transformed = _function(lambda raw: dict(transform(raw)), columns)
+        self._predict = _function(partial(_predict, model, self._transformed, answer.finish), columns)
         self._features = tuple(features)
         self._gives_one_score = kind(answer.task).gives_one_score
         self._classes = answer.classes
         examples = tf.TensorSpec([None], tf.string, name="examples")
         request = {name: spec for feature in features for name, spec in feature.request_specs().items()}
-        self.predict_raw = tf.function(self._predict_raw, input_signature=[request])
-        self.classify = tf.function(self._classify, input_signature=[examples])
-        self.regress = tf.function(self._regress, input_signature=[examples])
-        self.transform_examples = tf.function(self._transform_examples, input_signature=[examples])
+        self.predict_raw = _function(self._predict_raw, request)
+        self.classify = _function(self._classify, examples)
+        self.regress = _function(self._regress, examples)
+        self.transform_examples = _function(self._transform_examples, examples)
 
     def _predict_raw(self, request: Tensors) -> Tensors:
         columns = {feature.name: feature.from_request(request) for feature in self._features}
@@ -91,6 +90,14 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def _parsed(self, examples: tf.Tensor) -> Tensors:
         parsed = tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features})
         return {feature.name: feature.from_example(parsed[feature.name]) for feature in self._features}
+
+
+def _function(call: Callable[..., Any], specs: Any) -> Any:
+    """Make a function that is traced once, without AutoGraph, as Keras' own export does.
+
+    AutoGraph would first rewrite the code of Keras that is called, which takes most of the time of an export.
+    """
+    return tf.function(call, input_signature=[specs], autograph=False)
 
 
 def _predict(

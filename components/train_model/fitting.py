@@ -89,10 +89,14 @@ def _build(model: keras.Model, rows: Rows) -> None:
 
 
 def _traced(step: Step, example: Block) -> Callable[..., tf.Tensor]:
-    """Make a function that runs a step over blocks of any number of rows, traced once."""
+    """Make a function that runs a step over blocks of any number of rows, traced once.
+
+    The loop is AutoGraph's; the step is not converted, as in Keras' `fit`.
+    """
     specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
+    unconverted = tf.autograph.experimental.do_not_convert(step)
     traced: Callable[..., tf.Tensor] = tf.function(
-        partial(_each_batch, step), input_signature=[specs, tf.TensorSpec([], tf.int32)]
+        partial(_each_batch, unconverted), input_signature=[specs, tf.TensorSpec([], tf.int32)]
     )
     return traced
 
