@@ -60,7 +60,7 @@ def candidate(folder: Path, weights: str = "new") -> Release:
     return Release(folder / "model", folder / "evidence", examples)
 
 
-class Place:
+class Challenge:
     """A registry with a champion, and a candidate that was compared with it."""
 
     def __init__(self, folder: Path) -> None:
@@ -82,7 +82,7 @@ class Place:
         return push(Config(**config), self.candidate, self.destination, self.outputs)
 
     def evidence(self, **decisions: Decision) -> None:
-        """Give the candidate this evidence in place of what it has."""
+        """Give the candidate this evidence instead of what it has."""
         Evidence.of(decisions).write(self.candidate.evidence)
 
     def refused(self, verdict: Verdict, says: str, **config: Any) -> None:
@@ -100,16 +100,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def challenge(tmp_path: Path) -> Challenge:
+    return Challenge(tmp_path)
 
 
-def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(place: Place) -> None:
-    reference = place.push()
-    champion = place.registry.champion("m")
+def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(challenge: Challenge) -> None:
+    reference = challenge.push()
+    champion = challenge.registry.champion("m")
     assert (champion.reference, champion.version) == (reference, 2)
-    assert champion.digest == digest.of_folder(place.candidate.model / "Format-Serving")
-    assert json.loads(Path(place.outputs.pushed).read_text()) == {
+    assert champion.digest == digest.of_folder(challenge.candidate.model / "Format-Serving")
+    assert json.loads(Path(challenge.outputs.pushed).read_text()) == {
         "name": "m",
         "version": 2,
         "path": str(champion.path),
@@ -121,68 +121,70 @@ def test_a_model_that_passed_every_gate_is_published_and_becomes_the_champion(pl
         "evaluate_model": "pass",
         "validate_infra": "pass",
     }
-    assert about.pop("decision") == Decision.read(place.outputs.decision).model_dump(mode="json")
+    assert about.pop("decision") == Decision.read(challenge.outputs.decision).model_dump(mode="json")
     assert about == {
-        "model": "m", "compared_with": place.champion.reference, "waived": {}, "submission": "submission-1",
+        "model": "m", "compared_with": challenge.champion.reference, "waived": {}, "submission": "submission-1",
         "spans": [1, 2, 3], "data": "sha256:da7a", "source": "/d/{SPAN}", "records": {"train": 7},
     }  # fmt: skip
 
 
-def test_a_push_that_is_repeated_changes_nothing(place: Place) -> None:
-    first = place.push()
-    moves = place.registry.history("m")
-    assert place.push() == first
-    assert place.registry.history("m") == moves
-    assert [version.version for version in place.registry.versions("m")] == [1, 2]
+def test_a_push_that_is_repeated_changes_nothing(challenge: Challenge) -> None:
+    first = challenge.push()
+    moves = challenge.registry.history("m")
+    assert challenge.push() == first
+    assert challenge.registry.history("m") == moves
+    assert [version.version for version in challenge.registry.versions("m")] == [1, 2]
 
 
-def test_a_release_may_wait_for_a_person(place: Place) -> None:
-    place.push(promote=False)
-    assert json.loads(Path(place.outputs.pushed).read_text())["in_production"] is False
-    assert [version.version for version in place.registry.versions("m")] == [1, 2]
-    assert place.registry.champion("m") == place.champion
+def test_a_release_may_wait_for_a_person(challenge: Challenge) -> None:
+    challenge.push(promote=False)
+    assert json.loads(Path(challenge.outputs.pushed).read_text())["in_production"] is False
+    assert [version.version for version in challenge.registry.versions("m")] == [1, 2]
+    assert challenge.registry.champion("m") == challenge.champion
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNDECIDED])
 @pytest.mark.parametrize("gate", GATES)
-def test_a_required_gate_that_is_no_outright_pass_closes_the_push(place: Place, gate: str, verdict: Verdict) -> None:
-    passes = {name: decision(name, place.subject) for name in GATES}
-    place.evidence(**passes | {gate: decision(gate, place.subject, verdict)})
-    place.refused(verdict, f"{gate} passes this model")
-    assert Decision.read(place.outputs.decision).next_step == "Train longer."
+def test_a_required_gate_that_is_no_outright_pass_closes_the_push(
+    challenge: Challenge, gate: str, verdict: Verdict
+) -> None:
+    passes = {name: decision(name, challenge.subject) for name in GATES}
+    challenge.evidence(**passes | {gate: decision(gate, challenge.subject, verdict)})
+    challenge.refused(verdict, f"{gate} passes this model")
+    assert Decision.read(challenge.outputs.decision).next_step == "Train longer."
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_a_required_gate_that_was_not_asked_closes_the_push(place: Place, gate: str) -> None:
-    place.evidence(**{name: decision(name, place.subject) for name in GATES if name != gate})
-    place.refused(Verdict.UNDECIDED, f"{gate} decided about this model")
+def test_a_required_gate_that_was_not_asked_closes_the_push(challenge: Challenge, gate: str) -> None:
+    challenge.evidence(**{name: decision(name, challenge.subject) for name in GATES if name != gate})
+    challenge.refused(Verdict.UNDECIDED, f"{gate} decided about this model")
 
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("about", [OTHER, ""])
-def test_a_decision_about_another_model_is_not_carried_over(place: Place, gate: str, about: str) -> None:
-    passes = {name: decision(name, place.subject) for name in GATES}
-    place.evidence(**passes | {gate: decision(gate, about)})
-    place.refused(Verdict.FAIL, about or "no model")
+def test_a_decision_about_another_model_is_not_carried_over(challenge: Challenge, gate: str, about: str) -> None:
+    passes = {name: decision(name, challenge.subject) for name in GATES}
+    challenge.evidence(**passes | {gate: decision(gate, about)})
+    challenge.refused(Verdict.FAIL, about or "no model")
 
 
-def test_a_gate_that_the_release_does_not_know_closes_the_push(place: Place) -> None:
-    passes = {name: decision(name, place.subject) for name in GATES}
-    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject))
-    place.refused(Verdict.FAIL, "Add check_fairness to push_model.requires")
-    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject, Verdict.FAIL))
-    place.refused(Verdict.FAIL, "auc >= 0.6", requires=(*GATES, "check_fairness"))
-    place.evidence(**passes, check_fairness=decision("check_fairness", place.subject))
-    assert place.push(requires=(*GATES, "check_fairness"))
+def test_a_gate_that_the_release_does_not_know_closes_the_push(challenge: Challenge) -> None:
+    passes = {name: decision(name, challenge.subject) for name in GATES}
+    challenge.evidence(**passes, check_fairness=decision("check_fairness", challenge.subject))
+    challenge.refused(Verdict.FAIL, "Add check_fairness to push_model.requires")
+    challenge.evidence(**passes, check_fairness=decision("check_fairness", challenge.subject, Verdict.FAIL))
+    challenge.refused(Verdict.FAIL, "auc >= 0.6", requires=(*GATES, "check_fairness"))
+    challenge.evidence(**passes, check_fairness=decision("check_fairness", challenge.subject))
+    assert challenge.push(requires=(*GATES, "check_fairness"))
 
 
-def test_a_model_that_another_evaluation_refused_is_pushed_by_its_own(place: Place) -> None:
-    place.evidence(
+def test_a_model_that_another_evaluation_refused_is_pushed_by_its_own(challenge: Challenge) -> None:
+    challenge.evidence(
         before_compression=decision("evaluate_model", OTHER, Verdict.FAIL),
-        evaluate_model=decision("evaluate_model", place.subject),
-        validate_infra=decision("validate_infra", place.subject),
+        evaluate_model=decision("evaluate_model", challenge.subject),
+        validate_infra=decision("validate_infra", challenge.subject),
     )
-    assert place.push()
+    assert challenge.push()
 
 
 @pytest.mark.parametrize(
@@ -193,26 +195,26 @@ def test_a_model_that_another_evaluation_refused_is_pushed_by_its_own(place: Pla
     ],
 )
 def test_another_evaluation_does_not_stand_for_one_that_refused(
-    place: Place, other: str, about: str, says: str
+    challenge: Challenge, other: str, about: str, says: str
 ) -> None:
-    place.evidence(
+    challenge.evidence(
         **{
-            other: decision("evaluate_model", about or place.subject),
-            "evaluate_model": decision("evaluate_model", place.subject, Verdict.FAIL),
-            "validate_infra": decision("validate_infra", place.subject),
+            other: decision("evaluate_model", about or challenge.subject),
+            "evaluate_model": decision("evaluate_model", challenge.subject, Verdict.FAIL),
+            "validate_infra": decision("validate_infra", challenge.subject),
         }
     )
-    place.refused(Verdict.FAIL, says)
+    challenge.refused(Verdict.FAIL, says)
 
 
-def test_a_gate_is_waived_by_name_and_with_a_reason_that_is_kept(place: Place) -> None:
+def test_a_gate_is_waived_by_name_and_with_a_reason_that_is_kept(challenge: Challenge) -> None:
     reason = "this model is used in bulk and never served"
-    place.evidence(
-        evaluate_model=decision("evaluate_model", place.subject),
-        validate_infra=decision("validate_infra", place.subject, Verdict.FAIL),
+    challenge.evidence(
+        evaluate_model=decision("evaluate_model", challenge.subject),
+        validate_infra=decision("validate_infra", challenge.subject, Verdict.FAIL),
     )
-    place.push(requires=("evaluate_model",), waives={"validate_infra": reason})
-    about = place.registry.champion("m").about
+    challenge.push(requires=("evaluate_model",), waives={"validate_infra": reason})
+    about = challenge.registry.champion("m").about
     assert about["waived"] == {"validate_infra": reason}
     assert any(
         reason in check["rule"] and check["observed"].startswith("fail") for check in about["decision"]["checks"]
@@ -256,57 +258,57 @@ def _older_version(path: Path) -> None:
 
 @pytest.mark.parametrize("tamper", [_missing, _empty, _not_a_number, _better_number, _older_version])
 def test_evidence_that_was_changed_or_cannot_be_read_closes_the_push(
-    place: Place, tamper: Callable[[Path], None]
+    challenge: Challenge, tamper: Callable[[Path], None]
 ) -> None:
-    tamper(place.candidate.evidence)
-    place.refused(Verdict.UNDECIDED, "the evidence can be read")
+    tamper(challenge.candidate.evidence)
+    challenge.refused(Verdict.UNDECIDED, "the evidence can be read")
 
 
-def test_a_verdict_that_was_turned_into_a_pass_closes_the_push(place: Place) -> None:
-    place.evidence(**{gate: decision(gate, place.subject, Verdict.FAIL) for gate in GATES})
-    path = place.candidate.evidence
+def test_a_verdict_that_was_turned_into_a_pass_closes_the_push(challenge: Challenge) -> None:
+    challenge.evidence(**{gate: decision(gate, challenge.subject, Verdict.FAIL) for gate in GATES})
+    path = challenge.candidate.evidence
     content = json.loads(path.read_text())
     for entry in content["entries"]:
         entry["decision"]["verdict"] = "pass"
         entry["digest"] = digest.of_bytes(json.dumps(entry["decision"], separators=(",", ":")).encode())
     path.write_text(json.dumps(content))
-    place.refused(Verdict.UNDECIDED, "the verdict of the checks is fail")
+    challenge.refused(Verdict.UNDECIDED, "the verdict of the checks is fail")
 
 
-def test_a_champion_that_moved_since_the_comparison_closes_the_push(place: Place, tmp_path: Path) -> None:
-    other = place.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
-    place.registry.promote("m", other.version)
-    place.refused(Verdict.FAIL, "Run the pipeline again")
+def test_a_champion_that_moved_since_the_comparison_closes_the_push(challenge: Challenge, tmp_path: Path) -> None:
+    other = challenge.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
+    challenge.registry.promote("m", other.version)
+    challenge.refused(Verdict.FAIL, "Run the pipeline again")
 
 
 def test_a_champion_that_moves_during_the_push_leaves_no_version_behind(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    challenge: Challenge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = place.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
+    other = challenge.registry.publish("m", model(tmp_path / "other", "other") / "Format-Serving", {})
     publish = LocalRegistry.publish
 
     def publish_late(self: LocalRegistry, *args: Any) -> ModelVersion:
         version = publish(self, *args)
-        place.registry.promote("m", other.version)
+        challenge.registry.promote("m", other.version)
         return version
 
     monkeypatch.setattr(LocalRegistry, "publish", publish_late)
     with pytest.raises(RegistryError, match="run the pipeline again"):
-        place.push()
-    assert place.registry.champion("m") == other
-    assert place.registry.numbers("m") == [1, 2]
+        challenge.push()
+    assert challenge.registry.champion("m") == other
+    assert challenge.registry.numbers("m") == [1, 2]
 
 
-def test_a_model_that_a_person_rolled_back_is_not_put_back_by_a_pipeline(place: Place) -> None:
-    place.push()
-    place.registry.rollback("m")
-    place.refused(Verdict.FAIL, "Put it back into production")
+def test_a_model_that_a_person_rolled_back_is_not_put_back_by_a_pipeline(challenge: Challenge) -> None:
+    challenge.push()
+    challenge.registry.rollback("m")
+    challenge.refused(Verdict.FAIL, "Put it back into production")
 
 
-def test_a_model_folder_without_a_saved_model_is_named(place: Place) -> None:
-    shutil.rmtree(place.candidate.model)
+def test_a_model_folder_without_a_saved_model_is_named(challenge: Challenge) -> None:
+    shutil.rmtree(challenge.candidate.model)
     with pytest.raises(RegistryError, match=r"Format-Serving: wanted a SavedModel"):
-        place.push()
+        challenge.push()
 
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -362,21 +364,21 @@ def _disk_full(path: str) -> None:
 def test_a_push_that_dies_at_any_call_leaves_a_champion_and_is_repeated_once(
     tmp_path: Path, fault: Callable[[str], None], ends: set[int]
 ) -> None:
-    assert with_fault(Place(tmp_path / "whole").push, -1, fault, tmp_path / "calls") == DONE
+    assert with_fault(Challenge(tmp_path / "whole").push, -1, fault, tmp_path / "calls") == DONE
     calls = int((tmp_path / "calls").read_text())
     assert calls > 20
     for at in range(1, calls + 1):
-        place = Place(tmp_path / str(at))
+        challenge = Challenge(tmp_path / str(at))
         registry, old, new = (
-            place.registry,
-            place.champion.digest,
-            digest.of_folder(place.candidate.model / "Format-Serving"),
+            challenge.registry,
+            challenge.champion.digest,
+            digest.of_folder(challenge.candidate.model / "Format-Serving"),
         )
-        assert with_fault(place.push, at, fault, tmp_path / "calls") in ends, at
+        assert with_fault(challenge.push, at, fault, tmp_path / "calls") in ends, at
         champion = registry.champion("m")
         assert champion is not None
         assert champion.digest in {old, new}, at
-        reference = place.push()
+        reference = challenge.push()
         assert str(registry.pointer("m")) == reference, at
         assert [version.digest for version in registry.versions("m")] == [old, new], at
         assert [move["digest"] for move in registry.history("m")] == [old, new], at
