@@ -71,9 +71,10 @@ def push(store: Store, *, registry: str, as_json: bool) -> None:
     from mlops.cluster.progress import Progress
 
     with Progress() as progress:
-        pushed = _images(store, progress).push(registry, progress.log)
+        found = _images(store, progress)
+        pushed = found.push(registry, progress.log)
     if as_json:
-        print_json({"registry": registry, "images": pushed})
+        print_json({"registry": registry, "images": pushed, "pushed": found.pushed(registry)})
     else:
         click.echo("\n".join(pushed.values()))
 

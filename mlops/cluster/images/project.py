@@ -5,6 +5,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from core import digest
@@ -110,6 +111,18 @@ class Images:
             )
         return {image(group): self._push(group, registry, log) for group in GROUPS}
 
+    def pushed(self, registry: str) -> dict[str, dict[str, str]]:
+        """Return what a registry has of each group: `name`, `digest`, and the file name of its bill of materials."""
+        sboms = self._record.sboms(self._tag)
+        return {
+            group: {
+                "name": f"{registry.rstrip('/')}/{image(group)}",
+                "digest": given,
+                "sbom": self._sbom_file(group, sboms[group]).name if group in sboms else "",
+            }
+            for group, given in self._record.pushed(registry.rstrip("/"), self._tag).items()
+        }
+
     def _reference(self, group: Group) -> str:
         return f"{image(group)}:{self._tag}"
 
@@ -172,8 +185,11 @@ class Images:
         content = self._commands.run([*run, self._reference(group), "/sbom.json"]).stdout.encode()
         name = digest.of_bytes(content)
         self._sboms.mkdir(parents=True, exist_ok=True)
-        (self._sboms / f"sbom-{group}-{name.removeprefix('sha256:')}.json").write_bytes(content)
+        self._sbom_file(group, name).write_bytes(content)
         return name
+
+    def _sbom_file(self, group: str, name: str) -> Path:
+        return self._sboms / f"sbom-{group}-{name.removeprefix('sha256:')}.json"
 
     def _push(self, group: Group, registry: str, log: Log) -> str:
         target = f"{registry}/{self._reference(group)}"
