@@ -1,9 +1,11 @@
 import inspect
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
@@ -49,6 +51,18 @@ LONGEST_FIRST = (
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
 TOGETHER = ("tests/e2e/",)
 """Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Name the commit in a report for machines, when exactly its files are tested: a release takes no other report."""
+    report = session.config.stash.get(xml_key, None)
+    if report is None:
+        return
+    git = ["git", "-C", str(session.config.rootpath)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
+    if commit.returncode == changed.returncode == 0 and not changed.stdout:
+        report.add_global_property("commit", commit.stdout.strip())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
