@@ -10,7 +10,7 @@ from mlops.cli.main import cli
 from tests.infra.rendered import ROOT
 
 MLOPS = ".venv/bin/mlops"
-_REDIRECTED = re.compile(r"\s*>{1,2}\s*\S+$")
+_REDIRECTED = re.compile(r"\s+>{1,2}\s*\S+$")
 _ASSIGNED = re.compile(r"^\w+=\$\((?P<command>.*)\)$")
 
 

@@ -157,7 +157,7 @@ def test_what_is_read_of_the_settings_is_what_terraform_writes() -> None:
 def test_every_expression_reads_what_there_is(name: str, job: str, body: dict[str, Any]) -> None:
     workflow = load(name)
     triggers = workflow["on"]
-    inputs = {key for one in triggers.values() if one for key in one.get("inputs", {})}
+    inputs = {key for one in triggers.values() if isinstance(one, dict) for key in one.get("inputs", {})}
     ids = {step["id"] for step in body.get("steps", ()) if "id" in step}
     matrix = body.get("strategy", {}).get("matrix", {})
     needs = body.get("needs", [])
