@@ -59,6 +59,8 @@ class Machine:
     actions: Mapping[str, StandIn]
     environment: dict[str, str] = field(default_factory=dict)
     """Variables of the process, for the stand-ins of programs."""
+    instead: dict[str, str] = field(default_factory=dict)
+    """Pattern of the command line's arguments -> what a shell does instead, for verbs that need a cloud's whole day."""
     running: list[str] = field(default_factory=list)
     """Concurrency groups of the jobs that ran, in order."""
 
@@ -130,7 +132,8 @@ class Job:
         self.machine, self.file, self.name, self.body = machine, file, name, body
         self.workspace = machine.folder / "jobs" / f"{len(machine.running)}-{name}"
         (self.workspace / ".venv" / "bin").mkdir(parents=True)
-        mlops = f'#!/bin/sh\nexec "{sys.executable}" -m mlops.cli.main "$@"\n'
+        cases = "".join(f"  {pattern}) {line}; exit ;;\n" for pattern, line in machine.instead.items())
+        mlops = f'#!/bin/sh\ncase "$*" in\n{cases}esac\nexec "{sys.executable}" -m mlops.cli.main "$@"\n'
         (self.workspace / ".venv" / "bin" / "mlops").write_text(mlops)
         (self.workspace / ".venv" / "bin" / "mlops").chmod(0o755)
         self._context = {**context, "steps": {}, "env": {}}

@@ -23,7 +23,6 @@ VARIABLES = {"MLOPS_BUILD", "MLOPS_DEV", "MLOPS_STAGING", "MLOPS_PROD", "MLOPS_D
 DEPLOYING = {("build.yml", "images"), ("build.yml", "release"), ("deploy.yml", "deploy"), ("rollback.yml", "rollback")}
 SIGNING = {("build.yml", "attest"), ("build.yml", "release")}
 READING = {("nightly.yml", "drift")}
-DIGESTS = "sha256:" + "a" * 64
 
 
 def _id(one: Step) -> str:
@@ -183,6 +182,12 @@ def _outputs(job: dict[str, Any]) -> list[str]:
     return list(called.get("outputs", {}))
 
 
+def test_the_credentials_that_a_job_gets_do_not_make_its_checkout_a_changed_one() -> None:
+    """google-github-actions/auth writes them there; a release of a changed checkout is refused."""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"gha-creds-*.json", "tests.xml"} <= set(ignored)
+
+
 def test_one_workflow_signs_and_the_environments_demand_it() -> None:
     assert {one.file for one in STEPS if one.action == "actions/attest"} == {"build.yml"}
     environments = load_environments(ROOT / "usecases" / "environments.yaml").environments
@@ -205,7 +210,7 @@ def test_every_exception_from_a_linter_has_its_reason() -> None:
         for reason in re.findall(r"zizmor: ignore\[[\w-]+\](.*)", text) + re.findall(r"checkov:skip=\w+:(.*)", text):
             found += 1
             assert len(reason.split()) > 5, f"{path.name}: {reason}"
-    assert found >= 3
+    assert found >= 2
 
 
 def test_expressions_are_worth_what_github_says() -> None:
