@@ -111,16 +111,17 @@ class Images:
             )
         return {image(group): self._push(group, registry, log) for group in GROUPS}
 
-    def pushed(self, registry: str) -> dict[str, dict[str, str]]:
+    def pushed(self, registry: str) -> dict[Group, dict[str, str]]:
         """Return what a registry has of each group: `name`, `digest`, and the file name of its bill of materials."""
-        sboms = self._record.sboms(self._tag)
+        sboms, digests = self._record.sboms(self._tag), self._record.pushed(registry.rstrip("/"), self._tag)
         return {
             group: {
                 "name": f"{registry.rstrip('/')}/{image(group)}",
-                "digest": given,
+                "digest": digests[group],
                 "sbom": self._sbom_file(group, sboms[group]).name if group in sboms else "",
             }
-            for group, given in self._record.pushed(registry.rstrip("/"), self._tag).items()
+            for group in GROUPS
+            if group in digests
         }
 
     def _reference(self, group: Group) -> str:
