@@ -1,5 +1,6 @@
 """Answers one request with one version: from the body's bytes to the answer's bytes, in one thread."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from serving.versions.answered import Asked, answered
 from serving.versions.loaded import Lease
 from serving.versions.manager import ModelManager
 
+_Write = Callable[[dict[str, Column]], bytes]
+"""Encodes the outputs as the body of an answer; RequestError for those that it cannot."""
 _SMALL_BYTES = 128 << 10
 """Bodies up to this may be parsed in the event loop: it takes a millisecond."""
 
@@ -109,27 +112,27 @@ class VersionAnswers:
         return self.answer(lease, InferenceRequest(path, copied.body, copied.request_id)).outputs
 
     def _predict(self, request: InferenceRequest, lease: Lease) -> Answer:
-        signature, form, feeds = decode(request.body, lease.model.signatures, self._limits) or self._read(
-            lease, request.body
-        )
-        outputs = _run(request, lease, signature, feeds)
-        self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
-        answer = responses.predict_body(outputs, feeds.rows, form)
-        if self._log is not None:
-            self._log.offer(answered(request.asked, lease, signature, feeds, outputs))
-        return Answer(lease.version, answer, outputs)
+        asked = decode(request.body, lease.model.signatures, self._limits) or self._read(lease, request.body)
+        write = partial(responses.predict_body, rows=asked.feeds.rows, form=asked.form)
+        return self._answered(request, lease, asked, write)
 
     def _infer(self, request: InferenceRequest, lease: Lease) -> Answer:
         """Answer a request of the Open Inference Protocol."""
         signature = lease.model.signature(DEFAULT_SIGNATURE)
         decoded = decode_infer(request.body, signature, self._limits)
         asked, feeds = decoded or self._read_infer(request.body, signature)
+        write = partial(open_inference.infer_body, asked, request.path.model, lease.version)
+        return self._answered(request, lease, Decoded(signature, "inputs", feeds), write)
+
+    def _answered(self, request: InferenceRequest, lease: Lease, asked: Decoded, write: _Write) -> Answer:
+        """Run the model, count what inputs lack, encode the answer and log it; a refused one is not logged."""
+        signature, _, feeds = asked
         outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
-        answer = open_inference.infer_body(asked, request.path.model, lease.version, outputs)
+        body = write(outputs)
         if self._log is not None:
             self._log.offer(answered(request.asked, lease, signature, feeds, outputs))
-        return Answer(lease.version, answer, outputs)
+        return Answer(lease.version, body, outputs)
 
     def _read(self, lease: Lease, body: bytes) -> Decoded:
         """Read a body that the decoder left alone, for the most part to say what is wrong with it."""
@@ -148,9 +151,8 @@ class VersionAnswers:
         signature = lease.model.example_signature(question.signature, request.path.verb)
         rows = requests.example_rows(question, lease.model.rows, self._limits.rows)
         feeds = requests.Feeds({signature.inputs[0].name: serialize(rows)}, len(rows), {}, {})
-        outputs = _run(request, lease, signature, feeds)
         write = responses.classify_body if request.path.verb == "classify" else responses.regress_body
-        return Answer(lease.version, write(outputs), outputs)
+        return self._answered(request, lease, Decoded(signature, question.form, feeds), write)
 
 
 def _outputs(answer: Answer) -> Outputs:

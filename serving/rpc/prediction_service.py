@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 import numpy as np
@@ -52,6 +52,14 @@ _STATES = {"AVAILABLE": 30, "END": 50}
 _How = Callable[[Any, Charge, Lease], Any]
 
 
+class _Ran(NamedTuple):
+    """What a signature was fed, and what it gave."""
+
+    signature: Signature
+    feeds: Feeds
+    outputs: dict[str, Column]
+
+
 class _Call:
     """Stands for the client of a gRPC call: when it goes away, grpc cancels the coroutine itself."""
 
@@ -73,18 +81,16 @@ class PredictionService:
         self._log = log
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
-        """Run a signature on tensors; the call's `x-request-id`, or one of ours, is in the answer's metadata."""
-        given = request_id(dict(context.invocation_metadata() or ()).get(HEADER, ""))
-        await context.send_initial_metadata(((HEADER, given),))
-        return await self._answer(request, context, "predict", partial(self._predict, given))
+        """Run a signature on tensors."""
+        return await self._answer(request, context, "predict", partial(self._predict, await _given_id(context)))
 
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Run a signature that classifies on tf.Examples."""
-        return await self._answer(request, context, "classify", self._classify)
+        return await self._answer(request, context, "classify", partial(self._classify, await _given_id(context)))
 
     async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Run a signature that regresses on tf.Examples."""
-        return await self._answer(request, context, "regress", self._regress)
+        return await self._answer(request, context, "regress", partial(self._regress, await _given_id(context)))
 
     async def MultiInference(self, _: Any, context: Any) -> Any:  # noqa: N802 - the protocol's
         """Not here: it classifies and regresses one input in one call."""
@@ -156,13 +162,18 @@ class PredictionService:
             if name not in outputs:
                 raise bad_request(f"output_filter: got {name[:80]!r}, wanted some of {', '.join(outputs)}")
             answer.outputs[name].CopyFrom(tensors.proto(outputs[name]))
-        if self._log is not None:
-            asked = Asked(request.model_spec.name, request_id, request.ByteSize())
-            self._log.offer(answered(asked, lease, signature, fed, outputs))
+        self._offer(request_id, request, lease, _Ran(signature, fed, outputs))
         return answer
 
-    def _classify(self, request: Any, charge: Charge, lease: Lease) -> Any:
-        outputs = self._examples("classify", request, charge, lease)
+    def _offer(self, request_id: str, request: Any, lease: Lease, ran: _Ran) -> None:
+        """Hand an answer to the prediction log; call it last, as a refused answer is not logged."""
+        if self._log is not None:
+            asked = Asked(request.model_spec.name, request_id, request.ByteSize())
+            self._log.offer(answered(asked, lease, *ran))
+
+    def _classify(self, request_id: str, request: Any, charge: Charge, lease: Lease) -> Any:
+        ran = self._examples("classify", request, charge, lease)
+        outputs = ran.outputs
         scores, classes = outputs.get("scores"), outputs.get("classes")
         if scores is None or scores.ndim != 2:
             raise bad_request(f"the signature gives {', '.join(outputs)}: Classify needs 'scores' of [rows, classes]")
@@ -172,19 +183,22 @@ class PredictionService:
             found = answer.result.classifications.add()
             for label, score in zip(labels, values, strict=True):
                 found.classes.add(label=label, score=score)
+        self._offer(request_id, request, lease, ran)
         return answer
 
-    def _regress(self, request: Any, charge: Charge, lease: Lease) -> Any:
-        outputs = self._examples("regress", request, charge, lease)
+    def _regress(self, request_id: str, request: Any, charge: Charge, lease: Lease) -> Any:
+        ran = self._examples("regress", request, charge, lease)
+        outputs = ran.outputs
         values = outputs.get("outputs")
         if values is None or values.size != len(values):
             raise bad_request(f"the signature gives {', '.join(outputs)}: Regress needs 'outputs', one number per row")
         answer = regression_pb2.RegressionResponse()
         for value in values.reshape(-1).tolist():
             answer.result.regressions.add(value=value)
+        self._offer(request_id, request, lease, ran)
         return answer
 
-    def _examples(self, verb: str, request: Any, charge: Charge, lease: Lease) -> Any:
+    def _examples(self, verb: str, request: Any, charge: Charge, lease: Lease) -> _Ran:
         """Run a signature on the serialized tf.Examples of a request."""
         signature = lease.model.example_signature(request.model_spec.signature_name, verb)
         kind = request.input.WhichOneof("kind")
@@ -202,9 +216,10 @@ class PredictionService:
                     example.features.feature[name].CopyFrom(feature)
         records = np.empty(len(rows), object)
         records[:] = [example.SerializeToString() for example in rows]
-        outputs = _run(charge, lease, signature, Feeds({signature.inputs[0].name: records}, len(rows), {}, {}))
+        fed = Feeds({signature.inputs[0].name: records}, len(rows), {}, {})
+        outputs = _run(charge, lease, signature, fed)
         responses.require_finite(outputs)
-        return outputs
+        return _Ran(signature, fed, outputs)
 
     def _metadata(self, request: Any, _: Charge, lease: Lease) -> Any:
         if list(request.metadata_field) != ["signature_def"]:
@@ -232,6 +247,13 @@ def _run(charge: Charge, lease: Lease, signature: Signature, feeds: Feeds) -> di
     outputs = lease.model.run(signature, feeds.columns)
     charge.answer(answer_size.most(outputs, may_be_fast=False))
     return outputs
+
+
+async def _given_id(context: Any) -> str:
+    """Return the call's `x-request-id`, or one of ours, and send it as metadata before the answer."""
+    given = request_id(dict(context.invocation_metadata() or ()).get(HEADER, ""))
+    await context.send_initial_metadata(((HEADER, given),))
+    return given
 
 
 def _version(spec: Any) -> int | None:
