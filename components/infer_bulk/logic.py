@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from artifacts.examples.names import MANIFEST
 from artifacts.inference.manifest import InferenceManifest, InferredShard
 from artifacts.schema.schema_file import read_schema
 from components.infer_bulk import checks
+from components.infer_bulk.abandoned import remove_abandoned
 from components.infer_bulk.config import Config
 from components.infer_bulk.engine import Job, compute
 from components.infer_bulk.pictures import draw
@@ -63,6 +65,8 @@ def infer(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """
     job = _Inference(config, inputs, outputs)
     with job.progress.held():
+        for place in remove_abandoned(job.progress, datetime.now(UTC)):
+            print(f"{place}: removed; its inference was not resumed", flush=True)
         decided, entries = job.checked()
         decision = Decision.of(GATE, decided, subject=job.model.digest)
         pictures.write(outputs.pictures, draw(job.manifest(entries), decided))

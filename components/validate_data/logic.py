@@ -23,6 +23,8 @@ from core.errors import DataError, SchemaError
 
 GATE = "validate_data"
 ANOMALIES = "SchemaDiff.pb"
+_MORE_TO_TRAIN = "complete the spans, widen ingest_examples.window, or lower validate_data.min_examples"
+_MORE_TO_PREDICT = "complete the files, widen infer_bulk.window, or lower infer_bulk.min_examples"
 _TRAINED_ON, _UNLABELED = names.of_split(TRAIN), names.of_split(UNLABELED)
 
 
@@ -104,6 +106,7 @@ def _lint(config: Config, file: SchemaFile, findings: Findings) -> None:
 def _split(config: Config, dataset: Dataset, file: SchemaFile, findings: Findings) -> None:
     """Check that a split has enough rows and a usable label, and that it fits the schema."""
     enough = dataset.examples >= config.min_examples
+    more = _MORE_TO_PREDICT if dataset.name == _UNLABELED else _MORE_TO_TRAIN
     findings.data.append(
         Check(
             rule=f"{dataset.name} has at least {config.min_examples} rows",
@@ -111,9 +114,7 @@ def _split(config: Config, dataset: Dataset, file: SchemaFile, findings: Finding
             observed=float(dataset.examples),
             slice=dataset.name,
             verdict=Verdict.PASS if enough else Verdict.FAIL,
-            next_step=""
-            if enough
-            else "complete the spans, widen ingest_examples.window, or lower validate_data.min_examples",
+            next_step="" if enough else more,
         )
     )
     if dataset.examples == 0:

@@ -5,6 +5,7 @@ One process and one tiny model for all: importing TensorFlow takes longer than a
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.shards import shards
 from artifacts.inference.manifest import InferenceManifest
 from components.infer_bulk import engine
+from components.infer_bulk.abandoned import KEPT, remove_abandoned
 from components.infer_bulk.config import Config
 from components.infer_bulk.logic import Inputs, Outputs, infer
 from components.infer_bulk.predictor import Predictor
+from components.infer_bulk.progress import Progress
 from components.ingest_examples.config import Config as IngestConfig
 from components.ingest_examples.logic import PinnedSource, ingest
-from core import digest, objects
+from core import digest, durable, objects
 from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import DataError, EmptyDataset
@@ -251,6 +254,29 @@ def test_another_machine_goes_on_from_an_object_store(  # noqa: PLR0917 - fixtur
     assert len(seen) == 13 - 6, "two shards of three batches were finished"
     assert files(tmp_path / "other") == files(done)
     assert not objects.walk(f"{bucket}/store/inferences")
+
+
+def test_shards_of_an_inference_that_was_not_resumed_are_removed_by_a_later_one(
+    ground: Ground, examples: Path, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_THREADS", 1)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_after(9, patch)
+        ground.infer(examples, tmp_path)
+    [left] = ground.unfinished.glob("delays/*")
+    kept_at = f"{bucket}/store/inferences/delays"
+    objects.write(f"{kept_at}/left/parquet/a", b"a shard")
+    own = Progress(left.with_name("own"), f"{kept_at}/own")
+    objects.write(f"{kept_at}/own/parquet/a", b"a shard")
+    own.folder.mkdir()
+    now = datetime.now(UTC)
+    assert remove_abandoned(own, now) == [], "it may be resumed"
+    later = now + KEPT + timedelta(minutes=1)
+    with durable.locked(left / "lock"):
+        assert remove_abandoned(own, later) == [f"{kept_at}/left"], "somebody resumes the other one now"
+    assert remove_abandoned(own, later) == [str(left)]
+    assert [one.address for one in objects.walk(kept_at)] == [f"{kept_at}/own/parquet/a"]
+    assert [path.name for path in left.parent.iterdir()] == ["own"]
 
 
 def test_shards_of_other_examples_or_settings_are_not_taken(

@@ -412,7 +412,7 @@ def test_without_drift_checks_no_comparator_is_required(gate: Gate) -> None:
     assert gate.decide(gate.root / "statistics", on_drift="off").is_open
 
 
-def unlabeled(gate: Gate, **columns: Any) -> Decision:
+def unlabeled(gate: Gate, least: int = 1, **columns: Any) -> Decision:
     """Validate rows to predict: ingested into one split, validated as requests."""
     gate.root.joinpath("span-1").mkdir()
     pq.write_table(pa.table(rows(1) | columns), gate.root / "span-1" / "rows.parquet")
@@ -421,7 +421,7 @@ def unlabeled(gate: Gate, **columns: Any) -> Decision:
     ingest(IngestConfig.model_validate(settings), source, str(gate.schema), gate.root / "examples")
     folders = (gate.root / "examples", str(gate.schema), gate.root / "statistics", gate.root / "data.html")
     compute(StatisticsConfig(), *folders)
-    return gate.decide(gate.root / "statistics", min_examples=1, on_drift="off")
+    return gate.decide(gate.root / "statistics", min_examples=least, on_drift="off")
 
 
 @pytest.mark.parametrize("environments", [True, False], ids=["with environments", "without"])
@@ -431,6 +431,11 @@ def test_rows_to_predict_need_no_label(gate: Gate, environments: bool) -> None:
             SCHEMA[: SCHEMA.index("default_environment")].replace('not_in_environment: "SERVING"', "")
         )
     assert unlabeled(gate).is_open
+
+
+def test_too_few_rows_to_predict_name_the_settings_of_bulk_inference(gate: Gate) -> None:
+    with pytest.raises(DataError, match=r"lower infer_bulk\.min_examples"):
+        unlabeled(gate, least=ROWS + 1)
 
 
 def test_what_no_request_has_may_be_in_rows_to_predict(gate: Gate) -> None:
