@@ -22,6 +22,12 @@ class Alarm(BaseModel):
     """None for an alarm that retraining does not help with, such as errors of the server."""
     rule: str
     feature: str = ""
+    observed: float | str | None = None
+
+    def __str__(self) -> str:
+        """Return the rule, and what was observed instead."""
+        observed = f"{self.observed:.4g}" if isinstance(self.observed, float) else self.observed
+        return self.rule if observed is None else f"{self.rule}: observed {observed}"
 
 
 class Findings(BaseModel):

@@ -13,7 +13,7 @@ from artifacts.statistics.differences import METHODS, Dataset, Difference, Found
 from artifacts.statistics.features import Feature, by_name, is_number, missing, mostly_unique
 from artifacts.statistics.words import unseen_share
 from components.monitor_model.config import Config
-from core.decision import Check, Verdict
+from core.decision import Bound, Check, Verdict, compare
 
 _TRAINING = "the training data"
 _CHANGED_DATA = "find out what changed where the requests come from; if the change is real, retrain"
@@ -100,12 +100,14 @@ def _labels(file: SchemaFile) -> set[str]:
 def _comparison(config: Config, comparison: _Comparison) -> Check:
     kind, difference = comparison.kind, comparison.difference
     feature = difference.feature
-    what = f"{kind}: {feature} differs from " + (_TRAINING if kind == "skew" else "the window before")
+    what = f"{kind}: difference of {feature} from " + (_TRAINING if kind == "skew" else "the window before")
     if difference.found is Found.ABSENT:
-        return Check(rule=f"{what}: it is absent, which the schema allows", slice=feature, verdict=Verdict.PASS)
+        return Check(
+            rule=f"{what}: the feature is absent, which the schema allows", slice=feature, verdict=Verdict.PASS
+        )
     if difference.found is not Found.MEASURED:
         return Check(
-            rule=f"{what}: this can be computed",
+            rule=f"{what} can be computed",
             observed=difference.found.value,
             slice=feature,
             verdict=Verdict.UNDECIDED,
@@ -114,7 +116,7 @@ def _comparison(config: Config, comparison: _Comparison) -> Check:
     bounds = config.skew_bounds if kind == "skew" else config.drift_bounds
     threshold = bounds.get(feature, difference.threshold)
     needed = _needed_rows(config, comparison, threshold)
-    rule = f"{what} by at most {threshold:g} ({difference.method})"
+    rule = f"{what} <= {threshold:g} ({difference.method})"
     rows = comparison.current.examples
     if rows < needed:
         wanted = "more rows in the baseline" if math.isinf(needed) else f"{needed:.0f} rows"
@@ -167,7 +169,8 @@ def _feature_checks(config: Config, current: Dataset, training: Dataset, file: S
 
 def _missing(config: Config, name: str, now: Feature | None, then: Feature) -> Check:
     change = abs((1.0 if now is None else missing(now)) - missing(then))
-    return _share(f"missing: {name} is missing as often as in {_TRAINING}", name, change, config.max_missing_change)
+    rule = f"missing: change of the share of rows without {name} from {_TRAINING}"
+    return compare(rule, change, Bound(at_most=config.max_missing_change), name, _CHANGED_DATA)
 
 
 def _has_values(feature: Feature | None) -> bool:
@@ -176,17 +179,5 @@ def _has_values(feature: Feature | None) -> bool:
 
 
 def _new_values(config: Config, name: str, now: Feature, then: Feature) -> Check:
-    rule = f"new values: {name} has values that are in {_TRAINING}"
-    return _share(rule, name, unseen_share(now, then), config.max_new_values)
-
-
-def _share(rule: str, feature: str, observed: float, bound: float) -> Check:
-    is_within = observed <= bound
-    return Check(
-        rule=f"{rule}, up to a share of {bound:g}",
-        threshold=bound,
-        observed=observed,
-        slice=feature,
-        verdict=Verdict.PASS if is_within else Verdict.FAIL,
-        next_step="" if is_within else _CHANGED_DATA,
-    )
+    rule = f"new values: share of the values of {name} that are not in {_TRAINING}"
+    return compare(rule, unseen_share(now, then), Bound(at_most=config.max_new_values), name, _CHANGED_DATA)

@@ -113,7 +113,7 @@ def _overdue(config: Config, feedback: Feedback) -> list[Check]:
 
 def _alarms(checks: Sequence[Check], cause: Cause | None) -> list[Alarm]:
     failed = [check for check in checks if check.verdict is Verdict.FAIL]
-    return [Alarm(cause=cause, rule=check.rule, feature=check.slice) for check in failed]
+    return [Alarm(cause=cause, rule=check.rule, feature=check.slice, observed=check.observed) for check in failed]
 
 
 def _findings(

@@ -45,12 +45,14 @@ def performance_checks(config: Config, feedback: Feedback, version: int, evaluat
 def _drop_check(metric: Metric, drop: float, live: VersionMetrics | None, evaluated: Evaluated) -> Check:
     is_higher = metric.at_least is not None
     expected = evaluated.metrics.get(metric.name, math.nan)
-    rule = f"live {metric.name} is worse than evaluated by at most {drop:g}"
+    side, sign = ("below", ">=") if is_higher else ("above", "<=")
     if not math.isfinite(expected):
         why = evaluated.fault or f"the evaluation has no {metric.name}"
+        rule = f"live {metric.name} {sign} its evaluation's, or up to {drop:g} {side} it"
         return Check(rule=rule, verdict=Verdict.UNDECIDED, next_step=f"it cannot be compared: {why}")
     bound = expected - drop if is_higher else expected + drop
-    return _check(f"{rule} ({expected:.4g})", bound, is_higher=is_higher, live=live, name=metric.name)
+    rule = f"live {metric.name} {sign} {bound:.4g}, which is {drop:g} {side} its evaluation's {expected:.4g}"
+    return _check(rule, bound, is_higher=is_higher, live=live, name=metric.name)
 
 
 def _check(rule: str, bound: float, *, is_higher: bool, live: VersionMetrics | None, name: str) -> Check:

@@ -44,7 +44,7 @@ def prediction_check(config: Config, current: ScoreStatistics | None, evaluated:
     """Compare the scores with those of the evaluation; undecided with too few rows."""
     bound, rows = config.prediction_bound, 0 if current is None else current.rows
     measure = "largest change of a class's share" if evaluated.classes else "Jensen-Shannon divergence"
-    rule = f"predictions: scores differ from the evaluation's by at most {bound:g} ({measure})"
+    rule = f"predictions: difference of the scores from the evaluation's <= {bound:g} ({measure})"
     if evaluated.classes:
         needed = sample_size.for_shares(bound, evaluated.classes, evaluated.rows, config.confidence)
     else:

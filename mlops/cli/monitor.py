@@ -113,7 +113,7 @@ def _show(
         print_json(outcome.as_json(report) | {"findings": found, "facts": sent})
         return
     for alarm in findings.alarms if findings is not None else []:
-        click.secho(f"{'alarm':>9}  {alarm.rule}", fg="red")
+        click.secho(f"{'alarm':>9}  {alarm}", fg="red")
     for line in findings.undecided if findings is not None else []:
         click.secho(f"{'undecided':>9}  {line}", fg="yellow")
     for line in findings.not_measured if findings is not None else []:

@@ -17,6 +17,6 @@ def events_of(findings: Findings, now: float) -> Iterator[dict[str, Any]]:
     for cause in findings.causes:
         content = f"{cause} {findings.model} {findings.champion} {findings.period}"
         id_ = f"{cause}-{findings.period}@{of_bytes(content.encode())}"
-        rules = [alarm.rule for alarm in findings.alarms if alarm.cause == cause]
+        rules = [str(alarm) for alarm in findings.alarms if alarm.cause == cause]
         event = event_of(cause, findings.model, source=f"/monitor/{findings.model}", id_=id_, now=now)
         yield event | {"data": {"as_of": findings.as_of, "champion": findings.champion, "rules": rules[:20]}}

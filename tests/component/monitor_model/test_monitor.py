@@ -202,13 +202,13 @@ def _errors(scene: Scene) -> None:
 
 
 PLANTED = [
-    (_hot, "drift", "skew: temp differs from the training data"),
-    (_other_carriers, "drift", "skew: carrier differs"),
-    (_new_carrier, "drift", "new values: carrier"),
-    (_no_temperature, "drift", "missing: temp"),
-    (_moved_before, "drift", "drift: temp differs from the window before"),
-    (_other_scores, "drift", "predictions: scores differ"),
-    (_worse, "performance", "live auc is worse than evaluated"),
+    (_hot, "drift", "skew: difference of temp from the training data <= "),
+    (_other_carriers, "drift", "skew: difference of carrier"),
+    (_new_carrier, "drift", "new values: share of the values of carrier"),
+    (_no_temperature, "drift", "missing: change of the share of rows without temp"),
+    (_moved_before, "drift", "drift: difference of temp from the window before"),
+    (_other_scores, "drift", "predictions: difference of the scores"),
+    (_worse, "performance", "live auc >= 0.67, which is 0.05 below its evaluation's 0.72"),
     (_below_the_bound, "performance", "live auc >= 0.6"),
     (_old, "performance", "age: days of version 1"),
     (_no_outcomes, None, "labels: share of due labels"),
@@ -226,6 +226,7 @@ def test_a_planted_fault_raises_its_alarm(
     assert decision.verdict is Verdict.FAIL
     found = [alarm for alarm in findings.alarms if alarm.rule.startswith(rule)]
     assert [alarm.cause for alarm in found] == [cause], [alarm.rule for alarm in findings.alarms]
+    assert f"{found[0].rule}: observed " in str(found[0])
 
 
 def _few_rows(scene: Scene) -> None:
@@ -256,9 +257,9 @@ def _no_window_before(scene: Scene) -> None:
 UNDECIDED = [
     (_few_rows, "the newest window has at least 500"),
     (_no_rows, "the newest window has at least 500"),
-    (_enough_for_a_look_but_not_for_the_bound, "skew: carrier"),
+    (_enough_for_a_look_but_not_for_the_bound, "skew: difference of carrier"),
     (_few_labels, "live auc >= 0.6: too few labels"),
-    (_perhaps_worse, "live auc is worse than evaluated"),
+    (_perhaps_worse, "live auc >= 0.67, which is 0.05 below its evaluation's 0.72"),
     (_no_window_before, "the window before the newest"),
 ]
 
