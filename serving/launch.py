@@ -19,6 +19,7 @@ from core.durable import locked
 from core.errors import RegistryError
 from serving.http.policy import Policy
 from serving.limits import Limits
+from serving.prediction_log import converter
 from serving.processes import process, supervisor
 from serving.processes.recycling import Recycling
 from serving.versions import mirror_progress
@@ -121,7 +122,11 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
 
         job = supervisor.Job(
             work=lambda peers: server.serve(watched, listener, options, peers),
-            sidecars=(*_mirrors(plan, place), partial(_control, plan, place, outcomes, shadow)),
+            sidecars=(
+                *_mirrors(plan, place),
+                *converter.sidecars(plan.policy.prediction_log, plan.names),
+                partial(_control, plan, place, outcomes, shadow),
+            ),
             on_exit=forget,
             # Also closed here when the workers stop, or late connections would wait in a queue that is never read.
             on_stop=listener.close,
@@ -130,7 +135,8 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         # all of TensorFlow's objects and hold Python's lock for a second.
         gc.collect()
         gc.freeze()
-        supervisor.supervise(job, plan.worker_policy(plan.workers))
+        with converter.finishing(plan.policy.prediction_log, plan.names):
+            supervisor.supervise(job, plan.worker_policy(plan.workers))
 
 
 def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:

@@ -2,8 +2,8 @@
 
     <store>/predictions/<model>/2013-10-01/143000-4711-1f0e.tfrecord
 
-A day is the UTC day of the answers. A file holds one tf.Example for each row that was answered. While it is written its
-name is hidden, so that a pattern with `*` takes finished files only.
+A day is the UTC day of the answers. A file holds one tf.Example for each row that was answered. Before that, it is a
+hidden file of columns, so that a pattern with `*` takes finished files only.
 """
 
 from datetime import UTC, date, datetime
@@ -13,8 +13,8 @@ from typing import Final
 ROOT: Final = "predictions"
 """The folder in the store; it has a folder for each model."""
 SUFFIX: Final = ".tfrecord"
-PART_SUFFIX: Final = ".tfrecord.part"
-"""Ending of the hidden name of a file that is being written, or whose writer has died."""
+PART_SUFFIX: Final = ".columns"
+"""Ending of the hidden name of a file that is being written, or that was left and waits to be converted."""
 PATTERN: Final = "{YYYY}-{MM}-{DD}/*.tfrecord"
 """The finished files below a model's folder, as a pattern of spans of a day."""
 
@@ -80,8 +80,23 @@ def is_output(feature: str) -> bool:
 
 
 def part_name(name: str) -> str:
-    """Return the hidden name that a file has while it is written."""
+    """Return the hidden name of the file that becomes a finished one."""
     return f".{name.removesuffix(SUFFIX)}{PART_SUFFIX}"
+
+
+def summary_path(finished: Path) -> Path:
+    """Return the hidden file beside a finished one that says what is in it."""
+    return finished.with_name(f".{finished.name.removesuffix(SUFFIX)}.json")
+
+
+def is_summary(name: str) -> bool:
+    """Whether this is the name of a file that says what is in another."""
+    return name.startswith(".") and name.endswith(".json")
+
+
+def is_finished(name: str) -> bool:
+    """Whether this is the name of a finished file."""
+    return name.endswith(SUFFIX) and not name.startswith(".")
 
 
 def finished_name(part: str) -> str | None:

@@ -8,7 +8,6 @@ from typing import Self
 
 from artifacts.examples import tfrecord
 from artifacts.prediction_log import names
-from core import durable
 from core.errors import CorruptArtifact
 
 
@@ -24,7 +23,7 @@ class PartFile:
 
     @classmethod
     def create(cls, folder: Path, name: str) -> Self:
-        """Create a file that gets a name in a folder when it is finished; OSError when that cannot be done."""
+        """Create the file that is a finished one of a name later; OSError when that cannot be done."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / names.part_name(name)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -33,18 +32,18 @@ class PartFile:
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """Take over the file of a dead writer, without its torn last record; None when it is held, or gone."""
+        """Take over the file of a writer that has left it, without a torn last record; None when held, or gone."""
         try:
             handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another process may have finished it between the two calls above.
+            # Another process may have removed it between the two calls above.
             if not path.exists() or os.fstat(handle).st_ino != path.stat().st_ino:
                 os.close(handle)
                 return None
-            size = _whole_bytes(path)
+            size = whole_bytes(path)
             os.ftruncate(handle, size)
         except (BlockingIOError, FileNotFoundError):
             os.close(handle)
@@ -68,26 +67,20 @@ class PartFile:
             raise
         self.size = at
 
-    def finish(self) -> Path | None:
-        """Give the file its name, once its content is on the disk; None for a file without records, which is removed.
-
-        Raises OSError when that fails; the file then stays as it is, to be adopted later.
-        """
-        final = self.path.with_name(names.finished_name(self.path.name) or self.path.name)
+    def leave(self) -> None:
+        """Put the content on the disk, and let whoever converts files have this one; OSError when the first fails."""
         try:
-            if not self.size:
-                self.path.unlink(missing_ok=True)
-                return None
             os.ftruncate(self._handle, self.size)
             os.fsync(self._handle)
-            self.path.replace(final)
-            durable.sync(final.parent)
         finally:
-            os.close(self._handle)
-        return final
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._handle)
 
 
-def _whole_bytes(path: Path) -> int:
+def whole_bytes(path: Path) -> int:
     """Return the size of the whole records at the start of a file; a damaged record ends them too."""
     end = 0
     with path.open("rb") as stream, suppress(CorruptArtifact):

@@ -19,8 +19,6 @@ from artifacts.examples import message, tfrecord
 from artifacts.prediction_log import names
 from core.errors import CorruptArtifact, UsageError
 
-_MAX_RECORD_BYTES = 1 << 26
-
 
 @dataclass(frozen=True)
 class LogRow:
@@ -47,7 +45,7 @@ class Counts:
     files: int = 0
     records: int = 0
     torn: int = 0
-    """Last records that were left out because they were incomplete."""
+    """Files whose last record was left out because it was incomplete."""
     vanished: int = 0
     """Files that were removed or finished under another name between listing and reading, and were not read."""
 
@@ -59,7 +57,7 @@ class LogFile:
     day: date
     path: Path
     is_finished: bool
-    """False while its writer writes, and after its writer died."""
+    """False while its writer writes, and until it is converted."""
 
 
 def log_files(
@@ -67,7 +65,7 @@ def log_files(
 ) -> list[LogFile]:
     """List the files of a model's log by day and name, from `since` to `until`, both included.
 
-    Without `unfinished`, files that are still being written are left out. A folder that does not exist has no files.
+    Without `unfinished`, files that are not converted yet are left out. A folder that does not exist has no files.
     """
     if ":/" in str(folder):
         raise UsageError(f"{folder}: wanted the prediction log in a folder of this machine; copy the days here first")
@@ -77,7 +75,7 @@ def log_files(
             finished = names.finished_name(path.name)
             if finished is not None and unfinished:
                 found.setdefault((day, finished), LogFile(day, path, is_finished=False))
-            elif path.name.endswith(names.SUFFIX) and not path.name.startswith("."):
+            elif names.is_finished(path.name):
                 found[day, path.name] = LogFile(day, path, is_finished=True)
     return [found[at] for at in sorted(found)]
 
@@ -96,7 +94,7 @@ def days(folder: Path, since: date | None = None, until: date | None = None) -> 
 
 
 def records(files: Iterable[LogFile], counts: Counts) -> Iterator[bytes]:
-    """Yield the serialized tf.Examples of files, and count; memory is that of one record.
+    """Yield the serialized tf.Examples of files, and count; memory is that of one record, or some thousand rows.
 
     Raises CorruptArtifact with path and offset for a damaged record that is not a torn last one.
     """
@@ -112,11 +110,14 @@ def records(files: Iterable[LogFile], counts: Counts) -> Iterator[bytes]:
 
 
 def _records_of(stream: BinaryIO, path: Path, counts: Counts) -> Iterator[bytes]:
+    from artifacts.prediction_log.columns import examples_of  # noqa: PLC0415 - Arrow, which a list of files needs not
+
     counts.files += 1
     try:
-        for _, record in tfrecord.read(stream, path, _MAX_RECORD_BYTES):
-            counts.records += 1
-            yield record
+        for _, record in tfrecord.read(stream, path):
+            found = [record] if names.finished_name(path.name) is None else examples_of(record)
+            counts.records += len(found)
+            yield from found
     except tfrecord.TornRecord:
         counts.torn += 1
 

@@ -1,4 +1,4 @@
-"""When a file of the prediction log is finished and the next one begun."""
+"""When a file of the prediction log is left and the next one begun."""
 
 from dataclasses import dataclass
 
@@ -7,5 +7,6 @@ from dataclasses import dataclass
 class Rotation:
     """Bounds of one file."""
 
-    file_bytes: int = 64 << 20
+    file_bytes: int = 16 << 20
+    """While it is written; the finished one is about four times as large."""
     file_seconds: float = 300.0

@@ -1,9 +1,9 @@
-"""Writes the prediction log of one process: a file at a time, finished when it is large, old or of another day."""
+"""Writes the prediction log of one process: a file at a time, until it is large, old or of another day."""
 
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from artifacts.examples import message, tfrecord
 from artifacts.prediction_log import names
 from artifacts.prediction_log.part_file import PartFile
-from artifacts.prediction_log.reader import LogRow, days
+from artifacts.prediction_log.reader import LogRow
 from artifacts.prediction_log.rotation import Rotation
+from core import durable
 
 
 class LogWriter:
@@ -33,21 +34,21 @@ class LogWriter:
         self._part: PartFile | None = None
         self._finish_at = 0.0
 
-    def append(self, records: Sequence[bytes], day: date) -> int:
-        """Append records to a day, and return the bytes written; OSError when they could not be, and none is."""
+    def append(self, record: bytes, day: date) -> int:
+        """Append a record of columns to a day, and return the bytes written; OSError when it is not in the file."""
         if self._part is not None and day != self._day:
             self.finish()
         if self._part is None:
-            self._part = PartFile.create(names.day_folder(self.folder, day), self._new_name())
+            self._part = PartFile.create(names.day_folder(self.folder, day), new_name(self._now()))
             self._day = day
             self._finish_at = self._monotonic() + self._rotation.file_seconds
-        content = b"".join(map(tfrecord.frame, records))
+        content = tfrecord.frame(record)
         self._part.append(content)
         self.finish_if_due()
         return len(content)
 
     def finish_if_due(self) -> None:
-        """Finish the file if it is large, old, or of another day than now; OSError as `finish`."""
+        """Leave the file if it is large, old, or of another day than now; OSError as `finish`."""
         if self._part is None:
             return
         today = datetime.fromtimestamp(self._now(), UTC).date()
@@ -56,38 +57,27 @@ class LogWriter:
             self.finish()
 
     def finish(self) -> None:
-        """Finish the file that is being written; OSError when that fails, and `adopt` finishes it later."""
+        """Leave the file that is being written to whoever converts it; OSError when it may not be on the disk."""
         part, self._part = self._part, None
         if part is not None:
-            part.finish()
-
-    def _new_name(self) -> str:
-        """Return a name that no other file has, though clocks may go back and process ids come again."""
-        clock = datetime.fromtimestamp(self._now(), UTC)
-        return f"{clock:%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}{names.SUFFIX}"
-
-
-def adopt(folder: Path) -> list[Path]:
-    """Finish the files of a model's log whose writers have died, without torn last records; return their new names."""
-    adopted = []
-    for _, place in days(folder):
-        for path in sorted(place.iterdir()):
-            part = PartFile.adopt(path) if names.finished_name(path.name) is not None else None
-            final = part.finish() if part is not None else None
-            if final is not None:
-                adopted.append(final)
-    return adopted
+            part.leave()
 
 
 def write_rows(folder: Path, rows: Iterable[LogRow]) -> None:
-    """Write rows to a model's log, each to the day of its time, as a server does; for tests and replays."""
+    """Write rows to a model's log, each to a finished file of the day of its time; for tests and replays."""
     by_day: dict[date, list[bytes]] = {}
     for row in rows:
-        by_day.setdefault(names.day_of(row.time_us), []).append(record(row))
-    writer = LogWriter(folder)
+        by_day.setdefault(names.day_of(row.time_us), []).append(tfrecord.frame(record(row)))
     for day, records in by_day.items():
-        writer.append(records, day)
-        writer.finish()
+        place = names.day_folder(folder, day)
+        place.mkdir(parents=True, exist_ok=True)
+        durable.replace(place / new_name(time.time()), b"".join(records))
+
+
+def new_name(now: float) -> str:
+    """Return a name that no other file has, though clocks may go back and process ids come again."""
+    clock = datetime.fromtimestamp(now, UTC)
+    return f"{clock:%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}{names.SUFFIX}"
 
 
 def record(row: LogRow) -> bytes:

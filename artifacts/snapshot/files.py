@@ -110,8 +110,12 @@ def _opened(location: str) -> Iterator[BinaryIO]:
             yield stream
         return
     path = Path(location)
-    if not path.exists():  # its writer may have finished it, or not yet
-        path = path.with_name(log_names.finished_name(path.name) or log_names.part_name(path.name))
+    if log_names.is_finished(path.name) and not path.exists():  # it is pinned as what it becomes
+        from artifacts.prediction_log.conversion import open_examples  # noqa: PLC0415 - Arrow
+
+        with open_examples(path) as stream:
+            yield stream
+        return
     with open_regular(path) as stream:
         yield stream
 

@@ -1,5 +1,6 @@
 """Lists what a snapshot pins: the prediction log's files, files of outcomes, and a server's metrics."""
 
+import io
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -7,7 +8,6 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from artifacts.examples import tfrecord
 from artifacts.outcomes import names as outcome_names
 from artifacts.prediction_log import names as log_names
 from artifacts.prediction_log.reader import log_files
@@ -22,15 +22,18 @@ _MOST_BYTES = 16 << 20
 
 
 def logged(store: str, model: str, since: date, until: date) -> Iterator[PinnedFile]:
-    """Pin the files of the days of a model's log, those that are still being written up to their last whole record."""
+    """Pin the files of the days of a model's log; of those that are not finished, what they have by now."""
     folder = f"{store}/{log_names.ROOT}/{model}"
     if objects.is_address(store):
         yield from _logged_objects(folder, since, until)
         return
+    from artifacts.prediction_log.conversion import open_examples  # noqa: PLC0415 - Arrow
+
     for one in log_files(Path(folder), since, until):
         final = one.path.with_name(log_names.finished_name(one.path.name) or one.path.name)
         with suppress(FileNotFoundError):  # removed since it was listed
-            size = one.path.stat().st_size if one.is_finished else _whole_bytes(one.path)
+            with open_examples(final) as stream:
+                size = stream.seek(0, io.SEEK_END)
             yield pin("log", f"{one.day}/{final.name}", str(final), size)
 
 
@@ -75,11 +78,3 @@ def _fetched(place: str) -> bytes:
         return Path(place).read_bytes()
     except (OSError, urllib.error.URLError) as error:
         raise DataError(f"{place}: wanted a server's metrics in Prometheus' text format, got {error}") from None
-
-
-def _whole_bytes(path: Path) -> int:
-    end = 0
-    with path.open("rb") as stream, suppress(tfrecord.TornRecord):
-        for offset, record in tfrecord.read(stream, path, 1 << 26):
-            end = offset + tfrecord.HEADER.size + len(record) + tfrecord.FOOTER.size
-    return end

@@ -123,16 +123,16 @@ _LOG_OPTIONS = (
     click.option(
         "--prediction-log-file",
         type=Size(),
-        default="64MiB",
+        default="16MiB",
         show_default=True,
-        help="Size at which a file is finished.",
+        help="Size at which a file is left, to be finished; the finished one is about four times as large.",
     ),
     click.option(
         "--prediction-log-seconds",
         type=click.FloatRange(1, 86400),
         default=300.0,
         show_default=True,
-        help="Age at which a file is finished.",
+        help="Age at which a file is left, to be finished.",
     ),
     click.option(
         "--prediction-log-days", type=click.IntRange(1, 36500), help="Days before today that are kept; default: all."

@@ -3,9 +3,8 @@
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from artifacts.prediction_log import names
@@ -13,7 +12,6 @@ from artifacts.prediction_log.keys import is_sampled
 from artifacts.prediction_log.writer import LogWriter
 from serving.prediction_log.answered import Answered, Waiting
 from serving.prediction_log.layout import Layout, layout_of
-from serving.prediction_log.retention import tidy
 from serving.prediction_log.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -21,9 +19,10 @@ if TYPE_CHECKING:
 
 _FLUSH_SECONDS = 1.0
 """Longest time that an answer waits in memory while the disk keeps up."""
-_TIDY_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
-_BATCH_ROWS = 2048
+_BATCH_ROWS = 8192
+_BATCH_BYTES = 16 << 20
+"""Memory of the answers in one record, unless one alone has more."""
 _DAY_US = 86_400_000_000
 _MOST_LAYOUTS = 256
 _Kind = tuple[str, int, str]
@@ -53,7 +52,8 @@ class PredictionLog:
         self._layouts: dict[_Kind, Layout] = {}
         self._writers: dict[str, LogWriter] = {}
         self._faults: dict[str, str] = {}
-        self._tidy_at = 0.0
+        self._dropped: dict[str, Counter[str]] = {}
+        """By model and reason, rows that were dropped since the last record."""
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
     def start(self) -> None:
@@ -93,8 +93,11 @@ class PredictionLog:
             self._wake.wait(_FLUSH_SECONDS)
             self._wake.clear()
             self._write_waiting()
-            self._keep_order()
+            for model, writer in self._writers.items():
+                self._guarded(model, writer.finish_if_due)
         self._write_waiting()
+        for model in [*self._dropped]:
+            self._write_dropped(model)
         for model in [*self._writers]:
             self._guarded(model, self._writers[model].finish)
 
@@ -105,45 +108,52 @@ class PredictionLog:
             batch = self._taken(count)
             count -= len(batch)
             try:
-                for kind, entries in _by_kind(batch):
+                for kind, entries in _by_kind_and_day(batch):
                     self._write(kind, entries)
             finally:
                 with self._lock:
                     self._held -= sum(waiting.size for waiting in batch)
 
     def _taken(self, most: int) -> Sequence[Waiting]:
-        """Take answers of a limited number of rows, at least one."""
+        """Take answers of a limited number of rows and bytes, at least one."""
         batch: list[Waiting] = []
-        rows = 0
-        while len(batch) < most and rows < _BATCH_ROWS:
+        rows = size = 0
+        while len(batch) < most and rows < _BATCH_ROWS and size < _BATCH_BYTES:
             batch.append(self._waiting.popleft())
             rows += batch[-1].rows
+            size += batch[-1].size
         return batch
 
     def _write(self, kind: _Kind, entries: Sequence[Waiting]) -> None:
         """Encode and append; whatever fails is counted, and the server goes on."""
         from serving.prediction_log.rows import encode  # noqa: PLC0415 - Arrow, for the servers that log
 
-        model, rows = kind[0], sum(entry.rows for entry in entries)
+        model, day = kind[0], names.day_of(entries[0].time_us)
+        with self._lock:
+            dropped = self._dropped.pop(model, Counter())
         try:
-            records, times = encode(entries, self._layout(kind, entries[0].answered), self._settings)
+            record, rows = encode(entries, self._layout(kind, entries[0].answered), self._settings, dropped)
         except Exception:
             _LOG.exception("%s: answers could not be encoded for the prediction log", model)
-            self._drop(model, "error", rows)
+            self._put_back(model, dropped)
+            self._drop(model, "error", sum(entry.rows for entry in entries))
             return
-        days = times // _DAY_US
-        for day in sorted({*days.tolist()}):
-            of_day = [record for record, at in zip(records, days.tolist(), strict=True) if at == day]
-            self._append(model, of_day, day)
-
-    def _append(self, model: str, records: Sequence[bytes], day: int) -> None:
         writer = self._writer(model)
-        written = self._guarded(model, lambda: writer.append(records, names.day_of(day * _DAY_US)))
+        written = self._guarded(model, lambda: writer.append(record, day)) if rows or dropped else 0
         if written is None:
-            self._drop(model, "disk", len(records))
+            self._put_back(model, dropped)
+            self._drop(model, "disk", rows)
             return
-        self._metrics.logged_rows.labels(model).inc(len(records))
+        self._metrics.logged_rows.labels(model).inc(rows)
         self._metrics.logged_bytes.labels(model).inc(written)
+
+    def _write_dropped(self, model: str) -> None:
+        """Write a record without rows, for what was dropped after the last one."""
+        from serving.prediction_log.rows import without_rows  # noqa: PLC0415 - as above
+
+        if model in self._writers:
+            record, day = without_rows(self._dropped.pop(model)), names.day_of(self._now_us())
+            self._guarded(model, lambda: self._writers[model].append(record, day))
 
     def _guarded(self, model: str, work: Callable[[], int | None]) -> int | None:
         """Do something with the disk; None when it fails, which is in the log when it begins, changes or ends."""
@@ -159,22 +169,11 @@ class PredictionLog:
             _LOG.info("%s: the prediction log is written again", model)
         return done
 
-    def _keep_order(self) -> None:
-        for model, writer in self._writers.items():
-            self._guarded(model, writer.finish_if_due)
-        now = time.monotonic()
-        if now >= self._tidy_at:
-            self._tidy_at = now + _TIDY_SECONDS
-            today = names.day_of(self._now_us())
-            for model, writer in self._writers.items():
-                self._guarded(model, partial(tidy, writer.folder, self._settings.retention, today))
-
     def _writer(self, model: str) -> LogWriter:
         if model not in self._writers:
             self._writers[model] = LogWriter(
                 self._settings.folder / model, self._settings.rotation, lambda: self._now_us() / 1e6
             )
-            self._tidy_at = 0.0
         return self._writers[model]
 
     def _layout(self, kind: _Kind, first: Answered) -> Layout:
@@ -188,11 +187,19 @@ class PredictionLog:
 
     def _drop(self, model: str, reason: str, rows: int) -> None:
         self._metrics.log_dropped.labels(model, reason).inc(rows)
+        self._put_back(model, {reason: rows})
+
+    def _put_back(self, model: str, dropped: Mapping[str, int]) -> None:
+        """Note rows that were dropped, for the next record of a model."""
+        with self._lock:
+            self._dropped.setdefault(model, Counter()).update(dropped)
 
 
-def _by_kind(batch: Sequence[Waiting]) -> Iterator[tuple[_Kind, Sequence[Waiting]]]:
-    found: dict[_Kind, list[Waiting]] = {}
+def _by_kind_and_day(batch: Sequence[Waiting]) -> Iterator[tuple[_Kind, Sequence[Waiting]]]:
+    found: dict[tuple[_Kind, int], list[Waiting]] = {}
     for waiting in batch:
         answered = waiting.answered
-        found.setdefault((answered.model, answered.version, answered.signature.name), []).append(waiting)
-    yield from found.items()
+        kind = answered.model, answered.version, answered.signature.name
+        found.setdefault((kind, waiting.time_us // _DAY_US), []).append(waiting)
+    for (kind, _), entries in found.items():
+        yield kind, entries

@@ -1,35 +1,20 @@
-"""Removes what the prediction log of a model need not keep; the processes that write take turns."""
+"""Removes what the prediction log of a model need not keep."""
 
-import fcntl
-import os
 import shutil
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
+from artifacts.prediction_log import names
+from artifacts.prediction_log.part_file import PartFile
 from artifacts.prediction_log.reader import LogFile, days, log_files
-from artifacts.prediction_log.writer import adopt
 from serving.prediction_log.settings import Retention
-
-_LOCK = ".lock"
 
 
 def tidy(folder: Path, retention: Retention, today: date) -> int:
-    """Finish the files of dead writers, remove what is too old or too much, and return the bytes removed.
-
-    Does nothing while another process does it. Files that are being written stay.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        adopt(folder)
-        removed = _remove_old(folder, retention, today)
-        return removed + _remove_surplus(folder, retention)
-    except BlockingIOError:
-        return 0
-    finally:
-        os.close(handle)
+    """Remove what is too old or too much, and return the bytes removed; files that are being written stay."""
+    removed = _remove_old(folder, retention, today)
+    return removed + _remove_surplus(folder, retention)
 
 
 def _remove_old(folder: Path, retention: Retention, today: date) -> int:
@@ -45,18 +30,31 @@ def _remove_old(folder: Path, retention: Retention, today: date) -> int:
 def _remove_surplus(folder: Path, retention: Retention) -> int:
     if not retention.total_bytes:
         return 0
-    sizes = [(file, _size(file)) for file in log_files(folder, unfinished=False)]
+    sizes = [(file, _size(file)) for file in log_files(folder)]
     surplus = sum(size for _, size in sizes) - retention.total_bytes
     removed = 0
     for file, size in sizes:
         if removed >= surplus:
             break
-        file.path.unlink(missing_ok=True)
-        removed += size
+        removed += size if _remove(file) else 0
         if file.day < sizes[-1][0].day:  # a worker may be about to write in the newest day's folder
             with suppress(OSError):  # not empty
                 file.path.parent.rmdir()
     return removed
+
+
+def _remove(file: LogFile) -> bool:
+    """Remove a file with its summary; False for one that is being written."""
+    if file.is_finished:
+        names.summary_path(file.path).unlink(missing_ok=True)
+        file.path.unlink(missing_ok=True)
+        return True
+    part = PartFile.adopt(file.path)
+    if part is None:
+        return False
+    file.path.unlink(missing_ok=True)
+    part.close()
+    return True
 
 
 def _size(file: LogFile) -> int:

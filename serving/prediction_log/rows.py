@@ -1,7 +1,7 @@
-"""Turns answered requests of one version and signature into serialized tf.Examples, many requests at a time."""
+"""Turns answered requests of one version and signature into a record of columns, many requests at a time."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from artifacts.examples import encoder, message
+from artifacts.examples import message
 from artifacts.model.features import Feature
 from artifacts.model.request import absent_value
 from artifacts.prediction_log import keys, names
+from artifacts.prediction_log.columns import pack, row_keys
+from artifacts.prediction_log.requests import Requests
 from serving.prediction_log.answered import Answered, Waiting
 from serving.prediction_log.layout import Layout
 from serving.prediction_log.settings import LogSettings
@@ -24,50 +26,47 @@ Values = npt.NDArray[Any]
 
 
 def encode(
-    batch: Sequence[Waiting], layout: Layout, settings: LogSettings
-) -> tuple[list[bytes], npt.NDArray[np.int64]]:
-    """Return the records of the rows that are sampled, and the time of each in microseconds since 1970.
+    batch: Sequence[Waiting], layout: Layout, settings: LogSettings, dropped: Mapping[str, int] = MappingProxyType({})
+) -> tuple[bytes, int]:
+    """Return the record of the rows that are sampled, and how many there are.
 
-    The entries are of one version and signature, whose layout is given.
+    The entries are of one version and signature, whose layout is given. `dropped` is noted in the record.
     """
     entries = [waiting.answered for waiting in batch]
     columns = {feature.name: column for feature, column in _features(entries, layout, settings.secret)}
     for output, name in layout.outputs:
         columns[name] = _output([entry.outputs[output] for entry in entries])
-    counts = np.array([waiting.rows for waiting in batch])
-    ids = [entry.request_id for entry in entries]
-    row = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    key = _keys([columns[feature.name] for feature in layout.key], ids, counts, row)
-    times = np.repeat(np.array([waiting.time_us for waiting in batch], np.int64), counts)
-    columns |= {
-        names.KEY: pa.array(key, pa.binary()),
-        names.REQUEST_ID: pa.array(np.repeat(np.array(ids, object), counts), pa.binary()),
-        names.ROW: pa.array(row, pa.int64()),
-        names.TIME: pa.array(times),
-        names.VERSION: pa.array(np.repeat([entry.version for entry in entries], counts), pa.int64()),
-        names.ROLE: pa.array(np.repeat(np.array([entry.role for entry in entries], object), counts), pa.binary()),
-    }
-    table = pa.RecordBatch.from_arrays([*columns.values()], [*columns])
-    if layout.key and settings.rate < 1:
-        sampled = np.array([keys.is_sampled(one, settings.rate) for one in key], bool)
-        table, times = table.filter(pa.array(sampled)), times[sampled]
-    return _records(encoder.encode(table)), times
+    key = [feature.name for feature in layout.key]
+    counts = [waiting.rows for waiting in batch]
+    if key and settings.rate < 1:
+        columns, counts = _sampled(columns, counts, key, settings.rate)
+    requests = Requests(
+        entries[0].version,
+        [entry.request_id for entry in entries],
+        counts,
+        [waiting.time_us for waiting in batch],
+        [entry.role for entry in entries],
+        key,
+        dict(dropped),
+    )
+    return pack(requests, pa.RecordBatch.from_arrays([*columns.values()], [*columns])), sum(counts)
 
 
-def _records(encoded: pa.Array) -> list[bytes]:
-    """Take a binary array apart; `to_pylist` takes ten times as long."""
-    _, ends, content = encoded.buffers()
-    at = np.frombuffer(ends, np.int32)[encoded.offset : encoded.offset + len(encoded) + 1].tolist()
-    whole = content.to_pybytes()
-    return [whole[start:end] for start, end in pairwise(at)]
+def without_rows(dropped: Mapping[str, int]) -> bytes:
+    """Return a record that only notes what was dropped."""
+    return pack(Requests(0, [], [], [], [], dropped=dict(dropped)), pa.RecordBatch.from_arrays([], []))
 
 
-def _keys(columns: Sequence[pa.Array], ids: Sequence[str], counts: Values, row: Values) -> list[str]:
-    if columns:
-        return [keys.row_key(values) for values in zip(*(column.to_pylist() for column in columns), strict=True)]
-    if counts.max() == 1:
-        return [f"{given}/0" for given in ids]
-    return [f"{given}/{at}" for given, at in zip(np.repeat(np.array(ids, object), counts), row.tolist(), strict=True)]
+def _sampled(
+    columns: dict[str, pa.Array], counts: Sequence[int], key: Sequence[str], rate: float
+) -> tuple[dict[str, pa.Array], list[int]]:
+    """Return the rows whose keys are sampled with their positions in the requests, and how many each request has."""
+    is_taken = np.array([keys.is_sampled(one, rate) for one in row_keys([columns[name] for name in key])], bool)
+    request = np.repeat(np.arange(len(counts)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    taken = columns | {names.ROW: pa.array(np.arange(len(request)) - first)}
+    kept = {name: column.filter(pa.array(is_taken)) for name, column in taken.items()}
+    return kept, np.bincount(request[is_taken], minlength=len(counts)).tolist()
 
 
 def _features(entries: Sequence[Answered], layout: Layout, secret: bytes) -> Sequence[tuple[Feature, pa.Array]]:

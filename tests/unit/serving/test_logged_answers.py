@@ -16,27 +16,34 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from artifacts.examples import tfrecord
 from artifacts.model.features import Feature, Features
 from artifacts.model.request import tensors
 from artifacts.prediction_log import keys, names
+from artifacts.prediction_log.columns import examples_of
+from artifacts.prediction_log.part_file import PartFile
 from artifacts.prediction_log.reader import Counts, LogRow, log_files, parse, rows
 from artifacts.prediction_log.rotation import Rotation
-from artifacts.prediction_log.writer import record, write_rows
+from artifacts.prediction_log.summary import Summary
+from artifacts.prediction_log.writer import LogWriter, record, write_rows
 from core.errors import UsageError
 from serving.bodies.decoder import decode
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.prediction_log.answered import Answered, Waiting
+from serving.prediction_log.converter import Converter
 from serving.prediction_log.layout import layout_of
 from serving.prediction_log.log import PredictionLog
 from serving.prediction_log.retention import tidy
 from serving.prediction_log.rows import encode
 from serving.prediction_log.settings import LogSettings, Retention, read_secret
 from serving.signature import Field, Signature, described
+from tests.logged_rows import packed
 
 NOON = 1_380_628_800_000_000
 """2013-10-01T12:00:00Z, in microseconds since 1970."""
 HOUR = 3_600_000_000
+OCTOBER_6 = NOON / 1e6 + 5 * 86_400
 SECRET = b"a secret of the tests"
 FEATURES = (
     Feature("carrier", "string", personal="no"),
@@ -131,6 +138,14 @@ def test_rows_are_logged_as_the_schema_allows(settings: LogSettings, logging_to:
     assert counted(log, "rows", model="delay") == 2
 
 
+def logged(batch: list[Waiting], settings: LogSettings, first: Answered | None = None) -> list[LogRow]:
+    """Return the rows of answers that are written together."""
+    record, count = encode(batch, layout_of(first or batch[0].answered, settings), settings)
+    found = [parse(example) for example in examples_of(record)]
+    assert len(found) == count
+    return found
+
+
 def test_what_is_not_known_to_be_free_of_personal_data_is_left_out_with_a_reason(settings: LogSettings) -> None:
     layout = layout_of(answered([ROW]), replace(settings, secret=b""))
     assert [feature.name for feature in layout.features] == ["carrier", "hour", "temp", "tags", "place"]
@@ -149,9 +164,8 @@ def test_key_columns_make_the_key_and_a_personal_one_is_hashed_or_not_used(setti
     def key(*columns: str, **changes: Any) -> tuple[str, tuple[str, ...]]:
         asked = answered([{**ROW, "carrier": b"U/A%"}])
         chosen = replace(settings, key_columns=columns, **changes)
-        layout = layout_of(asked, chosen)
-        [content], _ = encode([Waiting(asked, NOON, 1, 1)], layout, chosen)
-        return parse(content).key, layout.remarks
+        [row] = logged([Waiting(asked, NOON, 1, 1)], chosen)
+        return row.key, layout_of(asked, chosen).remarks
 
     assert key("carrier")[0] == "U/A%"
     assert key("carrier", "hour")[0] == "U%2FA%25/5"
@@ -185,9 +199,8 @@ def test_any_values_come_back_whichever_requests_they_came_in(values: list[dict[
     chosen = LogSettings(Path("/nowhere"))
     parts = [part for part in (values[:cut], values[cut:]) if part]
     batch = [Waiting(answered(part, features), NOON, len(part), 1) for part in parts]
-    records, _ = encode(batch, layout_of(batch[0].answered, chosen), chosen)
-    for row, content in zip(values, records, strict=True):
-        found = parse(content).features
+    for row, written in zip(values, logged(batch, chosen), strict=True):
+        found = written.features
         for name, value in row.items():
             wanted = [] if value is None else value if isinstance(value, list) else [value]
             assert list(found.get(name, [])) == wanted
@@ -233,7 +246,8 @@ def test_what_was_decoded_at_once_is_logged_as_one_column_after_the_other_is(ask
         with_blocks.append(Waiting(blocks, NOON, len(values), 1))
     if without:
         layout = layout_of(without[0].answered, chosen)
-        assert encode(with_blocks, layout, chosen)[0] == encode(without, layout, chosen)[0]
+        found = [examples_of(encode(batch, layout, chosen)[0]) for batch in (with_blocks, without)]
+        assert found[0] == found[1]
 
 
 def test_serialized_examples_are_logged_without_what_is_personal(settings: LogSettings) -> None:
@@ -243,9 +257,7 @@ def test_serialized_examples_are_logged_without_what_is_personal(settings: LogSe
     asked = answered([ROW], Features(FEATURES, takes="examples"))
     signature = Signature("serving_default", (Field("examples", "string", (None,)),), (), takes_examples=True)
     asked = asked._replace(signature=signature, columns={"examples": np.array([given], object)})
-    layout = layout_of(asked, replace(settings, key_columns=("hour",)))
-    [content], _ = encode([Waiting(asked, NOON, 1, 1)], layout, settings)
-    found = parse(content)
+    [found] = logged([Waiting(asked, NOON, 1, 1)], replace(settings, key_columns=("hour",)))
     assert found.key == "5"
     assert {name: values for name, values in found.features.items() if values} == {"carrier": [b"UA"], "hour": [5]}
 
@@ -257,9 +269,9 @@ def test_several_outputs_have_names_of_their_own_and_one_of_them_is_the_predicti
         "key": np.array([1.0], np.float32),
     }
     asked = answered([ROW])._replace(outputs=outputs)
-    [content], _ = encode([Waiting(asked, NOON, 1, 1)], layout_of(asked, settings), settings)
-    assert parse(content).outputs == {"prediction": [0.25, 0.75], "classes": [b"0", b"1"]}
-    assert parse(content).key == "abc/0"
+    [found] = logged([Waiting(asked, NOON, 1, 1)], settings)
+    assert found.outputs == {"prediction": [0.25, 0.75], "classes": [b"0", b"1"]}
+    assert found.key == "abc/0"
 
 
 def test_answers_beyond_the_memory_are_dropped_and_counted_and_nobody_waits(settings: LogSettings) -> None:
@@ -272,6 +284,9 @@ def test_answers_beyond_the_memory_are_dropped_and_counted_and_nobody_waits(sett
     log.close(120)
     assert len(read(settings)) == 3 * 4
     assert log._held == 0
+    Converter(settings).round()
+    [file] = log_files(settings.folder / "delay", unfinished=False)
+    assert Summary.read(names.summary_path(file.path)).dropped == {"queue": 7 * 4}
 
 
 def test_what_has_no_rows_is_counted_and_not_logged(settings: LogSettings) -> None:
@@ -304,9 +319,12 @@ def test_a_full_disk_costs_rows_and_no_answers_until_there_is_space(
     log.close(120)
     assert counted(log, "dropped_rows", model="delay", reason="disk") == 3
     assert counted(log, "rows", model="delay") == 2
+    assert Converter(settings).round()
     counts = Counts()
-    assert len(list(rows(log_files(settings.folder / "delay", unfinished=False), counts))) == 2
+    [file] = log_files(settings.folder / "delay", unfinished=False)
+    assert len(list(rows([file], counts))) == 2
     assert counts.torn == 0
+    assert Summary.read(names.summary_path(file.path)).dropped == {"disk": 3}
     told = [message for message in caplog.messages if "prediction log" in message and "not" not in message[:20]]
     assert sum("No space left" in message for message in told) == 1
     assert sum("is written again" in message for message in told) == 1
@@ -353,6 +371,7 @@ def test_each_row_is_in_the_day_of_its_time_when_midnight_passes_and_when_the_cl
     log.close(120)
     found = {row.request_id: row.time_us for row in read(settings)}
     assert found == {f"r{at}": time for at, time in enumerate(times)}
+    assert Converter(settings).round()
     for file in log_files(settings.folder / "delay", unfinished=False):
         assert {names.day_of(row.time_us) for row in rows([file], Counts())} == {file.day}
     assert len(list(rows(log_files(settings.folder / "delay", unfinished=False), Counts()))) == len(times)
@@ -378,26 +397,76 @@ def test_sampling_takes_about_its_share_and_the_same_requests_again(settings: Lo
 
 def test_old_days_and_surplus_bytes_go_and_files_of_dead_writers_are_finished(tmp_path: Path) -> None:
     def row(day: int) -> LogRow:
-        return LogRow("k", "r", 0, NOON + day * 24 * HOUR, 1, "champion", {}, {"prediction": [0.5]})
+        return LogRow("r/0", "r", 0, NOON + day * 24 * HOUR, 1, "champion", {}, {"prediction": [0.5]})
 
     write_rows(tmp_path, [row(day) for day in range(6)])
-    left = tmp_path / "2013-10-06" / ".dead.tfrecord.part"
+    left = tmp_path / "2013-10-06" / ".dead.columns"
     [last] = log_files(tmp_path, date(2013, 10, 6))
-    left.write_bytes(last.path.read_bytes() + b"torn")
-    assert tidy(tmp_path, Retention(days=3), date(2013, 10, 6)) > 0
+    left.write_bytes(tfrecord.frame(packed(row(5))) + b"torn")
+    converter = Converter(
+        LogSettings(tmp_path.parent, retention=Retention(days=3)), (tmp_path.name,), lambda: OCTOBER_6
+    )
+    assert converter.round()
     assert sorted({file.day.day for file in log_files(tmp_path)}) == [3, 4, 5, 6]
-    assert [file.path.name for file in log_files(tmp_path, date(2013, 10, 6)) if file.path.name == "dead.tfrecord"]
+    assert (last.path.with_name("dead.tfrecord")).read_bytes() == last.path.read_bytes()
     size = last.path.stat().st_size
     tidy(tmp_path, Retention(total_bytes=3 * size), date(2013, 10, 6))
     assert [file.day.day for file in log_files(tmp_path)] == [5, 6, 6]
 
 
+def test_a_log_that_grows_faster_than_it_is_finished_stays_within_its_bytes(tmp_path: Path) -> None:
+    row = LogRow("abc/0", "abc", 0, NOON, 1, "champion", {}, {"prediction": [0.5]})
+    writer = LogWriter(tmp_path, Rotation(file_bytes=1))
+    for _ in range(4):
+        writer.append(packed(row), names.day_of(NOON))
+    held = PartFile.create(tmp_path / "2013-10-01", "000000.tfrecord")
+    held.append(tfrecord.frame(packed(row)))
+    size = held.path.stat().st_size
+    tidy(tmp_path, Retention(total_bytes=2 * size), date(2013, 10, 2))
+    assert held.path in [file.path for file in log_files(tmp_path)], "it is being written"
+    assert len(log_files(tmp_path)) == 2
+
+
 def test_two_processes_do_not_tidy_at_once(tmp_path: Path) -> None:
-    write_rows(tmp_path, [LogRow("k", "r", 0, NOON, 1, "champion", {}, {"prediction": [0.5]})])
-    with (tmp_path / ".lock").open("w") as other:
+    folder = tmp_path / "delay"
+    write_rows(folder, [LogRow("k", "r", 0, NOON, 1, "champion", {}, {"prediction": [0.5]})])
+    settings = LogSettings(tmp_path, retention=Retention(days=1))
+    with (folder / ".lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert tidy(tmp_path, Retention(days=1), date(2014, 1, 1)) == 0
-    assert tidy(tmp_path, Retention(days=1), date(2014, 1, 1)) > 0
+        assert Converter(settings).round()
+    assert log_files(folder)
+    Converter(settings, ("another model",)).round()
+    assert log_files(folder), "a server removes nothing of models that it does not serve"
+    assert Converter(settings, ("delay",)).round()
+    assert not log_files(folder)
+
+
+def test_what_cannot_be_finished_is_said_once_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = LogRow("abc/0", "abc", 0, NOON, 1, "champion", {}, {"prediction": [0.5]})
+    odd = PartFile.create(tmp_path / "delay" / "2013-10-01", "a.tfrecord")
+    odd.append(tfrecord.frame(b"no columns"))
+    odd.leave()
+    writer = LogWriter(tmp_path / "delay")
+    writer.append(packed(row), names.day_of(NOON))
+    writer.finish()
+    converter = Converter(LogSettings(tmp_path))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with caplog.at_level("ERROR", "serving"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            assert not converter.round()
+            assert not converter.round()
+        assert converter.round()
+        assert converter.round()
+    assert [row.key for row in rows(log_files(tmp_path / "delay", unfinished=False), Counts())] == ["abc/0"]
+    assert odd.path.exists()
+    assert sum("No space left" in message for message in caplog.messages) == 1
+    assert sum(str(odd.path) in message for message in caplog.messages) == 1
 
 
 def test_files_are_rotated_while_the_log_runs(settings: LogSettings) -> None:
@@ -405,6 +474,7 @@ def test_files_are_rotated_while_the_log_runs(settings: LogSettings) -> None:
     for _ in range(3):
         log.offer(answered([ROW]))
         log._write_waiting()
+    assert Converter(settings).round()
     assert len(log_files(settings.folder / "delay", unfinished=False)) == 3
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from server_process import ROW, Served, serving
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_service_pb2_grpc, regression_pb2
 
 from artifacts.prediction_log import keys, names
 from artifacts.prediction_log.reader import Counts, LogRow, log_files, rows
@@ -99,6 +99,39 @@ def test_every_way_of_asking_is_logged_with_its_id(logged: Logged) -> None:
     assert not any(key.startswith("refused") for key in found)
 
 
+def test_answers_to_examples_are_logged_as_those_to_tensors_are(logged: Logged) -> None:
+    given = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
+    for verb in ("classify", "regress"):
+        assert logged.post(f"/v1/models/delay:{verb}", {"examples": [given, given]}, verb) == (200, verb)
+    example = tf.train.Example()
+    example.features.feature["carrier"].bytes_list.value.append(b"AA")
+    example.features.feature["hour"].int64_list.value.append(17)
+    example.features.feature["distance"].float_list.value.append(1089.0)
+    example.features.feature["temp"].float_list.value.append(55.9)
+    with grpc.insecure_channel(f"127.0.0.1:{logged.grpc_port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for method, request in (
+            (stub.Classify, classification_pb2.ClassificationRequest()),
+            (stub.Regress, regression_pb2.RegressionRequest()),
+        ):
+            request.model_spec.name = "delay"
+            request.input.example_list.examples.append(example)
+            given_id = type(request).__name__
+            _, call = method.with_call(request, timeout=60, metadata=(("x-request-id", given_id),))
+            assert dict(call.initial_metadata())["x-request-id"] == given_id
+    wanted = {f"{verb}/{row}" for verb in ("classify", "regress") for row in (0, 1)}
+    wanted |= {"ClassificationRequest/0", "RegressionRequest/0"}
+    logged.served.until(lambda: wanted <= logged.rows().keys())
+    found = logged.rows()
+    carrier = keys.hashed_text(SECRET.encode(), "carrier", b"AA")
+    for key in wanted:
+        assert found[key].features == {"carrier": [carrier], "hour": [17], "temp": [pytest.approx(55.9)]}
+    assert found["classify/1"].outputs == found["ClassificationRequest/0"].outputs
+    assert found["regress/1"].outputs == found["RegressionRequest/0"].outputs
+    assert found["classify/0"].outputs.keys() >= {"prediction"}
+    assert found["regress/0"].outputs.keys() == {"prediction"}
+
+
 def test_an_id_that_could_garble_a_log_is_replaced(logged: Logged) -> None:
     for given in ("with space", "x" * 129, 'quo"te'):
         status, taken = logged.post(PREDICT, {"instances": [ROW]}, given)
@@ -138,4 +171,4 @@ def test_a_stopped_server_has_written_everything_and_metrics_count_it(logged: Lo
     assert logged.served.stop() == 0
     finished = logged.rows(unfinished=False)
     assert {*wanted, "very-last/0"} <= finished.keys()
-    assert not list(logged.folder.rglob("*.part"))
+    assert not list(logged.folder.rglob("*.columns"))

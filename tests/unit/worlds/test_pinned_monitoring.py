@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from artifacts.outcomes.writer import append
+from artifacts.prediction_log.conversion import convert, left_files
 from artifacts.prediction_log.names import log_folder
 from artifacts.prediction_log.reader import LogRow
-from artifacts.prediction_log.writer import LogWriter, record, write_rows
+from artifacts.prediction_log.writer import LogWriter, write_rows
 from artifacts.snapshot.files import Snapshot
 from core.backends.registry import open_registry
 from core.errors import DataError, UsageError
@@ -17,6 +18,7 @@ from core.store import Store
 from mlops.worlds.pinned_monitoring import monitoring_parameters
 from mlops.worlds.world import RunRequest
 from pipelines.config import find, load
+from tests.logged_rows import packed
 
 ABOUT = {"source": "/data/span-{SPAN}.csv", "spans": [1, 2, 3, 4], "data": "sha256:" + "a" * 64}
 AT = int(datetime(2013, 10, 5, tzinfo=UTC).timestamp()) * 1_000_000
@@ -51,17 +53,21 @@ def test_the_same_files_are_the_same_snapshot_and_whole_records_of_an_open_file_
     folder = log_folder(store.root, "flight_delay")
     write_rows(folder, [_row("a")])
     writer = LogWriter(folder)
-    writer.append([record(_row("b"))], datetime(2013, 10, 5, tzinfo=UTC).date())
+    writer.append(packed(_row("b")), datetime(2013, 10, 5, tzinfo=UTC).date())
     append(store.root / "outcomes" / "flight_delay" / "x.jsonl", [("a", 1, AT)])
     first = monitoring_parameters(REQUEST, store)["snapshot"]
     assert first == monitoring_parameters(REQUEST, store)["snapshot"]
     files = Snapshot.read(first).files
     assert [file.role for file in files] == ["log", "log", "outcomes"]
-    writer.append([record(_row("c"))], datetime(2013, 10, 5, tzinfo=UTC).date())
-    writer.finish()
-    for file in files:  # grown and renamed since, and yet the same bytes
-        with file.open() as stream:
-            assert len(stream.read()) == file.size
+    writer.append(packed(_row("c")), datetime(2013, 10, 5, tzinfo=UTC).date())
+    for _ in range(2):  # grown since, then finished, and yet the same bytes
+        for file in files:
+            with file.open() as stream:
+                assert len(stream.read()) == file.size
+        writer.finish()
+        for part in left_files(folder):
+            convert(part)
+    assert left_files(folder) == []
     assert monitoring_parameters(REQUEST, store)["snapshot"] != first
 
 
