@@ -81,8 +81,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="per case, server and round; default: %(default)s")
     parser.add_argument("--port", type=int, default=18400, help="the first of three ports; default: %(default)s")
     asked = parser.parse_args()
-    model = _model(asked.store)
-    bodies = {rows: _body(model, rows) for rows in ROWS}
+    model = model_of(asked.store)
+    bodies = {rows: body_of(model, rows) for rows in ROWS}
     print(f"load {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} CPUs", flush=True)
     with ExitStack() as running:
         servers = [running.enter_context(server) for server in _servers(asked, model)]
@@ -92,14 +92,15 @@ def main() -> None:
     sys.exit(0 if _report(rounds) else 1)
 
 
-def _model(store: Path) -> Path:
+def model_of(store: Path) -> Path:
+    """Return the newest model in a store; ends the program when there is none."""
     found = sorted((store / "models" / NAME).glob("[0-9]*"), key=lambda path: int(path.name))
     if not found:
         sys.exit(f"error: {store}: wanted a model of {NAME}, got none; `MLOPS_HOME={store} mlops run {NAME}` makes one")
     return found[-1]
 
 
-def _body(model: Path, rows: int) -> bytes:
+def body_of(model: Path, rows: int) -> bytes:
     """Repeat the real rows that training stored with the model."""
     lines = (model / "assets.extra" / "warm_up_rows.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
@@ -109,7 +110,7 @@ def _body(model: Path, rows: int) -> bytes:
 def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContextManager[Running]]:
     port, store = asked.port, {"MLOPS_HOME": str(asked.store.absolute())}
     argv = ["-m", "mlops.cli.main", "serve", NAME, "--port", str(port)]
-    servers = [_running(Server(OURS, port, f"/v1/models/{NAME}:predict"), [sys.executable, *argv], store)]
+    servers = [running_server(Server(OURS, port, f"/v1/models/{NAME}:predict"), [sys.executable, *argv], store)]
     if asked.peers is None:
         print("the peers are not measured: --peers names no interpreter")
         return servers
@@ -124,12 +125,12 @@ def _servers(asked: argparse.Namespace, model: Path) -> Sequence[AbstractContext
         ),
     ]
     for server, argv in peers:
-        servers.append(_running(server, [str(asked.peers), *argv], {"BENCHMARK_MODEL": str(model)}))
+        servers.append(running_server(server, [str(asked.peers), *argv], {"BENCHMARK_MODEL": str(model)}))
     return servers
 
 
 @contextmanager
-def _running(server: Server, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Running]:
+def running_server(server: Server, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Running]:
     """Start a server, wait until it predicts, and end it with the measurement."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen(
@@ -149,7 +150,7 @@ def _running(server: Server, command: Sequence[str], environment: Mapping[str, s
         process.kill()
 
 
-def _await(server: Server, body: bytes) -> list[list[float]]:
+def wait_for(server: Server, body: bytes) -> list[list[float]]:
     """Return the first predictions of a server; ends the program when it does not start."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
@@ -166,7 +167,7 @@ def _await(server: Server, body: bytes) -> list[list[float]]:
 def _measure(servers: Sequence[Running], bodies: Mapping[int, bytes], rounds: int, seconds: float) -> Rounds:
     """Measure every case of every server in turns, after a look at whether they predict the same."""
     found: dict[str, dict[Case, list[Seen]]] = {server.name: {} for server, _ in servers}
-    predictions = [_await(server, bodies[16]) for server, _ in servers]
+    predictions = [wait_for(server, bodies[16]) for server, _ in servers]
     for (server, _), predicted in zip(servers, predictions, strict=True):
         differences = [abs(a[0] - b[0]) for a, b in zip(predicted, predictions[0], strict=True)]
         if max(differences) > 1e-5:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from artifacts.feedback.findings import Alarm, Findings
 from core.errors import MlopsError
 from core.store import Store
-from mlops.cli import monitor as verb
+from mlops.cli.production import monitor as verb
 from mlops.triggers.service import Triggers
 
 FINDINGS = Findings(
