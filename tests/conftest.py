@@ -1,5 +1,4 @@
 import inspect
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from _pytest.junitxml import xml_key
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+from core.source_commit import source_commit
 from tests.google_storage import google_storage, google_storage_server
 from tests.object_store import bucket, object_store
 
@@ -56,13 +56,9 @@ TOGETHER = ("tests/e2e/",)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Name the commit in a report for machines, when exactly its files are tested: a release takes no other report."""
     report = session.config.stash.get(xml_key, None)
-    if report is None:
-        return
-    git = ["git", "-C", str(session.config.rootpath)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    if commit.returncode == changed.returncode == 0 and not changed.stdout:
-        report.add_global_property("commit", commit.stdout.strip())
+    source = source_commit(session.config.rootpath) if report is not None else None
+    if report is not None and source is not None and source.clean:
+        report.add_global_property("commit", source.commit)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,23 +14,23 @@ from core.backends.registry import open_registry
 from core.errors import MlopsError
 from core.store import Store
 from mlops.actions.release import evidence_of, model_of
-from mlops.runs.build import build_of
+from mlops.runs.build import DELIVERED, build_of
 from mlops.runs.history import read_run
-from mlops.runs.record import Run
-from mlops.worlds.pinned import compiled_file
-from pipelines.compiled import compile_pipeline
-from pipelines.config import UseCase, find, load
+from mlops.worlds.pinned import check_sources, compiled_pipeline
+from pipelines.config import find, load
 
 
 def create_release(store: Store, run_id: str, evidence: Sequence[str] = ()) -> tuple[str, Release]:
     """Create the release of a run and return its id; repeated, it is the same release.
 
-    `evidence` are files, each as `KIND=FILE`. Raises MlopsError when the run is not of the present sources or has no
-    model, UsageError for evidence about something else.
+    `evidence` are files, each as `KIND=FILE`. Raises MlopsError when the run has no model, UsageError when it is not
+    of the present sources, and for evidence about something else.
     """
     run = read_run(store, run_id)
     usecase = load(find(run.submission.cli_name))
-    _check_sources(run, usecase, store)
+    references = images.chosen_references(os.environ, store.images)
+    own = compiled_pipeline(usecase, run.submission.pipeline, store, references)
+    check_sources(usecase, run.submission.pipeline, run.folder / "pipeline.yaml", own)
     config = Config.model_validate(run.submission.release)
     decisions = evidence_of(run)
     model = model_of(run, decisions, config)
@@ -38,7 +38,7 @@ def create_release(store: Store, run_id: str, evidence: Sequence[str] = ()) -> t
         raise MlopsError(f"run {run_id} has no trained model; `mlops runs show {run_id}` says where it ended")
     subject = digest.of_folder(PushedModel.at(model.uri, "", "").saved_model)
     is_with_model = usecase.configured("create_release").promotes == "model"
-    build = build_of(usecase, run.submission.pipeline, run.folder / "pipeline.yaml", store)
+    build = build_of(usecase, compiled_pipeline(usecase, DELIVERED, store, references), store)
     proofs = tuple(read_proof(given, About(build.commit, subject)) for given in evidence)
     release = Release(
         build=build,
@@ -49,21 +49,6 @@ def create_release(store: Store, run_id: str, evidence: Sequence[str] = ()) -> t
         origin=run_id,
     )
     return created(Releases(store.releases), release, proofs), release
-
-
-def _check_sources(run: Run, usecase: UseCase, store: Store) -> None:
-    """Raise MlopsError when the run's pipeline is not, byte for byte, what the present sources compile to."""
-    pipeline = run.submission.pipeline
-    references = images.chosen_references(os.environ, store.images)
-    compiled = compiled_file(usecase, pipeline, store, references)
-    if not compiled.exists():
-        compile_pipeline(usecase, pipeline, compiled, references)
-    wanted, got = digest.of_file(compiled), digest.of_file(run.folder / "pipeline.yaml")
-    if wanted != got:
-        raise MlopsError(
-            f"run {run.run_id} is not of the present sources: they compile to {wanted}, the run has {got}; check out "
-            "the commit of the run, or run the pipeline again"
-        )
 
 
 def _published(store: Store, name: str, subject: str, run_id: str) -> ReleasedModel:

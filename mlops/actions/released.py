@@ -1,5 +1,6 @@
 """What releases there are, what each environment runs, and how it came to that."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from artifacts.release.environment_log import Move
@@ -7,6 +8,26 @@ from artifacts.release.record import Release
 from artifacts.release.store import Releases
 from core.errors import CorruptArtifact
 from core.store import Store
+
+
+@dataclass(frozen=True)
+class InEnvironment:
+    """The release that an environment runs."""
+
+    environment: str
+    release: str
+    action: str
+    """How it got there: `promote` or `rollback`."""
+    since: str
+    """ISO 8601 in UTC."""
+    by: str
+    why: str
+
+
+def in_environments(store: Store, usecase: str) -> tuple[InEnvironment, ...]:
+    """Return what each environment runs of a use case."""
+    moves = running(store, usecase)
+    return tuple(InEnvironment(one.environment, one.release, one.action, one.at, one.by, one.why) for one in moves)
 
 
 def running(store: Store, usecase: str = "") -> list[Move]:

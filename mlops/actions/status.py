@@ -11,6 +11,7 @@ from cronsim import CronSim
 from core.backends.registry import Registry, open_registry
 from core.errors import MlopsError, UsageError, did_you_mean
 from core.store import Store
+from mlops.actions.released import InEnvironment, in_environments
 from mlops.actions.run_list import listed
 from mlops.runs.history import SUBMISSION, read_summary, submitted
 from mlops.runs.submission import Submission
@@ -90,6 +91,7 @@ class Status:
     open_decisions: tuple[str, ...]
     """Why the runs that triggers follow now were started."""
     dead_letters: tuple[DeadLetter, ...]
+    releases: tuple[InEnvironment, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The same for a machine."""
@@ -162,6 +164,7 @@ def _status(own: _Own, production: tuple[InProduction | None, str], now: float) 
         waiting_facts=triggered.waiting.count(name),
         open_decisions=tuple(one.reason for one in triggered.unfinished if one.usecase == name),
         dead_letters=tuple(letter for about, letter in triggered.dead if about == name),
+        releases=in_environments(own.store, name),
     )
 
 

@@ -9,7 +9,7 @@ from mlops.cli.at import ChosenWorld, at_world, span_option, version_option
 @click.command()
 @click.argument("usecase")
 @at_world()
-@click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
+@click.option("--pipeline", default="level1", show_default=True, help="Which pipeline; or release:RELEASE.")
 @span_option
 @version_option
 @click.option("--no-cache", is_flag=True, help="Ignore cached results.")
@@ -37,9 +37,10 @@ def run(
     Returns 3 when a gate is closed; the report says why.
     """
     from mlops.cli.ended import follow_and_exit
+    from mlops.worlds.pinned import of_release
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
     request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
     with chosen.open(store, in_containers=containers) as world:
-        follow_and_exit(world, world.submit(request).run_id, None, as_json=as_json)
+        follow_and_exit(world, world.submit(of_release(request, world.store)).run_id, None, as_json=as_json)

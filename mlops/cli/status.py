@@ -57,6 +57,9 @@ def _write_page(store: Store, found: "list[Status]", target: Path, now: float) -
 def _print(found: "Status", now: float) -> None:
     click.secho(found.usecase, bold=True)
     _line("in production", _production_line(found.in_production, now))
+    for one in found.releases:
+        since = f"since {one.since[:16].replace('T', ' ')} UTC, {one.action} by {one.by}: {one.why}"
+        _line(one.environment, f"release {one.release[7:19]}  {since}")
     _print_runs(found)
     for slot in found.next:
         _line("next", f"{slot.at[:16].replace('T', ' ')} UTC  schedule {slot.schedule} ({slot.pipeline})")

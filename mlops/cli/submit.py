@@ -20,7 +20,7 @@ deadline_option = click.option(
 @click.command()
 @click.argument("usecase")
 @at_world("kfp")
-@click.option("--pipeline", default="level1", show_default=True, help="Which pipeline.")
+@click.option("--pipeline", default="level1", show_default=True, help="Which pipeline; or release:RELEASE.")
 @span_option
 @version_option
 @click.option("--no-cache", is_flag=True, help="Ignore cached results.")
@@ -48,12 +48,13 @@ def submit(
     """
     from mlops.cli.ended import follow_and_exit
     from mlops.cli.main import print_json
+    from mlops.worlds.pinned import of_release
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
     request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
     with chosen.open(store) as world:
-        submitted = world.submit(request)
+        submitted = world.submit(of_release(request, world.store))
         if wait:
             follow_and_exit(world, submitted.run_id, deadline, as_json=as_json)
     if as_json:

@@ -1,5 +1,6 @@
 """Gathers what a release is built from: commit, compiled pipeline, configuration, images and their SBOMs."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,35 @@ from pipelines.environments import load_environments
 _IMAGE = re.compile(r"^ +image: (\S+)$", re.MULTILINE)
 
 
-def release_parameters(usecase: UseCase, pipeline: str, compiled: Path, store: Store) -> dict[str, Any]:
+DELIVERED = "level1"
+"""The pipeline that environments run: a release of any run has this one."""
+RELEASES = "MLOPS_RELEASES"
+"""Variable with the folder or address of the store whose releases a run may name; default: the run's own store."""
+
+
+def released_pipeline(given: str, store: Store) -> tuple[str, Build, bytes]:
+    """Return id, build and compiled pipeline of a release.
+
+    Raises UsageError for an unknown one, CorruptArtifact for bytes that were changed.
+    """
+    root = os.environ.get(RELEASES, "")
+    releases = Releases(f"{root.rstrip('/')}/releases" if root else store.releases)
+    release_id = releases.find(given)
+    build = releases.get(release_id).build
+    return release_id, build, releases.blob(build.compiled)
+
+
+def release_parameters(usecase: UseCase, compiled: Path, store: Store) -> dict[str, Any]:
     """Return what a pipeline that creates a release is given: build, releases and environments."""
     return {
-        "build": build_of(usecase, pipeline, compiled, store).content(),
+        "build": build_of(usecase, compiled, store).content(),
         "releases": store.releases,
         "environments": load_environments().model_dump_json(exclude_none=True),
     }
 
 
-def build_of(usecase: UseCase, pipeline: str, compiled: Path, store: Store) -> Build:
-    """Describe a compiled pipeline and what it was built from; its files go to the store's releases.
+def build_of(usecase: UseCase, compiled: Path, store: Store) -> Build:
+    """Describe the pipeline to deliver, compiled, and what it was built from; its files go to the store's releases.
 
     A use case outside of the project's checkout is of no commit.
     """
@@ -37,7 +56,7 @@ def build_of(usecase: UseCase, pipeline: str, compiled: Path, store: Store) -> B
     references = _references(content.decode())
     return Build(
         usecase=usecase.name,
-        pipeline=pipeline,
+        pipeline=DELIVERED,
         compiled=releases.add_blob(content),
         configuration=releases.add_blob((usecase.folder / "config.yaml").read_bytes()),
         images=references,

@@ -27,6 +27,8 @@ class Submission:
     """The `push_model` section of the configuration: what a release of the run's model requires."""
     trigger: str = ""
     """Key of the decision that asked for it; empty: a person did."""
+    of_release: str = ""
+    """Id of the release whose pipeline it runs; empty: the pipeline was compiled from the sources."""
     containers: bool = False
     """Whether the laptop runs every step in a container of its image."""
 

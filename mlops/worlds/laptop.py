@@ -20,7 +20,7 @@ from mlops.runs.history import forget_end, read_submission, triggered, write_sub
 from mlops.runs.record import Run, State
 from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
-from mlops.worlds.pinned import compiled_file, pin, submission_of
+from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
 from mlops.worlds.sources import stage_sources
 from mlops.worlds.world import (
     Pinned,
@@ -111,7 +111,11 @@ class Laptop:
             and not compiled_file(request.usecase, request.pipeline, self.store).exists()
         ):
             self._warm_up()
-        return pin(request, self.store)
+        pinned = pin(request, self.store)
+        if request.compiled is not None:  # steps run the checkout's code, whatever the images in the file hold
+            sources = compiled_pipeline(request.usecase, request.pipeline, self.store)
+            check_sources(request.usecase, request.pipeline, request.compiled, sources)
+        return pinned
 
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and record a run; it starts when it is followed."""

@@ -10,12 +10,12 @@ from typing import Any
 import localrun
 from artifacts.spans import files as source
 from artifacts.spans.pattern import is_spanless, parse_span
-from core import digest, images
+from core import digest, durable, images
 from core.backends.registry import ModelVersion, open_registry
 from core.errors import RegistryError, UsageError
 from core.store import Store
 from core.user_code import load
-from mlops.runs.build import release_parameters
+from mlops.runs.build import DELIVERED, release_parameters, released_pipeline
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
 from mlops.worlds.pinned_monitoring import monitoring_parameters
@@ -58,9 +58,7 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
     Raises UsageError for a parameter that has no default and is not one of `PINNED`.
     """
     usecase = request.usecase
-    compiled = compiled_file(usecase, request.pipeline, store, references)
-    if not compiled.exists():
-        compile_pipeline(usecase, request.pipeline, compiled, references)
+    compiled = request.compiled or compiled_pipeline(usecase, request.pipeline, store, references)
     loaded = localrun.load(compiled)
     declared = loaded.root.input_parameters
     is_monitoring = "snapshot" in declared
@@ -70,7 +68,8 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
         parameters = data_parameters(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
-    parameters |= release_parameters(usecase, request.pipeline, compiled, store) if "build" in declared else {}
+    if "build" in declared:
+        parameters |= release_parameters(usecase, compiled_pipeline(usecase, DELIVERED, store, references), store)
     if request.version is not None and "model" not in declared:
         raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
@@ -99,6 +98,7 @@ def submission_of(request: RunRequest, pinned: Pinned, world: str, *, containers
         release=request.usecase.section("push_model") if request.usecase.has("push_model") else {},
         trigger=request.trigger,
         containers=containers,
+        of_release=request.release,
     )
 
 
@@ -135,6 +135,42 @@ def chosen_version(usecase: UseCase, store: Store, version: int | None) -> Model
             f"{name} has no model in production yet: run `mlops run {quote(usecase.cli_name)}` first, or set --version"
         )
     return chosen
+
+
+def compiled_pipeline(
+    usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None
+) -> Path:
+    """Return a pipeline as the present sources compile to, from an earlier compilation where nothing has changed."""
+    compiled = compiled_file(usecase, pipeline, store, references)
+    if not compiled.exists():
+        compile_pipeline(usecase, pipeline, compiled, references)
+    return compiled
+
+
+def of_release(request: RunRequest, store: Store) -> RunRequest:
+    """Return a request whose pipeline is `release:RELEASE` for the very file of that release; others unchanged.
+
+    Raises UsageError for an unknown release or one of another use case, CorruptArtifact where its bytes were changed.
+    """
+    prefix, separator, given = request.pipeline.partition(":")
+    if prefix != "release" or not separator:
+        return request
+    release_id, build, content = released_pipeline(given, store)
+    if build.usecase != request.usecase.name:
+        raise UsageError(f"--pipeline {request.pipeline}: it is a release of {build.usecase}")
+    compiled = store.root / "compiled" / f"release-{build.compiled.removeprefix('sha256:')}.yaml"
+    compiled.parent.mkdir(parents=True, exist_ok=True)
+    durable.replace(compiled, content)
+    return replace(request, pipeline=build.pipeline, compiled=compiled, release=release_id)
+
+
+def check_sources(usecase: UseCase, pipeline: str, wanted: Path, compiled: Path) -> None:
+    """Raise UsageError when a pipeline is not, byte for byte, what the present sources compile to."""
+    if (got := digest.of_file(compiled)) != digest.of_file(wanted):
+        raise UsageError(
+            f"{wanted} is not of the present sources: {pipeline} of {usecase.name} compiles to {got}, and that file "
+            f"is {digest.of_file(wanted)}; check out the commit that it was compiled from"
+        )
 
 
 def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None) -> Path:

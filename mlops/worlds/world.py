@@ -56,6 +56,10 @@ class RunRequest:
     """Key of the decision that asks for it (see `mlops.triggers`); empty: a person does."""
     as_of: str = ""
     """Of a monitoring pipeline: what was logged or became known later does not count; empty: now."""
+    compiled: Path | None = None
+    """The file of a release, to run instead of what the sources compile to."""
+    release: str = ""
+    """Id of that release."""
     server_metrics: str = ""
     """Of a monitoring pipeline: a file or an address with the server's metrics; empty: they are not measured."""
 

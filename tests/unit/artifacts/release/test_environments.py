@@ -1,11 +1,13 @@
 """The file of the environments is a closed list in one row; anything else is a mistake with its line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from artifacts.release.record import Release
 from core.errors import ConfigError
 from pipelines.environments import DEFAULT, load_environments
 
@@ -61,3 +63,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MLOPS_ENVIRONMENTS", str(tmp_path / "missing.yaml"))
     with pytest.raises(ConfigError, match=r"missing\.yaml: there is no such file"):
         load_environments()
+
+
+def test_the_published_schema_is_that_of_the_record() -> None:
+    published = Path(__file__).resolve().parents[4] / "docs" / "release.schema.json"
+    again = (
+        "import json; from artifacts.release.record import Release as R; "
+        "print(json.dumps(R.model_json_schema(), indent=2))"
+    )
+    assert json.loads(published.read_text(encoding="utf-8")) == Release.model_json_schema(), (
+        f"write it again: python -c '{again}' > docs/{published.name}"
+    )
