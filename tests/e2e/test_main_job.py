@@ -66,19 +66,8 @@ def test_level_0_ends_in_a_verdict_and_pushes_nothing(own: Road, terminal: Termi
     assert [version["version"] for version in terminal.model()["versions"]] == [1]
 
 
-def test_level_2_releases_the_model_and_the_first_environment_runs_it(terminal: Terminal, folder: str) -> None:
-    delivered = terminal.call("run", folder, "--span", "3", "--pipeline", "level2")
-    assert delivered["decisions"][-1]["gate"] == "promote_release"
-    assert delivered["decisions"][-1]["verdict"] == "pass"
-    release = terminal.call("release", "show", "flight_delay@dev")
-    assert release["record"]["model"]["version"] == delivered["pushed_model"]["version"]
-    created = terminal.call("release", "create", delivered["run_id"])
-    assert created["commit"] == "", "the sources of a use case from anywhere are of no commit of this project"
-    assert terminal.call("release", "verify", created["id"])["decision"]["verdict"] == "pass"
-
-
-def test_a_run_that_dies_leaves_the_champion_and_is_resumed(terminal: Terminal, folder: str) -> None:
-    process = terminal.start("run", folder, "--span", "4")
+def test_a_run_that_dies_leaves_the_champion_and_is_resumed_to_its_release(terminal: Terminal, folder: str) -> None:
+    process = terminal.start("run", folder, "--span", "4", "--pipeline", "level2")
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("train-model: RUNNING"):
@@ -92,6 +81,12 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed(terminal: Terminal, 
     assert resumed["pushed_model"]["version"] == 2
     assert resumed["parameters"]["champion"].startswith("1@sha256:")
     assert not list(terminal.home.rglob(".staging-*"))
+    assert (resumed["decisions"][-1]["gate"], resumed["decisions"][-1]["verdict"]) == ("promote_release", "pass")
+    release = terminal.call("release", "show", "flight_delay@dev")
+    assert release["record"]["model"]["version"] == 2
+    created = terminal.call("release", "create", run_id)
+    assert created["commit"] == "", "the sources of a use case from anywhere are of no commit of this project"
+    assert terminal.call("release", "verify", created["id"])["decision"]["verdict"] == "pass"
 
 
 def test_the_model_in_production_answers_over_rest(terminal: Terminal, folder: str) -> None:
