@@ -44,7 +44,7 @@ SHOWN = {
     "penguins": ("Confusion matrix", "Chinstrap"),
     "air_time": ("esidual",),
     "digits": ("Confusion matrix", "data:image/png;base64"),
-    "spam": ("ROC", "spam"),
+    "spam": ("ROC", "spam", "label model", "words_of_friends"),
 }
 """What the report of a use case shows."""
 
