@@ -43,7 +43,7 @@ class Combined:
     counted: list[int]
     """The functions whose votes count; of merged twins, only the first."""
     model: LabelModel | None
-    """None when majority vote is configured."""
+    """Fitted for majority vote, too, as it shows what functions are wrong; None for fewer than three functions."""
     skills: dict[str, float]
     """AUC or accuracy on the gold rows by method; NaN where it is undefined."""
     accuracies: dict[str, float]
@@ -76,7 +76,7 @@ def combine(config: Config, votes: Votes, gold: Gold, balance: NDArray[np.float6
     merged = {member for group in groups for member in group[1:]} if config.twins == "merge" else set()
     counted = [function for function in range(votes.shape[1]) if function not in merged]
     model = None
-    if config.method != "majority":
+    if config.method != "majority" or len(counted) >= label_model.FEWEST_FUNCTIONS:
         settings = FitSettings(
             epochs=config.label_model.epochs,
             learning_rate=config.label_model.learning_rate,
@@ -90,7 +90,7 @@ def combine(config: Config, votes: Votes, gold: Gold, balance: NDArray[np.float6
     answers = {method: found.probabilities(gold.votes, method) for method in methods}
     skills = {method: _skill(config, gold.classes, answer) for method, answer in answers.items()}
     gain = None if model is None else _gain(config, gold.classes, answers)
-    is_better = model is not None and not skills["label_model"] < skills["majority"]
+    is_better = model is not None and not skills["label_model"] < skills["majority"]  # NaN is no reason against it
     method: Literal["label_model", "majority"] = (
         "label_model" if config.method == "label_model" or (config.method == "auto" and is_better) else "majority"
     )
