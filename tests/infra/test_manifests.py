@@ -36,9 +36,11 @@ RENDERED: dict[str, Callable[[], list[Object]]] = {
     **{
         f"kind with {name}": lambda name=name: with_component(name)
         for name in COMPONENTS
-        if name not in ("cluster-store", "pipelines", "triggers")
+        if name not in ("cluster-store", "pipelines", "triggers", "monitoring")
     },  # type: ignore[misc]
 }
+EXTENSIONS = {"gateway.networking.k8s.io", "monitoring.googleapis.com", "networking.gke.io"}
+"""Groups of kinds whose schemas are not Kubernetes'; tests here follow their references."""
 FOREIGN_PODS = [
     {"app": "seaweedfs", "application-crd-id": "kubeflow-pipelines"},
     {"pipelines.kubeflow.org/v2_component": "true", "workflows.argoproj.io/workflow": "any"},
@@ -81,6 +83,8 @@ def test_there_is_something_to_look_at() -> None:
 def test_every_object_is_what_kubernetes_takes(tmp_path: Path, version: str) -> None:
     for name, rendered in RENDERED.items():
         for item in rendered():
+            if item["apiVersion"].partition("/")[0] in EXTENSIONS:
+                continue
             kind, called = item["kind"], item["metadata"]["name"].replace(":", "-")
             (tmp_path / f"{name} {kind} {called}.yaml").write_text(yaml.safe_dump(item), encoding="utf-8")
     command = [CHECKS / "kubernetes-validate", "--strict", "--no-warn", "--quiet", "--kubernetes-version", version]
@@ -224,11 +228,14 @@ def test_no_pod_reaches_the_internet(objects: list[Object]) -> None:
 def test_the_server_reaches_the_store_in_the_cluster_from_both_ends() -> None:
     objects = overlay("kind")
     [egress] = named(objects, "NetworkPolicy", "store")["spec"]["egress"]
-    [ingress] = named(objects, "NetworkPolicy", "seaweedfs-model-server", "kubeflow")["spec"]["ingress"]
+    [ingress] = named(objects, "NetworkPolicy", "seaweedfs-mlops", "kubeflow")["spec"]["ingress"]
     assert egress["ports"] == ingress["ports"] == [{"port": 8333, "protocol": "TCP"}]
-    server = named(objects, "Deployment", "model-server")["spec"]["template"]["metadata"]["labels"]
-    assert matches(ingress["from"][0]["podSelector"], server)
     assert matches(egress["to"][0]["podSelector"], FOREIGN_PODS[0])
+    for name, template in pod_templates([*objects, *overlay("gke")]):
+        is_told = any(
+            one["configMapRef"]["name"] == "mlops-store" for one in containers(template["spec"])[0].get("envFrom", [])
+        )
+        assert matches(ingress["from"][0]["podSelector"], template["metadata"]["labels"]) == is_told, name
 
 
 def test_steps_and_server_have_one_store(objects: list[Object]) -> None:
@@ -333,6 +340,92 @@ def test_with_an_identity_there_are_no_keys() -> None:
         "containers"
     ]
     assert [variable["name"] for variable in container["env"]] == ["MLOPS_HOME"]
+
+
+def test_the_monitor_is_given_its_use_cases_by_a_line_each_in_an_overlay() -> None:
+    """As many as the overlay names, each with a monitor of its own and an alarm that the handler may act on."""
+    [job] = [job for job in of_kind(overlay("gke"), "CronJob") if job["metadata"]["name"] == "monitor"]
+    spec = job["spec"]["jobTemplate"]["spec"]
+    [container] = containers(spec["template"]["spec"])
+    usecases = [word for word in container["args"] if not word.startswith("--")]
+    written = yaml.safe_load((KUSTOMIZE / "overlays/gke/kustomization.yaml").read_text())["patches"]
+    [patch] = [one["patch"] for one in written if one.get("target", {}).get("name") == "monitor"]
+    assert len(usecases) == len(patch.strip().splitlines()) == len(set(usecases))
+    for usecase in usecases:
+        loaded = load(find(usecase))
+        assert loaded.configured("monitor_model") and loaded.configured("join_feedback")
+        assert {"drift", "performance"} & loaded.triggers.model_fields_set
+    [rule] = spec["podFailurePolicy"]["rules"]
+    assert (rule["action"], 3 in rule["onExitCodes"]["values"]) == ("FailJob", True), "an alarm is not run again"
+    assert rule["onExitCodes"]["containerName"] == container["name"]
+
+
+def test_the_component_alone_monitors_nothing_and_another_use_case_is_another_line() -> None:
+    [template] = [spec for name, spec in pod_templates(with_component("monitoring")) if name == "monitor"]
+    assert all(word.startswith("--") for word in containers(template["spec"])[0]["args"])
+
+
+def test_the_gateway_leads_to_pods_that_are_ready_and_are_let_in() -> None:
+    objects = overlay("gke")
+    gateway = named(objects, "Gateway", "models")["spec"]
+    route = named(objects, "HTTPRoute", "model-server")["spec"]
+    [listener] = gateway["listeners"]
+    assert (gateway["gatewayClassName"], listener["protocol"]) == ("gke-l7-rilb", "HTTPS"), "internal, with TLS"
+    assert route["parentRefs"] == [{"name": "models", "sectionName": listener["name"]}]
+    [rule] = route["rules"]
+    [backend] = rule["backendRefs"]
+    service = named(objects, "Service", backend["name"])["spec"]
+    assert backend["port"] in {port["port"] for port in service["ports"]}
+    assert {match["path"]["value"] for match in rule["matches"]} == {"/v1/models", "/v2"}
+    spec = named(objects, "Deployment", "model-server")["spec"]["template"]["spec"]
+    [container] = containers(spec)
+    for kind in ("HealthCheckPolicy", "GCPBackendPolicy"):
+        assert named(objects, kind, "model-server")["spec"]["targetRef"]["name"] == backend["name"]
+    health = named(objects, "HealthCheckPolicy", "model-server")["spec"]["default"]["config"]["httpHealthCheck"]
+    assert health["requestPath"] == container["readinessProbe"]["httpGet"]["path"]
+    assert health["port"] == container["ports"][0]["containerPort"]
+    [ingress] = named(objects, "NetworkPolicy", "gateway")["spec"]["ingress"]
+    assert {"35.191.0.0/16", "130.211.0.0/22"} < {one["ipBlock"]["cidr"] for one in ingress["from"]}
+    draining = named(objects, "GCPBackendPolicy", "model-server")["spec"]["default"]["connectionDraining"]
+    assert seconds_of(spec, "--drain") < draining["drainingTimeoutSec"] < spec["terminationGracePeriodSeconds"]
+
+
+def test_replicas_on_gke_are_the_autoscalers_and_one_can_always_go() -> None:
+    objects = overlay("gke")
+    server = named(objects, "Deployment", "model-server")
+    scaler = named(objects, "HorizontalPodAutoscaler", "model-server")["spec"]
+    assert "replicas" not in server["spec"], "an apply would fight the autoscaler"
+    assert (scaler["scaleTargetRef"]["kind"], scaler["scaleTargetRef"]["name"]) == ("Deployment", "model-server")
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    budget = named(objects, "PodDisruptionBudget", "model-server")["spec"]
+    assert budget["maxUnavailable"] < scaler["minReplicas"]
+
+
+def test_pods_on_gke_have_an_account_and_no_key() -> None:
+    objects = overlay("gke")
+    table = yaml.safe_load((KUSTOMIZE.parent / "infra" / "permissions.yaml").read_text())["duties"]
+    for _, template in pod_templates(objects):
+        spec = template["spec"]
+        [container] = containers(spec)
+        assert not [one["name"] for one in container.get("env", []) if "KEY" in one["name"]]
+        if "mlops/store" not in template["metadata"]["labels"]:
+            continue
+        account = named(objects, "ServiceAccount", spec["serviceAccountName"])["metadata"]["annotations"]
+        duty = re.fullmatch(r"mlops-([a-z]+)@PROJECT\..*", account["iam.gke.io/gcp-service-account"])
+        assert duty and duty[1] in table
+    [egress, *identity] = named(objects, "NetworkPolicy", "store")["spec"]["egress"]
+    assert [block["ports"][0]["port"] for block in (egress, *identity)] == [443, 988, 80]
+    store = named(objects, "ConfigMap", "mlops-store")["data"]
+    assert store["MLOPS_STORE"].startswith("gs://")
+
+
+def test_managed_prometheus_scrapes_a_port_of_the_server() -> None:
+    objects = overlay("gke")
+    monitoring = named(objects, "PodMonitoring", "model-server")["spec"]
+    template = named(objects, "Deployment", "model-server")["spec"]["template"]
+    assert matches(monitoring["selector"], template["metadata"]["labels"])
+    ports = {port["name"] for port in containers(template["spec"])[0]["ports"]}
+    assert {endpoint["port"] for endpoint in monitoring["endpoints"]} <= ports
 
 
 def test_no_kustomization_uses_what_kustomize_has_given_up() -> None:

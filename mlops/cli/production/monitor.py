@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("usecase")
+@click.argument("usecases", nargs=-1, required=True)
 @at_world()
 @click.option("--as-of", default="", metavar="TIME", help="What was logged, or became known, later does not count.")
 @click.option("--server-metrics", default="", metavar="FILE|URL", help="The server's metrics; such as URL/metrics.")
@@ -30,40 +30,58 @@ if TYPE_CHECKING:
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False), help="The handler's shared secret.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per round.")
 @click.pass_obj
-def monitor(store: Store, /, *, usecase: str, chosen: ChosenWorld, as_json: bool, **options: Any) -> None:
-    """Compare what the model of USECASE is asked and answers with what it was trained on.
+def monitor(store: Store, /, *, usecases: tuple[str, ...], chosen: ChosenWorld, as_json: bool, **options: Any) -> None:
+    """Compare what the models of USECASES are asked and answer with what they were trained on.
 
     Reads the prediction log and the outcomes. Returns 3 when an alarm is raised, 0 otherwise; what could not be decided
-    for want of rows or labels is said.
+    for want of rows or labels is said. Of several use cases each is monitored, also after one that failed: then 1.
     """
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = RunRequest(
-        load(find(usecase)), "monitoring", as_of=options["as_of"], server_metrics=options["server_metrics"]
-    )
+    requests = [
+        RunRequest(load(find(usecase)), "monitoring", as_of=options["as_of"], server_metrics=options["server_metrics"])
+        for usecase in usecases
+    ]
     with chosen.open(store) as world:
         if options["watch"]:
-            _watch(world, request, options, as_json=as_json)
-        outcome, findings, report = _round(world, request)
-        sent = _sent(world.store, findings, options) if options["send"] and findings is not None else []
+            _watch(world, requests, options, as_json=as_json)
+        if len(requests) == 1:
+            sys.exit(_monitored(world, requests[0], options, as_json=as_json))
+        codes = [_survived(world, request, options, as_json=as_json) for request in requests]
+    sys.exit(next((code for code in codes if code not in (0, 3)), max(codes)))
+
+
+def _monitored(world: "World", request: "RunRequest", options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run and show one round; returns the exit code."""
+    outcome, findings, report = _round(world, request)
+    sent = _sent(world.store, findings, options) if options["send"] and findings is not None else []
     _show(outcome, findings, report, sent, as_json=as_json)
-    sys.exit(outcome.exit_code)
+    return outcome.exit_code
 
 
-def _watch(world: "World", request: "RunRequest", options: Mapping[str, Any], *, as_json: bool) -> None:
+def _survived(world: "World", request: "RunRequest", options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run and show one round; an error is shown, and the next use case has its turn."""
+    try:
+        return _monitored(world, request, options, as_json=as_json)
+    except MlopsError as error:
+        click.secho(f"error: {request.usecase.name}: {error}", fg="red", err=True)
+        return 1
+
+
+def _watch(world: "World", requests: "list[RunRequest]", options: Mapping[str, Any], *, as_json: bool) -> None:
     """Run a round whenever the log or the outcomes have grown, and send its alarms; returns never."""
-    seen = ""
+    seen: dict[str, str] = {}
     while True:
-        try:
-            snapshot = str(world.pin(request).parameters["snapshot"])
-            if snapshot != seen:
-                outcome, findings, report = _round(world, request)
-                sent = _sent(world.store, findings, options) if findings is not None else []
-                _show(outcome, findings, report, sent, as_json=as_json)
-                seen = snapshot
-        except MlopsError as error:  # such as a handler that does not answer: the next round sends the same fact
-            click.secho(f"error: {error}", fg="red", err=True)
+        for request in requests:
+            name = request.usecase.name
+            try:
+                snapshot = str(world.pin(request).parameters["snapshot"])
+                if snapshot != seen.get(name):
+                    _monitored(world, request, {**options, "send": True}, as_json=as_json)
+                    seen[name] = snapshot
+            except MlopsError as error:  # such as a handler that does not answer: the next round sends the same fact
+                click.secho(f"error: {name}: {error}", fg="red", err=True)
         time.sleep(options["every"])
 
 

@@ -46,7 +46,7 @@ def test_no_permission_gives_more_permissions() -> None:
 def test_the_handler_may_start_runs_and_no_more() -> None:
     assert permissions("trigger") == {f"aiplatform.pipelineJobs.{verb}" for verb in ("cancel", "create", "get", "list")}
     folders = TABLE["duties"]["trigger"]["folders"]
-    assert {name for name, access in folders.items() if access != "read"} == {"triggers"}, "its own journal alone"
+    assert {name for name, access in folders.items() if access != "read"} == {"snapshots", "triggers"}, "its own"
     assert TABLE["duties"]["trigger"]["acts_as"] == ["pipelines"]
     invoker = TABLE["duties"]["invoker"]
     assert not any(invoker.values())
@@ -81,5 +81,6 @@ def test_a_folder_is_written_by_whom_it_belongs_to() -> None:
         "releases": {"deploy"},
         "predictions": {"serving"},
         "outcomes": {"deploy"},
+        "snapshots": {"deploy", "trigger"},
         "triggers": {"deploy", "trigger"},
     }

@@ -56,6 +56,24 @@ def test_nothing_is_sent_unless_it_was_asked_for(store: Store) -> None:
     assert answer["findings"]["not_measured"] == ["errors and latency of the server"]
 
 
+def test_each_of_several_use_cases_is_monitored_also_after_one_that_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def round_(_: Any, request: Any) -> Any:
+        asked.append(request.usecase.name)
+        if request.usecase.name == "penguins":
+            raise MlopsError("nothing is in production yet")
+        return SimpleNamespace(exit_code=3, as_json=lambda _: {}), FINDINGS, tmp_path / "report.html"
+
+    monkeypatch.setattr(verb, "_round", round_)
+    done = CliRunner().invoke(verb.monitor, ["penguins", "flight_delay", "--json", "--send"], obj=store)
+    assert (asked, done.exit_code) == (["penguins", "flight_delay"], 1)
+    assert "error: penguins: nothing is in production yet" in done.output
+    assert len(Triggers(store, {}).journal.waiting()) == 2
+
+
 def test_a_watch_runs_a_round_when_the_files_have_grown_and_survives_errors(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,7 +88,8 @@ def test_a_watch_runs_a_round_when_the_files_have_grown_and_survives_errors(
     monkeypatch.setattr("time.sleep", lambda _: None)
     options = {"every": 0.1, "url": "", "secret_file": None}
     with pytest.raises(KeyboardInterrupt):
-        verb._watch(SimpleNamespace(store=store, pin=pin), object(), options, as_json=True)  # type: ignore[arg-type]
+        request = SimpleNamespace(usecase=SimpleNamespace(name="flight_delay"))
+        verb._watch(SimpleNamespace(store=store, pin=pin), [request], options, as_json=True)  # type: ignore[arg-type,list-item]
     printed = capsys.readouterr()
     assert printed.out.count('"run_id"') == 2
     assert "the handler does not answer" in printed.err
