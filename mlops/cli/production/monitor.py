@@ -74,15 +74,20 @@ def _watch(world: "World", requests: "list[RunRequest]", options: Mapping[str, A
     seen: dict[str, str] = {}
     while True:
         for request in requests:
-            name = request.usecase.name
-            try:
-                snapshot = str(world.pin(request).parameters["snapshot"])
-                if snapshot != seen.get(name):
-                    _monitored(world, request, {**options, "send": True}, as_json=as_json)
-                    seen[name] = snapshot
-            except MlopsError as error:  # such as a handler that does not answer: the next round sends the same fact
-                click.secho(f"error: {name}: {error}", fg="red", err=True)
+            _run_if_grown(world, request, seen, {**options, "send": True, "as_json": as_json})
         time.sleep(options["every"])
+
+
+def _run_if_grown(world: "World", request: "RunRequest", seen: dict[str, str], options: Mapping[str, Any]) -> None:
+    """Run a round unless the files are those that were seen last."""
+    name = request.usecase.name
+    try:
+        snapshot = str(world.pin(request).parameters["snapshot"])
+        if snapshot != seen.get(name):
+            _monitored(world, request, options, as_json=options["as_json"])
+            seen[name] = snapshot
+    except MlopsError as error:  # such as a handler that does not answer: the next round sends the same fact
+        click.secho(f"error: {name}: {error}", fg="red", err=True)
 
 
 def _round(world: "World", request: "RunRequest") -> "tuple[Outcome, Findings | None, Path]":
