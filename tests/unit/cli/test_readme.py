@@ -18,7 +18,9 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "usecases").rglob("README.md")),
     ROOT / "CONTRIBUTING.md",
-    ROOT / "infra" / "README.md",
+    *sorted((ROOT / "infra").rglob("README.md")),
+    ROOT / "kustomize" / "README.md",
+    ROOT / "benchmarks" / "README.md",
 ]
 SHOWN = sorted(
     {
@@ -44,15 +46,48 @@ def test_a_shown_command_is_understood(page: str, line: str) -> None:
     command.make_context(command.name, arguments)
 
 
+MENTIONED = sorted(
+    {
+        (page.relative_to(ROOT).as_posix(), span)
+        for page in PAGES
+        for span in re.findall(r"`(mlops [a-z][^`\n]*)`", page.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize(("page", "span"), MENTIONED)
+def test_a_command_in_a_sentence_has_verbs_and_options_of_the_program(page: str, span: str) -> None:
+    """Without its arguments, which a sentence may leave out; `a|b` and `a, b` are several verbs."""
+    _, *words = span.replace("[", " ").replace("]", " ").split()
+    commands: list[click.Command] = [cli]
+    while words and isinstance(commands[0], click.Group) and re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", words[0]):
+        group, names = commands[0], words.pop(0).split("|")
+        found = [group.get_command(click.Context(group), name) for name in names]
+        assert all(found), f"{page}: {span}"
+        commands = [one for one in found if one is not None]
+    known = {name for command in commands for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    options = {word.partition("=")[0].rstrip(",;.") for word in words if re.match(r"--[a-z]", word)}
+    assert options <= known | {"--help"}, f"{page}: {span}"
+
+
+def test_an_empty_project_is_less_than_ten_commands_from_a_model_in_production() -> None:
+    text = (ROOT / "docs" / "vertex.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"## From an empty project.*?```\n(.*?)```", text, re.DOTALL)
+    commands = block.strip().splitlines()
+    assert 0 < len(commands) < 10
+    assert all(re.match(r"(mlops|make|export) ", command) for command in commands)
+
+
 def test_the_first_two_commands_are_the_promise() -> None:
     block = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     assert [line.split("#")[0].strip() for line in block.strip().splitlines()] == ["make run", "make test"]
 
 
-def test_every_link_of_the_front_page_leads_somewhere() -> None:
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!http|#)([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert links or page != ROOT / "README.md"
+    assert not [link for link in links if not (page.parent / link).exists()]
 
 
 def test_every_setting_of_a_cluster_stands_on_its_page() -> None:
