@@ -4,6 +4,7 @@ from kfp import dsl
 
 from pipelines import segments
 from pipelines.config import UseCase
+from pipelines.labels import with_labels
 
 
 def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
@@ -13,9 +14,10 @@ def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
         name=f"{usecase.name.replace('_', '-')}-level0",
         description="Experiment: data to verdict; pushing is done by hand.",
     )
-    def experiment(source: str, span: int, data: str, champion: str, registry: str) -> None:
+    @with_labels(usecase)
+    def experiment(source: str, span: int, data: str, champion: str, registry: str, labels: str) -> None:
         in_production = segments.InProduction(champion, registry)
-        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
         candidate = segments.candidate(usecase, validated, in_production)
         segments.served(usecase, candidate)
 

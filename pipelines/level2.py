@@ -4,6 +4,7 @@ from kfp import dsl
 
 from pipelines import segments
 from pipelines.config import UseCase
+from pipelines.labels import with_labels
 
 
 def level2(usecase: UseCase) -> dsl.base_component.BaseComponent:
@@ -13,6 +14,7 @@ def level2(usecase: UseCase) -> dsl.base_component.BaseComponent:
         name=f"{usecase.name.replace('_', '-')}-level2",
         description="Continuous delivery: data and code to a release, through every gate.",
     )
+    @with_labels(usecase)
     def continuous_delivery(
         source: str,
         span: int,
@@ -23,10 +25,11 @@ def level2(usecase: UseCase) -> dsl.base_component.BaseComponent:
         build: str,
         releases: str,
         environments: str,
+        labels: str,
     ) -> None:
         in_production = segments.InProduction(champion, registry)
         destination = segments.Destination(champion, registry, submission)
-        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
         candidate = segments.candidate(usecase, validated, in_production)
         with segments.if_passed_all(usecase, candidate) as evidence:
             pushed = segments.pushed(usecase, candidate, evidence, destination)

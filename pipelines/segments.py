@@ -113,14 +113,17 @@ def run_if_configured(usecase: UseCase, stage: str, **inputs: object) -> dsl.Pip
     return run(usecase, stage, **inputs) if usecase.has(stage) else None
 
 
-def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
-    """Check the scope, ingest the source, and validate the examples against the curated schema."""
+def validated_data(usecase: UseCase, source: PinnedSource, labels: Any = None) -> Data:
+    """Check the scope, ingest the source, import labels, and validate the examples against the curated schema.
+
+    `labels` is the reference of the label files, None where the configuration imports none.
+    """
     schema = usecase.schema_file
     scoped = run_if_configured(usecase, "scope_use_case")
     ingested = run(usecase, "ingest_examples", schema=schema, **source._asdict())
     if scoped is not None:
         ingested.after(scoped)
-    examples = labeled(usecase, ingested.outputs["examples"])
+    examples = labeled(usecase, ingested.outputs["examples"], labels)
     described = run_if_configured(usecase, "compute_statistics", examples=examples, schema=schema)
     if not usecase.has("validate_data"):
         return Data(examples, None)
@@ -133,12 +136,19 @@ def validated_data(usecase: UseCase, source: PinnedSource) -> Data:
     return Data(examples, validated)
 
 
-def labeled(usecase: UseCase, examples: Any) -> Any:
-    """Label examples by labeling functions where the configuration says so; otherwise they have their labels."""
+def labeled(usecase: UseCase, examples: Any, labels: Any = None) -> Any:
+    """Give examples the labels of people, then those of labeling functions, where the configuration says so.
+
+    `labels` is the reference of the label files; without it those of people are not imported.
+    """
+    schema = usecase.schema_file
+    if labels is not None and usecase.has("import_labels"):
+        examples = run(usecase, "import_labels", labels=labels, schema=schema, examples=examples).outputs["labeled"]
     if not usecase.has("label_examples"):
         return examples
-    task = run(usecase, "label_examples", labeling=usecase.labeling, schema=usecase.schema_file, examples=examples)
-    return task.outputs["labeled"]
+    return run(usecase, "label_examples", labeling=usecase.labeling, schema=schema, examples=examples).outputs[
+        "labeled"
+    ]
 
 
 def described_data(usecase: UseCase, source: PinnedSource) -> Described:

@@ -19,7 +19,7 @@ from core import digest, durable, objects
 from core.errors import CorruptArtifact, DataError
 
 _BLOCK = 1 << 20
-Role = Literal["log", "outcomes", "metrics"]
+Role = Literal["log", "outcomes", "labels", "metrics"]
 
 
 class PinnedFile(BaseModel):

@@ -1,4 +1,4 @@
-"""Lists what a snapshot pins: the prediction log's files, files of outcomes, and a server's metrics."""
+"""Lists what a snapshot pins: the prediction log's files, files of outcomes and of labels, and a server's metrics."""
 
 import io
 import urllib.error
@@ -8,10 +8,11 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from artifacts.labels import names as label_names
 from artifacts.outcomes import names as outcome_names
 from artifacts.prediction_log import names as log_names
 from artifacts.prediction_log.reader import log_files
-from artifacts.snapshot.files import PinnedFile, pin
+from artifacts.snapshot.files import PinnedFile, Role, pin
 from artifacts.spans.files import spans
 from core import digest, durable, objects
 from core.errors import DataError
@@ -46,15 +47,23 @@ def _logged_objects(folder: str, since: date, until: date) -> Iterator[PinnedFil
 
 def outcomes(store: str, model: str) -> Iterator[PinnedFile]:
     """Pin the files of a model's outcomes as long as they are now."""
-    folder = outcome_names.outcomes_folder(store, model)
-    if objects.is_address(store):
+    yield from _appended("outcomes", outcome_names.outcomes_folder(store, model), outcome_names.SUFFIX)
+
+
+def labels(store: str, usecase: str) -> Iterator[PinnedFile]:
+    """Pin the label files of a use case as long as they are now."""
+    yield from _appended("labels", label_names.labels_folder(store, usecase), label_names.SUFFIX)
+
+
+def _appended(role: Role, folder: str, suffix: str) -> Iterator[PinnedFile]:
+    if objects.is_address(folder):
         for entry in objects.entries(folder):
-            if entry.name.endswith(outcome_names.SUFFIX):
-                yield pin("outcomes", entry.name, entry.address, entry.size)
+            if entry.name.endswith(suffix):
+                yield pin(role, entry.name, entry.address, entry.size)
         return
-    for path in sorted(Path(folder).glob(f"*{outcome_names.SUFFIX}")):
+    for path in sorted(Path(folder).glob(f"*{suffix}")):
         if path.is_file() and not path.name.startswith("."):
-            yield pin("outcomes", path.name, str(path), path.stat().st_size)
+            yield pin(role, path.name, str(path), path.stat().st_size)
 
 
 def server_metrics(place: str, folder: str) -> PinnedFile:

@@ -38,7 +38,7 @@ def containers(cli_name: str, source: str, store: Store) -> dict[str, localrun.E
     readable = (_root_of(source),) if source else ()
     if folder.is_absolute() and not folder.is_relative_to(ROOT):
         readable = (*readable, folder)
-    monitored = (store.root / folder for folder in ("predictions", "outcomes", "snapshots"))
+    monitored = (store.root / folder for folder in ("predictions", "outcomes", "labels", "snapshots"))
     readable = (*readable, *(folder for folder in monitored if folder.is_dir()))
     inferences = store.root / INFERENCES
     inferences.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from core.user_code import load
 from mlops.runs.build import DELIVERED, release_parameters, released_pipeline
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
-from mlops.worlds.pinned_monitoring import monitoring_parameters
+from mlops.worlds.pinned_monitoring import label_files, monitoring_parameters
 from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
@@ -27,7 +27,7 @@ from pipelines.sources import Reads, reads
 
 PINNED = (
     *("source", "span", "data", "registry", "champion", "model", "submission", "snapshot", "as_of"),
-    *("build", "releases", "environments"),
+    *("build", "releases", "environments", "labels"),
 )
 """The parameters that a submission supplies, to a pipeline that declares them."""
 
@@ -70,6 +70,7 @@ def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None 
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
     if "build" in declared:
         parameters |= release_parameters(usecase, compiled_pipeline(usecase, DELIVERED, store, references), store)
+    parameters |= {"labels": label_files(usecase, store)} if "labels" in declared else {}
     if request.version is not None and "model" not in declared:
         raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")

@@ -63,6 +63,12 @@ def _snapshot(request: RunRequest, store: Store, as_of: datetime) -> str:
     return snapshot(name, files).write(folder)
 
 
+def label_files(usecase: UseCase, store: Store) -> str:
+    """Return the reference of a use case's label files, as long as they are now."""
+    root = store.objects or str(store.root)
+    return snapshot(usecase.name, sources.labels(root, usecase.name)).write(f"{root}/{SNAPSHOTS}")
+
+
 def _instant(text: str) -> datetime:
     """Parse RFC 3339, or a date, which is its beginning in UTC."""
     try:

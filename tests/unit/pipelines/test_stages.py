@@ -175,3 +175,15 @@ def test_what_is_accepted_reaches_a_step_as_it_was_written(value: Any) -> None:
     assert TrainModel.model_validate(arrived) == config
     assert not isinstance(value, date | bytes)
     assert not (isinstance(value, float) and math.isnan(value))
+
+
+@pytest.mark.parametrize("pipeline", ["level0", "level1", "level2"])
+def test_a_pipeline_takes_label_files_only_where_the_use_case_imports_labels(tmp_path: Path, pipeline: str) -> None:
+    found = {}
+    for name, sections in {"with": {"import_labels": {"aggregation": "majority"}}, "without": {}}.items():
+        (tmp_path / name).mkdir()
+        usecase = _usecase(tmp_path / name, **sections)
+        tasks = _tasks(usecase, pipeline)
+        spec = next(yaml.safe_load_all((usecase.folder / "compiled.yaml").read_text(encoding="utf-8")))
+        found[name] = ("import-labels" in tasks, "labels" in spec["root"]["inputDefinitions"]["parameters"])
+    assert found == {"with": (True, True), "without": (False, False)}
