@@ -5,15 +5,23 @@ from the use case's `problem:` section; the user writes it there and nowhere els
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from core.settings import Settings
 
 Task = Literal["binary_classification", "multiclass_classification", "regression"]
 ModelOutput = Literal["auto", "probabilities", "logits"]
 """What a classifier returns; `auto` takes scores outside [0, 1] for logits."""
+
+
+def _one_column(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
+
+
+KeyColumns = Annotated[tuple[str, ...], BeforeValidator(_one_column), Field(min_length=1)]
+"""Columns that identify a row; one alone may be written without a list."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +77,10 @@ class Problem(Settings):
     """The positive class of a binary classification, as the label spells it; required unless the labels are 0 and 1."""
     model_output: ModelOutput = "auto"
     """Whether a classifier returns probabilities or logits; logits are turned into probabilities."""
-    key: tuple[str, ...] | None = None
+    key: KeyColumns | None = None
     """The column, or columns, that identify a row for splits, labels and votes; where empty, the features of a request
     do. It is no input of the model: the schema has it with `not_in_environment: "SERVING"`."""
     weight: str | None = None
     """A numeric feature with the weight of each row in training and evaluation; it is no input of the model."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """The thresholds of the gate; a model that misses any of them is not blessed."""
-
-    @field_validator("key", mode="before")
-    @classmethod
-    def _one_column(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given

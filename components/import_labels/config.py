@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.problem import FromProblem, Task
+from core.problem import FromProblem, KeyColumns, Task
 from core.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,4 +46,4 @@ class Config(Settings):
     """Highest delay of nine in ten labels."""
     label: Annotated[str, FromProblem("label")]
     task: Annotated[Task, FromProblem("task")]
-    key: Annotated[tuple[str, ...] | None, FromProblem("key")] = None
+    key: Annotated[KeyColumns | None, FromProblem("key")] = None

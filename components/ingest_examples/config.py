@@ -9,7 +9,7 @@ from artifacts.spans.files import Gaps
 from artifacts.spans.read_options import NullsInLists
 from artifacts.spans.readers import FORMATS
 from core.errors import did_you_mean
-from core.problem import FromProblem
+from core.problem import FromProblem, KeyColumns
 from core.settings import Settings
 
 
@@ -103,7 +103,7 @@ class Config(Settings):
     """Longest record in bytes; an unclosed quote is an error after this many."""
     batch_rows: int = Field(default=16_384, ge=1, le=1 << 20)
     """Rows per record batch, which are in memory at once."""
-    key: Annotated[Columns | None, FromProblem("key")] = None
+    key: Annotated[KeyColumns | None, FromProblem("key")] = None
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from artifacts.examples.names import EVAL
-from core.problem import FromProblem, Task
+from core.problem import FromProblem, KeyColumns, Task
 from core.settings import Settings
 
 Method = Literal["auto", "label_model", "majority"]
@@ -30,7 +30,7 @@ class Config(Settings):
     task: Annotated[Task, FromProblem("task")]
     positive: Annotated[str | None, FromProblem("positive")] = None
     weight: Annotated[str | None, FromProblem("weight")] = None
-    key: Annotated[tuple[str, ...] | None, FromProblem("key")] = None
+    key: Annotated[KeyColumns | None, FromProblem("key")] = None
     gold_split: str
     """The split with gold labels, which labels are chosen by and measured on, such as one of
     `ingest_examples.split.further`; nothing is trained on it."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import jsonschema
@@ -97,3 +98,18 @@ def test_the_published_schema_is_the_models_own() -> None:
 
 def test_an_editor_accepts_what_the_loader_accepts() -> None:
     jsonschema.validate(yaml.safe_load(FLIGHT_DELAY), json_schema())
+
+
+@pytest.mark.parametrize("key", ["group_by", "stratify_by"])
+def test_splits_do_not_depend_on_the_label(tmp_path: Path, key: str) -> None:
+    split = f"split: {{by: hash, {key}: [origin, late]}}\n"
+    text = re.sub(r"  split:\n(    .*\n)+", f"  {split}", FLIGHT_DELAY)
+    assert split in text
+    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: ingest_examples.split.{key}: .*got the label 'late'"):
+        load(_folder(tmp_path, text))
+
+
+def test_a_key_is_a_column_or_several(tmp_path: Path) -> None:
+    for written, key in (("id", ("id",)), ("[id, day]", ("id", "day"))):
+        usecase = load(_folder(tmp_path, FLIGHT_DELAY.replace("  label: late", f"  label: late\n  key: {written}", 1)))
+        assert usecase.ingest_examples.key == key
