@@ -55,22 +55,23 @@ class KnownRows:
 def known_rows(source: Source, config: Config) -> KnownRows:
     """Read the keys of all rows; DataError for a row without its time."""
     found = KnownRows()
-    of_features = RowKey.of(source.schema)
     for shard in source.manifest.shards:
         for batch in source.batches(shard):
-            keys = source.key.keys(batch)
-            for key in keys:
-                if found.split.get(key) != EVAL:
-                    found.split[key] = shard.split
-            if config.key:
-                found.features.update(zip(keys, of_features.keys(batch), strict=True))
-            if config.row_time is not None:
-                found.time_us.update(zip(keys, _times(batch, config.row_time), strict=True))
-            labels = column(batch, config.label)
-            if labels is not None:
-                values = labels.to_pylist()
-                found.source_label.update((key, one) for key, one in zip(keys, values, strict=True) if one is not None)
+            _add(found, batch, shard.split, source, config)
     return found
+
+
+def _add(found: KnownRows, batch: pa.RecordBatch, split: str, source: Source, config: Config) -> None:
+    keys = source.key.keys(batch)
+    found.split.update((key, split) for key in keys if found.split.get(key) != EVAL)
+    if config.key:
+        found.features.update(zip(keys, RowKey.of(source.schema).keys(batch), strict=True))
+    if config.row_time is not None:
+        found.time_us.update(zip(keys, _times(batch, config.row_time), strict=True))
+    labels = column(batch, config.label)
+    if labels is not None:
+        values = labels.to_pylist()
+        found.source_label.update((key, one) for key, one in zip(keys, values, strict=True) if one is not None)
 
 
 def column(batch: pa.RecordBatch, name: str) -> pa.Array | None:

@@ -31,12 +31,7 @@ def write(config: Config, source: Source, folder: Path, values: Mapping[str, Val
         with SpanWriter(folder, shard.span, ((shard.split, 100.0),)) as writer:
             for batch in source.batches(shard):
                 labels = _labels(batch, source.key.keys(batch), values, (config.label, kind))
-                found = _labeled(
-                    config, batch, labels if shard.split in config.splits else _kept(config, batch, labels)
-                )
-                if found.num_rows:
-                    has_lists = any(pa.types.is_list(one) or pa.types.is_large_list(one) for one in found.schema.types)
-                    writer.write(Block(encode(found), None if has_lists else found))
+                _write(writer, config, batch, labels if shard.split in config.splits else _kept(config, batch, labels))
             shards += writer.finish()
     empty = [split for split in source.manifest.splits() if split not in {shard.split for shard in shards}]
     if empty:
@@ -64,9 +59,11 @@ def _kept(config: Config, batch: pa.RecordBatch, labels: pa.Array) -> pa.Array:
     return labels if own is None else pc.coalesce(own, labels)
 
 
-def _labeled(config: Config, batch: pa.RecordBatch, labels: pa.Array) -> pa.RecordBatch:
-    """Return the rows that have a label, with it."""
+def _write(writer: SpanWriter, config: Config, batch: pa.RecordBatch, labels: pa.Array) -> None:
+    """Write the rows that have a label, with it."""
     columns = {name: batch.column(index) for index, name in enumerate(batch.schema.names)}
     columns[config.label] = labels
-    made = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-    return made.filter(labels.is_valid())
+    rows = pa.RecordBatch.from_arrays(list(columns.values()), list(columns)).filter(labels.is_valid())
+    if rows.num_rows:
+        has_lists = any(pa.types.is_list(one) or pa.types.is_large_list(one) for one in rows.schema.types)
+        writer.write(Block(encode(rows), None if has_lists else rows))
