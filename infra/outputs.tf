@@ -7,6 +7,10 @@ locals {
     service_account    = module.identity.emails["pipelines"]
     registry           = "${var.region}-docker.pkg.dev/${var.registry_project}/mlops-images"
     network_attachment = one(module.network[*].attachment)
+    serving = {
+      service_account = module.identity.emails["serving"]
+      endpoints       = module.endpoint.endpoints
+    }
   }
 }
 

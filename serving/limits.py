@@ -17,6 +17,8 @@ class Limits:
     expansion: int = 64
     """Most bytes of memory that one byte of a body becomes. Measured: 48 (a list of NaN), 44 (lists nested 28
     deep), 32 (`[[]]`); rows of a use case 18; a long text 8."""
+    answer_bytes: int = 0
+    """Largest body of an answer to a predict request, where who passes it on takes no larger one; 0: no cap."""
     rows: int = 4096
     """Most rows of one request."""
     depth: int = 32

@@ -239,6 +239,29 @@ class ObjectRegistry(ProductionRegistry):
         return NumberedLog(ObjectPlace(self._folder(name)), CHAMPION)
 
 
+def fetch_copy(folder: str, cache: Path) -> Manifest:
+    """Download a version's folder, wherever it was copied to, into the layout of a local registry.
+
+    Returns its manifest. Only the manifest's files are read, and every byte of them is checked. Raises CorruptArtifact
+    when one is missing or differs, and when there is no manifest.
+    """
+    try:
+        manifest = Manifest.parse(objects.read(objects.join(folder, FILE)), objects.join(folder, FILE))
+    except NoSuchObject:
+        raise CorruptArtifact(
+            f"{folder}: wanted a published model version, found no {FILE} there; "
+            "publish the model, and use the folder of its version"
+        ) from None
+    checked_name(manifest.name)
+    found = {entry.address.removeprefix(f"{folder}/"): entry.size for entry in objects.walk(folder)}
+    sizes = {name: size for name, size in found.items() if name in manifest.files}
+    manifest.check_names(sizes, folder)
+    VersionCache(folder, cache).fetch(
+        manifest, sizes, lambda file, target: _download(objects.join(folder, file), target)
+    )
+    return manifest
+
+
 def _numbered(folder: str) -> dict[str, list[int]]:
     """Return the numbers of a folder's objects, in order, by the suffix after the number."""
     found: dict[str, list[int]] = {}

@@ -9,6 +9,7 @@ import click
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world
 from mlops.cli.canaries import command, view
+from mlops.cli.vertex.sync import sync
 
 if TYPE_CHECKING:
     from core.backends.metadata import Lineage
@@ -30,6 +31,9 @@ def _at(verb: Callable[..., None]) -> Callable[..., None]:
 @click.group()
 def models() -> None:
     """List, show, push and roll back model versions."""
+
+
+models.add_command(sync)
 
 
 @models.command("list")
@@ -227,13 +231,10 @@ def _listed(registry: "Registry", name: str) -> dict[str, Any]:
 
 
 def _lineage(lineage: "Lineage | None") -> dict[str, Any] | None:
-    if lineage is None:
-        return None
     from dataclasses import asdict
     from json import dumps, loads
 
-    run: dict[str, Any] = loads(dumps(asdict(lineage.run), default=str))
-    return run
+    return None if lineage is None else dict(loads(dumps(asdict(lineage.run), default=str)))
 
 
 def _print_list(model: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> 
     except (orjson.JSONDecodeError, RequestError):
         return None
     signature = signatures.get(question.signature)
-    if signature is None or not document.keys() <= {"signature_name", "instances", "inputs"}:
+    if signature is None or document.get("parameters"):
         return None
     if question.form == "instances":
         values = _row_values(question.payload, signature, limits.rows)

@@ -93,7 +93,7 @@ class ServingApp:
         )
         self._routed.router.redirect_slashes = False  # a redirect would repeat the client's Host
         self.access_log = AccessLog(policy.access_log, metrics) if policy.access_log else None
-        self.asgi = Edge(self._guarded(self._dispatch, policy), self.access_log)
+        self.asgi = Edge(self._guarded(self._dispatch, policy), self.access_log, policy.routes)
 
     def _guarded(self, app: ASGIApp, policy: Policy) -> ASGIApp:
         """Put what the policy asks for around the paths."""

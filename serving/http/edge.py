@@ -1,6 +1,7 @@
-"""The outermost layer of the application: request ids, trailing slashes, the access log, and when to hang up."""
+"""The outermost layer of the application: request ids, paths, the access log, and when to hang up."""
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,9 +22,10 @@ _CLOSE = (b"connection", b"close")
 class Edge:
     """Wraps the application; every request and every answer passes here."""
 
-    def __init__(self, app: ASGIApp, log: AccessLog | None = None) -> None:
+    def __init__(self, app: ASGIApp, log: AccessLog | None = None, routes: Mapping[str, str] | None = None) -> None:
         self._app = app
         self._log = log
+        self._routes = routes or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -34,6 +36,7 @@ class Edge:
         scope[REQUEST_ID] = exchange.request_id
         if len(scope["path"]) > 1:
             scope["path"] = scope["path"].removesuffix("/")
+        scope["path"] = self._routes.get(scope["path"], scope["path"])
         if self._log is None:
             await self._app(scope, exchange.receive, exchange.send)
             return

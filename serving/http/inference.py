@@ -8,7 +8,7 @@ from serving.bodies import answer_size, open_inference, requests, responses
 from serving.bodies.columns import Column
 from serving.bodies.decoder import Decoded, decode, decode_infer
 from serving.bodies.strict_json import parse
-from serving.errors import RequestError
+from serving.errors import RequestError, too_large
 from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.memory_budget import Charge
@@ -130,6 +130,10 @@ class VersionAnswers:
         outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         body = write(outputs)
+        if 0 < self._limits.answer_bytes < len(body):
+            raise too_large(
+                f"the answer has {len(body)} bytes, the most is {self._limits.answer_bytes}; send fewer rows at once"
+            )
         if self._log is not None:
             self._log.offer(answered(request.asked, lease, signature, feeds, outputs))
         return Answer(lease.version, body, outputs)

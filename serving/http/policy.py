@@ -2,7 +2,8 @@
 
 import re
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import UsageError
@@ -59,6 +60,8 @@ class Policy:
     tls: TlsFiles | None = None
     access_log: str = ""
     """A file that gets one JSON line per request; `-` for standard output, "" for none."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Further paths, and the path of this server that each stands for."""
     prediction_log: LogSettings | None = None
     """Where and how answers are logged with the rows that they are for; None for not."""
 

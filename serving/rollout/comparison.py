@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from core.backends.canary import Canary, CanaryPlan
 from core.decision import Check, Decision, Verdict
 from serving.rollout import bounds
-from serving.rollout.tally import CRASHES, Counts, seconds_edges
+from serving.rollout.tally import CRASHES, Counts
 
 GATE = "canary"
 SLOWEST = 0.9
@@ -25,12 +25,14 @@ class Comparison:
     """The looks at one step of a canary; a look is taken once, so that the chance of an error is kept."""
 
     canary: Canary
+    rules: frozenset[str] = frozenset({"loads", "errors", "seconds", "scores"})
+    """Those that are compared; the others cannot be observed where the requests are answered."""
     _looked: dict[str, int] = field(default_factory=dict)
     _checks: dict[str, Check] = field(default_factory=dict)
 
     def decide(self, counts: Counts) -> Decision:
         """Return the decision as of the latest look at each rule."""
-        checks = [_loads(counts)]
+        checks = [_loads(counts)] if "loads" in self.rules else []
         for name, (compare, samples, wait) in self._rules().items():
             number = bounds.look(samples(counts))
             # After a restart of this process, the look that may have been taken before it is not taken again.
@@ -50,7 +52,7 @@ class Comparison:
         if self.canary.is_shadow:
             # It runs in another process, at a low priority: its time says nothing about a worker's.
             del rules["seconds"]
-        return rules
+        return {name: rule for name, rule in rules.items() if name in self.rules}
 
 
 def errors(counts: Counts, plan: CanaryPlan, alpha: float) -> Check:
@@ -70,8 +72,8 @@ def errors(counts: Counts, plan: CanaryPlan, alpha: float) -> Check:
 
 def slowness(counts: Counts, plan: CanaryPlan, alpha: float) -> Check:
     """Compare a high quantile of the answer times."""
-    least, most = _between(counts.canary.seconds, alpha)
-    low, high = _between(counts.champion.seconds, alpha)
+    least, most = _between(counts.canary.seconds, counts.edges, alpha)
+    low, high = _between(counts.champion.seconds, counts.edges, alpha)
     observed = (
         f"canary {_ms(least)} to {_ms(most)} ms, champion {_ms(low)} to {_ms(high)} ms, "
         f"of {counts.canary.requests} and {counts.champion.requests} requests"
@@ -120,10 +122,10 @@ def _scores(counts: Counts) -> int:
     return min(sum(counts.canary.scores), sum(counts.champion.scores))
 
 
-def _between(counts: list[int], alpha: float) -> tuple[float, float]:
+def _between(counts: list[int], upper: tuple[float, ...], alpha: float) -> tuple[float, float]:
     """Return bounds of the quantile in seconds."""
     below, above = bounds.quantile(counts, SLOWEST, alpha)
-    edges = (*seconds_edges(), float("inf"))
+    edges = (*upper, float("inf"))
     return (edges[below] if below >= 0 else 0.0), (edges[above] if above < len(edges) else float("inf"))
 
 

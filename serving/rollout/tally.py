@@ -74,6 +74,8 @@ class Counts:
     flags: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FLAGS, 0))
     crashes: int = 0
     """Processes that ended while they loaded the canary or answered with it."""
+    edges: tuple[float, ...] = field(default_factory=seconds_edges)
+    """Upper edges of the bins of answer times in seconds, one fewer than bins."""
 
 
 class Tally:

@@ -33,7 +33,7 @@ class Api:
         request = {"parent": self.deployment.parent, "pipeline_job_id": identity, "pipeline_job": _job(job)}
         with explained(self.deployment):
             try:
-                self._pipelines.create_pipeline_job(request=request, **_patience())
+                self._pipelines.create_pipeline_job(request=request, **patience())
             except Conflict:
                 return False
         return True
@@ -41,12 +41,12 @@ class Api:
     def job(self, identity: str) -> Any:
         """Return a pipeline job."""
         with explained(self.deployment):
-            return self._pipelines.get_pipeline_job(name=self.job_name(identity), **_patience())
+            return self._pipelines.get_pipeline_job(name=self.job_name(identity), **patience())
 
     def cancel_job(self, identity: str) -> None:
         """Ask for the cancellation of a pipeline job."""
         with explained(self.deployment):
-            self._pipelines.cancel_pipeline_job(name=self.job_name(identity), **_patience())
+            self._pipelines.cancel_pipeline_job(name=self.job_name(identity), **patience())
 
     def job_name(self, identity: str) -> str:
         """Return the full name of a job."""
@@ -56,15 +56,17 @@ class Api:
     def _pipelines(self) -> Any:
         from google.cloud.aiplatform_v1 import PipelineServiceClient  # noqa: PLC0415 - as above
 
-        return PipelineServiceClient(**self._connection())
+        return PipelineServiceClient(**connection(self.deployment))
 
-    def _connection(self) -> dict[str, Any]:
-        with explained(self.deployment):
-            return {
-                "transport": "rest",
-                "client_options": {"api_endpoint": self.deployment.endpoint},
-                "credentials": credentials(self.deployment),
-            }
+
+def connection(deployment: Deployment) -> dict[str, Any]:
+    """Return the arguments of a client that talks to the deployment's interface."""
+    with explained(deployment):
+        return {
+            "transport": "rest",
+            "client_options": {"api_endpoint": deployment.endpoint},
+            "credentials": credentials(deployment),
+        }
 
 
 def credentials(deployment: Deployment) -> Any:
@@ -110,13 +112,14 @@ def _job(job: Mapping[str, Any]) -> Any:
     return message
 
 
-def _patience() -> dict[str, Any]:
-    from google.api_core import exceptions, retry  # noqa: PLC0415 - as above
+def transient() -> tuple[type[Exception], ...]:
+    """Return the errors of a service that is busy or away; after most of them it may have done what it was asked."""
+    from google.api_core import exceptions  # noqa: PLC0415 - as above
     from requests import ConnectionError as NoConnection  # noqa: PLC0415
     from requests import Timeout  # noqa: PLC0415
     from requests.exceptions import ChunkedEncodingError  # noqa: PLC0415
 
-    busy = retry.if_exception_type(
+    return (
         exceptions.TooManyRequests,
         exceptions.InternalServerError,
         exceptions.BadGateway,
@@ -126,5 +129,17 @@ def _patience() -> dict[str, Any]:
         Timeout,
         ChunkedEncodingError,
     )
-    repeated = retry.Retry(predicate=busy, initial=FIRST_PAUSE, maximum=20.0, multiplier=2.0, timeout=PATIENCE_SECONDS)
+
+
+def patience() -> dict[str, Any]:
+    """Return how a call is tried again while the service is busy or away, as keyword arguments."""
+    from google.api_core import retry  # noqa: PLC0415 - as above
+
+    repeated = retry.Retry(
+        predicate=retry.if_exception_type(*transient()),
+        initial=FIRST_PAUSE,
+        maximum=20.0,
+        multiplier=2.0,
+        timeout=PATIENCE_SECONDS,
+    )
     return {"retry": repeated, "timeout": ANSWER_SECONDS}

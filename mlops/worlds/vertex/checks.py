@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from core.errors import MlopsError, UsageError
 from core.finding import Finding
-from mlops.worlds.vertex.api import ANSWER_SECONDS, credentials, explained
 from mlops.worlds.vertex.deployment import Deployment
+from mlops.worlds.vertex.rest import Rest
 
 APIS = ("aiplatform", "artifactregistry", "logging", "storage")
 """Services that the project must have enabled, without `.googleapis.com`."""
@@ -20,6 +20,20 @@ OBJECTS = (
     "storage.objects.list",
 )
 ACT_AS = "iam.serviceAccounts.actAs"
+ENDPOINTS = (
+    "aiplatform.endpoints.deploy",
+    "aiplatform.endpoints.get",
+    "aiplatform.endpoints.predict",
+    "aiplatform.endpoints.undeploy",
+    "aiplatform.endpoints.update",
+    "aiplatform.models.get",
+    "aiplatform.models.list",
+    "aiplatform.models.update",
+    "aiplatform.models.upload",
+    "aiplatform.operations.list",
+    "monitoring.timeSeries.list",
+)
+"""What `mlops models sync` and `mlops endpoint` need."""
 
 
 def examine(environment: dict[str, str]) -> Iterator[Finding]:
@@ -36,6 +50,11 @@ def examine(environment: dict[str, str]) -> Iterator[Finding]:
     yield checks.account()
     yield checks.bucket()
     yield checks.registry()
+    if deployment.serving is not None:
+        yield checks.serving_permissions()
+        yield checks.serving_account(deployment.serving.service_account)
+        for model, endpoint in deployment.serving.endpoints.items():
+            yield checks.endpoint(model, endpoint)
 
 
 class Checks:
@@ -43,17 +62,21 @@ class Checks:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
+        self._rest = Rest(deployment)
 
     def apis(self) -> Finding:
         """Check that the project has the services enabled."""
 
         def enabled() -> Finding:
-            names = "&".join(f"names=projects/{self._deployment.project}/services/{api}.googleapis.com" for api in APIS)
+            wanted = [*APIS, *(["monitoring"] if self._deployment.serving else [])]
+            names = "&".join(
+                f"names=projects/{self._deployment.project}/services/{api}.googleapis.com" for api in wanted
+            )
             answer = self._ask(
                 "GET", "serviceusage", f"/v1/projects/{self._deployment.project}/services:batchGet?{names}"
             )
             on = {one["name"].rpartition("/")[2] for one in answer.get("services", []) if one.get("state") == "ENABLED"}
-            missing = [f"{api}.googleapis.com" for api in APIS if f"{api}.googleapis.com" not in on]
+            missing = [f"{api}.googleapis.com" for api in wanted if f"{api}.googleapis.com" not in on]
             fix = f"gcloud services enable {' '.join(missing)} (Terraform: module services)" if missing else ""
             return Finding("APIs", not missing, f"not enabled: {', '.join(missing)}" if missing else "enabled", fix)
 
@@ -71,6 +94,28 @@ class Checks:
         path = f"/v1/projects/-/serviceAccounts/{account}:testIamPermissions"
         fix = f"grant roles/iam.serviceAccountUser on {account} (Terraform: output mlops.service_account)"
         return self._permitted("service account", "iam", path, (ACT_AS,), fix)
+
+    def serving_permissions(self) -> Finding:
+        """Check that this account may mirror models, and move the traffic of endpoints."""
+        path = f"/v1/projects/{self._deployment.project}:testIamPermissions"
+        fix = "give this account the duty deploy (Terraform: module identity, permissions.yaml), or check mlops.project"
+        return self._permitted("endpoints", "cloudresourcemanager", path, ENDPOINTS, fix)
+
+    def serving_account(self, account: str) -> Finding:
+        """Check that this account may run containers as the serving account."""
+        path = f"/v1/projects/-/serviceAccounts/{account}:testIamPermissions"
+        fix = f"grant roles/iam.serviceAccountUser on {account} (Terraform: output mlops.serving.service_account)"
+        return self._permitted("serving account", "iam", path, (ACT_AS,), fix)
+
+    def endpoint(self, model: str, name: str) -> Finding:
+        """Check that a model's endpoint is there."""
+        fix = "create it (Terraform: module endpoint, output mlops.serving.endpoints)"
+
+        def there() -> Finding:
+            found = self._ask("GET", "aiplatform", f"/v1/{name}")
+            return Finding(f"endpoint {model}", True, f"{len(found.get('deployedModels', []))} deployed models")
+
+        return self._found(f"endpoint {model}", there, fix)
 
     def bucket(self) -> Finding:
         """Check that the bucket is there, and that this account may write it, or its models: a grant by folder."""
@@ -121,18 +166,7 @@ class Checks:
             return Finding(name, False, str(error), fix)
 
     def _ask(self, method: str, service: str, path: str, body: Any = None) -> dict[str, Any]:
-        """Return the JSON that one of Google's services answers; MlopsError for an error."""
-        from google.api_core.exceptions import from_http_response  # noqa: PLC0415 - seconds that only this world pays
-        from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415
-
-        base = self._deployment.endpoint if self._deployment.is_stand_in else f"https://{service}.googleapis.com"
-        with explained(self._deployment):
-            session = AuthorizedSession(credentials(self._deployment))
-            answer = session.request(method, f"{base}{path}", json=body, timeout=ANSWER_SECONDS)
-            if answer.status_code >= 400:
-                raise from_http_response(answer)
-            value: dict[str, Any] = answer.json()
-        return value
+        return self._rest.ask(method, service, path, body)
 
 
 def _permissions(name: str, wanted: tuple[str, ...], answer: dict[str, Any], fix: str) -> Finding:

@@ -9,11 +9,12 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from core import objects
-from core.errors import UsageError
+from core.errors import UsageError, did_you_mean
 from core.settings import Settings
 
 VARIABLE = "MLOPS_DEPLOYMENT"
 _MAKE = "mlops cloud up dev"
+_ACCOUNT = r"^[^@\s]+@[^@\s]+\.iam\.gserviceaccount\.com$"
 
 
 class StepSettings(Settings):
@@ -32,6 +33,32 @@ class StepSettings(Settings):
     """How many of them; without effect where none is named."""
 
 
+class ServingSettings(Settings):
+    """How models are deployed behind endpoints; Terraform's output has `service_account` and `endpoints`."""
+
+    service_account: Annotated[str, Field(pattern=_ACCOUNT)]
+    """The account that the containers run as."""
+    endpoints: dict[str, Annotated[str, Field(pattern=r"^projects/[^/]+/locations/[^/]+/endpoints/[0-9]+$")]]
+    """Use case -> resource name of its endpoint."""
+    machine: Annotated[str, Field(pattern=r"^[a-z0-9]+-[a-z0-9]+(-[0-9a-z]+)*$")] = "e2-standard-2"
+    """The machine type of a replica."""
+    accelerator: Annotated[str, Field(pattern=r"^NVIDIA_[A-Z0-9_]+$")] | None = None
+    """Vertex AI's name of an accelerator, such as `NVIDIA_TESLA_T4`."""
+    accelerators: Annotated[int, Field(ge=1, le=16)] = 1
+    """How many of them a replica has; without effect where none is named."""
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas that always run, and are paid for."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Most replicas; Vertex AI adds some while their processors are busier than `cpu_percent`."""
+    cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError(f"max_replicas: wanted {self.min_replicas} or more, got {self.max_replicas}")
+        return self
+
+
 class Deployment(Settings):
     """One deployment on Vertex AI; field names are those of Terraform's output `mlops`."""
 
@@ -39,7 +66,7 @@ class Deployment(Settings):
     region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
     root: str
     """Address in Cloud Storage of data, models and artifacts, such as `gs://bucket/ml-in-production`."""
-    service_account: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.iam\.gserviceaccount\.com$")]
+    service_account: Annotated[str, Field(pattern=_ACCOUNT)]
     """The account that the steps run as."""
     registry: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?/[^@:\s]+[^/@:\s]$")]
     """Where the images were pushed to, such as `europe-west1-docker.pkg.dev/project/images`."""
@@ -51,6 +78,8 @@ class Deployment(Settings):
     """A Cloud KMS key for what Vertex AI itself keeps."""
     steps: dict[str, StepSettings] = Field(default_factory=dict)
     """Resources by stage, such as `train_model`."""
+    serving: ServingSettings | None = None
+    """How models are deployed; None where the deployment has no endpoint."""
     api: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] | None = None
     """Another address of Vertex AI's interface; one with `http://` stands in for all of Google's services."""
 
@@ -77,6 +106,17 @@ class Deployment(Settings):
     def is_stand_in(self) -> bool:
         """Whether the address is not Google's."""
         return self.endpoint.startswith("http://")
+
+    def endpoint_of(self, model: str) -> tuple[str, ServingSettings]:
+        """Return the resource name of a model's endpoint, and how models are deployed there; UsageError without one."""
+        if self.serving is None:
+            raise UsageError(f"serving is missing: Terraform's output mlops.serving ({_MAKE}); see docs/vertex.md")
+        if model not in self.serving.endpoints:
+            raise UsageError(
+                f"serving.endpoints: no endpoint of {model}{did_you_mean(model, self.serving.endpoints)}; give it one "
+                "in `usecases` of the environment's .tfvars"
+            )
+        return self.serving.endpoints[model], self.serving
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:

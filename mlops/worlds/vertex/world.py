@@ -60,7 +60,7 @@ class Vertex:
 
     def pin(self, request: RunRequest) -> Pinned:
         """Pin a run to the data and models of the deployment, and to images by digest."""
-        return pin(request, self.store, self._references)
+        return pin(request, self.store, self.references)
 
     def submit(self, request: RunRequest) -> Submitted:
         """Pin and submit a run; what is pinned alike is the job that there is, unless that failed or was cancelled."""
@@ -120,7 +120,8 @@ class Vertex:
         return Api(self.deployment)
 
     @cached_property
-    def _references(self) -> dict[str, str]:
+    def references(self) -> dict[str, str]:
+        """The images by digest, by name; MlopsError when they were not pushed."""
         environment = {**self._context.environment, "MLOPS_IMAGE_REGISTRY": self.deployment.registry}
         references = chosen_references(environment, self._context.store.images)
         assert references is not None

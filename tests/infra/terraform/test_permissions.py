@@ -11,6 +11,7 @@ from mlops.cli.main import cli
 from tests.infra.terraform.parsed import INFRA, tree
 
 TABLE: dict[str, Any] = yaml.safe_load((INFRA / "permissions.yaml").read_text(encoding="utf-8"))
+ENDPOINT = [verb for verb in TABLE["verbs"] if verb.startswith("endpoint ")]
 FORBIDDEN = re.compile(r"setIamPolicy|serviceAccountKeys|iam\.roles|getAccessToken|signBlob|signJwt|\.admin|\*")
 
 
@@ -55,6 +56,14 @@ def test_the_handler_may_start_runs_and_no_more() -> None:
 def test_people_and_workflows_pass_the_doctors_check_of_jobs() -> None:
     checks = pytest.importorskip("mlops.worlds.vertex.checks", reason="no world on Vertex AI here")
     assert set(checks.JOBS) <= permissions("deploy") & permissions("trigger")
+    serving = {name for verb in ("models sync", *ENDPOINT) for name in TABLE["verbs"][verb]}
+    assert set(checks.ENDPOINTS) == serving <= permissions("deploy")
+
+
+def test_each_verb_of_an_endpoint_is_in_the_table() -> None:
+    group = cli.get_command(click.Context(cli), "endpoint")
+    assert isinstance(group, click.Group)
+    assert {f"endpoint {verb}" for verb in group.commands} == set(ENDPOINT)
 
 
 def test_custom_roles_are_the_tables() -> None:

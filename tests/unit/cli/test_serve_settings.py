@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from core.errors import UsageError
 from core.store import Store
-from mlops.cli.serve import serve
+from mlops.cli.server.serve import serve
 
 TOKEN = "0123456789abcdef"
 VARIABLE = "MLOPS_SERVE_TOKEN"

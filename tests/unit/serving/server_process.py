@@ -65,12 +65,13 @@ class Served:
 def serving(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
     """Start the verb on a free port; whatever it left is ended with the test."""
     port = free_port()
-    command = [sys.executable, "-m", "mlops.cli.main", "serve", *arguments, "--port", str(port), "--json"]
+    at = [] if "--vertex" in arguments else ["--port", str(port)]  # Vertex AI says it with a variable
+    command = [sys.executable, "-m", "mlops.cli.main", "serve", *arguments, *at, "--json"]
     log = home / f"log-{port}"
     with log.open("w") as stream:
         process = subprocess.Popen(
             command,
-            env=os.environ | {"MLOPS_HOME": str(home)} | (environment or {}),
+            env=os.environ | {"MLOPS_HOME": str(home), "AIP_HTTP_PORT": str(port)} | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=stream,
             text=True,

@@ -3,9 +3,15 @@ from pathlib import Path
 
 import pytest
 from fake_kfp import FakeKfp, FakeMetadata, served
+from fake_vertex import FakeVertex
+from served_project import NAME, Project, settings
 
 from core.store import Store
+from mlops.actions.endpoint import verbs
 from mlops.worlds.kfp_connection import Connection
+from mlops.worlds.vertex import api, operations
+from tests.google_storage import Served
+from tests.loopback import Loopback
 
 
 @pytest.fixture
@@ -27,3 +33,20 @@ def connection(kfp: FakeKfp, metadata: FakeMetadata, bucket: str) -> Iterator[Co
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def project(google_storage: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project with version 1 in production and version 2 beside it; nothing of them is at Vertex AI yet."""
+    monkeypatch.setattr(api, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(operations, "PAUSE", 0.01)
+    monkeypatch.setattr(verbs, "POLL", 0.01)
+    vertex = FakeVertex()
+    loopback = Loopback(vertex.answer)
+    with loopback.served() as url:
+        found = Project(vertex, loopback, settings(google_storage.address, url), tmp_path)
+        first = found.publish("one")
+        found.publish("two")
+        found.registry.promote(NAME, first.version)
+        loopback.requests.clear()
+        yield found

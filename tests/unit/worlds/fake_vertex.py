@@ -1,15 +1,17 @@
-"""Vertex AI in this process: pipeline jobs over HTTP, validated as the service validates them."""
+"""Vertex AI in this process, over HTTP: jobs and what is served, validated as the service validates them."""
 
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
+
+from fake_refusal import Refused
+from fake_refusal import check as _check
+from fake_serving import NUMBERED, PARENT, FakeServing
 
 from tests.loopback import Answer, Request
 
-PARENT = "projects/my-project/locations/europe-west1"
-NUMBERED = "projects/123456/locations/europe-west1"
-"""What the service answers in names: the project's number."""
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TYPES = {
@@ -22,27 +24,15 @@ _TYPES = {
 }
 
 
-class Refused(Exception):
-    """An error that the service answers."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.answer = Answer.of({"error": {"code": status, "message": message}}, status)
-
-
-def _check(condition: object, message: str) -> None:
-    if not condition:
-        raise Refused(400, message)
-
-
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass
 class FakeVertex:
-    """The jobs of one project."""
+    """The jobs of one project, and what it serves."""
 
+    serving: FakeServing = field(default_factory=FakeServing)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     services: set[str] = field(default_factory=lambda: {"aiplatform", "artifactregistry", "logging", "storage"})
@@ -63,7 +53,9 @@ class FakeVertex:
             return refused.answer
 
     def _routed(self, request: Request) -> Any:
-        path = request.path.removeprefix("/v1/")
+        path = unquote(request.path).removeprefix("/v1/")
+        if re.match(r"projects/[^/]+/locations/[^/]+/(models|endpoints)|/v3/projects/my-project/timeSeries", path):
+            return self.serving.routed(request, path)
         if path.startswith(f"{PARENT}/pipelineJobs"):
             return self._pipeline_jobs(request, path.removeprefix(f"{PARENT}/pipelineJobs").removeprefix("/"))
         return self._elsewhere(request, path)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from core.errors import UsageError
+from core.store import Store
 
 if TYPE_CHECKING:
     from serving.http.policy import Policy
+    from serving.launch import Plan
     from serving.limits import Limits
     from serving.prediction_log.settings import LogSettings
     from serving.processes.recycling import Recycling
@@ -188,6 +190,24 @@ def recycling(settings: Mapping[str, Any]) -> "Recycling":
     from serving.processes.recycling import Recycling
 
     return Recycling(settings["recycle_growth"], settings["recycle_loads"])
+
+
+def plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[str, Any]) -> "Plan":
+    """Return what is served, and how; UsageError for settings that contradict each other."""
+    from artifacts.prediction_log import names as log_names
+    from serving.launch import Plan
+
+    return Plan(
+        store.registry,
+        store.root / "serving",
+        names,
+        workers,
+        settings["drain"],
+        poll_seconds=settings["poll"],
+        limits=limits(settings),
+        policy=policy(settings, prediction_log(settings, store.root / log_names.ROOT)),
+        recycling=recycling(settings),
+    )
 
 
 def limits(settings: Mapping[str, Any]) -> "Limits":

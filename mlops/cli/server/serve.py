@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.errors import RegistryError, UsageError
-from core.store import Store
-from mlops.cli import serve_settings
+from mlops.cli.server import settings as serve_settings
+from mlops.cli.server import vertex as serve_vertex
 
 if TYPE_CHECKING:
     from serving.launch import Plan
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     help="Seconds between two polls of an object store.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the log as JSON lines.")
+@click.option("--vertex", is_flag=True, help="Serve in a container of Vertex AI: its AIP_* variables say what.")
+@click.option("--digest", default="", metavar="sha256:...", help="With --vertex: the model that must be served.")
 @serve_settings.recycling_options
 @serve_settings.client_options
 @click.pass_context
@@ -87,12 +89,17 @@ def serve(
     from serving.http.listener import listen
     from serving.processes import process
 
+    if settings["vertex"]:
+        serve_vertex.serve(context, workers, settings, as_json=as_json)
+        return
+    if settings["digest"]:
+        raise UsageError("--digest: wanted --vertex with it; elsewhere the registry says which model is served")
     if bool(usecases) == every:
         raise UsageError("wanted use cases or --all, and not both: `mlops serve flight_delay` serves one")
     if engine == "tensorflow_serving":
         _check_for_tensorflow_serving(context, host, port)
     named = {loaded.name: loaded.cli_name for loaded in (load(find(usecase)) for usecase in usecases)}
-    plan = _plan(context.obj, tuple(named), workers, settings)
+    plan = serve_settings.plan(context.obj, tuple(named), workers, settings)
     champions = {} if wait else _champions(plan, named)
     listener = listen(host, port)
     if settings["grpc_port"] is not None:
@@ -105,23 +112,6 @@ def serve(
     else:
         listener.close()  # opening it showed that the port is free
         launch.serve_with_tensorflow_serving(plan, bound)
-
-
-def _plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[str, Any]) -> "Plan":
-    from artifacts.prediction_log import names as log_names
-    from serving.launch import Plan
-
-    return Plan(
-        store.registry,
-        store.root / "serving",
-        names,
-        workers,
-        settings["drain"],
-        poll_seconds=settings["poll"],
-        limits=serve_settings.limits(settings),
-        policy=serve_settings.policy(settings, serve_settings.prediction_log(settings, store.root / log_names.ROOT)),
-        recycling=serve_settings.recycling(settings),
-    )
 
 
 def _check_for_tensorflow_serving(context: click.Context, host: str, port: int) -> None:

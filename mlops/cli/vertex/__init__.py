@@ -1,0 +1,1 @@
+"""The verbs for what runs on Vertex AI alone: its endpoints, and the mirror in its Model Registry."""
