@@ -3,22 +3,27 @@
 from collections.abc import Iterator, Sequence
 
 from mlops.report.quality import Comparison, MetricChange, number
-from pipelines.compared.changes import Change, PipelineChange, shown
+from pipelines.compared.changes import Change, shown
+from pipelines.compared.changes import Comparison as Differences
 
 _MOST_CHANGES = 40
 """Changes of one pipeline that are listed; a comment has room for 65,536 characters."""
 
 
-def pipelines(found: Sequence[PipelineChange]) -> str:
+def pipelines(found: Differences) -> str:
     """Return what changed between compiled pipelines."""
-    if all(one.state == "same" for one in found):
-        return f"### Compiled pipelines\n\nNo change: all {len(found)} are the same bytes."
-    lines = ["### Compiled pipelines", ""]
-    for one in found:
-        if one.state != "same":
+    if found.is_same:
+        return f"### Compiled pipelines\n\nNo change: all {len(found.pipelines)} are the same bytes."
+    lines = ["### Compiled pipelines", "", *_listed(found.images)]
+    for one in found.pipelines:
+        if one.changes:
             lines += [f"**{plain(one.sentence)}**", "", *_listed(one.changes)]
-    same = sum(one.state == "same" for one in found)
-    return "\n".join([*lines, *([f"{same} more are the same bytes."] if same else [])]).rstrip()
+    for state in ("added", "removed"):
+        names = [_code(one.name) for one in found.pipelines if one.state == state]
+        lines += [f"{state.capitalize()}: {', '.join(names)}.", ""] if names else []
+    rest = [one for one in found.pipelines if not one.changes and one.state in ("same", "changed")]
+    lines += [f"Nothing else in {len(rest)} of {len(found.pipelines)} pipelines."] if rest else []
+    return "\n".join(lines).rstrip()
 
 
 def quality(comparison: Comparison) -> str:
@@ -51,7 +56,8 @@ def _listed(changes: Sequence[Change]) -> Iterator[str]:
             yield f"- {where}{_code(change.aspect)} changes from {before} to {after}"
     if len(changes) > _MOST_CHANGES:
         yield f"- and {len(changes) - _MOST_CHANGES} more: `mlops pipelines diff` shows them"
-    yield ""
+    if changes:
+        yield ""
 
 
 def _code(text: str) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,8 @@ class PipelineChange:
     name: str
     state: State
     changes: tuple[Change, ...] = ()
+    has_new_images: bool = False
+    """Whether it changed in images too, which are listed once for all pipelines."""
 
     @property
     def sentence(self) -> str:
@@ -54,20 +56,36 @@ class PipelineChange:
         if self.state == "changed":
             count = len(self.changes)
             if not count:
-                return f"{self.name}: only descriptions changed, or the order of the file"
+                what = "the images" if self.has_new_images else "descriptions or the order of the file"
+                return f"{self.name}: nothing but {what}"
             return f"{self.name}: {count} change{'s' if count > 1 else ''}"
         return f"{self.name}: {'the same bytes' if self.state == 'same' else self.state}"
 
 
-def compare(before: Path, after: Path) -> list[PipelineChange]:
+@dataclass(frozen=True)
+class Comparison:
+    """What became of all pipelines."""
+
+    pipelines: tuple[PipelineChange, ...]
+    images: tuple[Change, ...] = ()
+    """The images that are another version in every step that runs in them."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all are the same bytes."""
+        return all(one.state == "same" for one in self.pipelines)
+
+
+def compare(before: Path, after: Path) -> Comparison:
     """Compare two files, or the files of the same name in two folders, in the order of their names.
 
-    Raises UsageError when one is a file and the other a folder, or when a file is no compiled pipeline.
+    Every change of the sources gives all images another tag, so that is said once. Raises UsageError when one is a file
+    and the other a folder, or when a file is no compiled pipeline.
     """
     if before.is_dir() != after.is_dir():
         raise UsageError(f"{before}, {after}: wanted two files or two folders, got one of each or nothing")
     if not before.is_dir():
-        return [between(read(before), read(after))]
+        return _once([between(read(before), read(after))])
     old, new = ({path.name: path for path in folder.glob("*.yaml")} for folder in (before, after))
     if not old and not new:
         raise UsageError(f"{before}, {after}: wanted compiled pipelines, *.yaml; found none; mlops pipelines compile")
@@ -79,7 +97,27 @@ def compare(before: Path, after: Path) -> list[PipelineChange]:
             found.append(PipelineChange(read(old[name]).name, "removed"))
         else:
             found.append(between(read(old[name]), read(new[name])))
-    return found
+    return _once(found)
+
+
+def _once(found: list[PipelineChange]) -> Comparison:
+    """Take out of the pipelines what is the same change of an image's version everywhere."""
+    versions: dict[str, set[tuple[str, str]]] = {}
+    for change in (change for one in found for change in one.changes if change.aspect == IMAGE):
+        for name in {_bare(change.before), _bare(change.after)}:
+            versions.setdefault(name, set()).add((change.before, change.after))
+    pairs = {next(iter(pairs)) for pairs in versions.values() if len(pairs) == 1}
+    common = {pair for pair in pairs if _bare(pair[0]) == _bare(pair[1])}
+    kept = []
+    for one in found:
+        rest = tuple(it for it in one.changes if it.aspect != IMAGE or (it.before, it.after) not in common)
+        kept.append(replace(one, changes=rest, has_new_images=len(rest) < len(one.changes)))
+    return Comparison(tuple(kept), tuple(Change((), f"image {_bare(old)}", old, new) for old, new in sorted(common)))
+
+
+def _bare(reference: str) -> str:
+    """Return an image's name without registry, tag and digest."""
+    return re.sub(r"(@sha256:[0-9a-f]{64}|:[^:/]+)+$", "", reference).rpartition("/")[2]
 
 
 def shown(value: Any) -> str:
@@ -89,26 +127,18 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def as_json(found: list[PipelineChange]) -> dict[str, Any]:
+def as_json(found: Comparison) -> dict[str, Any]:
     """Return what `compare` found as plain values."""
     pipelines = [
-        {
-            "name": one.name,
-            "state": one.state,
-            "changes": [
-                {
-                    "steps": list(change.steps),
-                    "aspect": change.aspect,
-                    "before": change.before,
-                    "after": change.after,
-                    "sentence": change.sentence,
-                }
-                for change in one.changes
-            ],
-        }
-        for one in found
+        {"name": one.name, "state": one.state, "changes": [_change_json(change) for change in one.changes]}
+        for one in found.pipelines
     ]
-    return {"same": all(one.state == "same" for one in found), "pipelines": pipelines}
+    return {"same": found.is_same, "images": [_change_json(one) for one in found.images], "pipelines": pipelines}
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    values = {"steps": list(change.steps), "aspect": change.aspect, "before": change.before, "after": change.after}
+    return values | {"sentence": change.sentence}
 
 
 def between(before: Compiled, after: Compiled) -> PipelineChange:

@@ -195,11 +195,11 @@ def _given(task: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any
     inputs = task.get("inputs", {})
     for key, given in inputs.get("parameters", {}).items():
         if key in sources:
-            found[f"parameter {key}"] = f"from {sources[key]}"
+            found[f"parameter {key}"] = sources[key]
         else:
             found |= flat(f"parameter {key}", given.get("runtimeValue", {}).get("constant", given))
     for key, given in inputs.get("artifacts", {}).items():
-        found[f"artifact {key}"] = f"from {sources.get(key, given)}"
+        found[f"artifact {key}"] = str(sources.get(key, given))
     return found
 
 

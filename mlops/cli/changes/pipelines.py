@@ -75,7 +75,9 @@ def diff(*, before: Path, after: Path, markdown: bool, as_json: bool) -> None:
     elif markdown:
         click.echo(change_comment.pipelines(found))
     else:
-        for one in found:
+        for image in found.images:
+            click.echo(image.sentence)
+        for one in found.pipelines:
             click.secho(one.sentence, bold=one.state != "same")
             for change in one.changes:
                 click.echo(f"  {change.sentence}")

@@ -120,7 +120,7 @@ def test_words_for_people_are_no_change(changed: Changed) -> None:
 
     found = changed(edit)
     assert found.state == "changed" and not found.changes
-    assert "only descriptions" in found.sentence
+    assert "nothing but descriptions" in found.sentence
 
 
 def _leaves(edited: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -171,7 +171,7 @@ def test_folders_are_compared_by_file_name(tmp_path: Path) -> None:
         folder.mkdir()
         for name in names:
             (folder / f"flight_delay-{name}.yaml").write_bytes((GOLDEN / f"flight_delay-{name}.yaml").read_bytes())
-    assert [(one.name, one.state) for one in compare(before, after)] == [
+    assert [(one.name, one.state) for one in compare(before, after).pipelines] == [
         ("flight-delay-inference", "added"),
         ("flight-delay-level0", "removed"),
         ("flight-delay-level1", "same"),
@@ -184,6 +184,45 @@ def test_a_file_that_is_no_pipeline_is_named(tmp_path: Path, content: str) -> No
     (tmp_path / "other.yaml").write_text(content)
     with pytest.raises(UsageError, match=r"other\.yaml: wanted a pipeline"):
         compare(LEVEL1, tmp_path / "other.yaml")
+
+
+def _with_images(path: Path, **tags: str) -> None:
+    """Write the golden pipelines with other tags of images."""
+    path.mkdir()
+    for name in ("level0", "level1"):
+        text = (GOLDEN / f"flight_delay-{name}.yaml").read_text(encoding="utf-8")
+        for group, tag in tags.items():
+            text = text.replace(f"ml-in-production/{group}:(content)", f"host:5000/ml-in-production/{group}:{tag}")
+        (path / f"flight_delay-{name}.yaml").write_text(text)
+
+
+def test_another_version_of_an_image_is_said_once_for_all_pipelines(tmp_path: Path) -> None:
+    _with_images(tmp_path / "before", tfx="1", data="1", serving="1")
+    _with_images(tmp_path / "after", tfx="2", data="2", serving="1")
+    found = compare(tmp_path / "before", tmp_path / "after")
+    assert [one.sentence for one in found.images] == [
+        "image data changes from host:5000/ml-in-production/data:1 to host:5000/ml-in-production/data:2",
+        "image tfx changes from host:5000/ml-in-production/tfx:1 to host:5000/ml-in-production/tfx:2",
+    ]
+    assert [one.sentence for one in found.pipelines] == [
+        "flight-delay-level0: nothing but the images",
+        "flight-delay-level1: nothing but the images",
+    ]
+    text = change_comment.pipelines(found)
+    assert text.count("tfx:2") == 1
+    assert "Nothing else in 2 of 2 pipelines." in text
+
+
+def test_a_step_that_moves_to_another_image_is_said_with_its_name(tmp_path: Path) -> None:
+    _with_images(tmp_path / "before", tfx="1", data="1")
+    _with_images(tmp_path / "after", tfx="2", data="1")
+    moved = tmp_path / "after" / "flight_delay-level1.yaml"
+    text = moved.read_text().replace("ml-in-production/data:1", "ml-in-production/tfx:2", 1)
+    moved.write_text(text)
+    found = compare(tmp_path / "before", tmp_path / "after")
+    sentences = [change.sentence for one in found.pipelines for change in one.changes]
+    assert any("data:1 to host:5000/ml-in-production/tfx:2" in one for one in sentences)
+    assert any("train-model" in one and "tfx:1 to" in one for one in sentences), "tfx:2 has two origins: say both"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
