@@ -1,6 +1,6 @@
 """The requests of one record of a file that is being written; the rows that they asked about are in `columns`."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -27,7 +27,7 @@ class Requests:
 
     def line(self) -> bytes:
         """Return the first line of the record."""
-        return orjson.dumps(asdict(self)) + _END
+        return orjson.dumps(self) + _END
 
 
 def requests_of(record: bytes) -> tuple[Requests, int]:

@@ -93,9 +93,9 @@ class Home:
 
 @contextmanager
 def process(home: Home, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process during the block; its output goes to a file beside the store."""
-    with (home.root / f"{name}.log").open("wb") as log:
-        running = subprocess.Popen([sys.executable, "-m", *command], env=home.environment, stdout=log, stderr=log)
+    """Run a process during the block; its output goes to two files beside the store."""
+    with (home.root / f"{name}.out").open("wb") as out, (home.root / f"{name}.log").open("wb") as log:
+        running = subprocess.Popen([sys.executable, "-m", *command], env=home.environment, stdout=out, stderr=log)
         try:
             yield running
         finally:
@@ -162,6 +162,15 @@ def handling(home: Home) -> Iterator[str]:
         check = Server(address.rstrip("/"))
         wait_until(lambda: answers(lambda: check.get("/healthz")), "the handler answers", running)
         yield address
+
+
+def watched(home: Home, *arguments: str) -> Any:
+    """Let `mlops monitor --watch` do its first round, and return what it printed; RuntimeError when it ends."""
+    printed = home.root / "monitor.out"
+    command = ("mlops.cli.main", "monitor", str(home.usecase), "--watch", "--json", *arguments)
+    with process(home, "monitor", *command) as running:
+        wait_until(lambda: printed.read_bytes().endswith(b"\n}\n"), "the monitor has done a round", running)
+        return json.loads(printed.read_bytes())
 
 
 def wait_until(is_so: Callable[[], bool], what: str, running: subprocess.Popen[bytes] | None = None) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from artifacts.outcomes.writer import append
 from benchmarks.loop.flights import auc, batches, start_of
-from benchmarks.loop.services import MODEL, Home, Server, handling, serving, wait_until
+from benchmarks.loop.services import MODEL, Home, Server, handling, serving, wait_until, watched
 from usecases.flight_delay.flights import Flights
 
 DAY_US = 86_400_000_000
@@ -105,8 +105,7 @@ class Replay:
         known = {one.number for one in self.home.triggers.journal.decisions(1000)}
         began = time.monotonic()
         as_of = datetime.fromtimestamp((start_of(month + 1) + LABELS_LATER + DAY_US) / 1e6, UTC).isoformat()
-        arguments = ("--as-of", as_of, "--send", "--to", handler)
-        report = self.home.mlops("monitor", str(self.home.usecase), *arguments, codes=(0, 3))
+        report = watched(self.home, "--as-of", as_of, "--to", handler)
         found.seconds["monitor"] = time.monotonic() - began
         findings = report["findings"] or {"alarms": []}
         found.alarms = [f"{alarm['cause']}: {alarm['rule']}" for alarm in findings["alarms"]]
