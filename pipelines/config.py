@@ -90,8 +90,8 @@ class _Common(Settings):
 
     @property
     def labeling(self) -> str:
-        """Reference of the user's labeling functions, with the digest of the folder's code, as `module` has it."""
-        return self._code("labeling.py")
+        """Reference of the user's labeling functions, as `module` has it; empty where there are none."""
+        return self._code("labeling.py") if (self.folder / "labeling.py").is_file() else ""
 
     @property
     def schema_file(self) -> str:

@@ -18,7 +18,7 @@ def label_examples(
 
     Args:
         config: The `label_examples` section of the use case's configuration.
-        labeling: Reference of the user's `labeling.py`: labeling, transformation and slicing functions.
+        labeling: Reference of the user's `labeling.py`: labeling, transformation and slicing functions; empty if none.
         schema: Reference of the curated schema, which has the label's type and classes.
         examples: Splits of tf.Example; the split `eval` keeps its labels.
         labeled: The same splits with the labels and, in `labels/`, their probabilities.

@@ -8,7 +8,9 @@ from artifacts.examples.names import EVAL
 from core.problem import FromProblem, KeyColumns, Task
 from core.settings import Settings
 
-Method = Literal["auto", "label_model", "majority"]
+Method = Literal["auto", "label_model", "majority", "self_training", "label_spreading"]
+SEMI_SUPERVISED = ("self_training", "label_spreading")
+"""Methods that need no labeling functions."""
 
 
 class LabelModel(Settings):
@@ -39,7 +41,9 @@ class Config(Settings):
     classes: tuple[str, ...] = ()
     """Names of the classes in order; empty for the label's domain in the schema."""
     method: Method = "auto"
-    """`label_model`, `majority` vote, or `auto`: the label model unless majority vote is better on the gold rows."""
+    """`label_model`, `majority` vote, or `auto`: the label model unless majority vote is better on the gold rows.
+    `self_training` and `label_spreading` label by the gold rows and the likeness of rows, without functions; they are
+    refused unless that is better on gold rows than learning from the gold rows alone."""
     class_balance: dict[str, float] | Literal["gold", "uniform"] = "gold"
     """The share of each class, as a mapping from class to share, as in the gold rows, or the same for all."""
     label_model: LabelModel = LabelModel()

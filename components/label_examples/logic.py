@@ -16,11 +16,12 @@ from artifacts.labels import probabilities
 from artifacts.labels.row_key import RowKey
 from artifacts.model.schema_features import schema_features
 from artifacts.schema.schema_file import read_schema
+from components.label_examples import semi_supervised
 from components.label_examples.choosing import Combined, Gold, combine
 from components.label_examples.classes import LabelClasses
-from components.label_examples.config import Config
-from components.label_examples.gate import Evidence, decide
-from components.label_examples.pictures import draw
+from components.label_examples.config import SEMI_SUPERVISED, Config
+from components.label_examples.gate import GATE, Evidence, decide
+from components.label_examples.pictures import draw, draw_spread
 from components.label_examples.reading import Source, Voted, votes_on
 from components.label_examples.writing import Row, Writer
 from core import user_code
@@ -74,26 +75,10 @@ def label(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """
     schema = read_schema(user_code.resolve(inputs.schema))
     classes = LabelClasses.of(config, schema)
-    module = user_code.load(inputs.labeling)
+    module = user_code.load(inputs.labeling) if inputs.labeling else ModuleType("labeling")
     key = RowKey.of(schema, config.key)
     source = _source(config, Path(inputs.examples))
-    applier = Applier(_listed(module, FUNCTIONS), classes.names, lambda batch, row: key.keys(batch.slice(row, 1))[0])
     _check_splits(config, source)
-    votes = _Votes(
-        {split: votes_on(source, split, applier, classes) for split in config.splits},
-        Gold.of(votes_on(source, config.gold_split, applier, classes)),
-    )
-    balance = classes.balance(config, votes.gold.classes)
-    combined = combine(config, votes.all, votes.gold, balance)
-    weights = combined.weights(len(applier.names))
-    functions = analyze(votes.all, applier.names, votes.gold.votes, votes.gold.classes, weights)
-    coverage = float(covered(votes.all).mean())
-    evidence = Evidence(classes.names, functions, combined, coverage, len(votes.gold.classes))
-    decision = decide(config, evidence)
-    draw(evidence, votes.all, decision, outputs.pictures)
-    _log(evidence, outputs)
-    decision.write(outputs.decision)
-    _stop_unless_open(decision)
     writer = Writer(
         source,
         Path(outputs.labeled),
@@ -103,8 +88,47 @@ def label(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         transformations(getattr(module, TRANSFORMATIONS, ())) if config.copies else (),
         key.keys,
     )
-    _write(config, writer, votes, evidence)
+    if config.method in SEMI_SUPERVISED:
+        return _spread(config, writer, outputs)
+    applier = Applier(_listed(module, FUNCTIONS), classes.names, lambda batch, row: key.keys(batch.slice(row, 1))[0])
+    evidence, votes = _evidence(config, source, applier, classes)
+    decision = decide(config, evidence)
+    draw(evidence, votes.all, decision, outputs.pictures)
+    _log(evidence, outputs)
+    decision.write(outputs.decision)
+    _stop_unless_open(decision)
+    rows = {split: _rows(config, evidence.combined, voted) for split, voted in votes.splits.items()}
+    _write(writer, rows, _content(evidence))
     return decision
+
+
+def _spread(config: Config, writer: Writer, outputs: Outputs) -> Decision:
+    """Label by the gold rows and the likeness of rows."""
+    found = semi_supervised.spread(config, writer.source, writer.classes)
+    decision = Decision.of(GATE, semi_supervised.check(config, found))
+    draw_spread(config.method, found.supervised, found.reached, decision, outputs.pictures)
+    outputs.log_metric("gold_rows", float(found.gold_rows))
+    outputs.log_metric("gold_alone_skill", found.supervised)
+    outputs.log_metric(f"{config.method}_skill", found.reached)
+    decision.write(outputs.decision)
+    _stop_unless_open(decision)
+    rows = {split: Row(own, np.ones(len(own), np.bool_)) for split, own in found.probabilities.items()}
+    skills = {"gold_alone": found.supervised, config.method: found.reached}
+    _write(writer, rows, {"method": config.method, "skills": skills})
+    return decision
+
+
+def _evidence(config: Config, source: Source, applier: Applier, classes: LabelClasses) -> tuple[Evidence, _Votes]:
+    votes = _Votes(
+        {split: votes_on(source, split, applier, classes) for split in config.splits},
+        Gold.of(votes_on(source, config.gold_split, applier, classes)),
+    )
+    balance = classes.balance(config, votes.gold.classes)
+    combined = combine(config, votes.all, votes.gold, balance)
+    weights = combined.weights(len(applier.names))
+    functions = analyze(votes.all, applier.names, votes.gold.votes, votes.gold.classes, weights)
+    coverage = float(covered(votes.all).mean())
+    return Evidence(classes.names, functions, combined, coverage, len(votes.gold.classes)), votes
 
 
 def _source(config: Config, folder: Path) -> Source:
@@ -115,7 +139,8 @@ def _source(config: Config, folder: Path) -> Source:
 def _listed(module: ModuleType, name: str) -> list[Any]:
     found = getattr(module, name, None)
     if not found:
-        raise LabelingError(f"{module.__file__}: wanted a list {name} with labeling functions, got {found!r:.80}")
+        where = getattr(module, "__file__", None) or "labeling.py"
+        raise LabelingError(f"{where}: wanted a list {name} with labeling functions, got {found!r:.80}")
     return list(found)
 
 
@@ -144,30 +169,32 @@ def _slices(module: ModuleType, schema: schema_pb2.Schema, config: Config) -> li
     return found
 
 
-def _write(config: Config, writer: Writer, votes: _Votes, evidence: Evidence) -> None:
+def _write(writer: Writer, rows: dict[str, Row], content: dict[str, Any]) -> None:
     """Write every split; the manifest is written last."""
     folder = writer.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     manifest = writer.source.manifest
     for shard in manifest.shards:
-        if shard.split not in config.splits:
+        if shard.split not in rows:
             writer.unlabeled(shard)
-    written = {}
-    for split, voted in votes.splits.items():
-        written[split] = writer.labeled(split, _rows(config, evidence.combined, voted))
-    probabilities.write(folder, evidence.classes, written)
-    content = {
+    written = {split: writer.labeled(split, own) for split, own in rows.items()}
+    probabilities.write(folder, writer.classes.names, written)
+    content["augmented"] = writer.augmented
+    (folder / probabilities.FOLDER / ANALYSIS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    manifest.model_copy(update={"shards": tuple(writer.shards)}).write(folder)
+
+
+def _content(evidence: Evidence) -> dict[str, Any]:
+    """Return the content of the analysis file."""
+    return {
         "method": evidence.combined.method,
         "skills": evidence.combined.skills,
         "accuracies": evidence.combined.accuracies,
         "class_balance": dict(zip(evidence.classes, evidence.combined.balance.tolist(), strict=True)),
         "coverage": evidence.coverage,
-        "augmented": writer.augmented,
         "functions": [_entry(function, evidence.classes) for function in evidence.functions],
     }
-    (folder / probabilities.FOLDER / ANALYSIS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    manifest.model_copy(update={"shards": tuple(writer.shards)}).write(folder)
 
 
 def _rows(config: Config, combined: Combined, voted: Voted) -> Row:

@@ -33,6 +33,16 @@ def draw(evidence: Evidence, votes: Votes, decision: Decision, path: Path | str)
     pictures.write(path, pictures.fragment("Labels from labeling functions", *parts))
 
 
+def draw_spread(method: str, alone: float, reached: float, decision: Decision, path: Path | str) -> None:
+    """Write the picture of a method without functions: its skill beside that of the gold rows alone, and the gate."""
+    rows = [[pictures.verdict(check.verdict), check.rule, check.observed, check.next_step] for check in decision.checks]
+    skills = pictures.table(
+        ["on gold rows held out", "AUC or accuracy"], [["gold rows alone", alone], [method, reached]]
+    )
+    parts = [skills, pictures.table(["", "rule", "observed", "next step"], rows)]
+    pictures.write(path, pictures.fragment("Labels from gold rows and likeness", *parts))
+
+
 def _methods(evidence: Evidence) -> Markup:
     combined = evidence.combined
     rows: list[Sequence[str | float | None]] = []
