@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from artifacts.evaluation.columns import MISSING, Vocabulary, categories, numbers
+from artifacts.matrix.encodings import Encoding, OneHot, Picture, Standardized, Vector, Words
+from artifacts.matrix.usable_features import UsableFeatures
 from components.evaluate_model.config import Baseline
-from components.evaluate_model.encodings import Encoding, OneHot, Picture, Standardized, Vector, Words
-from components.evaluate_model.usable_features import UsableFeatures
 from core.problem import Task
 from problems import kind
 

@@ -12,6 +12,7 @@ from artifacts.evaluation.columns import Values, Vocabulary, categories, numbers
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
+from artifacts.matrix.usable_features import UsableFeatures
 from artifacts.model import label as label_file
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
@@ -23,7 +24,6 @@ from components.evaluate_model.champion import reason_not_comparable, reorder_cl
 from components.evaluate_model.config import Config
 from components.evaluate_model.leak import FeatureSkill
 from components.evaluate_model.mistakes import Mistake, Mistakes, features_of
-from components.evaluate_model.usable_features import UsableFeatures
 from core.errors import DataError, MlopsError
 from problems import kind
 from problems.kind import Scores

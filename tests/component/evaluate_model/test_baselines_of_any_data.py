@@ -10,12 +10,12 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.evaluation.result import Comparison, EvaluationResult, Slice
+from artifacts.matrix.usable_features import UsableFeatures
 from components.evaluate_model.baselines import Linear, Sample
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.mistakes import Mistake, Mistakes, draw
 from components.evaluate_model.scoring import ScoredSplit
-from components.evaluate_model.usable_features import UsableFeatures
 from core.decision import Verdict
 from problems import kind
 from problems.kind import Gain

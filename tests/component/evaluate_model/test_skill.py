@@ -7,9 +7,9 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from artifacts.evaluation.columns import Vocabulary, categories, numbers
 from artifacts.evaluation.slices import Column, groups
+from artifacts.matrix.usable_features import UsableFeatures
 from components.evaluate_model.baselines import Linear, RateTable, Sample, ValueKey, fit_single_feature
 from components.evaluate_model.leak import FeatureSkill
-from components.evaluate_model.usable_features import UsableFeatures
 from core.errors import DataError
 from problems import kind
 from problems.auc import auc

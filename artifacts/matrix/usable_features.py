@@ -37,7 +37,8 @@ class UsableFeatures:
         groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "vectors": [], "texts": [], "pictures": []}
         left_out = {}
         for feature in schema.feature:
-            if feature.name in excluded or batch.schema.get_field_index(feature.name) < 0:
+            is_column = batch.schema.get_field_index(feature.name) >= 0
+            if feature.name in excluded or not is_column or feature.lifecycle_stage == schema_pb2.DISABLED:
                 continue
             group = _group(batch.column(batch.schema.get_field_index(feature.name)), feature)
             if group in groups:

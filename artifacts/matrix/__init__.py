@@ -1,0 +1,1 @@
+"""The raw features of examples as the columns of a linear model."""
