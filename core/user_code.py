@@ -19,6 +19,8 @@ from core.errors import MlopsError, did_you_mean
 ROOT = import_closure.ROOT
 
 _REFERENCE = re.compile(r"(?P<name>.+?)(@(?P<digest>sha256:[0-9a-f]{64})(;without=(?P<without>.+))?)?", re.DOTALL)
+WITHOUT = ";without="
+"""What follows it is left out: a pattern of files of a folder of code, or features of a schema."""
 _NO_CODE = re.compile(r"config\.yaml|sample.*")
 
 
@@ -39,7 +41,7 @@ def reference(path: Path, *, without: str = "") -> str:
     """
     absolute = path.resolve()
     name = absolute.relative_to(ROOT).as_posix() if absolute.is_relative_to(ROOT) else str(absolute)
-    suffix = f";without={without}" if without and _is_code(absolute) else ""
+    suffix = f"{WITHOUT}{without}" if without and _is_code(absolute) else ""
     return f"{name}@{_digest(absolute, without)}{suffix}"
 
 
@@ -60,6 +62,11 @@ def resolve(ref: str) -> Path:
             f"{path}: the pipeline was compiled for {wanted}, but {what} is {got}; compile again, or rebuild the image"
         )
     return path
+
+
+def without(ref: str) -> str:
+    """Return what a reference leaves out; empty when it leaves out nothing."""
+    return _parsed(ref).without
 
 
 def load(ref: str) -> ModuleType:

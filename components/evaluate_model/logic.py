@@ -12,12 +12,12 @@ from artifacts.evaluation.spec import CHAMPION
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
 from artifacts.predictions.split import Splits
-from artifacts.schema.schema_file import read_schema
+from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.scoring import Model, Models, score
-from core import digest, user_code
+from core import digest
 from core.backends.registry import find
 from core.decision import Decision
 
@@ -58,7 +58,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     computations(eval_config(spec, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
-    splits = Splits(Path(inputs.examples), read_schema(user_code.resolve(inputs.schema)))
+    splits = Splits(Path(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
     models = Models(
         Model.load(Path(inputs.model), config), Model.load(Path(champion.path), config) if champion else None

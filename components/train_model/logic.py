@@ -22,7 +22,7 @@ from artifacts.model.features import Features
 from artifacts.model.label import LABEL_GRAPH
 from artifacts.model.label import write as write_label
 from artifacts.model.names import CHECKPOINT, SERVING, TRAINING
-from artifacts.schema.schema_file import read_schema
+from artifacts.schema.reference import read_referenced, referenced_file
 from components.train_model import curves, export, fitting, run_fn
 from components.train_model.answers import answer, check_inverse, output_width, save_label_graph, trained_name
 from components.train_model.class_weights import weigh_classes
@@ -82,7 +82,7 @@ def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
 
 def _make_model(config: Config, inputs: Inputs, outputs: Outputs, made: Path) -> None:
     """Train and write the model to the folder `made`."""
-    schema = read_schema(user_code.resolve(inputs.schema))
+    schema = read_referenced(inputs.schema)
     raw = raw_features(schema, config.label, config.weight)
     module = user_code.load(inputs.module)
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
@@ -100,7 +100,7 @@ def _make_model(config: Config, inputs: Inputs, outputs: Outputs, made: Path) ->
 
 
 def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleType, made: Path) -> TrainedLabel:
-    schema = read_schema(user_code.resolve(inputs.schema))
+    schema = read_referenced(inputs.schema)
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
     classes = made_by_training(config, schema, Path(inputs.examples), transform.transformed_feature_spec())
     fitting.seed_everything(config)
@@ -191,7 +191,7 @@ def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, module: ModuleT
         )
     label = observe_run_fn(config, inputs)
     base_model = find(inputs.registry, inputs.champion).path if config.warm_start and inputs.champion else None
-    schema = user_code.resolve(inputs.schema)
+    schema = referenced_file(inputs.schema, folder)
     paths = run_fn.Paths(Path(inputs.examples), Path(inputs.transform_graph), schema, folder, base_model)
     run_fn.run(module.run_fn, config, paths)
     (folder / TRAINING).write_text(json.dumps({"rows": rows, "module": "run_fn"}, indent=2) + "\n", encoding="utf-8")
@@ -205,7 +205,7 @@ def observe_run_fn(config: Config, inputs: Inputs) -> TrainedLabel:
 
     The classes of a text label that is not transformed are unknown, unless the module's model returns them.
     """
-    schema = read_schema(user_code.resolve(inputs.schema))
+    schema = read_referenced(inputs.schema)
     transform = tft.TFTransformOutput(str(inputs.transform_graph))
     name = trained_name(config, transform)
     spec = transform.transformed_feature_spec().get(name)

@@ -22,7 +22,7 @@ from adapters import tft_analysis as in_process
 from adapters.tft_passes import Preprocessing
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
-from artifacts.schema.schema_file import read_schema
+from artifacts.schema.reference import read_referenced
 from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
 from core import user_code
@@ -47,7 +47,7 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
     Raises MlopsError when the module has no `preprocessing_fn`, EmptyDataset when there are no rows; what the user's
     function raises passes through.
     """
-    schema = read_schema(user_code.resolve(inputs.schema))
+    schema = read_referenced(inputs.schema)
     preprocessing_fn = _preprocessing_fn(config, inputs.module)
     if not ExamplesManifest.read(inputs.examples).records(_SPLIT):
         raise EmptyDataset(
