@@ -192,13 +192,21 @@ def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Cand
     transformed = run(usecase, "transform_features", module=module, schema=schema, examples=examples)
     if data.validated is not None:
         transformed.after(data.validated)
+    graph = transformed.outputs["transform_graph"]
+    selected = run_if_configured(
+        usecase, "select_features", module=module, schema=schema, examples=examples, transform_graph=graph
+    )
+    if selected is not None and usecase.configured("select_features").apply == "within_loss":
+        schema = selected.outputs["Output"]
+        again = run(usecase, "transform_features", module=module, schema=schema, examples=examples)
+        graph = again.outputs["transform_graph"]
     trained = run(
         usecase,
         "train_model",
         module=module,
         schema=schema,
         examples=examples,
-        transform_graph=transformed.outputs["transform_graph"],
+        transform_graph=graph,
         **in_production._asdict(),
     )
     model = trained.outputs["model"]

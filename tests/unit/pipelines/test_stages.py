@@ -187,3 +187,16 @@ def test_a_pipeline_takes_label_files_only_where_the_use_case_imports_labels(tmp
         spec = next(yaml.safe_load_all((usecase.folder / "compiled.yaml").read_text(encoding="utf-8")))
         found[name] = ("import-labels" in tasks, "labels" in spec["root"]["inputDefinitions"]["parameters"])
     assert found == {"with": (True, True), "without": (False, False)}
+
+
+@pytest.mark.parametrize(("apply", "transforms"), [("propose", 1), ("within_loss", 2)])
+def test_a_selection_that_is_applied_is_trained_on(tmp_path: Path, apply: str, transforms: int) -> None:
+    compile_pipeline(
+        _usecase(tmp_path, select_features={"max_loss": 0.01, "apply": apply}), "level1", tmp_path / "made.yaml"
+    )
+    spec = next(yaml.safe_load_all((tmp_path / "made.yaml").read_text(encoding="utf-8")))
+    tasks = spec["root"]["dag"]["tasks"]
+    assert sum(name.startswith("transform-features") for name in tasks) == transforms
+    is_selected = "taskOutputParameter" in tasks["train-model"]["inputs"]["parameters"]["schema"]
+    assert is_selected == (apply == "within_loss")
+    assert "select-features" not in _tasks(_usecase(tmp_path), "level1"), "without a section the stage is left out"

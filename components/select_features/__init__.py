@@ -1,0 +1,1 @@
+"""Compares methods that select features, inside folds of the train split, and proposes the schema without the rest."""
