@@ -19,6 +19,16 @@ from mlops.runs.record import Artifact, Run, State, Task
 from mlops.runs.submission import Submission
 from pipelines.kinds import Kind
 
+SCHEMA = """# Curated.
+feature {
+  name: "text"
+  type: BYTES
+}
+feature {
+  name: "length"   # in characters
+  type: INT
+}
+"""
 METRICS = {"accuracy": 0.8, "auc": 0.7}
 
 
@@ -26,6 +36,7 @@ METRICS = {"accuracy": 0.8, "auc": 0.7}
 def usecase(tmp_path: Path) -> Path:
     folder = tmp_path / "spam"
     shutil.copytree(ROOT / "usecases" / "spam", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "schema.pbtxt").write_text(SCHEMA, encoding="utf-8")
     return folder
 
 
