@@ -83,11 +83,7 @@ def test_the_first_two_commands_are_the_promise() -> None:
     assert [line.split("#")[0].strip() for line in block.strip().splitlines()] == ["make run", "make test"]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if "usecases" not in page.parts],
-    ids=lambda page: page.relative_to(ROOT).as_posix(),
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!http|#)([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert links or page != ROOT / "README.md"
