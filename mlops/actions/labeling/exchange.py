@@ -10,6 +10,7 @@ from artifacts.labels.names import SUFFIX
 from artifacts.labels.reader import Label, accepted, check
 from artifacts.outcomes.reader import time_us
 from core import digest, durable
+from core.errors import UsageError
 from core.store import Store
 from mlops.actions.labeling.formats import format_of
 from mlops.actions.labeling.project import Defaults, Project, Task
@@ -51,6 +52,8 @@ def import_file(store: Store, rows: Rows, path: Path, tool: str, options: "Impor
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise MalformedLabel(f"{path}: wanted UTF-8, got {error}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: wanted a file of {tool}, got {error.strerror}; correct the path") from None
     project = format_of(tool).load(text, path.name, defaults)
     if (project.usecase, project.label, project.classes) != (rows.usecase, rows.label, rows.classes):
         raise OtherProject(

@@ -74,7 +74,7 @@ def export(store: Store, /, *, usecase: str, tool: str, output: Path, span: str 
 
 @label.command("import")
 @click.argument("usecase")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--format", "tool", type=click.Choice(_TOOLS), default="label-studio", show_default=True)
 @click.option("--annotator", default="", help="Who labeled, where the file does not say.")
 @click.option("--until", default="", metavar="RFC3339", help="A label that is newer is an error; default: now.")
