@@ -7,6 +7,9 @@ import numpy as np
 
 from components.import_labels.votes import Floats, Places, Votes
 
+_MOST_ANNOTATORS = 50
+"""Annotators whose pairs are compared; their number grows with the square."""
+
 
 class Pair(NamedTuple):
     """The agreement of two annotators."""
@@ -60,11 +63,13 @@ def alpha_of_numbers(values: Floats, rows: Places) -> float | None:
 
 
 def kappas(votes: Votes) -> list[Pair]:
-    """Return Cohen's kappa of each pair of annotators."""
+    """Return Cohen's kappa of each pair of annotators; of many annotators, those with the most labels."""
     matrix = votes.matrix()
     count = len(votes.classes)
+    given = (matrix >= 0).sum(axis=1)
+    most = np.sort(np.argsort(-given, kind="stable")[:_MOST_ANNOTATORS])
     found = []
-    for first, second in combinations(range(len(votes.annotators)), 2):
+    for first, second in combinations(most.tolist(), 2):
         shared = (matrix[first] >= 0) & (matrix[second] >= 0)
         both = np.bincount(matrix[first, shared] * count + matrix[second, shared], minlength=count**2)
         table = both.reshape(count, count)

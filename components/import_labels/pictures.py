@@ -44,7 +44,7 @@ def _matrix(found: Agreement, shown: list[Annotator]) -> Markup:
         if pair.first in place and pair.second in place and pair.kappa is not None:
             first, second = place[pair.first], place[pair.second]
             values[first, second] = values[second, first] = pair.kappa
-    return _heat(values, (list(place), list(place)), "Cohen's kappa of each pair of annotators")
+    return _heat(values, (list(place), list(place)), "kappa of each pair")
 
 
 def _confusions(found: Agreement, shown: list[Annotator]) -> Markup:
