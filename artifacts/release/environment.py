@@ -38,9 +38,6 @@ class Environment(Settings):
     """Evidence that is not required, each with the reason; any other evidence stops a release."""
     attestation: Signed | Reason
     """Who signs; or, where no attestation is demanded, the reason."""
-    target: Literal["registry", "vertex"] = "registry"
-    """What a promotion changes: the environment's pointer alone, which its model server follows; or also the endpoint
-    on Vertex AI."""
 
     @model_validator(mode="after")
     def _closed_list(self) -> Self:

@@ -14,6 +14,7 @@ from core.errors import RegistryError
 
 BACKENDS = {
     "": "core.backends.local_registry:LocalRegistry",
+    "env": "core.backends.environment_registry:EnvironmentRegistry",
     "file": "core.backends.local_registry:LocalRegistry",
     "gs": "core.backends.object_registry:ObjectRegistry",
     "s3": "core.backends.object_registry:ObjectRegistry",

@@ -171,7 +171,7 @@ def promote(store: Store, /, *, name: str, to: str, why: str, address: str, as_j
         return
     click.secho(f"{to} runs release {release_id[:19]} of {move.usecase} now.", fg="green", bold=True)
     click.echo(
-        f"before  {move.before or 'nothing'}\nundo    mlops release rollback {move.usecase} --env {to} --why ..."
+        f"before  {move.before or 'nothing'}\nundo    mlops release rollback {move.usecase} --env {to} --why REASON"
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--wait", is_flag=True, help="Start without a model in production; /readyz names what is missing until it exists."
 )
+@click.option("--environment", default="", metavar="ENV", help="Serve the models of the releases that ENV runs.")
 @click.option(
     "--engine",
     type=click.Choice(["mlops", "tensorflow_serving"]),

@@ -197,8 +197,9 @@ def plan(store: Store, names: tuple[str, ...], workers: int, settings: Mapping[s
     from artifacts.prediction_log import names as log_names
     from serving.launch import Plan
 
+    environment = settings["environment"]
     return Plan(
-        store.registry,
+        f"env://{environment}@{store.objects or store.root}" if environment else store.registry,
         store.root / "serving",
         names,
         workers,
