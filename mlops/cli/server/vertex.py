@@ -13,7 +13,7 @@ from mlops.cli.server import settings as serve_settings
 
 _CLIENTS = ("grpc_port", "token_file", "tls_cert", "tls_key", "allow_origin")
 """Options for clients that reach the server directly; behind an endpoint none does."""
-_GIVEN = ("usecases", "every", "wait", "engine", "host", "port")
+_GIVEN = ("usecases", "every", "wait", "environment", "engine", "host", "port")
 
 
 def serve(context: click.Context, workers: int, settings: Mapping[str, Any], *, as_json: bool) -> None:
