@@ -9,13 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from artifacts.labels import domain
 from components.label_examples.config import Config
 from core.errors import ConfigError, LabelingError, did_you_mean
 from problems import kind
 from problems.labeling.votes import ABSTAIN
 from problems.labels import value_name
-
-MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,13 @@ class LabelClasses:
     def of(cls, config: Config, schema: schema_pb2.Schema) -> "LabelClasses":
         """Take the classes from the configuration, or else from the label's domain in the schema.
 
-        Raises ConfigError when neither has them.
+        Raises SchemaError when neither has them.
         """
-        feature = next((feature for feature in schema.feature if feature.name == config.label), None)
-        if feature is None:
-            names = [feature.name for feature in schema.feature]
-            raise ConfigError(
-                f"the schema has no feature for problem.label {config.label!r}{did_you_mean(config.label, names)}"
-            )
-        names_ = config.classes or _domain(schema, feature)
-        if len(names_) < 2:
-            raise ConfigError(
-                f"label_examples: wanted the classes of {config.label!r}, got none: give the label a domain in the "
-                "schema (string_domain, or int_domain with min and max), or set label_examples.classes"
-            )
+        names = config.classes or tuple(map(value_name, domain.classes(schema, config.label)))
         if config.positive is not None:
-            names_ = kind(config.task).class_order(names_, config.positive)
-        return cls(config.label, names_, feature.type == schema_pb2.INT)
+            names = kind(config.task).class_order(names, config.positive)
+        is_number = any(one.name == config.label and one.type == schema_pb2.INT for one in schema.feature)
+        return cls(config.label, names, is_number)
 
     def given(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
         """Return the class of each row's label, [rows], ABSTAIN for a row without; LabelingError for another value."""
@@ -90,11 +79,3 @@ class LabelClasses:
                 f"{did_you_mean(name, self.names)}"
             )
         return self.names.index(name)
-
-
-def _domain(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str, ...]:
-    if feature.type == schema_pb2.INT:
-        first, last = int(feature.int_domain.min), int(feature.int_domain.max)
-        return tuple(map(str, range(first, last + 1))) if 0 < last - first < MOST_CLASSES else ()
-    shared = {domain.name: tuple(domain.value) for domain in schema.string_domain}
-    return shared.get(feature.domain, tuple(feature.string_domain.value))
