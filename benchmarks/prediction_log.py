@@ -2,7 +2,7 @@
 
 `python -m benchmarks.prediction_log` serves the model in production of `flight_delay` in the store from two servers of
 one worker each. The CPU time of the processes that answer is compared per request: what else the machine does slows
-both down alike. What turns the log into examples in idle time is counted apart.
+both down alike. What turns the log into examples, at the lowest priority, is counted apart.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _seen(running: Running, body: bytes, seconds: float) -> Seen:
 
 
 def _cpu(server: psutil.Process) -> tuple[float, float]:
-    """Return the CPU seconds of the processes that answer, and of those that run in idle time."""
+    """Return the CPU seconds of the processes that answer, and of those of low priority."""
     used = [0.0, 0.0]
     for process in (server, *server.children(recursive=True)):
         times = process.cpu_times()
@@ -102,7 +102,7 @@ def _cpu(server: psutil.Process) -> tuple[float, float]:
 
 def _report(rounds: Sequence[Mapping[tuple[str, int], Seen]]) -> bool:
     """Print the medians and the ratios; False when the goal is missed."""
-    print(f"\n{'rows':>5}{'us without':>12}{'with':>8}{'ratio':>8}{'lowest':>8}{'highest':>8}{'in idle time':>14}")
+    print(f"\n{'rows':>5}{'us without':>12}{'with':>8}{'ratio':>8}{'lowest':>8}{'highest':>8}{'low priority':>14}")
     kept = True
     for rows in ROWS:
         pairs = [(one["without", rows], one["with the log", rows]) for one in rounds]

@@ -1,4 +1,4 @@
-"""Finishes the files that workers have left, in a process of its own that runs when nothing else wants to."""
+"""Finishes the files that workers have left, in a process of its own with the lowest priority."""
 
 import logging
 import math
@@ -38,9 +38,9 @@ class Converter:
 
     def run(self) -> None:
         """Go on until the process is ended, which may happen at any moment."""
+        _import_conversion()  # at the usual priority, as it takes long
+        # Not SCHED_IDLE: such a process hardly gets the time to end when it is told to, if others are busy.
         os.nice(_NICENESS)
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         while True:
             is_well = self.round()
             time.sleep(_PAUSE_SECONDS if is_well else _AFTER_FAULT_SECONDS)
@@ -100,4 +100,10 @@ def finishing(settings: LogSettings | None, models: tuple[str, ...]) -> Iterator
         yield
     finally:
         if settings is not None:
+            _import_conversion()  # before the time counts
             Converter(settings, models).round(_FINISH_SECONDS)
+
+
+def _import_conversion() -> None:
+    """Import Arrow, which no process needs that only answers or supervises."""
+    from artifacts.prediction_log import conversion  # noqa: F401, PLC0415

@@ -296,6 +296,19 @@ def test_what_has_no_rows_is_counted_and_not_logged(settings: LogSettings) -> No
     assert counted(log, "dropped_rows", model="delay", reason="not_rows") == 2
 
 
+def test_what_is_dropped_after_the_last_row_is_noted_when_the_log_ends(settings: LogSettings) -> None:
+    log = PredictionLog(settings, Metrics(), lambda: NOON)
+    log.offer(answered([ROW]))
+    log._write_waiting()
+    log.offer(answered([ROW])._replace(outputs={"total": np.float32(1.0)}))
+    log.start()
+    log.close(120)
+    assert Converter(settings).round()
+    [file] = log_files(settings.folder / "delay")
+    summary = Summary.read(names.summary_path(file.path))
+    assert (summary.rows, summary.versions, summary.dropped) == (1, {3: 1}, {"not_rows": 1})
+
+
 def test_a_full_disk_costs_rows_and_no_answers_until_there_is_space(
     settings: LogSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
