@@ -38,6 +38,8 @@ class Environment(Settings):
     """Evidence that is not required, each with the reason; any other evidence stops a release."""
     attestation: Signed | Reason
     """Who signs; or, where no attestation is demanded, the reason."""
+    target: Literal["pointer", "vertex"] = "pointer"
+    """What moves: the environment's pointer, which model servers follow; or also the endpoint on Vertex AI."""
 
     @model_validator(mode="after")
     def _closed_list(self) -> Self:

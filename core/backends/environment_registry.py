@@ -33,7 +33,7 @@ class EnvironmentRegistry(ProductionRegistry):
             raise RegistryError(f"wanted env://<environment>@<folder or address of a store>, got {root!r}")
         self._place = open_place(f"{store}/releases")
         self._models = open_registry(f"{store}/models", cache)
-        self._cache = VersionCache(root, cache)
+        self._cache = VersionCache(root, cache) if cache else None
 
     @classmethod
     def opened(cls, root: str, cache: Path | None) -> "EnvironmentRegistry":
@@ -55,8 +55,10 @@ class EnvironmentRegistry(ProductionRegistry):
         return [version for version in found if version is not None]
 
     def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte of its copy on this machine."""
+        """Return a version after checking every byte; with a cache, of a copy there, also where the models are local."""
         found = self._models.get(name, version)
+        if self._cache is None:
+            return found
         manifest = Manifest.read(found.path)
         sizes = {file: (found.path / file).stat().st_size for file in manifest.files}
         path = self._cache.fetch(manifest, sizes, lambda file, target: _copied(found.path / file, target))

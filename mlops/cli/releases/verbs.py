@@ -11,6 +11,7 @@ from core.store import Store
 if TYPE_CHECKING:
     from artifacts.release.promotion import Promoter
     from core.decision import Decision
+    from mlops.actions.promotion import Mover
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -160,12 +161,13 @@ def promote(store: Store, /, *, name: str, to: str, why: str, address: str, as_j
 
     Nothing is copied. Returns 3 when a check does not pass, 1 when the environment was moved meanwhile.
     """
-    from mlops.actions.promotion import promote_release
+    from artifacts.release.environment_log import Note
+    from artifacts.release.store import Releases
     from mlops.cli.main import print_json
 
-    chosen, came_from = _chosen(store, address), offered.pop("came_from")
-    promoter, release_id = _opened(chosen, name, offered.pop("declared"))
-    move = promote_release(promoter, release_id, (came_from, to), why, _offered(offered))
+    chosen, way = _chosen(store, address), (offered.pop("came_from"), to)
+    release_id = Releases(chosen.releases).find(name)
+    move = _mover(chosen, offered.pop("declared")).promote(release_id, way, Note.mine(why), _offered(offered))
     if as_json:
         print_json(move.model_dump(mode="json"))
         return
@@ -203,7 +205,7 @@ def rollback(
 
     chosen = _chosen(store, address)
     release_id = Releases(chosen.releases).find(to) if to else None
-    move = _promoter(chosen, declared).roll_back(name_of(usecase), environment, Note.mine(why), release_id)
+    move = _mover(chosen, declared).roll_back(name_of(usecase), environment, Note.mine(why), release_id)
     if as_json:
         print_json(move.model_dump(mode="json"))
         return
@@ -232,6 +234,13 @@ def _promoter(store: Store, declared: Path | None) -> "Promoter":
     from pipelines.environments import load_environments
 
     return Promoter(Releases(store.releases), store.registry, load_environments(declared))
+
+
+def _mover(store: Store, declared: Path | None) -> "Mover":
+    from mlops.actions.promotion import Mover
+    from pipelines.environments import load_environments
+
+    return Mover(store, load_environments(declared), lambda line: click.echo(line, err=True))
 
 
 def _offered(given: dict[str, Any]) -> Any:
