@@ -55,7 +55,7 @@ class EnvironmentRegistry(ProductionRegistry):
         return [version for version in found if version is not None]
 
     def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte; with a cache, of a copy there, also where the models are local."""
+        """Return a version after checking every byte; with a cache, a copy there, also of a local model."""
         found = self._models.get(name, version)
         if self._cache is None:
             return found
