@@ -141,6 +141,7 @@ HEAVY = {"tensorflow", "apache_beam", "pandas", "pyarrow", "numpy", "ml_metadata
         ("import localrun", {*HEAVY, "kfp", "google.protobuf", "rich"}),
         ("import mlops.worlds.pinned, mlops.worlds.laptop, mlops.worlds.finished", {*HEAVY, "kfp"}),
         ("import mlops.report.render", {*HEAVY, "kfp"}),
+        ("import mlops.report.quality", {*HEAVY, "kfp"} - {"numpy"}),
         ("import pipelines.config", {*HEAVY, "kfp"}),
         ("import pipelines.level0, pipelines.level1, pipelines.inference", HEAVY - {"numpy"}),
     ],

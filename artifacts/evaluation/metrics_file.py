@@ -4,21 +4,23 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from artifacts.evaluation.result import EvaluationResult, Slice
-from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.spec import CHAMPION, EvaluationSpec
 from core import durable
 from core.errors import CorruptArtifact
 from problems import kind
+
+if TYPE_CHECKING:  # they import TensorFlow, and who reads the file needs none
+    from artifacts.evaluation.result import EvaluationResult, Slice
+    from artifacts.evaluation.scored_rows import ScoredRows
 
 METRICS = "metrics.json"
 TFMA = "tfma"
 """Folder of TFMA's output."""
 
 
-def content(spec: EvaluationSpec, scored: ScoredRows, result: EvaluationResult, champion: str) -> dict[str, Any]:
+def content(spec: EvaluationSpec, scored: "ScoredRows", result: "EvaluationResult", champion: str) -> dict[str, Any]:
     """Return the content of the file; `champion` is the champion's reference, "" when there is none."""
     overall = result.overall
     problem = kind(spec.task)
@@ -50,7 +52,7 @@ def content(spec: EvaluationSpec, scored: ScoredRows, result: EvaluationResult, 
     return numbers
 
 
-def _slice(item: Slice) -> dict[str, Any]:
+def _slice(item: "Slice") -> dict[str, Any]:
     return {"slice": dict(item.key), "examples": item.examples, "candidate": item.candidate, "champion": item.champion}
 
 

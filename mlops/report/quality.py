@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from artifacts.evaluation import metrics_file
 from mlops.report.outcome import outcome_of
 from mlops.runs.record import Run
 
@@ -167,8 +168,6 @@ def number(value: float | None) -> str:
 def _numbers(folder: str) -> dict[str, Any]:
     if "://" in folder:
         return {}  # on a cluster; its store is not on this machine
-    from artifacts.evaluation import metrics_file  # noqa: PLC0415 - imports NumPy
-
     return metrics_file.read(Path(folder))
 
 

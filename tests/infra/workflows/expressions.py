@@ -36,9 +36,10 @@ def evaluated(text: str, context: Context) -> Any:
 def is_true(condition: Any, context: Context) -> bool:
     """Return whether a step or job with this `if` runs; without a function of the status it needs success so far."""
     text = str(condition).strip().removeprefix("${{").removesuffix("}}")
-    holds = _truth(evaluated(text, context))
     asks = any(re.search(rf"\b{name}\(", text) for name in STATUS)
-    return holds and (asks or bool(context["functions"]["success"]()))
+    if not asks and not context["functions"]["success"]():
+        return False  # without a look at the rest, whose steps may not have run
+    return _truth(evaluated(text, context))
 
 
 def paths(text: str) -> list[str]:
@@ -125,6 +126,7 @@ class _Reader:
         functions: dict[str, Callable[..., Any]] = {
             "fromJSON": json.loads,
             "toJSON": json.dumps,
+            "contains": lambda text, part: shown(part) in text,
             **self._context["functions"],
         }
         if name not in functions:

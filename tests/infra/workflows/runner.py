@@ -173,7 +173,7 @@ class Job:
             outputs, output = self._used(step) if "uses" in step else self._command(number, step)
         except StepFailed as error:
             return Ran(name, "forgiven" if is_forgiven else "failure", str(error))
-        self._context["steps"][step.get("id", f"unnamed-{number}")] = {"outputs": outputs}
+        self._context["steps"][step.get("id", f"unnamed-{number}")] = {"outputs": outputs, "outcome": "success"}
         return Ran(name, "success", output)
 
     def _used(self, step: Values) -> tuple[dict[str, str], str]:

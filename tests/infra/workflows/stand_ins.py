@@ -29,7 +29,7 @@ sys.exit(1)
 """
 
 
-def settings(environment: str, store: str) -> str:
+def settings(environment: str, store: str, *, serves: bool = False) -> str:
     """Return what `mlops cloud connect` writes for an environment."""
     duty = "build" if environment == "build" else "deploy"
     deployment = {"project": f"p-{environment}", "region": "europe-west1", "root": store, "registry": REGISTRY}
@@ -37,7 +37,7 @@ def settings(environment: str, store: str) -> str:
         {
             "provider": f"projects/p-{environment}/providers/actions",
             "accounts": {duty: f"mlops-{duty}@p-{environment}.example"},
-            "deployment": deployment | {"service_account": "pipelines@example", "network_attachment": None},
+            "deployment": deployment | {"serving": {"endpoints": {"m": "an-endpoint"} if serves else {}}},
             "registry": "europe-docker.example",
             "store": store,
         }

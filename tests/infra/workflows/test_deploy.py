@@ -49,6 +49,16 @@ class Company:
         given = {"release": release, "environment": to, "why": "it's better; $(touch /tmp/x) `id`", "run": "4711"}
         return self.machine.workflow("promote.yml", given | changes)["promote"]
 
+    def endpoint(self, canary: str = "true") -> Path:
+        """Serve the model behind an endpoint; return the file with what was asked of it. `canary` is how one ends."""
+        calls = self.shop.scratch / "endpoint"
+        self.machine.variables["MLOPS_PROD"] = settings("prod", self.shop.root, serves=True)
+        self.machine.instead = {
+            '"endpoint canary "*': f'echo "canary $3 $4" >>{calls}; {canary}',
+            '"endpoint rollback "*': f'echo "rollback $3 $4 $5" >>{calls}',
+        }
+        return calls
+
     def rollback(self, environment: str) -> Result:
         given = {"usecase": "m", "environment": environment, "why": "too slow"}
         return self.machine.workflow("rollback.yml", given)["rollback"]
@@ -64,10 +74,11 @@ def company(tmp_path: Path, google_storage: Served, monkeypatch: pytest.MonkeyPa
 def test_a_release_goes_to_production_by_digest_and_back(company: Company) -> None:
     first, second = company.release("one"), company.release("two")
     company.shop.promoted(first, "staging", "prod")
+    company.shop.promoted(second, "staging")
     before = company.shop.files()
-    for environment in ("staging", "prod"):
-        done = company.promote(second, environment)
-        assert done.status == "success", done.output
+    calls = company.endpoint()
+    done = company.promote(second, "prod")
+    assert done.status == "success", done.output
     assert company.shop.runs("prod") == second
     done = company.rollback("prod")
     assert done.status == "success", done.output
@@ -80,18 +91,19 @@ def test_a_release_goes_to_production_by_digest_and_back(company: Company) -> No
     added = {name: content for name, content in company.shop.files().items() if name not in before}
     assert {name: content for name, content in company.shop.files().items() if name in before} == before
     assert len(added) <= 1, "the test report is kept; nothing else is copied and no byte changes"
-    assert set(company.machine.running) == {"deploy-staging", "deploy-prod"}
+    assert set(company.machine.running) == {"deploy-prod"}
+    assert calls.read_text().splitlines() == ["canary m 2", "rollback m --from 2"]
 
 
-PROMOTE = "release promote"
+VERIFY = "release verify"
 FAULTS = {
-    "a flipped byte": (PROMOTE, "prod: model is intact: "),
-    "no attestation of the release": (PROMOTE, "prod: the release is attested"),
-    "no attestation of an image": (PROMOTE, "prod: image ml-in-production/data is attested"),
-    "signed by another workflow": (PROMOTE, "prod: the release is attested"),
-    "signed for another commit": (PROMOTE, "prod: the release is attested"),
-    "tests of another commit": (PROMOTE, "wanted a report of the tests of commit"),
-    "it was never in staging": (PROMOTE, "prod: the release was in staging: it was not"),
+    "a flipped byte": (VERIFY, "model is intact"),
+    "no attestation of the release": (VERIFY, "the release is attested"),
+    "no attestation of an image": (VERIFY, "image ml-in-production/data is attested"),
+    "signed by another workflow": (VERIFY, "the release is attested"),
+    "signed for another commit": (VERIFY, "the release is attested"),
+    "tests of another commit": (VERIFY, "wanted a report of the tests of commit"),
+    "it was never in staging": (VERIFY, "the release was in staging: it was not"),
     "the report of another run": ("actions/download-artifact", "run 99: not found"),
     "the account of another environment": ("google-github-actions/auth", "denied"),
 }
@@ -132,6 +144,16 @@ def test_a_planted_fault_is_stopped_where_it_should_be(company: Company, fault: 
     assert {one.outcome for one in after} <= {"skipped"}, "nothing runs after it"
 
 
+def test_a_canary_that_fails_stops_the_promotion(company: Company) -> None:
+    release = company.release()
+    company.shop.promoted(release, "staging")
+    calls = company.endpoint(canary="exit 3")
+    done = company.promote(release, "prod")
+    assert (done.status, company.shop.runs("prod")) == ("failure", None), done.output
+    assert "endpoint canary" in done.failed.name
+    assert calls.read_text().splitlines() == ["canary m 1"], "the verb itself gave the requests back"
+
+
 def test_of_two_promotions_at_the_same_time_the_second_is_refused(company: Company) -> None:
     """GitHub lets them take turns; started from elsewhere, the environment's log refuses the one that comes late."""
     release, other = company.release("one"), company.release("two")
@@ -139,8 +161,10 @@ def test_of_two_promotions_at_the_same_time_the_second_is_refused(company: Compa
         company.shop.promoted(one, "staging")
     rival = RIVAL.format(python=sys.executable, folder=str(company.shop.scratch), root=company.shop.root, other=other)
     company.machine.program("gh", rival)
+    calls = company.endpoint()
     done = company.promote(release, "prod")
     assert done.status == "failure", done.output
+    assert calls.read_text().splitlines() == ["canary m 1", "rollback m --from 1"], "the endpoint went back, too"
     assert "promote" in done.failed.name and "meanwhile" in done.failed.output
     assert company.shop.runs("prod") == other
 
@@ -151,7 +175,7 @@ sys.argv[0] = {folder!r}
 count = pathlib.Path({folder!r}, "verified")
 number = len(count.read_text()) if count.exists() else 0
 count.write_text("x" * (number + 1))
-if number == 0:  # the promotion has read the environment's log, and has not written yet
+if number == 2:  # it was verified, and the promotion has read the environment's log, and has not written yet
     from tests.unit.artifacts.release.planted import Shop
     Shop({root!r}, pathlib.Path({folder!r})).promoted({other!r}, "prod")
 """
