@@ -139,8 +139,7 @@ def test_a_feature_costs_its_operations_and_its_vocabulary(selected: tuple[Selec
     assert costs["city"].nanoseconds is not None
     assert costs["load"].nanoseconds is not None
     assert min(costs["city"].nanoseconds, costs["load"].nanoseconds) > 0
-    assert costs["wind"].nanoseconds is not None
-    assert costs["wind"].nanoseconds < costs["load"].nanoseconds, "nothing reads wind"
+    assert not costs["wind"].read_by_module
 
 
 def test_the_decision_and_the_pictures_say_what_was_found(world: World, selected: tuple[Selection, str]) -> None:
@@ -162,8 +161,8 @@ def test_equal_seeds_select_alike_and_a_proposal_changes_nothing(world: World, s
     assert reference == world.schema
 
     def plain(selection: Selection) -> dict[str, Any]:
-        methods = [one.model_copy(update={"seconds": 0}) for one in selection.methods]
-        features = [one.model_copy(update={"nanoseconds": 0}) for one in selection.features]
+        methods = tuple(one.model_copy(update={"seconds": 0}) for one in selection.methods)
+        features = tuple(one.model_copy(update={"nanoseconds": 0}) for one in selection.features)
         return selection.model_copy(update={"methods": methods, "features": features, "applied": False}).model_dump()
 
     assert plain(again) == plain(selected[0])
@@ -190,7 +189,7 @@ def test_a_number_is_predicted_from_the_features_that_say_something(world: World
 def test_several_classes_are_predicted_from_the_features_that_say_something(world: World) -> None:
     columns = _rows(400)
     columns["late"] = np.digitize(columns["load"], [-0.5, 0.5]).astype(np.int64)
-    settings = {"task": "multiclass_classification", "methods": ("k_best", "l1"), "max_loss": 0.2}
+    settings = {"task": "multiclass_classification", "methods": ("l1",), "max_loss": 0.2}
     selection, _ = world.select(columns, "classes", **settings)
     assert "load" not in selection.left_out
     assert not set(NOISE) - set(selection.left_out)
