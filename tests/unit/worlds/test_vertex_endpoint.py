@@ -357,7 +357,7 @@ def test_a_command_that_is_killed_at_any_call_is_finished_by_the_next(
         verbs.rollback(at_work.target, NOTE, version=2)
         verbs.finish(at_work.target, NOTE)
         assert deployed(at_work) == {"1": 100}
-        at += 7
+        at += 11
     assert at > 20
 
 
