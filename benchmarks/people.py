@@ -26,7 +26,7 @@ from pipelines.config import find, load
 
 GOAL_SHARE, GOAL_SECONDS = 0.6, 0.5
 ROWS, ANNOTATORS, CLASSES, OVERLAP = 5000, 50, 5, 5
-STEP = 10
+STEP = 20
 
 
 def main() -> None:
