@@ -59,7 +59,7 @@ def main() -> None:
 
 def _servers(asked: argparse.Namespace, scratch: Path) -> Iterator[AbstractContextManager[Running]]:
     """Start both; each has a store of its own, with the same models."""
-    for number, options in enumerate(([], ["--prediction-log", "--prediction-log-seconds", "3600"])):
+    for number, options in enumerate(([], ["--prediction-log", "--prediction-log-seconds", "2"])):
         store = scratch / f"store-{number}"
         store.mkdir()
         (store / "models").symlink_to((asked.store / "models").absolute())
