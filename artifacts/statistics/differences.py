@@ -98,7 +98,8 @@ def differences(kind: Kind, current: Dataset, baseline: Dataset, file: SchemaFil
 
 def _is_compared(feature: schema_pb2.Feature, kind: Kind) -> bool:
     is_sent = kind == "drift" or SERVING not in feature.not_in_environment
-    return is_sent and bool(feature.HasField(f"{kind}_comparator"))
+    is_disabled = feature.lifecycle_stage == schema_pb2.DISABLED  # TFDV has no statistics to compare
+    return is_sent and not is_disabled and bool(feature.HasField(f"{kind}_comparator"))
 
 
 def _difference(

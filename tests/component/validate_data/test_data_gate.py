@@ -326,6 +326,14 @@ def test_drift_may_be_recorded_instead(gate: Gate) -> None:
     assert drift.observed > 0.2
 
 
+def test_a_feature_that_was_disabled_is_not_compared(gate: Gate) -> None:
+    _temps(lambda value: value + 40)(gate)
+    _schema('name: "temp"\n', 'name: "temp"\n  lifecycle_stage: DISABLED  # not selected by l1\n')(gate)
+    decision = gate.decide()
+    assert decision.is_open, decision.summary
+    assert not [check.rule for check in decision.checks if "temp" in check.rule]
+
+
 def test_a_rare_unseen_category_is_tolerated(gate: Gate) -> None:
     gate.spans[2]["carrier"] = np.where(np.arange(ROWS) % 200 == 0, "ZZ", gate.spans[2]["carrier"])
     assert gate.decide().is_open
