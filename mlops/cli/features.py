@@ -11,6 +11,9 @@ from core.store import Store
 if TYPE_CHECKING:
     from mlops.actions.selected_features import SelectedFeatures
 
+_WIDTH = 160
+"""Columns of the tables where the output is no terminal."""
+
 
 @click.group()
 def features() -> None:
@@ -107,6 +110,6 @@ def _print_tables(found: "SelectedFeatures") -> None:
         cost = "-" if feature.nanoseconds is None else f"{feature.nanoseconds:.0f}"
         size = "-" if feature.vocabulary_bytes is None else str(feature.vocabulary_bytes)
         listed.add_row(feature.name, verdict, gain, cost, size, "yes" if feature.read_by_module else "no")
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
     console.print(methods)
     console.print(listed)
