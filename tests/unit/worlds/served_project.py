@@ -89,7 +89,7 @@ def plan(*steps: float, bake: float = 0.0) -> CanaryPlan:
     return CanaryPlan(steps=steps or (5.0, 25.0, 100.0), bake_seconds=bake)
 
 
-def later(step_seconds: float = 60.0, override: str = "") -> Waiting:
+def later(step_seconds: float = 1200.0, override: str = "") -> Waiting:
     """Look some minutes after each step began, as the metrics come by the minute."""
     return Waiting(step_seconds, override, lambda: datetime.now(UTC) + timedelta(minutes=10))
 
