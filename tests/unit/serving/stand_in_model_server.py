@@ -44,7 +44,10 @@ class Models:
     def load(self, listed: dict[str, tuple[Path, list[int], dict[str, int]]]) -> None:
         for name, (folder, versions, labels) in listed.items():
             if not set(labels.values()) <= self.loaded.get(name, set()):
-                sys.exit("Request to assign label to a version which is not currently available for inference")
+                # The binary ends at such a configuration, which one that is started after a death may find, before the
+                # labels are taken back. `sys.exit` would end this thread alone.
+                print("Request to assign label to a version which is not currently available", file=sys.stderr)
+                os._exit(1)
             assert all((folder / str(version) / "saved_model.pb").is_file() for version in versions)
             time.sleep(LOAD_SECONDS)
             self.loaded[name] = set(versions)

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
+from serving import answer_pool
 from serving.answer_pool import AnswerPool
 from serving.errors import RequestError
 from serving.limits import Limits
@@ -87,13 +88,15 @@ def test_more_than_may_wait_are_sent_away() -> None:
     pool.shutdown()
 
 
-def test_work_that_was_quick_is_done_by_the_event_loop_until_it_is_slow() -> None:
-    pool = AnswerPool(LIMITS)
+def test_work_that_was_quick_is_done_by_the_event_loop_until_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = AnswerPool(PATIENT)
     threads: list[str] = []
+    clock = [0.0]
+    monkeypatch.setattr(answer_pool, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def work(seconds: float) -> None:
         threads.append(threading.current_thread().name)
-        time.sleep(seconds)
+        clock[0] += seconds
 
     async def scene() -> None:
         for seconds in (0.0, 0.0, 0.02, 0.0, 0.0):
