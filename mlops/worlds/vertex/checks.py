@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from core.errors import MlopsError, UsageError
 from core.finding import Finding
+from mlops.worlds.vertex import quotas
 from mlops.worlds.vertex.deployment import Deployment
 from mlops.worlds.vertex.rest import Rest
 
@@ -37,7 +38,7 @@ ENDPOINTS = (
 
 
 def examine(environment: dict[str, str]) -> Iterator[Finding]:
-    """Check the settings, then with them the project, the permissions, the bucket and the images' registry."""
+    """Check the settings, then with them the project, permissions and quotas, the bucket and the registry."""
     try:
         deployment = Deployment.of(environment)
     except UsageError as error:
@@ -50,6 +51,7 @@ def examine(environment: dict[str, str]) -> Iterator[Finding]:
     yield checks.account()
     yield checks.bucket()
     yield checks.registry()
+    yield from quotas.examine(deployment, Rest(deployment))
     if deployment.serving is not None:
         yield checks.serving_permissions()
         yield checks.serving_account(deployment.serving.service_account)

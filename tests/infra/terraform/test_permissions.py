@@ -60,6 +60,12 @@ def test_people_and_workflows_pass_the_doctors_check_of_jobs() -> None:
     assert set(checks.ENDPOINTS) == serving <= permissions("deploy")
 
 
+def test_the_doctor_may_read_quotas() -> None:
+    quotas = pytest.importorskip("mlops.worlds.vertex.quotas", reason="no world on Vertex AI here")
+    assert quotas.PERMISSION in TABLE["verbs"]["doctor"]
+    assert "doctor" in TABLE["duties"]["deploy"]["verbs"]
+
+
 def test_each_verb_of_an_endpoint_is_in_the_table() -> None:
     group = cli.get_command(click.Context(cli), "endpoint")
     assert isinstance(group, click.Group)

@@ -41,6 +41,10 @@ class FakeVertex:
     is_granted_by_folder: bool = False
     """Whether it may use objects in folders of the bucket only."""
     repositories: set[str] = field(default_factory=lambda: {"images"})
+    quotas: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {"custom_model_training_cpus": {"": 42}, "custom_model_serving_cpus": {"": 30}}
+    )
+    """Quota -> region -> limit; the region "" is any that is not named, and -1 is no limit."""
     on_look: list[Any] = field(default_factory=list)
     """Called one by one, at each look at a job, before it is answered."""
 
@@ -116,6 +120,8 @@ class FakeVertex:
 
     def _elsewhere(self, request: Request, path: str) -> Any:
         """Answer for the other services that the checks ask."""
+        if "/consumerQuotaMetrics/" in path:
+            return self._quota(path.rpartition("/")[2])
         if path.endswith("services:batchGet"):
             names = [f"projects/123456/services/{name}.googleapis.com" for name in sorted(self.services)]
             return {"services": [{"name": name, "state": "ENABLED"} for name in names]}
@@ -134,6 +140,20 @@ class FakeVertex:
                 raise Refused(404, "Requested entity was not found.")
             return {"format": "DOCKER"}
         raise Refused(404, f"{request.method} {path}")
+
+    def _quota(self, name: str) -> Any:
+        """Answer with the limits of a quota; as in Google's JSON, numbers are texts and zeros are left out."""
+        if self.permissions is not None and "serviceusage.quotas.get" not in self.permissions:
+            raise Refused(403, "Permission denied to get consumer quota metric.")
+        if name not in self.quotas:
+            raise Refused(404, "Requested entity was not found.")
+        buckets = [
+            ({"dimensions": {"region": region}} if region else {}) | ({"effectiveLimit": str(limit)} if limit else {})
+            for region, limit in self.quotas[name].items()
+        ]
+        limit = {"unit": "1/{project}/{region}", "isPrecise": True, "quotaBuckets": buckets}
+        zones = {"unit": "1/{project}/{zone}", "quotaBuckets": [{"effectiveLimit": "1"}]}
+        return {"metric": f"aiplatform.googleapis.com/{name}", "consumerQuotaLimits": [zones, limit]}
 
 
 def validate(job: dict[str, Any]) -> None:
