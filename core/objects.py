@@ -99,6 +99,15 @@ def digest_of(address: str) -> str:
         return digest.of_stream(stream)
 
 
+def recorded_digest(address: str) -> str:
+    """Return the digest that `upload` recorded with an object, without reading it; "" where none was.
+
+    Only Google Cloud Storage keeps one. Raises NoSuchObject when there is no object, and CorruptArtifact when it has
+    other content by now.
+    """
+    return _call(address, "its digest", lambda client: client.recorded_digest(address))
+
+
 def write(address: str, content: bytes) -> None:
     """Write an object, replacing any content that it has."""
     _call(address, "to write it", lambda client: client.write(address, content))
@@ -145,7 +154,7 @@ def upload(path: Path, address: str, wanted: str) -> None:
 
     Raises StoreError, and removes the object, when the digest of what was read back is another one.
     """
-    _call(address, f"to write {path} there", lambda client: client.upload(path, address, _PART))
+    _call(address, f"to write {path} there", lambda client: client.upload(path, address, _PART, wanted))
     got = digest_of(address)
     if got != wanted:
         delete(address)

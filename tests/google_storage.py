@@ -47,6 +47,8 @@ class Stored:
     content: bytes
     generation: int
     updated: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    """What the writer noted with it."""
 
     @property
     def crc32c(self) -> str:
@@ -116,7 +118,8 @@ class GoogleStorage:
         if not name or len(name.encode()) > 1024:
             raise Refused(400, "Required")
         self._checked(bucket, name, query)
-        stored = Stored(name, content, next(self._numbers), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        updated = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        stored = Stored(name, content, next(self._numbers), updated, about.get("metadata", {}))
         if about.get("crc32c") not in {None, stored.crc32c}:
             raise Refused(400, f'Provided CRC32C "{about["crc32c"]}" doesn\'t match calculated "{stored.crc32c}".')
         self.buckets[bucket][name] = stored
@@ -195,7 +198,7 @@ class GoogleStorage:
         return Answer.of({"items": items, "prefixes": [name for name, stored in page if stored is None], **more})
 
 
-def _resource(bucket: str, stored: Stored) -> dict[str, str]:
+def _resource(bucket: str, stored: Stored) -> dict[str, Any]:
     return {
         "bucket": bucket,
         "name": stored.name,
@@ -204,6 +207,7 @@ def _resource(bucket: str, stored: Stored) -> dict[str, str]:
         "metageneration": "1",
         "updated": stored.updated,
         "crc32c": stored.crc32c,
+        **({"metadata": stored.metadata} if stored.metadata else {}),
     }
 
 

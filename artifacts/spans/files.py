@@ -70,9 +70,13 @@ def latest_span(pattern: str) -> int:
     return _newest(pattern, spans(pattern))
 
 
-def window_digest(window: SpanWindow) -> str:
-    """Digest over the content and relative names of the window's files."""
-    return digest.of_named({file.name: _digest(file.path) for file in window.files})
+def window_digest(window: SpanWindow, *, recorded: bool = False) -> str:
+    """Digest over the content and relative names of the window's files.
+
+    With `recorded`, an object is not read where its digest was recorded with it; CorruptArtifact when it has other
+    content by now.
+    """
+    return digest.of_named({file.name: _digest(file.path, recorded=recorded) for file in window.files})
 
 
 def stamp(location: Location) -> Hashable:
@@ -97,8 +101,10 @@ def open_regular(path: Location) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _digest(location: Location) -> str:
-    return objects.digest_of(location) if isinstance(location, str) else digest.of_file(location)
+def _digest(location: Location, *, recorded: bool) -> str:
+    if not isinstance(location, str):
+        return digest.of_file(location)
+    return (objects.recorded_digest(location) if recorded else "") or objects.digest_of(location)
 
 
 def _newest(pattern: str, found: dict[int, list[SourceFile]]) -> int:

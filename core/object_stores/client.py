@@ -79,8 +79,17 @@ class ObjectClient(Protocol):
     def put_new(self, address: str, content: bytes) -> bool:
         """Write an object only if there is none; return whether the store refused because it exists."""
 
-    def upload(self, path: Path, address: str, part: int) -> None:
-        """Write a file's content to an object, in parts of `part` bytes where it is larger."""
+    def upload(self, path: Path, address: str, part: int, content_digest: str) -> None:
+        """Write a file's content to an object, in parts of `part` bytes where it is larger.
+
+        Where the service keeps a checksum that a later look can compare, the digest is recorded with the object.
+        """
+
+    def recorded_digest(self, address: str) -> str:
+        """Return the digest that `upload` recorded with an object, without reading it; "" where none was.
+
+        Raises CorruptArtifact when the object has other content by now.
+        """
 
     def delete(self, address: str) -> None:
         """Remove an object; does nothing when there is none."""

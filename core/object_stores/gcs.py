@@ -4,6 +4,7 @@ Credentials are Google's application default credentials: an account's own on a 
 `gcloud auth application-default login`. STORAGE_EMULATOR_HOST names another server, which is asked without credentials.
 """
 
+import base64
 import io
 import os
 import warnings
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.errors import NoSuchObject, StoreError, UsageError
+from core.errors import CorruptArtifact, NoSuchObject, StoreError, UsageError
 from core.object_stores.client import Entry, Stream
 
 # About the end of Python 3.11, at every import of Google's clients, which all come later.
@@ -21,6 +22,8 @@ SECONDS = 60.0
 _ANSWER_SECONDS = 30.0
 """How long the service may take for the next bytes of an answer."""
 _FIELDS = "items(name,size,generation,updated),prefixes,nextPageToken"
+_SHA256, _CRC32C = "sha256", "crc32c"
+"""Names in an object's own metadata; a program that writes the object again leaves them out, or leaves them wrong."""
 _CONNECTIONS: dict[tuple[int, str], Any] = {}
 """By process and endpoint, because a forked process must not use its parent's sockets."""
 
@@ -116,11 +119,26 @@ class GcsClient:
             return True
         return False
 
-    def upload(self, path: Path, address: str, part: int) -> None:
+    def upload(self, path: Path, address: str, part: int, content_digest: str) -> None:
         """Write a file's content to an object, a larger one by a resumable upload."""
         blob = _blob(address)
+        blob.metadata = {_SHA256: content_digest, _CRC32C: _checksum(path, part)}
         blob.chunk_size = part
         blob.upload_from_filename(str(path), "application/octet-stream", checksum="crc32c", **_patience())
+
+    def recorded_digest(self, address: str) -> str:
+        """Return the recorded digest, which is of the content that has the recorded checksum."""
+        blob = _blob(address)
+        blob.reload(**_patience())
+        recorded: dict[str, str] = blob.metadata or {}
+        content_digest, wanted = recorded.get(_SHA256, ""), recorded.get(_CRC32C, "")
+        if content_digest and blob.crc32c != wanted:
+            raise CorruptArtifact(
+                f"{address}: wanted {content_digest} with CRC32C {wanted or '(none)'}, which was recorded with it, got "
+                f"an object with CRC32C {blob.crc32c}, last written {blob.updated}; something else wrote it: find out "
+                f"what, then remove it (gcloud storage rm {address}) and push it again"
+            )
+        return content_digest
 
     def delete(self, address: str) -> None:
         """Remove an object."""
@@ -171,6 +189,17 @@ def _patience() -> dict[str, Any]:
     from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415 - as above
 
     return {"retry": DEFAULT_RETRY.with_timeout(SECONDS), "timeout": (5.0, min(SECONDS, _ANSWER_SECONDS))}
+
+
+def _checksum(path: Path, block: int) -> str:
+    """Return a file's CRC32C as the service writes it: base64 of its bytes, the first one first."""
+    import google_crc32c  # noqa: PLC0415 - as above
+
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as stream:
+        while content := stream.read(block):
+            checksum.update(content)
+    return base64.b64encode(checksum.digest()).decode()
 
 
 def _blob(address: str) -> Any:

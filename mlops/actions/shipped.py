@@ -24,6 +24,8 @@ class Shipped:
     """Bytes."""
     written: bool
     """False when the store had the same content already."""
+    replaced: str = ""
+    """Digest of the other content that the store had; empty where it had none."""
 
 
 def ship(
@@ -32,7 +34,8 @@ def ship(
     """Copy the local spans of a use case (all, or those named) to the store's object store; equal content is skipped.
 
     `watcher` gets each file after it was copied. Objects are written atomically and read back. Raises UsageError
-    without an object store, and for a span that this machine does not have.
+    without an object store, and for a span that this machine does not have; CorruptArtifact for an object that was
+    changed after it was pushed, which is left as it is.
     """
     if not store.objects:
         raise UsageError(
@@ -42,7 +45,11 @@ def ship(
     for file in _local(usecase, store, spans):
         assert isinstance(file.path, Path)
         address = f"{store.source(usecase.name)}/{file.path.relative_to(store.data / usecase.name).as_posix()}"
-        shipped = Shipped(file.span, address, file.path.stat().st_size, written=_put(file.path, address))
+        size = file.path.stat().st_size
+        before, now = _present(address), digest.of_file(file.path)
+        if before != now:
+            objects.upload(file.path, address, now)
+        shipped = Shipped(file.span, address, size, written=before != now, replaced=before if before != now else "")
         watcher(shipped)
         done.append(shipped)
     return done
@@ -75,13 +82,9 @@ def _local(usecase: UseCase, store: Store, spans: tuple[str, ...]) -> Iterator[S
         yield from sorted(found[span], key=lambda file: file.name)
 
 
-def _put(path: Path, address: str) -> bool:
-    """Upload a file unless the object has the same content; return whether it was uploaded."""
-    wanted = digest.of_file(path)
+def _present(address: str) -> str:
+    """Return the digest of an object, which is read only where none was recorded with it; "" when there is none."""
     try:
-        if objects.digest_of(address) == wanted:
-            return False
+        return objects.recorded_digest(address) or objects.digest_of(address)
     except NoSuchObject:
-        pass
-    objects.upload(path, address, wanted)
-    return True
+        return ""

@@ -33,7 +33,7 @@ def push(store: Store, *, usecase: str, chosen: ChosenWorld, spans: tuple[str, .
     from pipelines.config import find, load
 
     def show(one: Shipped) -> None:
-        state = "written" if one.written else "unchanged"
+        state = "replaced" if one.replaced else "written" if one.written else "unchanged"
         click.echo(f"{state:<9}  {one.address}  ({one.size / 1e6:.1f} MB)", err=as_json)
 
     loaded = load(find(usecase))

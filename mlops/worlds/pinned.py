@@ -108,7 +108,7 @@ def data_parameters(request: RunRequest, store: Store) -> dict[str, Any]:
     read = reads(request.usecase, request.pipeline)
     pattern = source_pattern(request.usecase, store, read.pattern)
     window = source.resolve(pattern, _span(request, read, pattern), read.spans, read.gaps, spanless=read.spanless)
-    return {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window)}
+    return {"source": pattern, "span": window.spans[-1], "data": source.window_digest(window, recorded=True)}
 
 
 def _span(request: RunRequest, read: Reads, pattern: str) -> int | None:
