@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from mlops.runs.record import State
 from mlops.worlds.kfp_metadata import Execution
+from mlops.worlds.vertex.job import DEADLINE
 
 JOB_STATES = {
     "PIPELINE_STATE_SUCCEEDED": State.SUCCEEDED,
@@ -14,6 +15,8 @@ JOB_STATES = {
     "PIPELINE_STATE_CANCELLED": State.CANCELLED,
 }
 """Final states of a job; in all others it goes on, also while it is cancelled."""
+WITHOUT_SUCCESS = frozenset({"PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED", "PIPELINE_STATE_CANCELLING"})
+"""States after which a job does not succeed any more."""
 _STATES = {
     "PENDING": State.PENDING,
     "SUCCEEDED": State.SUCCEEDED,
@@ -71,6 +74,14 @@ def output_address(job: Any, detail: Any, name: str) -> str:
     project_number, job_id = job.name.split("/")[1], job.name.rpartition("/")[2]
     root = job.runtime_config.gcs_output_directory
     return f"{root}/{project_number}/{job_id}/{detail.task_name}_{detail.task_id}/{name}"
+
+
+def is_late(job: Any) -> bool:
+    """Whether a job still runs although all of its steps together may not take as long."""
+    limit, began = job.labels.get(DEADLINE, ""), time_of(job.create_time)
+    if job.state.name in {*JOB_STATES, *WITHOUT_SUCCESS} or began is None or not limit.isdecimal():
+        return False
+    return (datetime.now(UTC) - began).total_seconds() > int(limit)
 
 
 def time_of(value: Any) -> datetime | None:

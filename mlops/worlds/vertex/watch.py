@@ -90,14 +90,13 @@ class Watch:
         return "\n".join([*lines, f"logs: {link}"] if link else lines)
 
     def _cancel_if_late(self, job: Any, on_event: Callable[[Event], None]) -> None:
-        limit, began = job.labels.get(DEADLINE, ""), tasks.time_of(job.create_time)
-        if self._cancelled or began is None or not limit.isdecimal():
+        if self._cancelled or not tasks.is_late(job):
             return
-        if (datetime.now(UTC) - began).total_seconds() > int(limit):
-            self._cancelled = True
-            with suppress(MlopsError):  # it may have ended meanwhile
-                self._api.cancel_job(self._folder.name)
-            on_event(Noted(f"cancelled {self._folder.name}: it has run longer than its steps may, {limit} s in all"))
+        self._cancelled = True
+        with suppress(MlopsError):  # it may have ended meanwhile
+            self._api.cancel_job(self._folder.name)
+        limit = job.labels[DEADLINE]
+        on_event(Noted(f"cancelled {self._folder.name}: it has run longer than its steps may, {limit} s in all"))
 
     def _run(self, job: Any, state: State, known: tuple[Task, ...]) -> Run:
         began = tasks.time_of(job.create_time) or datetime.now(UTC)

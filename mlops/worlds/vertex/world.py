@@ -1,6 +1,7 @@
 """Vertex AI as a world: the file that ran on the laptop, as a pipeline job whose id depends on what is pinned."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from core.errors import MlopsError
 from core.images import chosen_references
 from core.store import Store
 from mlops.runs.history import SUBMISSION, read_submission, triggered, write_submission
-from mlops.runs.record import Run, State
+from mlops.runs.record import Run
 from mlops.worlds.pinned import pin, submission_of
 from mlops.worlds.vertex import intent as intents
 from mlops.worlds.vertex import tasks
@@ -136,7 +137,8 @@ class Vertex:
     def _created(self, job: dict[str, Any], first: str) -> tuple[str, bool]:
         """Create the job, or find the one that there is; return its id, and whether it is new.
 
-        One that failed or was cancelled is made again, unless the same decision made it.
+        One that failed or was cancelled is made again, unless the same decision made it; one that is past its deadline
+        is cancelled.
         """
         decision = job["labels"].get(TRIGGER)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -144,9 +146,12 @@ class Vertex:
             if self._api.create_job(job, identity):
                 return identity, True
             found = self._api.job(identity)
-            state = tasks.JOB_STATES.get(found.state.name, State.RUNNING)
             is_own = decision is not None and found.labels.get(TRIGGER) == decision
-            if is_own or state not in {State.FAILED, State.CANCELLED}:
+            if tasks.is_late(found):
+                with suppress(MlopsError):  # it may have ended meanwhile
+                    self._api.cancel_job(identity)
+                found = self._api.job(identity)
+            if is_own or found.state.name not in tasks.WITHOUT_SUCCESS:
                 return identity, False
         raise MlopsError(f"{first}: failed or was cancelled {_ATTEMPTS} times; read the reason of the last one")
 

@@ -22,6 +22,7 @@ from core.errors import MlopsError, UsageError
 from core.image_record import ImageRecord
 from core.store import Store
 from mlops.runs.events import Event, Noted, TaskChanged
+from mlops.triggers.launcher import WorldLauncher
 from mlops.worlds.finished import follow_to_end
 from mlops.worlds.table import open_world
 from mlops.worlds.vertex import api, checks, watch
@@ -302,15 +303,69 @@ def test_a_failed_task_and_a_cancelled_job_are_no_success(world: Vertex, usecase
         world.resume(again)
 
 
+def make_late(vertex: FakeVertex, run_id: str) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=int(vertex.jobs[run_id]["labels"][DEADLINE]) + 60)
+    vertex.jobs[run_id]["createTime"] = began.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def test_a_job_that_outlives_its_limit_is_cancelled(world: Vertex, usecase: UseCase, vertex: FakeVertex) -> None:
     """Time limits of steps are in document 2, which Vertex AI does not take."""
     run_id = world.submit(RunRequest(usecase)).run_id
-    began = datetime.now(UTC) - timedelta(seconds=int(vertex.jobs[run_id]["labels"][DEADLINE]) + 60)
-    vertex.jobs[run_id]["createTime"] = began.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    make_late(vertex, run_id)
     events: list[Event] = []
     run = world.follow(run_id, events.append, 300)
     assert run.state == "CANCELLED"
     assert [event for event in events if isinstance(event, Noted) and "longer than its steps may" in event.text]
+
+
+def test_a_handler_that_looks_at_a_late_job_cancels_it(world: Vertex, usecase: UseCase, vertex: FakeVertex) -> None:
+    run_id = world.submit(RunRequest(usecase, trigger="decision-1")).run_id
+    launcher = WorldLauncher(world, {}, lambda _: None)
+    assert launcher.ended(run_id) is None
+    assert vertex.jobs[run_id]["state"] == "PIPELINE_STATE_RUNNING"
+    make_late(vertex, run_id)
+    assert launcher.ended(run_id) is None
+    assert vertex.jobs[run_id]["state"] == "PIPELINE_STATE_CANCELLED"
+    ended = launcher.ended(run_id)
+    assert ended is not None
+    assert ended.state == "failed"
+
+
+@pytest.mark.parametrize("after_cancel", ["CANCELLED", "CANCELLING"])
+def test_a_submission_is_not_caught_by_a_job_that_is_late(
+    world: Vertex, usecase: UseCase, vertex: FakeVertex, after_cancel: str
+) -> None:
+    first = world.submit(RunRequest(usecase)).run_id
+    make_late(vertex, first)
+    vertex.on_look = [lambda _: None, lambda name: vertex.end(name, after_cancel)]
+    second = world.submit(RunRequest(usecase))
+    assert (second.run_id, second.is_repeat) == (f"{first}-r2", False)
+    assert [path for method, path in vertex.calls if path.endswith(":cancel")] == [
+        f"/v1/{PARENT}/pipelineJobs/{first}:cancel"
+    ]
+    assert world.submit(RunRequest(usecase)).run_id == f"{first}-r2"
+
+
+def test_a_late_job_that_ends_before_it_is_cancelled_counts(
+    world: Vertex, usecase: UseCase, vertex: FakeVertex, loopback: Loopback
+) -> None:
+    first = world.submit(RunRequest(usecase)).run_id
+    make_late(vertex, first)
+    vertex.on_look = [lambda _: None, lambda name: vertex.end(name, "SUCCEEDED")]
+    loopback.every = lambda request: Fault(400) if request.path.endswith(":cancel") else None
+    again = world.submit(RunRequest(usecase))
+    assert (again.run_id, again.is_repeat) == (first, True)
+
+
+def test_the_same_decision_gets_its_late_job_cancelled_and_no_other(
+    world: Vertex, usecase: UseCase, vertex: FakeVertex, tmp_path: Path
+) -> None:
+    first = world.submit(RunRequest(usecase, trigger="decision-1")).run_id
+    make_late(vertex, first)
+    other = Vertex(WorldContext(Store(tmp_path / "second"), world._context.environment))
+    assert other.started_by("decision-1") == first
+    assert vertex.jobs[first]["state"] == "PIPELINE_STATE_CANCELLED"
+    assert list(vertex.jobs) == [first]
 
 
 def test_a_deadline_says_how_to_go_on(world: Vertex, usecase: UseCase, vertex: FakeVertex) -> None:
