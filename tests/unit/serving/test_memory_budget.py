@@ -101,9 +101,7 @@ def _peak_of_writing(outputs: dict[str, Any], rows: int) -> int:
 def test_no_answer_takes_more_memory_than_it_is_charged_with(outputs: dict[str, Any]) -> None:
     rows = min(map(len, outputs.values()))
     outputs = {name: values[:rows] for name, values in outputs.items()}
-    peak = min(
-        _peak_of_writing(outputs, rows) for _ in range(3)
-    )  # threads of other tests take memory, too, but not each time
+    peak = min(_peak_of_writing(outputs, rows) for _ in range(3))  # another thread may take memory meanwhile
     assert peak < answer_size.most(outputs)
     dtypes = {name: "string" if values.dtype == object else str(values.dtype) for name, values in outputs.items()}
     fields = [Field(name, dtypes[name], (None, *values.shape[1:])) for name, values in outputs.items()]
