@@ -31,7 +31,7 @@ def test_the_problem_is_shared_with_the_stages_that_need_it() -> None:
 
 
 def test_a_wrong_entry_of_a_list_does_not_make_the_list_too_short(tmp_path: Path) -> None:
-    why = 'why: "walk-forward over March to December 2013: the worst month, October, reaches 0.648 (README.md)"'
+    why = 'why: "walk-forward over March to December 2013: the worst month, October, reaches 0.649 (README.md)"'
     assert why in FLIGHT_DELAY
     with pytest.raises(ConfigError) as caught:
         load(_folder(tmp_path, FLIGHT_DELAY.replace(why, "why: short", 1)))
