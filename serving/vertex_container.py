@@ -20,7 +20,7 @@ from serving.http.paths import ROOT
 BODY_BYTES = 1_500_000
 """Largest request and answer that the service passes on; a dedicated endpoint takes 10 MB."""
 READY = "/readyz"
-_PATH = re.compile(r"(/[A-Za-z0-9._~:-]+)+", re.ASCII)
+_PATH = re.compile(r"/[A-Za-z0-9._~:/-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
