@@ -65,6 +65,10 @@ class NoSuchObject(StoreError):
     """There is no object at this address."""
 
 
+class ChangedWhileRead(StoreError):
+    """An object was written again before all of it was read."""
+
+
 def did_you_mean(got: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest known name, or the list of known names when none is near."""
     names = sorted(known)

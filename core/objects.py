@@ -9,11 +9,13 @@ import importlib
 import io
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
 from core import digest
-from core.errors import NoSuchObject, StoreError, UsageError
+from core.errors import ChangedWhileRead, NoSuchObject, StoreError, UsageError
 from core.object_stores.client import Entry, ObjectClient
 
 SERVICES = {"s3": "core.object_stores.s3", "gs": "core.object_stores.gcs"}
@@ -23,6 +25,8 @@ BLOCK = 4 << 20
 """Bytes per read."""
 _PART = 16 << 20
 """Bytes per part of an upload."""
+_READS = 5
+"""How often an object is read that others write at the same time."""
 _ADDRESS = re.compile(
     r"(?:s3://[a-z0-9][a-z0-9.-]{1,61}|gs://[a-z0-9][a-z0-9._-]{1,61})[a-z0-9](/[^/\\?*\[\]{}#%\x00-\x1f\x7f]+)*",
     re.ASCII,
@@ -95,8 +99,12 @@ def read(address: str) -> bytes:
 
 def digest_of(address: str) -> str:
     """Return the digest of an object's content, read `BLOCK` bytes at a time; NoSuchObject when there is none."""
-    with open_object(address) as stream:
-        return digest.of_stream(stream)
+
+    def read_all() -> str:
+        with open_object(address) as stream:
+            return digest.of_stream(stream)
+
+    return _read_whole(read_all)
 
 
 def recorded_digest(address: str) -> str:
@@ -166,12 +174,25 @@ def upload(path: Path, address: str, wanted: str) -> None:
 
 def download(address: str, path: Path) -> str:
     """Write an object's content to a new file and return its digest; NoSuchObject when there is none."""
-    total = hashlib.sha256()
-    with open_object(address) as source, path.open("xb") as target:
-        while block := source.read(BLOCK):
-            total.update(block)
-            target.write(block)
-    return f"sha256:{total.hexdigest()}"
+    modes = chain(["xb"], repeat("wb"))  # over the part of it that was read before the object changed
+
+    def copy_all() -> str:
+        total = hashlib.sha256()
+        with open_object(address) as source, path.open(next(modes)) as target:
+            while block := source.read(BLOCK):
+                total.update(block)
+                target.write(block)
+        return f"sha256:{total.hexdigest()}"
+
+    return _read_whole(copy_all)
+
+
+def _read_whole(read_all: Callable[[], str]) -> str:
+    """Read an object again when it was written again meanwhile, as a second push of the same model does."""
+    for _ in range(_READS - 1):
+        with suppress(ChangedWhileRead):
+            return read_all()
+    return read_all()
 
 
 def _put_new(address: str, content: bytes) -> bool:

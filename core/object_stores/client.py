@@ -55,7 +55,7 @@ class ObjectClient(Protocol):
     def store_error(self, error: Exception, address: str, wanted: str) -> StoreError:
         """Turn one of them into a StoreError that says what was tried, and what to do next.
 
-        It is a NoSuchObject when the store has no object at the address.
+        It is a NoSuchObject when the store has no object at the address, ChangedWhileRead when that was written again.
         """
 
     def entries(self, folder: str) -> list[Entry]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.errors import CorruptArtifact, NoSuchObject, StoreError, UsageError
+from core.errors import ChangedWhileRead, CorruptArtifact, NoSuchObject, StoreError, UsageError
 from core.object_stores.client import Entry, Stream
 
 # About the end of Python 3.11, at every import of Google's clients, which all come later.
@@ -72,6 +72,10 @@ class GcsClient:
         start, cause = f"{address}: wanted {wanted}, but", getattr(error, "cause", None) or error
         if _name(cause) == "NotFound" and "bucket does not exist" not in str(cause):
             return NoSuchObject(f"{start} there is no such object in {_endpoint_name()}")
+        if _name(cause) == "PreconditionFailed":
+            return ChangedWhileRead(
+                f"{start} it was written again while it was read; run again when nothing writes there"
+            )
         return StoreError(f"{start} {_reason(cause, urlsplit(address).netloc)}")
 
     def entries(self, folder: str) -> list[Entry]:
@@ -229,7 +233,6 @@ def _reason(error: BaseException, bucket: str) -> str:
     store, kind = _endpoint_name(), _name(error)
     known = {
         "NotFound": f"there is no bucket {bucket!r} in {store}; create it, or correct the address (MLOPS_STORE)",
-        "PreconditionFailed": "it was written again while it was read; run again when nothing writes there",
         "DataCorruption": "the content does not have the checksum that the service sent with it; try again",
     }
     if kind in {"Forbidden", "Unauthorized"}:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.errors import NoSuchObject, StoreError, UsageError
+from core.errors import ChangedWhileRead, NoSuchObject, StoreError, UsageError
 from core.object_stores.client import Entry, Stream
 
 SECONDS = 60.0
@@ -188,11 +188,13 @@ def already_exists(error: Exception) -> bool:
 def store_error(error: Exception, address: str, wanted: str) -> StoreError:
     """Turn an exception of s3fs into a StoreError that says what was tried and what to do next.
 
-    It is a NoSuchObject when the store has no object at the address.
+    It is a NoSuchObject when the store has no object at the address, ChangedWhileRead when that was written again.
     """
     start, store = f"{address}: wanted {wanted}, but", _endpoint_name()
     if isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket":
         return NoSuchObject(f"{start} there is no such object in {store}")
+    if type(error).__name__ == "FileExpired":
+        return ChangedWhileRead(f"{start} it was written again while it was read; run again when nothing writes there")
     return StoreError(f"{start} {_reason(error, urlsplit(address).netloc, store)}")
 
 
@@ -207,8 +209,6 @@ def _reason(error: Exception, bucket: str, store: str) -> str:
         )
     if kind in _NO_KEYS:
         return f"there are no credentials for {store}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    if kind == "FileExpired":
-        return "it was written again while it was read; run again when nothing writes there"
     if kind in _UNREACHABLE:
         return (
             f"{store} does not answer ({kind}); is it up, and is AWS_ENDPOINT_URL right? "

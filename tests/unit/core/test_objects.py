@@ -107,6 +107,29 @@ def test_an_object_that_is_written_while_it_is_read_is_an_error(bucket: str, mon
             stream.read()
 
 
+def test_an_object_that_is_written_while_its_digest_is_taken_or_it_is_downloaded_is_read_again(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{bucket}/file"
+    objects.write(address, b"a" * 100)
+    read, left = objects._Reader.readinto, [3]
+
+    def overtaken(reader: Any, buffer: Any) -> int:
+        if left[0]:
+            left[0] -= 1
+            objects.write(address, bytes([left[0] % 256]) * 100)
+        return read(reader, buffer)
+
+    monkeypatch.setattr(objects._Reader, "readinto", overtaken)
+    assert objects.digest_of(address) == digest.of_bytes(bytes(100))
+    left[0] = 3
+    assert objects.download(address, tmp_path / "copy") == digest.of_bytes(bytes(100))
+    assert (tmp_path / "copy").read_bytes() == bytes(100)
+    left[0] = 1000
+    with pytest.raises(StoreError, match="written again while it was read"):
+        objects.digest_of(address)
+
+
 @pytest.mark.parametrize("size", [0, 1, 100, 11 << 20])
 def test_a_file_is_downloaded_as_it_was_uploaded(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int

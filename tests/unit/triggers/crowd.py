@@ -14,8 +14,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+from core import objects
 from core.errors import MlopsError
 from mlops.triggers.fact import event_of
 from mlops.triggers.storage import log
@@ -59,10 +62,8 @@ def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
     while batches or running:
         while batches and len(running) < crowd.handlers:
             batch = batches.popleft()
-            after = (
-                chosen.uniform(0.0, 2.0 if crowd.journal else 0.4) if chosen.randrange(crowd.kill_every) == 0 else 0.0
-            )
-            running[_start(crowd, home, batch, after)] = batch
+            dies = chosen.randrange(crowd.kill_every) == 0
+            running[_start(crowd, home, batch, chosen.random() if dies else None)] = batch
         ended, status = _wait_for_one(running)
         batch = running.pop(ended)
         if os.WIFSIGNALED(status):
@@ -91,15 +92,18 @@ def _wait_for_one(running: Iterable[int]) -> tuple[int, int]:
         time.sleep(0.005)
 
 
-def _start(crowd: Crowd, home: Path, batch: list[str], kill_after: float) -> int:
+def _start(crowd: Crowd, home: Path, batch: list[str], dies: float | None) -> int:
+    """Take a batch in a process of its own, which dies early (0) or late (1) in it."""
     child = os.fork()
     if child:
         return child
     code = 1
     try:
-        if kill_after:
+        if dies is not None and crowd.journal:
+            _die_at_call(1 + int(dies * 10 * len(batch)))
+        elif dies is not None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, kill_after)  # the alarm's default action ends the process at once
+            signal.setitimer(signal.ITIMER_REAL, 0.4 * dies or 0.01)  # the alarm's default action ends the process
         station = _station(crowd, home)
         left = deque(batch)
         while left:
@@ -111,6 +115,18 @@ def _start(crowd: Crowd, home: Path, batch: list[str], kill_after: float) -> int
         sys.stderr.write(f"{error}\n")
     finally:
         os._exit(code)
+
+
+def _die_at_call(number: int) -> None:
+    """Die before a call of the object store: by time, a quick machine would be done first."""
+    calls, call = count(1), objects._call
+
+    def counted(*arguments: Any) -> Any:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments)
+
+    objects._call = counted
 
 
 def _is_acknowledged(station: Station, id_: str, usecase: str) -> bool:
