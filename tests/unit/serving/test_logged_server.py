@@ -64,7 +64,9 @@ def logged(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (model / "assets.extra" / "features.json").write_text(json.dumps(features))
     registry.promote("delay", registry.publish("delay", model, {}).version)
     port = free_port()
-    options = ("--all", "--workers", "2", "--grpc-port", str(port), "--prediction-log", "--prediction-log-seconds", "1")
+    # Nobody is replaced: a gRPC call that arrives while a worker leaves is cancelled.
+    workers = ("--all", "--workers", "2", "--grpc-port", str(port), "--recycle-growth", "9")
+    options = (*workers, "--prediction-log", "--prediction-log-seconds", "1")
     with serving(home, *options, environment={"MLOPS_PREDICTION_LOG_SECRET": SECRET}) as served:
         served.until(lambda: served.ask("/readyz")[0] == 200)
         yield Logged(served, port, names.log_folder(home, "delay"))
