@@ -10,12 +10,15 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from core import digest, objects
+from core.errors import StoreError
 from core.object_stores import s3
 
 BUCKET = "mlops-tests"
@@ -98,3 +101,24 @@ class Calls:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(S3FileSystem, "_call_s3", call)
             yield self
+
+
+def check_that_what_changes_is_read_again(address: str, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write an object while it is read: three times, which is read again, and without an end, which is an error."""
+    objects.write(address, b"a" * 100)
+    read, left = objects._Reader.readinto, [3]
+
+    def overtaken(reader: Any, buffer: Any) -> int:
+        if left[0]:
+            left[0] -= 1
+            objects.write(address, bytes([left[0] % 256]) * 100)
+        return read(reader, buffer)
+
+    monkeypatch.setattr(objects._Reader, "readinto", overtaken)
+    assert objects.digest_of(address) == digest.of_bytes(bytes(100))
+    left[0] = 3
+    assert objects.download(address, copy) == digest.of_bytes(bytes(100))
+    assert copy.read_bytes() == bytes(100)
+    left[0] = 1000
+    with pytest.raises(StoreError, match="written again while it was read"):
+        objects.digest_of(address)

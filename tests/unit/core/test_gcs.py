@@ -5,7 +5,6 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from core.errors import MlopsError, NoSuchObject, StoreError, UsageError
 from core.object_stores import gcs
 from tests.google_storage import BUCKET, PAGE, UNIT, Served
 from tests.loopback import Fault
+from tests.object_store import check_that_what_changes_is_read_again
 from tests.unit.backends.registries import model
 
 
@@ -89,24 +89,7 @@ def test_an_object_that_is_written_while_it_is_read_is_an_error(
 def test_an_object_that_is_written_while_its_digest_is_taken_or_it_is_downloaded_is_read_again(
     google_storage: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"{google_storage.address}/file"
-    objects.write(address, b"a" * 100)
-    read, left = objects._Reader.readinto, [3]
-
-    def overtaken(reader: Any, buffer: Any) -> int:
-        if left[0]:
-            left[0] -= 1
-            objects.write(address, bytes([left[0] % 256]) * 100)
-        return read(reader, buffer)
-
-    monkeypatch.setattr(objects._Reader, "readinto", overtaken)
-    assert objects.digest_of(address) == digest.of_bytes(bytes(100))
-    left[0] = 3
-    assert objects.download(address, tmp_path / "copy") == digest.of_bytes(bytes(100))
-    assert (tmp_path / "copy").read_bytes() == bytes(100)
-    left[0] = 1000
-    with pytest.raises(StoreError, match="written again while it was read"):
-        objects.digest_of(address)
+    check_that_what_changes_is_read_again(f"{google_storage.address}/file", tmp_path / "copy", monkeypatch)
 
 
 @pytest.mark.parametrize("size", [0, 1, (8 << 20) + 3])

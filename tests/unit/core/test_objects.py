@@ -13,7 +13,7 @@ import pytest
 from core import digest, objects
 from core.errors import MlopsError, NoSuchObject, StoreError, UsageError
 from core.object_stores import s3
-from tests.object_store import KEYS, Calls
+from tests.object_store import KEYS, Calls, check_that_what_changes_is_read_again
 
 
 def test_what_is_written_is_listed_read_and_removed(bucket: str) -> None:
@@ -110,24 +110,7 @@ def test_an_object_that_is_written_while_it_is_read_is_an_error(bucket: str, mon
 def test_an_object_that_is_written_while_its_digest_is_taken_or_it_is_downloaded_is_read_again(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"{bucket}/file"
-    objects.write(address, b"a" * 100)
-    read, left = objects._Reader.readinto, [3]
-
-    def overtaken(reader: Any, buffer: Any) -> int:
-        if left[0]:
-            left[0] -= 1
-            objects.write(address, bytes([left[0] % 256]) * 100)
-        return read(reader, buffer)
-
-    monkeypatch.setattr(objects._Reader, "readinto", overtaken)
-    assert objects.digest_of(address) == digest.of_bytes(bytes(100))
-    left[0] = 3
-    assert objects.download(address, tmp_path / "copy") == digest.of_bytes(bytes(100))
-    assert (tmp_path / "copy").read_bytes() == bytes(100)
-    left[0] = 1000
-    with pytest.raises(StoreError, match="written again while it was read"):
-        objects.digest_of(address)
+    check_that_what_changes_is_read_again(f"{bucket}/file", tmp_path / "copy", monkeypatch)
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 11 << 20])
