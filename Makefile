@@ -12,7 +12,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup setup-cli run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
+.PHONY: help setup setup-cli peers run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -26,8 +26,12 @@ help: ## Show the verbs
 setup: .venv/.complete ## Install everything into .venv
 
 .venv/.complete: pyproject.toml localrun/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-groups --no-group checks --compile-bytecode
+	$(UV) sync --frozen --all-groups --no-group checks --no-group peers --compile-bytecode
 	@touch $@
+
+# What benchmarks/ measures this project against: beside the rest in .venv, until the next `make setup`.
+peers: setup ## Install the peers of the benchmarks (tfmot, FLAML, fairlearn, SHAP)
+	$(UV) sync --frozen --inexact --group peers --group bench --group edge
 
 # What the verbs that only talk to other programs need: no TensorFlow, seconds instead of minutes.
 setup-cli: $(filter .uv/bin/uv,$(UV)) ## Install only the command line into .venv
