@@ -7,7 +7,7 @@ import yaml
 from kfp import dsl
 
 from core.errors import ConfigError
-from pipelines import segments
+from pipelines import gates, segments
 from pipelines.compiled import write_compiled
 from pipelines.config import USECASES, UseCase, load
 from pipelines.level1 import level1
@@ -110,6 +110,6 @@ def test_a_pipeline_that_does_not_ask_a_required_gate_is_not_compiled(tmp_path: 
 def test_a_gate_that_the_release_does_not_know_is_not_compiled(tmp_path: Path) -> None:
     use = usecase(tmp_path)
     with pytest.raises(ConfigError, match=r"asks explain_model, which push_model does not know"):
-        segments.gates.check_asked(
+        gates.check_asked(
             use.push_model, ["evaluate_model", "validate_infra", "explain_model"], tmp_path / "config.yaml"
         )

@@ -1,0 +1,46 @@
+"""Parts of pipelines that several of them share: plain functions, called while a pipeline is traced."""
+
+from pipelines.segments.data import described_data, labeled, validated_data
+from pipelines.segments.model import candidate
+from pipelines.segments.monitor import monitored
+from pipelines.segments.parts import (
+    Answered,
+    Candidate,
+    Data,
+    Delivery,
+    Described,
+    Destination,
+    Evidence,
+    InProduction,
+    PinnedSource,
+)
+from pipelines.segments.release import pushed, released
+from pipelines.segments.review import SLOTS, collected, if_passed, if_passed_all, served
+from pipelines.segments.traced import run, run_if_configured, run_with
+
+__all__ = [
+    "SLOTS",
+    "Answered",
+    "Candidate",
+    "Data",
+    "Delivery",
+    "Described",
+    "Destination",
+    "Evidence",
+    "InProduction",
+    "PinnedSource",
+    "candidate",
+    "collected",
+    "described_data",
+    "if_passed",
+    "if_passed_all",
+    "labeled",
+    "monitored",
+    "pushed",
+    "released",
+    "run",
+    "run_if_configured",
+    "run_with",
+    "served",
+    "validated_data",
+]

@@ -1,0 +1,70 @@
+"""The gates that a candidate passes after its evaluation, and the evidence that they leave."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+from kfp import dsl
+
+from pipelines import gates
+from pipelines.config import UseCase
+from pipelines.segments.parts import Candidate, Evidence
+from pipelines.segments.traced import run, run_if_configured
+
+SLOTS = ("first", "second", "third", "fourth")
+"""Inputs of one task of `collect_evidence`, for a decision each."""
+REVIEWS: tuple[str, ...] = ()
+"""Optional stages that review a candidate, each with the inputs that `reviewed` passes and an output `decision`."""
+
+
+def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask | None:
+    """Send real requests to a real server of the candidate, unless the configuration leaves that gate out."""
+    evaluation = candidate.evaluated.outputs["evaluation"]
+    return run_if_configured(usecase, "validate_infra", model=candidate.model, evaluation=evaluation)
+
+
+def reviewed(usecase: UseCase, candidate: Candidate) -> dict[str, dsl.PipelineTask]:
+    """Trace the optional gates that review an evaluated candidate, beside each other; by stage, in a fixed order."""
+    inputs = {
+        "schema": usecase.schema_file,
+        "examples": candidate.examples,
+        "model": candidate.model,
+        "evaluation": candidate.evaluated.outputs["evaluation"],
+    }
+    tasks = {stage: run_if_configured(usecase, stage, **inputs) for stage in REVIEWS}
+    return {stage: task for stage, task in tasks.items() if task is not None}
+
+
+def if_passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:
+    """Open a branch that runs when a gate passes; a gate that is waived or left out stops nothing."""
+    if gate is None or gates.stage_of(gate) in usecase.configured("push_model").waives:
+        return nullcontext()
+    return dsl.If(gate.outputs["Output"] == True, name=name)  # noqa: E712 - traced into the compiled condition
+
+
+def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
+    """Collect the decisions of gates, in as many chained tasks as they need.
+
+    Each keyword is the decision's name in the evidence; a gate that decides once in the pipeline has its own name.
+    """
+    decided = {name: task for name, task in asked.items() if task is not None}
+    artifact = None
+    for start in range(0, len(decided), len(SLOTS)):
+        names = list(decided)[start : start + len(SLOTS)]
+        decisions = {slot: decided[name].outputs["decision"] for slot, name in zip(SLOTS, names, strict=False)}
+        earlier: dict[str, object] = {} if artifact is None else {"earlier": artifact}
+        artifact = run(usecase, "collect_evidence", names=names, **decisions, **earlier).outputs["evidence"]
+    return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
+
+
+@contextmanager
+def if_passed_all(usecase: UseCase, candidate: Candidate) -> Iterator[Evidence]:
+    """Open a branch that runs when the evaluated candidate passes every gate, also as a server; yield the evidence."""
+    with ExitStack() as branches:
+        branches.enter_context(if_passed(usecase, candidate.evaluated, name="blessed"))
+        infra = served(usecase, candidate)
+        reviews = reviewed(usecase, candidate)
+        branches.enter_context(if_passed(usecase, infra, name="servable"))
+        for stage, review in reviews.items():
+            branches.enter_context(if_passed(usecase, review, name=stage.replace("_", "-")))
+        yield collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra, **reviews)
