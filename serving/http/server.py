@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
@@ -36,6 +36,9 @@ from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Shelf
 
+if TYPE_CHECKING:
+    from serving.rpc.server import RpcServer
+
 _OTHER_FILES = 512
 """Open files besides the connections: model files, logs, libraries, metrics."""
 _TICKS_BETWEEN_LOOKS = 20
@@ -58,6 +61,8 @@ class Options:
     """After that, how long running requests may take to finish."""
     linger_seconds: float = 5.0
     """How long a worker that another has replaced waits for the next request on each of its open connections."""
+    rpc_connection_seconds: float = 8.0
+    """After that, a gRPC client is asked to connect anew, possibly to another worker; its calls go on undisturbed."""
     crowd: Crowd = field(default_factory=Crowd)
     """The workers that share the listening socket."""
     counts: Path | None = None
@@ -66,20 +71,51 @@ class Options:
     """Where copies of requests go in shadow mode."""
 
 
-class _Beside(NamedTuple):
-    """What a server has besides its application."""
-
-    peers: WorkerEnd | None
-    certificate: Certificate | None
-
-
-class _Serving(NamedTuple):
-    """What HTTP and gRPC have in common."""
+@dataclass
+class _Rpc:
+    """gRPC in the process that serves HTTP, over the same threads, memory and log."""
 
     manager: ModelManager
     metrics: Metrics
     options: Options
     certificate: Certificate | None
+    server: "RpcServer | None" = None
+    """None until the application has started, and for good where gRPC is not served."""
+
+    @asynccontextmanager
+    async def running(self, pool: AnswerPool, budget: MemoryBudget, log: PredictionLog | None) -> AsyncIterator[None]:
+        """Serve gRPC while the block runs."""
+        from serving.rpc.prediction_service import PredictionService  # noqa: PLC0415 - grpc is started after the fork
+        from serving.rpc.server import Access, Bounds, RpcServer  # noqa: PLC0415
+
+        options, policy, certificate = self.options, self.options.policy, self.certificate
+        tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file else None
+        access = Access(tokens.accept if tokens else None, (lambda: certificate.pem) if certificate else None)
+        service = PredictionService(self.manager, pool, options.limits, self.metrics, log)
+        server = RpcServer(service, Bounds(options.limits, budget, options.rpc_connection_seconds), access)
+        await server.start(options.grpc_address)
+        self.server = server
+        try:
+            yield
+        finally:
+            await server.stop(options.finish_seconds)
+
+    def leave(self) -> None:
+        """Leave new connections to the other workers."""
+        if self.server is not None:
+            self.server.stop_listening()
+
+    def has_left(self) -> bool:
+        """Whether no client is connected any more."""
+        return self.server is None or not self.server.connections()
+
+
+class _Beside(NamedTuple):
+    """What a server has besides its application."""
+
+    peers: WorkerEnd | None
+    certificate: Certificate | None
+    rpc: _Rpc
 
 
 class Server(uvicorn.Server):
@@ -91,6 +127,7 @@ class Server(uvicorn.Server):
         self._options = options
         self._peers = peers = beside.peers
         self._certificate = beside.certificate
+        self._rpc = beside.rpc
         self._close_at: float | None = None
         self._retires = False
         self._acceptors: list[Acceptor] = []
@@ -131,6 +168,14 @@ class Server(uvicorn.Server):
         while self._acceptors:
             self._acceptors.pop().close()
 
+    def _longest_linger(self) -> float:
+        """Return the seconds until clients of a worker that retires are cut off.
+
+        Those of gRPC leave by themselves: each connection ends at its age, which gRPC varies by a tenth.
+        """
+        has_left = self._rpc.has_left()
+        return max(self._options.linger_seconds, 0 if has_left else 1.5 * self._options.rpc_connection_seconds)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Begin to drain; a second signal ends the process without waiting for running requests."""
         if self._close_at is not None:
@@ -143,13 +188,14 @@ class Server(uvicorn.Server):
         """Stop accepting when the time to drain is over, or when this worker retires; follow the certificate."""
         if self._retires and not self._app.closing:
             self._app.closing = True
-            self._close_at = self._close_at or time.monotonic() + self._options.linger_seconds
             self._stop_accepting()
+            self._rpc.leave()
+            self._close_at = self._close_at or time.monotonic() + self._longest_linger()
         if self._certificate is not None and counter % _TICKS_BETWEEN_LOOKS == 0:
             self._certificate.follow()
         for acceptor in self._acceptors:
             acceptor.note()
-        has_left = self._app.closing and not self.server_state.connections
+        has_left = self._app.closing and not self.server_state.connections and self._rpc.has_left()
         if has_left or (self._close_at is not None and time.monotonic() >= self._close_at):
             self.should_exit = True
         return await super().on_tick(counter)
@@ -164,9 +210,8 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
         metrics.more.append(partial(exposition.text, counts))
     manager = ModelManager(shelf, load_version, metrics, watch, peers)
     certificate = Certificate(options.policy.tls) if options.policy.tls else None
-    serving = _Serving(manager, metrics, options, certificate)
-    beside = partial(_rpc, serving) if options.grpc_address else None
-    app = ServingApp(manager, metrics, options.limits, options.policy, beside)
+    rpc = _Rpc(manager, metrics, options, certificate)
+    app = ServingApp(manager, metrics, options.limits, options.policy, rpc.running if options.grpc_address else None)
     app.inference.shadow = ShadowSender(options.shadow, metrics) if options.shadow else None
     config = uvicorn.Config(
         app.asgi,
@@ -180,28 +225,7 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
         timeout_keep_alive=int(options.limits.idle_seconds),
         timeout_graceful_shutdown=int(options.finish_seconds),
     )
-    return Server(config, app, options, _Beside(peers, certificate))
-
-
-@asynccontextmanager
-async def _rpc(
-    serving: _Serving, pool: AnswerPool, budget: MemoryBudget, log: PredictionLog | None
-) -> AsyncIterator[None]:
-    """Serve gRPC while the block runs."""
-    from serving.rpc.prediction_service import PredictionService  # noqa: PLC0415 - grpc is started after the fork
-    from serving.rpc.server import Access, Bounds, RpcServer  # noqa: PLC0415
-
-    manager, metrics, options, certificate = serving
-    policy = options.policy
-    tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file else None
-    access = Access(tokens.accept if tokens else None, (lambda: certificate.pem) if certificate else None)
-    service = PredictionService(manager, pool, options.limits, metrics, log)
-    server = RpcServer(service, Bounds(options.limits, budget), access)
-    await server.start(options.grpc_address)
-    try:
-        yield
-    finally:
-        await server.stop(options.finish_seconds)
+    return Server(config, app, options, _Beside(peers, certificate, rpc))
 
 
 def serve(shelf: Shelf, listener: socket.socket, options: Options, peers: WorkerEnd | None = None) -> None:

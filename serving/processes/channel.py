@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from serving.processes.memory import in_use
@@ -139,7 +140,8 @@ class WorkerEnd:
             self.on_retire()
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._socket.send(json.dumps(message).encode())
+        with suppress(BrokenPipeError, ConnectionResetError):  # the supervisor has stopped, and this worker is about to
+            self._socket.send(json.dumps(message).encode())
 
 
 def connect(moment: Moment) -> tuple[SupervisorEnd, WorkerEnd]:

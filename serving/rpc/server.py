@@ -1,9 +1,14 @@
 """The gRPC server of one process, in the event loop that serves HTTP too."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
@@ -32,6 +37,9 @@ class Bounds(NamedTuple):
     limits: Limits
     budget: MemoryBudget
     """That of HTTP, too."""
+    connection_seconds: float
+    """After that, a client is asked to connect anew. Connections spread over the workers that way, and a worker that
+    no longer listens loses its clients without a failed call: gRPC's own shutdown would cancel those on their way."""
 
 
 class RpcServer:
@@ -42,6 +50,7 @@ class RpcServer:
         self._bounds = bounds
         self._access = access
         self._server: grpc.aio.Server | None = None
+        self._port = 0
 
     async def start(self, address: str) -> int:
         """Listen on `host:port`, beside the other workers, and return the port; MlopsError when it cannot."""
@@ -51,6 +60,8 @@ class RpcServer:
             ("grpc.max_receive_message_length", limits.body_bytes),
             ("grpc.max_metadata_size", limits.header_bytes),
             ("grpc.max_connection_idle_ms", int(limits.idle_seconds * 1000)),
+            ("grpc.max_connection_age_ms", int(self._bounds.connection_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", int(limits.answer_seconds * 1000)),
         ]
         gates = [_Gate(self._access.accept)] if self._access.accept else []
         self._server = grpc.aio.server(
@@ -63,6 +74,7 @@ class RpcServer:
         except RuntimeError as error:
             raise MlopsError(f"--grpc-port: cannot listen on {address}: {error}") from None
         await self._server.start()
+        self._port = port
         return port
 
     def _listen(self, server: "grpc.aio.Server", address: str) -> int:
@@ -77,10 +89,46 @@ class RpcServer:
         credentials = grpc.dynamic_ssl_server_credentials(configuration(), configuration)
         return int(server.add_secure_port(address, credentials))
 
+    def stop_listening(self) -> None:
+        """Accept no more connections, and answer on those that are open until the clients leave them.
+
+        gRPC can only stop listening by its shutdown, which cancels calls that are on their way.
+        """
+        for end in _sockets(self._port):
+            if end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                with suppress(OSError):  # another descriptor of a socket that is shut down already
+                    end.shutdown(socket.SHUT_RD)
+
+    def connections(self) -> int:
+        """Return how many clients are connected."""
+        return sum(_is_connected(end) for end in _sockets(self._port))
+
     async def stop(self, seconds: float) -> None:
         """Take no new calls, and give running ones some time to end."""
         if self._server is not None:
             await self._server.stop(seconds)
+
+
+def _sockets(port: int) -> Iterator[socket.socket]:
+    """Yield this process's TCP sockets with that port of their own, each as a copy that is closed after its use."""
+    for file in Path("/dev/fd").iterdir():
+        try:
+            if not stat.S_ISSOCK(os.fstat(int(file.name)).st_mode):
+                continue
+            copy = os.dup(int(file.name))
+        except OSError:  # closed meanwhile, as the listing's own descriptor is
+            continue
+        with socket.socket(fileno=copy) as end:
+            if end.family in {socket.AF_INET, socket.AF_INET6} and end.getsockname()[1] == port:
+                yield end
+
+
+def _is_connected(end: socket.socket) -> bool:
+    try:
+        end.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]

@@ -64,8 +64,7 @@ def logged(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (model / "assets.extra" / "features.json").write_text(json.dumps(features))
     registry.promote("delay", registry.publish("delay", model, {}).version)
     port = free_port()
-    # Nobody is replaced: a gRPC call that arrives while a worker leaves is cancelled.
-    workers = ("--all", "--workers", "2", "--grpc-port", str(port), "--recycle-growth", "9")
+    workers = ("--all", "--workers", "2", "--grpc-port", str(port))
     options = (*workers, "--prediction-log", "--prediction-log-seconds", "1")
     with serving(home, *options, environment={"MLOPS_PREDICTION_LOG_SECRET": SECRET}) as served:
         served.until(lambda: served.ask("/readyz")[0] == 200)

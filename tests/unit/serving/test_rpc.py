@@ -60,8 +60,7 @@ def client(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     registry = open_registry(str(home / "models"))
     registry.promote("delay", registry.publish("delay", exported / "a", {}).version)
     port = free_port()
-    # Nobody is replaced: a call that arrives while a worker leaves is cancelled, and a client sends it again.
-    options = ("--all", "--workers", "2", "--grpc-port", str(port), "--recycle-growth", "9")
+    options = ("--all", "--workers", "2", "--grpc-port", str(port))
     with serving(home, *options) as served:
         served.until(lambda: served.ask("/readyz")[0] == 200)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
