@@ -1,4 +1,5 @@
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
+    if not os.environ.get("MLOPS_TEST_NIGHTLY"):
+        for item in items:
+            if (mark := item.get_closest_marker("nightly")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]}; MLOPS_TEST_NIGHTLY=1 runs it"))
 
 
 def _rank(item: pytest.Item) -> int:

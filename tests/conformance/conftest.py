@@ -39,7 +39,7 @@ def cluster() -> "Iterator[Deployment]":
         pytest.skip("a cluster: KFP_ENDPOINT is not set, and make test-kind was not asked for")
 
 
-@pytest.fixture(params=["localrun", pytest.param("kfp.local", marks=pytest.mark.slow), "cluster"])
+@pytest.fixture(params=["localrun", "kfp.local", "cluster"])
 def backend(request: pytest.FixtureRequest) -> "Backend":
     from conformance_backends import Cluster, KfpLocal, Localrun
 

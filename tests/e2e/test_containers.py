@@ -35,7 +35,7 @@ from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import find, load
 from tests.free_port import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 USER = f"{54321 if os.getuid() == 0 else os.getuid()}:{54321 if os.getuid() == 0 else os.getgid()}"
 """Nobody's number where we are root, who would be more than a step may need."""

@@ -4,7 +4,6 @@ It takes many minutes (`make demo-loop` shows it), so it runs where MLOPS_TEST_L
 `tests/unit/benchmarks/test_loop.py`, and what it calls where that lies.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from benchmarks.loop.year import Month, Plan, Replay
 from tests.free_port import free_port
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly("months of 2013 are replayed"),
     pytest.mark.timeout(7200),
-    pytest.mark.skipif(not os.environ.get("MLOPS_TEST_LOOP"), reason="set MLOPS_TEST_LOOP to replay months of 2013"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from .conftest import LaptopAt, Road
 from .terminal import Terminal, answer, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from core.backends.registry import open_registry
 
 from .conftest import Fault, Road
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 RNG = np.random.default_rng(2013)
 
 

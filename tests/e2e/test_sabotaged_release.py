@@ -19,7 +19,7 @@ from pipelines.kinds import Kind
 from .conftest import Road
 from .planted_release import PLAN
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 OTHER = "sha256:" + "0" * 64
 

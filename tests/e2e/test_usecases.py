@@ -19,7 +19,7 @@ from pipelines.config import USECASES, load
 from .conftest import LaptopAt
 from .terminal import Terminal, answer, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PENGUIN = {
     "island": "Biscoe",

@@ -23,7 +23,7 @@ from mlops.cluster.site import NAMESPACE
 from mlops.worlds.kfp_connection import Connection
 from pipelines.config import USECASES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(3600)
 NAME = "flight_delay"
 SERVED_WITHIN = 180.0
 """Seconds in which the server must have found a new model."""

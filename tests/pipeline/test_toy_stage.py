@@ -125,7 +125,6 @@ def _contracts(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
 def test_a_stage_is_one_folder_and_one_line(copy: Path) -> None:
     logic = copy / "components" / "count_rows" / "logic.py"
     assert _tasks(copy) == {"scope-use-case": False, "ingest-examples": False, "count-rows": False}
@@ -140,7 +139,6 @@ def test_a_stage_is_one_folder_and_one_line(copy: Path) -> None:
     assert _tasks(copy) == {"scope-use-case": True, "ingest-examples": True, "count-rows": False}
 
 
-@pytest.mark.slow
 def test_a_stage_of_its_own_is_configured_like_any_other(copy: Path) -> None:
     _write_usecase(copy, count_rows={"wrd": "flights"}, steps={"count_row": {}})
     done = _mlops(copy, "compile", "flight_delay", "--pipeline", "level0")
@@ -155,7 +153,6 @@ def test_a_stage_of_its_own_is_configured_like_any_other(copy: Path) -> None:
     _write_usecase(copy)
 
 
-@pytest.mark.slow
 def test_a_stage_is_held_by_the_contracts_that_hold_all(copy: Path) -> None:
     assert _contracts(copy).returncode == 0, _contracts(copy).stdout
     logic = copy / "components" / "count_rows" / "logic.py"

@@ -75,7 +75,6 @@ def statistics(root: Path, **settings: object) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 def test_statistics_are_those_of_tensorflow_data_validation(tmp_path: Path) -> None:
     """Both engines on the same examples; the sketches see so few rows that they are exact."""
     ingested(tmp_path, table(1), table(2))

@@ -360,7 +360,15 @@ def _disk_full(path: str) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
-@pytest.mark.parametrize(("fault", "ends"), [(_kill, {-signal.SIGKILL}), (_disk_full, {SAID_NO, DONE})])
+@pytest.mark.parametrize(
+    ("fault", "ends"),
+    [
+        (_kill, {-signal.SIGKILL}),
+        pytest.param(
+            _disk_full, {SAID_NO, DONE}, marks=pytest.mark.nightly("a push for every call that can find a full disk")
+        ),
+    ],
+)
 def test_a_push_that_dies_at_any_call_leaves_a_champion_and_is_repeated_once(
     tmp_path: Path, fault: Callable[[str], None], ends: set[int]
 ) -> None:

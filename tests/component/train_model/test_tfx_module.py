@@ -88,7 +88,6 @@ def _run_in_a_process(examples: Path, folder: Path) -> Path:
     return folder / "model"
 
 
-@pytest.mark.slow
 def test_an_unmodified_tfx_module_trains_and_serves(tmp_path: Path) -> None:
     examples = _examples(tmp_path / "examples")
     model = _run_in_a_process(examples, tmp_path)
@@ -114,7 +113,6 @@ def _served(model: Path, examples: Path, folder: Path) -> Decision:
     return validate(config, model, folder, folder / "decision.json")
 
 
-@pytest.mark.slow
 def test_transformed_examples_that_were_not_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"transform_features\.materialize: true"):
         _run(_examples(tmp_path / "examples"), tmp_path, materialize=False)

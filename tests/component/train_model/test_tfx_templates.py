@@ -38,7 +38,7 @@ from serving.versions.manager import ModelManager
 from serving.versions.shelf import SavedModelShelf
 
 pytest.importorskip("tf_keras")  # what TFX makes of tf.keras
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly("a minute of training")
 
 TEMPLATES = Path(__file__).parent / "templates"
 TAXI_SCHEMA = """

@@ -106,7 +106,6 @@ def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
     return {name: value.numpy() for name, value in layer(adapter.ToBatchTensors(batch)).items()}
 
 
-@pytest.mark.slow
 def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> None:
     inputs = _inputs(tmp_path, examples, MANY_ANALYZERS)
     for engine in ("in_process", "beam"):

@@ -63,7 +63,13 @@ def _flat(result: EvaluationResult) -> dict[tuple[Any, ...], float]:
 CASES = [*((task, True, False) for task in TASKS), *((task, True, True) for task in TASKS)]
 
 
-@pytest.mark.parametrize(("task", "champion", "weighted"), [*CASES, ("binary_classification", False, False)])
+@pytest.mark.parametrize(
+    ("task", "champion", "weighted"),
+    [
+        *(pytest.param(*case, marks=pytest.mark.nightly("Beam takes ten seconds for it")) for case in CASES),
+        ("binary_classification", False, False),
+    ],
+)
 def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted: bool, tmp_path: Path) -> None:
     scored = _scored(task)
     if weighted:

@@ -199,7 +199,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     return here, _applied(folder / "beam")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly("Beam takes a minute for the snippets")
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_a_snippet_gives_what_it_gives_on_beam(results: tuple[dict[str, Any], dict[str, Any]], name: str) -> None:
     here, beam = results[0][name], results[1][name]

@@ -53,6 +53,7 @@ def test_midnight_belongs_to_the_day_that_begins(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["2013-10-01", "2013-10-02"]
 
 
+@pytest.mark.nightly("a file is read again for each of its bytes")
 def test_a_file_that_is_cut_anywhere_loses_its_last_record_alone(tmp_path: Path) -> None:
     whole = [tfrecord.frame(packed(replace(ROW, key=f"abc/{at}", row=at))) for at in range(3)]
     finished = b"".join(tfrecord.frame(record(replace(ROW, key=f"abc/{at}", row=at))) for at in range(2))

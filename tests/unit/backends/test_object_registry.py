@@ -141,8 +141,9 @@ def _calls_of_a_push(registry: ObjectRegistry, old: Path, new: Path) -> list[str
     return calls.names
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize(
+    "answered", [pytest.param(False, marks=pytest.mark.nightly("three hundred pushes, each with a failed call")), True]
+)
 def test_a_failure_of_any_call_leaves_no_partial_version_and_a_repeated_push_succeeds(
     bucket: str, tmp_path: Path, answered: bool
 ) -> None:

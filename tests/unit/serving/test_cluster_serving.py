@@ -54,7 +54,6 @@ def pods(bucket: str, tmp_path: Path) -> Iterator[Callable[[str], Served]]:
         yield start
 
 
-@pytest.mark.slow
 def test_a_pod_waits_follows_and_is_mended(
     pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path
 ) -> None:
@@ -119,7 +118,6 @@ class Client:
             self.answers[status] = self.answers.get(status, 0) + 1
 
 
-@pytest.mark.slow
 def test_a_rolling_update_loses_no_request(
     pods: Callable[[str], Served], registry: ObjectRegistry, exported: Path
 ) -> None:

@@ -156,9 +156,10 @@ def test_workers_that_have_loaded_many_versions_are_replaced_and_no_request_is_l
     for thread in threads:
         thread.start()
     before, counts = served.workers(), set()
-    folder = shutil.copytree(exported / "b", tmp_path / "third")
-    (folder / "assets.extra" / "note.txt").write_text("another version")
-    open_registry(str(served.log.parent / "models")).publish("flight_delay", folder, {})
+    folder = shutil.copytree(exported / "b", tmp_path / "another")
+    for note in ("one more version", "and another"):
+        (folder / "assets.extra" / "note.txt").write_text(note)
+        open_registry(str(served.log.parent / "models")).publish("flight_delay", folder, {})
 
     def all_are_fresh() -> bool:
         counts.add(len(served.workers()))
