@@ -1,5 +1,7 @@
 """The base of every configuration model."""
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -13,3 +15,20 @@ class Settings(BaseModel):
 
 class GateSettings(Settings):
     """The section of a stage that is a gate for models: `push_model` requires or waives its decision."""
+
+
+@dataclass(frozen=True)
+class FromUseCase:
+    """Marks a field of a stage's section that is filled in from a section of the whole use case, such as `beam`."""
+
+    section: str
+
+
+def shared_in(section: type[BaseModel]) -> dict[str, str]:
+    """Return field -> section of the use case for the fields that are annotated with `FromUseCase`."""
+    return {
+        name: mark.section
+        for name, field in section.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, FromUseCase)
+    }

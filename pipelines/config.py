@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from core.errors import ConfigError, UsageError, did_you_mean
-from core.problem import Problem, facts_in
+from core.problem import Problem
 from core.settings import Settings
 from core.user_code import ROOT, reference
-from pipelines import gates, splits, stages, transport
+from pipelines import gates, shared_facts, splits, stages, transport
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.triggers import Triggers
@@ -143,7 +143,7 @@ def json_schema() -> dict[str, Any]:
     _leave_out(schema, {"folder"})
     for stage in stages.names():
         model = stages.config_model(stage)
-        _leave_out(_definition(schema, schema["properties"][stage]), set(facts_in(model)))
+        _leave_out(_definition(schema, schema["properties"][stage]), shared_facts.fields_of(model))
     step = schema["properties"]["steps"].pop("additionalProperties")
     schema["properties"]["steps"] |= {
         "properties": dict.fromkeys(stages.names(), step),
@@ -189,7 +189,7 @@ def load(folder: Path) -> UseCase:
     """Read and check a use case's `config.yaml`; ConfigError lists every fault with file, line, key, wanted and got."""
     file = YamlFile(folder / "config.yaml")
     content = dict(file.content)
-    _share_problem(content, file)
+    shared_facts.copy(content, file)
     if "schedule" in content:
         raise ConfigError(
             f"{file.where(('schedule',))} is written as one of several now, each with a name: "
@@ -212,29 +212,6 @@ def load(folder: Path) -> UseCase:
     return usecase
 
 
-def _share_problem(content: dict[str, Any], file: YamlFile) -> None:
-    """Copy the problem's facts into the fields of each section that are annotated with them."""
-    problem = content.get("problem")
-    for stage in stages.names():
-        model = stages.config_model(stage)
-        facts = facts_in(model)
-        if stage not in content and _needs_more_than(facts, model):
-            continue
-        section = content.get(stage, {})
-        if not facts or not isinstance(section, dict) or not isinstance(problem, dict):
-            continue
-        for key in sorted(set(facts) & set(section)):
-            raise ConfigError(
-                f"{file.where((stage, key))} is shared by several stages: "
-                f"write it under `problem` (problem.{facts[key]}), and only there"
-            )
-        content[stage] = {**section, **{key: problem[fact] for key, fact in facts.items() if fact in problem}}
-
-
-def _needs_more_than(facts: dict[str, str], model: type[Settings]) -> bool:
-    return any(field.is_required() and name not in facts for name, field in model.model_fields.items())
-
-
 def _dotted(place: KeyPath) -> str:
     return ".".join(map(str, place))
 
@@ -242,7 +219,8 @@ def _dotted(place: KeyPath) -> str:
 def _causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
     """Leave out faults that follow from another: a list that lacks an invalid entry, a stage's copy of a fact."""
     places = [detail["loc"] for detail in details]
-    return [detail for detail in details if not (_lacks_an_entry(detail, places) or _is_copied(detail["loc"], places))]
+    is_copied = shared_facts.is_copied
+    return [detail for detail in details if not (_lacks_an_entry(detail, places) or is_copied(detail["loc"], places))]
 
 
 def _lacks_an_entry(detail: ErrorDetails, places: list[KeyPath]) -> bool:
@@ -250,14 +228,6 @@ def _lacks_an_entry(detail: ErrorDetails, places: list[KeyPath]) -> bool:
     where = detail["loc"]
     inside = (place for place in places if len(place) > len(where))
     return detail["type"] == "too_short" and any(place[: len(where)] == where for place in inside)
-
-
-def _is_copied(place: KeyPath, places: list[KeyPath]) -> bool:
-    """Whether a fault is in a stage's copy of a fact of `problem` that has the fault itself."""
-    if len(place) < 2 or place[0] not in stages.names():
-        return False
-    fact = facts_in(stages.config_model(str(place[0]))).get(str(place[1]))
-    return ("problem", fact, *place[2:]) in places
 
 
 def _explain(file: YamlFile, detail: ErrorDetails) -> str:

@@ -42,6 +42,27 @@ class Entry(BaseModel):
         return self
 
 
+class AttachedCards(BaseModel):
+    """The model card and the data card of the candidate, as `write_cards` wrote them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str = Field(description="Digest of the document, so that a change is detected.")
+    content: str = Field(description="The document: JSON whose schema is `docs/cards.schema.json`.")
+
+    @classmethod
+    def of(cls, content: str) -> Self:
+        """Attach a document."""
+        return cls(digest=digest.of_bytes(content.encode()), content=content)
+
+    @model_validator(mode="after")
+    def _unchanged(self) -> Self:
+        got = digest.of_bytes(self.content.encode())
+        if self.digest != got:
+            raise ValueError(f"the cards were changed after they were attached: wanted {self.digest}, got {got}")
+        return self
+
+
 class Evidence(BaseModel):
     """The decisions about a candidate, and about the models that it was made from."""
 
@@ -49,6 +70,7 @@ class Evidence(BaseModel):
 
     version: Literal[1] = 1
     entries: tuple[Entry, ...] = ()
+    cards: AttachedCards | None = Field(default=None, description="The candidate's cards, where they were written.")
 
     @model_validator(mode="after")
     def _one_of_each_name(self) -> Self:
@@ -64,8 +86,8 @@ class Evidence(BaseModel):
         return cls(entries=tuple(Entry.of(name, decision) for name, decision in decisions.items()))
 
     def __add__(self, other: "Evidence") -> "Evidence":
-        """Return the entries of both; pydantic's ValidationError for a repeated name."""
-        return Evidence(entries=(*self.entries, *other.entries))
+        """Return the entries of both, and the later cards; pydantic's ValidationError for a repeated name."""
+        return Evidence(entries=(*self.entries, *other.entries), cards=other.cards or self.cards)
 
     def of_gate(self, gate: str) -> Iterator[Entry]:
         """Yield the decisions of one gate, in the order in which they were added."""
@@ -75,7 +97,12 @@ class Evidence(BaseModel):
         """Write the file atomically, creating its folder."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
+        durable.replace(target, f"{self.model_dump_json(indent=2, exclude=self.absent)}\n".encode())
+
+    @property
+    def absent(self) -> set[str]:
+        """The fields that are left out of files, because this evidence has none of it."""
+        return {"cards"} if self.cards is None else set()
 
     @classmethod
     def read(cls, path: Path | str) -> Self:

@@ -1,5 +1,9 @@
-"""Evidence that is a file: a test report, or a model card; its digest and what follows from it are in the record."""
+"""Evidence that is a file: a test report, a model card, or a bill of materials with the model in it.
 
+Its digest and what follows from it are in the record.
+"""
+
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_args
@@ -7,12 +11,15 @@ from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from artifacts.cards.document import Cards
 from core import digest
 from core.decision import Check, Decision, Verdict
-from core.errors import UsageError, did_you_mean
+from core.errors import CorruptArtifact, UsageError, did_you_mean
 
-Kind = Literal["tests", "model_card"]
+Kind = Literal["tests", "model_card", "model_bill"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_MARK = b'"risk_class"'
+"""What the cards of `write_cards` have, and cards in other formats need not."""
 
 
 class Proof(BaseModel):
@@ -58,6 +65,11 @@ def read_proof(given: str, about: About) -> ReadProof:
     return ReadProof(_READERS[kind](content, name, about), content)
 
 
+def proof_of(kind: Kind, content: bytes, about: About) -> ReadProof:
+    """Make evidence of a content that a run left; UsageError as `read_proof`."""
+    return ReadProof(_READERS[kind](content, kind, about), content)
+
+
 def _tests(content: bytes, name: str, about: About) -> Proof:
     """Read a report in JUnit's format with the property `commit`."""
     try:
@@ -80,15 +92,44 @@ def _tests(content: bytes, name: str, about: About) -> Proof:
 
 
 def _model_card(content: bytes, name: str, about: About) -> Proof:
-    """Read a model card in any format; it has to name the model's digest."""
+    """Read a model card in any format, which has to name the model; cards of `write_cards` have to name sources too."""
     if about.model.removeprefix("sha256:").encode() not in content:
         raise UsageError(f"{name}: wanted a card that names the model {about.model}, got one without that digest")
+    if _MARK in content and content.lstrip().startswith(b"{"):
+        try:
+            Cards.parse(content, name)
+        except CorruptArtifact as error:
+            raise UsageError(str(error)) from None
     check = _check("the card names this model", about.model, passed=True, next_step="")
     decision = Decision.of("model_card", (check,), subject=about.model)
     return Proof(kind="model_card", digest=digest.of_bytes(content), commit="", decision=decision)
 
 
-_READERS: dict[str, Callable[[bytes, str, About], Proof]] = {"tests": _tests, "model_card": _model_card}
+def _model_bill(content: bytes, name: str, about: About) -> Proof:
+    """Read a CycloneDX bill of materials that has the model with its card."""
+    try:
+        bom = json.loads(content)
+        every = [*bom.get("components", ()), bom.get("metadata", {}).get("component") or {}]
+        models = [one for one in every if one.get("type") == "machine-learning-model"]
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"{name}: wanted a CycloneDX bill of materials in JSON, got {error}") from None
+    wanted = about.model.removeprefix("sha256:")
+    hashes = {one["content"] for model in models for one in model.get("hashes", ())}
+    if wanted not in hashes:
+        raise UsageError(f"{name}: wanted the model {about.model} in it, got {', '.join(sorted(hashes)) or 'no model'}")
+    has_card = any(model.get("modelCard") for model in models)
+    check = _check(
+        "the bill has the model with its card", f"{len(every)} components", has_card, "Write it with write_cards."
+    )
+    decision = Decision.of("model_bill", (check,), subject=about.model)
+    return Proof(kind="model_bill", digest=digest.of_bytes(content), commit="", decision=decision)
+
+
+_READERS: dict[str, Callable[[bytes, str, About], Proof]] = {
+    "tests": _tests,
+    "model_card": _model_card,
+    "model_bill": _model_bill,
+}
 
 
 def _count(suites: list[ET.Element], *names: str) -> int:

@@ -77,7 +77,7 @@ class Release(_Frozen):
     def content(self) -> bytes:
         """Serialize to JSON; the release's id is the digest of this."""
         ordered = self.model_copy(update={"build": Build.model_validate_json(self.build.content())})
-        return f"{ordered.model_dump_json(indent=2)}\n".encode()
+        return f"{ordered.model_dump_json(indent=2, exclude={'decisions': self.decisions.absent})}\n".encode()
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ def collect_evidence(
     third: dsl.Input[dsl.Artifact] = None,
     fourth: dsl.Input[dsl.Artifact] = None,
     earlier: dsl.Input[dsl.Artifact] = None,
+    cards: dsl.Input[dsl.Artifact] = None,
 ):
     """Write the decisions of several gates to one file, each under a name; kfp cannot pass a list of artifacts.
 
@@ -25,10 +26,12 @@ def collect_evidence(
         third: A gate's decision.
         fourth: A gate's decision.
         earlier: The evidence of another `collect_evidence` task, when there are more than four decisions.
+        cards: The model's cards, from `write_cards`; they travel with the evidence to the version and the release.
     """
     from components.collect_evidence.config import Config
-    from components.collect_evidence.logic import collect
+    from components.collect_evidence.logic import Collected, collect
 
     decisions = [given.path for given in (first, second, third, fourth) if given is not None]
-    before = None if earlier is None else earlier.path
-    collect(Config.model_validate(config), dict(zip(names, decisions, strict=True)), before, evidence.path)
+    before, attached = (None if given is None else given.path for given in (earlier, cards))
+    named = dict(zip(names, decisions, strict=True))
+    collect(Config.model_validate(config), Collected(named, before, attached), evidence.path)

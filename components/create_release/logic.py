@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.evidence.evidence import Evidence
+from artifacts.release import documents
+from artifacts.release.promotion import created
+from artifacts.release.proof import About
 from artifacts.release.record import Build, Release, ReleasedModel
 from artifacts.release.store import Releases
 from components.create_release.config import Config
@@ -35,14 +38,18 @@ def create(config: Config, build: str, candidate: Candidate, releases: str, targ
     if content is None:
         raise CorruptArtifact(f"{candidate.pushed}: wanted a pushed version, got none: nothing can be released")
     model = ReleasedModel(name=content["name"], version=content["version"], digest=content["digest"])
+    evidence, described = Evidence.read(candidate.evidence), Build.model_validate_json(build)
+    store = Releases(releases)
+    proofs = documents.proofs(evidence, described, About(described.commit, model.digest), store)
     release = Release(
-        build=Build.model_validate_json(build),
+        build=described,
         model=model if config.promotes == "model" else None,
         subject=model.digest,
-        decisions=Evidence.read(candidate.evidence),
+        decisions=documents.without_documents(evidence),
+        proofs=tuple(one.proof for one in proofs),
         origin=candidate.origin,
     )
-    release_id = Releases(releases).add(release)
+    release_id = created(store, release, proofs)
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     durable.replace(path, release.content())

@@ -147,8 +147,8 @@ def publish_and_promote(
 
 def about(release: Release, destination: Destination, decision: Decision) -> dict[str, Any]:
     """Return where a model comes from, for the version's manifest."""
-    examples = ExamplesManifest.read(release.examples)
-    return {
+    examples, evidence = ExamplesManifest.read(release.examples), Evidence.read(release.evidence)
+    found = {
         "model": destination.name,
         "compared_with": destination.champion,
         "submission": destination.submission,
@@ -156,9 +156,10 @@ def about(release: Release, destination: Destination, decision: Decision) -> dic
         "data": examples.data,
         "source": examples.source,
         "records": {split: examples.records(split) for split in examples.splits()},
-        "evidence": Evidence.read(release.evidence).model_dump(mode="json")["entries"],
+        "evidence": evidence.model_dump(mode="json")["entries"],
         "decision": decision.model_dump(mode="json"),
     }
+    return found | ({} if evidence.cards is None else {"cards": json.loads(evidence.cards.content)})
 
 
 def write_pushed(version: ModelVersion | None, path: Path, *, in_production: bool = False) -> None:

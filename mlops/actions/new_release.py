@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from artifacts.release import documents
 from artifacts.release.promotion import created
 from artifacts.release.proof import About, read_proof
 from artifacts.release.record import Release, ReleasedModel
@@ -39,12 +40,14 @@ def create_release(store: Store, run_id: str, evidence: Sequence[str] = ()) -> t
     subject = digest.of_folder(PushedModel.at(model.uri, "", "").saved_model)
     is_with_model = usecase.configured("create_release").promotes == "model"
     build = build_of(usecase, compiled_pipeline(usecase, DELIVERED, store, references), store)
-    proofs = tuple(read_proof(given, About(build.commit, subject)) for given in evidence)
+    about = About(build.commit, subject)
+    given = tuple(read_proof(one, about) for one in evidence)
+    proofs = (*given, *documents.proofs(decisions, build, about, Releases(store.releases)))
     release = Release(
         build=build,
         model=_published(store, usecase.name, subject, run_id) if is_with_model else None,
         subject=subject,
-        decisions=decisions,
+        decisions=documents.without_documents(decisions),
         proofs=tuple(one.proof for one in proofs),
         origin=run_id,
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from artifacts.evidence.evidence import Evidence, read_decisions
+from artifacts.cards import folder
+from artifacts.evidence.evidence import AttachedCards, Evidence, read_decisions
 from artifacts.release.promotion import GATE as RELEASE_GATE
 from components.push_model.config import Config
 from components.push_model.logic import (
@@ -94,7 +95,16 @@ def evidence_of(run: Run) -> Evidence:
         if task.stage not in (GATE, RELEASE_GATE):
             paths.append((task.stage if stages.count(task.stage) == 1 else task.path, artifact.path))
     found = read_decisions(paths)
-    return Evidence(entries=tuple(entry for entry in found.entries if entry.decision.subject))
+    entries = tuple(entry for entry in found.entries if entry.decision.subject)
+    return Evidence(entries=entries, cards=_cards_of(run))
+
+
+def _cards_of(run: Run) -> AttachedCards | None:
+    artifact = run.artifact("write_cards", "cards")
+    if artifact is None:
+        return None
+    _check(artifact)
+    return AttachedCards.of(folder.read(artifact.path).content().decode())
 
 
 def model_of(run: Run, evidence: Evidence, config: Config) -> Artifact | None:

@@ -1,4 +1,4 @@
-"""`mlops data`: copies a use case's spans to an object store, where a cluster reads them."""
+"""`mlops data`: copies spans to an object store, deletes rows by key, and searches the store for personal data."""
 
 from dataclasses import asdict
 from shlex import quote
@@ -11,7 +11,7 @@ from mlops.cli.at import ChosenWorld, at_world
 
 @click.group()
 def data() -> None:
-    """Push data to an object store, and list the spans in it."""
+    """Push data to an object store, list spans, delete rows by key, and search for personal data."""
 
 
 @data.command()
@@ -72,3 +72,69 @@ def list_(store: Store, *, usecase: str, chosen: ChosenWorld, as_json: bool) -> 
         click.echo(f"span {label(loaded.source.pattern, span):<10} {files} file{'s' if files != 1 else ''}")
     if not found:
         click.echo(f"{address} holds no span yet; push them with: mlops data push {quote(usecase)}{chosen.option}")
+
+
+@data.command()
+@click.argument("usecase")
+@click.argument("key")
+@click.option("--yes", is_flag=True, help="Delete without asking; needed where there is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def delete(store: Store, *, usecase: str, key: str, yes: bool, as_json: bool) -> None:
+    """Delete the row KEY of USECASE: in spans, labels, outcomes and the prediction log of this machine's store.
+
+    KEY is the value of `problem.key`, or the digest of the row's features, as label files have it. The models that
+    read the row are named; train again to replace them.
+    """
+    from core.errors import UsageError
+    from mlops.actions.deletion import delete as delete_row
+    from mlops.cli.main import print_json
+    from pipelines.config import find, load
+
+    loaded = load(find(usecase))
+    if not yes:
+        if not click.get_text_stream("stdin").isatty():
+            raise UsageError("deleting cannot be undone: give --yes")
+        click.confirm(f"Delete every row of {loaded.name} with the key {key!r}? It cannot be undone", abort=True)
+    done = delete_row(loaded, store, key)
+    if as_json:
+        print_json({"usecase": loaded.name, "rows": done.rows, **asdict(done)})
+        return
+    spans = ", ".join(f"{rows} in span {span}" for span, rows in done.spans.items()) or "0"
+    click.echo(f"deleted   rows {spans}; labels {done.labels}; outcomes {done.outcomes}; predictions {done.logged}")
+    for model in done.models:
+        mark = ", in production" if model.in_production else ""
+        click.secho(f"model     version {model.version}{mark}: {model.role}", fg="yellow")
+    if done.models:
+        click.echo(f"next      mlops run {quote(usecase)} --pipeline level1")
+    for run in done.copies:
+        click.secho(f"copy      run {run} keeps examples that have the row; remove it with localrun clean", fg="yellow")
+    for path in done.busy:
+        click.secho(f"busy      {path}: a server writes it; repeat this when it has finished", fg="yellow")
+
+
+@data.command()
+@click.argument("usecase")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def scan(store: Store, *, usecase: str, as_json: bool) -> None:
+    """Search what this machine's store has of USECASE for personal data and planted canaries.
+
+    That is: spans, labels, outcomes, the prediction log, model versions, runs with their logs and reports, and the
+    lineage. Places and counts are shown, never what was found. Returns 3 when something was found.
+    """
+    import sys
+
+    from mlops.actions.personal_data import search
+    from mlops.cli.main import print_json
+    from pipelines.config import find, load
+
+    loaded = load(find(usecase))
+    found = list(search(loaded, store))
+    if as_json:
+        print_json({"usecase": loaded.name, "findings": [finding._asdict() for finding in found]})
+    for finding in () if as_json else found:
+        click.secho(f"{finding.detector:<24}{finding.count:>8}  {finding.place}", fg="yellow")
+    if not found and not as_json:
+        click.echo("Nothing was found.")
+    sys.exit(3 if found else 0)

@@ -12,10 +12,11 @@ from core.errors import MlopsError, did_you_mean
 from core.store import Store
 
 VERBS = {
+    "card": ("mlops.cli.card:card", "Show the model card and the data card of a version, in the form you need."),
     "cloud": ("mlops.cli.cloud:cloud", "Bring an environment on Google Cloud up and down, with Terraform."),
     "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
-    "data": ("mlops.cli.data:data", "Push a use case's data to an object store."),
+    "data": ("mlops.cli.data:data", "Push data to an object store, delete rows by key, search for personal data."),
     "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "endpoint": (
         "mlops.cli.vertex.endpoint:endpoint",

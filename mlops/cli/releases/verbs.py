@@ -33,7 +33,8 @@ _evidence = click.option(
     "--evidence",
     multiple=True,
     metavar="KIND=FILE",
-    help="tests=FILE (a report in JUnit's format with the property `commit`) or model_card=FILE; repeatable.",
+    help="tests=FILE (a report in JUnit's format with the property `commit`), model_card=FILE or model_bill=FILE; "
+    "repeatable. The cards of the run's own write_cards are added without it.",
 )
 _bundle = click.option(
     "--bundle",

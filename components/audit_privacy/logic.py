@@ -1,0 +1,141 @@
+"""Searches, measures, attacks, decides and writes; the report has places and counts, never what was found."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.model.schema_features import schema_features
+from artifacts.personal_data import columns, files
+from artifacts.personal_data.detectors import found_in, telling_names
+from artifacts.personal_data.finding import Finding
+from artifacts.predictions.predictor import saved_model
+from artifacts.predictions.split import Splits
+from artifacts.schema.reference import read_referenced
+from components.audit_privacy import anonymity
+from components.audit_privacy.anonymity import Anonymity
+from components.audit_privacy.config import Config
+from components.audit_privacy.gate import OWN_REPORT, Audited, decide
+from components.audit_privacy.membership import Membership, attack
+from components.audit_privacy.pictures import draw
+from core import digest, durable, pictures
+from core.decision import Decision
+
+PRIVACY = "privacy.json"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The schema's reference, and the artifacts that are audited."""
+
+    schema: str
+    examples: Path
+    model: Path
+    evaluation: Path
+
+    @classmethod
+    def at(cls, schema: str, *paths: str) -> "Inputs":
+        """Take the paths in the order of the fields."""
+        return cls(schema, *map(Path, paths))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The paths of the folder of `privacy.json`, the decision and the pictures."""
+
+    privacy: Path | str
+    decision: Path | str
+    pictures: Path | str
+    log_metric: Callable[[str, float], None]
+    """Called with name and value of each metric for the dashboard."""
+
+
+def audit(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
+    """Audit and decide; what is found closes the gate and raises nothing.
+
+    Raises ConfigError for a quasi-identifier that the schema lacks, DataError or CorruptArtifact for examples that
+    cannot be read, MlopsError for a model that does not take serialized tf.Examples.
+    """
+    schema = read_referenced(inputs.schema)
+    names = [feature.name for feature in schema.feature]
+    anonymity.check_names(config.quasi_identifiers, names)
+    declared = _declared(schema, config.label)
+    audited = Audited(
+        findings=(*columns.in_batches(_batches(inputs.examples, schema)), *_in_files(inputs)),
+        searched=("examples", "model", "evaluation", OWN_REPORT),
+        declared=declared,
+        telling=tuple(name for name in telling_names(names) if name not in declared),
+        anonymity=_anonymity(config, inputs.examples, schema),
+        membership=attack(config, Splits(inputs.examples, schema), inputs.examples, inputs.model),
+    )
+    subject = digest.of_folder(saved_model(inputs.model))
+    _write(config, audited, subject, outputs)
+    for name, value in _dashboard(audited).items():
+        outputs.log_metric(name, value)
+    return Decision.read(outputs.decision)
+
+
+def _batches(examples: Path, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
+    for split in ExamplesManifest.read(examples).splits():
+        yield from record_batches(examples, split, schema)
+
+
+def _anonymity(config: Config, examples: Path, schema: schema_pb2.Schema) -> Anonymity | None:
+    names = config.quasi_identifiers
+    return anonymity.measure(_batches(examples, schema), names) if names else None
+
+
+def _declared(schema: schema_pb2.Schema, label: str) -> set[str]:
+    """Return the features that the schema declares as personal."""
+    return {feature.name for feature in schema_features(schema, label) if feature.personal not in ("no", "unknown")}
+
+
+def _in_files(inputs: Inputs) -> Iterator[Finding]:
+    yield from files.in_file(inputs.examples / "manifest.json", "examples/manifest.json")
+    yield from files.in_folder(inputs.model, "model")
+    yield from files.in_folder(inputs.evaluation, "evaluation")
+
+
+def _write(config: Config, audited: Audited, subject: str, outputs: Outputs) -> None:
+    """Write the outputs after searching them as well: a report that repeated what it found would be a leak itself."""
+    decision = decide(config, audited, subject)
+    report = _report(audited, subject)
+    drawn = draw(audited, decision)
+    leaked = found_in(report + drawn.encode() + decision.model_dump_json().encode())
+    if leaked:
+        own = tuple(Finding(name, OWN_REPORT, count) for name, count in sorted(leaked.items()))
+        audited = Audited(**{**vars(audited), "findings": (*audited.findings, *own)})
+        decision = decide(config, audited, subject)
+    folder = Path(outputs.privacy)
+    folder.mkdir(parents=True, exist_ok=True)
+    durable.replace(folder / PRIVACY, _report(audited, subject))
+    pictures.write(outputs.pictures, draw(audited, decision))
+    decision.write(outputs.decision)
+
+
+def _report(audited: Audited, subject: str) -> bytes:
+    attacked = audited.membership
+    content = {
+        "version": 1,
+        "subject": subject,
+        "searched": audited.searched,
+        "findings": [finding._asdict() for finding in audited.findings],
+        "anonymity": audited.anonymity._asdict() if audited.anonymity else None,
+        "membership": attacked._asdict() if isinstance(attacked, Membership) else {"undecided": attacked},
+    }
+    return f"{json.dumps(content, indent=2)}\n".encode()
+
+
+def _dashboard(audited: Audited) -> dict[str, float]:
+    numbers = {"findings": float(len(audited.findings))}
+    if audited.anonymity is not None:
+        numbers |= {"k": float(audited.anonymity.k), "unique": audited.anonymity.unique}
+    if isinstance(audited.membership, Membership):
+        numbers["membership_auc"] = audited.membership.auc
+    return numbers
