@@ -12,7 +12,9 @@ _PIPELINES = {
     "multiclass_classification": "tabular-classification",
     "regression": "tabular-regression",
 }
-"""Task -> the tag of the hub's kind of model, which knows tables, texts and images apart by their inputs."""
+"""Task -> the hub's tag for models over tables."""
+_OVERALL = "/overall/candidate/"
+"""Where an evaluation has the metrics of all rows."""
 
 
 def header(cards: Cards) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def header(cards: Cards) -> dict[str, Any]:
     results = [
         {"type": entry.name, "value": entry.value, "name": entry.name}
         for entry in cards.section("performance").entries
-        if markdown.is_number(entry) and not entry.slice and entry.source == "evaluation"
+        if markdown.is_number(entry) and entry.source == "evaluation" and entry.at[0].startswith(_OVERALL)
     ]
     dataset = {"type": cards.usecase, "name": f"{cards.usecase}, spans {spans.value}" if spans else cards.usecase}
     found: dict[str, Any] = {

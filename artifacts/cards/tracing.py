@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from artifacts.cards.document import Cards, Entry, Source
 from core import digest
@@ -123,7 +123,8 @@ def _fault(entry: Entry, content: Any) -> str:
         found = value_at(content, entry.at)
     except (NothingThere, TypeError):
         return f"{entry.source} has nothing at {', '.join(entry.at)}"
-    same_kind: tuple[type, ...] | Literal[True] = (type(found),) if isinstance(found, bool | str) else (int, float)
-    if isinstance(entry.value, same_kind) and found == entry.value:
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    same_kind = (int, float) if is_number else (type(found),)
+    if type(entry.value) in same_kind and found == entry.value:
         return ""
     return f"{entry.source} has {found!r} at {', '.join(entry.at)}, and the card says {entry.value!r}"

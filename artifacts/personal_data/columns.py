@@ -15,7 +15,7 @@ _LONG = 10**11
 
 
 def in_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[Finding]:
-    """Yield what is in texts and long integers, by feature; `count` is the number of values.
+    """Yield what is in texts and long integers, by feature; `times` is the number of values.
 
     Values that are not UTF-8, such as images, are left out.
     """

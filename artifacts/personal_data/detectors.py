@@ -35,7 +35,7 @@ def _is_card(text: bytes) -> bool:
         return False
     doubled = [int(digit) * 2 for digit in digits[-2::-2]]
     total = sum(map(int, digits[-1::-2])) + sum(value - 9 if value > 9 else value for value in doubled)
-    return total % 10 == 0 and len(set(digits)) > 2
+    return total % 10 == 0 and len(set(digits)) > 1
 
 
 _IBAN_LENGTHS = {

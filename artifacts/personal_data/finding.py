@@ -9,5 +9,5 @@ class Finding(NamedTuple):
     detector: str
     place: str
     """An artifact and a file in it, or a feature of the examples."""
-    count: int
+    times: int
     """Rows of a feature; matches in a file."""

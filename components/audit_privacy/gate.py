@@ -67,7 +67,7 @@ def _findings(config: Config, audited: Audited) -> Iterator[Check]:
 def _finding(config: Config, audited: Audited, finding: Finding) -> Check:
     what = "planted canary" if finding.detector == CANARY else finding.detector
     rule = f"no {what} is in {finding.place}"
-    observed = f"found {finding.count} times"
+    observed = f"found {finding.times} times"
     feature = finding.place.removeprefix("examples/")
     if finding.place in config.allowed:
         return Check(rule=rule, observed=f"{observed}; allowed: {config.allowed[finding.place]}", verdict=Verdict.PASS)

@@ -13,7 +13,9 @@ def draw(audited: Audited, decision: Decision) -> Markup:
     """Return one fragment: what was found, how large groups are, and the attack."""
     parts: list[str] = [pictures.verdict(decision.verdict.value), decision.summary]
     if audited.findings:
-        rows = [[finding.detector, finding.place, finding.count] for finding in audited.findings]
+        rows: list[list[str | float | None]] = [
+            [finding.detector, finding.place, float(finding.times)] for finding in audited.findings
+        ]
         parts.append(pictures.table(["Found", "Where", "Times"], rows))
     else:
         parts.append(f"No personal data and no canary was found in {', '.join(audited.searched)}.")
@@ -32,8 +34,14 @@ def _anonymity(audited: Audited) -> Iterator[str]:
     yield Markup("<h3>Rows that share their quasi-identifiers</h3>")
     labels = [label for label, _ in found.sizes]
     yield pictures.bars([Series("share of rows in groups of", [share for _, share in found.sizes])], labels)
-    facts = [["rows", found.rows], ["combinations", found.groups], ["smallest group (k)", found.k]]
-    shares = [[f"share of rows in groups of {label}", share] for label, share in found.sizes]
+    facts: list[list[str | float | None]] = [
+        ["rows", found.rows],
+        ["combinations", found.groups],
+        ["smallest group (k)", found.k],
+    ]
+    shares: list[list[str | float | None]] = [
+        [f"share of rows in groups of {label}", share] for label, share in found.sizes
+    ]
     yield pictures.table(["", ""], [*facts, *shares])
 
 

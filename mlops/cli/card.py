@@ -25,7 +25,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--annex-iv", type=click.Path(path_type=Path, file_okay=False), help="Write a file for each heading.")
 @click.option("--json", "as_json", is_flag=True, help="Print the document; its schema is docs/cards.schema.json.")
 @click.pass_obj
-def card(store: Store, *, usecase: str, version: int | None, run_id: str, as_json: bool, **forms: Path | None) -> None:
+def card(
+    store: Store, /, *, usecase: str, version: int | None, run_id: str, as_json: bool, **forms: Path | None
+) -> None:
     """Show the model card and the data card of USECASE: every number with the artifact that it comes from."""
     from core.errors import UsageError
     from mlops.actions.cards import cards_of_run, cards_of_version

@@ -86,6 +86,8 @@ def delete(store: Store, *, usecase: str, key: str, yes: bool, as_json: bool) ->
     KEY is the value of `problem.key`, or the digest of the row's features, as label files have it. The models that
     read the row are named; train again to replace them.
     """
+    import sys
+
     from core.errors import UsageError
     from mlops.actions.deletion import delete as delete_row
     from mlops.cli.main import print_json
@@ -93,7 +95,7 @@ def delete(store: Store, *, usecase: str, key: str, yes: bool, as_json: bool) ->
 
     loaded = load(find(usecase))
     if not yes:
-        if not click.get_text_stream("stdin").isatty():
+        if not sys.stdin.isatty():
             raise UsageError("deleting cannot be undone: give --yes")
         click.confirm(f"Delete every row of {loaded.name} with the key {key!r}? It cannot be undone", abort=True)
     done = delete_row(loaded, store, key)
@@ -133,8 +135,9 @@ def scan(store: Store, *, usecase: str, as_json: bool) -> None:
     found = list(search(loaded, store))
     if as_json:
         print_json({"usecase": loaded.name, "findings": [finding._asdict() for finding in found]})
-    for finding in () if as_json else found:
-        click.secho(f"{finding.detector:<24}{finding.count:>8}  {finding.place}", fg="yellow")
-    if not found and not as_json:
+        sys.exit(3 if found else 0)
+    for finding in found:
+        click.secho(f"{finding.detector:<24}{finding.times:>8}  {finding.place}", fg="yellow")
+    if not found:
         click.echo("Nothing was found.")
     sys.exit(3 if found else 0)

@@ -13,8 +13,11 @@ from pipelines.segments.traced import run, run_if_configured
 
 SLOTS = ("first", "second", "third", "fourth")
 """Inputs of one task of `collect_evidence`, for a decision each."""
-REVIEWS: tuple[str, ...] = ()
+REVIEWS: tuple[str, ...] = ("audit_privacy",)
 """Optional stages that review a candidate, each with the inputs that `reviewed` passes and an output `decision`."""
+
+_MEASURED = {"fairness": "measure_fairness", "explanations": "explain_model"}
+"""Input of `write_cards` -> the review whose output of that name it is."""
 
 
 def served(usecase: UseCase, candidate: Candidate) -> dsl.PipelineTask | None:
@@ -57,6 +60,35 @@ def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
     return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
 
 
+def cards(
+    usecase: UseCase, candidate: Candidate, evidence: Evidence, reviews: dict[str, dsl.PipelineTask]
+) -> dsl.PipelineTask:
+    """Write the cards of a candidate from what was measured, and from the decisions of all gates before."""
+    measured = {name: reviews[stage].outputs[name] for name, stage in _MEASURED.items() if stage in reviews}
+    return run(
+        usecase,
+        "write_cards",
+        examples=candidate.examples,
+        model=candidate.model,
+        evaluation=candidate.evaluated.outputs["evaluation"],
+        evidence=evidence.artifact,
+        **measured,
+    )
+
+
+def with_cards(usecase: UseCase, evidence: Evidence, written: dsl.PipelineTask) -> Evidence:
+    """Add the cards, and the decision about them, to the evidence, so that they travel with the model."""
+    added = run(
+        usecase,
+        "collect_evidence",
+        names=["write_cards"],
+        first=written.outputs["decision"],
+        earlier=evidence.artifact,
+        cards=written.outputs["cards"],
+    )
+    return Evidence(added.outputs["evidence"], (*evidence.gates, "write_cards"))
+
+
 @contextmanager
 def if_passed_all(usecase: UseCase, candidate: Candidate) -> Iterator[Evidence]:
     """Open a branch that runs when the evaluated candidate passes every gate, also as a server; yield the evidence."""
@@ -67,4 +99,9 @@ def if_passed_all(usecase: UseCase, candidate: Candidate) -> Iterator[Evidence]:
         branches.enter_context(if_passed(usecase, infra, name="servable"))
         for stage, review in reviews.items():
             branches.enter_context(if_passed(usecase, review, name=stage.replace("_", "-")))
-        yield collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra, **reviews)
+        evidence = collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra, **reviews)
+        if usecase.has("write_cards"):
+            written = cards(usecase, candidate, evidence, reviews)
+            branches.enter_context(if_passed(usecase, written, name="write-cards"))
+            evidence = with_cards(usecase, evidence, written)
+        yield evidence
