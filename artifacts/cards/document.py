@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from artifacts.cards.scope import RiskClass
 from core.errors import CorruptArtifact
-from core.scope import RiskClass
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Value = str | bool | int | float

@@ -7,7 +7,7 @@ of it; this project asks for what a reader of the card needs.
 from dataclasses import dataclass
 
 from artifacts.cards.document import Cards, Entry
-from core.scope import RiskClass
+from artifacts.cards.scope import RiskClass
 
 
 @dataclass(frozen=True)

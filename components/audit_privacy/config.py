@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from artifacts.cards.scope import Scope
 from core.problem import FromProblem, ModelOutput, Task
-from core.scope import Scope
 from core.settings import FromUseCase, GateSettings
 
 

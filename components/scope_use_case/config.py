@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
+from artifacts.cards.scope import Scope
 from core.problem import FromProblem, Metric, Task
-from core.scope import Scope
 
 
 class Config(Scope):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from artifacts.cards.scope import RiskClass, Scope
 from core.problem import FromProblem, Metric, Task
-from core.scope import RiskClass, Scope
 from core.settings import FromUseCase, GateSettings, Settings
 
 

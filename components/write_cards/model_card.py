@@ -156,10 +156,10 @@ def _gates(sources: Sources) -> Iterator[Entry]:
         where = ("evidence", "entries", index, "decision")
         yield sources.entry(f"{entry['name']} decided", *where, "verdict")
         yield sources.entry(f"{entry['name']}: summary", *where, "summary")
-        if entry["decision"]["gate"] == "validate_infra":
-            for at, check in enumerate(entry["decision"]["checks"]):
-                if isinstance(check["observed"], int | float):
-                    yield sources.entry(check["rule"], *where, "checks", at, "observed")
+        measured = entry["decision"]["checks"] if entry["decision"]["gate"] == "validate_infra" else ()
+        for at, check in enumerate(measured):
+            if isinstance(check["observed"], int | float):
+                yield sources.entry(check["rule"], *where, "checks", at, "observed")
 
 
 def _risks(sources: Sources) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from core.store import Store
 
 if TYPE_CHECKING:
     from artifacts.cards.document import Cards, Section
-    from mlops.actions.cards import Found
+    from mlops.actions.auditing.cards import Found
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -30,7 +30,7 @@ def card(
 ) -> None:
     """Show the model card and the data card of USECASE: every number with the artifact that it comes from."""
     from core.errors import UsageError
-    from mlops.actions.cards import cards_of_run, cards_of_version
+    from mlops.actions.auditing.cards import cards_of_run, cards_of_version
     from pipelines.config import name_of
 
     if run_id and version:

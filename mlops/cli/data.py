@@ -89,7 +89,7 @@ def delete(store: Store, *, usecase: str, key: str, yes: bool, as_json: bool) ->
     import sys
 
     from core.errors import UsageError
-    from mlops.actions.deletion import delete as delete_row
+    from mlops.actions.auditing.deletion import delete as delete_row
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 
@@ -127,7 +127,7 @@ def scan(store: Store, *, usecase: str, as_json: bool) -> None:
     """
     import sys
 
-    from mlops.actions.personal_data import search
+    from mlops.actions.auditing.search import search
     from mlops.cli.main import print_json
     from pipelines.config import find, load
 

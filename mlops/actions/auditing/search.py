@@ -69,8 +69,7 @@ def _log(folder: Path) -> Iterator[Finding]:
     for row in rows(log_files(folder), Counts()):
         texts = {"log_key": [row.key.encode()], "log_request_id": [row.request_id.encode()], **row.features}
         for name, values in texts.items():
-            for value in values:
-                if isinstance(value, bytes):
-                    found.update((name, detector) for detector in found_in(value))
+            joined = b"\n".join(value for value in values if isinstance(value, bytes))
+            found.update((name, detector) for detector in found_in(joined))
     for (name, detector), count in sorted(found.items()):
         yield Finding(detector, f"prediction log: {name}", count)
