@@ -153,7 +153,10 @@ def test_the_document_has_the_published_schema(made: Made) -> None:
 
 
 def test_the_published_schema_is_the_document_s() -> None:
-    again = "from artifacts.cards.document import Cards as C; import json; print(json.dumps(C.model_json_schema(), indent=2))"
+    again = (
+        "import json; from artifacts.cards.document import Cards as C; "
+        "print(json.dumps(C.model_json_schema(), indent=2))"
+    )
     published = json.loads(PUBLISHED.read_bytes())
     assert published == Cards.model_json_schema(), f"write it again: python -c '{again}' > docs/{PUBLISHED.name}"
 
