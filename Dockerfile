@@ -59,7 +59,7 @@ WORKDIR /app
 COPY . .
 RUN rm -f ca-bundle.crt && chmod -R u=rwX,go=rX . \
     && python3 -m compileall -q --invalidation-mode unchecked-hash \
-        adapters artifacts components core localrun/src mlops pipelines problems serving usecases
+        adapters artifacts components core localrun/src mlops pipelines problems serving training usecases
 
 # No file belongs to the image's user, since a platform may change its id; a read-only root with a writable /tmp is enough.
 FROM ${BASE_IMAGE} AS runtime

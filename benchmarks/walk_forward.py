@@ -131,8 +131,8 @@ def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
 
     from artifacts.examples.batches import record_batches
     from artifacts.schema.schema_file import read_schema
-    from components.train_model.rows import Recipe
     from core import user_code
+    from training.rows import Recipe
 
     schema = read_schema(user_code.resolve(usecase.schema_file))
     output = tft.TFTransformOutput(str(graph))

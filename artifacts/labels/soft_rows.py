@@ -4,8 +4,9 @@ The sum of their losses is the expected loss under the probabilities, whatever t
 loss for soft labels than for plain ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.batches import record_batches
+from artifacts.examples.manifest import ExamplesManifest
 from artifacts.labels import probabilities
 from core.errors import CorruptArtifact
 
@@ -22,22 +24,43 @@ SMALLEST = 1e-3
 Weights = NDArray[np.float32]
 
 
-def training_batches(
-    examples: Path, split: str, schema: schema_pb2.Schema, label: str, batch_size: int
-) -> Iterator[tuple[pa.RecordBatch, Weights | None]]:
-    """Yield the batches of a split with the weight of each row, [rows]; None where labels are plain.
+class Portion(NamedTuple):
+    """Rows of a split: all of them, or those of some spans."""
 
-    Weights have the mean 1 over the split. Raises CorruptArtifact when labels and examples do not belong together, and
-    otherwise as `record_batches`.
+    split: str
+    spans: tuple[int, ...] | None = None
+
+    def batches(self, examples: Path, schema: schema_pb2.Schema, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; errors as `record_batches`."""
+        for span in (None,) if self.spans is None else self.spans:
+            yield from record_batches(examples, self.split, schema, batch_size, span)
+
+    def positions(self, examples: Path | str) -> NDArray[np.int64]:
+        """Return the places of the rows in their split, [rows], in the order of `batches`."""
+        starts, start = [], 0
+        for shard in ExamplesManifest.read(examples).of_split(self.split):
+            starts.append((shard.span, np.arange(start, start + shard.records)))
+            start += shard.records
+        spans = (None,) if self.spans is None else self.spans
+        parts = [places for span in spans for own, places in starts if span in (None, own)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def training_batches(
+    examples: Path, portion: Portion, schema: schema_pb2.Schema, label: str, batch_size: int
+) -> Iterator[tuple[pa.RecordBatch, Weights | None]]:
+    """Yield the batches of a portion with the weight of each row, [rows]; None where labels are plain.
+
+    Weights have the mean 1 over the portion. Raises CorruptArtifact when labels and examples do not belong together,
+    and otherwise as `record_batches`.
     """
-    found = probabilities.read(examples, split)
-    batches = record_batches(examples, split, schema, batch_size)
+    batches = portion.batches(examples, schema, batch_size)
+    found = _portion_shares(examples, portion)
     if found is None:
         for batch in batches:
             yield batch, None
         return
-    classes, labels = found
-    shares = _shares(labels)
+    classes, shares = found
     scale = np.count_nonzero(shares) / max(float(shares.sum()), 1e-12)
     start = 0
     for batch in batches:
@@ -50,15 +73,31 @@ def training_batches(
         start = end
     if start != len(shares):
         raise CorruptArtifact(
-            f"{examples}: wanted a label for each row of the split {split!r}, got {len(shares)} for other rows; "
-            "run label_examples again"
+            f"{examples}: wanted a label for each row of the split {portion.split!r}, "
+            f"got {len(shares)} for other rows; run label_examples again"
         )
 
 
-def training_rows(examples: Path | str, split: str) -> int | None:
-    """Return how many rows `training_batches` yields for a split with probabilistic labels; None for a plain one."""
-    found = probabilities.read(examples, split)
-    return None if found is None else int(np.count_nonzero(_shares(found[1])))
+def training_rows(examples: Path | str, portion: Portion) -> int:
+    """Return how many rows `training_batches` yields."""
+    found = _portion_shares(Path(examples), portion)
+    return len(portion.positions(examples)) if found is None else int(np.count_nonzero(found[1]))
+
+
+def _portion_shares(examples: Path, portion: Portion) -> tuple[Sequence[str], Weights] | None:
+    """Return the classes, and the weight of each class in each row of a portion; None where labels are plain.
+
+    All rows of labels are returned for a whole split, so that those of other examples are found out.
+    """
+    found = probabilities.read(examples, portion.split)
+    if found is None:
+        return None
+    classes, labels = found
+    shares = _shares(labels)
+    if portion.spans is None:
+        return classes, shares
+    positions = portion.positions(examples)
+    return classes, shares[positions[positions < len(shares)]]
 
 
 def _shares(labels: probabilities.SplitLabels) -> Weights:

@@ -16,7 +16,7 @@ from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.labels import probabilities
 from artifacts.labels.row_key import RowKey
-from artifacts.labels.soft_rows import training_batches, training_rows
+from artifacts.labels.soft_rows import Portion, training_batches, training_rows
 from artifacts.schema.schema_file import read_schema
 from components.label_examples.config import Config
 from components.label_examples.logic import Inputs, Outputs, label
@@ -209,12 +209,12 @@ def test_training_sees_a_row_for_each_class_with_its_probability(labeled: Path) 
     _, labels = probabilities.read(labeled, "train") or ((), None)
     assert labels is not None
     weights, names, texts = [], [], []
-    for batch, own in training_batches(labeled, "train", schema, "label", 100):
+    for batch, own in training_batches(labeled, Portion("train"), schema, "label", 100):
         assert own is not None
         weights += own.tolist()
         names += [value[0] for value in batch["label"].to_pylist()]
         texts += [value[0] for value in batch["text"].to_pylist()]
-    assert len(weights) == training_rows(labeled, "train")
+    assert len(weights) == training_rows(labeled, Portion("train"))
     assert np.mean(weights) == pytest.approx(1, abs=1e-4)
     spam = sum(weight for weight, name in zip(weights, names, strict=True) if name == b"spam") / sum(weights)
     assert spam == pytest.approx(float(labels.probabilities[:, 1].mean()), abs=1e-3)
@@ -223,8 +223,8 @@ def test_training_sees_a_row_for_each_class_with_its_probability(labeled: Path) 
 
 def test_plain_labels_have_no_weights(stage: Stage) -> None:
     schema = read_schema(str(stage.schema))
-    assert all(weights is None for _, weights in training_batches(stage.examples, "eval", schema, "label", 64))
-    assert training_rows(stage.examples, "eval") is None
+    assert all(weights is None for _, weights in training_batches(stage.examples, Portion("eval"), schema, "label", 64))
+    assert training_rows(stage.examples, Portion("eval")) == ExamplesManifest.read(stage.examples).records("eval")
 
 
 def test_damaged_labels_are_refused(stage: Stage) -> None:

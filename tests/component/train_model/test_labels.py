@@ -17,7 +17,6 @@ from components.evaluate_model.logic import Inputs as EvaluateInputs
 from components.evaluate_model.logic import Outputs as EvaluateOutputs
 from components.evaluate_model.logic import evaluate
 from components.train_model.config import Config
-from components.train_model.labels import one_value
 from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
@@ -26,6 +25,7 @@ from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import DataError, MlopsError, TrainingError
 from tests.written_examples import write_examples
+from training.labels import one_value
 
 NUMBER = 'feature {{ name: "{}" type: {} presence {{ min_fraction: 1 }} shape {{ dim {{ size: 1 }} }} }}\n'
 MODULE = """

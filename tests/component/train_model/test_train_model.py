@@ -14,7 +14,6 @@ import tensorflow as tf
 from artifacts.model.features import read_features
 from artifacts.model.names import CHECKPOINT
 from artifacts.model.request import tensors
-from components.train_model import fitting
 from components.train_model.config import Config
 from components.train_model.logic import Inputs, Outputs, train
 from components.transform_features.config import Config as TransformConfig
@@ -24,6 +23,7 @@ from core.backends.registry import open_registry
 from core.errors import EmptyDataset, MlopsError, TrainingError
 from tests.mounted_bucket import mounted
 from tests.written_examples import write_examples
+from training import fitting
 
 SCHEMA = """
 feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }

@@ -52,6 +52,7 @@ def test_the_images_contain_sources_and_no_tests() -> None:
         "pipelines",
         "problems",
         "serving",
+        "training",
         "usecases",
     }
     assert not [

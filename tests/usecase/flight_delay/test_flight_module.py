@@ -12,10 +12,10 @@ import pytest
 import tensorflow_transform as tft
 
 from artifacts.schema.schema_file import read_schema
-from components.train_model.rows import Recipe
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from tests.written_examples import write_examples
+from training.rows import Recipe
 from usecases.flight_delay import module
 
 FOLDER = Path(module.__file__).parent

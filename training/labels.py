@@ -13,10 +13,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.evaluation.columns import MISSING, categories, numbers
 from artifacts.examples.batches import record_batches
-from components.train_model.config import Config
 from core.errors import DataError, TrainingError
 from problems import kind
 from problems.labels import TrainedLabel, value_name
+from training.settings import TrainingSettings
 
 MOST_VALUES = 10_000
 """Maximum number of different texts for which a table of classes is kept."""
@@ -37,27 +37,27 @@ class Classes:
 
 
 def made_by_training(
-    config: Config, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
+    settings: TrainingSettings, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
 ) -> Classes | None:
     """Return the classes of a label that the module does not transform to numbers; None if it does.
 
     They are the schema's domain, in its order, or else the sorted values of the train split. In a binary
     classification `problem.positive` is class 1. `transformed` is the feature spec of the transform's output.
     """
-    feature = next(feature for feature in schema.feature if feature.name == config.label)
+    feature = next(feature for feature in schema.feature if feature.name == settings.label)
     is_text = feature.type == schema_pb2.BYTES
-    left_alone = config.label not in transformed or transformed[config.label].dtype == "string"
-    if not kind(config.task).has_classes:
+    left_alone = settings.label not in transformed or transformed[settings.label].dtype == "string"
+    if not kind(settings.task).has_classes:
         if is_text and left_alone:
             raise TrainingError(
-                f"problem.label {config.label!r}: wanted numbers for a regression, got text; make them in "
+                f"problem.label {settings.label!r}: wanted numbers for a regression, got text; make them in "
                 "preprocessing_fn, or use multiclass_classification"
             )
         return None
-    if not left_alone or not (is_text or config.positive):
+    if not left_alone or not (is_text or settings.positive):
         return None
-    found = _domain(schema, feature) or _values(config.label, schema, examples)
-    return Classes(kind(config.task).class_order(found, config.positive))
+    found = _domain(schema, feature) or _values(settings.label, schema, examples)
+    return Classes(kind(settings.task).class_order(found, settings.positive))
 
 
 def _domain(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def one_value(batch: pa.RecordBatch, label: str) -> tuple[npt.NDArray[np.int32],
 class Observed:
     """Compares the raw label with the trained one, on every row of the train and validation splits."""
 
-    config: Config
+    settings: TrainingSettings
     made: Classes | None
     is_same: bool = True
     """Whether the trained label was the raw one in every row."""
@@ -106,7 +106,7 @@ class Observed:
 
     def number(self, batch: pa.RecordBatch, trained: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
         """Return the label that is trained on, [rows, 1]; `trained` is the transformed one, where there is one."""
-        label = self.config.label
+        label = self.settings.label
         codes, values = one_value(batch, label)
         if self.made is not None:
             table = np.array([self.made.values.get(value_name(value), -1) for value in values] or [0], np.int64)
@@ -128,11 +128,11 @@ class Observed:
     ) -> None:
         is_text = any(isinstance(value, str) for value in values)
         if self.is_same and not is_text:
-            raw = numbers(batch, self.config.label)
+            raw = numbers(batch, self.settings.label)
             self.sample = self.sample or (raw[:1000], trained[:1000].astype(np.float64))
             self.is_same = bool(np.array_equal(raw.astype(np.float32), trained.astype(np.float32)))
         self.is_same = self.is_same and not is_text
-        if not kind(self.config.task).has_classes or not self.is_function:
+        if not kind(self.settings.task).has_classes or not self.is_function:
             return
         finite = np.nan_to_num(trained.astype(np.float64))
         pairs = np.unique(np.stack([codes.astype(np.float64), finite], axis=1), axis=0)
@@ -145,27 +145,27 @@ class Observed:
 
     def result(self, outputs: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
         """Return the label for the model's label file; `outputs` is the model's number of outputs, if known."""
-        config, has_classes = self.config, kind(self.config.task).has_classes
-        width = kind(self.config.task).class_count(outputs)
+        settings, has_classes = self.settings, kind(self.settings.task).has_classes
+        width = kind(self.settings.task).class_count(outputs)
         if self.made is not None:
             names = (*self.made.names, *map(str, range(len(self.made.names), width or 0)))
-            return TrainedLabel(config.label, config.task, classes=names, values=self.made.values)
+            return TrainedLabel(settings.label, settings.task, classes=names, values=self.made.values)
         if not has_classes:
             if self.is_same or in_raw_unit:
-                return TrainedLabel(config.label, config.task)
-            return TrainedLabel(config.label, config.task, "transformed", unit="trained")
+                return TrainedLabel(settings.label, settings.task)
+            return TrainedLabel(settings.label, settings.task, "transformed", unit="trained")
         if self.is_same:
             names = tuple(str(at) for at in range(width or 0))
             self._check_positive(names)
-            return TrainedLabel(config.label, config.task, classes=names)
+            return TrainedLabel(settings.label, settings.task, classes=names)
         if not self.is_function:
-            return TrainedLabel(config.label, config.task, "transformed")
+            return TrainedLabel(settings.label, settings.task, "transformed")
         names = _names(self.classes, width)
         self._check_positive(names)
-        return TrainedLabel(config.label, config.task, classes=names, values=dict(self.classes))
+        return TrainedLabel(settings.label, settings.task, classes=names, values=dict(self.classes))
 
     def _check_positive(self, names: tuple[str, ...]) -> None:
-        fault = kind(self.config.task).positive_fault(names, self.config.positive)
+        fault = kind(self.settings.task).positive_fault(names, self.settings.positive)
         if fault:
             raise TrainingError(f"problem.positive: {fault}")
 

@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from adapters import tft_layer
-from components.train_model.raw_features import RawFeature
 from core.errors import TrainingError
 from core.problem import Task
 from problems import kind
+from training.raw_features import RawFeature
 
 Tensors = Mapping[str, Any]
 Transform = Callable[[Tensors], Tensors]

@@ -16,8 +16,6 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.model.features import Features
 from artifacts.model.names import WARM_UP_ROWS
 from artifacts.model.rows import write_rows
-from components.train_model import export
-from components.train_model.raw_features import raw_features
 from components.validate_infra.sent_rows import SentRows
 from serving.http.app import ServingApp
 from serving.limits import Limits
@@ -28,6 +26,8 @@ from serving.models.savedmodel import SavedModel
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager
 from serving.versions.shelf import SavedModelShelf
+from training import export
+from training.raw_features import raw_features
 
 SCHEMA = text_format.Parse(
     """

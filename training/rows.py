@@ -15,7 +15,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from artifacts.evaluation.columns import numbers
-from artifacts.labels.soft_rows import training_batches
+from artifacts.labels.soft_rows import Portion, training_batches
 from core.errors import TrainingError, did_you_mean
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -24,6 +24,8 @@ Block = tuple[Columns, npt.NDArray[Any]] | tuple[Columns, npt.NDArray[Any], npt.
 """The features of some rows, their labels and, where rows are weighted, their weights."""
 WEIGHT = "weight of the row"
 SHARE = "probability of the row's label"
+_TARGET = "replaced target"
+_REPLACED_WEIGHT = "replaced weight"
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,20 @@ class Recipe:
     """Makes the label that is trained on of raw rows and the transformed label."""
     weight: str | None = None
 
-    def columns(self, examples: Path, split: str, read_rows: int) -> Iterator[Columns]:
+    def columns(
+        self, examples: Path, split: str, read_rows: int, spans: tuple[int, ...] | None = None
+    ) -> Iterator[Columns]:
         """Yield a split's transformed rows in blocks; a row with a probabilistic label is one for each class.
+
+        With `spans`, only the rows of these spans.
 
         The label is the transformed one, or the raw one when the module drops it; TrainingError for one that is not a
         finite number.
         """
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
-        for batch, shares in training_batches(examples, split, self.schema, self.label, read_rows):
+        portion = Portion(split, spans)
+        for batch, shares in training_batches(examples, portion, self.schema, self.label, read_rows):
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
             transformed = self.transform(tensors)
             label = self._numbered(batch, transformed, tensors)
@@ -110,6 +117,9 @@ class Rows:
         """Weights of classes by number; others are 1."""
         self.is_soft = False
         """Whether labels are probabilistic, so that a row is there once for each class."""
+        self.held_bytes = 0
+        """Bytes of the blocks that are in memory."""
+        self._replaced: Columns = {}
         held = 0
         for block in blocks:
             size = sum(values.nbytes for values in block.values())
@@ -117,12 +127,24 @@ class Rows:
             self._add_labels(block[label], block.get(SHARE))
             self.is_soft = self.is_soft or SHARE in block
             self._counts.append(len(block[label]))
-            self._blocks.append(
-                block if held <= memory_bytes else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz")
-            )
+            fits = held <= memory_bytes
+            self.held_bytes += size if fits else 0
+            self._blocks.append(block if fits else _to_disk(block, folder / f"rows-{len(self._blocks)}.npz"))
 
     def __len__(self) -> int:
         return sum(self._counts)
+
+    def replace(self, targets: npt.NDArray[Any] | None = None, weights: npt.NDArray[Any] | None = None) -> None:
+        """Set what the loss gets instead of labels, [rows, any], or instead of all weights, [rows]; None restores them.
+
+        Both are in the order of `blocks`. The next epoch uses them.
+        """
+        self._replaced = {}
+        for name, values in ((_TARGET, targets), (_REPLACED_WEIGHT, weights)):
+            if values is not None and len(values) != len(self):
+                raise ValueError(f"{name}: wanted a value for each of {len(self)} rows, got {len(values)}")
+            if values is not None:
+                self._replaced[name] = np.asarray(values, np.float32)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows in the order of the examples."""
@@ -141,6 +163,17 @@ class Rows:
         if group:
             yield self._shuffled(group, random)
 
+    def labels_and_weights(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+        """Return the labels, [rows], and their weights in an evaluation; None where all are 1."""
+        labels, weights = [], []
+        for index in range(len(self._blocks)):
+            columns = self._load(index)
+            labels.append(np.asarray(columns[self.label], np.float64).reshape(-1))
+            ones = np.ones(len(labels[-1]))
+            weights.append(columns.get(WEIGHT, ones) * columns.get(SHARE, ones))
+        is_weighted = self.is_soft or any(WEIGHT in self._load(index) for index in range(min(1, len(self._blocks))))
+        return np.concatenate(labels), np.concatenate(weights).astype(np.float64) if is_weighted else None
+
     def example(self) -> Block:
         """Return the first row, as a block of one."""
         return self._split({name: values[:1] for name, values in self._load(0).items()})
@@ -152,24 +185,29 @@ class Rows:
         return self._split({name: np.concatenate([block[name] for block in blocks])[order] for name in blocks[0]})
 
     def _split(self, columns: Columns) -> Block:
-        features = {name: values for name, values in columns.items() if name not in (self.label, WEIGHT, SHARE)}
+        own = {self.label, WEIGHT, SHARE, _TARGET, _REPLACED_WEIGHT}
+        features = {name: values for name, values in columns.items() if name not in own}
         label = columns[self.label]
+        target = columns.get(_TARGET, label)
+        if _REPLACED_WEIGHT in columns:
+            return features, target, columns[_REPLACED_WEIGHT]
         if WEIGHT not in columns and SHARE not in columns and not self.class_weights:
-            return features, label
+            return features, target
         ones = np.ones(len(label), np.float32)
         weights = columns.get(WEIGHT, ones) * columns.get(SHARE, ones)
         if self.class_weights:
             values, position = np.unique(label.reshape(len(label)), return_inverse=True)
             table = [self.class_weights.get(value, 1.0) for value in values.tolist()]
             weights = weights * np.array(table)[position]
-        return features, label, np.asarray(weights, np.float32)
+        return features, target, np.asarray(weights, np.float32)
 
     def _load(self, index: int) -> Columns:
         block = self._blocks[index]
-        if isinstance(block, dict):
-            return block
-        with np.load(block, allow_pickle=False) as file:
-            return dict(file)
+        if not isinstance(block, dict):
+            with np.load(block, allow_pickle=False) as file:
+                block = dict(file)
+        start = sum(self._counts[:index])
+        return block | {name: values[start : start + self._counts[index]] for name, values in self._replaced.items()}
 
     def _add_labels(self, labels: npt.NDArray[Any], shares: npt.NDArray[np.float32] | None) -> None:
         if len(self.labels) > _MANY:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from components.train_model.config import EarlyStopping
+from training.settings import EarlyStopping
 
 Weights = list[npt.NDArray[Any]]
 _STATE, _BEST, _HISTORY = "state", "best", "history"

@@ -12,14 +12,14 @@ import tensorflow_transform as tft
 
 from adapters import tft_layer
 from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
-from components.train_model.config import Config
-from components.train_model.export import Answer
-from components.train_model.labels import Observed
-from components.train_model.rows import Rows
 from core.errors import TrainingError, did_you_mean
 from core.problem import ModelOutput
 from problems import kind
 from problems.labels import TrainedLabel
+from training.export import Answer
+from training.labels import Observed
+from training.rows import Rows
+from training.settings import TrainingSettings
 
 _TEMPLATE_SUFFIX = "_xf"
 """Suffix of transformed features in TFX's templates."""
@@ -61,10 +61,10 @@ def gives_logits(model: keras.Model, declared: ModelOutput) -> bool:
     return bool(config.get("from_logits", False))
 
 
-def check_inverse(module: ModuleType, observed: Observed, config: Config, transform: Any) -> bool:
+def check_inverse(module: ModuleType, observed: Observed, settings: TrainingSettings, transform: Any) -> bool:
     """Whether the module has INVERSE; TrainingError when that does not return the raw label."""
     inverse: Callable[..., tf.Tensor] | None = getattr(module, INVERSE, None)
-    if inverse is None or kind(config.task).has_classes or observed.sample is None:
+    if inverse is None or kind(settings.task).has_classes or observed.sample is None:
         return False
     raw, trained = observed.sample
     found = np.asarray(inverse(tf.constant(trained[:, None], tf.float32), transform)).reshape(-1)
@@ -72,22 +72,22 @@ def check_inverse(module: ModuleType, observed: Observed, config: Config, transf
     if not close.all():
         worst = int(np.argmax(np.abs(found - raw)))
         raise TrainingError(
-            f"{INVERSE}: wanted the raw label {config.label!r} back from the transformed one, "
+            f"{INVERSE}: wanted the raw label {settings.label!r} back from the transformed one, "
             f"got {found[worst]:.6g} for {raw[worst]:.6g} (transformed: {trained[worst]:.6g}); correct it in module.py"
         )
     return True
 
 
-def trained_name(config: Config, transform: tft.TFTransformOutput) -> str:
-    """Return the transformed feature that is the label; TrainingError when `run_fn.label` does not exist."""
-    known, named = transform.transformed_feature_spec(), config.run_fn.label
+def trained_name(label: str, transform: tft.TFTransformOutput, named: str = "") -> str:
+    """Return the transformed feature that is the label; TrainingError when `run_fn.label`, `named`, does not exist."""
+    known = transform.transformed_feature_spec()
     if named and named not in known:
         raise TrainingError(
             f"train_model.run_fn.label: wanted a feature that preprocessing_fn returns, got {named!r}"
             f"{did_you_mean(named, known)}"
         )
-    by_template = f"{config.label}{_TEMPLATE_SUFFIX}"
-    return named or (by_template if config.label not in known and by_template in known else config.label)
+    by_template = f"{label}{_TEMPLATE_SUFFIX}"
+    return named or (by_template if label not in known and by_template in known else label)
 
 
 def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path) -> None:

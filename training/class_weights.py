@@ -1,32 +1,33 @@
 """Sets the weights of classes in training."""
 
-from components.train_model.config import Config
-from components.train_model.rows import Rows
 from core.errors import TrainingError, did_you_mean
 from problems import kind
 from problems.labels import TrainedLabel
+from training.fitting import Splits
+from training.settings import TrainingSettings
 
 
-def weigh_classes(config: Config, label: TrainedLabel, training: Rows, validation: Rows) -> None:
+def weigh_classes(settings: TrainingSettings, label: TrainedLabel, splits: Splits) -> None:
     """Set the weights of classes on both splits, so that losses are comparable; TrainingError for unknown classes."""
-    if config.class_weights is None:
+    if settings.class_weights is None:
         return
-    if not kind(config.task).has_classes:
+    if not kind(settings.task).has_classes:
         raise TrainingError(
-            f"train_model.class_weights: a {config.task} has no classes; use problem.weight, or leave it out"
+            f"train_model.class_weights: a {settings.task} has no classes; use problem.weight, or leave it out"
         )
-    counts = training.labels
-    if config.class_weights == "balanced":
+    counts = splits.training.labels
+    if settings.class_weights == "balanced":
         total = sum(counts.values())
         weights = {number: total / (len(counts) * count) for number, count in counts.items()}
     else:
         names = label.classes or tuple(f"{number:g}" for number in sorted(counts))
         weights = {}
-        for name, weight in config.class_weights.items():
+        for name, weight in settings.class_weights.items():
             if name not in names:
                 raise TrainingError(
                     f"train_model.class_weights: {name!r} is no class{did_you_mean(name, names)}; "
                     f"the classes are {', '.join(names)}"
                 )
             weights[float(names.index(name))] = weight
-    training.class_weights = validation.class_weights = weights
+    for rows in splits:
+        rows.class_weights = weights

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.train_model.fitting import Fitted
 from core import pictures
+from training.fitting import Fitted
 
 
 def draw(path: Path | str, fitted: Fitted, facts: Mapping[str, str | float]) -> None:

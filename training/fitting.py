@@ -1,0 +1,194 @@
+"""Fits a compiled Keras model to rows: early stopping, checkpoints, and a stop at the first loss that is NaN."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from core.errors import TrainingError
+from core.problem import Task
+from problems import kind
+from training.hooks import Hooks
+from training.rows import Block, Order, Rows
+from training.settings import TrainingSettings
+from training.state import TrainingState
+
+log = logging.getLogger(__name__)
+Step = Callable[[Any], dict[str, Any]]
+"""Keras' `train_step` or `test_step`."""
+
+
+class Splits(NamedTuple):
+    """The rows that a model is fitted to, and those that say when to stop."""
+
+    training: Rows
+    validation: Rows
+
+
+class Fitted(NamedTuple):
+    """The result of a training."""
+
+    history: dict[str, list[float]]
+    """Per epoch, by Keras' names: `loss`, `val_loss` and the model's own metrics."""
+    best_epoch: int
+    """Counted from 1; the epoch whose weights were kept."""
+
+
+def seed_everything(settings: TrainingSettings) -> None:
+    """Seed Keras, NumPy and Python, make TensorFlow deterministic if configured, and reset the names of layers."""
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(settings.seed)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def check_labels(rows: Rows, split: str, task: Task, width: int | None) -> None:
+    """Raise TrainingError for no rows, or labels that cannot be trained on; `width` is the number of outputs."""
+    if not len(rows):
+        raise TrainingError(f"wanted rows in the split {split!r}, got none; widen ingest_examples.window")
+    fault = kind(task).label_fault(rows.labels, width) if split == "train" else ""
+    if fault:
+        raise TrainingError(f"{rows.label} in the split {split!r}: {fault}")
+
+
+def fit(
+    model: keras.Model,
+    splits: Splits,
+    settings: TrainingSettings,
+    checkpoint: Path | None = None,
+    hooks: Sequence[Hooks] = (),
+) -> Fitted:
+    """Train until the validation loss no longer decreases; the model then has the best epoch's weights.
+
+    TensorFlow gets large blocks of rows and splits them into batches in a function that is traced once. Training
+    continues from the checkpoint if there is one; without a path for it, none is written. Raises TrainingError at the
+    first batch whose loss is not finite.
+    """
+    loop = _Loop(model, splits, settings, hooks)
+    checkpoint = checkpoint if all(one.resumable for one in hooks) else None
+    state = TrainingState() if checkpoint is None else TrainingState.read(checkpoint, model)
+    model.stop_training = False
+    for one in hooks:
+        one.begin(model)
+    while len(state.losses) < settings.epochs and not state.is_over(settings.early_stopping):
+        numbers = loop.run_epoch(len(state.losses) + 1)
+        state.add(numbers, model)
+        log.info(
+            "epoch %d: %s",
+            len(state.losses),
+            ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()),
+        )
+        for one in hooks:
+            one.after_epoch(model, len(state.losses), numbers)
+        if checkpoint is not None:
+            state.write(checkpoint, model)
+        if model.stop_training:
+            break
+    for one in hooks:
+        one.end(model)
+    kept = next((epoch for one in hooks if (epoch := one.kept_epoch(len(state.losses))) is not None), None)
+    if kept is None:
+        state.restore_best(model)
+    if not all(np.isfinite(weight.numpy()).all() for weight in model.weights):
+        raise TrainingError("wanted finite weights after the last epoch, got NaN or infinity; lower the learning rate")
+    return Fitted(state.history, state.best_epoch if kept is None else kept)
+
+
+class _Loop:
+    """The traced steps of one model over its rows."""
+
+    def __init__(self, model: keras.Model, splits: Splits, settings: TrainingSettings, hooks: Sequence[Hooks]) -> None:
+        self._model = model
+        self._splits = splits
+        self._settings = settings
+        self._hooks = hooks
+        self._order = Order(settings.seed, settings.shuffle_rows)
+        self._steps: dict[str, Any] = {}
+        _build(model, splits.training)
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Train on all rows in a new order, validate, and return the metrics."""
+        for one in self._hooks:
+            one.before_epoch(self._model, epoch)
+        model, settings, (training, validation) = self._model, self._settings, self._splits
+        run = self._traced("training", self._train_step, training.example())
+        rows = training.shuffled(self._order, epoch - 1)
+        trained = _numbers(model, run, rows, settings.batch_size, f"epoch {epoch}")
+        run = self._traced("validation", model.test_step, validation.example())
+        where = f"the validation after epoch {epoch}"
+        tested = _meaningful(_numbers(model, run, validation.blocks(), settings.read_rows, where), validation)
+        return _meaningful(trained, training) | {f"val_{name}": value for name, value in tested.items()}
+
+    def _train_step(self, batch: Any) -> dict[str, Any]:
+        logs: dict[str, Any] = self._model.train_step(batch)
+        for one in self._hooks:
+            one.after_step(self._model)
+        return logs
+
+    def _traced(self, name: str, step: Step, example: Block) -> Callable[..., tf.Tensor]:
+        """Return the function of a step; traced again when targets or weights of another form replace the rows'."""
+        specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
+        if self._steps.get(name, (None,))[0] != specs:
+            self._steps[name] = (specs, _traced(step, specs, eager=self._model.run_eagerly))
+        traced: Callable[..., tf.Tensor] = self._steps[name][1]
+        return traced
+
+
+def _meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
+    """Return the loss alone for probabilistic labels: Keras' metrics ignore the weights of rows."""
+    return {"loss": numbers["loss"]} if rows.is_soft else numbers
+
+
+def _build(model: keras.Model, rows: Rows) -> None:
+    """Create the variables of optimizer and metrics, which a traced function must not create."""
+    model.optimizer.build(model.trainable_variables)
+    model.test_step(tf.nest.map_structure(tf.constant, rows.example()))
+
+
+def _traced(step: Step, specs: Any, *, eager: bool) -> Callable[..., tf.Tensor]:
+    """Make a function that runs a step over blocks of any number of rows, traced once unless `eager`.
+
+    The loop is AutoGraph's; the step is not converted, as in Keras' `fit`.
+    """
+    unconverted = tf.autograph.experimental.do_not_convert(step)
+    if eager:
+        return partial(_each_batch, unconverted)
+    traced: Callable[..., tf.Tensor] = tf.function(
+        partial(_each_batch, unconverted), input_signature=[specs, tf.TensorSpec([], tf.int32)]
+    )
+    return traced
+
+
+def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
+    """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
+    count = tf.shape(block[1])[0]
+    start, is_finite = tf.constant(0), tf.constant(True)
+    while start < count and is_finite:
+        end = tf.minimum(start + batch_size, count)
+        logs = step(tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block))
+        is_finite = tf.math.is_finite(logs["loss"])
+        start = end
+    return start
+
+
+def _numbers(
+    model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str
+) -> dict[str, float]:
+    """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
+    model.reset_metrics()
+    rows = 0
+    for block in blocks:
+        rows += int(run(block, batch_size))
+        loss = float(model.get_metrics_result()["loss"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate, or remove "
+                "outliers from the data"
+            )
+    return {name: float(value) for name, value in model.get_metrics_result().items()}
