@@ -20,5 +20,6 @@ def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
         validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
         candidate = segments.candidate(usecase, validated, in_production)
         segments.served(usecase, candidate)
+        segments.reviewed(usecase, candidate)
 
     return experiment

@@ -21,6 +21,8 @@ class Limits:
     """Largest body of an answer to a predict request, where who passes it on takes no larger one; 0: no cap."""
     rows: int = 4096
     """Most rows of one request."""
+    explain_rows: int = 32
+    """Most rows of a request to explain: each takes some thousand evaluations of the model."""
     depth: int = 32
     """Deepest nesting of JSON that is parsed; checked before parsing, because parsing is recursive."""
     header_bytes: int = 32 << 10

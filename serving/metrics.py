@@ -41,6 +41,12 @@ class Metrics:
         self.non_finite = self._counter(
             "non_finite_outputs", "Answers refused because the model gave NaN or infinity.", "model", "version"
         )
+        self.incomplete = self._counter(
+            "incomplete_explanations",
+            "Explanations refused because they do not add up to the prediction.",
+            "model",
+            "version",
+        )
         self.load_failures = self._counter(
             "load_failures", "Versions that could not be loaded, and were not served.", "model", "version"
         )

@@ -10,6 +10,9 @@ from typing import Any
 from artifacts.model.features import Feature, Features
 
 DEFAULT_SIGNATURE = "serving_default"
+EXPLAIN_SIGNATURE = "explain"
+"""A model's own way to explain: takes what `serving_default` takes, and returns `attributions`, [rows, features] in the
+order of features.json, and `base`, [rows]; both may have the model's outputs as a last dimension."""
 EXAMPLE_INPUTS = frozenset({"examples", "inputs", "input_example_tensor", "serialized_tf_examples"})
 """Names that TFX, tf.estimator and their examples give the one input of serialized tf.Examples."""
 

@@ -1,4 +1,4 @@
-"""Writes into a SavedModel which raw features it takes, and real rows for a server's warm-up."""
+"""Writes into a SavedModel which raw features it takes, and real rows for a server's warm-up and explanations."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -11,6 +11,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from artifacts.examples.batches import record_batches
 from artifacts.examples.names import TRAIN, VALIDATION
+from artifacts.explanations.background import write_background
 from artifacts.model.features import Features
 from artifacts.model.names import WARM_UP_REQUESTS, WARM_UP_ROWS
 from artifacts.model.request import tensors
@@ -36,11 +37,12 @@ def examples_argument(saved_model: Path, features: Collection[str]) -> str:
 
 
 def write_served(saved_model: Path, features: Features, examples: Path | str, schema: schema_pb2.Schema) -> None:
-    """Write the model's features and warm-up rows; whether it takes tf.Examples is read from its signature."""
+    """Write the model's features, warm-up and background rows; its signature says whether it takes tf.Examples."""
     argument = examples_argument(saved_model, {feature.tensor for feature in features.features})
     features = replace(features, takes="examples" if argument else "features")
     features.write(saved_model)
     _write_warm_up(saved_model, features, argument, _rows(features, examples, schema))
+    write_background(saved_model, features, examples, schema)
 
 
 def _write_warm_up(saved_model: Path, features: Features, argument: str, rows: Sequence[Row]) -> None:

@@ -30,6 +30,8 @@ Takes = Literal["features", "examples"]
 
 Personal = Literal["unknown", "no", "drop", "hash"]
 """What may be kept of a feature's values: nothing while it is unknown or to be dropped, or only a keyed hash."""
+Content = Literal["", "text", "image"]
+"""What a feature's bytes are: a text or an encoded image, or something that is not divided further."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Feature:
     """The categories in the schema's domain; empty without a domain."""
     personal: Personal = "unknown"
     """Whether the schema marks it as personal; unknown in a model that was trained before schemas could."""
+    content: Content = ""
+    """What the schema's domain says that it is."""
 
     @property
     def tensor(self) -> str:
@@ -138,6 +142,7 @@ def _entry(feature: Feature) -> dict[str, Any]:
         "shape": feature.shape,
         "values": feature.values,
         "personal": feature.personal,
+        "content": feature.content,
     }
 
 
@@ -151,6 +156,7 @@ def _feature(entry: Mapping[str, Any]) -> Feature:
         str(entry.get("count") or ""),
         tuple(map(str, entry.get("values") or ())),
         _personal(entry.get("personal", "unknown")),
+        _content(entry.get("content", "")),
     )
 
 
@@ -159,6 +165,13 @@ def _personal(word: str) -> Personal:
         case "no" | "drop" | "hash":
             return word
     return "unknown"  # also what a newer program wrote: nothing is kept
+
+
+def _content(word: str) -> Content:
+    match word:
+        case "text" | "image":
+            return word
+    return ""
 
 
 def _takes(word: str) -> Takes:

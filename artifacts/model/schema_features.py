@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.model.features import DType, Feature, Personal
+from artifacts.model.features import Content, DType, Feature, Personal
 from artifacts.schema.schema_file import SERVING
 from core.errors import SchemaError, did_you_mean
 
@@ -14,6 +14,7 @@ _DTYPES: dict[int, DType] = {schema_pb2.FLOAT: "float32", schema_pb2.INT: "int64
 _PERSONAL: dict[str, Personal] = {"personal": "drop", "personal:hash": "hash"}
 """What a tag of a feature's annotation in the schema means for whoever keeps its values, such as a prediction log."""
 _HASHED = (schema_pb2.INT, schema_pb2.BYTES)
+_CONTENTS: dict[str, Content] = {"natural_language_domain": "text", "image_domain": "image"}
 _NOT_SERVED = (schema_pb2.DEPRECATED, schema_pb2.DISABLED, schema_pb2.VALIDATION_DERIVED)
 _COUNT = "__count"
 _RESERVED = frozenset({"self"})
@@ -79,6 +80,7 @@ def _feature(feature: schema_pb2.Feature, domains: dict[str, tuple[str, ...]], t
         count="" if fixed is not None else _argument(f"{argument}{_COUNT}", taken),
         values=domains.get(feature.domain, tuple(feature.string_domain.value)),
         personal=_personal(feature),
+        content=_CONTENTS.get(feature.WhichOneof("domain_info") or "", ""),
     )
 
 

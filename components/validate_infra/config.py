@@ -26,3 +26,5 @@ class Config(GateSettings):
     steps."""
     max_abs_difference: float = Field(default=1e-6, ge=0)
     """Differences up to this, in the prediction's unit, are ignored, because near zero float32's steps are tiny."""
+    explain_latency_ms: float | None = Field(default=None, gt=0)
+    """Longest median latency of a request to explain one row, in milliseconds; unset: none is sent."""

@@ -13,7 +13,8 @@ from artifacts.model.names import SERVING
 from artifacts.predictions import parity
 from artifacts.predictions.parity import PARITY, ParityRow
 from components.validate_infra.config import Config
-from components.validate_infra.requests import Client, ServerGone
+from components.validate_infra.explanations import explained
+from components.validate_infra.requests import Client, Reply, ServerGone
 from components.validate_infra.sent_rows import SentRows
 from core import digest
 from core.decision import Bound, Check, Decision, Verdict, compare
@@ -22,6 +23,8 @@ from serving.candidate import CandidateServer
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described
 
 GATE = "validate_infra"
+EXPLAINED_ROWS = 8
+"""Most rows to explain, each in its own request."""
 _REFUSED_LIST = 3
 _MANTISSA_BITS, _LEAST_EXPONENT = 24, -125
 """Of float32: the bits of a number, and the exponent below which its steps do not get smaller."""
@@ -42,6 +45,8 @@ class Seen:
     bare: Any
     """The response to a row with its required features alone; None when every feature is required."""
     latencies_ms: tuple[float, ...]
+    explanations: tuple[Reply, ...] = ()
+    """The responses to requests to explain one row each; empty where none was sent."""
 
 
 def validate(
@@ -107,7 +112,12 @@ def _ask(config: Config, server: CandidateServer, rows: list[ParityRow], feature
         batch=client.predict(sent.instances([row.instance for row in rows])).content,
         bare=client.predict(sent.instances([bare])).content if optional else None,
         latencies_ms=tuple(answer.milliseconds for answer in answers),
+        explanations=tuple(client.explain(sent.instances([row.instance])) for row in _to_explain(config, rows)),
     )
+
+
+def _to_explain(config: Config, rows: list[ParityRow]) -> list[ParityRow]:
+    return [] if config.explain_latency_ms is None else rows[:EXPLAINED_ROWS]
 
 
 def _takes_examples(inputs: Mapping[str, str], features: Features | None) -> bool:
@@ -146,6 +156,8 @@ def checks_of(config: Config, rows: list[ParityRow], seen: Seen) -> tuple[Check,
             next_step="Make the model smaller, or raise validate_infra.median_latency_ms with a reason.",
         )
     )
+    if config.explain_latency_ms is not None:
+        checks += explained(config, seen.explanations)
     return tuple(checks)
 
 

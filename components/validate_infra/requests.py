@@ -47,8 +47,15 @@ class Client:
 
     def predict(self, instances: list[Any]) -> Reply:
         """Send rows in the model's format; ServerGone when the process ends or does not answer in time."""
+        return self._ask("predict", "predictions", instances)
+
+    def explain(self, instances: list[Any]) -> Reply:
+        """Ask for explanations of rows; as `predict`."""
+        return self._ask("explain", "explanations", instances)
+
+    def _ask(self, verb: str, wanted: str, instances: list[Any]) -> Reply:
         started = time.perf_counter()
-        status, content = self._exchange("POST", f"/v1/models/{NAME}:predict", json.dumps({"instances": instances}))
+        status, content = self._exchange("POST", f"/v1/models/{NAME}:{verb}", json.dumps({"instances": instances}))
         taken = (time.perf_counter() - started) * 1000
         if status == 0:
             ending = self._server.ending()
@@ -57,11 +64,11 @@ class Client:
                 if ending
                 else f"no answer to {len(instances)} rows: {content}"
             )
-        if status != 200 or not isinstance(content, dict) or "predictions" not in content:
+        if status != 200 or not isinstance(content, dict) or wanted not in content:
             return Reply(
                 f"status {status}: {content.get('error', content) if isinstance(content, dict) else content}", taken
             )
-        return Reply(content["predictions"], taken)
+        return Reply(content[wanted], taken)
 
     def inputs(self) -> dict[str, str]:
         """Return name -> TensorFlow type of the default signature's inputs; {} when the server does not return them."""

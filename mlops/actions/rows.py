@@ -1,9 +1,9 @@
 """Reads the raw rows of a file and predicts them; types are checked as strictly as in training data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
@@ -20,13 +20,15 @@ from artifacts.spans.rejects import Fault, Rejects
 from artifacts.spans.timestamps import Timestamp
 from components.ingest_examples.config import Config as IngestExamples
 from components.ingest_examples.config import TimestampColumn
-from core.errors import DataError
+from core.errors import DataError, UsageError
 from core.user_code import resolve
 from pipelines.config import UseCase
+from serving.bodies.columns import Column
 from serving.models.bulk import BATCH_ROWS, Bulk, only_values
-from serving.models.json_lines import Line, predict_lines, read_json_lines
+from serving.models.json_lines import Line, fed_lines, predict_lines, read_json_lines
 from serving.models.savedmodel import SavedModel
 
+_Made = TypeVar("_Made")
 _KINDS: dict[str, TypeName] = {"float32": "FLOAT", "int64": "INT", "string": "BYTES"}
 
 
@@ -75,6 +77,14 @@ FORMATS = {".csv": "csv", ".jsonl": "", ".parquet": "parquet"}
 """Suffix of a file of rows -> its format in `ingest_examples`; JSON lines are read as a server reads requests."""
 
 
+class _Use(NamedTuple, Generic[_Made]):
+    """What is made of a batch of rows, by the form in which the file has them."""
+
+    of_columns: Callable[[pa.RecordBatch, int], _Made]
+    """Given the batch, and the number of rows before it."""
+    of_lines: Callable[[Sequence[Line]], _Made]
+
+
 def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[list[Any]]:
     """Yield the predictions of a .csv, .jsonl or .parquet file in batches, in the order of its rows.
 
@@ -82,21 +92,52 @@ def predictions(usecase: UseCase, saved_model: Path, file: Path) -> Iterator[lis
     `ingest_examples.leave_out` names are ignored. Raises DataError, with file, line and column or feature, for a row
     that cannot be predicted, and EmptyDataset for a file without rows.
     """
-    model = SavedModel(saved_model)
+    bulk = _bulk(usecase, SavedModel(saved_model))
+    use = _Use(
+        lambda batch, first: only_values(bulk.predict(batch, first=first)),
+        lambda lines: only_values(predict_lines(bulk, file, lines)),
+    )
+    yield from _batches(usecase, bulk, file, use)
+
+
+def row_inputs(usecase: UseCase, model: SavedModel, file: Path, number: int) -> dict[str, Column]:
+    """Return the tensors of raw features of one row of a file, counted from 1.
+
+    Raises as `predictions`, and UsageError for a row that the file does not have.
+    """
+    bulk = _bulk(usecase, model)
+    use = _Use(bulk.fed, lambda lines: fed_lines(bulk, file, lines))
+    first = 0
+    for fed in _batches(usecase, bulk, file, use):
+        rows = len(next(iter(fed.values())))
+        if number <= first + rows:
+            return {name: values[number - first - 1 : number - first] for name, values in fed.items()}
+        first += rows
+    raise UsageError(f"--row {number}: wanted a row of {file}, which has {first}")
+
+
+def _bulk(usecase: UseCase, model: SavedModel) -> Bulk:
     features = model.features or _schema_features(usecase)
-    bulk = Bulk(model, features, _not_served(usecase, features))
+    return Bulk(model, features, _not_served(usecase, features))
+
+
+def _batches(usecase: UseCase, bulk: Bulk, file: Path, use: _Use[_Made]) -> Iterator[_Made]:
+    features = bulk.features
     section = usecase.configured("ingest_examples")
     times = {name: _time(name, one, features, section) for name, one in section.timestamps.items()}
     if name := FORMATS[file.suffix]:
-        yield from _columns(section.model_copy(update={"format": name}), bulk, times, file)
+        yield from _columns(section.model_copy(update={"format": name}), bulk, times, (file, use))
         return
     for lines in read_json_lines(file):
         for name, time in times.items():
             lines = _with_parts(file, lines, name, time)  # noqa: PLW2901 - one time after the other
-        yield only_values(predict_lines(bulk, file, _without_unused(lines, times, features)))
+        yield use.of_lines(_without_unused(lines, times, features))
 
 
-def _columns(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], file: Path) -> Iterator[list[Any]]:
+def _columns(
+    section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], asked: tuple[Path, _Use[_Made]]
+) -> Iterator[_Made]:
+    file, use = asked
     missing = frozenset(section.missing)
     types: dict[str, FeatureType] = {
         f.name: _Cell(_KINDS[f.dtype], required=f.required, missing=missing) for f in bulk.features.features
@@ -121,7 +162,7 @@ def _columns(section: IngestExamples, bulk: Bulk, times: Mapping[str, _Time], fi
             if is_text:
                 _check_cells(bulk.features, place)
         try:
-            yield only_values(bulk.predict(batch, first=rows))
+            yield use.of_columns(batch, rows)
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
         rows += batch.num_rows

@@ -22,6 +22,7 @@ VERBS = {
         "mlops.cli.vertex.endpoint:endpoint",
         "Deploy models behind a Vertex AI endpoint; move its traffic.",
     ),
+    "explain": ("mlops.cli.explain:explain", "Explain the prediction of a row with the model in production."),
     "features": ("mlops.cli.features:features", "Show and apply the features that a run selected."),
     "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
     "label": ("mlops.cli.labels.command:label", "Label rows with people: queue, export, import, serve."),

@@ -6,15 +6,15 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines import gates
+from pipelines import gates, stages
 from pipelines.config import UseCase
 from pipelines.segments.parts import Candidate, Evidence
 from pipelines.segments.traced import run, run_if_configured
 
 SLOTS = ("first", "second", "third", "fourth")
 """Inputs of one task of `collect_evidence`, for a decision each."""
-REVIEWS: tuple[str, ...] = ("audit_privacy",)
-"""Optional stages that review a candidate, each with the inputs that `reviewed` passes and an output `decision`."""
+REVIEWS: tuple[str, ...] = ("explain_model", "audit_privacy")
+"""Optional stages that review a candidate, with some of the inputs that `reviewed` has and an output `decision`."""
 
 _MEASURED = {"fairness": "measure_fairness", "explanations": "explain_model"}
 """Input of `write_cards` -> the review whose output of that name it is."""
@@ -34,8 +34,13 @@ def reviewed(usecase: UseCase, candidate: Candidate) -> dict[str, dsl.PipelineTa
         "model": candidate.model,
         "evaluation": candidate.evaluated.outputs["evaluation"],
     }
-    tasks = {stage: run_if_configured(usecase, stage, **inputs) for stage in REVIEWS}
-    return {stage: task for stage, task in tasks.items() if task is not None}
+    tasks: dict[str, dsl.PipelineTask] = {}
+    for stage in REVIEWS:
+        wanted = stages.component(stage).component_spec.inputs
+        task = run_if_configured(usecase, stage, **{name: inputs[name] for name in inputs if name in wanted})
+        if task is not None:
+            tasks[stage] = task
+    return tasks
 
 
 def if_passed(usecase: UseCase, gate: dsl.PipelineTask | None, name: str) -> Any:

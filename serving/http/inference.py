@@ -9,6 +9,7 @@ from serving.bodies.columns import Column
 from serving.bodies.decoder import Decoded, decode, decode_infer
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError, too_large
+from serving.http.explanation import INCOMPLETE, Explanations
 from serving.http.paths import ParsedPath
 from serving.limits import Limits
 from serving.memory_budget import Charge
@@ -64,11 +65,13 @@ class Inference:
         """Where copies of requests go in shadow mode."""
 
     def answer(self, request: InferenceRequest) -> Answer:
-        """Answer a predict, classify or regress request; RequestError carries the status to answer with otherwise."""
+        """Answer a request of any verb; RequestError carries the status to answer with otherwise."""
         path = request.path
         split = self._manager.split(path.model) if path.version is None and path.label is None else None
         keyed = key_of_body(split, request.headers, request.body) if split is not None else None
         with self._manager.lease(path.model, path.version, path.label, keyed) as lease:
+            if path.verb == "explain":  # takes longer than a prediction, and says nothing of a canary
+                return self._versions.answer(lease, request)
             answer = counted(lease, keyed, partial(self._versions.answer, lease, request), _outputs)
         if split is not None and keyed is not None and split.percent == 0 and self.shadow is not None:
             asked = CopiedRequest(path.model, split.stage, path.verb, request.request_id, keyed.key, request.body)
@@ -78,9 +81,9 @@ class Inference:
     def kind(self, path: ParsedPath, size: int) -> tuple[ParsedPath, int] | None:
         """Return what requests have in common that take about the same time; None for those that need a thread.
 
-        A canary may be slow, so requests that it might get do not hold up the event loop.
+        A canary may be slow, so requests that it might get do not hold up the event loop; explanations always are.
         """
-        is_known = size <= _SMALL_BYTES and self._manager.split(path.model) is None
+        is_known = size <= _SMALL_BYTES and path.verb != "explain" and self._manager.split(path.model) is None
         return (path, size.bit_length()) if is_known else None
 
 
@@ -91,6 +94,7 @@ class VersionAnswers:
         self._limits = limits
         self._metrics = metrics
         self._log = log
+        self._explanations = Explanations(limits)
 
     def answer(self, lease: Lease, request: InferenceRequest) -> Answer:
         """Answer a request with a version; RequestError carries the status to answer with otherwise."""
@@ -100,10 +104,14 @@ class VersionAnswers:
                 return self._predict(request, lease)
             if verb == "infer":
                 return self._infer(request, lease)
+            if verb == "explain":
+                return Answer(lease.version, self._explanations.body(lease, request.body, request.charge), {})
             return self._classify_or_regress(request, lease)
         except RequestError as error:
             if error.code == "NON_FINITE_OUTPUT":
                 self._metrics.non_finite.labels(request.path.model, str(lease.version)).inc()
+            elif error.code == INCOMPLETE:
+                self._metrics.incomplete.labels(request.path.model, str(lease.version)).inc()
             raise
 
     def copied(self, lease: Lease, copied: CopiedRequest) -> Outputs:

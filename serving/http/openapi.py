@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from artifacts.model.names import WARM_UP_ROWS
+from artifacts.model.names import BACKGROUND_ROWS, WARM_UP_ROWS
 from artifacts.model.rows import read_rows
-from serving.signature import DEFAULT_SIGNATURE, Field, Signature
+from serving.signature import DEFAULT_SIGNATURE, EXPLAIN_SIGNATURE, Field, Signature
 
 if TYPE_CHECKING:
     from serving.models.savedmodel import SavedModel
@@ -26,6 +26,18 @@ _ERRORS = {
     "503": "The server is busy or going; try again after Retry-After seconds.",
 }
 
+_EXPLANATION = {
+    "prediction": {"type": "number", "description": "The explained output: the most probable of several classes."},
+    "base": {"type": "number", "description": "The mean of the background rows."},
+    "attributions": {
+        "type": "object",
+        "additionalProperties": {"type": "number"},
+        "description": "By feature; base and attributions add up to the prediction.",
+    },
+    "residual": {"type": "number", "description": "What is missing in that sum, relatively; at most 1e-6."},
+    "method": {"enum": ["exact", "sampled", "signature"]},
+}
+
 
 def document(name: str, version: int, model: "SavedModel") -> dict[str, Any]:
     """Describe how to ask a model for predictions; the schema of a row has the schema's categories as its values."""
@@ -36,6 +48,8 @@ def document(name: str, version: int, model: "SavedModel") -> dict[str, Any]:
     paths = {}
     if default is not None and not default.takes_examples:
         paths[f"/v1/models/{name}:predict"] = {"post": _operation(name, "predict", "instances")}
+        if EXPLAIN_SIGNATURE in model.signatures or (model.path / BACKGROUND_ROWS).is_file():
+            paths[f"/v1/models/{name}:explain"] = {"post": _explain(name)}
     for verb, form in verbs.items():
         paths[f"/v1/models/{name}:{verb}"] = {"post": _operation(name, verb, form)}
     return {
@@ -43,11 +57,25 @@ def document(name: str, version: int, model: "SavedModel") -> dict[str, Any]:
         "info": {
             "title": f"Predictions of {name}",
             "version": str(version),
-            "description": "TensorFlow Serving's REST interface. A row is one object of features.",
+            "description": "TensorFlow Serving's REST interface, and KServe's for explanations. A row is one object of "
+            "features.",
         },
         "paths": paths,
         "components": {"schemas": {"Row": _row(rows, model), "Error": _ERROR}},
     }
+
+
+def _explain(name: str) -> dict[str, Any]:
+    found = _operation(name, "explain", "instances")
+    explanation = {"type": "object", "required": [*_EXPLANATION], "properties": _EXPLANATION}
+    properties = {"predictions": {"type": "array"}, "explanations": {"type": "array", "items": explanation}}
+    answer = {"type": "object", "required": [*properties], "properties": properties}
+    found["summary"] = (
+        f"What each feature of a row adds to the answer of {name}, from the mean answer of training rows."
+    )
+    found["responses"]["200"]["content"]["application/json"]["schema"] = answer
+    found["responses"]["501"] = found["responses"]["400"] | {"description": "This version cannot be explained."}
+    return found
 
 
 def _operation(name: str, verb: str, form: str) -> dict[str, Any]:

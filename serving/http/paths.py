@@ -9,7 +9,8 @@ ROOT = "/v1/models"
 OPEN_ROOT = "/v2/models"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 VERSION = r"[1-9][0-9]{0,18}"
-VERBS = frozenset({"predict", "classify", "regress"})
+VERBS = frozenset({"predict", "classify", "regress", "explain"})
+"""`explain` is KServe's; the others are TensorFlow Serving's."""
 READS = frozenset({"GET", "HEAD"})
 _PATH = re.compile(
     rf"(?P<model>{NAME})(?:/versions/(?P<version>{VERSION})|/labels/(?P<label>{NAME}))?(?P<rest>/metadata|/openapi\.json|:[a-z]+)?",

@@ -69,11 +69,15 @@ class Bulk:
             examples = np.empty(len(records), object)
             examples[:] = records
             return self.run({self.signature.inputs[0].name: examples})
+        return self.run(self.fed(batch, first))
+
+    def fed(self, batch: pa.RecordBatch, first: int = 0) -> dict[str, Column]:
+        """Return the tensors of raw features of rows; arguments and errors as of `predict`."""
         fed: dict[str, Column] = {}
         for feature in self.features.features:
             at = batch.schema.get_field_index(feature.name)
             fed |= tensors(feature, batch.column(at) if at >= 0 else None, batch.num_rows, first)
-        return self.run(fed)
+        return fed
 
     def run(self, columns: Mapping[str, Column]) -> Outputs:
         """Run the signature on its tensors; DataError when the model refuses them."""

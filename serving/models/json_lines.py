@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import DataError, EmptyDataset
 from serving.bodies import requests
+from serving.bodies.columns import Column
 from serving.bodies.strict_json import Refused, parse
 from serving.errors import RequestError
 from serving.limits import Limits
@@ -25,13 +27,29 @@ class Line(NamedTuple):
 
 def predict_lines(bulk: Bulk, path: Path, lines: Sequence[Line]) -> Outputs:
     """Predict rows of a JSON-lines file; DataError names file, line and field."""
-    rows = [{name: value for name, value in line.row.items() if name not in bulk.ignored} for line in lines]
-    question = requests.Question(bulk.rows.name, "instances", rows, {})
-    try:
+    with _named(path, lines):
         if bulk.signature.takes_examples:
-            examples = serialize(requests.example_rows(question, bulk.rows, len(rows)))
+            examples = serialize(requests.example_rows(_question(bulk, lines), bulk.rows, len(lines)))
             return bulk.run({bulk.signature.inputs[0].name: examples})
-        return bulk.run(requests.feeds(question, bulk.rows, len(rows)).columns)
+    return bulk.run(fed_lines(bulk, path, lines))
+
+
+def fed_lines(bulk: Bulk, path: Path, lines: Sequence[Line]) -> dict[str, Column]:
+    """Return the tensors of raw features of rows of a JSON-lines file; DataError names file, line and field."""
+    with _named(path, lines):
+        return dict(requests.feeds(_question(bulk, lines), bulk.rows, len(lines)).columns)
+
+
+def _question(bulk: Bulk, lines: Sequence[Line]) -> requests.Question:
+    rows = [{name: value for name, value in line.row.items() if name not in bulk.ignored} for line in lines]
+    return requests.Question(bulk.rows.name, "instances", rows, {})
+
+
+@contextmanager
+def _named(path: Path, lines: Sequence[Line]) -> Iterator[None]:
+    """Name file and line where a request's error has the row."""
+    try:
+        yield
     except RequestError as error:
         raise DataError(_PLACE.sub(lambda found: _line(path, lines, found), str(error), count=1)) from None
 

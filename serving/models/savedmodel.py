@@ -7,7 +7,7 @@ import ctypes
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
 
 from artifacts.model.features import Features, read_features
@@ -48,6 +49,8 @@ class SavedModel:
         config.graph_options.optimizer_options.do_function_inlining = True
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         self._calls: dict[str, Callable[..., Any]] = {}
+        self.beside: dict[str, Any] = {}
+        """What is made of the model and lives as long, such as its explainer."""
         try:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
@@ -116,6 +119,7 @@ class SavedModel:
         """Free the session and its memory; call it when no request uses the version."""
         self._session.close()
         self._calls.clear()
+        self.beside.clear()
         del self._session
         # A graph's Python objects refer to each other, and malloc keeps freed fragments: loading and closing a tiny
         # model 120 times leaked 22 MiB without these lines, and nothing with them.
@@ -151,6 +155,31 @@ def serialize(rows: list[dict[str, list[Any]]]) -> Column:
         for row in rows
     ]
     return encoded
+
+
+def parsed(serialized: Sequence[bytes]) -> list[dict[str, list[Any]]]:
+    """Decode tf.Example records to rows of int, float or bytes lists; RequestError (400) for anything else."""
+    rows = []
+    for at, record in enumerate(serialized):
+        try:
+            features = tf.train.Example.FromString(record).features.feature
+        except DecodeError:
+            raise bad_request(f"row {at}: wanted a serialized tf.Example, got something else") from None
+        found = {
+            name: list(getattr(one, one.WhichOneof("kind")).value)
+            for name, one in features.items()
+            if one.WhichOneof("kind")
+        }
+        rows.append({name: values for name, values in found.items() if values})
+    return rows
+
+
+def decoded_image(content: bytes) -> Column | None:
+    """Decode a PNG, JPEG, GIF or BMP to [height, width, channels] of uint8; None for anything else."""
+    try:
+        return np.asarray(tf.io.decode_image(content, expand_animations=False).numpy())
+    except tf.errors.OpError:
+        return None
 
 
 def _feature(values: list[Any]) -> Any:

@@ -49,6 +49,13 @@ _OPTIONS = (
         "--max-rows", type=click.IntRange(1, 1_000_000), default=4096, show_default=True, help="Most rows of a request."
     ),
     click.option(
+        "--max-explain-rows",
+        type=click.IntRange(1, 10_000),
+        default=32,
+        show_default=True,
+        help="Most rows of a request for explanations, each of which takes some thousand evaluations of the model.",
+    ),
+    click.option(
         "--max-connections",
         type=click.IntRange(1, 100_000),
         default=1024,
@@ -226,6 +233,7 @@ def limits(settings: Mapping[str, Any]) -> "Limits":
         body_bytes=body,
         memory_bytes=memory,
         rows=settings["max_rows"],
+        explain_rows=settings["max_explain_rows"],
         connections=settings["max_connections"],
         answer_seconds=settings["answer_seconds"],
     )

@@ -140,7 +140,7 @@ def test_metadata_is_the_signature(served: InProcessServer) -> None:
         ("POST", "nobody/versions/9:predict", 404, "Servable not found for request: Specific(nobody, 9)"),
         ("POST", "delay/versions/9:predict", 404, "Servable not found for request: Specific(delay, 9)"),
         ("POST", "delay/labels/nightly:predict", 400, "Unrecognized servable version label: nightly"),
-        ("POST", "delay:explain", 400, "Malformed request: POST /v1/models/delay:explain"),
+        ("POST", "delay:describe", 400, "Malformed request: POST /v1/models/delay:describe"),
         ("POST", "delay", 400, "Malformed request: POST /v1/models/delay"),
         ("GET", "delay:predict", 400, "Malformed request: GET /v1/models/delay:predict"),
         ("POST", "delay/metadata", 400, "Malformed request: POST /v1/models/delay/metadata"),

@@ -1,0 +1,1 @@
+"""Explanations of predictions: Shapley values, the parts of texts and images, background rows, and their file."""
