@@ -115,18 +115,19 @@ def _slice(features: Features, group: Group) -> str:
 
 def _swap_check(config: Config, found: Swapped) -> Check:
     assert config.swaps is not None
-    bound, high = config.swaps.at_most, found.changed.high
-    passed = high is not None and high <= bound
-    low = found.changed.low
-    failed = low is not None and low > bound
-    name = f"predictions that change when {found.feature} is swapped, upper end of {config.confidence:.0%}"
-    return Check(
-        rule=f"{name} <= {bound:g}",
-        threshold=bound,
-        observed=high,
-        verdict=Verdict.PASS if passed else Verdict.FAIL if failed else Verdict.UNDECIDED,
-        next_step=""
-        if passed
-        else f"{found.changed.value:.3g} of {found.changed.rows} predictions depend on {found.feature} alone: keep it "
-        'out of requests (`not_in_environment: "SERVING"` in the schema) and of module.py.',
+    bound, low, high = config.swaps.at_most, found.changed.low, found.changed.high
+    verdict, step = (
+        Verdict.UNDECIDED,
+        f"Swap in more than {found.changed.rows} rows: {found.changed} predictions change.",
     )
+    # A model that does not read the feature gives every row the same score, to the last bit.
+    if found.largest_change == 0 or (high is not None and high <= bound):
+        verdict, step = Verdict.PASS, ""
+    elif low is not None and low > bound:
+        verdict = Verdict.FAIL
+        step = (
+            f"{found.changed} of {found.changed.rows} predictions depend on {found.feature} alone: keep it out of "
+            'requests (`not_in_environment: "SERVING"` in the schema) and of module.py.'
+        )
+    name = f"predictions that change when {found.feature} is swapped, upper end of {config.confidence:.0%}"
+    return Check(rule=f"{name} <= {bound:g}", threshold=bound, observed=high, verdict=verdict, next_step=step)

@@ -1,7 +1,6 @@
 """A fair model passes; a biased one fails; a gate that has too little to decide by says so and is closed."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,19 @@ from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fair_world import SCHEMA, Favour, Model, applicants, write
+from fair_world import Favour, Model, applicants, write
 
+from artifacts.evaluation.columns import MISSING
+from artifacts.evaluation.slices import Column
+from artifacts.fairness.grouped_rows import GroupedRows
+from artifacts.fairness.measured import Spec, measure_rows
 from artifacts.fairness.measurement import Measurement
+from artifacts.fairness.rates import Rows
 from components.measure_fairness.config import Config
+from components.measure_fairness.gate import decide
 from components.measure_fairness.logic import Inputs, Outputs, measure
 from core.decision import Decision, Verdict
-from core.errors import ConfigError, CorruptArtifact, EmptyDataset
+from core.errors import ConfigError, CorruptArtifact
 
 FPR = "false_positive_rate"
 CONFIG: dict[str, Any] = {
@@ -42,51 +47,43 @@ class Run:
     def measured(self) -> Measurement:
         return Measurement.read(self.folder)
 
-    def closed(self) -> list[tuple[str, str, Verdict]]:
-        return [(one.rule, one.slice, one.verdict) for one in self.decision.checks if one.verdict is not Verdict.PASS]
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("fair") / "examples", applicants(3000, 5))
 
 
-class World:
-    """Keeps examples and models for all tests of this file."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.made: dict[Any, Path] = {}
-        self.runs = 0
-
-    def run(self, config: dict[str, Any], favour: Favour, change: Callable[[dict[str, Any]], Any] | None = None) -> Run:
-        self.runs += 1
-        folder = self.root / f"run-{self.runs}"
-        if change not in self.made:
-            columns = applicants(3000, 5)
-            self.made[change] = write(self.root / f"examples-{self.runs}", change(columns) if change else columns)
-        if favour not in self.made:
-            self.made[favour] = Model(favour).save(self.root / f"model-{self.runs}")
-        logged: dict[str, float] = {}
-        inputs = Inputs(str(self.made[change] / "schema.pbtxt"), self.made[change], self.made[favour])
-        outputs = Outputs(folder, folder / "decision.json", folder / "pictures.html", logged.__setitem__)
-        measure(Config.model_validate(CONFIG | config), inputs, outputs)
-        return Run(folder, Decision.read(folder / "decision.json"), logged)
+def run(folder: Path, examples: Path, favour: Favour, config: dict[str, Any] | None = None) -> Run:
+    logged: dict[str, float] = {}
+    inputs = Inputs(str(examples / "schema.pbtxt"), examples, Model(favour).save(folder / "model"))
+    outputs = Outputs(folder, folder / "decision.json", folder / "pictures.html", logged.__setitem__)
+    measure(Config.model_validate(CONFIG | (config or {})), inputs, outputs)
+    return Run(folder, Decision.read(folder / "decision.json"), logged)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("fair"))
+def fair(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(tmp_path_factory.mktemp("plain"), examples, Favour())
 
 
 @pytest.fixture(scope="module")
-def fair(world: World) -> Run:
-    return world.run({}, Favour())
-
-
-@pytest.fixture(scope="module")
-def biased(world: World) -> Run:
+def biased(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The planted biased model: men get 1.5 more on the logit."""
-    return world.run({}, Favour(by=1.5))
+    return run(tmp_path_factory.mktemp("biased"), examples, Favour(by=1.5))
+
+
+def closed(decision: Decision) -> list[tuple[str, str, Verdict]]:
+    return [(one.rule, one.slice, one.verdict) for one in decision.checks if one.verdict is not Verdict.PASS]
+
+
+def decided(measured: Measurement, **rule: Any) -> Decision:
+    """Decide about one rule alone."""
+    gaps = [CONFIG["gaps"][0] | rule]
+    return decide(Config.model_validate(CONFIG | {"gaps": gaps}), measured.model_copy(update={"swapped": ()}))
 
 
 def test_a_fair_model_passes_and_its_numbers_are_kept(fair: Run) -> None:
-    assert fair.decision.is_open, fair.closed()
+    assert fair.decision.is_open, closed(fair.decision)
     assert fair.decision.subject.startswith("sha256:")
     measured = fair.measured
     assert [one.name for one in measured.groupings] == ["sex", "race", "sex x race"]
@@ -118,7 +115,10 @@ def test_rates_agree_with_rows_counted_by_hand(fair: Run) -> None:
 
 def test_a_planted_biased_model_fails_by_its_gap_and_by_the_swap(biased: Run) -> None:
     assert biased.decision.verdict is Verdict.FAIL
-    assert [(where, verdict) for _, where, verdict in biased.closed()] == [("m - f", Verdict.FAIL), ("", Verdict.FAIL)]
+    assert [(where, verdict) for _, where, verdict in closed(biased.decision)] == [
+        ("m - f", Verdict.FAIL),
+        ("", Verdict.FAIL),
+    ]
     assert "constrain_model" in biased.decision.next_step
     (swapped,) = biased.measured.swapped
     assert swapped.changed.value is not None
@@ -131,56 +131,48 @@ def test_the_picture_shows_rules_rates_and_gaps(biased: Run) -> None:
         assert word in text
 
 
-@pytest.mark.parametrize(("bound", "verdict"), [(0.5, Verdict.PASS), (0.28, Verdict.UNDECIDED), (0.02, Verdict.FAIL)])
-def test_the_upper_end_of_the_gap_is_held(world: World, bound: float, verdict: Verdict) -> None:
+def test_the_upper_end_of_the_gap_is_held(biased: Run) -> None:
     """A bound inside of the interval is undecided: the rows do not say on which side of it the gap is."""
-    found = world.run({"gaps": [CONFIG["gaps"][0] | {"at_most": bound}], "swaps": None}, Favour(by=1.5))
-    assert found.decision.verdict is verdict, found.closed()
+    found = biased.measured.gap(("sex",), FPR, 0.5)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    verdicts = {
+        bound: decided(biased.measured, at_most=bound).verdict
+        for bound in (found.high, (found.low + found.high) / 2, found.low - 0.01)
+    }
+    assert list(verdicts.values()) == [Verdict.PASS, Verdict.UNDECIDED, Verdict.FAIL]
 
 
-def test_a_group_that_is_too_small_is_undecided(world: World) -> None:
-    rule = CONFIG["gaps"][0] | {"groups": [["race"]], "at_most": 1.0}
-    found = world.run({"gaps": [rule], "swaps": None}, Favour())
-    assert found.closed() == [("a group of race has 100 rows or more", "race=c", Verdict.UNDECIDED)]
-    assert "waive measure_fairness" in found.decision.next_step
+def test_a_group_that_is_too_small_is_undecided(fair: Run) -> None:
+    decision = decided(fair.measured, groups=[["race"]], at_most=1.0)
+    assert closed(decision) == [("a group of race has 100 rows or more", "race=c", Verdict.UNDECIDED)]
+    assert "waive measure_fairness" in decision.next_step
 
 
-def one_sex(columns: dict[str, Any]) -> dict[str, Any]:
-    return columns | {"sex": np.full(len(columns["sex"]), "f")}
+def measured_of(sex: list[str | None]) -> Measurement:
+    """Measure rows of these sexes; every other one is positive."""
+    labels, scores = np.arange(len(sex)) % 2 * 1.0, np.linspace(0, 1, len(sex))
+    values = sorted({one for one in sex if one is not None})
+    codes = np.array([MISSING if one is None else values.index(one) for one in sex], np.int32)
+    spec = Spec("granted", "1", "eval", (("sex",),), (0.5,), 0.5, 0.95)
+    return measure_rows(spec, GroupedRows(Rows(labels, scores), {"sex": Column(codes, values)}))
 
 
-def many_unknown(columns: dict[str, Any]) -> dict[str, Any]:
-    sex = columns["sex"].astype(object)
-    sex[: len(sex) // 5] = None
-    return columns | {"sex": sex}
+def test_one_group_only_is_undecided() -> None:
+    decision = decided(measured_of(["f"] * 400))
+    assert [verdict for *_, verdict in closed(decision)] == [Verdict.UNDECIDED]
+    assert "A gap needs two groups of sex that have a false_positive_rate; the eval split has f." in decision.next_step
 
 
-def test_one_group_only_is_undecided(world: World) -> None:
-    found = world.run({"groups": [["sex"]], "swaps": None}, Favour(), one_sex)
-    assert [verdict for *_, verdict in found.closed()] == [Verdict.UNDECIDED]
-    assert "A gap needs two groups" in found.decision.next_step
+def test_rows_without_a_group_are_undecided() -> None:
+    decision = decided(measured_of(["f", "m", "f", "m", None] * 200), at_most=1.0)
+    assert closed(decision) == [("rows without sex <= 5%", "", Verdict.UNDECIDED)]
 
 
-def test_rows_without_a_group_are_undecided(world: World) -> None:
-    found = world.run({"groups": [["sex"]], "swaps": None}, Favour(), many_unknown)
-    assert found.closed() == [("rows without sex <= 5%", "", Verdict.UNDECIDED)]
-    assert found.measured.groupings[0].without == 600
-
-
-def test_a_group_that_the_schema_lacks_is_named(world: World) -> None:
+def test_a_group_that_the_schema_lacks_is_named(examples: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got 'sexx'; did you mean 'sex'"):
-        world.run({"groups": [["sex"], ["sexx"]]}, Favour())
-
-
-def test_a_split_without_rows_is_named(world: World, tmp_path: Path) -> None:
-    world.run({"swaps": None}, Favour())
-    columns = {name: values[:0] for name, values in applicants(10, 1).items()}
-    folder = write(tmp_path / "none", columns, SCHEMA)
-    outputs = Outputs(tmp_path, tmp_path / "decision.json", tmp_path / "pictures.html", lambda *_: None)
-    with pytest.raises(EmptyDataset, match="'eval' has no rows"):
-        measure(
-            Config.model_validate(CONFIG), Inputs(str(folder / "schema.pbtxt"), folder, world.made[Favour()]), outputs
-        )
+        run(tmp_path, examples, Favour(), {"groups": [["sex"], ["sexx"]]})
 
 
 @pytest.mark.parametrize(
