@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from artifacts.fairness.intervals import difference
+from artifacts.fairness.intervals import Floats, Interval, difference
 from artifacts.fairness.rates import Estimates
 
 
@@ -38,12 +39,11 @@ def gap(found: Estimates, column: int, confidence: float) -> Gap:
     return Gap(float(np.ptp(values)), float(max(low, 0.0)), float(high), highest, lowest)
 
 
-def _differences(found: Estimates, known: np.ndarray, column: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+def _differences(found: Estimates, known: NDArray[np.int64], column: int, confidence: float) -> tuple[Floats, Floats]:
     """Return the ends of the intervals of every group's rate minus every other's, each [groups, groups]."""
-    one = found.interval(confidence)
-    rows, columns = (
-        type(one)(*(end[known, column][place] for end in one)) for place in (np.s_[:, None], np.s_[None, :])
-    )
+    value, low, high = (end[known, column] for end in found.interval(confidence))
+    rows = Interval(value[:, None], low[:, None], high[:, None])
+    columns = Interval(value[None, :], low[None, :], high[None, :])
     every = difference(rows, columns)
     same = np.eye(len(known), dtype=bool)
     return np.where(same, -np.inf, every.low), np.where(same, -np.inf, every.high)
