@@ -36,7 +36,7 @@ def gap(found: Estimates, column: int, confidence: float) -> Gap:
     low = np.nanmax(_differences(found, known, column, 1 - (1 - confidence) / pairs)[0])
     high = np.nanmax(_differences(found, known, column, confidence)[1])
     highest, lowest = int(known[np.argmax(values)]), int(known[np.argmin(values)])
-    return Gap(float(np.ptp(values)), float(max(low, 0.0)), float(high), highest, lowest)
+    return Gap(float(np.ptp(values)), max(float(low), 0.0), float(high), highest, lowest)
 
 
 def _differences(found: Estimates, known: NDArray[np.int64], column: int, confidence: float) -> tuple[Floats, Floats]:
