@@ -84,15 +84,18 @@ def at_threshold(grouping: Grouping, threshold: float) -> Markup:
         for place, rate in enumerate(RATES, start=1):
             axes = figure.add_subplot(1, len(RATES), place)
             for row, group in enumerate(members):
-                found = _estimate(group, rate, threshold)
-                if found.value is not None and found.low is not None and found.high is not None:
-                    axes.plot([found.low, found.high], [row, row], color=COLORS[row])
-                    axes.plot([found.value], [row], marker="o", markersize=4, color=COLORS[row])
+                _dot(axes, row, _estimate(group, rate, threshold))
             axes.set_title(rate.replace("_", " "), fontsize=8)
             axes.set_yticks(range(len(members)), [group.name for group in members] if place == 1 else [])
             axes.set_ylim(len(members) - 0.5, -0.5)
             axes.margins(x=0.15)
         return pictures.svg(figure, f"rates by {grouping.name} at the threshold {threshold:g}, with intervals")
+
+
+def _dot(axes: "Axes", row: int, found: Estimate) -> None:
+    if found.value is not None and found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [row, row], color=COLORS[row])
+        axes.plot([found.value], [row], marker="o", markersize=4, color=COLORS[row])
 
 
 def _estimate(group: Any, rate: Rate, threshold: float) -> Estimate:
