@@ -151,19 +151,23 @@ class Host:
         reason = ""
         try:
             for link in self._links():
-                with self._lock:
-                    self._channel = link.channel
-                    if self._closing:
-                        link.channel.shutdown(socket.SHUT_RDWR)
-                self._read(link)
-                ended = link.end(0.2 if self.seconds is None or self.error else 20)
-                reason = self.error or ended
+                reason = self._serve_over(link)
                 if self.error or self.seconds is not None or self._closing or not link.is_shared:
                     break
                 link.channel.close()
         except WorkerError as error:
             reason = str(error)
         self._lost(reason)
+
+    def _serve_over(self, link: Link) -> str:
+        """Read from a connection until its end, and return why it ended."""
+        with self._lock:
+            self._channel = link.channel
+            if self._closing:
+                link.channel.shutdown(socket.SHUT_RDWR)
+        self._read(link)
+        ended = link.end(0.2 if self.seconds is None or self.error else 20)
+        return self.error or ended
 
     def _links(self) -> Iterator[Link]:
         """Yield connections to try, the next where one was of no use; the last is to a process of our own.
@@ -182,24 +186,30 @@ class Host:
         while not self.error:
             try:
                 data = link.channel.recv(262144)
-                asked = None
             except TimeoutError:
-                silent = 0.0 if asked is None else time.monotonic() - asked
-                if silent > _SILENT:
-                    link.kill()
-                    if self.seconds is None:
-                        return
-                    self.error = f"the warm process has not answered for {silent:.0f} s: it is stuck"
-                if self.seconds is not None:  # imports may take as long as they like
-                    asked = asked or time.monotonic()
-                    with contextlib.suppress(OSError):
-                        link.channel.send(json.dumps({"alive": True}).encode())
+                if self._is_stuck(link, asked):
+                    return
+                asked = asked or (None if self.seconds is None else time.monotonic())
                 continue
             except OSError:
                 return
             if not data:
                 return
+            asked = None
             self._dispatch(json.loads(data))
+
+    def _is_stuck(self, link: Link, asked: float | None) -> bool:
+        """No message for a while: whether it was asked too long ago; ask otherwise. Imports take what they need."""
+        silent = 0.0 if asked is None else time.monotonic() - asked
+        if silent > _SILENT:
+            link.kill()
+            if self.seconds is not None:
+                self.error = f"the warm process has not answered for {silent:.0f} s: it is stuck"
+            return True
+        if self.seconds is not None:
+            with contextlib.suppress(OSError):
+                link.channel.send(json.dumps({"alive": True}).encode())
+        return False
 
     def _dispatch(self, message: Message) -> None:
         event = message["event"]

@@ -11,7 +11,7 @@ from typing import Any
 
 _WRITES = os.O_WRONLY | os.O_RDWR
 _KERNEL = ("/proc/", "/sys/", "/dev/")
-_SLACK = 50_000_000
+_SLACK = 12_000_000
 """Nanoseconds: a file system's time stamps are that much behind the clock at most."""
 Stamp = tuple[int, int, int]
 

@@ -239,8 +239,8 @@ def main() -> None:
     watched.read_sources_afresh(settings["cwd"])
     started = time.monotonic()
     if error := _import(settings):
-        waiting = [channel] if outliving is None else iter(outliving.stay.accept, None)
-        for run in filter(None, waiting):
+        run = outliving.stay.accept() if outliving else channel  # those that came later start another process
+        if run is not None:
             send(run, event="broken", error=error)
         if outliving:
             outliving.stay.end()
