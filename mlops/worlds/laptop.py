@@ -18,11 +18,11 @@ from core.user_code import ROOT
 from mlops.runs.events import RunEnded, RunStarted, TaskChanged
 from mlops.runs.history import forget_end, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
-from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
+from mlops.worlds.machine.containers import containers
+from mlops.worlds.machine.workers import lasting
 from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
 from mlops.worlds.sources import stage_sources
-from mlops.worlds.workers import lasting
 from mlops.worlds.world import (
     Pinned,
     RunRequest,

@@ -271,7 +271,7 @@ def leftovers(root: Path) -> Finding:
 
 def warm_workers(store: Store) -> Finding:
     """Name the workers that outlived a run."""
-    from mlops.worlds.workers import waiting
+    from mlops.worlds.machine.workers import waiting
 
     found = waiting(store)
     size = sum(worker.memory for worker in found) / GIB

@@ -23,7 +23,7 @@ def list_(store: Store, as_json: bool) -> None:
     from dataclasses import asdict
 
     from mlops.cli.main import print_json
-    from mlops.worlds.workers import waiting
+    from mlops.worlds.machine.workers import waiting
 
     found = waiting(store)
     if as_json:
@@ -42,7 +42,7 @@ def list_(store: Store, as_json: bool) -> None:
 def stop(store: Store, as_json: bool) -> None:
     """Stop the warm workers of this store; one that serves a run ends with it."""
     from mlops.cli.main import print_json
-    from mlops.worlds.workers import end, waiting
+    from mlops.worlds.machine.workers import end, waiting
 
     before = waiting(store)
     left = end(store)

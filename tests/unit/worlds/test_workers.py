@@ -14,7 +14,7 @@ from localrun import Environment
 from localrun.hosts.host import Host
 from mlops.cli.machine.doctor import warm_workers
 from mlops.cli.main import cli
-from mlops.worlds.workers import lasting, waiting
+from mlops.worlds.machine.workers import lasting, waiting
 
 
 @pytest.mark.parametrize(
