@@ -47,6 +47,10 @@ class TrainingError(MlopsError):
     """Training cannot produce a model: there are no rows, there is one class, or the loss is not finite."""
 
 
+class ConversionError(MlopsError):
+    """A model cannot be converted for devices: an operation that has no equivalent there, or a converter that died."""
+
+
 class GateClosed(MlopsError):
     """A gate is closed or wrote no decision, so the tasks behind it do not run."""
 

@@ -40,6 +40,21 @@ class Predictor:
         output = self._output(self._function(**{self._argument: serialized}))
         return np.asarray(self._kind.shaped(output.numpy(), str(self._folder)), np.float32)
 
+    def transformed(self, serialized: tf.Tensor) -> dict[str, NDArray[Any]]:
+        """Return the dense transformed features of a batch, each [rows, ...].
+
+        Raises MlopsError for a model that a module's `run_fn` exported without the signature `transform_features`.
+        """
+        function = self._model.signatures.get("transform_features")
+        argument = None if function is None else _examples_argument(function)
+        if function is None or not argument:
+            raise MlopsError(
+                f"{self._folder}: wanted the signature transform_features, as models of `build_model` have it, got "
+                f"{sorted(self._model.signatures)}"
+            )
+        found = function(**{argument: serialized})
+        return {name: value.numpy() for name, value in found.items()}
+
     def classes(self, serialized: tf.Tensor) -> tuple[str, ...]:
         """Return the names of the classes in the order of the scores; empty when the signature has no `classes`."""
         names = self._function(**{self._argument: serialized[:1]}).get("classes")

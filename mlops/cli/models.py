@@ -1,7 +1,7 @@
 """`mlops models`: the versions of each model, the run that made each, and which one is in production."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +9,7 @@ import click
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world
 from mlops.cli.canaries import command, view
+from mlops.cli.versions import printed
 from mlops.cli.vertex.sync import sync
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def list_(store: Store, name: str | None, as_json: bool) -> None:
     if not found:
         click.echo("No model yet; train one with: mlops run flight_delay")
     for model in found:
-        _print_list(model)
+        printed.versions(model)
 
 
 @models.command()
@@ -89,9 +90,27 @@ def show(store: Store, name: str, version: int | None, as_json: bool) -> None:
             | {"rollouts": events}
         )
         return
-    _print_version(found)
+    printed.one_version(found)
     view.show_events(events)
-    _print_lineage(lineage, missing)
+    printed.lineage(lineage, missing)
+
+
+@models.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--run", "run_id", default="", metavar="RUN", help="Whose rows to predict; default: the newest run's.")
+@click.option("--html", default="", metavar="FILE", help="Where to write the page; default: in the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+@_at
+def compare(store: Store, *, before: str, after: str, run_id: str, html: str, as_json: bool) -> None:
+    """Compare models A and B on the same rows: quality, slices, groups, size and latency.
+
+    Each is NAME for the version in production, NAME@VERSION, or the folder of a trained model (with a `/` in it).
+    """
+    from mlops.cli.versions.comparison import show as shown
+
+    shown(store, (before, after), run_id, html, as_json=as_json)
 
 
 @models.command()
@@ -119,7 +138,7 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
         return
     for check in released.closed:
         click.secho(f"overridden: {check}", fg="yellow", err=True)
-    _print_in_production(released.version)
+    printed.in_production(released.version)
 
 
 @models.command()
@@ -141,7 +160,7 @@ def rollback(store: Store, name: str, why: str, as_json: bool) -> None:
         return
     if before.canary is not None:
         click.echo(f"The canary, version {before.canary.to.version}, has ended; once more moves the champion back.")
-    _print_in_production(version)
+    printed.in_production(version)
 
 
 @models.command()
@@ -183,7 +202,7 @@ def promote(store: Store, name: str, override: str, as_json: bool) -> None:
     if as_json:
         print_json(promoted)
         return
-    _print_in_production(registry.get(name, promoted["version"]))
+    printed.in_production(registry.get(name, promoted["version"]))
 
 
 def _known(registry: "Registry", argument: str) -> str:
@@ -235,65 +254,3 @@ def _lineage(lineage: "Lineage | None") -> dict[str, Any] | None:
     from json import dumps, loads
 
     return None if lineage is None else dict(loads(dumps(asdict(lineage.run), default=str)))
-
-
-def _print_list(model: dict[str, Any]) -> None:
-    click.secho(model["name"], bold=True)
-    for version in model["versions"]:
-        mark = click.style("in production", fg="green") if version["champion"] else " " * 13
-        if model["canary"] and version["version"] == model["canary"]["version"]:
-            mark = click.style(f"canary {model['canary']['percent']:>4g} %", fg="yellow")
-        spans = ", ".join(map(str, version["spans"]))
-        created, digest = version["created"][:16].replace("T", " "), version["digest"][7:19]
-        click.echo(f"  {version['version']:>4}  {mark}  {created}  {digest}  spans {spans or '-'}")
-    for problem in model["problems"]:
-        click.secho(f"  {problem}", fg="red")
-
-
-def _print_version(version: "ModelVersion") -> None:
-    about = version.about
-    click.secho(f"{version.name} version {version.version}", bold=True)
-    click.echo(f"path      {version.address}\ndigest    {version.digest}\ncreated   {version.created}")
-    if "spans" in about:
-        records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
-        spans = ", ".join(map(str, about["spans"]))
-        click.echo(f"data      spans {spans} of {about['source']} ({records}), {about['data'][:19]}")
-    if "compared_with" in about:
-        click.echo(f"against   {about['compared_with'][:24] or 'no champion'}")
-    _print_evidence(about)
-    if "override" in about:
-        click.secho(f"override  {about['override']['reason']}", fg="yellow")
-        for check in about["override"]["closed"]:
-            click.secho(f"          {check}", fg="yellow")
-
-
-def _print_evidence(about: Mapping[str, Any]) -> None:
-    """Print each decision of the evidence, marked where it is about another model, and the release's own decision."""
-    release = about.get("decision", {})
-    for entry in about.get("evidence", ()):
-        decision = entry["decision"]
-        other = "" if decision["subject"] == release.get("subject") else f" (about {decision['subject'][:19]})"
-        click.echo(f"{decision['verdict']:<9} {entry['name']}{other}: {decision['summary']}")
-    for gate, reason in about.get("waived", {}).items():
-        click.secho(f"waived    {gate}: {reason}", fg="yellow")
-    if release:
-        click.echo(f"{release['verdict']:<9} {release['gate']}: {release['summary']}")
-
-
-def _print_lineage(lineage: "Lineage | None", missing: str) -> None:
-    if lineage is None:
-        click.secho(f"lineage   {missing}", fg="yellow")
-        return
-    run = lineage.run
-    click.echo(f"run       {run.run_id} ({run.pipeline}, {run.started:%Y-%m-%d %H:%M})")
-    for key, value in {**run.parameters, **{f"code {name}": digest for name, digest in run.code.items()}}.items():
-        click.echo(f"            {key}: {value}")
-    for task in run.tasks:
-        click.echo(f"  {task.name} ({'cached' if task.cached else f'{task.seconds:.1f} s'})")
-        for name, artifact in task.outputs.items():
-            click.echo(f"    -> {name}: {artifact.digest[:19] or 'no digest'}  {artifact.uri}")
-
-
-def _print_in_production(version: "ModelVersion") -> None:
-    click.secho(f"Version {version.version} of {version.name} is in production.", fg="green", bold=True)
-    click.echo(f"model   {version.address}")

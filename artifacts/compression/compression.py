@@ -1,0 +1,142 @@
+"""The file that describes a compression, for the report, the command line and whoever writes a model's card."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core import durable
+from core.errors import CorruptArtifact
+
+COMPRESSION = "compression.json"
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Size(_Facts):
+    """Bytes as they are, and after gzip."""
+
+    raw: int
+    gzip: int
+
+
+class Latency(_Facts):
+    """Median times of the body without the transform, on one core of the machine that measured."""
+
+    row_us: float
+    thousand_rows_us: float
+
+
+class Loss(_Facts):
+    """What a slice lost against the uncompressed model, in the metric that the gate decides by; below 0 is a gain."""
+
+    slice: str
+    """Empty for all rows."""
+    rows: int
+    value: float | None
+    loss: float | None
+    """None where the metric is undefined."""
+
+
+class Parity(_Facts):
+    """How near two models' predictions are, over the rows of the eval split."""
+
+    agreement: float
+    """Share of the rows with the same class; of a regression, those within a hundredth of the standard deviation."""
+    max_difference: float
+    """Of a probability; of a regression, in standard deviations of its predictions."""
+    mean_difference: float
+
+
+class Format(_Facts):
+    """One format of a variant."""
+
+    size: Size
+    latency: Latency
+    metrics: dict[str, float | None]
+    losses: tuple[Loss, ...]
+    """All rows first, then the slices."""
+    differences: tuple[int, ...]
+    """Rows by their difference to the uncompressed prediction; `Compression.edges` has the bounds."""
+    gaps: dict[str, float | None] = {}
+    """Feature -> largest difference of the metric between two of its groups."""
+
+
+class Layer(_Facts):
+    """The weights of one variable."""
+
+    path: str
+    weights: int
+    zeros: float
+    """Share that is 0."""
+    stored: str
+    """Type in the TFLite file."""
+
+
+class VariantResult(_Facts):
+    """One variant; without formats when its conversion failed."""
+
+    name: str
+    fault: str = ""
+    """Why it could not be converted."""
+    signal: str = ""
+    """The signal that ended the converter, such as SIGABRT."""
+    epochs: int = 0
+    """Extra epochs of training."""
+    seconds: float = 0.0
+    """Of converting and measuring it, without its training."""
+    saved_model: Format | None = None
+    tflite: Format | None = None
+    sparse: Size | None = None
+    """Of the TFLite file with sparse encoding."""
+    parity: Parity | None = None
+    """SavedModel and TFLite file."""
+    layers: tuple[Layer, ...] = ()
+
+
+class Control(_Facts):
+    """The model with the same extra epochs, neither pruned nor quantized."""
+
+    epochs: int
+    metrics: dict[str, float | None]
+    value: float | None
+    size: Size
+
+
+class Compression(_Facts):
+    """One compression of a model."""
+
+    version: Literal[1] = 1
+    model: str
+    """Digest of the uncompressed SavedModel."""
+    metric: str
+    """What the gate decides by."""
+    more_is_better: bool
+    rows: int
+    """Rows of the eval split that were predicted."""
+    shipped: str
+    """Name of the variant that goes on."""
+    uncompressed: Format
+    control: Control | None = None
+    variants: tuple[VariantResult, ...]
+    edges: tuple[float, ...]
+    """Bounds of the differences in `Format.differences`."""
+
+    def variant(self, name: str) -> VariantResult | None:
+        """Return the variant of a name; None when it was not made."""
+        return next((one for one in self.variants if one.name == name), None)
+
+    def write(self, folder: Path) -> None:
+        """Write the description to its folder, atomically."""
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.replace(folder / COMPRESSION, f"{self.model_dump_json(indent=2)}\n".encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the description in a folder; CorruptArtifact when it is missing or invalid."""
+        try:
+            return cls.model_validate_json((folder / COMPRESSION).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifact(f"{folder / COMPRESSION}: wanted a compression, got {error}") from None

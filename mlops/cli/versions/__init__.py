@@ -1,0 +1,1 @@
+"""What `mlops models` prints."""
