@@ -43,8 +43,7 @@ class ChosenWorld:
         from mlops.worlds.table import open_world
         from mlops.worlds.world import WorldContext
 
-        context = WorldContext(store, os.environ, self.endpoint, in_containers, keeps_workers=True)
-        with open_world(self.at, context) as world:
+        with open_world(self.at, WorldContext(store, os.environ, self.endpoint, in_containers)) as world:
             yield world
 
     @property

@@ -16,6 +16,7 @@ VERBS = {
     "cloud": ("mlops.cli.cloud:cloud", "Bring an environment on Google Cloud up and down, with Terraform."),
     "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
+    "compress": ("mlops.cli.compress:compress", "Compress a model; compare sizes, latencies and quality."),
     "data": ("mlops.cli.data:data", "Push data to an object store, delete rows by key, search for personal data."),
     "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "endpoint": (
@@ -45,7 +46,6 @@ VERBS = {
     "status": ("mlops.cli.status:status", "Show what is in production, what ran, what runs next, and alarms."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
-    "workers": ("mlops.cli.machine.workers:workers", "List and stop the warm workers that wait for the next run."),
 }
 """Verb -> (module:command, the help line); the help line is here so that `--help` imports nothing."""
 

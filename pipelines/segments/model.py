@@ -6,7 +6,7 @@ from kfp import dsl
 
 from pipelines.config import UseCase
 from pipelines.segments.parts import Candidate, Data, InProduction
-from pipelines.segments.traced import run, run_if_configured
+from pipelines.segments.traced import run, run_if_configured, run_with
 
 
 class Prepared(NamedTuple):
@@ -22,7 +22,7 @@ class Prepared(NamedTuple):
 def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Candidate:
     """Transform, train and evaluate, after the data was validated."""
     prepared = _prepared(usecase, data)
-    model = _model(usecase, prepared, in_production)
+    model, earlier = _model(usecase, prepared, in_production)
     evaluated = run(
         usecase,
         "evaluate_model",
@@ -31,7 +31,7 @@ def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Cand
         model=model,
         **in_production._asdict(),
     )
-    return Candidate(prepared.examples, model, evaluated)
+    return Candidate(prepared.examples, model, evaluated, earlier)
 
 
 def _prepared(usecase: UseCase, data: Data) -> Prepared:
@@ -51,8 +51,10 @@ def _prepared(usecase: UseCase, data: Data) -> Prepared:
     return Prepared(chosen, examples, again.outputs["transform_graph"])
 
 
-def _model(usecase: UseCase, prepared: Prepared, in_production: InProduction) -> dsl.Model:
-    """Train the one model that is evaluated and may be pushed."""
+def _model(
+    usecase: UseCase, prepared: Prepared, in_production: InProduction
+) -> tuple[dsl.Model, tuple[dsl.PipelineTask, ...]]:
+    """Train the one model that is evaluated and may be pushed; return it with the gates that decided about it."""
     trained = run(
         usecase,
         "train_model",
@@ -62,4 +64,27 @@ def _model(usecase: UseCase, prepared: Prepared, in_production: InProduction) ->
         transform_graph=prepared.graph,
         **in_production._asdict(),
     )
-    return trained.outputs["model"]
+    model = trained.outputs["model"]
+    if not usecase.has("compress_model"):
+        return model, ()
+    compressed = run_with(
+        usecase,
+        "compress_model",
+        {
+            "compression": usecase.section("compress_model"),
+            "training": usecase.section("train_model"),
+            "evaluation": _compared(usecase),
+        },
+        module=usecase.module,
+        schema=prepared.schema,
+        examples=prepared.examples,
+        transform_graph=prepared.graph,
+        trained=model,
+    )
+    return compressed.outputs["model"], (compressed,)
+
+
+def _compared(usecase: UseCase) -> dict[str, Any]:
+    """Return what a compressed model is compared by; another threshold of the evaluation does not compress again."""
+    section = usecase.section("evaluate_model")
+    return {name: section[name] for name in ("slices", "min_slice_examples", "max_slices", "decision_threshold")}

@@ -75,6 +75,8 @@ class Candidate(NamedTuple):
     examples: dsl.Dataset
     model: dsl.Model
     evaluated: dsl.PipelineTask
+    earlier: tuple[dsl.PipelineTask, ...] = ()
+    """The gates that decided about the model before its evaluation, each with an output `decision`."""
 
 
 class Evidence(NamedTuple):

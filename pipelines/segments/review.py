@@ -13,7 +13,7 @@ from pipelines.segments.traced import run, run_if_configured
 
 SLOTS = ("first", "second", "third", "fourth")
 """Inputs of one task of `collect_evidence`, for a decision each."""
-REVIEWS: tuple[str, ...] = ("explain_model", "measure_fairness", "audit_privacy")
+REVIEWS: tuple[str, ...] = ("explain_model", "audit_privacy")
 """Optional stages that review a candidate, with some of the inputs that `reviewed` has and an output `decision`."""
 
 _MEASURED = {"fairness": "measure_fairness", "explanations": "explain_model"}
@@ -98,13 +98,17 @@ def with_cards(usecase: UseCase, evidence: Evidence, written: dsl.PipelineTask) 
 def if_passed_all(usecase: UseCase, candidate: Candidate) -> Iterator[Evidence]:
     """Open a branch that runs when the evaluated candidate passes every gate, also as a server; yield the evidence."""
     with ExitStack() as branches:
+        for gate in candidate.earlier:
+            branches.enter_context(if_passed(usecase, gate, name=gates.stage_of(gate).replace("_", "-")))
         branches.enter_context(if_passed(usecase, candidate.evaluated, name="blessed"))
         infra = served(usecase, candidate)
         reviews = reviewed(usecase, candidate)
         branches.enter_context(if_passed(usecase, infra, name="servable"))
         for stage, review in reviews.items():
             branches.enter_context(if_passed(usecase, review, name=stage.replace("_", "-")))
-        evidence = collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra, **reviews)
+        earlier = {gates.stage_of(gate): gate for gate in candidate.earlier}
+        decided = {"evaluate_model": candidate.evaluated, "validate_infra": infra, **earlier, **reviews}
+        evidence = collected(usecase, **decided)
         if usecase.has("write_cards"):
             written = cards(usecase, candidate, evidence, reviews)
             branches.enter_context(if_passed(usecase, written, name="write-cards"))

@@ -130,7 +130,8 @@ def _deep(categories: list[Any], sizes: list[int], numeric: Any, hyperparameters
 def _lookup(name: str, indices: list[Any], sizes: list[int], width: int, regularizer: Any = None) -> Any:
     """Look several features up in one table, each in its own range: weights to add up for width 1, else embeddings."""
     offsets = [sum(sizes[:position]) for position in range(len(sizes))]
-    index = keras.layers.Concatenate(name=f"{name}_index")(indices) + tf.constant([offsets], tf.int64)
+    # Offsets come first: Keras makes a BiasAdd of `indices + offsets`, which TensorFlow Lite has for floats alone.
+    index = tf.constant([offsets], tf.int64) + keras.layers.Concatenate(name=f"{name}_index")(indices)
     start = "zeros" if width == 1 else "uniform"
     table = keras.layers.Embedding(
         sum(sizes), width, embeddings_initializer=start, embeddings_regularizer=regularizer, name=name

@@ -1,1 +1,0 @@
-"""What runs the steps of a laptop: warm workers, or containers."""
