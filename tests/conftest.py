@@ -30,6 +30,7 @@ def _stack(context: int = 0) -> list[inspect.FrameInfo]:
 
 
 inspect.stack = _stack
+os.environ["MLOPS_WARM"] = "off"  # no process outlives a test, unless the test is about that
 
 # An example may take as long as a busy machine needs. The examples of a test are the same in every run, so that a red
 # run is a change's doing; `--hypothesis-profile explore` tries new ones.

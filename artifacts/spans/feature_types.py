@@ -15,11 +15,13 @@ ARROW = {"INT": pa.int64(), "FLOAT": pa.float32(), "BYTES": pa.binary()}
 """The Arrow type of each feature type."""
 
 _INT = re.compile(r"-?[0-9]{1,19}")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+FLOAT_PATTERN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""Finite numbers, as an expression that must match a whole text."""
+_FLOAT = re.compile(FLOAT_PATTERN)
+FLOAT32_LIMIT = 3.4028235677973366e38
+"""The smallest double that rounds to an infinite float32."""
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
 _NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none", "nil", "nat", "-", "?", "missing", "unknown"})
-_FLOAT32_LIMIT = 3.4028235677973366e38
-"""The smallest double that rounds to an infinite float32."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class FeatureType:
         if not _FLOAT.fullmatch(text):
             raise ValueError(f"wanted a FLOAT as the schema says, got {text!r}{_missing(text)}")
         value = float(text)
-        if abs(value) >= _FLOAT32_LIMIT:
+        if abs(value) >= FLOAT32_LIMIT:
             raise ValueError(f"wanted a number that fits 32 bits, got {text!r}")
         return value
 

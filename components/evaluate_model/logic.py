@@ -11,15 +11,17 @@ from artifacts.evaluation.result import EvaluationResult, measure
 from artifacts.evaluation.spec import CHAMPION
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
+from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.pictures import draw
-from components.evaluate_model.scoring import Model, Models, score
+from components.evaluate_model.scoring import Models, score
 from core import digest
 from core.backends.registry import find
 from core.decision import Decision
+from problems.labels import TrainedLabel
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     folder.mkdir(parents=True, exist_ok=True)
     splits = Splits(Path(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
+    raw = TrainedLabel(config.label, config.task, output=config.model_output)
     models = Models(
-        Model.load(Path(inputs.model), config), Model.load(Path(champion.path), config) if champion else None
+        ScoringModel.load(Path(inputs.model), raw), ScoringModel.load(Path(champion.path), raw) if champion else None
     )
     scored = score(config, splits, models)
     result = measure(spec, scored.rows, folder / metrics_file.TFMA)

@@ -1,8 +1,7 @@
 """Scores the eval split with candidate, champion and baselines, batch by batch; only scores and labels are kept."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import Column
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from artifacts.matrix.usable_features import UsableFeatures
-from artifacts.model import label as label_file
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
-from artifacts.predictions.predictor import Predictor, saved_model
+from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Block, Splits
 from components.evaluate_model.baselines import Method, Sample, fit, fit_single_feature
 from components.evaluate_model.champion import reason_not_comparable, reorder_classes
@@ -27,46 +25,14 @@ from components.evaluate_model.mistakes import Mistake, Mistakes, features_of
 from core.errors import DataError, MlopsError
 from problems import kind
 from problems.kind import Scores
-from problems.labels import TrainedLabel
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that scores rows, and the label that it was trained on."""
-
-    predictor: Predictor
-    label: TrainedLabel
-    folder: Path
-    """The output folder of train_model, or the published SavedModel."""
-
-    @classmethod
-    def load(cls, folder: Path, config: Config) -> "Model":
-        """Load a model; without a label file, it is assumed to be trained on the raw label.
-
-        Raises MlopsError when there is no SavedModel that takes serialized tf.Examples.
-        """
-        path = saved_model(folder)
-        label = label_file.read(path) or TrainedLabel(config.label, config.task, output=config.model_output)
-        return cls(Predictor(path, config.task), label, folder)
-
-    def with_class_names(self, first: tf.Tensor) -> "Model":
-        """Fill in missing names of classes: from the model's output for a row, else their numbers."""
-        output = self.predictor(first)
-        width = output.shape[1] if output.ndim == 2 else 2
-        names = self.label.classes or self.predictor.classes(first)
-        if not kind(self.label.task).has_classes:
-            names = ()
-        elif names and len(names) < width:
-            names = (*names, *map(str, range(len(names), width)))
-        return replace(self, label=replace(self.label, classes=names))
 
 
 @dataclass(frozen=True)
 class Models:
     """The models that score the same rows."""
 
-    candidate: Model
-    champion: Model | None
+    candidate: ScoringModel
+    champion: ScoringModel | None
 
 
 @dataclass(frozen=True)
@@ -91,8 +57,7 @@ def score(config: Config, splits: Splits, models: Models) -> ScoredSplit:
     problem = kind(config.task)
     first = next(splits.blocks("eval", 1)).serialized
     candidate = models.candidate.with_class_names(first)
-    output = candidate.predictor(first)
-    width = output.shape[1] if output.ndim == 2 else 2
+    width = candidate.width(first)
     if problem.has_classes and candidate.label.classes and len(candidate.label.classes) != width:
         raise DataError(
             f"{candidate.folder}: wanted a score for each of the {len(candidate.label.classes)} classes "
@@ -167,7 +132,7 @@ class _Scorer:
     parts: dict[str, list[Values]] = field(default_factory=dict)
     codes: dict[str, list[Any]] = field(default_factory=dict)
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
-    champion: Model | None = None
+    champion: ScoringModel | None = None
     champion_fault: str = ""
     mistakes: Mistakes = field(default_factory=Mistakes)
 

@@ -43,7 +43,8 @@ class ChosenWorld:
         from mlops.worlds.table import open_world
         from mlops.worlds.world import WorldContext
 
-        with open_world(self.at, WorldContext(store, os.environ, self.endpoint, in_containers)) as world:
+        context = WorldContext(store, os.environ, self.endpoint, in_containers, keeps_workers=True)
+        with open_world(self.at, context) as world:
             yield world
 
     @property

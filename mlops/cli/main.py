@@ -46,6 +46,7 @@ VERBS = {
     "status": ("mlops.cli.status:status", "Show what is in production, what ran, what runs next, and alarms."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
+    "workers": ("mlops.cli.machine.workers:workers", "List and stop the warm workers that wait for the next run."),
 }
 """Verb -> (module:command, the help line); the help line is here so that `--help` imports nothing."""
 

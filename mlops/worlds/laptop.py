@@ -18,8 +18,9 @@ from core.user_code import ROOT
 from mlops.runs.events import RunEnded, RunStarted, TaskChanged
 from mlops.runs.history import forget_end, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
-from mlops.worlds.containers import containers
 from mlops.worlds.localrun_record import event_of, run_of
+from mlops.worlds.machine.containers import containers
+from mlops.worlds.machine.workers import lasting
 from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
 from mlops.worlds.sources import stage_sources
 from mlops.worlds.world import (
@@ -83,7 +84,10 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
 
 
 class Laptop:
-    """Runs pinned pipelines on this machine, in the process that follows them; closing it ends the warm workers."""
+    """Runs pinned pipelines on this machine, in the process that follows them.
+
+    Closing it ends the warm workers, unless they wait for the next command.
+    """
 
     name = "laptop"
     finds_runs_of_others = False
@@ -91,7 +95,7 @@ class Laptop:
     def __init__(self, context: WorldContext) -> None:
         """Use the context's store; with `in_containers`, new runs use containers."""
         self._context = context
-        self._hosts = localrun.Hosts()
+        self._hosts = localrun.Hosts(lasting(context.store, context.environment) if context.keeps_workers else None)
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,8 @@ class WorldContext:
     """Address of a deployment's API; empty for the local one."""
     in_containers: bool = False
     """Whether the laptop runs every step of a new run in a container of its image."""
+    keeps_workers: bool = False
+    """Whether the laptop's warm workers wait for the next command, as far as MLOPS_WARM allows it."""
 
 
 @dataclass(frozen=True)

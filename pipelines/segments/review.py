@@ -13,7 +13,7 @@ from pipelines.segments.traced import run, run_if_configured
 
 SLOTS = ("first", "second", "third", "fourth")
 """Inputs of one task of `collect_evidence`, for a decision each."""
-REVIEWS: tuple[str, ...] = ("explain_model", "audit_privacy")
+REVIEWS: tuple[str, ...] = ("explain_model", "measure_fairness", "audit_privacy")
 """Optional stages that review a candidate, with some of the inputs that `reviewed` has and an output `decision`."""
 
 _MEASURED = {"fairness": "measure_fairness", "explanations": "explain_model"}

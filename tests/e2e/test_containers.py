@@ -28,9 +28,9 @@ from core.store import Store
 from core.user_code import ROOT
 from localrun.environments.docker import has_engine, image_id
 from mlops.report.outcome import Outcome
-from mlops.worlds import containers
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
+from mlops.worlds.machine import containers
 from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import find, load
 from tests.free_port import free_port

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from localrun.execution.options import Options
     from localrun.execution.runner import create, resume, run, validate
     from localrun.hosts.hosts import Hosts
+    from localrun.hosts.lasting import Lasting
     from localrun.records import Artifact, Run, RunSummary, State, TaskRun, Values
     from localrun.spec.load import load
     from localrun.spec.pipeline import Pipeline
@@ -20,6 +21,7 @@ __all__ = [
     "Artifact",
     "Environment",
     "Hosts",
+    "Lasting",
     "LocalrunError",
     "Options",
     "Pipeline",
@@ -48,6 +50,7 @@ _MODULES = {
     "localrun.execution.options": ("Options",),
     "localrun.execution.runner": ("create", "resume", "run", "validate"),
     "localrun.hosts.hosts": ("Hosts",),
+    "localrun.hosts.lasting": ("Lasting",),
     "localrun.records": ("Artifact", "Run", "RunSummary", "State", "TaskRun", "Values"),
     "localrun.spec.load": ("load",),
     "localrun.spec.pipeline": ("Pipeline",),

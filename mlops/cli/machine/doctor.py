@@ -86,6 +86,7 @@ def examine(store: Store) -> Iterator[Finding]:
     yield databases(store.root)
     yield registry(store.registry)
     yield leftovers(store.root)
+    yield warm_workers(store)
     yield from cluster_tools(os.environ)
 
 
@@ -266,6 +267,16 @@ def leftovers(root: Path) -> Finding:
         "harmless; the next run or push there removes them" if found else "",
         required=False,
     )
+
+
+def warm_workers(store: Store) -> Finding:
+    """Name the workers that outlived a run."""
+    from mlops.worlds.machine.workers import waiting
+
+    found = waiting(store)
+    size = sum(worker.memory for worker in found) / GIB
+    observed = f"{len(found)} wait for the next run with {size:.1f} GiB; `mlops workers stop` ends them"
+    return Finding("warm workers", True, observed if found else "none", required=False)
 
 
 def cluster_tools(environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -90,7 +90,8 @@ def _lines(event: Event) -> list[str]:
         case HostStarting():
             lines = [f"environment {event.image}: importing"]
         case HostReady():
-            lines = [f"environment {event.image}: ready after {event.seconds:.1f} s"]
+            since = f"after {event.seconds:.1f} s" if event.seconds else "since an earlier run"
+            lines = [f"environment {event.image}: ready {since}"]
         case TaskRetrying():
             lines = [f"{event.task.path}: again in {event.delay:g} s"]
         case TaskChanged(task) if task.error or task.state is not State.PENDING:

@@ -14,7 +14,8 @@ from localrun.environments.environment import image_name
 from localrun.errors import LocalrunError, OutputError
 from localrun.execution.context import Context, Job
 from localrun.graph.nodes import task_runtime
-from localrun.hosts.host import Message, signal_name
+from localrun.hosts.host import Message
+from localrun.hosts.links import signal_name
 from localrun.records import Artifact, State, TaskRun, Values
 from localrun.spec.parameters import plain
 from localrun.spec.pipeline import Importer

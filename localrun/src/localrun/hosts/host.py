@@ -3,36 +3,41 @@
 import contextlib
 import json
 import os
-import signal
+import queue
 import socket
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from localrun.environments.environment import Environment
 from localrun.errors import WorkerError
+from localrun.hosts.lasting import Lasting
+from localrun.hosts.links import Link, Own, Shared
 
 Message = dict[str, Any]
 Deliver = Callable[[Message], None]
-_WORKER = Path(__file__).with_name("worker.py")
 _QUIET = 10.0
 """Seconds without a message after which a warm process is asked whether it lives."""
 _SILENT = 60.0
 """Seconds without an answer after which it counts as stuck."""
+_TRIES = 3
+"""How often a process that outlives runs is looked for before the run starts one of its own."""
 
 
 class Host:
     """One warm process; its messages are delivered from a thread of its own."""
 
-    def __init__(self, environment: Environment, preload: tuple[str, ...]) -> None:
+    def __init__(self, environment: Environment, preload: tuple[str, ...], lasting: Lasting | None = None) -> None:
         self.environment = environment
         self.preload = preload
+        self.lasting = lasting
+        """Where a process is found that outlives this run; None: it is one of our own."""
         self.seconds: float | None = None
         """How long the imports took; None until they are done."""
+        self.pid = 0
+        """The process; 0 until the imports are done."""
         self.error = ""
         """Why it cannot serve; empty while it can."""
         self._lock = threading.Lock()
@@ -41,7 +46,11 @@ class Host:
         self._begun: dict[str, int] = {}
         """Tasks that run, with their process."""
         self._stamps: dict[str, tuple[int, int]] = {}
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._outbox: list[bytes] | None = []
+        """What will be sent when the process is ready; None when it is sent at once."""
+        self._channel: socket.socket | None = None
+        self._closing = False
+        self._changes: queue.SimpleQueue[str] = queue.SimpleQueue()
         # Started by the thread that reads from it: the kernel ties a process's life to the thread that started it.
         self._thread = threading.Thread(target=self._serve, daemon=True, name="localrun-host")
         self._thread.start()
@@ -70,19 +79,22 @@ class Host:
         Raises WorkerError when the host is dead already.
         """
         with self._lock:
+            if self.error:
+                raise WorkerError(self.error)
             self._waiting[identity] = deliver
         try:
-            self._ours.send(json.dumps({"id": identity, "launch": str(launch)}).encode())
+            self._send(id=identity, launch=str(launch))
         except OSError as error:
             with self._lock:
-                self._waiting.pop(identity, None)
+                if self._waiting.pop(identity, None) is None:  # its end has been delivered
+                    return
             self.error = self.error or f"the warm process is gone: {error.strerror}"
             raise WorkerError(self.error) from error
 
     def cancel(self, identity: str, *, kill: bool = False) -> None:
         """End a task and its descendants: SIGTERM, then SIGKILL after the launch file's grace, at once with `kill`."""
         with contextlib.suppress(OSError):
-            self._ours.send(json.dumps({"cancel": identity, "kill": kill}).encode())
+            self._send(cancel=identity, kill=kill)
 
     def memory(self, identity: str) -> int:
         """Bytes that a task's process uses now; 0 when it has not started or has ended."""
@@ -98,88 +110,119 @@ class Host:
         return bool(self._waiting)
 
     def is_stale(self) -> bool:
-        """Whether a file of the project that the host imported has changed since."""
-        return bool(self.error) or any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+        """Whether a file of the project that the host imported has changed since; of one that stays, any file."""
+        if self.error or any(_stamp(path) != stamp for path, stamp in self._stamps.items()):
+            return True
+        return self.lasting is not None and self.is_ready and self._has_changes()
+
+    def _has_changes(self) -> bool:
+        """Ask a process that may be older than this one whether a file has changed since its imports."""
+        with contextlib.suppress(OSError, queue.Empty):
+            self._send(check=True)
+            return bool(self._changes.get(timeout=_SILENT))
+        return True
 
     def close(self) -> None:
-        """End the process and all its tasks."""
-        with contextlib.suppress(OSError):
-            self._ours.shutdown(socket.SHUT_RDWR)
+        """End all tasks, and the process if it is our own."""
+        with self._lock:
+            self._closing = True
+            if self._channel is not None:
+                with contextlib.suppress(OSError):
+                    self._channel.shutdown(socket.SHUT_RDWR)
         self._thread.join(timeout=30)
-        self._ours.close()
+        if self._channel is not None:
+            self._channel.close()
 
     def _state(self) -> Message:
         return {"event": "broken", "error": self.error} if self.error else {"event": "ready", "seconds": self.seconds}
 
-    def _serve(self) -> None:
-        with tempfile.TemporaryFile() as output:
-            try:
-                process = self._start(output.fileno())
-            except OSError as error:
-                self._lost(f"{self.environment.python}: cannot be started: {error.strerror}")
+    def _send(self, **message: Any) -> None:
+        """Send a message, as soon as the process is ready; messages arrive in their order."""
+        data = json.dumps(message).encode()
+        with self._lock:
+            if self._outbox is not None:
+                self._outbox.append(data)
                 return
-            finally:
-                self._theirs.close()
-            self._read()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.2 if self.seconds is None or self.error else 20)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            output.seek(max(0, output.seek(0, os.SEEK_END) - 4000))
-            self._lost(self.error or _how_it_ended(process.returncode, output.read().decode(errors="replace")))
+            channel = self._channel
+        assert channel is not None
+        channel.send(data)
 
-    def _start(self, output: int) -> subprocess.Popen[bytes]:
-        settings = {
-            "channel": self._theirs.fileno(),
-            "parent": os.getpid(),
-            "cwd": str(Path(self.environment.cwd).absolute()),
-            "preload": self.preload,
-        }
-        return subprocess.Popen(  # noqa: S603 - the environment's own interpreter
-            [str(self.environment.python), str(_WORKER), json.dumps(settings)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=self.environment.process_variables(),
-            pass_fds=(self._theirs.fileno(),),
-            start_new_session=True,
-        )
+    def _serve(self) -> None:
+        reason = ""
+        try:
+            for link in self._links():
+                reason = self._serve_over(link)
+                if self.error or self.seconds is not None or self._closing or not link.is_shared:
+                    break
+                link.channel.close()
+        except WorkerError as error:
+            reason = str(error)
+        self._lost(reason)
 
-    def _read(self) -> None:
-        asked: float | None = None
-        self._ours.settimeout(_QUIET)
+    def _serve_over(self, link: Link) -> str:
+        """Read from a connection until its end, and return why it ended."""
+        with self._lock:
+            self._channel = link.channel
+            if self._closing:
+                link.channel.shutdown(socket.SHUT_RDWR)
+        self._read(link)
+        ended = link.end(0.2 if self.seconds is None or self.error else 20)
+        return self.error or ended
+
+    def _links(self) -> Iterator[Link]:
+        """Yield connections to try, the next where one was of no use; the last is to a process of our own.
+
+        A process that outlives runs may leave while we connect, or find that it is stale.
+        """
+        if self.lasting is not None:
+            with contextlib.suppress(OSError, WorkerError):
+                for _ in range(_TRIES):
+                    yield Shared(self.lasting, self.environment, self.preload)
+        yield Own(self.environment, self.preload)
+
+    def _read(self, link: Link) -> None:
+        asked = time.monotonic() if link.answers_at_once else None
+        link.channel.settimeout(_QUIET)
         while not self.error:
             try:
-                data = self._ours.recv(262144)
-                asked = None
+                data = link.channel.recv(262144)
             except TimeoutError:
-                asked = self._ask(asked)
+                if self._is_stuck(link, asked):
+                    return
+                asked = asked or (None if self.seconds is None else time.monotonic())
                 continue
             except OSError:
                 return
             if not data:
                 return
+            asked = None
             self._dispatch(json.loads(data))
 
-    def _ask(self, asked: float | None) -> float | None:
-        """No message for a while: ask whether it lives; return when it was first asked."""
-        if self.seconds is None:  # imports may take as long as they like
-            return None
-        if asked is not None and time.monotonic() - asked > _SILENT:
-            self.error = f"the warm process has not answered for {time.monotonic() - asked:.0f} s: it is stuck"
-        with contextlib.suppress(OSError):
-            self._ours.send(json.dumps({"alive": True}).encode())
-        return asked or time.monotonic()
+    def _is_stuck(self, link: Link, asked: float | None) -> bool:
+        """No message for a while: whether it was asked too long ago; ask otherwise. Imports take what they need."""
+        silent = 0.0 if asked is None else time.monotonic() - asked
+        if silent > _SILENT:
+            link.kill()
+            if self.seconds is not None:
+                self.error = f"the warm process has not answered for {silent:.0f} s: it is stuck"
+            return True
+        if self.seconds is not None:
+            with contextlib.suppress(OSError):
+                link.channel.send(json.dumps({"alive": True}).encode())
+        return False
 
     def _dispatch(self, message: Message) -> None:
         event = message["event"]
-        if event == "alive":
+        if event in {"alive", "stale"}:  # a stale process closes the connection, and another is looked for
+            return
+        if event == "checked":
+            self._changes.put(message["change"])
             return
         if event in {"ready", "broken"}:
             if event == "ready":
                 self._stamps = {path: _stamp(path) for path in message["files"]}
-                self.seconds = message["seconds"]
+                self.pid = message["pid"]
+                self._open(message["seconds"])
             else:
                 self.error = message["error"]
             _deliver(list(self._watchers), self._state())
@@ -192,6 +235,20 @@ class Host:
             deliver = self._waiting.pop(message["id"], None)
         if deliver is not None:
             deliver(message)
+
+    def _open(self, seconds: float) -> None:
+        """The process is ready: send what waits for it."""
+        assert self._channel is not None
+        while True:
+            with self._lock:
+                waiting, self._outbox = self._outbox, []
+                if not waiting:
+                    self._outbox = None
+                    self.seconds = seconds
+                    return
+            for data in waiting:
+                with contextlib.suppress(OSError):  # the end of the process is told by the next read
+                    self._channel.send(data)
 
     def _lost(self, reason: str) -> None:
         """Deliver the end to everything that still waits for an answer."""
@@ -215,22 +272,3 @@ def _stamp(path: str) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (about.st_mtime_ns, about.st_size)
-
-
-def _how_it_ended(code: int, output: str) -> str:
-    how = signal_name(-code) if code < 0 else f"exit code {code}"
-    tail = output.strip()
-    return f"the warm process ended with {how}" + (f":\n{tail}" if tail else "")
-
-
-def signal_name(number: int) -> str:
-    """Name a signal with what usually sends it."""
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    crash = " (a crash in native code)"
-    hints = {
-        "SIGKILL": " (killed from outside; often by the kernel, out of memory)",
-        "SIGSEGV": crash,
-        "SIGABRT": crash,
-        "SIGBUS": crash,
-    }
-    return name + hints.get(name, "")

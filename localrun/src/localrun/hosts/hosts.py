@@ -6,6 +6,7 @@ from typing import Self
 
 from localrun.environments.environment import Environment
 from localrun.hosts.host import Host
+from localrun.hosts.lasting import Lasting
 
 _EXECUTOR = "kfp.dsl.executor_main"
 
@@ -13,7 +14,9 @@ _EXECUTOR = "kfp.dsl.executor_main"
 class Hosts:
     """The warm processes of this process; several runs can share them one after the other or at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: Lasting | None = None) -> None:
+        """Have processes that outlive this one in a place, except those that hold secrets."""
+        self._lasting = lasting
         self._hosts: dict[str, Host] = {}
         self._retired: list[Host] = []
         self._lock = threading.Lock()
@@ -36,8 +39,12 @@ class Hosts:
                 self._retire(host)
                 host = None
             if host is None:
-                host = self._hosts[key] = Host(environment, preload)
+                host = self._hosts[key] = Host(environment, preload, self._kept(environment, preload))
             return host
+
+    def _kept(self, environment: Environment, preload: tuple[str, ...]) -> Lasting | None:
+        """Where the process outlives us; one that imports nothing starts as fast, and a secret must not stay."""
+        return self._lasting if preload and not environment.passed else None
 
     def _retire(self, host: Host) -> None:
         """Replace a host; one with running tasks is closed later."""

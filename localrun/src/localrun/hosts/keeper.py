@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import faulthandler
 import gc
-import importlib.machinery
 import json
 import os
 import signal
@@ -39,27 +38,38 @@ def die_with(parent: int, number: int) -> None:
 
 
 class Orders:
-    """A pipe over which one process gets one order."""
+    """A connection over which one process gets one order."""
 
     def __init__(self) -> None:
-        self.reading, self.writing = os.pipe()
+        self.reading, self.writing = socket.socketpair()
 
-    def read(self) -> str:
-        """Wait for the order; empty when the process that would give it is gone."""
-        os.close(self.writing)
-        with open(self.reading, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib is not needed here
-            return stream.read()
+    def read(self) -> tuple[str, socket.socket | None]:
+        """Wait for the order and what comes with it; empty when the process that would give it is gone."""
+        self.writing.close()
+        order = b""
+        channel: socket.socket | None = None
+        with self.reading:
+            while True:
+                data, handles, _, _ = socket.recv_fds(self.reading, 65536, 1)
+                for handle in handles:
+                    os.set_inheritable(handle, False)
+                    channel = socket.socket(fileno=handle)
+                if not data:
+                    return order.decode(), channel
+                order += data
 
-    def write(self, order: str) -> None:
-        """Give the order."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.writing, order.encode())
+    def write(self, order: str, channel: socket.socket | None = None) -> None:
+        """Give the order, and with it the connection over which to report."""
+        with contextlib.suppress(OSError):
+            data = order.encode()
+            sent = socket.send_fds(self.writing, [data], [channel.fileno()]) if channel else 0
+            self.writing.sendall(data[sent:])
         self.close()
 
     def close(self) -> None:
         """Close without giving an order."""
-        os.close(self.reading)
-        os.close(self.writing)
+        self.reading.close()
+        self.writing.close()
 
 
 class Keeper:
@@ -68,9 +78,12 @@ class Keeper:
     Both are forked ahead of time and wait for their orders, because forking takes longer than most other things here.
     """
 
-    def __init__(self, channel: socket.socket, orders: Orders) -> None:
-        self.channel = channel
+    def __init__(self, orders: Orders, inherited: list[socket.socket]) -> None:
         self.orders = orders
+        self.inherited = inherited
+        """What the host has open, and this process must not hold."""
+        self.channel: socket.socket | None = None
+        """Where the run is that gave the order."""
         self.identity = ""
         self.parent = os.getppid()
         self.launch: dict[str, Any] = {}
@@ -81,11 +94,13 @@ class Keeper:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             die_with(self.parent, signal.SIGTERM)
             prctl(SUBREAPER, 1)
+            for one in self.inherited:
+                one.close()
             inner = Orders()
             child = os.fork()
             if child == 0:
                 self.orders.close()
-                Task(inner, self.channel, os.getppid()).run()
+                Task(inner, os.getppid()).run()
             self.serve(child, inner)
         except BaseException:
             traceback.print_exc()
@@ -94,7 +109,7 @@ class Keeper:
 
     def serve(self, child: int, inner: Orders) -> None:
         """Wait for the one task, pass it on, and report its end."""
-        order = self.orders.read()
+        order, self.channel = self.orders.read()
         if not order:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -126,8 +141,9 @@ class Keeper:
 
     def send(self, **message: Any) -> None:
         """Send the runner a message; a runner that is gone does not matter."""
-        with contextlib.suppress(OSError):
-            self.channel.send(json.dumps(message).encode())
+        if self.channel is not None:
+            with contextlib.suppress(OSError):
+                self.channel.send(json.dumps(message).encode())
 
     def wait(self, child: int) -> tuple[int, int]:
         """Return the task's wait status and peak memory in bytes when it and all its descendants are gone."""
@@ -162,9 +178,8 @@ class Keeper:
 class Task:
     """The process that runs the component's code."""
 
-    def __init__(self, orders: Orders, channel: socket.socket, parent: int) -> None:
+    def __init__(self, orders: Orders, parent: int) -> None:
         self.orders = orders
-        self.channel = channel
         self.parent = parent
         self.launch: dict[str, Any] = {}
 
@@ -173,7 +188,7 @@ class Task:
         code = 1
         try:
             self.prepare()
-            order = self.orders.read()
+            order, _ = self.orders.read()
             if not order:
                 os._exit(0)
             self.launch = json.loads(order)
@@ -194,7 +209,6 @@ class Task:
         """Become a process like any other, as far as that goes without knowing the task."""
         os.setsid()
         die_with(self.parent, signal.SIGKILL)
-        self.channel.close()
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -234,21 +248,6 @@ class Task:
             sys.modules["localrun_guard"].guard(self.launch["inputs"])
         sys.argv = [EXECUTOR, *self.launch["argv"]]
         sys.modules[EXECUTOR].executor_main()
-
-
-def read_sources_afresh(folder: str) -> None:
-    """Compile the project's own code from source: bytecode is matched by whole seconds and size, and may be older."""
-    loader = importlib.machinery.SourceFileLoader
-    cached = loader.get_code
-    own, installed = folder + os.sep, sys.prefix + os.sep
-
-    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> Any:
-        path = self.get_filename(fullname)
-        if os.path.abspath(path).startswith(own) and not path.startswith(installed):  # noqa: PTH100
-            return self.source_to_code(self.get_data(path), path)
-        return cached(self, fullname)
-
-    loader.get_code = get_code  # type: ignore[method-assign,assignment]
 
 
 def _finish(code: int) -> NoReturn:
