@@ -64,6 +64,23 @@ def resolve(ref: str) -> Path:
     return path
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text is the reference of a file with a digest."""
+    match = _REFERENCE.fullmatch(text)
+    return match is not None and match["digest"] is not None
+
+
+def digest_of(ref: str) -> str:
+    """Return the digest in a reference; empty when any content is accepted."""
+    return _parsed(ref).digest
+
+
+def named_files(ref: str) -> dict[str, Path]:
+    """Return the files that the digest of a reference is over, by their names in it; MlopsError as `resolve`."""
+    path = resolve(ref)
+    return dict(_code(path.parent, without(ref))) if _is_code(path) else {path.name: path}
+
+
 def without(ref: str) -> str:
     """Return what a reference leaves out; empty when it leaves out nothing."""
     return _parsed(ref).without

@@ -1,4 +1,6 @@
-"""`mlops runs`: lists runs with their results and reports, compares two; follows, cancels and resumes one."""
+"""`mlops runs`: lists runs with their results and reports, compares two; exports, follows, cancels and resumes one."""
+
+from pathlib import Path
 
 import click
 
@@ -9,7 +11,7 @@ from mlops.cli.submit import deadline_option
 
 @click.group()
 def runs() -> None:
-    """List, show, compare, follow, cancel and resume runs."""
+    """List, show, compare, export, follow, cancel and resume runs."""
 
 
 @runs.command("list")
@@ -83,6 +85,30 @@ def compare(store: Store, *, before: str, after: str, markdown: bool, as_json: b
             click.secho(f"  {warning}", fg="yellow")
         for one in (*comparison.metrics, *comparison.slices):
             click.echo(f"  {one.sentence}")
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option(
+    "-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="The folder to make; a new one."
+)
+@click.option("--no-data", is_flag=True, help="Leave the spans out; their digests stay.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def export(store: Store, *, run_id: str, target: Path, no_data: bool, as_json: bool) -> None:
+    """Copy RUN_ID with its artifacts, model, code and data to one folder, which `mlops verify` checks anywhere."""
+    from mlops.actions.audit.export import export as exported
+    from mlops.cli.main import print_json
+
+    index = exported(store, run_id, target, with_data=not no_data)
+    missing = {source.what: source.missing for source in index.sources if source.missing}
+    if as_json:
+        print_json({"run_id": run_id, "folder": str(target), "files": len(index.files), "missing": missing})
+        return
+    click.secho(f"{len(index.files)} files of run {run_id} are in {target}", fg="green", bold=True)
+    for what, why in missing.items():
+        click.secho(f"left out  {what}: {why}", fg="yellow")
+    click.echo(f"next    mlops verify {target}")
 
 
 @runs.command()

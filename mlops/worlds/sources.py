@@ -4,6 +4,7 @@ from pathlib import Path
 
 import localrun
 from core import digest
+from core.errors import CorruptArtifact
 from core.import_closure import ImportClosure
 from core.store import Store
 from core.user_code import ROOT
@@ -20,8 +21,23 @@ def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]
 
 def code_digest(pipeline: localrun.Pipeline, store: Store) -> str:
     """Return the digest of the code that the stages of a pipeline can run, and of the lock file."""
+    return digest.of_files(_code(pipeline, store).items())
+
+
+def code_files(compiled: Path, store: Store) -> dict[str, Path]:
+    """Return the files of that code for a compiled pipeline, by their names in the digest.
+
+    Raises CorruptArtifact when the file cannot be read as a pipeline.
+    """
+    try:
+        return _code(localrun.load(compiled), store)
+    except localrun.LocalrunError as error:
+        raise CorruptArtifact(f"{compiled}: {error}") from None
+
+
+def _code(pipeline: localrun.Pipeline, store: Store) -> dict[str, Path]:
     sources = stage_sources(store)
     commands = [part.implementation for part in pipeline.components.values()]
     stages = {function_name(command) for command in commands if isinstance(command, Container)}
     files = {path for stage in stages for path in sources.get(stage, ())}
-    return digest.of_files((path.relative_to(ROOT).as_posix(), path) for path in [*files, ROOT / "uv.lock"])
+    return {path.relative_to(ROOT).as_posix(): path for path in [*files, ROOT / "uv.lock"]}

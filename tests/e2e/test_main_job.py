@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from core.decision import Decision, Verdict
+from core.errors import CorruptArtifact
+from mlops.actions.audit.export import INDEX
+from mlops.actions.audit.verification import of_folder
+
 from .conftest import LaptopAt, Road
 from .terminal import Terminal, answer, serving
 
@@ -108,3 +113,45 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, te
     outcome = own.run(Path(folder), span=4)
     assert (outcome.exit_code, outcome.pushed) == (3, None), outcome.headline
     assert terminal.model()["champion"] == 1
+
+
+def test_an_exported_run_is_checked_without_its_store_and_a_changed_bit_in_any_file_is_found(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    runs = terminal.call("runs", "list")["runs"]
+    run_id = next(run["run_id"] for run in reversed(runs) if run["state"] == "SUCCEEDED")
+    folder = tmp_path / "export"
+    assert not terminal.call("runs", "export", run_id, "-o", str(folder))["missing"]
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+    assert of_folder(elsewhere).is_open
+    files = sorted(path for path in elsewhere.rglob("*") if path.is_file() and path.stat().st_size)
+    for path in {path.suffix or path.name: path for path in files}.values():
+        content = path.read_bytes()
+        path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        assert f"file {path.relative_to(elsewhere).as_posix()}" in _differing(elsewhere)
+        path.write_bytes(content)
+    (elsewhere / "runs" / run_id / "added.txt").write_text("x")
+    assert _differing(elsewhere) == {f"file runs/{run_id}/added.txt"}
+
+
+def _differing(folder: Path) -> set[str]:
+    try:
+        return _failed(of_folder(folder))
+    except CorruptArtifact as error:  # of the index, without which nothing can be checked
+        return {f"file {INDEX}"} if str(error).startswith(f"{folder / INDEX}: ") else set()
+
+
+def _failed(decision: Decision) -> set[str]:
+    return {check.rule for check in decision.checks if check.verdict is Verdict.FAIL}
+
+
+def test_a_version_is_verified_back_to_its_run_and_what_differs_is_named(own: Road, terminal: Terminal) -> None:
+    assert terminal.call("verify", "flight_delay@1")["verdict"] == "pass"
+    (weights,) = (own.store.models / "flight_delay" / "1").glob("variables/*.data-*")
+    content = weights.read_bytes()
+    weights.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    assert _failed(Decision.model_validate(terminal.call("verify", "flight_delay@1", exits=3))) == {
+        "version 1 of flight_delay"
+    }
+    weights.write_bytes(content)
