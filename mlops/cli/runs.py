@@ -97,7 +97,7 @@ def compare(store: Store, *, before: str, after: str, markdown: bool, as_json: b
 @click.pass_obj
 def export(store: Store, *, run_id: str, target: Path, no_data: bool, as_json: bool) -> None:
     """Copy RUN_ID with its artifacts, model, code and data to one folder, which `mlops verify` checks anywhere."""
-    from mlops.actions.audit.export import export as exported
+    from mlops.actions.verification.export import export as exported
     from mlops.cli.main import print_json
 
     index = exported(store, run_id, target, with_data=not no_data)

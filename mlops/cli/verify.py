@@ -44,22 +44,22 @@ def verify(store: Store, what: str, as_json: bool) -> None:
 def _decision(store: Store, what: str) -> "Decision":
     """Find out what is meant, and check it; UsageError when the store knows no such thing."""
     from core.backends.registry import open_registry
-    from mlops.actions.audit import verification
-    from mlops.actions.audit.export import INDEX
+    from mlops.actions.verification import checks
+    from mlops.actions.verification.export import INDEX
     from mlops.runs.history import submitted
 
     if (Path(what) / INDEX).is_file():
-        return verification.of_folder(Path(what))
+        return checks.of_folder(Path(what))
     runs = submitted(store)
     if what in runs:
-        return verification.of_run(store, what)
+        return checks.of_run(store, what)
     registry = open_registry(store.registry)
     name, _, number = what.partition("@")
     if name in registry.names() and (number.isdecimal() or not number):
         pointer = registry.pointer(name)
         if not number and pointer is None:
             raise UsageError(f"no version of {name} is in production; name one, as in: mlops verify {name}@1")
-        return verification.of_version(store, name, int(number) if number or pointer is None else pointer.version)
+        return checks.of_version(store, name, int(number) if number or pointer is None else pointer.version)
     if what.startswith("sha256:") or (number and not number.isdecimal()):
         from artifacts.release.promotion import Promoter
         from artifacts.release.store import Releases

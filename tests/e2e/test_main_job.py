@@ -8,8 +8,8 @@ import pytest
 
 from core.decision import Decision, Verdict
 from core.errors import CorruptArtifact
-from mlops.actions.audit.export import INDEX
-from mlops.actions.audit.verification import of_folder
+from mlops.actions.verification.checks import of_folder
+from mlops.actions.verification.export import INDEX
 
 from .conftest import LaptopAt, Road
 from .terminal import Terminal, answer, serving

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from core.decision import Verdict
 from core.errors import CorruptArtifact
-from mlops.actions.audit.export import INDEX
-from mlops.actions.audit.verification import of_folder
+from mlops.actions.verification.checks import of_folder
+from mlops.actions.verification.export import INDEX
 
 
 def main() -> int:

@@ -14,8 +14,8 @@ from core.backends.registry import ModelVersion, open_registry
 from core.decision import Check, Decision, Verdict
 from core.errors import CorruptArtifact, MlopsError
 from core.store import Store
-from mlops.actions.audit.export import INDEX, Index, inside
-from mlops.actions.audit.sources import sources
+from mlops.actions.verification.export import INDEX, Index, inside
+from mlops.actions.verification.sources import sources
 from mlops.runs.history import read_run, submitted
 from mlops.runs.record import Artifact, Run, State, Task
 from mlops.worlds.localrun_record import content_digest

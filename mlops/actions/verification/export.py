@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core import digest, durable
 from core.errors import CorruptArtifact, UsageError
 from core.store import Store
-from mlops.actions.audit.sources import Source, sources
+from mlops.actions.verification.sources import Source, sources
 from mlops.runs.history import read_run
 from mlops.runs.record import Run
 
