@@ -61,7 +61,7 @@ class Format(_Facts):
     differences: tuple[int, ...]
     """Rows by their difference to the uncompressed prediction; `Compression.edges` has the bounds."""
     gaps: dict[str, float | None] = {}
-    """Feature -> largest difference of the metric between two of its groups."""
+    """The gaps that `measure_fairness` bounds, by rate and groups."""
 
 
 class Layer(_Facts):

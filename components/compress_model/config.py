@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from artifacts.compression.variant import Variant, variant
+from artifacts.fairness.names import Rate
 from core.problem import FromProblem, Metric, ModelOutput, Task
 from core.settings import GateSettings, Settings
 
@@ -60,8 +61,8 @@ class Thresholds(Settings):
     """By which factor the TFLite file must be smaller than the uncompressed one, gzip to gzip."""
     row_us: float | None = Field(default=None, gt=0)
     """Largest median latency of one row in the TFLite file, in microseconds."""
-    max_gap_growth: float | None = Field(default=None, ge=0)
-    """By how much the largest difference of the metric between two slices of a feature may grow."""
+    max_gap_growth: float = Field(default=0.02, ge=0)
+    """By how much a gap that `measure_fairness` bounds may grow, such as that of the false positive rate by sex."""
 
 
 class Evaluation(BaseModel):
@@ -70,6 +71,10 @@ class Evaluation(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     slices: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Those of `measure_fairness`, where it is configured."""
+    rates: tuple[Rate, ...] = ()
+    """The rates whose gaps between groups it bounds."""
     min_slice_examples: int = 200
     max_slices: int = 1000
     decision_threshold: float = 0.5

@@ -39,6 +39,8 @@ class EvalRows:
     weights: Values | None
     slices: Mapping[SliceKey, Rows]
     """All rows first, then the slices of `min_slice_examples` rows or more."""
+    columns: Mapping[str, Column]
+    """The features of slices and groups."""
     reference: Values
     """The uncompressed model's output, [rows] or [rows, values]."""
 
@@ -54,6 +56,7 @@ def read_eval_rows(
     if not block.batch.num_rows:
         raise DataError("wanted rows in the split 'eval', got none; widen ingest_examples.window")
     weights = None if config.weight is None else numbers(block.batch, config.weight)
+    columns = _columns(block.batch, evaluation)
     reference = np.concatenate([uncompressed(batch) for batch in _batches(block.serialized)])
     label = label_file.read(trained / SERVING) or TrainedLabel(config.label, config.task)
     labels = LabelReader(label, reference.shape[1] if reference.ndim == 2 else 2, trained)
@@ -62,7 +65,8 @@ def read_eval_rows(
         transformed(uncompressed, block),
         labels(block),
         weights,
-        _slices(block.batch, evaluation),
+        _slices(block.batch.num_rows, columns, evaluation),
+        columns,
         reference,
     )
 
@@ -91,13 +95,17 @@ def _batches(serialized: tf.Tensor) -> Iterator[tf.Tensor]:
         yield serialized[start : start + _READ_ROWS]
 
 
-def _slices(batch: pa.RecordBatch, evaluation: Evaluation) -> dict[SliceKey, Rows]:
-    """Return the rows of each slice that is large enough to decide by."""
+def _columns(batch: pa.RecordBatch, evaluation: Evaluation) -> dict[str, Column]:
     columns = {}
-    for name in set(chain.from_iterable(evaluation.slices)):
+    for name in sorted(set(chain.from_iterable((*evaluation.slices, *evaluation.groups)))):
         vocabulary = Vocabulary()
         columns[name] = Column(vocabulary.add(*categories(batch, name)), vocabulary.values)
-    found: dict[SliceKey, Rows] = {OVERALL: np.arange(batch.num_rows)}
+    return columns
+
+
+def _slices(rows: int, columns: Mapping[str, Column], evaluation: Evaluation) -> dict[SliceKey, Rows]:
+    """Return the rows of each slice that is large enough to decide by."""
+    found: dict[SliceKey, Rows] = {OVERALL: np.arange(rows)}
     for features in evaluation.slices:
         if features:
             large = groups(columns, features, evaluation.max_slices).slices

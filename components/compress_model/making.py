@@ -136,7 +136,7 @@ class Maker:
             metrics={name: known(value) for name, value in metrics[OVERALL].items()},
             losses=self._quality.losses(metrics),
             differences=self._quality.differences(scores),
-            gaps=self._quality.gaps(metrics),
+            gaps=self._quality.gaps(scores),
         )
 
 

@@ -10,6 +10,10 @@ from artifacts.evaluation.columns import Values
 from artifacts.evaluation.slices import OVERALL, Rows, SliceKey, label
 from artifacts.evaluation.spec import CANDIDATE, EvaluationSpec
 from artifacts.evaluation.tfma_in_process import Engine
+from artifacts.fairness.gaps import gap
+from artifacts.fairness.grouped_rows import NumberedGroups
+from artifacts.fairness.rates import Rows as FairnessRows
+from artifacts.fairness.rates import rates
 from components.compress_model.config import Config, Evaluation
 from components.compress_model.eval_rows import EvalRows
 from core.errors import ConfigError, did_you_mean
@@ -19,6 +23,7 @@ EDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Bounds of the differences to the uncompressed predictions; below the first one they are float rounding."""
 _NEAR = 0.01
 """A regression's predictions agree within this share of their standard deviation."""
+_MOST_GROUPS, _CONFIDENCE = 200, 0.95
 Metrics = dict[SliceKey, dict[str, float]]
 
 
@@ -31,7 +36,7 @@ class Quality:
         self._problem = kind(config.task)
         spec = EvaluationSpec(config.label, config.task, decision_threshold=evaluation.decision_threshold)
         self._engine = Engine(spec, (CANDIDATE,), weighted=rows.weights is not None)
-        self._threshold = evaluation.decision_threshold
+        self._evaluation, self._threshold = evaluation, evaluation.decision_threshold
         self.reference = reference
         self.metrics = self.of(reference)
         overall = self.metrics[OVERALL]
@@ -55,13 +60,17 @@ class Quality:
             found.append(Loss(slice=label(key), rows=len(self._rows.slices[key]), value=known(value), loss=known(lost)))
         return tuple(found)
 
-    def gaps(self, metrics: Metrics) -> dict[str, float | None]:
-        """Return, for each feature, the largest difference of the metric between two of its slices."""
-        by_feature: dict[str, list[float]] = {}
-        for key, numbers in metrics.items():
-            if len(key) == 1:
-                by_feature.setdefault(key[0][0], []).append(numbers[self._config.metric])
-        return {name: known(max(values) - min(values)) for name, values in by_feature.items() if len(values) > 1}
+    def gaps(self, scores: Values) -> dict[str, float | None]:
+        """Return the gaps between groups that `measure_fairness` bounds, by rate and groups."""
+        found: dict[str, float | None] = {}
+        rows = FairnessRows(self._rows.labels, scores, self._rows.weights)
+        for features in self._evaluation.groups:
+            groups = NumberedGroups.of(self._rows.columns, features, _MOST_GROUPS)
+            estimates = rates(rows, groups.numbers, len(groups.values), (self._threshold,))
+            for rate in self._evaluation.rates:
+                value = gap(estimates[rate], 0, _CONFIDENCE).value
+                found[f"{rate} between groups of {' x '.join(features)}"] = known(value)
+        return found
 
     def differences(self, scores: Values) -> tuple[int, ...]:
         """Count the rows by the difference of their predictions to the uncompressed ones, between EDGES."""

@@ -87,4 +87,8 @@ def _model(
 def _compared(usecase: UseCase) -> dict[str, Any]:
     """Return what a compressed model is compared by; another threshold of the evaluation does not compress again."""
     section = usecase.section("evaluate_model")
-    return {name: section[name] for name in ("slices", "min_slice_examples", "max_slices", "decision_threshold")}
+    found = {name: section[name] for name in ("slices", "min_slice_examples", "max_slices", "decision_threshold")}
+    if usecase.has("measure_fairness"):
+        fairness = usecase.section("measure_fairness")
+        found |= {"groups": fairness["groups"], "rates": sorted({rule["rate"] for rule in fairness["gaps"]})}
+    return found

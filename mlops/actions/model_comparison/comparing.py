@@ -15,10 +15,11 @@ from artifacts.evaluation.result import EvaluationResult, Slice, measure
 from artifacts.evaluation.slices import label
 from artifacts.model.edge_model import MODEL, EdgeInputs, open_tflite
 from artifacts.model.names import TFLITE, find_saved_model
+from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config, LeakGuard
-from components.evaluate_model.scoring import Model, Models, score
+from components.evaluate_model.scoring import Models, score
 from core import digest
 from core.backends.registry import Registry, open_registry
 from core.errors import MlopsError, RegistryError, UsageError, did_you_mean
@@ -27,6 +28,7 @@ from mlops.actions.model_comparison.compared import ComparedModel, Cost, Line, M
 from mlops.runs.history import read_run, summaries
 from mlops.runs.record import Run, State, Task
 from problems import kind
+from problems.labels import TrainedLabel
 
 STAGE = "evaluate_model"
 _COSTED_ROWS = 1000
@@ -59,7 +61,8 @@ def compare_models(store: Store, before: str, after: str, run_id: str = "") -> M
     task, run = _evaluated(store, first.name or second.name, run_id)
     config = Config.model_validate(task.parameters["config"]).model_copy(update={"baselines": (), "leak": LeakGuard()})
     splits = Splits(task.inputs["examples"].path, read_referenced(task.parameters["schema"]))
-    models = Models(Model.load(second.folder, config), Model.load(first.folder, config))
+    raw = TrainedLabel(config.label, config.task, output=config.model_output)
+    models = Models(ScoringModel.load(second.folder, raw), ScoringModel.load(first.folder, raw))
     scored = score(config, splits, models)
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         result = measure(config.evaluation_spec, scored.rows, Path(folder))
@@ -116,7 +119,7 @@ def _evaluated(store: Store, name: str, run_id: str) -> tuple[Task, Run]:
     )
 
 
-def _described(found: Found, model: Model | None, serialized: tf.Tensor) -> ComparedModel:
+def _described(found: Found, model: ScoringModel | None, serialized: tf.Tensor) -> ComparedModel:
     """Measure what a model costs."""
     assert model is not None
     folder = find_saved_model(found.folder)
@@ -129,7 +132,7 @@ def _described(found: Found, model: Model | None, serialized: tf.Tensor) -> Comp
     )
 
 
-def _edge_cost(folder: Path, model: Model, serialized: tf.Tensor) -> Cost:
+def _edge_cost(folder: Path, model: ScoringModel, serialized: tf.Tensor) -> Cost:
     if not (folder / MODEL).is_file():
         return _NO_COST
     size = size_of(folder / MODEL)

@@ -39,7 +39,7 @@ def _format(loss: float | None = 0.0, jfk: float | None = 0.0, gzip: int = 100, 
             Loss(slice="origin=JFK", rows=300, value=0.7, loss=jfk),
         ),
         differences=(1000,),
-        gaps={"origin": gap},
+        gaps={"false_positive_rate between groups of origin": gap},
     )
 
 
@@ -83,7 +83,7 @@ def test_a_variant_that_keeps_every_threshold_passes() -> None:
         ({"tflite": _format(gzip=301)}, {}, "times smaller"),
         ({}, {"smaller_by": 3.1}, "times smaller"),
         ({}, {"row_us": 14.0}, "microseconds"),
-        ({"tflite": _format(gap=0.2)}, {"max_gap_growth": 0.05}, "difference in auc between slices of origin"),
+        ({"tflite": _format(gap=0.2)}, {"max_gap_growth": 0.05}, "gap in false_positive_rate between groups of origin"),
         ({"control": 0.721}, {}, "lost against 2 more epochs"),
         ({"fault": "the converter died of SIGABRT"}, {}, "is converted"),
     ],
