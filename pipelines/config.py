@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_origin
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
+from core.beam.settings import Beam
 from core.errors import ConfigError, UsageError, did_you_mean
 from core.problem import Problem
 from core.settings import Settings
@@ -39,6 +40,8 @@ class _Common(Settings):
     """Lower-case, digits and underscores; it names the model, the pipeline and the run."""
     source: Source
     problem: Problem
+    beam: Beam | None = None
+    """Where the stages that read all data run; without it, each runs in one process."""
     schedules: dict[ScheduleName, Schedule] = Field(default_factory=dict)
     """Recurring runs by name, such as `retrain`; a world that keeps schedules gets them with `mlops schedule apply`."""
     triggers: Triggers = Triggers()

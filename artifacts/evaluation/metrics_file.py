@@ -28,7 +28,7 @@ def content(spec: EvaluationSpec, scored: "ScoredRows", result: "EvaluationResul
         "version": 1,
         "task": spec.task,
         "label": spec.label,
-        "examples": len(scored.labels),
+        "examples": scored.rows,
         "skill": {"name": problem.skill_name, "candidate": result.candidate_skill},
         "overall": {
             "candidate": overall.candidate if overall else {},
@@ -49,6 +49,8 @@ def content(spec: EvaluationSpec, scored: "ScoredRows", result: "EvaluationResul
     if scored.classes and result.classes:
         numbers["classes"] = [one._asdict() for one in result.classes]
     numbers["output"] = dict(scored.notes)
+    if scored.population is not None and scored.is_sample:
+        numbers["sample"] = {"rows": len(scored.labels), "of": scored.rows, "seed": scored.population.seed}
     return numbers
 
 

@@ -13,7 +13,6 @@ from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import OVERALL, Groups, Rows, SliceKey, groups
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION, EvaluationSpec, Features
 from artifacts.evaluation.tfma_in_process import Engine, MetricsDict
-from core.errors import ConfigError
 from problems import kind
 from problems.kind import Class, Gain
 
@@ -78,22 +77,22 @@ class EvaluationResult:
 def measure(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> EvaluationResult:
     """Compute all metrics and write TFMA's output to `folder`; rows that cannot be evaluated are returned as faults.
 
-    Raises ConfigError for more slices than `max_slices` on Beam.
+    Of a sample, TFMA's metrics are those of the whole population, whose files are written already.
     """
     problem, labels, weights = kind(spec.task), scored.labels, scored.weights
     models, champion_fault = dict(scored.models), scored.champion_fault
     candidate = models[CANDIDATE]
     if CHAMPION in models:
-        bad = _not_finite(models[CHAMPION])
+        bad = _bad_rows(scored, CHAMPION)
         if bad:
-            champion_fault = f"{bad} of {len(labels)} of the champion's predictions are not finite"
+            champion_fault = f"{bad} of {scored.rows} of the champion's predictions are not finite"
             del models[CHAMPION]
     distinct = 1 if len(labels) and (candidate == candidate[0]).all() else 2
-    faults = tuple(_faults(spec, scored))
-    if faults:
-        return EvaluationResult((), math.nan, (), faults, champion_fault, distinct)
+    found = tuple(faults(spec, scored))
+    if found:
+        return EvaluationResult((), math.nan, (), found, champion_fault, distinct)
     others = {name: scores for name, scores in models.items() if name != CANDIDATE} | dict(scored.baselines)
-    grouped = {features: groups(scored.columns, features, spec.max_slices) for features in spec.slices if features}
+    grouped = {features: grouped_rows(spec, scored, features) for features in spec.slices if features}
     return EvaluationResult(
         slices=tuple(_slices(spec, scored, models, grouped, folder)),
         candidate_skill=problem.skill(labels, candidate, weights),
@@ -117,21 +116,41 @@ def measure(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> Evaluatio
     )
 
 
-def _faults(spec: EvaluationSpec, scored: ScoredRows) -> Iterator[str]:
-    labels, scores = scored.labels, scored.models[CANDIDATE]
-    if len(labels) < spec.min_examples:
-        yield f"the eval split has {len(labels)} rows, fewer than min_examples ({spec.min_examples})"
-    bad = _not_finite(scores)
+def grouped_rows(spec: EvaluationSpec, scored: ScoredRows, features: Features) -> Groups:
+    """Group the rows by crossed features: the largest slices, of a sample those that are the largest of all rows."""
+    if scored.population is None or not scored.is_sample:
+        return groups(scored.columns, features, spec.max_slices)
+    found = dict(groups(scored.columns, features, len(scored.labels)).slices)
+    none = np.zeros(0, np.int64)
+    kept = [(key, found.get(key, none)) for key in scored.population.largest(features, spec.max_slices)]
+    return Groups(kept, *scored.population.left_out(features, spec.max_slices))
+
+
+def faults(spec: EvaluationSpec, scored: ScoredRows) -> Iterator[str]:
+    """Yield why rows cannot be evaluated."""
+    labels, scores, rows = scored.labels, scored.models[CANDIDATE], scored.rows
+    if rows < spec.min_examples:
+        yield f"the eval split has {rows} rows, fewer than min_examples ({spec.min_examples})"
+    bad = _bad_rows(scored, CANDIDATE)
     if len(labels):
         yield from kind(spec.task).faults(labels, np.zeros_like(scores) if bad else scores)
     if bad:
-        yield f"{bad} of {len(labels)} predictions are not finite"
-    if scored.weights is not None and not scored.weights.sum() > 0:
-        yield "no row of the eval split has a weight above 0"
+        yield f"{bad} of {rows} predictions are not finite"
+    if scored.weights is not None:
+        total = scored.weights.sum() if scored.population is None else scored.population.weight
+        if not (total or 0) > 0:
+            yield "no row of the eval split has a weight above 0"
 
 
-def _not_finite(scores: Values) -> int:
-    """Count the rows that have a score which is not finite."""
+def _bad_rows(scored: ScoredRows, model: str) -> int:
+    """Count the rows that have a score of a model which is not finite."""
+    if scored.population is not None:
+        return scored.population.not_finite.get(model, 0)
+    return not_finite(scored.models[model])
+
+
+def not_finite(scores: Values) -> int:
+    """Count the rows that have a score which is not finite, [rows] or [rows, columns]."""
     rows = np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
     return int(np.count_nonzero(~rows))
 
@@ -143,26 +162,33 @@ def _slices(
     grouped: Mapping[Features, Groups],
     folder: Path,
 ) -> Iterator[Slice]:
-    """Compute TFMA's metrics with the configured engine, and add the row metrics of the problem's kind."""
+    """Compute TFMA's metrics, unless a pipeline did, and add the row metrics of the problem's kind."""
     labels, weights = scored.labels, scored.weights
     rows: dict[SliceKey, Rows] = {OVERALL: np.arange(len(labels))}
     for groups_of_features in grouped.values():
         rows |= dict(groups_of_features.slices)
-    without_baselines = ScoredRows(labels, models, {}, scored.columns, weights)
-    if spec.beam_options:
-        tfma_metrics = _on_beam(spec, without_baselines, grouped, folder)
+    population = scored.population
+    if population is None or population.tfma is None:
+        tfma_metrics = _in_process(spec, ScoredRows(labels, models, {}, scored.columns, weights), rows, folder)
     else:
-        tfma_metrics = _in_process(spec, without_baselines, rows, folder)
+        tfma_metrics = {key: dict(metrics) for key, metrics in population.tfma.items()}
+    totals = (
+        {} if population is None else {key: one for part in population.slices.values() for key, one in part.items()}
+    )
     problem = kind(spec.task)
     for key, members in rows.items():
         slice_labels, slice_weights = labels[members], None if weights is None else weights[members]
+        total = totals.get(key)
+        extremes = slice_labels if total is None else np.array([total.least, total.greatest])
         numbers = {}
         for name, scores in models.items():
             metrics = tfma_output.plain(tfma_metrics[key], name if CHAMPION in models else "")
-            metrics |= problem.row_metrics(slice_labels, scores[members], slice_weights)
-            undefined = {metric: math.nan for metric in metrics if problem.undefined(slice_labels, metric)}
+            if len(members):
+                metrics |= problem.row_metrics(slice_labels, scores[members], slice_weights)
+            undefined = {metric: math.nan for metric in metrics if problem.undefined(extremes, metric)}
             numbers[name] = metrics | undefined
-        yield Slice(key, len(members), numbers[CANDIDATE], numbers.get(CHAMPION))
+        examples = len(members) if population is None else (total.rows if total else population.rows)
+        yield Slice(key, examples, numbers[CANDIDATE], numbers.get(CHAMPION))
 
 
 def _in_process(
@@ -174,18 +200,3 @@ def _in_process(
     }
     tfma_output.write(folder, engine.config, metrics.items())
     return metrics
-
-
-def _on_beam(
-    spec: EvaluationSpec, scored: ScoredRows, grouped: Mapping[Features, Groups], folder: Path
-) -> dict[SliceKey, MetricsDict]:
-    from artifacts.evaluation import tfma_beam  # noqa: PLC0415 - Beam takes seconds to import
-
-    for features, slices in grouped.items():
-        if slices.left_out:
-            count = len(slices.slices) + slices.left_out
-            raise ConfigError(
-                f"config.yaml: evaluate_model.slices: {list(features)} has {count} slices, "
-                f"more than max_slices ({spec.max_slices}); with engine: beam raise max_slices or drop the slices"
-            )
-    return tfma_beam.run(spec, scored, folder)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from artifacts.evaluation.columns import Values
+from artifacts.evaluation.population import Population
 from artifacts.evaluation.slices import Column
 
 
@@ -25,5 +26,17 @@ class ScoredRows:
     """Names of the classes in the order of the scores; empty for regression."""
     champion_fault: str = ""
     """Why the champion could not score these rows; empty when it could."""
+    population: Population | None = None
+    """All rows, of which these are a sample; None when these are all."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Form of each model's output, such as `logits`, by model."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, of which there may be a sample here."""
+        return len(self.labels) if self.population is None else self.population.rows
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether there are more rows than these."""
+        return len(self.labels) < self.rows

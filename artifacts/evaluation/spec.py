@@ -1,6 +1,6 @@
 """The specification of an evaluation; independent of any stage's configuration, so that every stage can evaluate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from core.problem import Task
 from problems.kind import TfmaMetric
@@ -28,7 +28,3 @@ class EvaluationSpec:
     """Level of the two-sided confidence intervals of a gain, from 0 to 1."""
     min_examples: int = 1
     """Minimum number of rows of the split; with fewer the result has a fault."""
-    beam_options: tuple[str, ...] | None = field(default=None)
-    """Beam's flags, to compute the metrics in TFMA's pipeline; None to compute them in this process."""
-    batch_size: int = 8192
-    """Rows per record batch for Beam."""

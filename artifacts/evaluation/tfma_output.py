@@ -19,15 +19,23 @@ MetricsDict = dict[metric_types.MetricKey, Any]
 
 def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKey, MetricsDict]]) -> None:
     """Write metrics, plots and the EvalConfig under the file names of TFMA's own pipeline."""
+    metrics, plots = [], []
+    for key, values in results:
+        drawn = {name: value for name, value in values.items() if isinstance(name, metric_types.PlotKey)}
+        metrics_only = {name: value for name, value in values.items() if name not in drawn}
+        metrics.append(writer.convert_slice_metrics_to_proto((key, metrics_only), None).SerializeToString())
+        if drawn:
+            plots.append(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
+    write_serialized(folder, config, metrics, plots)
+
+
+def write_serialized(folder: Path, config: tfma.EvalConfig, metrics: Iterable[bytes], plots: Iterable[bytes]) -> None:
+    """Write serialized messages of slices, and the EvalConfig, under the file names of TFMA's own pipeline."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [str(folder / f"{kind}-00000-of-00001.tfrecord") for kind in ("metrics", "plots")]
-    with tf.io.TFRecordWriter(paths[0]) as metrics, tf.io.TFRecordWriter(paths[1]) as plots:
-        for key, values in results:
-            drawn = {name: value for name, value in values.items() if isinstance(name, metric_types.PlotKey)}
-            metrics_only = {name: value for name, value in values.items() if name not in drawn}
-            metrics.write(writer.convert_slice_metrics_to_proto((key, metrics_only), None).SerializeToString())
-            if drawn:
-                plots.write(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
+    for kind, messages in (("metrics", metrics), ("plots", plots)):
+        with tf.io.TFRecordWriter(str(folder / f"{kind}-00000-of-00001.tfrecord")) as file:
+            for message in messages:
+                file.write(message)
     run = tfma.proto.config_pb2.EvalRun(
         eval_config=config, version=version.VERSION, file_format="tfrecord", model_locations={"": ""}
     )

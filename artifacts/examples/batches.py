@@ -9,14 +9,15 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.examples import columns, tfrecord
-from artifacts.examples.manifest import ExamplesManifest
-from artifacts.examples.shards import verified, verified_columns
+from artifacts.examples import columns, shards, tfrecord
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from core.errors import CorruptArtifact, SchemaError
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 
 def record_batches(
-    folder: Path | str,
+    folder: Location,
     split: str,
     schema: schema_pb2.Schema | None,
     batch_size: int = 8192,
@@ -28,21 +29,39 @@ def record_batches(
     Raises CorruptArtifact for files that differ from the manifest, SchemaError for a feature of another type,
     EmptyDataset when the manifest has no such split or span.
     """
-    folder = Path(folder)
     for shard in ExamplesManifest.read(folder).of_split(split, span):
-        path = verified(folder, shard)
-        if shard.columns is None:
-            batches = _decoded(path, schema, batch_size)
-        else:
-            batches = columns.read(
-                verified_columns(folder, shard.columns), None if schema is None else _arrow_types(schema), batch_size
-            )
-        count = 0
-        for batch in batches:
-            count += batch.num_rows
-            yield batch
-        if count != shard.records:
-            raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {count}; run ingest_examples again")
+        yield from shard_batches(folder, shard, schema, batch_size)
+
+
+def shard_batches(
+    folder: Location, shard: Shard, schema: schema_pb2.Schema | None, batch_size: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the examples of one shard as `record_batches` does; the folder may be in an object store."""
+    if shard.columns is None:
+        with shards.records(folder, shard) as path:
+            yield from _counted(_decoded(path, schema, batch_size), folder, shard)
+    else:
+        with shards.columns(folder, shard) as path:
+            types = None if schema is None else _arrow_types(schema)
+            yield from _counted(columns.read(path, types, batch_size), folder, shard)
+
+
+def shard_records(folder: Location, shard: Shard, batch_size: int) -> Iterator[list[bytes]]:
+    """Yield the serialized examples of one shard in lists of at most `batch_size`."""
+    with shards.records(folder, shard) as path:
+        found = tfrecord.read_trusted(tfrecord.inflate(path))
+        while block := list(islice(found, batch_size)):
+            yield block
+
+
+def _counted(batches: Iterator[pa.RecordBatch], folder: Location, shard: Shard) -> Iterator[pa.RecordBatch]:
+    count = 0
+    for batch in batches:
+        count += batch.num_rows
+        yield batch
+    if count != shard.records:
+        path = locations.join(locations.located(folder), shard.name)
+        raise CorruptArtifact(f"{path}: wanted {shard.records} records, got {count}; run ingest_examples again")
 
 
 def _decoder(schema: schema_pb2.Schema | None) -> Any:

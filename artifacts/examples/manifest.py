@@ -5,14 +5,15 @@ unfinished; every reader verifies its shards first, because TensorFlow reads a f
 """
 
 import json
-from pathlib import Path
+from contextlib import suppress
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.examples.names import MANIFEST
-from core import durable
 from core.errors import CorruptArtifact, EmptyDataset
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 
 class Columns(BaseModel):
@@ -60,11 +61,11 @@ class ExamplesManifest(BaseModel):
     shards: tuple[Shard, ...]
 
     @classmethod
-    def read(cls, folder: Path | str) -> Self:
+    def read(cls, folder: Location) -> Self:
         """Read the manifest of an examples folder; CorruptArtifact when it is missing or invalid."""
-        path = Path(folder) / MANIFEST
+        path = locations.join(locations.located(folder), MANIFEST)
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(locations.read(path))
         except FileNotFoundError:
             raise CorruptArtifact(
                 f"{path}: wanted the manifest of an examples folder, got none: the folder is unfinished; "
@@ -75,10 +76,10 @@ class ExamplesManifest(BaseModel):
                 f"{path}: wanted the manifest of an examples folder, got something else: {error.errors()[0]['msg']}"
             ) from error
 
-    def write(self, folder: Path | str) -> None:
+    def write(self, folder: Location) -> None:
         """Write the manifest atomically."""
         content = json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
-        durable.replace(Path(folder) / MANIFEST, content.encode())
+        locations.write(locations.join(locations.located(folder), MANIFEST), content.encode())
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits that have shards, in the order in which they were written."""
@@ -97,6 +98,14 @@ class ExamplesManifest(BaseModel):
     def records(self, split: str, span: int | None = None) -> int:
         """Return the number of examples of a split, or of one of its spans."""
         return sum(shard.records for shard in self.shards if shard.split == split and span in (None, shard.span))
+
+    def bytes_in(self, folder: Location) -> int:
+        """Return the size of the shards' files in a folder, without what it lacks."""
+        found = 0
+        for shard in self.shards:
+            with suppress(FileNotFoundError):
+                found += locations.size(locations.join(locations.located(folder), shard.name))
+        return found
 
     def newest_spans(self) -> tuple[int, ...]:
         """Return the newest span and the one before it, oldest first; fewer when the window has fewer."""

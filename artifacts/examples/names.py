@@ -1,5 +1,8 @@
 """The names of splits, folders and files of examples; no other module has them."""
 
+import re
+from typing import NamedTuple
+
 TRAIN, VALIDATION, EVAL = "train", "validation", "eval"
 """The splits of every run: for training, for early stopping, and for evaluation."""
 SPLITS = (TRAIN, VALIDATION, EVAL)
@@ -12,6 +15,7 @@ REJECTS = "rejects.jsonl"
 COLUMNS_FOLDER = "columns"
 
 _SPLIT_PREFIX = "Split-"
+_PLACE = re.compile(r"-(\d{5})-of-(\d{5})\.gz$")
 
 
 def split_folder(split: str) -> str:
@@ -29,21 +33,33 @@ def shard_stem(split: str, span: int) -> str:
     return f"{split_folder(split)}/span-{span:05d}"
 
 
-def records_name(stem: str) -> str:
+class Place(NamedTuple):
+    """Which part of a span a shard holds: its number, and how many parts there are."""
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE = Place()
+
+
+def records_name(stem: str, place: Place = WHOLE) -> str:
     """Path of the gzipped TFRecord file of a shard."""
-    return f"{stem}-00000-of-00001.gz"
+    return f"{stem}-{place.number:05d}-of-{place.of:05d}.gz"
 
 
-def columns_name(stem: str) -> str:
+def place_of(name: str) -> Place:
+    """Return which part of its span a shard of this name holds."""
+    found = _PLACE.search(name)
+    return Place(int(found[1]), int(found[2])) if found else WHOLE
+
+
+def columns_name(stem: str, place: Place = WHOLE) -> str:
     """Path of the same shard's Arrow columns."""
-    return f"{COLUMNS_FOLDER}/{stem}.arrow"
+    part = "" if place == WHOLE else f"-{place.number:05d}-of-{place.of:05d}"
+    return f"{COLUMNS_FOLDER}/{stem}{part}.arrow"
 
 
 def split_glob(split: str) -> str:
     """Pattern, below the examples folder, of the TFRecord files of a split."""
     return f"{split_folder(split)}/*.gz"
-
-
-def span_glob(span: int) -> str:
-    """Pattern, below the examples folder, of the TFRecord files of a span over all splits."""
-    return f"{shard_stem('*', span)}-*.gz"

@@ -7,7 +7,7 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artifacts.examples.batches import record_batches
+from artifacts.examples.batches import shard_batches
 from artifacts.examples.manifest import Shard
 from artifacts.examples.shards import verified, verified_columns
 
@@ -18,7 +18,7 @@ def plain_batches(folder: Path, shard: Shard, batch_size: int) -> Iterator[pa.Re
     Raises CorruptArtifact for files that differ from the manifest.
     """
     if shard.columns is None:
-        for batch in record_batches(folder, shard.split, None, batch_size, shard.span):
+        for batch in shard_batches(folder, shard, None, batch_size):
             yield plain(batch)
         return
     verified(folder, shard)

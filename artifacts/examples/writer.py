@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from artifacts.examples import columns, framing
 from artifacts.examples.manifest import Columns, Shard
-from artifacts.examples.names import columns_name, records_name, shard_stem
+from artifacts.examples.names import WHOLE, Place, columns_name, records_name, shard_stem
 from core import digest
 
 _PENDING = 4
@@ -35,11 +35,12 @@ class Block(NamedTuple):
 
 
 class SpanWriter:
-    """Writes the shards of one span, one per split; a split without records has no shard."""
+    """Writes the shards of a span, or of one part of it, one per split; a split without records has no shard."""
 
-    def __init__(self, folder: Path, span: int, shares: Shares) -> None:
+    def __init__(self, folder: Path, span: int, shares: Shares, place: Place = WHOLE) -> None:
         self._folder = folder
         self._span = span
+        self._place = place
         self._splits = [split for split, _ in shares]
         self._open: dict[str, _ShardWriter] = {}
         self._compression = ThreadPoolExecutor(1)
@@ -75,7 +76,7 @@ class SpanWriter:
 
     def _queue(self, split: str, framed: Block) -> None:
         shard = self._open.get(split) or self._open.setdefault(
-            split, _ShardWriter(self._folder, shard_stem(split, self._span))
+            split, _ShardWriter(self._folder, shard_stem(split, self._span), self._place)
         )
         while len(self._pending) >= _PENDING:
             self._pending.popleft().result()
@@ -85,10 +86,10 @@ class SpanWriter:
 class _ShardWriter:
     """Writes one shard's records and, while all of its rows have the same columns, those columns."""
 
-    def __init__(self, folder: Path, stem: str) -> None:
+    def __init__(self, folder: Path, stem: str, place: Place) -> None:
         self._folder = folder
-        self._records_name = records_name(stem)
-        self._columns_name = columns_name(stem)
+        self._records_name = records_name(stem, place)
+        self._columns_name = columns_name(stem, place)
         self._records = 0
         self._stream = _create(folder / self._records_name)
         self._compressor = zlib.compressobj(framing.LEVEL, zlib.DEFLATED, framing.GZIP)

@@ -27,7 +27,7 @@ class LabelReader:
 
         Raises CorruptArtifact when a transformed label has no graph.
         """
-        self._label, self._width = label, width
+        self._label, self.width = label, width
         self._has_classes = kind(label.task).has_classes
         self._values = dict(label.values) or {name: index for index, name in enumerate(label.classes)}
         self._graph = None
@@ -81,9 +81,9 @@ class LabelReader:
     def _check(self, labels: Values) -> None:
         wrong = ~np.isfinite(labels)
         if self._has_classes:
-            wrong |= (labels != np.floor(labels)) | (labels < 0) | (labels >= self._width)
+            wrong |= (labels != np.floor(labels)) | (labels < 0) | (labels >= self.width)
         if wrong.any():
-            wanted = f"a class from 0 to {self._width - 1}" if self._has_classes else "a number"
+            wanted = f"a class from 0 to {self.width - 1}" if self._has_classes else "a number"
             raise DataError(
                 f"label {self._label.name!r}: wanted {wanted} in every row, got another value in {wrong.sum()} of "
                 f"{len(labels)} rows (such as {labels[wrong][0]})"

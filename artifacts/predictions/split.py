@@ -1,8 +1,6 @@
 """Reads a split both as serialized tf.Examples and as record batches."""
 
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
@@ -11,9 +9,11 @@ import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.examples import tfrecord
-from artifacts.examples.shards import shards
+from artifacts.examples.batches import shard_records
+from artifacts.examples.manifest import ExamplesManifest, Shard
+from artifacts.predictions.row_sample import priorities, smallest
 from core.errors import SchemaError
+from core.object_stores.locations import Location
 
 
 class Block(NamedTuple):
@@ -28,9 +28,9 @@ class Block(NamedTuple):
 class Splits:
     """The splits of an examples folder."""
 
-    def __init__(self, folder: Path, schema: schema_pb2.Schema) -> None:
+    def __init__(self, folder: Location, schema: schema_pb2.Schema) -> None:
         self.schema = schema
-        self._folder = folder
+        self.folder = folder
         self._spec = {
             feature.name: tf.io.RaggedFeature(_TYPES[feature.type], row_splits_dtype=tf.int64)
             for feature in schema.feature
@@ -42,35 +42,37 @@ class Splits:
 
         Raises CorruptArtifact for a file that differs from the manifest, SchemaError for a feature of another type.
         """
-        for records in self._records(split, batch_size):
-            rows = tf.constant(records)
-            yield Block(rows, self._decode(rows))
+        for shard in ExamplesManifest.read(self.folder).of_split(split):
+            yield from self.shard_blocks(shard, batch_size)
+
+    def shard_blocks(self, shard: Shard, batch_size: int) -> Iterator[Block]:
+        """Yield one shard in blocks of at most `batch_size` rows; raises as `blocks` does."""
+        for records in shard_records(self.folder, shard, batch_size):
+            yield self.block(records)
+
+    def block(self, records: Sequence[bytes]) -> Block:
+        """Return serialized rows in both forms; SchemaError for a feature of another type."""
+        rows = tf.constant(records, tf.string)
+        return Block(rows, self._decode(rows))
 
     def sample(self, split: str, size: int, seed: int) -> Block:
         """Sample at most `size` rows of a split uniformly, in their order; raises as `blocks` does."""
-        random = np.random.default_rng(seed)
         kept: list[bytes] = []
-        priorities = np.zeros(0)
-        for records in self._records(split, size):
-            kept, priorities = kept + records, np.concatenate([priorities, random.random(len(records))])
-            if len(kept) > size:
-                chosen = np.sort(np.argpartition(priorities, size)[:size])
-                kept, priorities = [kept[row] for row in chosen], priorities[chosen]
-        rows = tf.constant(kept)
-        return Block(rows, self._decode(rows))
-
-    def _records(self, split: str, batch_size: int) -> Iterator[list[bytes]]:
-        for path in shards(self._folder, split):
-            records = tfrecord.read_trusted(tfrecord.inflate(path))
-            while block := list(islice(records, batch_size)):
-                yield block
+        drawn, before = np.zeros(0), 0
+        for shard in ExamplesManifest.read(self.folder).of_split(split):
+            for records in shard_records(self.folder, shard, size):
+                kept, drawn = kept + records, np.concatenate([drawn, priorities(seed, before, len(records))])
+                before += len(records)
+                chosen = smallest(drawn, size)
+                kept, drawn = [kept[row] for row in chosen], drawn[chosen]
+        return self.block(kept)
 
     def _decode(self, serialized: tf.Tensor) -> pa.RecordBatch:
         """Decode records as tfx_bsl's decoder does, but on all cores."""
         try:
             parsed = tf.io.parse_example(serialized, self._spec)
         except tf.errors.InvalidArgumentError as error:
-            raise SchemaError(f"{self._folder}: wanted features of the schema's types, got {error.message}") from error
+            raise SchemaError(f"{self.folder}: wanted features of the schema's types, got {error.message}") from error
         return pa.RecordBatch.from_arrays([_lists(parsed[name]) for name in self._spec], list(self._spec))
 
 

@@ -30,6 +30,8 @@ class SourceFile:
     path: Location
     name: str
     """Path relative to the pattern's fixed part; part of the digest."""
+    row_groups: tuple[int, ...] | None = None
+    """The row groups of a Parquet file that are read; None for the whole file."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ def window_digest(window: SpanWindow, *, recorded: bool = False) -> str:
     content by now.
     """
     return digest.of_named({file.name: _digest(file.path, recorded=recorded) for file in window.files})
+
+
+def file_digest(location: Location) -> str:
+    """Digest of one file's content."""
+    return _digest(location, recorded=False)
 
 
 def stamp(location: Location) -> Hashable:

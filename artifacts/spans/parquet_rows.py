@@ -6,6 +6,7 @@ schema says so, because a column is often written as integers when no value of i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -28,6 +29,7 @@ def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Reco
     and row for a type that no feature can have, and for a null inside a list.
     """
     count = 0
+    groups = file.row_groups
     with open_regular(file.path) as stream:
         if not stream.read(1):
             raise EmptyDataset(
@@ -35,7 +37,10 @@ def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Reco
             )
         stream.seek(0)
         try:
-            for batch in pq.ParquetFile(stream).iter_batches(options.batch_rows):
+            source = pq.ParquetFile(stream)
+            if groups:
+                count = sum(source.metadata.row_group(number).num_rows for number in range(groups[0]))
+            for batch in source.iter_batches(options.batch_rows, row_groups=None if groups is None else list(groups)):
                 yield _Columns(options, f"{file.path}", count).convert(batch)
                 count += batch.num_rows
         except (pa.ArrowException, OSError) as error:
@@ -44,6 +49,20 @@ def read(file: SourceFile, options: ReadOptions, _: Rejects) -> Iterator[pa.Reco
             ) from error
     if count == 0:
         raise EmptyDataset(f"{file.path}: wanted at least one row, got none; write the span again, or leave it out")
+
+
+def group_bytes(file: SourceFile) -> list[int]:
+    """Return the compressed bytes of a file's row groups; CorruptArtifact for a file that cannot be read."""
+    with open_regular(file.path) as stream:
+        try:
+            metadata = pq.ParquetFile(stream).metadata
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptArtifact(f"{file.path}: wanted a Parquet file, got something else: {error}") from error
+        return [_bytes_of(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+
+
+def _bytes_of(group: Any) -> int:
+    return sum(group.column(number).total_compressed_size for number in range(group.num_columns))
 
 
 def kinds_of(file: SourceFile) -> dict[str, pa.DataType]:

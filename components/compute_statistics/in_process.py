@@ -5,7 +5,6 @@ merged into it. Memory does not grow with the number of rows or spans.
 """
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from artifacts.examples.manifest import ExamplesManifest
 from artifacts.statistics.combiners import Accumulators, Combiners, copy
 from artifacts.statistics.names import of_span, of_split
 from components.compute_statistics.derived import DerivedGroup, DerivedStatistics, Words
+from core.object_stores.locations import Location
 
 
 class ComputedStatistics(NamedTuple):
@@ -26,23 +26,23 @@ class ComputedStatistics(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Accumulators of features and of derived features; None when they are not computed."""
+    """Accumulators of features and of derived features; None when there are no derived features."""
 
-    features: Accumulators | None
+    features: Accumulators
     derived: DerivedGroup | None
 
 
 class InProcess:
     """Computes statistics of record batches."""
 
-    def __init__(self, schema: schema_pb2.Schema, batch_rows: int, *, features: bool = True) -> None:
-        """Create the accumulators; without `features` only derived features are computed."""
+    def __init__(self, schema: schema_pb2.Schema, batch_rows: int) -> None:
+        """Create the accumulators."""
         self._batch_rows = batch_rows
-        self._combiners = Combiners(schema) if features else None
+        self._combiners = Combiners(schema)
         self._derived = DerivedStatistics(schema)
 
     def of_examples(
-        self, folder: Path, manifest: ExamplesManifest, described_spans: Collection[int] | None = None
+        self, folder: Location, manifest: ExamplesManifest, described_spans: Collection[int] | None = None
     ) -> ComputedStatistics:
         """Compute the statistics of each split, and of some spans (the newest two when None) over all splits.
 
@@ -51,8 +51,6 @@ class InProcess:
         selected_spans = manifest.newest_spans() if described_spans is None else described_spans
         splits: dict[str, _Group] = {}
         spans: dict[int, _Group] = {}
-        if self._combiners is None and not self._derived:
-            return ComputedStatistics({}, {})
         for split, span in dict.fromkeys((shard.split, shard.span) for shard in manifest.shards):
             # Read without the schema, so that unknown columns and other types are found.
             batches = record_batches(folder, split, None, self._batch_rows, span)
@@ -72,14 +70,10 @@ class InProcess:
 
     def _add(self, group: _Group | None, batches: Iterable[pa.RecordBatch], what: str) -> _Group:
         if group is None:
-            group = _Group(
-                self._combiners.create() if self._combiners else None,
-                self._derived.create() if self._derived else None,
-            )
+            group = _Group(self._combiners.create(), self._derived.create() if self._derived else None)
         features, derived = group
         for batch in batches:
-            if self._combiners is not None and features is not None:
-                features = self._combiners.add(features, [batch], what)
+            features = self._combiners.add(features, [batch], what)
             if derived is not None:
                 self._derived.add(derived, batch, what)
         return _Group(features, derived)
@@ -88,9 +82,7 @@ class InProcess:
         """Merge two groups, modifying both."""
         if group is None:
             return other
-        features, derived = None, None
-        if self._combiners is not None and group.features is not None and other.features is not None:
-            features = self._combiners.merge(group.features, other.features, what)
+        features, derived = self._combiners.merge(group.features, other.features, what), None
         if group.derived is not None and other.derived is not None:
             derived = self._derived.merge(group.derived, other.derived, what)
         return _Group(features, derived)
@@ -98,16 +90,14 @@ class InProcess:
     def _extract(self, groups: dict[str, _Group]) -> ComputedStatistics:
         computed = ComputedStatistics({}, {})
         for name, group in groups.items():
-            if self._combiners is not None and group.features is not None:
-                computed.features[name] = self._combiners.extract(group.features)
+            computed.features[name] = self._combiners.extract(group.features)
             if group.derived is not None:
                 computed.derived[name] = self._derived.extract(group.derived)
         return computed
 
 
 def _copied(group: _Group) -> _Group:
-    features = None if group.features is None else copy(group.features)
-    return _Group(features, None if group.derived is None else copy_derived(group.derived))
+    return _Group(copy(group.features), None if group.derived is None else copy_derived(group.derived))
 
 
 def copy_derived(group: DerivedGroup) -> DerivedGroup:

@@ -22,9 +22,11 @@ from components.compute_statistics.config import Config
 from components.compute_statistics.in_process import ComputedStatistics, InProcess
 from components.compute_statistics.pictures import describe
 from components.compute_statistics.samples import draw_samples
-from components.compute_statistics.with_beam import describe_with_beam
 from core import pictures, user_code
+from core.beam.choice import choose
 from core.errors import EmptyDataset
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 
 def compute(
@@ -35,10 +37,10 @@ def compute(
     Raises CorruptArtifact for examples that differ from their manifest, SchemaError when a feature's type changes,
     EmptyDataset for serving data without examples.
     """
-    folder = Path(examples)
+    folder = locations.located(examples)
     manifest = ExamplesManifest.read(folder)
     curated = read_schema_with_derived(user_code.resolve(schema))
-    computed = _of_examples(config, folder, manifest, curated)
+    computed = _of_examples(config, folder, manifest, curated, statistics)
     if config.serving:
         serving = _of_serving(user_code.resolve(config.serving), curated, config.batch_rows)
         computed.features.update(serving.features)
@@ -55,12 +57,14 @@ def _without_spans(statistics: dict[str, Statistics]) -> dict[str, Statistics]:
 
 
 def _of_examples(
-    config: Config, folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema
+    config: Config, folder: Location, manifest: ExamplesManifest, schema: schema_pb2.Schema, output: Path | str
 ) -> ComputedStatistics:
-    if config.engine == "in_process":
+    runner = choose(config.beam, manifest.bytes_in(folder)).runner
+    if runner is None:
         return InProcess(schema, config.batch_rows).of_examples(folder, manifest)
-    derived = InProcess(schema, config.batch_rows, features=False).of_examples(folder, manifest).derived
-    return ComputedStatistics(describe_with_beam(folder, manifest, schema, config.beam_args), derived)
+    from components.compute_statistics.with_beam import describe_with_beam  # noqa: PLC0415 - Beam takes seconds
+
+    return describe_with_beam(runner, folder, schema, config.batch_rows, output)
 
 
 def _of_serving(path: Path, schema: schema_pb2.Schema, batch_rows: int) -> ComputedStatistics:

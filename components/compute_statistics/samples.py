@@ -2,7 +2,6 @@
 
 import html
 from itertools import product
-from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -12,12 +11,13 @@ from artifacts.examples.names import EVAL, TRAIN
 from artifacts.schema import derived
 from components.compute_statistics.images import thumbnail
 from core import pictures
+from core.object_stores.locations import Location
 from core.pictures import Markup
 
 _SHOWN = 16
 
 
-def draw_samples(folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Schema) -> Markup:
+def draw_samples(folder: Location, manifest: ExamplesManifest, schema: schema_pb2.Schema) -> Markup:
     """Draw the first images of the train and eval splits; empty without image features."""
     names = derived.images(schema)
     if not names:
@@ -29,7 +29,7 @@ def draw_samples(folder: Path, manifest: ExamplesManifest, schema: schema_pb2.Sc
     return pictures.fragment("Images", pictures.table(["feature", "split", "first images"], rows))
 
 
-def _tags(folder: Path, split: str, name: str) -> list[str]:
+def _tags(folder: Location, split: str, name: str) -> list[str]:
     batch = next(record_batches(folder, split, None, _SHOWN), None)
     if batch is None or name not in batch.schema.names:
         return []

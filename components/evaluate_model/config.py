@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.beam.settings import Beam
 from core.decision import Bound
 from core.problem import FromProblem, Metric, ModelOutput, Task
-from core.settings import GateSettings, Settings
+from core.settings import FromUseCase, GateSettings, Settings
 
 if TYPE_CHECKING:
     from artifacts.evaluation.spec import EvaluationSpec
@@ -141,19 +142,15 @@ class Config(GateSettings):
     decision_threshold: float = Field(default=0.5, gt=0, lt=1)
     """Rows with at least this probability are predicted positive, for accuracy, precision and recall."""
     more_metrics: tuple[TfmaMetric, ...] = ()
-    engine: Literal["in_process", "beam"] = "in_process"
-    """Where metrics are computed: in this process, vectorized, or in TFMA's Beam pipeline; the results are the same."""
-    beam_options: tuple[str, ...] = (
-        "--runner=DirectRunner",
-        "--direct_running_mode=in_memory",
-        "--direct_num_workers=1",
-    )
-    """Beam's flags, for `engine: beam`."""
+    sample_rows: int = Field(default=1_000_000, ge=1000, le=100_000_000)
+    """On Beam: maximum number of rows, drawn at random with `seed`, that skills, gains with their intervals, metrics
+    that TFMA does not have, and pictures are computed from; TFMA's metrics are computed from all rows."""
     batch_size: int = Field(default=8192, ge=1)
     """Rows per call of the model."""
     parity_examples: int = Field(default=32, ge=1)
     """Number of raw rows that are kept with their predictions, to compare a server's predictions with."""
     seed: int = 0
+    beam: Annotated[Beam | None, FromUseCase("beam")] = None
 
     @model_validator(mode="after")
     def _known_slices(self) -> Self:
@@ -187,8 +184,6 @@ class Config(GateSettings):
             decision_threshold=self.decision_threshold,
             confidence=self.confidence,
             min_examples=self.min_examples,
-            beam_options=self.beam_options if self.engine == "beam" else None,
-            batch_size=self.batch_size,
         )
 
 

@@ -8,7 +8,7 @@ from artifacts.evaluation.result import Comparison, EvaluationResult, Slice
 from artifacts.evaluation.slices import label
 from artifacts.evaluation.spec import CHAMPION, Features
 from components.evaluate_model.config import Baseline, Change, Config, SliceThreshold
-from components.evaluate_model.scoring import ScoredSplit
+from components.evaluate_model.scored_parts import ScoredSplit
 from core.decision import Bound, Check, Decision, Verdict, compare
 from core.errors import did_you_mean
 from problems import kind

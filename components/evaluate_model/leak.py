@@ -15,7 +15,8 @@ class FeatureSkill:
 
     def __init__(self, task: Task, table: RateTable) -> None:
         self._kind, self._table = kind(task), table
-        self._sums: Values | None = None
+        self.sums: Values | None = None
+        """Sums per cell over the rows so far, [cells, columns]; None without rows."""
 
     def add(self, batch: pa.RecordBatch, targets: Values) -> None:
         """Add rows; `targets` is [rows], or one-hot [rows, classes]."""
@@ -23,8 +24,13 @@ class FeatureSkill:
         cells = len(self._table.rates)
         columns = [np.bincount(position, column, minlength=cells) for column in self._kind.table_columns(targets)]
         sums: Values = np.stack(columns, axis=1).astype(np.float64)
-        self._sums = sums if self._sums is None else self._sums + sums
+        self.merge(sums)
+
+    def merge(self, sums: Values | None) -> None:
+        """Add the sums of other rows."""
+        if sums is not None:
+            self.sums = sums if self.sums is None else self.sums + sums
 
     def value(self) -> float:
         """Return the skill over all rows that were added; NaN when it is undefined."""
-        return float("nan") if self._sums is None else self._kind.table_skill(self._table.rates, self._sums)
+        return float("nan") if self.sums is None else self._kind.table_skill(self._table.rates, self.sums)

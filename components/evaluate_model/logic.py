@@ -9,19 +9,22 @@ from artifacts.evaluation import metrics_file
 from artifacts.evaluation.eval_config import computations, eval_config
 from artifacts.evaluation.result import EvaluationResult, measure
 from artifacts.evaluation.spec import CHAMPION
+from artifacts.examples.manifest import ExamplesManifest
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
-from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
+from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import draw
-from components.evaluate_model.scoring import Models, score
+from components.evaluate_model.scored_parts import ScoredSplit
+from components.evaluate_model.scoring import score
 from core import digest
 from core.backends.registry import find
+from core.beam.choice import choose
 from core.decision import Decision
-from problems.labels import TrainedLabel
+from core.object_stores import locations
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,12 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     computations(eval_config(spec, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
-    splits = Splits(Path(inputs.examples), read_referenced(inputs.schema))
+    splits = Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
-    raw = TrainedLabel(config.label, config.task, output=config.model_output)
     models = Models(
-        ScoringModel.load(Path(inputs.model), raw), ScoringModel.load(Path(champion.path), raw) if champion else None
+        load_model(Path(inputs.model), config), load_model(Path(champion.path), config) if champion else None
     )
-    scored = score(config, splits, models)
+    scored = _scored(config, splits, models, folder)
     result = measure(spec, scored.rows, folder / metrics_file.TFMA)
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
@@ -84,6 +86,16 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         outputs.log_metric(name, value)
     decision.write(outputs.decision)
     return decision
+
+
+def _scored(config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
+    """Score on the engine that the configuration and the size of the eval and train splits ask for."""
+    runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
+    if runner is None:
+        return score(config, splits, models)
+    from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415 - Beam takes seconds
+
+    return score_with_beam(runner, config, splits, models, folder / metrics_file.TFMA)
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

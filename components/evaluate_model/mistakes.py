@@ -54,7 +54,12 @@ class Mistakes:
 
     def worst(self) -> tuple[Mistake, ...]:
         """Return the rows, the worst first."""
-        return tuple(mistake for _, _, mistake in sorted(self._kept, key=lambda entry: entry[:2], reverse=True))
+        return tuple(mistake for _, mistake in self.with_errors())
+
+    def with_errors(self) -> tuple[tuple[float, Mistake], ...]:
+        """Return the rows with their errors, the worst first, and of equal ones the first added first."""
+        ordered = sorted(self._kept, key=lambda entry: entry[:2], reverse=True)
+        return tuple((error, mistake) for error, _, mistake in ordered)
 
 
 def features_of(batch: pa.RecordBatch, row: int, excluded: set[str]) -> dict[str, Any]:

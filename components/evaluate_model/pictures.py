@@ -10,7 +10,7 @@ from artifacts.evaluation.slices import label
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from components.evaluate_model import mistakes
 from components.evaluate_model.config import Config
-from components.evaluate_model.scoring import ScoredSplit
+from components.evaluate_model.scored_parts import ScoredSplit
 from core import pictures
 from core.decision import Decision, Verdict
 from core.pictures import COLORS, Markup
@@ -55,6 +55,11 @@ def _notes(config: Config, scored: ScoredSplit, result: EvaluationResult) -> Mar
     if config.weight is not None:
         notes.append(
             f"weighted by {config.weight}: all metrics but counts of classes, balanced accuracy, F1 and the leak guard"
+        )
+    if scored.rows.is_sample:
+        notes.append(
+            f"skills, gains with their intervals, metrics that TFMA does not have, and pictures are those of a random "
+            f"sample of {len(scored.rows.labels):,} of {scored.rows.rows:,} rows; TFMA's metrics are of all rows"
         )
     if scored.left_out:
         features = "; ".join(f"{name} ({why})" for name, why in scored.left_out.items())

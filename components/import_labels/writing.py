@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import Shard
+from artifacts.examples.names import place_of
 from artifacts.examples.writer import Block, SpanWriter
 from artifacts.labels.reader import Value
 from components.import_labels.config import Config
@@ -28,7 +29,7 @@ def write(config: Config, source: Source, folder: Path, values: Mapping[str, Val
     kind = _TYPES[next(one.type for one in source.schema.feature if one.name == config.label)]
     shards: list[Shard] = []
     for shard in source.manifest.shards:
-        with SpanWriter(folder, shard.span, ((shard.split, 100.0),)) as writer:
+        with SpanWriter(folder, shard.span, ((shard.split, 100.0),), place_of(shard.name)) as writer:
             for batch in source.batches(shard):
                 labels = _labels(batch, source.key.keys(batch), values, (config.label, kind))
                 _write(writer, config, batch, labels if shard.split in config.splits else _kept(config, batch, labels))

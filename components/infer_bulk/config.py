@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from artifacts.spans.readers import FORMATS
+from core.beam.settings import Beam
 from core.errors import did_you_mean
 from core.problem import FromProblem
-from core.settings import Settings
+from core.settings import FromUseCase, Settings
 
 Output = Literal["prediction_logs", "examples", "parquet"]
 OUTPUTS: tuple[Output, ...] = ("prediction_logs", "examples", "parquet")
@@ -57,13 +58,9 @@ class Config(Settings):
     """Rows per output file. A file that is finished is not computed again when a run is resumed."""
     batch_rows: int = Field(default=4096, ge=1, le=1 << 20)
     """Rows per call of the model. Some batches are in memory at once, whatever the size of the data."""
-    engine: Literal["in_process", "beam"] = "in_process"
-    """Where output files are computed: in this process, on all of its processors, or as a Beam pipeline; the files are
-    the same."""
-    beam_args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
-    """Beam's flags, for `engine: beam`; its workers must see the folders of the run."""
     label: Annotated[str, FromProblem("label")] = ""
     weight: Annotated[str | None, FromProblem("weight")] = None
+    beam: Annotated[Beam | None, FromUseCase("beam")] = None
 
     @model_validator(mode="after")
     def _no_repeated_column(self) -> Self:

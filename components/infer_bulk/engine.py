@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from artifacts.inference.manifest import InferredShard
 from components.infer_bulk import shards as output_shards
 from components.infer_bulk.predictor import Model, Predicted, Predictor
 from components.infer_bulk.shards import OutputShard
 from components.infer_bulk.writer import Folders, ShardWriter
+from core.object_stores.locations import Location
 
 MAX_THREADS = 8
 
@@ -20,7 +20,7 @@ MAX_THREADS = 8
 class Job:
     """All that computing a shard needs; a worker of Beam gets it."""
 
-    examples: Path
+    examples: Location
     model: Model
     folders: Folders
 

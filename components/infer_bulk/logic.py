@@ -24,6 +24,7 @@ from components.infer_bulk.shards import OutputShard, divide
 from components.infer_bulk.writer import Folders
 from core import digest, pictures, user_code
 from core.backends.registry import find
+from core.beam.choice import choose
 from core.decision import Check, Decision, Verdict
 from core.errors import DataError
 
@@ -105,8 +106,7 @@ class _Inference:
     @property
     def _key(self) -> dict[str, str]:
         """All that the files depend on; finished shards of another key are of no use."""
-        # The engine and its flags do not change the files.
-        config = self.config.model_dump_json(exclude={"engine", "beam_args"})
+        config = self.config.model_dump_json(exclude={"beam"})  # the engine does not change the files
         schema = digest.of_bytes(self.schema.SerializeToString(deterministic=True))
         return {
             "config": config,
@@ -137,10 +137,12 @@ class _Inference:
         if not missing:
             return
         job = Job(Path(self.inputs.examples), self.model, self.progress.folders)
-        if self.config.engine == "beam":
-            from components.infer_bulk.with_beam import compute_with_beam  # noqa: PLC0415 - Beam takes seconds
+        runner = choose(self.config.beam, self.examples.bytes_in(self.inputs.examples)).runner
+        if runner is not None:
+            from components.infer_bulk.with_beam import Registered, compute_with_beam  # noqa: PLC0415 - takes seconds
 
-            compute_with_beam(job, self.progress, missing)
+            registered = Registered(self.inputs.registry, self.inputs.model)
+            compute_with_beam(runner, job, self.progress, missing, registered)
             return
         for entry in compute(job, self.predictor, missing):
             self.progress.add(entry)

@@ -62,7 +62,7 @@ class Progress:
     def finished(self, shards: Sequence[OutputShard]) -> dict[int, InferredShard]:
         """Return the finished shards whose files are intact, by number."""
         if self.kept_at:
-            self._fetch()
+            self.fetch()
         found = {}
         for shard in shards:
             entry = self._read(shard.number)
@@ -104,7 +104,7 @@ class Progress:
         except (OSError, ValidationError):
             return None
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
         """Copy the shards that an attempt on another machine has finished."""
         for one in objects.walk(self.kept_at):
             target = self.folder / one.address.removeprefix(f"{self.kept_at}/")

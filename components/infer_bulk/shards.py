@@ -1,15 +1,15 @@
 """Divides the rows of some examples into output shards, and reads the rows of each."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from artifacts.examples import tfrecord
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import shard_stem
-from artifacts.examples.shards import verified
+from artifacts.examples.shards import records as opened
 from core.errors import CorruptArtifact, EmptyDataset, did_you_mean
+from core.object_stores.locations import Location
 
 
 class OutputShard(NamedTuple):
@@ -60,21 +60,20 @@ def divide(manifest: ExamplesManifest, splits: Sequence[str], shard_rows: int) -
 
 
 def read(
-    folder: Path, shards: Sequence[OutputShard], batch_rows: int
+    folder: Location, shards: Sequence[OutputShard], batch_rows: int
 ) -> Iterator[tuple[OutputShard, Iterator[list[bytes]]]]:
     """Yield each shard with its rows as batches of serialized tf.Examples; the batches must be taken before the next.
 
     A file with several shards is read once. Raises CorruptArtifact for a file that differs from the manifest.
     """
-    records: Iterator[bytes] = iter(())
-    name, position = "", 0
-    for shard in shards:
-        if shard.source.name != name or shard.start < position:
-            records = tfrecord.read_trusted(tfrecord.inflate(verified(folder, shard.source)))
-            name, position = shard.source.name, 0
-        next(islice(records, shard.start - position, shard.start - position), None)
-        yield shard, _batches(records, shard, batch_rows)
-        position = shard.start + shard.rows
+    for _, group in groupby(shards, key=lambda shard: shard.source):
+        of_file = list(group)
+        with opened(folder, of_file[0].source) as path:
+            records, position = tfrecord.read_trusted(tfrecord.inflate(path)), 0
+            for shard in of_file:
+                next(islice(records, shard.start - position, shard.start - position), None)
+                yield shard, _batches(records, shard, batch_rows)
+                position = shard.start + shard.rows
 
 
 def _batches(records: Iterator[bytes], shard: OutputShard, batch_rows: int) -> Iterator[list[bytes]]:

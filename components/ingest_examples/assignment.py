@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -57,6 +57,33 @@ def by_hash(hashes: Hashes, shares: Shares) -> npt.NDArray[np.intp]:
     return np.searchsorted(bounds, (hashes.astype(np.uint64) * _BUCKETS) >> np.uint64(32), side="right")
 
 
+class Groups(NamedTuple):
+    """Groups of rows that stay together, sorted by their hashes."""
+
+    hashes: Hashes
+    strata: pa.Array
+    """What the stratum of each group's first row is made of, as binary."""
+    rows: npt.NDArray[np.int64]
+    """Number of rows of each group."""
+
+    @classmethod
+    def of(cls, hashes: Hashes, strata: pa.Array) -> Self:
+        """Group rows, [rows]."""
+        found, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        return cls(found, strata.cast(pa.large_binary()).take(pa.array(first)), counts)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Join groups of several parts of the rows, in the order of the rows."""
+        found = list(parts)
+        hashes = np.concatenate([one.hashes for one in found]) if found else np.empty(0, np.uint32)
+        strata = pa.chunked_array([one.strata for one in found], pa.large_binary()).combine_chunks()
+        counts = np.concatenate([one.rows for one in found]) if found else np.empty(0, np.int64)
+        groups, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        summed = np.bincount(inverse, counts, len(groups)).astype(np.int64)
+        return cls(groups, strata.take(pa.array(first)), summed)
+
+
 class Stratified:
     """Gives each stratum its share of every split, to within one group of rows, which stays together.
 
@@ -64,14 +91,12 @@ class Stratified:
     split of a group is that of the middle of its rows.
     """
 
-    def __init__(self, blocks: Iterable[tuple[Hashes, pa.Array]], shares: Shares) -> None:
-        """Read the hashes of all rows, and what their strata are made of, once."""
-        found = [(hashes, strata.cast(pa.large_binary())) for hashes, strata in blocks]
-        hashes = np.concatenate([one for one, _ in found]) if found else np.empty(0, np.uint32)
-        strata = pa.chunked_array([one for _, one in found], pa.large_binary()).combine_chunks().dictionary_encode()
-        self._groups, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-        codes = strata.indices.to_numpy()[first] if len(hashes) else np.empty(0, np.int32)
-        self._splits = np.zeros(len(self._groups), np.intp)
+    def __init__(self, parts: Iterable[Groups], shares: Shares) -> None:
+        """Assign the groups of all rows, given in the order of the rows."""
+        groups = Groups.joined(parts)
+        self._groups, counts = groups.hashes, groups.rows
+        codes = groups.strata.dictionary_encode().indices.to_numpy()
+        self._splits = np.zeros(len(self._groups), np.int8)
         bounds = np.cumsum([percent / 100 for _, percent in shares])[:-1]
         for code in np.unique(codes):
             members = np.flatnonzero(codes == code)
@@ -82,7 +107,7 @@ class Stratified:
     def __call__(self, hashes: Hashes, shares: Shares) -> npt.NDArray[np.intp]:
         """Return the place of each row's split among the shares that were given at the start."""
         del shares
-        return self._splits[np.searchsorted(self._groups, hashes)]
+        return self._splits[np.searchsorted(self._groups, hashes)].astype(np.intp)
 
 
 def values_of(rows: Rows, columns: tuple[str, ...]) -> pa.Array:

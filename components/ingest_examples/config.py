@@ -8,9 +8,10 @@ from artifacts.examples.names import SPLITS, UNLABELED
 from artifacts.spans.files import Gaps
 from artifacts.spans.read_options import NullsInLists
 from artifacts.spans.readers import FORMATS
+from core.beam.settings import Beam
 from core.errors import did_you_mean
 from core.problem import FromProblem, KeyColumns
-from core.settings import Settings
+from core.settings import FromUseCase, Settings
 
 
 def _known_format(name: str) -> str:
@@ -103,7 +104,11 @@ class Config(Settings):
     """Longest record in bytes; an unclosed quote is an error after this many."""
     batch_rows: int = Field(default=16_384, ge=1, le=1 << 20)
     """Rows per record batch, which are in memory at once."""
+    part_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40)
+    """Bytes of source files per shard: files of a span are read together up to so many, and larger Parquet files are
+    divided at their row groups. Several workers read and write in parallel what several shards hold."""
     key: Annotated[KeyColumns | None, FromProblem("key")] = None
+    beam: Annotated[Beam | None, FromUseCase("beam")] = None
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:

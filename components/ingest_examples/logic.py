@@ -1,32 +1,32 @@
 """Reads a window of spans and writes it as splits of examples, batch by batch, with the manifest last."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import EVAL, REJECTS, TRAIN, UNLABELED, VALIDATION
-from artifacts.examples.writer import Block, Shares, SpanWriter
+from artifacts.examples.writer import Shares
 from artifacts.labels.row_key import RowKey
 from artifacts.schema.schema_file import read_schema
 from artifacts.spans.feature_types import FeatureType, feature_types
 from artifacts.spans.files import SpanWindow, resolve, stamp, window_digest
 from artifacts.spans.pattern import label, labels
 from artifacts.spans.read_options import ReadOptions
-from artifacts.spans.readers import reader
 from artifacts.spans.rejects import Rejects
 from artifacts.spans.timestamps import Timestamp
-from components.ingest_examples.assignment import Assignment, Rows, SplitKey, Stratified, by_hash, values_of
+from components.ingest_examples.assignment import Assignment, SplitKey, Stratified, by_hash
 from components.ingest_examples.config import Config
+from components.ingest_examples.ingestion import Ingestion
+from components.ingest_examples.parts import Part, divide
 from core import user_code
+from core.beam.choice import choose
 from core.errors import DataError, EmptyDataset
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 
 class PinnedSource(NamedTuple):
@@ -44,35 +44,46 @@ def ingest(config: Config, source: PinnedSource, schema: str, examples: Path | s
     Raises DataError, with file and line, for invalid source files or files that change, and EmptyDataset for a split
     without rows.
     """
-    folder = Path(examples)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = locations.located(examples)
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
     curated = read_schema(user_code.resolve(schema))
     options = read_options(config, feature_types(curated))
     key = SplitKey(RowKey.of(curated, config.key), config.split.group_by or ())
     spanless = config.split.by == "none"
     window = resolve(source.pattern, source.span, config.spans, config.gaps, spanless=spanless)
-    shares = {span: _shares(config, span == window.spans[-1]) for span in window.spans}
     _check_window(config, window)
-    stamps, data = _stamps(window), _pinned(window, source.data)
-    rejects = Rejects(config.max_rejects, folder / REJECTS)
-    rejects.path.unlink(missing_ok=True)
-    shards: list[Shard] = []
-    source_rows = _SourceRows(config, window, options)
-    splitter = _splitter(source_rows, key, shares, Rejects(config.max_rejects, rejects.path))
-    for span in window.spans:
-        shards += _write_span(folder, span, shares[span], source_rows.read(span, rejects), splitter)
+    ingestion = Ingestion(
+        format=config.format,
+        options=options,
+        key=key,
+        shares={span: _shares(config, span == window.spans[-1]) for span in window.spans},
+        stratify_by=config.split.stratify_by or (),
+        max_rejects=config.max_rejects,
+    )
+    stamps = _stamps(window)
+    runner = choose(config.beam, sum(locations.size(file.path) for file in window.files)).runner
+    parts = divide(window, config.format, config.part_bytes)
+    if runner is None:
+        data = _pinned(window, source.data, window_digest(window))
+        shards, rejected = _in_process(ingestion, parts, folder)
+    else:
+        from components.ingest_examples.with_beam import ingest_with_beam  # noqa: PLC0415 - Beam takes seconds
+
+        shards, rejected, found = ingest_with_beam(runner, ingestion, window, parts, folder)
+        data = _pinned(window, source.data, found)
     if _stamps(window) != stamps:
         raise DataError(
             f"{source.pattern}: the files changed while they were read; run again when the source is complete"
         )
-    _check_splits(shares, shards)
+    _check_splits(ingestion.shares, shards)
     manifest = ExamplesManifest(
         source=source.pattern,
         data=data,
         spans=window.spans,
         wanted_spans=config.spans,
         split_by=config.split.by,
-        rejected=rejects.count,
+        rejected=rejected,
         shards=tuple(shards),
     )
     manifest.write(folder)
@@ -115,9 +126,8 @@ def _check_window(config: Config, window: SpanWindow) -> None:
         )
 
 
-def _pinned(window: SpanWindow, pinned: str) -> str:
+def _pinned(window: SpanWindow, pinned: str, data: str) -> str:
     """Return the digest of the window's files; DataError when the run is pinned to another digest."""
-    data = window_digest(window)
     if pinned and data != pinned:
         raise DataError(
             f"{window.pattern}: the run is pinned to data {pinned}, but spans {labels(window.pattern, window.spans)} "
@@ -131,61 +141,31 @@ def _stamps(window: SpanWindow) -> list[Hashable]:
     return [stamp(file.path) for file in window.files]
 
 
-class _SourceRows(NamedTuple):
-    """The files of a window, and how they are read."""
-
-    config: Config
-    window: SpanWindow
-    options: ReadOptions
-
-    def read(self, span: int, rejects: Rejects) -> Iterator[Rows]:
-        """Yield the rows of a span that has any, file by file."""
-        read = reader(self.config.format)
-        for file in self.window.files:
-            if file.span == span:
-                yield from (rows for rows in read(file, self.options, rejects) if len(rows))
+def _in_process(ingestion: Ingestion, parts: list[Part], folder: Location) -> tuple[list[Shard], int]:
+    """Write all parts one after the other; return their shards, and the number of rejected rows."""
+    if isinstance(folder, Path):
+        return _write_parts(ingestion, parts, folder)
+    with locations.scratch(folder) as local:
+        found = _write_parts(ingestion, parts, local)
+        for name in locations.files(local):
+            locations.publish(local / name, locations.join(folder, name))
+    return found
 
 
-class _Splitter(NamedTuple):
-    """Finds the split of each row."""
-
-    key: SplitKey
-    assignment: Assignment
-
-    def __call__(self, rows: Rows, shares: Shares) -> npt.NDArray[np.intp] | None:
-        """Return the place of each row's split among the shares; None where there is one split."""
-        return self.assignment(self.key.hashes(rows), shares) if len(shares) > 1 else None
-
-
-def _splitter(source: _SourceRows, key: SplitKey, shares: dict[int, Shares], rejects: Rejects) -> _Splitter:
-    """Return the assignment by hash, or a stratified one, for which the spans with several splits are read once more.
-
-    Those spans have the same shares.
-    """
-    columns = source.config.split.stratify_by
-    if not columns:
-        return _Splitter(key, by_hash)
-    divided = [span for span in source.window.spans if len(shares[span]) > 1]
-    rows = chain.from_iterable(source.read(span, rejects) for span in divided)
-    strata = ((key.hashes(one), values_of(one, columns)) for one in rows)
-    assignment = Stratified(strata, shares[divided[0]])
-    rejects.path.unlink(missing_ok=True)  # the second time lists them again
-    return _Splitter(key, assignment)
-
-
-def _block(rows: Rows, split: npt.NDArray[np.intp] | None) -> Block:
-    """Encode columns as examples; columns without lists are kept as columns, too."""
-    if not isinstance(rows, pa.RecordBatch):
-        return Block(rows, None, split)
-    has_lists = any(pa.types.is_list(kind) for kind in rows.schema.types)
-    return Block(encode(rows), None if has_lists else rows, split)
-
-
-def _write_span(folder: Path, span: int, shares: Shares, rows: Iterable[Rows], splitter: _Splitter) -> list[Shard]:
-    with SpanWriter(folder, span, shares) as writer:
-        for one in rows:
-            writer.write(_block(one, splitter(one, shares)))
-        return writer.finish()
+def _write_parts(ingestion: Ingestion, parts: list[Part], folder: Path) -> tuple[list[Shard], int]:
+    rejects = Rejects(ingestion.max_rejects, folder / REJECTS)
+    rejects.path.unlink(missing_ok=True)
+    assignment: Assignment = by_hash
+    if ingestion.stratify_by:
+        first = Rejects(ingestion.max_rejects, rejects.path)
+        divided = [part for part in parts if ingestion.is_divided(part)]
+        groups = [ingestion.groups(part, first) for part in divided]
+        assignment = Stratified(groups, ingestion.shares[divided[0].span])
+        rejects.path.unlink(missing_ok=True)  # the second time lists them again
+    shards: list[Shard] = []
+    for part in parts:
+        shards += ingestion.write(part, folder, assignment, rejects)
+    return shards, rejects.count
 
 
 def _check_splits(shares: dict[int, Shares], shards: list[Shard]) -> None:

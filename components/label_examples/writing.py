@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import Shard
-from artifacts.examples.names import TRAIN
+from artifacts.examples.names import TRAIN, place_of
 from artifacts.examples.writer import Block, SpanWriter
 from artifacts.labels.probabilities import SplitLabels
 from components.label_examples.classes import LabelClasses
@@ -132,7 +132,7 @@ class Writer:
         return found
 
     def _open(self, shard: Shard) -> SpanWriter:
-        return SpanWriter(self.folder, shard.span, ((shard.split, 100.0),))
+        return SpanWriter(self.folder, shard.span, ((shard.split, 100.0),), place_of(shard.name))
 
     def _sliced(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Add the features of the slices."""

@@ -6,9 +6,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from inspect import signature
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
@@ -19,15 +18,18 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis as in_process
-from adapters.tft_passes import Preprocessing
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.reference import read_referenced
 from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
+from components.transform_features.preprocessing import ImportedPreprocessing, preprocessing_fn
 from core import user_code
-from core.errors import EmptyDataset, MlopsError
-from core.user_config import as_written
+from core.beam.choice import choose
+from core.beam.settings import Runner
+from core.errors import EmptyDataset
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 log = logging.getLogger(__name__)
 _SPLIT = "train"
@@ -48,58 +50,60 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
     function raises passes through.
     """
     schema = read_referenced(inputs.schema)
-    preprocessing_fn = _preprocessing_fn(config, inputs.module)
-    if not ExamplesManifest.read(inputs.examples).records(_SPLIT):
+    manifest = ExamplesManifest.read(inputs.examples)
+    if not manifest.records(_SPLIT):
         raise EmptyDataset(
             f"{inputs.examples}: wanted rows to analyze in the split {_SPLIT!r}, got none; widen ingest_examples.window"
         )
     out = Path(transform_graph)
     out.mkdir(parents=True, exist_ok=True)  # it can be a mounted bucket: files are made elsewhere and copied once
-    _analyze(config, preprocessing_fn, schema, Path(inputs.examples), out)
+    runner = _analyze(config, inputs, schema, manifest, out)
     metadata_io.write_metadata(
         dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR)
     )
     if config.materialize:
-        materialize(Path(inputs.examples), schema, out, config.batch_size)
-
-
-def _preprocessing_fn(config: Config, module: str) -> Preprocessing:
-    """Return the module's function; `custom_config` is bound if it is a parameter, as in TFX's Transform."""
-    function: Any = user_code.function(user_code.load(module), "preprocessing_fn")
-    if not callable(function):
-        raise MlopsError(
-            f"{module.partition('@')[0]}: wanted preprocessing_fn to be a function, got {type(function).__name__}"
-        )
-    if "custom_config" in signature(function).parameters:
-        return partial(function, custom_config=as_written(config.custom_config))
-    preprocessing_fn: Preprocessing = function
-    return preprocessing_fn
+        materialize(locations.located(inputs.examples), schema, out, config.batch_size, runner)
 
 
 def _analyze(
-    config: Config, preprocessing_fn: Preprocessing, schema: schema_pb2.Schema, examples: Path, out: Path
-) -> None:
-    read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
+    config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifest: ExamplesManifest, out: Path
+) -> Runner | None:
+    """Write the graph; return the runner that the analysis ran on, None for this process."""
+    preprocessing = preprocessing_fn(inputs.module, config.custom_config)
+    examples = locations.located(inputs.examples)
     adapter: TensorAdapterConfig = TFExampleBeamRecord(
         physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema
     ).TensorAdapterConfig()
-    # Workers of another runner may be other machines, which see the output but no temporary folder of this one.
-    shared = None if any("DirectRunner" in flag for flag in config.beam_args) else out
-    with tempfile.TemporaryDirectory(dir=shared, prefix=".analysis-") as temporary:
-        if config.engine == "in_process":
-            try:
-                _publish(in_process.analyze(preprocessing_fn, read, adapter, Path(temporary)), out)
-                return
-            except in_process.Unsupported as operation:
-                log.info("analyzing with Beam, because of %s", operation)
-        from components.transform_features import with_beam  # noqa: PLC0415 - Beam takes seconds to import
+    runner = choose(config.beam, manifest.bytes_in(examples)).runner
+    if runner is None:
+        read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".analysis-") as temporary:
+                _publish(in_process.analyze(preprocessing, read, adapter, Path(temporary)), out)
+            return None
+        except in_process.Unsupported as operation:
+            log.info("analyzing with Beam, because of %s", operation)
+            runner = _runner_of(config)
+    from adapters.beam_work import work_folder  # noqa: PLC0415 - Beam takes seconds to import
+    from components.transform_features import with_beam  # noqa: PLC0415
 
-        with_beam.analyze(preprocessing_fn, read, adapter, config.beam_args, Path(temporary))
+    imported = ImportedPreprocessing(str(user_code.resolve(inputs.module)), config.custom_config)
+    shards = manifest.of_split(_SPLIT)
+    analysis = with_beam.Analysis(imported, examples, shards, schema, adapter, config.batch_size)
+    with work_folder(runner, out) as work:
+        with_beam.analyze(runner, analysis, work)
         for name in (tft.TFTransformOutput.TRANSFORM_FN_DIR, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR):
-            shutil.copytree(Path(temporary) / name, out / name, dirs_exist_ok=True)
+            locations.copy_here(locations.join(work, name), out / name)
+    return runner
 
 
-def _read(examples: Path, schema: bytes, batch_size: int) -> Iterator[pa.RecordBatch]:
+def _runner_of(config: Config) -> Runner:
+    """Return the runner for an analysis that only Beam can do: the configured one, else one worker in this process."""
+    forced = None if config.beam is None else config.beam.model_copy(update={"engine": "beam"})
+    return choose(forced, 0).runner or Runner()
+
+
+def _read(examples: Location, schema: bytes, batch_size: int) -> Iterator[pa.RecordBatch]:
     return record_batches(examples, _SPLIT, schema_pb2.Schema.FromString(schema), batch_size)
 
 

@@ -1,32 +1,54 @@
-"""Runs tf.Transform's analysis as a Beam pipeline, on the runner that the flags name."""
+"""Runs tf.Transform's analysis as a Beam pipeline whose workers read shards, and materializes examples in another."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
-import pyarrow as pa
 import tensorflow_transform.beam as tft_beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
-Preprocessing = Callable[[dict[str, Any]], dict[str, Any]]
+from adapters.beam_run import run
+from adapters.beam_work import seen_by_workers
+from adapters.tft_deep_copy import allow_deep_copies
+from artifacts.examples.manifest import Shard
+from artifacts.examples.on_beam import ReadBatches, shards
+from components.transform_features.preprocessing import ImportedPreprocessing
+from core.beam.settings import Runner
+from core.errors import ConfigError
+from core.object_stores.locations import Location
 
 
-def analyze(
-    preprocessing_fn: Preprocessing,
-    read: Callable[[], Iterator[pa.RecordBatch]],
-    adapter: TensorAdapterConfig,
-    flags: Sequence[str],
-    out: Path,
-) -> None:
-    """Analyze the batches that `read` yields on a worker, and write the transform graph to `out`."""
-    # Without `use_deep_copy_optimization`, which fails in tf.Transform 1.16 with Beam 2.65.
-    with (
-        beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline,
-        tft_beam.Context(temp_dir=str(out / "temporary")),
-    ):
-        data = pipeline | "Once" >> beam.Create([None]) | "Read" >> beam.FlatMap(lambda _: read())
-        transform_fn = (data, adapter) | tft_beam.AnalyzeDataset(preprocessing_fn)
-        transform_fn | tft_beam.WriteTransformFn(str(out))
+class Analysis(NamedTuple):
+    """What an analysis reads."""
+
+    preprocessing: ImportedPreprocessing
+    folder: Location
+    """The examples."""
+    shards: Sequence[Shard]
+    schema: schema_pb2.Schema
+    adapter: TensorAdapterConfig
+    batch_rows: int
+
+
+def analyze(runner: Runner, analysis: Analysis, work: Location) -> None:
+    """Analyze shards and write the transform graph to a folder that the workers see."""
+    seen = seen_by_workers(runner, analysis.folder, "the examples")
+    if str(work).startswith("s3://"):
+        raise ConfigError(
+            f"config.yaml: beam: wanted a folder that TensorFlow can write, got {work}: its graphs go to a disk or to "
+            "Google Cloud Storage; set work to a volume that is mounted in the workers, or to gs://bucket/folder"
+        )
+    allow_deep_copies()
+
+    def build(pipeline: beam.Pipeline) -> None:
+        # Each phase of the analysis reads the shards again, so that no runner keeps rows between two of them.
+        with tft_beam.Context(temp_dir=f"{work}/temporary", use_deep_copy_optimization=True):
+            read = ReadBatches(seen, analysis.schema, analysis.batch_rows)
+            data = shards(pipeline, analysis.shards) | "Read" >> beam.ParDo(read) | "Batches" >> beam.Values()
+            transform_fn = (data, analysis.adapter) | tft_beam.AnalyzeDataset(analysis.preprocessing)
+            transform_fn | tft_beam.WriteTransformFn(str(work))
+
+    run(runner, build, Path(analysis.preprocessing.module).parent)

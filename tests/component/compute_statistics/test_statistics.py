@@ -78,7 +78,7 @@ def statistics(root: Path, **settings: object) -> dict[str, Any]:
 def test_statistics_are_those_of_tensorflow_data_validation(tmp_path: Path) -> None:
     """Both engines on the same examples; the sketches see so few rows that they are exact."""
     ingested(tmp_path, table(1), table(2))
-    ours, theirs = statistics(tmp_path, batch_rows=100), statistics(tmp_path, engine="beam")
+    ours, theirs = statistics(tmp_path, batch_rows=100), statistics(tmp_path, beam={"engine": "beam"})
     assert set(ours) == {"Split-train", "Split-validation", "Split-eval", "Span-1", "Span-2"} == set(theirs)
     for name, mine in ours.items():
         others = {feature.path.step[0]: feature for feature in theirs[name].features}
@@ -144,4 +144,4 @@ def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> N
     shard.write_bytes(shard.read_bytes()[:-1])
     for engine in ("in_process", "beam"):
         with pytest.raises(CorruptArtifact, match=shard.name):
-            statistics(tmp_path, engine=engine)
+            statistics(tmp_path, beam={"engine": engine})

@@ -15,7 +15,7 @@ from components.evaluate_model.baselines import Linear, Sample
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.mistakes import Mistake, Mistakes, draw
-from components.evaluate_model.scoring import ScoredSplit
+from components.evaluate_model.scored_parts import ScoredSplit
 from core.decision import Verdict
 from problems import kind
 from problems.kind import Gain

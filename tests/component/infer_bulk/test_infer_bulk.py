@@ -185,7 +185,7 @@ def test_the_manifest_counts_and_describes_every_file(done: Path) -> None:
 
 
 def test_beam_writes_the_same_bytes(ground: Ground, examples: Path, done: Path, tmp_path: Path) -> None:
-    ground.infer(examples, tmp_path, engine="beam")
+    ground.infer(examples, tmp_path, beam={"engine": "beam"})
     assert files(tmp_path) == files(done)
 
 

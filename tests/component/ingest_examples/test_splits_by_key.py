@@ -17,7 +17,7 @@ from artifacts.examples import message, tfrecord
 from artifacts.examples.encoder import encode
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.labels.row_key import RowKey
-from components.ingest_examples.assignment import SplitKey, Stratified, by_hash
+from components.ingest_examples.assignment import Groups, SplitKey, Stratified, by_hash
 from components.ingest_examples.config import Config
 from components.ingest_examples.logic import PinnedSource, ingest
 from core.errors import DataError
@@ -128,9 +128,9 @@ def test_hashes_of_sequential_keys_fill_the_splits_in_proportion(start: int, row
 def test_strata_hold_for_any_groups_and_batches(rows: list[tuple[int, bytes]], batch: int) -> None:
     hashes = np.array([(row[0] * 2654435761) % 2**32 for row in rows], np.uint32)
     strata = pa.array([row[1] for row in rows], pa.binary())
-    blocks = [(hashes[at : at + batch], strata[at : at + batch]) for at in range(0, len(rows), batch)]
+    blocks = [Groups.of(hashes[at : at + batch], strata[at : at + batch]) for at in range(0, len(rows), batch)]
     assigned = Stratified(blocks, SHARES)(hashes, SHARES)
-    assert (assigned == Stratified([(hashes, strata)], SHARES)(hashes, SHARES)).all()
+    assert (assigned == Stratified([Groups.of(hashes, strata)], SHARES)(hashes, SHARES)).all()
     for group in np.unique(hashes):
         assert len(np.unique(assigned[hashes == group])) == 1
     first = {int(one): row[1] for one, row in zip(hashes[::-1], rows[::-1], strict=True)}

@@ -14,8 +14,8 @@ from artifacts.examples.batches import record_batches
 from artifacts.examples.encoder import encode, varint
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.spans.files import latest_span, resolve, window_digest
-from components.ingest_examples import logic
 from components.ingest_examples.config import Config
+from components.ingest_examples.ingestion import Ingestion
 from components.ingest_examples.logic import PinnedSource, ingest
 from core import objects
 from core.errors import CorruptArtifact, DataError, EmptyDataset, StoreError, UsageError
@@ -277,8 +277,8 @@ def test_an_object_that_is_written_while_it_is_read_stops_the_run(
         objects.write(f"{bucket}/data/span-1/rows.parquet", b"something else")
         return write(*args)
 
-    write = logic._write_span
-    monkeypatch.setattr(logic, "_write_span", changing)
+    write = Ingestion.write
+    monkeypatch.setattr(Ingestion, "write", changing)
     with pytest.raises((DataError, StoreError)):
         run(tmp_path, there, 2, window=2)
     assert not (tmp_path / "examples" / "manifest.json").exists()

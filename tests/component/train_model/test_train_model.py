@@ -20,6 +20,7 @@ from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
 from core.backends.registry import open_registry
+from core.beam.settings import Beam
 from core.errors import EmptyDataset, MlopsError, TrainingError
 from tests.mounted_bucket import mounted
 from tests.written_examples import write_examples
@@ -298,7 +299,7 @@ def test_transform_and_training_write_to_a_mounted_bucket(world: World, tmp_path
     inputs, there = world.inputs(), tmp_path / "gcs"
     with mounted(there):
         for engine in ("in_process", "beam"):
-            config = TransformConfig(engine=engine)
+            config = TransformConfig(beam=Beam(engine=engine))
             transform(config, TransformInputs(inputs.module, inputs.schema, world.examples), there / engine)
         _train(_config(epochs=1), inputs._replace(transform_graph=there / "in_process"), there / "model")
     assert (there / "model" / "Format-Serving" / "saved_model.pb").is_file()

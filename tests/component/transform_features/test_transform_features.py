@@ -20,6 +20,7 @@ from artifacts.schema.schema_file import read_schema
 from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
+from core.beam.settings import Beam
 from core.errors import EmptyDataset, MlopsError
 from tests.written_examples import write_examples
 
@@ -109,7 +110,7 @@ def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
 def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> None:
     inputs = _inputs(tmp_path, examples, MANY_ANALYZERS)
     for engine in ("in_process", "beam"):
-        transform(Config(engine=engine, batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
+        transform(Config(beam=Beam(engine=engine), batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
     ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
     assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
     assert ours.raw_metadata.schema == beams.raw_metadata.schema

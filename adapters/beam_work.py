@@ -1,0 +1,48 @@
+"""What workers of Beam hand back to the step that started them: small files in a folder that both see."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apache_beam as beam
+
+from core.beam.settings import Runner
+from core.object_stores import locations
+from core.object_stores.locations import Location
+
+
+@contextmanager
+def work_folder(runner: Runner, output: Path | str) -> Iterator[Location]:
+    """Make a folder for one pipeline, in `work` or beside an output of the step; it is removed at the end.
+
+    Raises ConfigError when workers of another machine could not see it.
+    """
+    if runner.is_local_process and not runner.work:
+        with tempfile.TemporaryDirectory(prefix="mlops-beam-") as folder:
+            yield Path(folder)
+        return
+    base = locations.located(runner.work) if runner.work else seen_by_workers(runner, output, "the output")
+    folder_of_run = locations.join(base, f".beam-{uuid.uuid4().hex}")
+    try:
+        yield folder_of_run
+    finally:
+        locations.remove(folder_of_run)
+
+
+def seen_by_workers(runner: Runner, place: Path | str, what: str) -> Location:
+    """Return where workers find a file or folder of this step; ConfigError, which names it, where they cannot."""
+    return locations.located(place) if runner.sees_disk else locations.remote(place, what)
+
+
+class Keep(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+    """Writes (name, content) to a folder; a bundle that is run again writes the same files again."""
+
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
+
+    def process(self, element: tuple[str, bytes]) -> None:
+        """Write one file."""
+        name, content = element
+        locations.write(locations.join(self._folder, name), content)

@@ -1,0 +1,205 @@
+"""What workers of Beam do to evaluate a model: draw rows, score shards, and load the scores again for TFMA."""
+
+import pickle
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow_hotfix  # noqa: F401
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.utils.shared import Shared
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.evaluation import tfma_beam
+from artifacts.evaluation.population import Total, totals
+from artifacts.evaluation.result import not_finite
+from artifacts.evaluation.slices import SliceKey, groups
+from artifacts.evaluation.spec import CANDIDATE, CHAMPION, Features
+from artifacts.examples.batches import shard_records
+from artifacts.examples.manifest import ExamplesManifest, Shard
+from artifacts.predictions import parity
+from artifacts.predictions.labels import LabelReader
+from artifacts.predictions.parity import ParityRow
+from artifacts.predictions.row_sample import Priorities, priorities
+from artifacts.predictions.scoring_model import ScoringModel
+from artifacts.predictions.split import Splits
+from components.evaluate_model.config import Config
+from components.evaluate_model.models import Models, load_model
+from components.evaluate_model.scored_parts import (
+    LABEL,
+    WEIGHT,
+    Fitted,
+    ScoredPart,
+    combined,
+)
+from components.evaluate_model.scorer import Scorer, excluded
+from core.object_stores import locations
+from core.object_stores.locations import Location
+from core.problem import ModelOutput
+from problems import kind
+from problems.labels import TrainedLabel
+
+_FORMS: tuple[ModelOutput, ...] = ("logits", "probabilities")
+SCORED, SUMMARY, FITTED = "scored", "summary", "fitted"
+"""Folders and a file of the work folder."""
+
+
+class PlacedShard(NamedTuple):
+    """A shard of a split, with its number and the number of rows before it."""
+
+    number: int
+    before: int
+    shard: Shard
+
+
+@dataclass(frozen=True)
+class Job:
+    """What scoring needs; workers get it."""
+
+    config: Config
+    schema: bytes
+    examples: Location
+    candidate: Location
+    champion: Location | None
+    label: TrainedLabel
+    width: int
+    work: Location
+
+
+class Summary(NamedTuple):
+    """What the step needs of one shard, whose scored rows stay in a file."""
+
+    sample: ScoredPart
+    drawn: Priorities
+    rows: int
+    not_finite: dict[tuple[str, ModelOutput], int]
+    """Rows with a score that is not finite, by model and what its output is taken for."""
+    outside: dict[str, bool]
+    """Whether a model's output has a finite value outside [0, 1]."""
+    weight: float | None
+    slices: dict[Features, dict[SliceKey, Total]]
+    parity: tuple[ParityRow, ...]
+
+
+def placed(manifest: ExamplesManifest, split: str) -> list[PlacedShard]:
+    """Return the shards of a split with their places."""
+    found, before = [], 0
+    for number, shard in enumerate(manifest.of_split(split)):
+        found.append(PlacedShard(number, before, shard))
+        before += shard.records
+    return found
+
+
+class DrawRows(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+    """Yields the rows of a shard that may be in the sample, with their random numbers."""
+
+    def __init__(self, job: Job, limit: float) -> None:
+        self._job, self._limit = job, limit
+
+    def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
+        """Read one shard."""
+        kept: list[bytes] = []
+        numbers = [np.zeros(0)]
+        before = place.before
+        for records in shard_records(self._job.examples, place.shard, self._job.config.batch_size):
+            drawn = priorities(self._job.config.seed, before, len(records))
+            before += len(records)
+            mine = np.flatnonzero(drawn <= self._limit)
+            kept += [records[row] for row in mine]
+            numbers.append(drawn[mine])
+        yield str(place.number), pickle.dumps((kept, np.concatenate(numbers)))
+
+
+class _Loaded:
+    """The models of one worker process."""
+
+    def __init__(self, job: Job) -> None:
+        self._copies = tempfile.TemporaryDirectory(prefix="mlops-models-")
+        self.models = Models(
+            replace(self._model(job.candidate, "candidate", job.config), label=job.label),
+            None if job.champion is None else self._model(job.champion, "champion", job.config),
+        )
+        self.labels = LabelReader(job.label, job.width, self.models.candidate.folder)
+        self.fitted: Fitted = pickle.loads(locations.read(locations.join(job.work, FITTED)))  # noqa: S301 - ours
+
+    def _model(self, place: Location, name: str, config: Config) -> ScoringModel:
+        if not isinstance(place, str):
+            return load_model(place, config)
+        copied = Path(self._copies.name) / name
+        locations.copy_here(place, copied)
+        return load_model(copied, config)
+
+
+class ScoreShard(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+    """Scores a shard, writes its rows, and yields its summary."""
+
+    def __init__(self, job: Job, limit: float) -> None:
+        self._job, self._limit = job, limit
+        self._handle = Shared()
+
+    def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
+        """Score one shard."""
+        job = self._job
+        loaded: _Loaded = self._handle.acquire(lambda: _Loaded(job))
+        for skill in loaded.fitted.skills.values():
+            skill.sums = None
+        splits = Splits(job.examples, schema_pb2.Schema.FromString(job.schema))
+        scorer = Scorer(job.config, loaded.models, loaded.labels, loaded.fitted, job.width)
+        rows: tuple[ParityRow, ...] = ()
+        for block in splits.shard_blocks(place.shard, job.config.batch_size):
+            output = scorer.add(block)
+            if not place.number:
+                rows = rows or parity.choose(block.batch, output, excluded(job.config), job.config.parity_examples)
+        part = scorer.part()
+        locations.write(locations.join(job.work, SCORED, str(place.number)), pickle.dumps(part))
+        yield str(place.number), pickle.dumps(_summarized(job, part, place, self._limit, rows))
+
+
+def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float, rows: tuple[ParityRow, ...]) -> Summary:
+    drawn = priorities(job.config.seed, place.before, part.rows)
+    mine = np.flatnonzero(drawn <= limit)
+    problem = kind(job.config.task)
+    outputs = {name: part.values[name] for name in (CANDIDATE, CHAMPION) if name in part.values}
+    return Summary(
+        sample=part.take(mine),
+        drawn=drawn[mine],
+        rows=part.rows,
+        not_finite={
+            (name, form): not_finite(problem.scores(values, form).values)
+            for name, values in outputs.items()
+            for form in _FORMS
+        },
+        outside={name: _is_outside(values) for name, values in outputs.items()},
+        weight=float(part.values[WEIGHT].sum()) if WEIGHT in part.values else None,
+        slices={
+            features: totals(groups(part.columns, features, part.rows), part.values[LABEL])
+            for features in job.config.slices
+            if features
+        },
+        parity=rows,
+    )
+
+
+def _is_outside(values: Any) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool(finite.size) and bool(finite.min() < 0 or finite.max() > 1)
+
+
+class LoadScored(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+    """Yields the scored rows of a shard as TFMA reads them."""
+
+    def __init__(self, job: Job, outputs: dict[str, ModelOutput]) -> None:
+        self._job, self._outputs = job, outputs
+
+    def process(self, number: int) -> Iterator[pa.RecordBatch]:
+        """Load one shard."""
+        content = locations.read(locations.join(self._job.work, SCORED, str(number)))
+        part: ScoredPart = pickle.loads(content)  # noqa: S301 - ours
+        wanted = {name: values for name, values in part.values.items() if name in (*self._outputs, LABEL, WEIGHT)}
+        champion = part.champion if CHAMPION in self._outputs else None
+        rows = combined(self._job.label, Fitted(), [part._replace(values=wanted, champion=champion)], self._outputs)
+        yield from tfma_beam.record_batches(self._job.config.evaluation_spec, rows)

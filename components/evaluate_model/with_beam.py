@@ -1,0 +1,177 @@
+"""Scores and evaluates on Beam: workers read shards and load the models once; sums and a sample of rows come back.
+
+Three pipelines: the rows that baselines are fitted on; scores of the eval split, kept until the end in files; TFMA's
+metrics of those scores, when it is known which outputs are logits and which slices are the largest.
+"""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow_hotfix  # noqa: F401
+import apache_beam as beam
+import numpy as np
+
+from adapters.beam_run import run
+from adapters.beam_work import Keep, seen_by_workers, work_folder
+from artifacts.evaluation import tfma_beam
+from artifacts.evaluation.eval_config import eval_config
+from artifacts.evaluation.population import Population, added
+from artifacts.evaluation.result import faults, grouped_rows
+from artifacts.evaluation.scored_rows import ScoredRows
+from artifacts.evaluation.spec import CANDIDATE, CHAMPION
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.predictions.labels import LabelReader
+from artifacts.predictions.row_sample import bound, smallest
+from artifacts.predictions.split import Block, Splits
+from components.evaluate_model.beam_scoring import (
+    FITTED,
+    SUMMARY,
+    DrawRows,
+    Job,
+    LoadScored,
+    ScoreShard,
+    Summary,
+    placed,
+)
+from components.evaluate_model.config import Config
+from components.evaluate_model.models import Models
+from components.evaluate_model.scored_parts import (
+    Fitted,
+    ScoredPart,
+    ScoredSplit,
+    champion_of,
+    combined,
+    skills_of,
+    worst_of,
+)
+from components.evaluate_model.scoring import fit_all, needs_training_rows, prepared
+from core.beam.settings import Runner
+from core.object_stores import locations
+from core.problem import ModelOutput
+from problems.labels import TrainedLabel
+
+
+def score_with_beam(runner: Runner, config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
+    """Fit the baselines, score the eval split and compute TFMA's metrics, whose files are written to a folder."""
+    candidate, width = prepared(models.candidate, next(splits.blocks("eval", 1)))
+    champion = models.champion
+    examples = seen_by_workers(runner, splits.folder, "the examples")
+    with work_folder(runner, folder) as work:
+        job = Job(
+            config=config,
+            schema=splits.schema.SerializeToString(),
+            examples=examples,
+            candidate=seen_by_workers(runner, candidate.folder, "the model"),
+            champion=None if champion is None else seen_by_workers(runner, champion.folder, "the champion"),
+            label=candidate.label,
+            width=width,
+            work=work,
+        )
+        fitted = Fitted()
+        if needs_training_rows(config):
+            block = _training_rows(runner, job, splits)
+            fitted = fit_all(config, splits, block, LabelReader(candidate.label, width, candidate.folder))
+        locations.write(locations.join(work, FITTED), pickle.dumps(fitted))
+        summaries = _score(runner, job)
+        parts = [summary.sample for summary in summaries]
+        outputs = _outputs(job.label, parts, summaries)
+        rows = _sampled(job, fitted, summaries, outputs)
+        rows = _with_tfma(runner, job, rows, outputs, folder)
+    return ScoredSplit(rows, skills_of(fitted, parts), summaries[0].parity, worst_of(parts), fitted.left_out)
+
+
+def _training_rows(runner: Runner, job: Job, splits: Splits) -> Block:
+    """Draw the rows that `Splits.sample` draws, on workers."""
+    manifest = ExamplesManifest.read(splits.folder)
+    size, folder = job.config.baseline_examples, locations.join(job.work, "train")
+    limit = bound(size, manifest.records("train"))
+    found = placed(manifest, "train")
+
+    def build(pipeline: beam.Pipeline) -> None:
+        kept = _distributed(pipeline, found) | "Draw" >> beam.ParDo(DrawRows(job, limit))
+        _ = kept | "Keep" >> beam.ParDo(Keep(folder))
+
+    run(runner, build)
+    parts = [pickle.loads(locations.read(locations.join(folder, str(one.number)))) for one in found]  # noqa: S301 - ours
+    records = [record for kept, _ in parts for record in kept]
+    chosen = smallest(np.concatenate([drawn for _, drawn in parts]), size)
+    return splits.block([records[row] for row in chosen])
+
+
+def _score(runner: Runner, job: Job) -> list[Summary]:
+    manifest = ExamplesManifest.read(job.examples)
+    found = placed(manifest, "eval")
+    limit = bound(job.config.sample_rows, manifest.records("eval"))
+    folder = locations.join(job.work, SUMMARY)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        kept = _distributed(pipeline, found) | "Score" >> beam.ParDo(ScoreShard(job, limit))
+        _ = kept | "Keep" >> beam.ParDo(Keep(folder))
+
+    run(runner, build)
+    return [pickle.loads(locations.read(locations.join(folder, str(one.number)))) for one in found]  # noqa: S301 - ours
+
+
+def _outputs(label: TrainedLabel, parts: list[ScoredPart], summaries: list[Summary]) -> dict[str, ModelOutput]:
+    """Decide over all rows whether each model returns logits."""
+    declared: dict[str, ModelOutput] = {CANDIDATE: label.output}
+    fault, champion = champion_of(parts)
+    if champion is not None and not fault:
+        declared[CHAMPION] = champion.output
+    for name, output in declared.items():
+        if output == "auto":
+            outside = any(summary.outside[name] for summary in summaries)
+            declared[name] = "logits" if outside else "probabilities"
+    return declared
+
+
+def _sampled(job: Job, fitted: Fitted, summaries: list[Summary], outputs: dict[str, ModelOutput]) -> ScoredRows:
+    """Return the sample of rows, all of them where they are few enough, with what is known of the whole split."""
+    chosen = smallest(np.concatenate([one.drawn for one in summaries]), job.config.sample_rows)
+    parts, start = [], 0
+    for one in summaries:
+        mine = chosen[(chosen >= start) & (chosen < start + len(one.drawn))] - start
+        parts.append(one.sample.take(mine))
+        start += len(one.drawn)
+    weights = [one.weight for one in summaries if one.weight is not None]
+    population = Population(
+        rows=sum(one.rows for one in summaries),
+        seed=job.config.seed,
+        not_finite={name: sum(one.not_finite[name, output] for one in summaries) for name, output in outputs.items()},
+        weight=sum(weights) if weights else None,
+        slices={features: added(one.slices[features] for one in summaries) for features in summaries[0].slices},
+    )
+    return replace(combined(job.label, fitted, parts, outputs), population=population)
+
+
+def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, outputs: dict[str, ModelOutput], folder: Path) -> ScoredRows:
+    """Add TFMA's metrics of all rows; none where the rows cannot be evaluated."""
+    spec, population = job.config.evaluation_spec, rows.population
+    assert population is not None
+    if any(faults(spec, rows)):
+        return rows
+    with_champion = CHAMPION in rows.models and not population.not_finite.get(CHAMPION, 0)
+    config = eval_config(spec, with_champion=with_champion, plots=True, weighted=rows.weights is not None)
+    grouped = {features: grouped_rows(spec, rows, features) for features in spec.slices if features}
+    kept = {
+        tuple(sorted(features)): [key for key, _ in found.slices]
+        for features, found in grouped.items()
+        if found.left_out
+    }
+    numbers = list(range(len(placed(ExamplesManifest.read(job.examples), "eval"))))
+    names = tuple(outputs) if with_champion else (CANDIDATE,)
+    load = LoadScored(job, {name: outputs[name] for name in names})
+
+    def build(pipeline: beam.Pipeline) -> None:
+        batches = _distributed(pipeline, numbers) | "Load scored rows" >> beam.ParDo(load)
+        _ = batches | "TFMA" >> tfma_beam.Evaluate(config, kept, job.work)
+
+    run(runner, build)
+    metrics = tfma_beam.read(job.work, config, folder)
+    return replace(rows, population=replace(population, tfma=metrics))
+
+
+def _distributed(pipeline: beam.Pipeline, elements: list[Any]) -> Any:
+    return pipeline | "Shards" >> beam.Create(elements, reshuffle=False) | "Distribute" >> beam.Reshuffle()
