@@ -19,7 +19,8 @@ from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config, LeakGuard
-from components.evaluate_model.scoring import Models, score
+from components.evaluate_model.models import Models
+from components.evaluate_model.scoring import score
 from core import digest
 from core.backends.registry import Registry, open_registry
 from core.errors import MlopsError, RegistryError, UsageError, did_you_mean
