@@ -1,5 +1,6 @@
 """Confidence intervals of the gain of one predictor over another on the same rows."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -35,6 +36,18 @@ def weighted_mean(values: Values, weights: Values) -> tuple[float, float]:
         return float("nan"), float("nan")
     mean = float(values @ weights / total)
     return mean, float(np.sqrt((weights**2 * (values - mean) ** 2).sum())) / total
+
+
+def over_seeds(gains: Sequence[Gain], confidence: float) -> Gain:
+    """Return the mean of the gains of trainings with different seeds on the same rows, with its interval.
+
+    The noise of the rows is the same in all of them and does not shrink with their number; that of training does.
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    values = np.array([one.value for one in gains])
+    rows = float(np.mean([(one.high - one.low) / (2 * z) for one in gains]))
+    trainings = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return interval(float(values.mean()), float(np.hypot(rows, trainings)), confidence)
 
 
 def mean(values: Values, weights: Values | None) -> float:

@@ -18,6 +18,10 @@ VERBS = {
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
     "compress": ("mlops.cli.compress:compress", "Compress a model; compare sizes, latencies and quality."),
     "data": ("mlops.cli.data:data", "Push data to an object store, delete rows by key, search for personal data."),
+    "distill": (
+        "mlops.cli.experiments.distill:distill",
+        "Train a small model of a use case on a better one's predictions.",
+    ),
     "doctor": ("mlops.cli.machine.doctor:doctor", "Check this machine and the store; print a fix for each problem."),
     "endpoint": (
         "mlops.cli.vertex.endpoint:endpoint",
@@ -40,6 +44,7 @@ VERBS = {
     "release": ("mlops.cli.releases.verbs:release", "Create releases, and promote them between environments."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
     "runs": ("mlops.cli.runs:runs", "List, show, compare, export, follow, cancel and resume runs."),
+    "search": ("mlops.cli.experiments.search:search", "Compare families of models for a use case."),
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
     "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster, on a schedule."),
     "serve": ("mlops.cli.server.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),

@@ -54,34 +54,44 @@ def _prepared(usecase: UseCase, data: Data) -> Prepared:
 def _model(
     usecase: UseCase, prepared: Prepared, in_production: InProduction
 ) -> tuple[dsl.Model, tuple[dsl.PipelineTask, ...]]:
-    """Train the one model that is evaluated and may be pushed; return it with the gates that decided about it."""
-    trained = run(
-        usecase,
-        "train_model",
-        module=usecase.module,
-        schema=prepared.schema,
-        examples=prepared.examples,
-        transform_graph=prepared.graph,
-        **in_production._asdict(),
-    )
-    model = trained.outputs["model"]
+    """Make the one model that is evaluated and may be pushed; return it with the gates that decided about it."""
+    model = _trained(usecase, prepared, in_production)
     if not usecase.has("compress_model"):
         return model, ()
-    compressed = run_with(
-        usecase,
-        "compress_model",
-        {
-            "compression": usecase.section("compress_model"),
-            "training": usecase.section("train_model"),
-            "evaluation": _compared(usecase),
-        },
-        module=usecase.module,
-        schema=prepared.schema,
-        examples=prepared.examples,
-        transform_graph=prepared.graph,
-        trained=model,
-    )
+    sections = {
+        "compression": usecase.section("compress_model"),
+        "training": usecase.section("train_model"),
+        "evaluation": _compared(usecase),
+    }
+    compressed = run_with(usecase, "compress_model", sections, **_sources(usecase, prepared), trained=model)
     return compressed.outputs["model"], (compressed,)
+
+
+def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) -> dsl.Model:
+    """Train; where configured, search families beside that model, and distill a small one."""
+    model = None
+    if not usecase.has("search_model") or usecase.configured("search_model").module:
+        trained = run(usecase, "train_model", **_sources(usecase, prepared), **in_production._asdict())
+        model = trained.outputs["model"]
+    if usecase.has("search_model"):
+        own: dict[str, Any] = {} if model is None else {"trained": model}
+        model = _made(usecase, "search_model", prepared, **own)
+    return _made(usecase, "distill_model", prepared, plain=model) if usecase.has("distill_model") else model
+
+
+def _made(usecase: UseCase, stage: str, prepared: Prepared, **inputs: Any) -> dsl.Model:
+    """Trace a stage that makes a model, or passes on the one it is given; `train_model` says how models are trained."""
+    sections = {name: usecase.section(name) for name in (stage, "train_model")}
+    return run_with(usecase, stage, sections, **_sources(usecase, prepared), **inputs).outputs["model"]
+
+
+def _sources(usecase: UseCase, prepared: Prepared) -> dict[str, Any]:
+    return {
+        "module": usecase.module,
+        "schema": prepared.schema,
+        "examples": prepared.examples,
+        "transform_graph": prepared.graph,
+    }
 
 
 def _compared(usecase: UseCase) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What a distillation gained and what its models cost."""

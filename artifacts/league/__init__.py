@@ -1,0 +1,1 @@
+"""The table of a search over families of models."""

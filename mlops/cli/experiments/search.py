@@ -1,0 +1,91 @@
+"""`mlops search`: compares families of models for a use case."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from core.store import Store
+from mlops.cli.at import ChosenWorld, at_world, span_option
+
+if TYPE_CHECKING:
+    from artifacts.league.league import League
+
+
+@click.command()
+@click.argument("usecase")
+@at_world()
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of the section, in YAML; repeatable.")
+@click.option("--pipeline", default="level0", show_default=True, help="Which pipeline; level0 pushes nothing.")
+@span_option
+@click.option("--no-cache", is_flag=True, help="Ignore cached results.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
+@click.pass_obj
+def search(
+    store: Store,
+    *,
+    usecase: str,
+    chosen: ChosenWorld,
+    changes: tuple[str, ...],
+    pipeline: str,
+    span: str | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
+    """Compare families of models for USECASE, from linear to boosted trees, and evaluate the simplest of the best.
+
+    The section `search_model` of its config.yaml is used if there is one; --set families=[linear,deep] changes it.
+    """
+    from artifacts.league.league import League
+    from mlops.actions.experiments.switched_on import made_by, switched_on
+    from mlops.cli.ended import print_outcome
+    from mlops.cli.main import print_json
+    from mlops.worlds.finished import follow_to_end
+    from mlops.worlds.progress import shown
+    from mlops.worlds.world import RunRequest
+    from pipelines.config import find, load
+
+    loaded = load(find(usecase))
+    wanted = changes if loaded.has("search_model") else ("families=every", *changes)
+    request = RunRequest(switched_on(loaded, "search_model", wanted), pipeline, span, cache=not no_cache)
+    with chosen.open(store) as world, shown(quiet=as_json) as watcher:
+        run_id = world.submit(request).run_id
+        outcome, report = follow_to_end(world, run_id, watcher)
+    if outcome.failed is None:
+        league = League.read(made_by(store, run_id, "search_model", "league"))
+        if as_json:
+            print_json(league.model_dump(mode="json") | {"run_id": run_id, "report": str(report)})
+        else:
+            _print(league)
+    if not as_json or outcome.failed is not None:
+        print_outcome(outcome, report, as_json=as_json)
+    sys.exit(outcome.exit_code)
+
+
+def _print(league: "League") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"span {league.held_out_span}, {league.held_out_rows:,} rows"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    headings = (league.skill, f"behind {league.best}", "parameters", "KB", "a row, µs", "seconds")
+    for heading in ("family", "", *headings):
+        table.add_column(heading)
+    for entry in league.entries:
+        state = "chosen" if entry.name == league.chosen else "within the noise" if entry.is_within_noise else "worse"
+        behind = f"{entry.behind:.4f} [{entry.behind_at_least:.4f}, {entry.behind_at_most:.4f}]"
+        cost = entry.footprint
+        table.add_row(
+            entry.name,
+            state,
+            f"{entry.skill:.4f}",
+            behind if entry.name != league.best else "",
+            f"{cost.parameters:,}",
+            f"{cost.bytes / 1000:,.0f}",
+            f"{cost.row_us:,.0f}",
+            f"{entry.seconds:.1f}",
+        )
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    for name, why in league.left_out.items():
+        console.print(f"{name} was left out: {why}")
