@@ -12,11 +12,11 @@ from core.errors import MlopsError, did_you_mean
 from core.store import Store
 
 VERBS = {
-    "card": ("mlops.cli.card:card", "Show the model card and the data card of a version, in the form you need."),
+    "card": ("mlops.cli.trust.card:card", "Show the model card and the data card of a version, in the form you need."),
     "cloud": ("mlops.cli.cloud:cloud", "Bring an environment on Google Cloud up and down, with Terraform."),
     "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
-    "compress": ("mlops.cli.compress:compress", "Compress a model; compare sizes, latencies and quality."),
+    "compress": ("mlops.cli.candidates.compress:compress", "Compress a model; compare sizes, latencies and quality."),
     "data": ("mlops.cli.data:data", "Push data to an object store, delete rows by key, search for personal data."),
     "distill": (
         "mlops.cli.experiments.distill:distill",
@@ -27,7 +27,7 @@ VERBS = {
         "mlops.cli.vertex.endpoint:endpoint",
         "Deploy models behind a Vertex AI endpoint; move its traffic.",
     ),
-    "explain": ("mlops.cli.explain:explain", "Explain the prediction of a row with the model in production."),
+    "explain": ("mlops.cli.trust.explain:explain", "Explain the prediction of a row with the model in production."),
     "features": ("mlops.cli.features:features", "Show and apply the features that a run selected."),
     "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
     "label": ("mlops.cli.labels.command:label", "Label rows with people: queue, export, import, serve."),
@@ -50,7 +50,7 @@ VERBS = {
     "serve": ("mlops.cli.server.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
     "status": ("mlops.cli.status:status", "Show what is in production, what ran, what runs next, and alarms."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
-    "verify": ("mlops.cli.verify:verify", "Check a run, model, release or exported run against its digests."),
+    "verify": ("mlops.cli.trust.verify:verify", "Check a run, model, release or exported run against its digests."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
     "workers": ("mlops.cli.machine.workers:workers", "List and stop the warm workers that wait for the next run."),
 }

@@ -1,0 +1,1 @@
+"""Verbs that say why a model may be trusted: explanations, cards, digests."""
