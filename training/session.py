@@ -30,7 +30,7 @@ from training.fitting import Fitted, Splits
 from training.hooks import Hooks
 from training.hypermodel import declares_its_space
 from training.labels import Classes
-from training.predictions import Predictions, outputs
+from training.predictions import Predictions, answering
 from training.raw_features import raw_features
 from training.row_store import RowStore
 from training.rows import Rows
@@ -167,14 +167,22 @@ class Session:
 
         The labels of a regression are those that it is trained on.
         """
+        return self.predictor(model)(rows)
+
+    def predictor(self, model: keras.Model) -> Callable[[Rows], Predictions]:
+        """Return what `predictions` does for a model that is asked many times; its answer is traced once."""
         label, problem = self.label(model), kind(self.settings.task)
         how = answer(self.module, model, label, self.transform)
         finish = how.finish if problem.has_classes else tf.identity
-        found = problem.shaped(outputs(model, rows, finish), "the model")
         declared = "probabilities" if finish is not tf.identity else self.settings.model_output
-        scores = problem.scores(found, declared).values
-        labels, weights = rows.labels_and_weights()
-        return Predictions(labels, np.asarray(scores, np.float64), weights)
+        answers = answering(model, self.rows(model, TRAIN, self.spans).example(), finish)
+
+        def predict(rows: Rows) -> Predictions:
+            scores = problem.scores(problem.shaped(answers(rows), "the model"), declared).values
+            labels, weights = rows.labels_and_weights()
+            return Predictions(labels, np.asarray(scores, np.float64), weights)
+
+        return predict
 
     def export(self, model: keras.Model, folder: Path) -> TrainedLabel:
         """Write a model's SavedModel with its weights, label, features and warm-up rows below `folder`.

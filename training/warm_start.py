@@ -8,6 +8,7 @@ import numpy as np
 
 from artifacts.model.names import WEIGHTS
 from core.backends.registry import find
+from core.errors import TrainingError
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,28 @@ def save_weights(model: keras.Model, saved_model: Path) -> None:
     path = saved_model / WEIGHTS
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **{weight.path: weight.numpy() for weight in model.weights})
+
+
+def restore_weights(model: keras.Model, saved_model: Path) -> None:
+    """Set all weights to those in a SavedModel; TrainingError when they are of another model."""
+    path = saved_model / WEIGHTS
+    if not path.is_file():
+        raise TrainingError(
+            f"{path}: wanted the weights of a model that build_model made, got none; the model of a run_fn is not "
+            "trained further"
+        )
+    with np.load(path, allow_pickle=False) as file:
+        saved = dict(file)
+    shapes = {weight.path: tuple(weight.shape) for weight in model.weights}
+    if other := {name: value.shape for name, value in saved.items() if shapes.get(name) != value.shape}:
+        raise TrainingError(
+            f"{path}: wanted the weights that build_model makes with these hyperparameters, got another "
+            f"{', '.join(sorted(other))}; train the model again with the same module and hyperparameters"
+        )
+    if lacking := sorted(set(shapes) - set(saved)):
+        raise TrainingError(f"{path}: wanted the weights {', '.join(lacking)}, got none; train the model again")
+    for weight in model.weights:
+        weight.assign(saved[weight.path])
 
 
 def warm_start(model: keras.Model, vocabularies: Path, registry: str, champion: str) -> list[str]:

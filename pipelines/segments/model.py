@@ -56,6 +56,8 @@ def _model(
 ) -> tuple[dsl.Model, tuple[dsl.PipelineTask, ...]]:
     """Make the one model that is evaluated and may be pushed; return it with the gates that decided about it."""
     model = _trained(usecase, prepared, in_production)
+    if usecase.has("constrain_model"):
+        model = _made(usecase, "constrain_model", prepared, plain=model)
     if not usecase.has("compress_model"):
         return model, ()
     sections = {
