@@ -26,7 +26,7 @@ OF: Mapping[Constraint, tuple[str, ...]] = {
 """The rates that a constraint is about."""
 
 
-SHARPNESS = 2.0
+SHARPNESS = 4.0
 """Of the proxy around the threshold, per unit of the logit: higher is nearer to counting, and moves fewer rows."""
 
 

@@ -16,13 +16,10 @@ Row = list[str | float | None]
 
 def draw(config: Config, found: Constraint, decision: Decision, path: Path | str) -> None:
     """Write the pictures."""
-    rows: list[Row] = [
-        [pictures.verdict(check.verdict.value), check.rule, check.observed, check.next_step]
-        for check in decision.checks
-    ]
+    rows: list[Row] = [[check.rule, check.observed] for check in decision.checks]
     parts: list[str] = [
-        f"The {found.passed} model goes on: {found.why}",
-        pictures.table(["verdict", "rule", "observed", "next step"], rows),
+        f"The {found.passed} model goes on: {found.why}.",
+        pictures.table(["rule", "observed"], rows),
         _gaps(found),
         _groups(found),
         Markup(f"<p>{pictures.muted('rates of the plain model, then of the constrained one:')}</p>"),
