@@ -14,7 +14,6 @@ def constrain_model(
     model: dsl.Output[dsl.Model],
     constraint: dsl.Output[dsl.Artifact],
     decision: dsl.Output[dsl.Artifact],
-    metrics: dsl.Output[dsl.Metrics],
     pictures: dsl.Output[dsl.HTML],
 ):
     """Train the model further under a constraint on a rate of groups; it goes on if the gap falls for little skill.
@@ -29,12 +28,11 @@ def constrain_model(
         model: The model that goes on: one SavedModel that needs no group.
         constraint: `constraint.json`: every rate of every group before and after.
         decision: Which model goes on, and why.
-        metrics: Gap and skill before and after, for the dashboard.
         pictures: Before and after beside each other, and the epochs, as one HTML fragment.
     """
     from components.constrain_model.config import Config
     from components.constrain_model.logic import Inputs, Outputs, constrain
 
     inputs = Inputs(module, schema, examples.path, transform_graph.path, plain.path)
-    outputs = Outputs(model.path, constraint.path, decision.path, pictures.path, metrics.log_metric)
+    outputs = Outputs(model.path, constraint.path, decision.path, pictures.path)
     constrain(Config.model_validate(config["constrain_model"]), config["train_model"], inputs, outputs)

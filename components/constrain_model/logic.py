@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,13 +42,12 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """The paths of the outputs, and the function that logs metrics."""
+    """The paths of the outputs."""
 
     model: Path | str
     constraint: Path | str
     decision: Path | str
     pictures: Path | str
-    log_metric: Callable[[str, float], None]
 
 
 class Groups(NamedTuple):
@@ -78,12 +77,6 @@ def constrain(config: Config, training: Mapping[str, Any], inputs: Inputs, outpu
     result.write(outputs.constraint)
     decision.write(outputs.decision)
     draw(config, result, decision, outputs.pictures)
-    for name, value in (("auc_before", result.auc_before), ("auc_after", result.auc_after)):
-        outputs.log_metric(name, round(value, 6))
-    for change in result.changes:
-        if change.constrained:
-            outputs.log_metric(f"{change.rate}_gap_before", round(change.before, 6))
-            outputs.log_metric(f"{change.rate}_gap_after", round(change.after, 6))
 
 
 def _settings(config: Config, training: Mapping[str, Any]) -> TrainingSettings:
