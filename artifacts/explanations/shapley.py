@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 Evaluate = Callable[[Mask, NDArray[np.intp]], Scores]
 """Scores coalitions: `[points, players]`, true where a player is as in the explained row, and the background row of
 each point."""
+_PART_EVALUATIONS = 1024
 EXACT_EVALUATIONS = 2048
 """Coalitions are enumerated where that takes at most this many evaluations."""
 
@@ -30,6 +31,10 @@ class Effort(NamedTuple):
     evaluations: int = 4096
     """Most rows that the model scores for one explained row."""
     seed: int = 0
+
+    def of_parts(self) -> "Effort":
+        """Return a smaller one for texts and images: models of them take longer, and their parts matter less each."""
+        return self._replace(evaluations=min(self.evaluations, _PART_EVALUATIONS))
 
 
 class Game(NamedTuple):

@@ -61,6 +61,8 @@ def _importance(summary: ExplanationsSummary) -> Markup:
         drawn = figure.subplots(1, 2 if with_permutation else 1, squeeze=False)[0]
         names: Any = [one.name for one in found]
         drawn[0].barh(names, [one.shapley for one in found], color=COLORS[0])
+        for axes in drawn:
+            axes.set_axisbelow(True)
         drawn[0].set(title="Mean absolute Shapley value", xlabel="in the unit of the prediction")
         if with_permutation:
             drawn[1].barh(names, [one.permutation or 0.0 for one in found], color=COLORS[1])
@@ -124,6 +126,7 @@ def _words(summary: ExplanationsSummary, name: str) -> Markup:
         labels: Any = [f"{one.word[:24]} ({one.rows})".replace("$", r"\$") for one in found]
         axes.barh(range(len(found)), [one.mean for one in found], color=colors)
         axes.set_yticks(range(len(found)), labels)
+        axes.set_axisbelow(True)
         axes.set(title="Mean part of the words (rows that have them)", xlabel="in the unit of the prediction")
         return pictures.svg(figure, f"The most important words of {name}")
 
@@ -141,9 +144,10 @@ def _mean_cells(samples: Samples) -> list[tuple[str, None, NDArray[np.float64]]]
 def _worst(summary: ExplanationsSummary, rows: EvalRows) -> Iterator[Markup]:
     for one in summary.worst:
         of = f" (explained: {one.output})" if one.output else ""
-        yield Markup(
-            f"<h3>label {html.escape(one.label)}, prediction {html.escape(one.prediction)}{html.escape(of)}</h3>"
-        )
+        if len(one.attributions) > 1 or one.words:
+            yield Markup(
+                f"<h3>label {html.escape(one.label)}, prediction {html.escape(one.prediction)}{html.escape(of)}</h3>"
+            )
         if len(one.attributions) > 1:
             yield drawing.waterfall(one.base, one.attributions, one.values)
         for found in one.words.values():

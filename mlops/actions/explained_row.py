@@ -45,7 +45,7 @@ class ExplainedPrediction:
         if maps:
             parts.append(drawing.heat_maps(maps))
         what = f"probability of {one.class_name}" if one.class_name else "prediction"
-        body = pictures.fragment(f"{what} {one.prediction:.4g}, mean {one.base:.4g}", *parts)
+        body = pictures.fragment(f"{what} {one.prediction:.4g}, base {one.base:.4g}", *parts)
         page = environment().get_template("explanation.html.j2").render(title=title, body=Html(body))  # noqa: S704
         durable.replace(target, page.encode())
 

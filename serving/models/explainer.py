@@ -121,8 +121,9 @@ class Explainer:
         if players.have_parts:
             none = np.zeros((len(base), len(players)), bool)
             base = self._evaluate(players, check)(none, np.arange(len(base)))
-        found = attribute(Game(base, players.same), self._effort, self._evaluate(players, check))
-        mean = base[starts(len(players), len(base), self._effort)].mean(axis=0)
+        effort = self._effort.of_parts() if players.have_parts else self._effort
+        found = attribute(Game(base, players.same), effort, self._evaluate(players, check))
+        mean = base[starts(len(players), len(base), effort)].mean(axis=0)
         every = players.by_feature(found.values)
         output = int(prediction.argmax())
         return Explained(

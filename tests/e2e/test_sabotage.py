@@ -104,6 +104,34 @@ def build_model(transform_output, hyperparameters):
     return model
 """
 
+BATCH = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+
+    trained = _build_model(transform_output, hyperparameters)
+
+    class OfTheBatch(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs if training else inputs + 0.05 * (keras.ops.mean(inputs) - inputs)
+
+    model = keras.Model(trained.inputs, OfTheBatch()(trained.output))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+
+
+def _explained(settings: dict[str, Any]) -> dict[str, Any]:
+    """Explanations instead of the serving gate, which would stop this model too."""
+    settings["explain_model"] = {"min_stability": 0, "rows": 20, "permutation_rows": 0, "worst": 0}
+    settings["validate_infra"] = None
+    waived = {"validate_infra": "answers that depend on the batch are what another gate is to find"}
+    settings["push_model"] = {"requires": ["evaluate_model", "explain_model"], "waives": waived}
+    return settings
+
 
 FAULTS = [
     Fault("missing column", "validate-data", "distance", data=_without_distance),
@@ -118,6 +146,7 @@ FAULTS = [
     Fault("worse than the champion", "evaluate-model", "champion", config=_untrained),
     Fault("weights that are not numbers", "train-model", "finite", module=NAN),
     Fault("a model too slow to serve", "validate-infra", "latency", module=SLOW),
+    Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
 ]
 
 

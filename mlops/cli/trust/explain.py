@@ -83,7 +83,7 @@ def _print(explained: "ExplainedPrediction", title: str) -> None:
     ranked = sorted(facts["attributions"].items(), key=lambda item: -abs(item[1]))
     shown, others = ranked[:_SHOWN], ranked[_SHOWN:]
     largest = max((abs(value) for _, value in ranked), default=0.0) or 1.0
-    table.add_row("mean", "", f"{facts['base']:.4g}", "")
+    table.add_row("base", "", f"{facts['base']:.4g}", "")
     for name, value in shown:
         table.add_row(name, explained.values[name][:40], f"{value:+.4g}", _bar(value, largest))
     if others:

@@ -16,6 +16,7 @@ import pytest
 from artifacts.predictions.parity import ParityRow
 from components.validate_infra.config import Config
 from components.validate_infra.logic import Seen, checks_of, validate
+from components.validate_infra.requests import Reply
 from components.validate_infra.sent_rows import SentRows
 from core.decision import Check, Decision, Verdict
 
@@ -78,6 +79,31 @@ def good() -> Seen:
         bare=[[0.5]],
         latencies_ms=(1.0, 2.0, 900.0),
     )
+
+
+def explanation(attribution: float) -> Reply:
+    return Reply([{"prediction": 0.7, "base": 0.5, "attributions": {"hour": attribution, "carrier": -0.1}}], 20.0)
+
+
+@pytest.mark.parametrize(
+    ("replies", "at_most", "verdict", "says"),
+    [
+        ((explanation(0.3),) * 2, 25.0, Verdict.PASS, ""),
+        ((explanation(0.3),) * 2, 10.0, Verdict.FAIL, "explain_latency_ms"),
+        ((explanation(0.3), explanation(0.29)), 25.0, Verdict.FAIL, "row 1: base and attributions are 0.01 away"),
+        ((Reply("status 501: no background rows", 2.0),), 25.0, Verdict.FAIL, "row 0: status 501"),
+        ((Reply([{"attributions": {}}], 2.0),), 25.0, Verdict.FAIL, "KeyError"),
+    ],
+)
+def test_explanations_have_a_budget_and_add_up(
+    replies: tuple[Reply, ...], at_most: float, verdict: Verdict, says: str
+) -> None:
+    config = CONFIG.model_copy(update={"explain_latency_ms": at_most})
+    rows = [ParityRow(row, [probability(row)]) for row in ROWS]
+    decision = Decision.of("validate_infra", checks_of(config, rows, replace(good(), explanations=replies)))
+    assert decision.verdict is verdict
+    assert len(decision.checks) == 7
+    assert says in decision.next_step
 
 
 ODD: list[tuple[str, dict[str, Any], str, Verdict, str]] = [

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from core.errors import MlopsError, UsageError
+from mlops.actions.explained_row import explain_row
+from pipelines.config import find, load
 from serving.errors import ModelError, RequestError
 from serving.http.app import ServingApp
 from serving.limits import Limits
@@ -207,3 +210,20 @@ def test_explanations_do_not_count_for_a_canary(client: TestClient, monkeypatch:
 
     monkeypatch.setattr("serving.http.inference.counted", counted)
     asked(client, "delay", ROW)
+
+
+def test_a_row_of_a_file_is_explained_as_its_server_does(tmp_path: Path) -> None:
+    import explained_models as made
+
+    usecase = load(find("spam"))
+    saved_model = made.export(tmp_path / "model", made.Spam(), made.TEXT, [{"text": "see you"}])
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "see you"}\n{"text": "a free prize"}\n')
+    found = explain_row(usecase, saved_model, rows, 2)
+    assert dict(found.facts["words"]["text"]) == pytest.approx({"a": 0, "free": 0.55, "prize": 0.35}, abs=1e-6)
+    assert found.values == {"text": "a free prize"}
+    with pytest.raises(UsageError, match=r"--row 3: wanted a row of .*rows.jsonl, which has 2"):
+        explain_row(usecase, saved_model, rows, 3)
+    (saved_model / "assets.extra" / "background_rows.jsonl").unlink()
+    with pytest.raises(MlopsError, match="background rows"):
+        explain_row(usecase, saved_model, rows, 1)
