@@ -101,6 +101,8 @@ class Explainer:
 
         Raises RequestError as the model does.
         """
+        if not len(next(iter(fed.values()), ())):
+            return []
         predictions = self._scores(fed)
         if self._own is not None:
             return self._by_signature(fed, predictions)

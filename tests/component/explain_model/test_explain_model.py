@@ -154,5 +154,6 @@ def test_background_rows_of_another_schema_close_the_gate(
 
 
 def test_too_few_rows_are_undecided(planted: tuple[Inputs, Path], tmp_path: Path) -> None:
-    decision = explained(CONFIG.model_copy(update={"min_rows": 200}), planted, tmp_path)
+    few = {"min_rows": 200, "worst": 0, "permutation_rows": 0}
+    decision = explained(CONFIG.model_copy(update=few), planted, tmp_path)
     assert decision.verdict is Verdict.UNDECIDED
