@@ -14,7 +14,7 @@ from core.backends.registry import open_registry
 from core.errors import UsageError
 from core.store import Store
 from mlops.actions.explained_row import ExplainedPrediction
-from mlops.cli.explain import explain
+from mlops.cli.trust.explain import explain
 
 EXPLAINED = Explained(
     output=0,
