@@ -19,11 +19,15 @@ def train_student(config: Config, contest: Contest, student: Contender, seed: in
 
 def _with_teacher(config: Config, contest: Contest, taught: Taught) -> Callable[[keras.Model, Splits], None]:
     def prepare(model: keras.Model, splits: Splits) -> None:
-        loss = SoftTargetLoss(contest.settings.task, config.alpha, config.temperature, model.loss)
-        model.compile(optimizer=model.optimizer, loss=loss, jit_compile=False)
+        compile_for_teacher(model, SoftTargetLoss(contest.settings.task, config.alpha, config.temperature, model.loss))
         for rows, scores in zip(splits, (taught.training, taught.validation), strict=True):
             rows.replace()
             labels, _ = rows.labels_and_weights()
             rows.replace(targets=targets(labels, scores))
 
     return prepare
+
+
+def compile_for_teacher(model: keras.Model, loss: SoftTargetLoss) -> None:
+    """Replace a model's loss, and take away its metrics, which would compare predictions with the loss' targets."""
+    model.compile(optimizer=model.optimizer, loss=loss, metrics=[], jit_compile=False)  # None would keep the metrics

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from components.distill_model.soft_targets import SoftTargetLoss, soft_loss, targets
+from components.distill_model.students import compile_for_teacher
 
 CLASSES = "multiclass_classification"
 
@@ -67,3 +68,13 @@ def test_a_perfect_student_of_its_teacher_has_no_loss_but_the_labels() -> None:
     scores = np.random.default_rng(3).dirichlet((1, 1, 1), 30).astype(np.float32)
     loss = SoftTargetLoss(CLASSES, 0.0, 2.0, "sparse_categorical_crossentropy")
     np.testing.assert_allclose(loss.call(tf.constant(targets(np.zeros(30), scores)), scores), 0, atol=1e-5)
+
+
+def test_the_metrics_of_a_student_do_not_see_its_teachers_targets() -> None:
+    given = keras.Input((2,))
+    model = keras.Model(given, keras.layers.Dense(3, activation="softmax")(given))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    compile_for_teacher(model, SoftTargetLoss(CLASSES, 0.1, 1.0, model.loss))
+    taught = targets(np.zeros(6), np.full((6, 3), 1 / 3))
+    found = model.test_step((tf.ones((6, 2)), tf.constant(taught)))
+    assert set(found) == {"loss"}
