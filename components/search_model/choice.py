@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from artifacts.league.league import Entry, League
+from artifacts.league.league import MODULE, Entry, League
 from components.search_model.config import Config
 from core.errors import TrainingError
 from core.problem import Task
@@ -29,7 +29,7 @@ class Ran(NamedTuple):
 
 
 def rank(config: Config, runs: Sequence[Ran], facts: Mapping[str, Any]) -> League:
-    """Rank contenders by their mean skill, and choose the one with the fewest parameters within the best's noise.
+    """Rank contenders by their mean skill, and choose the simplest one within the noise of the best.
 
     Within the noise is one whose interval of the difference to the best reaches 0. The interval is paired: both are
     compared on the same rows, seed by seed. TrainingError when no contender is left.
@@ -39,7 +39,7 @@ def rank(config: Config, runs: Sequence[Ran], facts: Mapping[str, Any]) -> Leagu
     best = max(runs, key=lambda run: float(np.mean(run.skills)))
     entries = sorted((_entry(config, run, best, facts["task"]) for run in runs), key=lambda one: (-one.skill, one.name))
     within = [entry for entry in entries if entry.is_within_noise or entry.name == best.contender.name]
-    chosen = min(within, key=lambda one: (one.footprint.parameters, -one.skill, one.name))
+    chosen = _simplest(config, within)
     return League(
         skill=facts["skill"],
         held_out_span=facts["held_out_span"],
@@ -52,6 +52,13 @@ def rank(config: Config, runs: Sequence[Ran], facts: Mapping[str, Any]) -> Leagu
         entries=tuple(entries),
         left_out=facts["left_out"],
     )
+
+
+def _simplest(config: Config, within: Sequence[Entry]) -> Entry:
+    """Return the contender with the fewest parameters; the module's own model, unless that is much smaller."""
+    simplest = min(within, key=lambda one: (one.footprint.parameters, -one.skill, one.name))
+    own = next((one for one in within if one.name == MODULE), simplest)
+    return own if simplest.footprint.parameters > config.replaced_by * own.footprint.parameters else simplest
 
 
 def _entry(config: Config, run: Ran, best: Ran, task: Task) -> Entry:

@@ -55,5 +55,8 @@ class Config(Settings):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Each family is trained once for each seed, which is added to that of `train_model`. With several, the noise of
     training counts as well as that of the rows."""
+    replaced_by: float = Field(default=0.5, gt=0, le=1)
+    """Where the module's own model is within the noise of the best, another within the noise takes its place only with
+    at most this share of its parameters: a change must be worth it."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Of the interval of the difference to the best family; one whose interval reaches 0 is within its noise."""

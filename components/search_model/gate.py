@@ -26,7 +26,7 @@ def _goes_on(league: League) -> str:
     chosen = league.of(league.chosen)
     what = "the module's own model stays" if chosen.family == MODULE else f"{chosen.name}, trained on all spans"
     return (
-        f"{what}: {chosen.footprint.parameters:,} parameters, the fewest of those within the noise of {league.best} "
+        f"{what}: {chosen.footprint.parameters:,} parameters, within the noise of {league.best} "
         f"({league.skill} {chosen.skill:.4f}, the best {league.of(league.best).skill:.4f})"
     )
 

@@ -13,7 +13,7 @@ def draw(league: League, path: Path | str) -> None:
     """Write the pictures."""
     seeds = len(league.seeds)
     summary = (
-        f"{league.chosen} goes on: the fewest parameters of all whose {league.skill} the best, {league.best}, is not "
+        f"{league.chosen} goes on: the simplest of all whose {league.skill} the best, {league.best}, is not "
         f"surely above. Every family was trained on {league.trained_rows:,} rows of the spans before "
         f"{league.held_out_span}, {seeds} time{'s' if seeds > 1 else ''}, and compared on the {league.held_out_rows:,} "
         f"rows of span {league.held_out_span}; the interval of a difference ({league.confidence:.0%}) is paired by row."
