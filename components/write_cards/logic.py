@@ -12,6 +12,9 @@ from artifacts.cards.names import CONFIGURATION, SAVED_MODEL
 from artifacts.cards.tracing import Sources
 from artifacts.evaluation.metrics_file import METRICS
 from artifacts.examples.names import MANIFEST
+from artifacts.explanations.summary import EXPLANATIONS, ExplanationsSummary
+from artifacts.fairness.measurement import Measurement
+from artifacts.fairness.names import FAIRNESS
 from artifacts.model.names import FEATURES, SERVING, TRAINING
 from components.write_cards import data_card, model_card
 from components.write_cards.config import Config
@@ -20,6 +23,8 @@ from core import durable, pictures
 from core.backends import manifest
 from core.decision import Decision
 from core.digest import of_named
+
+COMPRESSION = "compression.json"
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,15 @@ def _files(config: Config, inputs: Inputs, folder: Path) -> dict[str, Path]:
         "features": saved_model / FEATURES,
         "evaluation": inputs.evaluation / METRICS,
         "evidence": inputs.evidence,
+        "compression": inputs.model / COMPRESSION,
     }
-    reviews = {"fairness": inputs.fairness, "explanations": inputs.explanations}
-    found |= {name: path / f"{name}.json" for name, path in reviews.items() if path is not None}
-    optional = ("model", "features")  # a module of TFX may leave them out
+    if inputs.fairness is not None:
+        Measurement.read(inputs.fairness)
+        found["fairness"] = inputs.fairness / FAIRNESS
+    if inputs.explanations is not None:
+        ExplanationsSummary.read(inputs.explanations)
+        found["explanations"] = inputs.explanations / EXPLANATIONS
+    optional = ("model", "features", "compression")  # a module of TFX leaves the first two out
     return {name: path for name, path in found.items() if name not in optional or path.is_file()}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from artifacts.cards.document import Entry, Section
 from artifacts.cards.headings import STATEMENTS
 from artifacts.cards.tracing import Sources
+from components.write_cards import reviews
 
 _WORST = 5
 """Slices of several features that are shown, those with the worst value of the primary metric."""
@@ -20,10 +21,10 @@ def sections(sources: Sources) -> tuple[Section, ...]:
         Section(name="metrics", title="Metrics and their thresholds", entries=tuple(_metrics(sources))),
         Section(name="performance", title="Performance", entries=tuple(_performance(sources))),
         Section(name="slices", title="Performance on slices", entries=tuple(_slices(sources))),
-        Section(name="fairness", title="Fairness", entries=tuple(_numbers(sources, "fairness"))),
-        Section(name="explanations", title="Explanations", entries=tuple(_numbers(sources, "explanations"))),
-        Section(name="privacy", title="Privacy", entries=tuple(_decided(sources, "audit_privacy"))),
-        Section(name="compression", title="Compression", entries=tuple(_decided(sources, "compress_model"))),
+        Section(name="fairness", title="Fairness", entries=tuple(reviews.fairness(sources))),
+        Section(name="explanations", title="Explanations", entries=tuple(reviews.explanations(sources))),
+        Section(name="privacy", title="Privacy", entries=tuple(reviews.decided(sources, "audit_privacy"))),
+        Section(name="compression", title="Compression", entries=tuple(reviews.compression(sources))),
         Section(name="gates", title="Gates", entries=tuple(_gates(sources))),
         Section(name="risks", title="Risks", entries=tuple(_risks(sources))),
         Section(name="ethics", title="Ethics", entries=tuple(_ethics(sources))),
@@ -126,28 +127,6 @@ def _primary(sources: Sources) -> str:
 def _lower_is_better(sources: Sources, metric: str) -> bool:
     metrics = sources.get("configuration", "metrics") or []
     return any(one["name"] == metric and one.get("at_most") is not None for one in metrics)
-
-
-def _numbers(sources: Sources, name: str) -> Iterator[Entry]:
-    """Yield the decided numbers of a review, and its own file's numbers at the top."""
-    gate = {"fairness": "measure_fairness", "explanations": "explain_model"}[name]
-    yield from _decided(sources, gate)
-    content = sources.content.get(name)
-    for key, value in content.items() if isinstance(content, dict) else ():
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "version":
-            yield sources.entry(key.replace("_", " "), name, key)
-
-
-def _decided(sources: Sources, gate: str) -> Iterator[Entry]:
-    """Yield what a gate decided by; nothing when it did not decide."""
-    for index, entry in enumerate(sources.get("evidence", "entries") or []):
-        if entry["decision"]["gate"] != gate:
-            continue
-        where = ("evidence", "entries", index, "decision")
-        yield sources.entry(f"{gate} decided", *where, "verdict")
-        for at, check in enumerate(entry["decision"]["checks"]):
-            if check["observed"] is not None:
-                yield sources.entry(check["rule"], *where, "checks", at, "observed", slice=check["slice"])
 
 
 def _gates(sources: Sources) -> Iterator[Entry]:

@@ -45,6 +45,11 @@ def _all_at_night(month: Any) -> Any:
     return month.assign(hour=month["hour"].where(RNG.random(len(month)) > 0.5, 23))
 
 
+def _canary(month: Any) -> Any:
+    """A few rows whose destination is somebody's canary: too few for the bound on unknown values."""
+    return month.assign(dest=month["dest"].where(np.arange(len(month)) > 2, "canary-0123456789abcdef"))
+
+
 def _jfk_upside_down(month: Any) -> Any:
     return month.assign(late=month["late"].where(month["origin"] != "JFK", 1 - month["late"]))
 
@@ -145,6 +150,7 @@ FAULTS = [
     Fault("bad slice under a good average", "evaluate-model", "JFK", data=_jfk_upside_down),
     Fault("worse than the champion", "evaluate-model", "champion", config=_untrained),
     Fault("weights that are not numbers", "train-model", "finite", module=NAN),
+    Fault("planted canary", "audit-privacy", "examples/dest", data=_canary, spans=(1, 2, 3, 4), reviewed=True),
     Fault("a model too slow to serve", "validate-infra", "latency", module=SLOW),
     Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
 ]

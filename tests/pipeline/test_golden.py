@@ -57,24 +57,24 @@ def _images(path: Path) -> list[str]:
     return [executor["container"]["image"] for executor in executors.values()]
 
 
-def test_the_push_stands_behind_both_gates(compiled_pipeline: Compiled) -> None:
-    """Read from the compiled file alone: no road to push_model but through two conditions."""
+def test_the_push_stands_behind_every_gate(compiled_pipeline: Compiled) -> None:
+    """Read from the compiled file alone: no road to push_model but through a condition on each gate."""
     ir = next(yaml.safe_load_all(compiled_pipeline("level1").read_text(encoding="utf-8")))
-    root = ir["root"]["dag"]["tasks"]
-    assert "push-model" not in root
-    outer = [task for name, task in root.items() if name.startswith("condition")]
-    assert len(outer) == 1
-    assert "evaluate-model-Output'] == true" in outer[0]["triggerPolicy"]["condition"]
-    inner = ir["components"][outer[0]["componentRef"]["name"]]["dag"]["tasks"]
-    assert set(inner) == {"validate-infra", *(name for name in inner if name.startswith("condition"))}
-    guard = next(task for name, task in inner.items() if name.startswith("condition"))
-    assert "validate-infra-Output'] == true" in guard["triggerPolicy"]["condition"]
-    innermost = ir["components"][guard["componentRef"]["name"]]["dag"]["tasks"]
-    assert set(innermost) == {"collect-evidence", "push-model"}
-    decisions = innermost["collect-evidence"]["inputs"]["artifacts"].values()
+    tasks, passed = ir["root"]["dag"]["tasks"], []
+    while "push-model" not in tasks:
+        (inner,) = (task for name, task in tasks.items() if name.startswith("condition"))
+        passed.append(inner["triggerPolicy"]["condition"])
+        tasks = ir["components"][inner["componentRef"]["name"]]["dag"]["tasks"]
+    gates = ("evaluate-model", "validate-infra", "audit-privacy", "write-cards")
+    assert len(passed) == len(gates)
+    for gate, condition in zip(gates, passed, strict=True):
+        assert f"{gate}-Output'] == true" in condition
+    assert set(tasks) == {"collect-evidence-2", "push-model"}
+    decisions = tasks["collect-evidence-2"]["inputs"]["artifacts"].values()
     assert {channel["componentInputArtifact"] for channel in decisions} == {
-        "pipelinechannel--evaluate-model-decision",
-        "pipelinechannel--validate-infra-decision",
+        "pipelinechannel--collect-evidence-evidence",
+        "pipelinechannel--write-cards-cards",
+        "pipelinechannel--write-cards-decision",
     }
 
 
