@@ -89,7 +89,7 @@ def test_a_push_that_loses_its_gate_is_said(changed: Changed) -> None:
     found = {change.steps: change for change in changed(edit).changes}
     [pushed] = [change for steps, change in found.items() if "push-model" in steps]
     assert pushed.aspect == "condition"
-    assert pushed.before.count("== true") == 2
+    assert pushed.before.count("== true") == 4
     assert pushed.after == "evaluate-model's output Output == true"
 
 

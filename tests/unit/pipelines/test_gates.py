@@ -16,7 +16,11 @@ FLIGHT_DELAY = USECASES / "flight_delay"
 
 
 def usecase(folder: Path, section: str = "") -> UseCase:
-    text = (FLIGHT_DELAY / "config.yaml").read_text(encoding="utf-8")
+    """Return flight_delay without its reviews, and with this section `push_model`."""
+    settings = yaml.safe_load((FLIGHT_DELAY / "config.yaml").read_text(encoding="utf-8"))
+    for name in ("audit_privacy", "write_cards", "push_model"):
+        del settings[name]
+    text = yaml.safe_dump(settings)
     (folder / "config.yaml").write_text(f"{text}\npush_model:\n{section}\n" if section else text, encoding="utf-8")
     for name in ("module.py", "schema.pbtxt"):
         (folder / name).write_bytes((FLIGHT_DELAY / name).read_bytes())
