@@ -19,7 +19,6 @@ def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
         in_production = segments.InProduction(champion, registry)
         validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
         candidate = segments.candidate(usecase, validated, in_production)
-        segments.served(usecase, candidate)
-        segments.reviewed(usecase, candidate)
+        segments.asked(usecase, candidate)
 
     return experiment

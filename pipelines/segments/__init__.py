@@ -15,7 +15,7 @@ from pipelines.segments.parts import (
     PinnedSource,
 )
 from pipelines.segments.release import pushed, released
-from pipelines.segments.review import SLOTS, collected, if_passed, if_passed_all, reviewed, served
+from pipelines.segments.review import SLOTS, asked, collected, if_passed, if_passed_all, served
 from pipelines.segments.traced import run, run_if_configured, run_with
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Evidence",
     "InProduction",
     "PinnedSource",
+    "asked",
     "candidate",
     "collected",
     "described_data",
@@ -38,7 +39,6 @@ __all__ = [
     "monitored",
     "pushed",
     "released",
-    "reviewed",
     "run",
     "run_if_configured",
     "run_with",

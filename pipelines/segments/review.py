@@ -65,6 +65,15 @@ def collected(usecase: UseCase, **asked: dsl.PipelineTask | None) -> Evidence:
     return Evidence(artifact, tuple(gates.stage_of(task) for task in decided.values()))
 
 
+def asked(usecase: UseCase, candidate: Candidate) -> None:
+    """Ask every gate about a candidate, whatever the others decide: a person pushes it by their decisions, or not."""
+    infra = served(usecase, candidate)
+    reviews = reviewed(usecase, candidate)
+    if usecase.has("write_cards"):
+        evidence = collected(usecase, evaluate_model=candidate.evaluated, validate_infra=infra, **reviews)
+        cards(usecase, candidate, evidence, reviews)
+
+
 def cards(
     usecase: UseCase, candidate: Candidate, evidence: Evidence, reviews: dict[str, dsl.PipelineTask]
 ) -> dsl.PipelineTask:

@@ -134,7 +134,7 @@ def test_without_cache_no_task_takes_a_result_from_it(kubeflow: Kubeflow, usecas
     submitted = kubeflow.submit(RunRequest(usecase, cache=False))
     spec = kfp.runs[submitted.run_id]["pipeline_spec"]["pipeline_spec"]
     groups = [spec["root"], *(component for component in spec["components"].values() if "dag" in component)]
-    assert len(groups) == 3
+    assert len(groups) == 5
     assert not [
         task
         for group in groups
