@@ -4,16 +4,20 @@ Weights get one range a tensor, symmetric so that 0 stays 0; ranges per channel 
 ranges of activations are those of calibration rows, measured again before each epoch, and constant in between.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from core.errors import TrainingError
+
 BITS = 8
-_BOUNDED = ("sigmoid", "softmax", "tanh", "linear")
-"""Outputs of layers with these activations stay floats: they are predictions, or are added to others first."""
+_BOUNDED = ("sigmoid", "softmax", "tanh")
+_MIN_WEIGHTS = 1024
+"""Layers of fewer weights stay floats, as the converter leaves them, so that predictions keep their steps."""
+_LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 class Range:
@@ -59,10 +63,15 @@ class AwareModel:
         self._is_fixed = False
         self._is_measured = False
         for layer in model._flatten_layers(include_self=False, recursive=True):
-            if isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
-                self._replace(layer, "kernel", self._ranges_of(layer))
-            elif isinstance(layer, keras.layers.Embedding):
-                self._replace(layer, "embeddings", (None, None))
+            name = "kernel" if isinstance(layer, _LAYERS) else "embeddings"
+            is_known = isinstance(layer, (*_LAYERS, keras.layers.Embedding))
+            if is_known and np.prod(getattr(layer, name).shape) >= _MIN_WEIGHTS:
+                self._replace(layer, name)
+        if not self._weights:
+            raise TrainingError(
+                f"compress_model: qat: wanted a dense layer, convolution or embedding of {_MIN_WEIGHTS} weights or "
+                "more, got none; leave out the variants with qat"
+            )
 
     def measure(self, rows: Mapping[str, Any]) -> None:
         """Measure the ranges of activations on rows of transformed features."""
@@ -83,28 +92,22 @@ class AwareModel:
         for one in self._ranges:
             one.fix()
 
-    def _ranges_of(self, layer: Any) -> tuple[Range, Range | None]:
-        name = getattr(layer.activation, "__name__", "")
-        found = Range(), None if name in _BOUNDED else Range()
-        self._ranges += [one for one in found if one is not None]
-        return found
+    def _replace(self, layer: Any, weight: str) -> None:
+        """Give a layer a class of its own that quantizes its weight and, but for a table, its inputs and outputs.
 
-    def _replace(self, layer: Any, weight: str, ranges: Sequence[Range | None]) -> None:
-        """Give a layer a class of its own, which quantizes its weight, inputs and outputs."""
-        plain, before, after = type(layer), *ranges
+        The scores before a sigmoid or softmax are quantized, not the probabilities behind it.
+        """
+        plain, owner = type(layer), self
         read: Callable[[Any], Any] = getattr(plain, weight).fget
-
-        def quantized(self: Any) -> Any:
-            return owner._weight(read(self))
-
-        def call(self: Any, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
-            inputs = inputs if before is None else before(inputs)
-            outputs = plain.call(self, inputs, *arguments, **keywords)
-            return outputs if after is None else after(outputs)
-
-        owner = self
         self._weights.append(lambda: read(layer))
-        members = {weight: property(quantized), "call": call}
+        members: dict[str, Any] = {weight: property(lambda self: owner._weight(read(self)))}
+        if weight == "kernel":
+            before, after, activate = Range(), Range(), layer.activation
+            self._ranges += [before, after]
+            members["call"] = lambda self, inputs, *given, **named: plain.call(self, before(inputs), *given, **named)
+            is_bounded = getattr(activate, "__name__", "") in _BOUNDED
+            activation = (lambda values: activate(after(values))) if is_bounded else lambda v: after(activate(v))
+            object.__setattr__(layer, "activation", activation)
         object.__setattr__(layer, "__class__", type(f"Quantized{plain.__name__}", (plain,), members))
 
     def _weight(self, weight: Any) -> Any:

@@ -138,6 +138,62 @@ def _explained(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+WITHOUT_EQUIVALENT = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+    import tensorflow as tf
+
+    trained = _build_model(transform_output, hyperparameters)
+
+    class Bessel(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * tf.math.bessel_i0e(0.0 * inputs)
+
+    model = keras.Model(trained.inputs, Bessel()(trained.output))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+
+JFK_BY_SMALL_WEIGHTS = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+    import numpy as np
+
+    # Flights from JFK go through weights that a huge one beside them, of an input that is always 0, rounds to nothing.
+    trained = _build_model(transform_output, hyperparameters)
+    inputs = {one.name: one for one in trained.inputs}
+    jfk = list(transform_output.vocabulary_by_name("origin")).index(b"JFK")
+    hours = keras.layers.Flatten()(keras.layers.Embedding(HOURS, 30, name="hours")(inputs["hour"]))
+    hidden = keras.layers.Concatenate()([hours, inputs["distance"], inputs["distance"] * 0.0])
+    layer = keras.layers.Dense(40, activation="relu", name="of_jfk")
+    small = keras.layers.Dense(1, activation="sigmoid", name="small")(layer(hidden))
+    layer.kernel.assign(np.concatenate([layer.kernel.numpy()[:-1], np.full((1, 40), 1e5)]))
+    is_jfk = keras.ops.cast(keras.ops.equal(inputs["origin"], jfk), "float32")
+    model = keras.Model(trained.input, is_jfk * small + (1.0 - is_jfk) * trained.output)
+    model.compile(optimizer=keras.optimizers.Adam(0.003), loss="binary_crossentropy", jit_compile=False)
+    return model
+"""
+
+
+def _compressed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Compress, and let the evaluation pass nearly everything, so that the compression's own gate has to stop it."""
+    settings["compress_model"] = {"ship": "dynamic_range"}
+    settings["push_model"] = {"requires": ["evaluate_model", "validate_infra", "compress_model"]}
+    settings["problem"]["metrics"][0]["at_least"] = 0.3
+    settings["scope_use_case"]["reference"]["baseline_value"] = 0.3
+    settings["evaluate_model"] |= {"baselines": [], "slice_thresholds": []}
+    settings["evaluate_model"]["change"] = [{"metric": "auc", "at_least_change": -0.5}]
+    return settings
+
+
 FAULTS = [
     Fault("missing column", "validate-data", "distance", data=_without_distance),
     Fault("text where a number was", "validate-data", "hour", data=_hour_as_words),
@@ -153,10 +209,17 @@ FAULTS = [
     Fault("planted canary", "audit-privacy", "examples/dest", data=_canary, spans=(1, 2, 3, 4), reviewed=True),
     Fault("a model too slow to serve", "validate-infra", "latency", module=SLOW),
     Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
+    Fault("a broken conversion", "compress-model", "BesselI0e", config=_compressed, module=WITHOUT_EQUIVALENT),
+    Fault("compression loses a slice", "compress-model", "origin=JFK", config=_compressed, module=JFK_BY_SMALL_WEIGHTS),
+]
+HEAVY = {"a broken conversion", "compression loses a slice"}
+CASES = [
+    pytest.param(fault, marks=pytest.mark.nightly("trains and converts a model")) if fault.name in HEAVY else fault
+    for fault in FAULTS
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", CASES, ids=lambda fault: fault.name)
 def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault) -> None:
     registry = open_registry(str(road.store.models))
     before = registry.champion("flight_delay")

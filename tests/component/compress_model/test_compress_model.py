@@ -57,7 +57,7 @@ def build_model(transform_output, hyperparameters):
     index = INDEX
     looked_up = keras.layers.Flatten()(keras.layers.Embedding(96, 12, name="table")(index))
     hidden = keras.layers.Concatenate()([looked_up, inputs["winds"]])
-    hidden = keras.layers.Dense(48, activation="relu", name="hidden")(hidden)
+    hidden = keras.layers.Dense(96, activation="relu", name="hidden")(hidden)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="probability")(hidden))
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", jit_compile=False)
     return model
@@ -229,12 +229,12 @@ def test_a_device_without_tensorflow_gives_the_same_numbers(made: Made, tmp_path
 
 def test_what_cannot_be_compressed_is_an_error_before_any_training(world: World, tmp_path: Path) -> None:
     config, outputs = _config(ship="pruned", pruning={"min_weights": 100_000}), _outputs(tmp_path / "none")
-    with pytest.raises(TrainingError, match=r"100000 weights or more, got none \(the largest has 1152\)"):
+    with pytest.raises(TrainingError, match=r"100000 weights or more, got none \(the largest has 1344\)"):
         compress(config, world.inputs, outputs)
     with pytest.raises(DataError, match="wanted 5000 rows of the split 'train', got 1200"):
         compress(_config(ship="int8", calibration_rows=5000), world.inputs, outputs)
     other = world.folder / "other.py"
-    other.write_text(PREPROCESSING + BUILD.replace("INDEX", CONVERTIBLE).replace("Dense(48", "Dense(40"))
+    other.write_text(PREPROCESSING + BUILD.replace("INDEX", CONVERTIBLE).replace("Dense(96", "Dense(40"))
     with pytest.raises(ConversionError, match="hidden/kernel"):
         compress(_config(ship="int8"), world.inputs._replace(module=str(other)), outputs)
     assert not Path(outputs.model).exists()
