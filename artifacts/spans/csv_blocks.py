@@ -59,48 +59,54 @@ def _batches(blocks: "Iterator[_Columns]", count: int, header: str) -> Iterator[
         yield _joined(pieces)
 
 
-def _blocks(stream: BinaryIO, options: ReadOptions) -> Iterator[bytes]:
-    """Yield blocks of records, checked; each ends with a record, and none is of blank lines alone."""
+class _Block(NamedTuple):
+    """Whole records, checked."""
+
+    text: bytes
+    has_lines_in_cells: bool
+
+
+def _blocks(stream: BinaryIO, options: ReadOptions) -> Iterator[_Block]:
+    """Yield blocks of records; none is of blank lines alone."""
     rest = b""
     while data := stream.read(_BLOCK):
-        rest += data
-        end = _check(rest, options, is_last=False)
-        block, rest = rest[:end], rest[end:]
-        if block.strip(b"\r\n"):
+        block = _checked(rest + data, options, is_last=False)
+        rest = (rest + data)[len(block.text) :]
+        if block.text.strip(b"\r\n"):
             yield block
-    _check(rest, options, is_last=True)
-    if rest.strip(b"\r\n"):
-        yield rest
+    block = _checked(rest, options, is_last=True)
+    if block.text.strip(b"\r\n"):
+        yield block
 
 
-def _check(data: bytes, options: ReadOptions, *, is_last: bool) -> int:
-    """Return where the last record of a block ends; RowByRow for what is not certainly read as it should be."""
-    content = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(content == _QUOTE)
-    ends = np.flatnonzero(content == _NEWLINE)
-    if len(quotes):  # between an odd number of quotes and the next one, a line goes on
-        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+def _checked(data: bytes, options: ReadOptions, *, is_last: bool) -> _Block:
+    """Return the records that end in some data; RowByRow for what is not certainly read as it should be."""
+    around = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    quotes = np.flatnonzero(around[1:-1] == _QUOTE) if b'"' in data else np.empty(0, np.intp)
+    lines = np.flatnonzero(around[1:-1] == _NEWLINE)
+    # Between an odd number of quotes and the next one, a line goes on.
+    ends = lines[np.searchsorted(quotes, lines) % 2 == 0] if len(quotes) else lines
     end = len(data) if is_last else int(ends[-1]) + 1 if len(ends) else 0
     longest = np.diff(ends, prepend=-1, append=len(data) - 1).max(initial=0)
     if longest > options.max_record_bytes:
         raise RowByRow
     quotes = quotes[: np.searchsorted(quotes, end)]
-    if len(quotes) and not _are_regular(content[:end], quotes, ord(options.delimiter)):
+    if len(quotes) and not _are_regular(around, quotes, ord(options.delimiter)):
         raise RowByRow
-    if b"\0" in data or data.count(b"\r", 0, end) != data.count(b"\r\n", 0, end):
+    text = data[:end]
+    if b"\0" in text or (b"\r" in text and text.count(b"\r") != text.count(b"\r\n")):
         raise RowByRow
     try:
-        data[:end].isascii() or data[:end].decode("utf-8")
+        text.isascii() or text.decode("utf-8")
     except UnicodeDecodeError:
         raise RowByRow from None
-    return end
+    return _Block(text, len(ends) < len(lines))
 
 
-def _are_regular(content: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> bool:
-    """Whether every quote is around a cell or doubled inside of one."""
+def _are_regular(around: npt.NDArray[np.uint8], quotes: Positions, delimiter: int) -> bool:
+    """Whether every quote is around a cell or doubled inside of one; the content has a newline more at both ends."""
     if len(quotes) % 2:
         return False
-    around = np.concatenate(([_NEWLINE], content, [_NEWLINE]))
     before, after = around[quotes[::2]], around[quotes[1::2] + 2]
     opens = (before == delimiter) | (before == _NEWLINE)
     opens[1:] |= quotes[1:-1:2] + 1 == quotes[2::2]
@@ -116,15 +122,15 @@ class _Columns(NamedTuple):
     options: ReadOptions
 
     @classmethod
-    def of(cls, block: bytes, names: list[str], options: ReadOptions) -> Self:
+    def of(cls, block: _Block, names: list[str], options: ReadOptions) -> Self:
         """Read a block; RowByRow for a cell without the schema's type, and for another number of cells."""
         wanted = [name for name in names if name not in options.leave_out]
         texts = pa.dictionary(pa.int32(), pa.string())
         try:
             table = arrow_csv.read_csv(
-                pa.BufferReader(block),
-                arrow_csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
-                arrow_csv.ParseOptions(delimiter=options.delimiter, newlines_in_values=b'"' in block),
+                pa.BufferReader(block.text),
+                arrow_csv.ReadOptions(column_names=names, block_size=len(block.text) + 1, use_threads=False),
+                arrow_csv.ParseOptions(delimiter=options.delimiter, newlines_in_values=block.has_lines_in_cells),
                 arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, texts), include_columns=wanted, check_utf8=False
                 ),

@@ -78,7 +78,7 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(CASES)
 @example(Case(b'n,x,s\n1,2,"a""b"\n3,4,"c\nd"\n'))
 @example(Case(b'n,x,s\n1,2,"a"b\n'))
