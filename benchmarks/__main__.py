@@ -13,11 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import goals, summary
+from benchmarks import goals, new_month, picture, summary
 from benchmarks.bench import Bench, revision
 
 RESULTS = Path(__file__).with_name("results")
 SIZES = ("15000", "all")
+PORTS = (18_500, 18_510)
+"""Of the servers that wait for a new month; the next ones are free as well."""
 
 
 def main() -> None:
@@ -43,7 +45,8 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / f"{found['when'][:19].replace(':', '')}.json"
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{summary.UNFAIR}\n{target}")
+    target.with_suffix(".svg").write_text(picture.drawn(found), encoding="utf-8")
+    print(f"\n{summary.UNFAIR}\n{target}\n{target.with_suffix('.svg')}")
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,7 +79,13 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for size in asked.rows or SIZES:
             found["speed"][size] = bench.speed(size, asked.runs)
             promises += goals.speed(size, found["speed"][size]["seconds"])
+            promises += goals.steps(size, found["speed"][size]["steps"]["ours cold"])
             print(summary.speed(size, found["speed"][size]), flush=True)
+        months = new_month.months(folder / "new-month", PORTS, range(4, 6 if asked.quick else 8))
+        found["new_month"] = new_month.as_json(months)
+        waiting = months["waiting"]
+        promises += goals.new_month([month.run for month in waiting], [month.answered for month in waiting])
+        print(summary.new_month(found["new_month"]), flush=True)
     print(summary.goals(promises), flush=True)
     return found | {"goals": [goal.as_json() for goal in promises]}
 

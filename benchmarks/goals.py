@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-COLD = {"15000": 0.5, "all": 0.4}
+COLD = {"15000": 0.22, "all": 0.1}
 """Largest share of the peer's cold wall time, by size."""
 CACHED = 0.05
 """Largest share of the peer's cold wall time that a rerun may take when nothing has changed."""
+TRAIN_SECONDS = {"15000": 3.5}
+"""Of `train_model` in a cold run, by size."""
+PUSHED_SECONDS, ANSWERED_SECONDS = 12.0, 15.0
+"""From the start of a run with a new month to its end, and to the first answer by the new version."""
 PSS_MIB = 3072.0
 GROWTH = 1.3
 """Memory at ten times the rows, against memory at all of them."""
@@ -41,6 +45,22 @@ def speed(size: str, seconds: Mapping[str, Sequence[float]]) -> list[Goal]:
     return [
         Goal(f"cold, {size} rows, of the peer's cold time", ratios["cold"], COLD[size]),
         Goal(f"cached rerun, {size} rows, of the peer's cold time", ratios["cached"], CACHED),
+    ]
+
+
+def steps(size: str, runs: Sequence[Mapping[str, float]]) -> list[Goal]:
+    """Hold the steps of our cold runs against the promises of their size."""
+    if size not in TRAIN_SECONDS:
+        return []
+    seconds = statistics.median(run["train_model"] for run in runs)
+    return [Goal(f"train_model, {size} rows, seconds", seconds, TRAIN_SECONDS[size])]
+
+
+def new_month(runs: Sequence[float], answers: Sequence[float]) -> list[Goal]:
+    """Hold the seconds of new months, with workers that wait, against the promises."""
+    return [
+        Goal("a new month, until it is pushed, seconds", statistics.median(runs), PUSHED_SECONDS),
+        Goal("a new month, until its version answers, seconds", statistics.median(answers), ANSWERED_SECONDS),
     ]
 
 

@@ -24,9 +24,12 @@ class Ran:
 
 
 def ours(prepared: Prepared, store: Path, *, memory: bool = False) -> Ran:
-    """Run `mlops run` on a store; RuntimeError when nothing was pushed, because then steps were left out."""
+    """Run `mlops run` on a store, with workers of its own.
+
+    RuntimeError when nothing was pushed, because then steps were left out.
+    """
     command = [sys.executable, "-m", "mlops.cli.main", "run", prepared.usecase, "--span", str(prepared.span), "--json"]
-    measured = measure.run(command, _where(store, MLOPS_HOME=str(store)), sample_memory=memory)
+    measured = measure.run(command, _where(store, MLOPS_HOME=str(store), MLOPS_WARM="off"), sample_memory=memory)
     result: dict[str, Any] = json.loads(measured.output)
     if not result["pushed_model"]:
         raise RuntimeError(f"the benchmark's gates let every model pass, but nothing was pushed: {result['headline']}")

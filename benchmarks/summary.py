@@ -53,6 +53,16 @@ def _steps(key: str, whole: Sequence[float], runs: Sequence[Mapping[str, float]]
         yield f"    {name:<24} {value:7.2f} s"
 
 
+def new_month(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Lay out the new months: with workers that wait, and with the run's own, month by month."""
+    lines = ["\na new month, seconds          until pushed   until its version answers"]
+    for name, months in found.items():
+        lines += [f"  {name:<28} {month['run']:10.2f} {month['answered']:27.2f}" for month in months]
+    pairs = zip(found["waiting"], found["own"], strict=True)
+    ratio = statistics.median(waiting["run"] / own["run"] for waiting, own in pairs)
+    return "\n".join([*lines, f"  waiting workers against own ones, median of the pairs: {ratio:.2f}"])
+
+
 def goals(kept: Iterable[Goal]) -> str:
     """Set each measured number beside its promise."""
     lines = [f"\n{'goal':<56}{'measured':>10}{'at most':>10}"]
