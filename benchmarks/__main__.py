@@ -81,7 +81,7 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             promises += goals.speed(size, found["speed"][size]["seconds"])
             promises += goals.steps(size, found["speed"][size]["steps"]["ours cold"])
             print(summary.speed(size, found["speed"][size]), flush=True)
-        months = new_month.months(folder / "new-month", PORTS, range(4, 6 if asked.quick else 8))
+        months = new_month.months(folder / "new-month", PORTS, range(5, 6 if asked.quick else 7))
         found["new_month"] = new_month.as_json(months)
         waiting = months["waiting"]
         promises += goals.new_month([month.run for month in waiting], [month.answered for month in waiting])
