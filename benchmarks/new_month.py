@@ -98,18 +98,21 @@ class Home:
 def months(folder: Path, ports: tuple[int, int], spans: range) -> dict[str, list[Month]]:
     """Measure new months in both stores, in turns; whoever goes first swaps."""
     homes = {name: Home(folder / name, warm, port) for (name, warm), port in zip(NAMES.items(), ports, strict=True)}
-    found: dict[str, list[Month]] = {name: [] for name in homes}
     for home in homes.values():
         home.root.mkdir(parents=True)
         home.mlops("run", MODEL, "--span", str(FIRST))
     try:
         with homes["waiting"].serving() as waiting, homes["own"].serving() as own:
-            servers = {"waiting": waiting, "own": own}
-            for span in spans:
-                for name in list(homes) if span % 2 else list(reversed(homes)):
-                    found[name].append(homes[name].month(servers[name], span))
+            return _in_turns(homes, {"waiting": waiting, "own": own}, spans)
     finally:
         homes["waiting"].mlops("workers", "stop")
+
+
+def _in_turns(homes: Mapping[str, Home], servers: Mapping[str, Server], spans: range) -> dict[str, list[Month]]:
+    found: dict[str, list[Month]] = {name: [] for name in homes}
+    for span in spans:
+        for name in list(homes) if span % 2 else list(homes)[::-1]:
+            found[name].append(homes[name].month(servers[name], span))
     return found
 
 
