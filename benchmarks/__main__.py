@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import goals, new_month, picture, summary
 from benchmarks.bench import Bench, revision
+from benchmarks.loop import new_month
+from benchmarks.promises import goals, picture, summary
 
 RESULTS = Path(__file__).with_name("results")
 SIZES = ("15000", "all")

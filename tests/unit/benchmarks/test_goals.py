@@ -1,6 +1,6 @@
 from xml.etree import ElementTree
 
-from benchmarks import goals, picture, summary
+from benchmarks.promises import goals, picture, summary
 
 
 def test_medians_are_held_against_the_promises_of_their_size() -> None:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.goals import Goal
+from benchmarks.promises.goals import Goal
 
 UNFAIR = (
     "The peer has no InfraValidator (it needs TensorFlow Serving's binary or image), draws no pictures, fits no "

@@ -1,4 +1,4 @@
-"""Draws measured numbers against their goals: `python -m benchmarks.picture RESULT.json PICTURE.svg`."""
+"""Draws measured numbers against their goals: `python -m benchmarks.promises.picture RESULT.json PICTURE.svg`."""
 
 import html
 import json
