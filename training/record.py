@@ -15,8 +15,8 @@ from training.fitting import Fitted
 class Record:
     """The numbers of one training."""
 
-    def __init__(self, model: keras.Model, fitted: Fitted, facts: Mapping[str, float]) -> None:
-        """Collect them; `facts` are further numbers by name, such as `rows`."""
+    def __init__(self, model: keras.Model, fitted: Fitted, facts: Mapping[str, Any]) -> None:
+        """Collect them; `facts` are further facts by name, such as `rows`."""
         self._fitted = fitted
         self.best = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
         self.summary: dict[str, Any] = {

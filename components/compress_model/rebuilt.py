@@ -55,7 +55,14 @@ def rebuild(session: Session, config: Config, folder: Path) -> tuple[keras.Model
             f"compress_model: {saved_model}: wanted a model of a module's build_model, with {WEIGHTS}, got one that "
             "cannot be built again; a run_fn's model is compressed by its own code"
         )
-    model = session.build()
+    family = str(_training(folder).get("family", "build_model"))
+    if not hasattr(session.module, family):
+        raise ConversionError(
+            f"compress_model: {saved_model}: wanted a model of a module's build_model, got one of the family "
+            f"{family!r}, which only the stage that trained it builds; leave compress_model out, or name functions of "
+            "module.py alone in search_model.families and distill_model.student"
+        )
+    model = session.build(getattr(session.module, family))
     with np.load(saved_model / WEIGHTS, allow_pickle=False) as file:
         saved = dict(file)
     missing = [
@@ -77,9 +84,12 @@ def rebuild(session: Session, config: Config, folder: Path) -> tuple[keras.Model
 
 def with_hyperparameters(session: Session, folder: Path) -> Session:
     """Return a session with the hyperparameters that a model was trained with, where its training recorded them."""
+    return session.variant(hyperparameters=dict(_training(folder).get("hyperparameters") or {}))
+
+
+def _training(folder: Path) -> dict[str, Any]:
     path = folder / TRAINING
-    content = json.loads(path.read_bytes()) if path.is_file() else {}
-    return session.variant(hyperparameters=dict(content.get("hyperparameters") or {}))
+    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
 
 
 def rebuilt(session: Session, config: Config, folder: Path, rows: EvalRows) -> Rebuilt:

@@ -191,6 +191,8 @@ def _train_passed(
         trained = train_student(config, contest, student, config.seeds[0], taught)
         made = Path(temporary, "model")
         session.export(trained.model, made)
-        Record(trained.model, trained.fitted, {"rows": len(session.splits(trained.model).training)}).write(made)
+        Record(
+            trained.model, trained.fitted, {"rows": len(session.splits(trained.model).training), **student.facts}
+        ).write(made)
         shutil.rmtree(folder / SERVING, ignore_errors=True)
         shutil.copytree(made, folder, dirs_exist_ok=True)

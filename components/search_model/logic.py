@@ -153,7 +153,7 @@ def _train_chosen(settings: TrainingSettings, sources: Sources, chosen: Contende
         measured = measure(session, trained.model, made, trained.parameters)
         if not _is_exact(measured):
             raise TrainingError(f"{STAGE}: {chosen.name}: {_difference(measured)}; leave it out of {STAGE}.families")
-        Record(trained.model, trained.fitted, {"rows": _rows(session, trained.model)}).write(made)
+        Record(trained.model, trained.fitted, {"rows": _rows(session, trained.model), **chosen.facts}).write(made)
         shutil.rmtree(folder / SERVING, ignore_errors=True)
         shutil.copytree(made, folder, dirs_exist_ok=True)
 

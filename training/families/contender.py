@@ -29,6 +29,11 @@ class Contender:
         """Whether the use case's module builds it."""
         return self.family not in FAMILIES
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What builds the same model again, for `training.json`."""
+        return {"family": self.family, "hyperparameters": dict(self.hyperparameters)}
+
     def check(self, module: ModuleType, place: str) -> None:
         """Raise ConfigError, with the nearest name, for an unknown family or hyperparameter; `place` is a key."""
         if self.is_of_module:
