@@ -43,6 +43,7 @@ def contents(store: Path, run_id: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.nightly("four runs of the pipeline from the command line, two of them with imports of their own")
 def test_a_used_worker_computes_the_same_bytes_as_a_new_one(tmp_path: Path, months: dict[int, Any]) -> None:
     made = {}
