@@ -5,6 +5,7 @@ Two stores in turns: in one the workers of the run before wait, in the other eac
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -123,6 +124,7 @@ def as_json(found: Mapping[str, list[Month]]) -> dict[str, Any]:
 
 def main() -> None:
     """Usage: python -m benchmarks.loop.new_month FOLDER [PORT]: measures the months 5 and 6, and prints JSON."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # servers and workers end with us
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 18_500
     found = months(Path(sys.argv[1]), (port, port + 10), range(FIRST + 1, FIRST + 3))
     print(json.dumps(as_json(found) | {"load": os.getloadavg()[0]}, indent=2))

@@ -24,6 +24,21 @@ def test_steps_and_new_months_have_bounds_of_their_own() -> None:
     assert [goal.kept for goal in goals.new_month([11.0, 12.0, 30.0], [15.5, 16.0, 14.0])] == [True, False]
 
 
+def test_new_months_are_laid_out_in_pairs() -> None:
+    found = {
+        name: [{"run": run, "answered": run + 1} for run in runs]
+        for name, runs in {"waiting": (11.0, 12.0), "own": (22.0, 20.0)}.items()
+    }
+    lines = [" ".join(line.split()) for line in summary.new_month(found).splitlines()]
+    assert lines[2:] == [
+        "waiting 11.00 12.00",
+        "waiting 12.00 13.00",
+        "own 22.00 23.00",
+        "own 20.00 21.00",
+        "waiting workers against own ones, median of the pairs: 0.55",
+    ]
+
+
 def test_the_picture_has_a_bar_for_each_goal_and_says_what_was_measured() -> None:
     machine = {"revision": "abc123", "cpus": 2, "load": 0.1}
     kept = goals.Goal("cold <run>", 0.2, 0.22).as_json()
