@@ -17,9 +17,16 @@ from artifacts.cards import annex_iv, cyclonedx, folder, hugging_face
 from artifacts.cards.document import Cards
 from artifacts.cards.headings import HEADINGS, STATEMENTS
 from artifacts.cards.scope import Statements
+from artifacts.evidence.evidence import Evidence
+from artifacts.release import documents
+from artifacts.release.proof import About
+from artifacts.release.record import Build
+from artifacts.release.store import Releases
+from components.collect_evidence.config import Config as Collecting
+from components.collect_evidence.logic import Collected, collect
 from components.write_cards.config import Config
 from core.decision import Decision, Verdict
-from core.errors import CorruptArtifact
+from core.errors import CorruptArtifact, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = ROOT / "docs" / "cards.schema.json"
@@ -181,6 +188,46 @@ def test_annex_iv_has_its_nine_headings_and_names_what_is_missing(made: Made) ->
         "- intended use: not stated; config.yaml: write scope_use_case.statements.intended_use"
         in files[HEADINGS[0].file]
     )
+
+
+def test_the_cards_travel_with_the_evidence_to_the_release(made: Made, tmp_path: Path) -> None:
+    made.write()
+    decided = {"write_cards": str(made.root / "decision.json")}
+    collected = Collected(decided, str(made.root / "evidence"), str(made.cards))
+    evidence = collect(Collecting(), collected, tmp_path / "collected")
+    assert Evidence.read(tmp_path / "collected") == evidence
+    assert [entry.name for entry in evidence.entries] == ["validate_infra", "audit_privacy", "write_cards"]
+    store = Releases(str(tmp_path / "releases"))
+    sbom = store.add_blob(json.dumps(BASE).encode())
+    digest = f"sha256:{'0' * 64}"
+    build = Build(
+        usecase="flights",
+        pipeline="level1",
+        compiled=digest,
+        configuration=digest,
+        images={},
+        sboms={documents.SERVING: sbom},
+        commit="",
+        clean=False,
+    )
+    about = About("", made.subject)
+    card, bill = documents.proofs(evidence, build, about, store)
+    assert Cards.parse(card.content, "the release") == folder.read(made.cards)
+    assert json.loads(bill.content)["specVersion"] == "1.6"
+    assert [one["name"] for one in json.loads(bill.content)["components"]] == ["numpy", "flights", "flights data"]
+    assert (card.proof.decision.subject, bill.proof.decision.verdict) == (made.subject, Verdict.PASS)
+    assert documents.without_documents(evidence).cards is None
+    with pytest.raises(UsageError, match="wanted a card that names the model"):
+        documents.proofs(evidence, build, About("", digest), store)
+
+
+def test_cards_that_were_changed_after_they_were_attached_are_refused(made: Made, tmp_path: Path) -> None:
+    made.write()
+    path = tmp_path / "collected"
+    collect(Collecting(), Collected({}, str(made.root / "evidence"), str(made.cards)), path)
+    path.write_text(path.read_text().replace("0.7031", "0.9031"))
+    with pytest.raises(CorruptArtifact, match="the cards were changed after they were attached"):
+        Evidence.read(path)
 
 
 BASE: dict[str, Any] = {
