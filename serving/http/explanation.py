@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from serving.bodies import requests
 from serving.bodies.decoder import decode
@@ -10,9 +11,11 @@ from serving.bodies.strict_json import parse
 from serving.errors import ModelError, RequestError, bad_request
 from serving.limits import Limits
 from serving.memory_budget import Charge
-from serving.models.explainer import Explainer
 from serving.signature import DEFAULT_SIGNATURE
 from serving.versions.loaded import Lease
+
+if TYPE_CHECKING:
+    from serving.models.explainer import Explainer
 
 INCOMPLETE = "INCOMPLETE_EXPLANATION"
 _KEPT = "explainer"
@@ -68,7 +71,9 @@ class Explanations:
                 f"the explanation took longer than {self._limits.answer_seconds:g} s; send fewer rows",
             )
 
-    def _explainer(self, lease: Lease) -> Explainer:
+    def _explainer(self, lease: Lease) -> "Explainer":
+        from serving.models.explainer import Explainer  # noqa: PLC0415 - TensorFlow, which a worker imports after its fork
+
         kept = lease.model.beside
         if _KEPT not in kept:
             try:

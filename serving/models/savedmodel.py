@@ -17,21 +17,20 @@ import tensorflow as tf
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from artifacts.model.features import Features, read_features
 from core.errors import did_you_mean
 from serving.bodies.columns import Column
 from serving.errors import ModelError, RequestError, bad_request
+from serving.models import graph_ops
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, feature_fields
 
 # The loader warns of its deprecation at every load; its replacement keeps a graph of Python objects per version.
 tf.get_logger().setLevel(logging.ERROR)
 
-DENIED_OPS = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles"})
-"""Operations that run code of the exporting process or access any file: a model is a program, and must not do that."""
 _SHOWN = 80
 """Longest name shown in a message, in characters."""
-_INIT_SIGNATURE = "__saved_model_init_op"
 
 
 class SavedModel:
@@ -53,8 +52,9 @@ class SavedModel:
         """What is made of the model and lives as long, such as its explainer."""
         try:
             with graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, [tf.saved_model.SERVING], str(path))
-            _check_ops(meta_graph, path)
+                loader = SavedModelLoader(str(path))
+                graph_ops.check(loader.get_meta_graph_def_from_tags([tf.saved_model.SERVING]), path)
+                meta_graph = loader.load(self._session, [tf.saved_model.SERVING])
         except ModelError:
             self.close()
             raise
@@ -62,7 +62,7 @@ class SavedModel:
             # TensorFlow raises nearly any exception for a damaged file.
             self.close()
             raise ModelError(f"{path}: TensorFlow cannot load it: {type(error).__name__}: {error}") from error
-        self.definitions = {name: d for name, d in meta_graph.signature_def.items() if name != _INIT_SIGNATURE}
+        self.definitions = {name: d for name, d in meta_graph.signature_def.items() if name != graph_ops.INIT_SIGNATURE}
         self.signatures: Mapping[str, Signature] = {
             name: self._signature(name, d) for name, d in self.definitions.items()
         }
@@ -203,17 +203,6 @@ def _dtype(name: str, info: Any) -> str:
 
 def _shape(shape: Any) -> tuple[int | None, ...] | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else int(dim.size) for dim in shape.dim)
-
-
-def _check_ops(meta_graph: Any, path: Path) -> None:
-    graph = meta_graph.graph_def
-    ops = {node.op for node in graph.node} | {
-        node.op for function in graph.library.function for node in function.node_def
-    }
-    if denied := sorted(ops & DENIED_OPS):
-        raise ModelError(
-            f"{path}: its graph holds {', '.join(denied)}, which reach outside of the model; export it without them"
-        )
 
 
 def _message(definition: Any) -> Any:
