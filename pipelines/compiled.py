@@ -29,6 +29,7 @@ PIPELINES = {
     "level0": PipelineSpec(Kind.TRAINING, "pipelines.level0:level0", "an experiment; a person pushes"),
     "level1": PipelineSpec(Kind.TRAINING, "pipelines.level1:level1", "continuous training, from data to production"),
     "level2": PipelineSpec(Kind.TRAINING, "pipelines.level2:level2", "continuous delivery, from a commit to a release"),
+    "tuning": PipelineSpec(Kind.TUNING, "pipelines.level0:tuning", "hyperparameters, compared with those in use"),
     "inference": PipelineSpec(Kind.INFERENCE, "pipelines.inference:inference", "predictions for rows without a label"),
     "monitoring": PipelineSpec(
         Kind.MONITORING, "pipelines.monitoring:monitoring", "the model in production beside its training"

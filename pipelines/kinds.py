@@ -8,6 +8,8 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     """A model, and a decision whether it goes into production."""
+    TUNING = "tuning"
+    """Hyperparameters, and whether they surely help."""
     INFERENCE = "inference"
     """Predictions for rows that have no label yet."""
     MONITORING = "monitoring"

@@ -1,4 +1,4 @@
-"""Level 0: an experiment. The same steps as level 1 up to the last gate; a person pushes the model, or not."""
+"""Level 0: experiments. The steps of level 1 up to the last gate, after which a person pushes; a search alone."""
 
 from kfp import dsl
 
@@ -22,3 +22,18 @@ def level0(usecase: UseCase) -> dsl.base_component.BaseComponent:
         segments.asked(usecase, candidate)
 
     return experiment
+
+
+def tuning(usecase: UseCase) -> dsl.base_component.BaseComponent:
+    """Wire the search of hyperparameters for one use case; no model is trained for production."""
+
+    @dsl.pipeline(
+        name=f"{usecase.name.replace('_', '-')}-tuning",
+        description="Tuning: hyperparameters, compared with those in use on a span that no trial was trained on.",
+    )
+    @with_labels(usecase)
+    def search(source: str, span: int, data: str, labels: str) -> None:
+        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
+        segments.tuned_model(usecase, segments.prepared_data(usecase, validated))
+
+    return search

@@ -8,6 +8,9 @@ import keras
 
 from core.user_config import as_written
 
+_MOST_BUILDS = 50
+"""Models that are built to find a space."""
+
 
 def declares_its_space(build_model: Any) -> bool:
     """Whether a function is `build_model(hp)`: it takes one argument."""
@@ -31,26 +34,23 @@ def at_point(build_model: Callable[..., keras.Model], values: Mapping[str, Any])
 def declared_space(build_model: Callable[..., keras.Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the space that `build_model(hp)` declares, as KerasTuner's configuration, built with these values first.
 
-    It is built again for every conditional scope that was not active yet, as KerasTuner does.
+    It is built again for each choice of a hyperparameter, since what is declared may depend on it.
     """
     import keras_tuner  # noqa: PLC0415
 
     space = keras_tuner.HyperParameters()
     waiting: list[dict[str, Any]] = [{}]
-    tried = []
-    while waiting:
-        choices = waiting.pop(0)
-        hp = space.copy()
-        hp.values = {**dict(values), **choices}
-        hp.ensure_active_values()
-        hp.active_scopes, hp.inactive_scopes = [], []
+    for count in range(_MOST_BUILDS):
+        if count == len(waiting):
+            break
+        hp = keras_tuner.HyperParameters()
+        hp.values = as_written({**dict(values), **waiting[count]})
         build_model(hp)
         space.merge(hp.space)
-        for scope in hp.inactive_scopes:
-            wanted = {condition.name: condition.values[0] for condition in scope}
-            if wanted not in tried:
-                tried.append(wanted)
-                waiting.append(wanted)
+        for one in hp.space:
+            others = () if hasattr(one, "min_value") else getattr(one, "values", ())
+            further = ({**waiting[count], one.name: value} for value in others if one.name not in waiting[count])
+            waiting += [choices for choices in further if choices not in waiting]
     config: dict[str, Any] = space.get_config()
     return config
 

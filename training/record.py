@@ -41,4 +41,5 @@ class Record:
 
     def draw(self, pictures: Path | str) -> None:
         """Draw the curves and a table of the summary."""
-        curves.draw(pictures, self._fitted, self.summary)
+        shown = {name: value for name, value in self.summary.items() if isinstance(value, str | int | float)}
+        curves.draw(pictures, self._fitted, shown)

@@ -1,5 +1,6 @@
 """What a training needs to know, whichever stage trains."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -47,3 +48,9 @@ class TrainingSettings(Settings):
     """Rows that are shuffled together, in memory."""
     memory_mib: int = Field(default=96, ge=0)
     """MiB of transformed rows that are kept in memory between epochs; the others are on disk."""
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> "TrainingSettings":
+        """Return what the `train_model` section says about any training."""
+        known = {name: value for name, value in section.items() if name in TrainingSettings.model_fields}
+        return TrainingSettings.model_validate(known)

@@ -92,10 +92,11 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, session: Sess
     fitted = session.fit(model, Path(outputs.model) / CHECKPOINT if config.checkpoints else None)
     session.export(model, made)
     splits = session.splits(model)
-    facts = {
+    facts: dict[str, Any] = {
         "rows": len(splits.training),
         "validation rows": len(splits.validation),
         "warm-started weights": len(taken),
+        "hyperparameters": session.settings.hyperparameters,
     }
     record = Record(model, fitted, facts)
     record.write(made)

@@ -50,6 +50,7 @@ VERBS = {
     "serve": ("mlops.cli.server.serve:serve", "Answer TensorFlow Serving's REST calls with the model in production."),
     "status": ("mlops.cli.status:status", "Show what is in production, what ran, what runs next, and alarms."),
     "trigger": ("mlops.cli.trigger:trigger", "Start runs from facts: new data, schedules, drift, changed code."),
+    "tune": ("mlops.cli.experiments.tune:tune", "Search hyperparameters, and compare the best with those in use."),
     "verify": ("mlops.cli.trust.verify:verify", "Check a run, model, release or exported run against its digests."),
     "submit": ("mlops.cli.submit:submit", "Submit a pipeline of a use case to a cluster."),
     "workers": ("mlops.cli.machine.workers:workers", "List and stop the warm workers that wait for the next run."),

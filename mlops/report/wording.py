@@ -23,6 +23,11 @@ WORDINGS = {
         done="The experiment is done and every gate passed; whether to push the model is your decision.",
         next_step="mlops models push {run}",
     ),
+    Kind.TUNING: Wording(
+        closed="No hyperparameters were chosen",
+        done="The hyperparameters are compared with those in use; the decision has the result.",
+        next_step="mlops runs show {run}",
+    ),
     Kind.INFERENCE: Wording(
         closed="No predictions were released",
         done="The predictions are written and every gate passed.",

@@ -1,7 +1,7 @@
 """Parts of pipelines that several of them share: plain functions, called while a pipeline is traced."""
 
 from pipelines.segments.data import described_data, labeled, validated_data
-from pipelines.segments.model import candidate
+from pipelines.segments.model import candidate, prepared_data, tuned_model
 from pipelines.segments.monitor import monitored
 from pipelines.segments.parts import (
     Answered,
@@ -37,11 +37,13 @@ __all__ = [
     "if_passed_all",
     "labeled",
     "monitored",
+    "prepared_data",
     "pushed",
     "released",
     "run",
     "run_if_configured",
     "run_with",
     "served",
+    "tuned_model",
     "validated_data",
 ]

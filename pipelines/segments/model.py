@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
+from pipelines import splits
 from pipelines.config import UseCase
 from pipelines.segments.parts import Candidate, Data, InProduction
 from pipelines.segments.traced import run, run_if_configured, run_with
@@ -21,7 +22,7 @@ class Prepared(NamedTuple):
 
 def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Candidate:
     """Transform, train and evaluate, after the data was validated."""
-    prepared = _prepared(usecase, data)
+    prepared = prepared_data(usecase, data)
     model, earlier = _model(usecase, prepared, in_production)
     evaluated = run(
         usecase,
@@ -34,7 +35,7 @@ def candidate(usecase: UseCase, data: Data, in_production: InProduction) -> Cand
     return Candidate(prepared.examples, model, evaluated, earlier)
 
 
-def _prepared(usecase: UseCase, data: Data) -> Prepared:
+def prepared_data(usecase: UseCase, data: Data) -> Prepared:
     """Transform the examples; where features are selected, once more with those alone."""
     schema, module, examples = usecase.schema_file, usecase.module, data.examples
     transformed = run(usecase, "transform_features", module=module, schema=schema, examples=examples)
@@ -70,15 +71,24 @@ def _model(
 
 
 def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) -> dsl.Model:
-    """Train; where configured, search families beside that model, and distill a small one."""
+    """Train; where configured, tune first, search families beside that model, and distill a small one."""
     model = None
     if not usecase.has("search_model") or usecase.configured("search_model").module:
-        trained = run(usecase, "train_model", **_sources(usecase, prepared), **in_production._asdict())
+        section: Any = usecase.section("train_model")
+        if usecase.has("tune_model") and usecase.configured("tune_model").in_training:
+            section = tuned_model(usecase, prepared).outputs["Output"]
+        trained = run_with(usecase, "train_model", section, **_sources(usecase, prepared), **in_production._asdict())
         model = trained.outputs["model"]
     if usecase.has("search_model"):
         own: dict[str, Any] = {} if model is None else {"trained": model}
         model = _made(usecase, "search_model", prepared, **own)
     return _made(usecase, "distill_model", prepared, plain=model) if usecase.has("distill_model") else model
+
+
+def tuned_model(usecase: UseCase, prepared: Prepared) -> dsl.PipelineTask:
+    """Search hyperparameters; ConfigError where the window holds back no span to compare them on."""
+    splits.check_trained_spans(usecase.ingest_examples.window, "tune_model", usecase.folder / "config.yaml")
+    return run(usecase, "tune_model", training=usecase.section("train_model"), **_sources(usecase, prepared))
 
 
 def _made(usecase: UseCase, stage: str, prepared: Prepared, **inputs: Any) -> dsl.Model:

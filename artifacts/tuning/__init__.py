@@ -1,0 +1,1 @@
+"""What a search of hyperparameters tried, and what it chose."""

@@ -1,0 +1,40 @@
+from kfp import dsl
+
+from core.images import BASE, image
+
+
+@dsl.component(base_image=BASE, target_image=image("tfx"))
+def tune_model(
+    config: dict,
+    training: dict,
+    module: str,
+    schema: str,
+    examples: dsl.Input[dsl.Dataset],
+    transform_graph: dsl.Input[dsl.Artifact],
+    tuning: dsl.Output[dsl.Artifact],
+    decision: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    pictures: dsl.Output[dsl.HTML],
+) -> dict:
+    """Search hyperparameters on the spans before the last training span, and compare the best with the default on it.
+
+    Returns the `train_model` section to train with.
+
+    Args:
+        config: The `tune_model` section of the use case's configuration.
+        training: The `train_model` section of the use case's configuration.
+        module: Reference of the user's module: `build_model(transform_output, hyperparameters)` or `build_model(hp)`.
+        schema: Reference of the curated schema of the raw features.
+        examples: Splits of tf.Example; `eval` is not read.
+        transform_graph: The output of `transform_features`.
+        tuning: `tuning.json`: every trial and the comparison.
+        decision: Whether the best point is used, and why.
+        metrics: Skills and counts, for the dashboard.
+        pictures: Trials over rungs, parallel coordinates, and the best point beside the default.
+    """
+    from components.tune_model.config import Config
+    from components.tune_model.logic import Inputs, Outputs, tune
+
+    inputs = Inputs(module, schema, examples.path, transform_graph.path)
+    outputs = Outputs(tuning.path, decision.path, metrics.log_metric, pictures.path)
+    return tune(Config.model_validate(config), training, inputs, outputs)

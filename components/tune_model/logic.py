@@ -1,0 +1,261 @@
+"""Searches hyperparameters, and compares the best point with the default on rows that no trial was trained on."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras_tuner
+
+from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import TRAIN
+from artifacts.tuning.tuning import Gain, TrialResult, Tuning
+from components.tune_model import comparison, gate, oracles
+from components.tune_model.config import Config
+from components.tune_model.oracles import Asked
+from components.tune_model.pictures import draw
+from components.tune_model.space import Space, check_known
+from components.tune_model.trials import Journal, Outcome, Trial
+from components.tune_model.workers import HeldBack, Problem, Workers, started
+from core import digest
+from core.errors import ConfigError, DataError, TrainingError
+from problems import kind
+from training.session import Sources
+from training.settings import TrainingSettings
+
+JOURNAL = "trials"
+"""Folder beside `tuning.json` with the finished trials, until all are."""
+
+
+class Inputs(NamedTuple):
+    """References of module and schema, and folders."""
+
+    module: str
+    schema: str
+    examples: Path | str
+    transform_graph: Path | str
+
+
+class Outputs(NamedTuple):
+    """The paths of the outputs, and the function that logs metrics."""
+
+    tuning: Path | str
+    decision: Path | str
+    log_metric: Callable[[str, float], None]
+    pictures: Path | str
+
+
+def tune(config: Config, section: Mapping[str, Any], inputs: Inputs, outputs: Outputs) -> dict[str, Any]:
+    """Run the trials, and write what they found; a tuning that was killed continues with the trials that are left.
+
+    `section` is that of `train_model`; it is returned with the hyperparameters to train with.
+
+    Raises DataError for one training span, ConfigError for an empty space or a hyperparameter that `build_model` does
+    not read, TrainingError when no trial ends with a finite loss.
+    """
+    training = TrainingSettings.of(section)
+    problem = _problem(training, inputs)
+    folder = Path(outputs.tuning)
+    with started(problem, config.workers) as workers:
+        space = _space(config, workers, training)
+        rows = workers.held_back()
+        run = _Tuning(config, problem, workers, Journal(folder / JOURNAL, _context(problem)))
+        run.search(space)
+        tuning = run.result(space, rows)
+    decision = gate.decide(config, tuning)
+    draw(tuning, space, decision.checks[-1].observed if decision.checks else "", outputs.pictures)  # type: ignore[arg-type]
+    tuning.write(folder)
+    decision.write(outputs.decision)
+    shutil.rmtree(folder / JOURNAL)
+    for name, value in (
+        ("trials", len(tuning.trials)),
+        ("epochs", tuning.epochs_run),
+        ("default_skill", tuning.default_skill),
+        ("best_skill", tuning.best_trial.skill or 0.0),
+        ("applied", tuning.applied),
+    ):
+        outputs.log_metric(name, float(value))
+    return {**section, "hyperparameters": training.hyperparameters | tuning.chosen}
+
+
+def _problem(training: TrainingSettings, inputs: Inputs) -> Problem:
+    """Hold back the last training span; DataError when there is no span before it."""
+    manifest = ExamplesManifest.read(inputs.examples)
+    spans = sorted({shard.span for shard in manifest.shards if shard.split == TRAIN})
+    if len(spans) < 2:
+        raise DataError(
+            f"tune_model: wanted two spans to train on, of which the last is held back to compare trials, got "
+            f"{', '.join(f'span {span} alone' for span in spans) or 'none'}; raise ingest_examples.window, or leave "
+            "tune_model out: a random split would choose what does not hold later"
+        )
+    sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
+    return Problem(training, sources, tuple(spans[:-1]), spans[-1])
+
+
+def _context(problem: Problem) -> str:
+    sources = problem.sources
+    manifest = ExamplesManifest.read(sources.examples)
+    content = [
+        problem.settings.model_dump_json(),
+        sources.module,
+        sources.schema,
+        [shard.sha256 for shard in manifest.shards],
+        problem.spans,
+        problem.held_back,
+    ]
+    return digest.of_bytes(json.dumps(content).encode())
+
+
+def _space(config: Config, workers: Workers, training: TrainingSettings) -> Space:
+    asks = workers.asks(list(config.space))
+    if asks.declared is not None:
+        if config.space:
+            raise ConfigError(
+                f"tune_model.space: build_model(hp) in module.py declares the space itself; remove "
+                f"{', '.join(config.space)} here, or write build_model(transform_output, hyperparameters)"
+            )
+        space = Space(keras_tuner.HyperParameters.from_config(asks.declared))
+        if not space.hyperparameters.space:
+            raise ConfigError("tune_model: wanted at least one hyperparameter, but build_model(hp) declares none")
+        return space
+    known = sorted(asks.names - {"train_steps", "classes"})
+    if not config.space:
+        raise ConfigError(
+            "tune_model.space: wanted at least one hyperparameter, got an empty space; build_model reads "
+            f"{', '.join(known) or 'none'}"
+        )
+    check_known(config.space, frozenset(known) | {*training.hyperparameters} & asks.names)
+    return Space.of(config.space)
+
+
+class _Tuning:
+    """One search as it goes on."""
+
+    def __init__(self, config: Config, problem: Problem, workers: Workers, journal: Journal) -> None:
+        self._config = config
+        self._problem = problem
+        self._workers = workers
+        self._journal = journal
+        self._epochs = config.epochs or problem.settings.epochs
+        self._skill = kind(problem.settings.task).skill_name
+        self._trials: list[tuple[Asked, Trial, Outcome]] = []
+        self._default = Outcome(None)
+        self._count = 0
+        self._total = 0
+
+    def search(self, space: Space) -> None:
+        """Train the default, then what the oracle asks for; TrainingError when the default has no finite loss."""
+        self._total = 1 + oracles.planned(self._config, self._epochs)
+        (self._default,) = self._run([self._trial({}, self._epochs)])
+        if self._default.skill is None:
+            raise TrainingError(
+                f"tune_model: the default does not train, so there is nothing to compare with: {self._default.failure}"
+            )
+
+        def run(asked: Sequence[Asked]) -> list[float | None]:
+            trials = [self._trial(space.point(one.values), one.epochs) for one in asked]
+            outcomes = self._run(trials)
+            self._trials += zip(asked, trials, outcomes, strict=True)
+            return [outcome.skill for outcome in outcomes]
+
+        oracles.search(self._config, space.hyperparameters, self._epochs, run)
+        if all(outcome.skill is None for _, _, outcome in self._trials):
+            raise TrainingError(
+                f"tune_model: no trial ended with a finite loss, the last one: {self._trials[-1][2].failure}"
+            )
+
+    def result(self, space: Space, rows: HeldBack) -> Tuning:
+        """Compare the best trial of the longest rung with the default on other seeds, and describe everything."""
+        ended = [index for index, (_, _, outcome) in enumerate(self._trials) if outcome.skill is not None]
+        longest = max(self._trials[index][0].epochs for index in ended)
+        best = max(
+            (index for index in ended if self._trials[index][0].epochs == longest),
+            key=lambda index: self._trials[index][2].skill or 0.0,
+        )
+        point, outcome = self._trials[best][1].hyperparameters, self._trials[best][2]
+        gain = comparison.of_trials(outcome, self._default)
+        gains: dict[int, Gain] = {}
+        if gain.value > 0:
+            gain, gains = self._compared(point, rows)
+        on_bounds = space.on_bounds(point)
+        share = len(ended) / len(self._trials)
+        inside = not on_bounds or self._config.on_bound == "accept"
+        return Tuning(
+            method=self._config.method,
+            skill=self._skill,
+            spans=self._problem.spans,
+            held_back=self._problem.held_back,
+            rows=len(rows.labels),
+            space=space.described(),
+            default=self._problem.settings.hyperparameters,
+            default_skill=self._default.skill or 0.0,
+            trials=tuple(self._described()),
+            best=best + 1,
+            gains=gains,
+            gain=gain,
+            on_bounds=on_bounds,
+            applied=gate.is_sure(self._config, gain) and inside and share >= self._config.min_finite,
+        )
+
+    def _compared(self, point: dict[str, Any], rows: HeldBack) -> tuple[Gain, dict[int, Gain]]:
+        """Train the best point and the default with every seed, and return the gain over all and of each."""
+        seeds = self._config.compare_seeds
+        trials = [Trial(given, self._epochs, seed, keeps_scores=True) for seed in seeds for given in (point, {})]
+        self._total = self._count + len(trials)
+        outcomes = self._run(trials)
+        points = len({json.dumps(trial.hyperparameters, sort_keys=True) for _, trial, _ in self._trials})
+        confidence = comparison.widened(self._config.confidence, points)
+        gains = {}
+        for seed, tuned, default in zip(seeds, outcomes[::2], outcomes[1::2], strict=True):
+            if tuned.scores is None or default.scores is None:
+                return Gain(tuned=0.0, default=self._default.skill or 0.0, value=0.0, low=None, high=None), {}
+            task = self._problem.settings.task
+            gains[seed] = comparison.gain_of(task, rows, tuned.scores, default.scores, confidence)
+        return comparison.over_seeds(list(gains.values()), confidence), gains
+
+    def _trial(self, point: dict[str, Any], epochs: int) -> Trial:
+        return Trial(point, epochs, self._problem.settings.seed)
+
+    def _run(self, trials: Sequence[Trial]) -> list[Outcome]:
+        """Return the outcomes of trials; those in the journal do not run again, nor do equal ones twice."""
+        known = {trial.key(""): found for trial in trials if (found := self._journal.find(trial)) is not None}
+        for key, outcome in known.items():
+            self._print(next(trial for trial in trials if trial.key("") == key), outcome, "kept")
+        missing = {trial.key(""): trial for trial in trials if trial.key("") not in known}
+
+        def finished(trial: Trial, outcome: Outcome) -> None:
+            self._journal.add(trial, outcome)
+            self._print(trial, outcome, "")
+
+        outcomes = self._workers.run(list(missing.values()), finished)
+        known |= dict(zip(missing, outcomes, strict=True))
+        return [known[trial.key("")] for trial in trials]
+
+    def _print(self, trial: Trial, outcome: Outcome, note: str) -> None:
+        """Print one line per trial, which `mlops tune` shows while it waits."""
+        self._count += 1
+        skill = outcome.failure if outcome.skill is None else f"{self._skill} {outcome.skill:.4f}"
+        point = ", ".join(f"{name} {_short(value)}" for name, value in trial.hyperparameters.items()) or "default"
+        kept = f" ({note})" if note else ""
+        line = f"trial {self._count} of {self._total}{kept}: {skill} after {outcome.epochs_run} epochs; {point}"
+        print(line, flush=True)
+
+    def _described(self) -> list[TrialResult]:
+        return [
+            TrialResult(
+                number=index,
+                hyperparameters=trial.hyperparameters,
+                epochs=trial.epochs,
+                epochs_run=outcome.epochs_run,
+                rung=asked.rung,
+                bracket=asked.bracket,
+                skill=outcome.skill,
+                failure=outcome.failure,
+            )
+            for index, (asked, trial, outcome) in enumerate(self._trials, start=1)
+        ]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
