@@ -93,7 +93,7 @@ def _found(registry: Registry, reference: str) -> Found:
         folder = Path(reference).expanduser().absolute()
         if find_saved_model(folder) is None:
             raise UsageError(f"{folder}: wanted the folder of a trained model, got one without a SavedModel")
-        return Found(reference, "", folder)
+        return Found("/".join(folder.parts[-2:]), "", folder)
     name, _, number = reference.partition("@")
     if name not in registry.names():
         raise RegistryError(f"no model {name!r} was ever pushed{did_you_mean(name, registry.names())}")
