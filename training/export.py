@@ -9,14 +9,25 @@ import keras
 import tensorflow as tf
 
 from adapters import tft_layer
+from artifacts.model.rows import Row
 from core.errors import TrainingError
 from core.problem import Task
 from problems import kind
+from training.explanations import InGraph
 from training.raw_features import RawFeature
 
 Tensors = Mapping[str, Any]
 Transform = Callable[[Tensors], Tensors]
 """tf.Transform's layer: raw features to transformed ones."""
+
+
+class Background(NamedTuple):
+    """What a signature `explain` is made of."""
+
+    rows: tuple[Row, ...]
+    """Raw rows of the training."""
+    pairs: int
+    """Antithetic pairs of walks."""
 
 
 class Answer(NamedTuple):
@@ -28,6 +39,8 @@ class Answer(NamedTuple):
     finish: Callable[[tf.Tensor], tf.Tensor] = tf.identity
     """Converts the model's output, [rows, K], to predictions: logits to probabilities, a transformed label to the raw
     label's unit."""
+    background: Background | None = None
+    """None for a model without a signature `explain`."""
 
 
 def export(
@@ -36,13 +49,16 @@ def export(
     """Write the SavedModel.
 
     Signatures: those of the kind of problem, and `transform_features`. `serving_default` takes the tensors of each raw
-    feature and returns `predictions`, [rows, K]; the others take serialized tf.Examples.
+    feature and returns `predictions`, [rows, K]; the others take serialized tf.Examples. With background rows there is
+    `explain` too, which takes what `serving_default` does.
     Raises TrainingError when the model has an input that cannot be computed from a request.
     """
     served = _Served(model, transform, features, answer)
     offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
     signatures = {name: offered[name] for name in kind(answer.task).signatures}
     signatures["transform_features"] = served.transform_examples
+    if answer.background is not None:
+        signatures["explain"] = served.explains(answer.background)
     tf.saved_model.save(served, str(folder), signatures=signatures)
 
 
@@ -64,10 +80,18 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self._classes = answer.classes
         examples = tf.TensorSpec([None], tf.string, name="examples")
         request = {name: spec for feature in features for name, spec in feature.request_specs().items()}
+        self._request = request
         self.predict_raw = _function(self._predict_raw, request)
         self.classify = _function(self._classify, examples)
         self.regress = _function(self._regress, examples)
         self.transform_examples = _function(self._transform_examples, examples)
+
+    def explains(self, background: Background) -> Any:
+        """Return the function of the signature `explain`; TrainingError as `InGraph` raises it."""
+        features = [feature.feature for feature in self._features]
+        in_graph = InGraph(lambda request: self._predict_raw(request)["predictions"], features, *background)
+        self.explain = _function(in_graph, self._request)
+        return self.explain
 
     def _predict_raw(self, request: Tensors) -> Tensors:
         columns = {feature.name: feature.from_request(request) for feature in self._features}

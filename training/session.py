@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from artifacts.examples.names import TRAIN, VALIDATION
+from artifacts.explanations.background import draw_background
 from artifacts.labels.soft_rows import Portion, training_rows
 from artifacts.model.features import Features
 from artifacts.model.label import write as write_label
@@ -191,6 +192,10 @@ class Session:
         """
         label = self.label(model)
         how = answer(self.module, model, label, self.transform)
+        if self.settings.explain_pairs is not None:
+            features = Features(tuple(one.feature for one in self.raw_features))
+            rows = draw_background(self.sources.examples, self.schema, features)
+            how = how._replace(background=export.Background(rows, self.settings.explain_pairs))
         export.export(model, self.layer, self.raw_features, how, folder / SERVING)
         save_weights(model, folder / SERVING)
         if how.finish is not tf.identity:

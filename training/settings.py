@@ -46,6 +46,9 @@ class TrainingSettings(Settings):
     """Rows per batch of reading and transforming."""
     shuffle_rows: int = Field(default=1 << 18, ge=1)
     """Rows that are shuffled together, in memory."""
+    explain_pairs: int | None = Field(default=None, ge=1, le=256)
+    """Antithetic pairs of walks of a signature `explain` in the exported graph, for servers that only run signatures;
+    unset: none, and this project's server explains from outside of the graph."""
     memory_mib: int = Field(default=96, ge=0)
     """MiB of transformed rows that are kept in memory between epochs; the others are on disk."""
 

@@ -36,8 +36,17 @@ def nothing() -> None:
 class Explainer:
     """Explains rows with one model; may be called from several threads."""
 
-    def __init__(self, model: SavedModel, background: Sequence[Row] | None = None, effort: Effort = Effort()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        model: SavedModel,
+        background: Sequence[Row] | None = None,
+        effort: Effort = Effort(),  # noqa: B008 - frozen
+        *,
+        own: bool = True,
+    ) -> None:
         """Read the model's background rows, unless others are given, and score them.
+
+        `own` says whether the model's own signature `explain` is used, where it has one.
 
         Raises ModelError when the model has no features, no background rows, or rows that do not fit its features.
         """
@@ -47,7 +56,7 @@ class Explainer:
         self._model = model
         self._signature = self._default(model)
         self._effort = effort
-        self._own = model.signatures.get(EXPLAIN_SIGNATURE)
+        self._own = model.signatures.get(EXPLAIN_SIGNATURE) if own else None
         self._output = self._scored(self._signature)
         self._background = {} if self._own is not None else self._read(model.rows, background)
         self._base = np.zeros((0, 0)) if self._own is not None else self._scores(self._background)
