@@ -194,6 +194,43 @@ def _compressed(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+BIASED = """
+
+_build_model = build_model
+
+
+def build_model(transform_output, hyperparameters):
+    import keras
+
+    trained = _build_model(transform_output, hyperparameters)
+    origin = next(one for one in trained.inputs if one.name == "origin")
+
+    class Favour(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            probability, airport = inputs
+            if training:
+                return probability
+            logit = keras.ops.log(probability / (1 - probability))
+            return keras.ops.sigmoid(logit + 2.0 * keras.ops.cast(airport == 0, "float32"))
+
+    model = keras.Model(trained.inputs, Favour()([trained.output, origin]))
+    model.compile(optimizer="adam", loss="binary_crossentropy")
+    return model
+"""
+
+
+def _fair_to_airports(settings: dict[str, Any]) -> dict[str, Any]:
+    why = "flights of every airport are called late by the same rules"
+    rule = {"rate": "false_positive_rate", "groups": [["origin"]], "at_most": 0.2, "threshold": 0.4, "why": why}
+    settings["measure_fairness"] = {"groups": [["origin"]], "gaps": [rule]}
+    settings["push_model"] = {"requires": ["evaluate_model", "validate_infra", "measure_fairness"]}
+    settings["problem"]["metrics"][0]["at_least"] = 0.50
+    settings["scope_use_case"]["reference"]["baseline_value"] = 0.50
+    settings["evaluate_model"]["baselines"] = []
+    settings["evaluate_model"]["change"] = [{"metric": "auc", "at_least_change": -0.5}]
+    return settings
+
+
 FAULTS = [
     Fault("missing column", "validate-data", "distance", data=_without_distance),
     Fault("text where a number was", "validate-data", "hour", data=_hour_as_words),
@@ -211,6 +248,10 @@ FAULTS = [
     Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
     Fault("a broken conversion", "compress-model", "BesselI0e", config=_compressed, module=WITHOUT_EQUIVALENT),
     Fault("compression loses a slice", "compress-model", "origin=JFK", config=_compressed, module=JFK_BY_SMALL_WEIGHTS),
+    pytest.param(
+        Fault("a planted biased model", "measure-fairness", "origin", module=BIASED, config=_fair_to_airports),
+        marks=pytest.mark.nightly("its gate is tested beside the stage; this is the whole road"),
+    ),
 ]
 HEAVY = {"a broken conversion", "compression loses a slice"}
 CASES = [

@@ -123,6 +123,36 @@ def test_the_sample_is_predicted_row_by_row(terminal: Terminal, name: str) -> No
     assert len(found["predictions"]) == rows
 
 
+def test_a_group_that_is_too_small_keeps_a_model_out_of_production(home: Path, laptop_at: LaptopAt) -> None:
+    outcome, report = run_to_end(laptop_at(home), RunRequest(load(USECASES / "loan")))
+    assert (outcome.pushed, outcome.exit_code) == (None, 3)
+    assert outcome.closed is not None
+    assert (outcome.closed.gate, outcome.closed.verdict) == ("measure_fairness", "undecided")
+    assert "black is too small to decide about its true_positive_rate" in outcome.next_step
+    text = report.read_text(encoding="utf-8")
+    assert [word for word in ("gap by race", "hispanic", "swapped, nothing else") if word not in text] == []
+
+
+@pytest.mark.nightly("trains on 24,000 rows twice")
+def test_a_constrained_model_goes_into_production_and_is_asked_without_the_group(
+    tmp_path: Path, laptop_at: LaptopAt
+) -> None:
+    terminal = Terminal(tmp_path / "home")
+    outcome, report = run_to_end(laptop_at(terminal.home), RunRequest(load(USECASES / "income")))
+    assert outcome.pushed is not None, f"{outcome.headline} {outcome.reason}"
+    gates = {decision.gate: decision for decision in outcome.decisions}
+    assert str(gates["constrain_model"].checks[0].observed).startswith("the constrained model: ")
+    assert "the gap of other rates grows" in report.read_text(encoding="utf-8")
+    lines = (USECASES / "income" / "sample.csv").read_text(encoding="utf-8").splitlines()
+    row = next(csv.DictReader(lines))
+    asked = {name: int(cell) if cell.isdecimal() else cell for name, cell in row.items()}
+    for group in ("sex", "race", "income"):
+        del asked[group]
+    with serving(terminal, "income") as address:
+        (classes,) = answer(f"{address}/v1/models/income:classify", {"examples": [asked]})["results"]
+    assert sorted(dict(classes)) == ["<=50K", ">50K"]
+
+
 def test_from_a_csv_to_a_served_model(tmp_path: Path, laptop_at: LaptopAt) -> None:
     """What a newcomer does with a file that has gaps, an identifier and a text: one command a step."""
     source = _orders(tmp_path / "orders.csv")
