@@ -248,14 +248,11 @@ FAULTS = [
     Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
     Fault("a broken conversion", "compress-model", "BesselI0e", config=_compressed, module=WITHOUT_EQUIVALENT),
     Fault("compression loses a slice", "compress-model", "origin=JFK", config=_compressed, module=JFK_BY_SMALL_WEIGHTS),
-    pytest.param(
-        Fault("a planted biased model", "measure-fairness", "origin", module=BIASED, config=_fair_to_airports),
-        marks=pytest.mark.nightly("its gate is tested beside the stage; this is the whole road"),
-    ),
+    Fault("a planted biased model", "measure-fairness", "origin", module=BIASED, config=_fair_to_airports),
 ]
-HEAVY = {"a broken conversion", "compression loses a slice"}
+HEAVY = {"a broken conversion", "compression loses a slice", "a planted biased model"}
 CASES = [
-    pytest.param(fault, marks=pytest.mark.nightly("trains and converts a model")) if fault.name in HEAVY else fault
+    pytest.param(fault, marks=pytest.mark.nightly("trains, and converts or serves a model")) if fault.name in HEAVY else fault
     for fault in FAULTS
 ]
 
