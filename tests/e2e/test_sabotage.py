@@ -252,7 +252,7 @@ FAULTS = [
 ]
 HEAVY = {"a broken conversion", "compression loses a slice", "a planted biased model"}
 CASES = [
-    pytest.param(fault, marks=pytest.mark.nightly("trains, and converts or serves a model")) if fault.name in HEAVY else fault
+    pytest.param(fault, marks=pytest.mark.nightly("trains and converts a model")) if fault.name in HEAVY else fault
     for fault in FAULTS
 ]
 
