@@ -21,7 +21,7 @@ from adapters.beam_dead_workers import DEAD, notice_dead_workers
 from adapters.beam_flags import flags, packages
 from core import errors
 from core.beam.settings import Runner
-from core.errors import MlopsError
+from core.errors import ConfigError, MlopsError
 
 log = logging.getLogger(__name__)
 _OURS = re.compile(r"(?:^|\n)\s*(?:core\.errors\.)?(\w+): (.+?)(?: \[while running .*?\])?(?=\n|$)", re.DOTALL)
@@ -54,24 +54,32 @@ def run(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path
 
 def _run_once(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="mlops-beam-") as folder:
-        options = PipelineOptions(flags(runner, packages(runner, Path(folder), use_case)))
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline)
-        if runner.is_local_process:
-            with notice_dead_workers():
-                pipeline.run().wait_until_finish()
+        arguments = flags(runner, packages(runner, Path(folder), use_case))
+        if not runner.is_local_process:
+            _submitted(runner, lambda: _built(arguments, build).run()).wait_until_finish()
             return
-        result = _submitted(runner, pipeline)
-        result.wait_until_finish()
+        with notice_dead_workers():
+            _built(arguments, build).run().wait_until_finish()
 
 
-def _submitted(runner: Runner, pipeline: beam.Pipeline) -> Any:
-    """Submit a job in a thread that can be waited for: clients of runners retry for minutes, or for ever."""
+def _built(arguments: list[str], build: Callable[[beam.Pipeline], object]) -> beam.Pipeline:
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions(arguments))
+    except SystemExit:  # Beam parses options as a command line does, and has said on stderr what is wrong
+        raise ConfigError(
+            f"config.yaml: beam: wanted options of Beam, got {' '.join(arguments)}; correct beam.<world>.options"
+        ) from None
+    build(pipeline)
+    return pipeline
+
+
+def _submitted(runner: Runner, submit_job: Callable[[], Any]) -> Any:
+    """Build and submit a job in a thread that can be waited for: clients retry for minutes, also to check a bucket."""
     done: list[Any] = []
 
     def submit() -> None:
         try:
-            done.append(pipeline.run())
+            done.append(submit_job())
         except Exception as error:
             done.append(error)
 

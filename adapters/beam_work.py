@@ -42,7 +42,8 @@ class Keep(beam.DoFn):  # type: ignore[misc]  # Beam has no types
     def __init__(self, folder: Location) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[str, bytes]) -> None:
-        """Write one file."""
+    def process(self, element: tuple[str, bytes]) -> list[str]:
+        """Write one file, and return its name."""
         name, content = element
         locations.write(locations.join(self._folder, name), content)
+        return [name]

@@ -36,7 +36,7 @@ RENDERED: dict[str, Callable[[], list[Object]]] = {
     **{
         f"kind with {name}": lambda name=name: with_component(name)
         for name in COMPONENTS
-        if name not in ("cluster-store", "pipelines", "triggers", "monitoring")
+        if name not in ("cluster-store", "flink", "pipelines", "triggers", "monitoring")
     },  # type: ignore[misc]
 }
 EXTENSIONS = {"gateway.networking.k8s.io", "monitoring.googleapis.com", "networking.gke.io"}
