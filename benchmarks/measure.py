@@ -145,6 +145,11 @@ class _Sampler:
             self._peak_kib = max(self._peak_kib, sum(map(_pss_kib, tree() - self._spare)))
 
 
+def own_pss_mebibytes(process: int) -> float:
+    """Return the proportional set size of one process, without its descendants; 0 when it is gone."""
+    return _pss_kib(process) / 1024
+
+
 def pss_mebibytes(root: int, parts: Collection[str] = ("Pss",)) -> float:
     """Return the proportional set size of a process and its descendants, or the parts of it that the kernel names."""
     return sum(_pss_kib(process, parts) for process in tree(root) | {root}) / 1024

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import pss_mebibytes, tree
+from benchmarks.measure import own_pss_mebibytes, tree
 
 BASE_ROWS = 20_000
 """Rows of factor 1."""
@@ -95,23 +95,9 @@ def _measured(job: dict[str, Any]) -> dict[str, Any]:
 
 def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
     while not ended.wait(0.5):
-        whole = pss_mebibytes(root)
-        below = sum(pss_mebibytes(child) for child in _children(root))
+        below = sum(own_pss_mebibytes(process) for process in tree(root) - {root})
         peaks["workers"] = max(peaks["workers"], below)
-        peaks["driver"] = max(peaks["driver"], whole - below)
-
-
-def _children(root: int) -> list[int]:
-    """Return the processes that a process started itself, each the root of a tree of its own."""
-    try:
-        text = Path(f"/proc/{root}/task/{root}/children").read_text(encoding="ascii")
-        threads = Path(f"/proc/{root}/task").iterdir()
-        found = {int(one) for one in text.split()}
-        for thread in threads:
-            found |= {int(one) for one in (thread / "children").read_text(encoding="ascii").split()}
-    except OSError:
-        return []
-    return sorted(found & tree(root))
+        peaks["driver"] = max(peaks["driver"], own_pss_mebibytes(root))
 
 
 def _run_one(job: dict[str, Any]) -> None:

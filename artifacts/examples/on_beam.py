@@ -1,6 +1,6 @@
 """Reads examples in Beam: workers read shards in parallel, each verifying what it reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -15,7 +15,13 @@ from core.object_stores.locations import Location
 
 def shards(pipeline: beam.Pipeline, found: Sequence[Shard]) -> Any:
     """Return a collection of shards, distributed over the workers; nothing but their descriptions is."""
-    return pipeline | "Shards" >> beam.Create(list(found), reshuffle=False) | "Distribute" >> beam.Reshuffle()
+    # Not by Reshuffle, which portable runners take for one step: tf.Transform copies the part behind its grouping.
+    numbered = pipeline | "Shards" >> beam.Create(list(enumerate(found)), reshuffle=False)
+    return numbered | "Distribute" >> beam.GroupByKey() | "Each shard" >> beam.FlatMap(_values)
+
+
+def _values(group: tuple[int, Iterable[Shard]]) -> list[Shard]:
+    return list(group[1])
 
 
 class ReadBatches(beam.DoFn):  # type: ignore[misc]  # Beam has no types

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow_transform as tft
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate_model"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from test_evaluate_on_beam import CONFIG, divided, same
 from world import Model, Planted, read, rows, write_examples
