@@ -32,8 +32,8 @@ def tuning(usecase: UseCase) -> dsl.base_component.BaseComponent:
         description="Tuning: hyperparameters, compared with those in use on a span that no trial was trained on.",
     )
     @with_labels(usecase)
-    def search(source: str, span: int, data: str, labels: str) -> None:
+    def search(source: str, span: int, data: str, registry: str, labels: str) -> None:
         validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data), labels)
-        segments.tuned_model(usecase, segments.prepared_data(usecase, validated))
+        segments.tuned_model(usecase, segments.prepared_data(usecase, validated), registry)
 
     return search

@@ -88,7 +88,7 @@ def _ours(config: Config, section: dict[str, Any], inputs: Inputs, place: Path) 
         return outcomes[-1]
 
     workers._run = counted
-    outputs = Outputs(place, place.with_suffix(".json"), lambda *_: None, place.with_suffix(".html"))
+    outputs = Outputs(place, place.with_suffix(".json"), place.with_suffix(".html"))
     seconds, cpu = _timed(lambda: tune(config, section, inputs, outputs))
     skill = max(outcome.skill or 0.0 for outcome in outcomes)
     return Measured(len(outcomes), sum(outcome.epochs_run for outcome in outcomes), seconds, cpu, skill)
@@ -99,7 +99,7 @@ def _theirs(config: Config, settings: TrainingSettings, inputs: Inputs, folder: 
     import keras
 
     space = Space.of(config.space)
-    with opened(settings, Sources(*inputs), (1, 2)) as session:
+    with opened(settings, Sources(*inputs[:4]), (1, 2)) as session:
         model = session.build()
         training = _arrays(session.rows(model, TRAIN, (1, 2)))
         held_back = [_arrays(session.rows(model, split, (3,))) for split in (TRAIN, VALIDATION)]

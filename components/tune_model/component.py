@@ -11,9 +11,9 @@ def tune_model(
     schema: str,
     examples: dsl.Input[dsl.Dataset],
     transform_graph: dsl.Input[dsl.Artifact],
+    registry: str,
     tuning: dsl.Output[dsl.Artifact],
     decision: dsl.Output[dsl.Artifact],
-    metrics: dsl.Output[dsl.Metrics],
     pictures: dsl.Output[dsl.HTML],
 ) -> dict:
     """Search hyperparameters on the spans before the last training span, and compare the best with the default on it.
@@ -27,14 +27,14 @@ def tune_model(
         schema: Reference of the curated schema of the raw features.
         examples: Splits of tf.Example; `eval` is not read.
         transform_graph: The output of `transform_features`.
+        registry: Root of the model registry; finished trials are kept beside it until all are.
         tuning: `tuning.json`: every trial and the comparison.
         decision: Whether the best point is used, and why.
-        metrics: Skills and counts, for the dashboard.
         pictures: Trials over rungs, parallel coordinates, and the best point beside the default.
     """
     from components.tune_model.config import Config
     from components.tune_model.logic import Inputs, Outputs, tune
 
-    inputs = Inputs(module, schema, examples.path, transform_graph.path)
-    outputs = Outputs(tuning.path, decision.path, metrics.log_metric, pictures.path)
+    inputs = Inputs(module, schema, examples.path, transform_graph.path, registry)
+    outputs = Outputs(tuning.path, decision.path, pictures.path)
     return tune(Config.model_validate(config), training, inputs, outputs)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +18,14 @@ from components.tune_model.pictures import draw
 from components.tune_model.space import Space, check_known
 from components.tune_model.trials import Journal, Outcome, Trial
 from components.tune_model.workers import HeldBack, Problem, Workers, started
-from core import digest
+from core import digest, objects
 from core.errors import ConfigError, DataError, TrainingError
 from problems import kind
 from training.session import Sources
 from training.settings import TrainingSettings
 
 JOURNAL = "trials"
-"""Folder beside `tuning.json` with the finished trials, until all are."""
+"""Folder with the finished trials, until all are."""
 
 
 class Inputs(NamedTuple):
@@ -35,14 +35,15 @@ class Inputs(NamedTuple):
     schema: str
     examples: Path | str
     transform_graph: Path | str
+    registry: str = ""
+    """Finished trials are kept beside it; in the output's folder where it is empty or an address."""
 
 
 class Outputs(NamedTuple):
-    """The paths of the outputs, and the function that logs metrics."""
+    """The paths of the outputs."""
 
     tuning: Path | str
     decision: Path | str
-    log_metric: Callable[[str, float], None]
     pictures: Path | str
 
 
@@ -56,26 +57,19 @@ def tune(config: Config, section: Mapping[str, Any], inputs: Inputs, outputs: Ou
     """
     training = TrainingSettings.of(section)
     problem = _problem(training, inputs)
-    folder = Path(outputs.tuning)
+    folder, context = Path(outputs.tuning), _context(problem)
+    journal = _journal_folder(inputs.registry, folder, context)
     with started(problem, config.workers) as workers:
         space = _space(config, workers, training)
         rows = workers.held_back()
-        run = _Tuning(config, problem, workers, Journal(folder / JOURNAL, _context(problem)))
+        run = _Tuning(config, problem, workers, Journal(journal, context))
         run.search(space)
         tuning = run.result(space, rows)
     decision = gate.decide(config, tuning)
     draw(tuning, space, decision.checks[-1].observed if decision.checks else "", outputs.pictures)  # type: ignore[arg-type]
     tuning.write(folder)
     decision.write(outputs.decision)
-    shutil.rmtree(folder / JOURNAL)
-    for name, value in (
-        ("trials", len(tuning.trials)),
-        ("epochs", tuning.epochs_run),
-        ("default_skill", tuning.default_skill),
-        ("best_skill", tuning.best_trial.skill or 0.0),
-        ("applied", tuning.applied),
-    ):
-        outputs.log_metric(name, float(value))
+    shutil.rmtree(journal)
     return {**section, "hyperparameters": training.hyperparameters | tuning.chosen}
 
 
@@ -91,6 +85,13 @@ def _problem(training: TrainingSettings, inputs: Inputs) -> Problem:
         )
     sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
     return Problem(training, sources, tuple(spans[:-1]), spans[-1])
+
+
+def _journal_folder(registry: str, output: Path, context: str) -> Path:
+    """Return where finished trials are kept: in the store, since what a killed attempt leaves in its output is gone."""
+    if not registry or objects.is_address(registry):
+        return output / JOURNAL
+    return Path(registry).parent / "tunings" / context.rpartition(":")[2] / JOURNAL
 
 
 def _context(problem: Problem) -> str:

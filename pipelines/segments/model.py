@@ -76,7 +76,7 @@ def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) 
     if not usecase.has("search_model") or usecase.configured("search_model").module:
         section: Any = usecase.section("train_model")
         if usecase.has("tune_model") and usecase.configured("tune_model").in_training:
-            section = tuned_model(usecase, prepared).outputs["Output"]
+            section = tuned_model(usecase, prepared, in_production.registry).outputs["Output"]
         trained = run_with(usecase, "train_model", section, **_sources(usecase, prepared), **in_production._asdict())
         model = trained.outputs["model"]
     if usecase.has("search_model"):
@@ -85,10 +85,11 @@ def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) 
     return _made(usecase, "distill_model", prepared, plain=model) if usecase.has("distill_model") else model
 
 
-def tuned_model(usecase: UseCase, prepared: Prepared) -> dsl.PipelineTask:
+def tuned_model(usecase: UseCase, prepared: Prepared, registry: str) -> dsl.PipelineTask:
     """Search hyperparameters; ConfigError where the window holds back no span to compare them on."""
     splits.check_trained_spans(usecase.ingest_examples.window, "tune_model", usecase.folder / "config.yaml")
-    return run(usecase, "tune_model", training=usecase.section("train_model"), **_sources(usecase, prepared))
+    training = usecase.section("train_model")
+    return run(usecase, "tune_model", training=training, registry=registry, **_sources(usecase, prepared))
 
 
 def _made(usecase: UseCase, stage: str, prepared: Prepared, **inputs: Any) -> dsl.Model:

@@ -118,7 +118,7 @@ def _config(**changes: Any) -> Config:
 
 
 def _tune(config: Config, settings: TrainingSettings, inputs: Inputs, place: Path) -> Tuning:
-    outputs = Outputs(place, place.with_suffix(".json"), lambda *_: None, place.with_suffix(".html"))
+    outputs = Outputs(place, place.with_suffix(".json"), place.with_suffix(".html"))
     section = tune(config, settings.model_dump(), inputs, outputs)
     assert TrainConfig.model_validate(section).hyperparameters == settings.hyperparameters | Tuning.read(place).chosen
     return Tuning.read(place)
@@ -180,7 +180,7 @@ def test_equal_seeds_give_equal_bytes_and_a_killed_tuning_repeats_no_trial(
 def test_what_overfits_a_random_split_is_refused(world: World, tmp_path: Path) -> None:
     """An embedding of crews predicts the crews that it was trained on; a later span has others."""
     inputs, settings = world.inputs(), _settings(units=[8])
-    with workers.started(workers.Problem(settings, Sources(*inputs), (1, 2), 3), 1):
+    with workers.started(workers.Problem(settings, Sources(*inputs[:4]), (1, 2), 3), 1):
         session = workers._opened[-1][1]
         rows = {}
         for name, memory in (("default", 0), ("memory", 16)):
