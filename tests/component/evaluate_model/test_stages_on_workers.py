@@ -130,7 +130,7 @@ def test_the_transform_of_a_use_case_in_any_folder(step: Step, runner: Runner, t
     raw = {
         "carrier": tf.sparse.from_dense([["AA"], ["UA"]]),
         "load": tf.sparse.from_dense([[0.5], [-1.0]]),
-        "hour": tf.sparse.from_dense([[1], [2]]),
+        "hour": tf.sparse.from_dense(tf.constant([[1], [2]], tf.int64)),
         "wind": tf.sparse.from_dense([[1.0], [2.0]]),
     }
     ours, theirs = (one.transform_features_layer()(raw) for one in graphs)
