@@ -164,11 +164,12 @@ def test_equal_seeds_give_equal_bytes_and_a_killed_tuning_repeats_no_trial(
 
     monkeypatch.setattr(Journal, "add", add_and_die)
     monkeypatch.setattr(workers, "_run", run_counted)
-    config, settings, inputs = _config(compare_seeds=[3]), _settings(), world.inputs()
-    for _ in range(2):
+    config, settings = _config(compare_seeds=[3]), _settings()
+    inputs = world.inputs()._replace(registry=str(tmp_path / "models"))
+    for attempt in range(2):  # the runner gives each attempt an output folder of its own
         with pytest.raises(KeyboardInterrupt):
-            _tune(config, settings, inputs, tmp_path / "tuned")
-        assert not (tmp_path / "tuned" / TUNING).exists()
+            _tune(config, settings, inputs, tmp_path / f"killed-{attempt}")
+        assert not (tmp_path / f"killed-{attempt}" / TUNING).exists()
     _tune(config, settings, inputs, tmp_path / "tuned")
     assert len(started) == len(set(started)) == 1 + 3 + 2, "the default, the rungs, and two trainings for each seed"
     assert "trial 1 of 4 (kept): AUC" in capsys.readouterr().out
