@@ -58,5 +58,6 @@ class Config(Settings):
     replaced_by: float = Field(default=0.5, gt=0, le=1)
     """Where the module's own model is within the noise of the best, another within the noise takes its place only with
     at most this share of its parameters: a change must be worth it."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Of the interval of the difference to the best family; one whose interval reaches 0 is within its noise."""
+    confidence: float = Field(default=0.68, gt=0.5, lt=1)
+    """Of the interval of the difference to the best family; one whose interval reaches 0 is within its noise. 0.68 is
+    one standard error, the rule of Breiman, Friedman, Olshen and Stone (1984)."""

@@ -9,7 +9,7 @@ from core.beam.memory import usable_bytes
 from core.beam.settings import Beam, Runner, World
 
 EXPANSION = 8
-"""Bytes in memory per byte of compressed input that stages were measured to need at most (docs/scale.md)."""
+"""Bytes in memory per byte of compressed input; an estimate with room to spare, until benchmarks/scale.py says more."""
 
 log = logging.getLogger(__name__)
 

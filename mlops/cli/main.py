@@ -16,7 +16,7 @@ VERBS = {
     "cloud": ("mlops.cli.cloud:cloud", "Bring an environment on Google Cloud up and down, with Terraform."),
     "cluster": ("mlops.cli.machine.cluster:cluster", "Bring Kubeflow Pipelines up and down on this machine, in kind."),
     "compile": ("mlops.cli.compile:compile_", "Compile a pipeline of a use case to a KFP file."),
-    "compress": ("mlops.cli.candidates.compress:compress", "Compress a model; compare sizes, latencies and quality."),
+    "compress": ("mlops.cli.experiments.compress:compress", "Compress a model; compare sizes, latencies and quality."),
     "data": ("mlops.cli.data:data", "Push data to an object store, delete rows by key, search for personal data."),
     "distill": (
         "mlops.cli.experiments.distill:distill",

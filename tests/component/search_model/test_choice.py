@@ -42,6 +42,6 @@ def _ran(name: str, parameters: int, noise: float) -> Ran:
     ],
 )
 def test_the_smallest_within_the_noise_goes_on_but_not_for_a_trifle(runs: Any, chosen: str) -> None:
-    league = rank(Config(families="every"), [_ran(*one) for one in runs], FACTS)
+    league = rank(Config(families="every", confidence=0.95), [_ran(*one) for one in runs], FACTS)
     assert league.chosen == chosen
     assert league.of(chosen).is_within_noise

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import ConfigError
-from mlops.cli.candidates.compress import _with_section
+from mlops.cli.experiments.compress import _with_section
 from pipelines.config import find, load
 
 
