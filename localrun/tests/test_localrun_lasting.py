@@ -222,8 +222,10 @@ def test_a_killed_process_is_replaced(environment: Environment, lasting: Lasting
 def test_a_socket_that_a_dead_process_has_left_is_no_obstacle(environment: Environment, lasting: Lasting) -> None:
     name = hosts_lasting._name(environment, PRELOAD)
     lasting.folder.mkdir()
+    folder = os.open(lasting.folder, os.O_PATH)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
-        left.bind(str(lasting.folder / f"{name}.sock"))
+        left.bind(f"/proc/self/fd/{folder}/{name}.sock")  # the path itself may be longer than an address can be
+    os.close(folder)
     assert is_alive(served_by(environment, lasting))
 
 
@@ -389,9 +391,8 @@ def test_a_run_computes_the_same_bytes_in_a_used_process_as_in_a_new_one(
     @dsl.pipeline(name="same")
     def pipeline(marker: str) -> None:
         written = stages.write(text="abc")
-        stages.read(data=written.outputs["data"])
-        stages.variable(name="PATH")
-        stages.kill_host_once(marker=marker).set_retry(1)
+        others = stages.read(data=written.outputs["data"]), stages.variable(name="PATH")
+        stages.kill_host_once(marker=marker).set_retry(1).after(*others)  # they would die with the host
 
     digests, pids = [], []
     for _ in range(3):

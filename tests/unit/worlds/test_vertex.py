@@ -153,6 +153,7 @@ def test_what_is_pinned_alike_is_one_job(world: Vertex, usecase: UseCase, vertex
     assert not [task for task in tasks if task.get("cachingOptions", {}).get("enableCache")]
 
 
+@pytest.mark.nightly("four processes import Google's clients")
 def test_twenty_deliveries_by_four_handlers_make_one_job(
     store: Store, settings: dict[str, Any], usecase: UseCase, vertex: FakeVertex, loopback: Loopback
 ) -> None:

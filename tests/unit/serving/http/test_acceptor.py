@@ -70,6 +70,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Crowd]]:
         os.waitpid(pid, 0)
 
 
+@pytest.mark.nightly("twelve bursts with pauses between them")
 def test_bursts_are_shared_out(shared: tuple[int, Crowd]) -> None:
     port, crowd = shared
     for _ in range(3):
