@@ -103,7 +103,7 @@ def _theirs(config: Config, settings: TrainingSettings, inputs: Inputs, folder: 
         model = session.build()
         training = _arrays(session.rows(model, TRAIN, (1, 2)))
         held_back = [_arrays(session.rows(model, split, (3,))) for split in (TRAIN, VALIDATION)]
-        judged = _joined(held_back)
+        compared = _joined(held_back)
 
         def build(hp: Any) -> Any:
             values = {one.name: hp._retrieve(one) for one in space.hyperparameters.space}
@@ -123,7 +123,7 @@ def _theirs(config: Config, settings: TrainingSettings, inputs: Inputs, folder: 
 
         def search() -> None:
             tuner.search(
-                *training, batch_size=settings.batch_size, validation_data=judged, verbose=0, callbacks=[counter]
+                *training, batch_size=settings.batch_size, validation_data=compared, verbose=0, callbacks=[counter]
             )
 
         seconds, cpu = _timed(search)

@@ -126,10 +126,10 @@ def test_by_time_the_newest_span_judges_and_no_other_row_does(tmp_path: Path) ->
     assert manifest.records("eval") == ROWS
     assert manifest.records("train") + manifest.records("validation") == 2 * ROWS
     assert 0.02 < manifest.records("validation") / (2 * ROWS) < 0.25
-    judged = {
+    evaluated = {
         row["span"][0] for batch in record_batches(tmp_path / "examples", "eval", None) for row in batch.to_pylist()
     }
-    assert judged == {3}
+    assert evaluated == {3}
 
 
 def test_by_hash_equal_rows_stay_together_in_every_window(tmp_path: Path) -> None:
