@@ -106,7 +106,7 @@ def test_the_decision_says_the_rule_and_the_picture_the_table(small: tuple[Leagu
     _, out = small
     decision = Decision.read(out / "decision")
     assert decision.is_open
-    assert "lower end of the 95% interval <= 0" in decision.checks[0].rule
+    assert "lower end of the 68% interval <= 0" in decision.checks[0].rule
     picture = (out / "html").read_text(encoding="utf-8")
     assert "<b>linear</b>" in picture
     assert "<svg" in picture
