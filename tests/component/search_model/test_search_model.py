@@ -117,7 +117,7 @@ def test_the_modules_own_model_goes_on_unchanged_where_nothing_beats_it(linear: 
     given = linear.folder / "given"
     (given / "Format-Serving").mkdir(parents=True)
     (given / "Format-Serving" / "saved_model.pb").write_bytes(b"the module's own model")
-    league, out = _search(linear, "own-stays", given, families={"deep": {"hidden_units": [64, 64]}})
+    league, out = _search(linear, "own-stays", given, families={"linear": {"learning_rate": 1e-6}})
     assert league.chosen == "build_model"
     assert (out / "model" / "Format-Serving" / "saved_model.pb").read_bytes() == b"the module's own model"
     assert "the module's own model stays" in str(Decision.read(out / "decision").checks[2].observed)
