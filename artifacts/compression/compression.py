@@ -1,35 +1,29 @@
 """The file that describes a compression, for the report, the command line and whoever writes a model's card."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
-from core import durable
-from core.errors import CorruptArtifact
+from artifacts.facts import Facts, FactsFile
 
 COMPRESSION = "compression.json"
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Size(_Facts):
+class Size(Facts):
     """Bytes as they are, and after gzip."""
 
     raw: int
     gzip: int
 
 
-class Latency(_Facts):
+class Latency(Facts):
     """Median times of the body without the transform, on one core of the machine that measured."""
 
     row_us: float
     thousand_rows_us: float
 
 
-class Loss(_Facts):
+class Loss(Facts):
     """What a slice lost against the uncompressed model, in the metric that the gate decides by; below 0 is a gain."""
 
     slice: str
@@ -40,7 +34,7 @@ class Loss(_Facts):
     """None where the metric is undefined."""
 
 
-class Parity(_Facts):
+class Parity(Facts):
     """How near two models' predictions are, over the rows of the eval split."""
 
     agreement: float
@@ -50,7 +44,7 @@ class Parity(_Facts):
     mean_difference: float
 
 
-class Format(_Facts):
+class Format(Facts):
     """One format of a variant."""
 
     size: Size
@@ -60,11 +54,11 @@ class Format(_Facts):
     """All rows first, then the slices."""
     differences: tuple[int, ...]
     """Rows by their difference to the uncompressed prediction; `Compression.edges` has the bounds."""
-    gaps: dict[str, float | None] = {}
+    gaps: dict[str, float | None] = Field(default_factory=dict)
     """The gaps that `measure_fairness` bounds, by rate and groups."""
 
 
-class Layer(_Facts):
+class Layer(Facts):
     """The weights of one variable."""
 
     path: str
@@ -75,7 +69,7 @@ class Layer(_Facts):
     """Type in the TFLite file."""
 
 
-class VariantResult(_Facts):
+class VariantResult(Facts):
     """One variant; without formats when its conversion failed."""
 
     name: str
@@ -96,7 +90,7 @@ class VariantResult(_Facts):
     layers: tuple[Layer, ...] = ()
 
 
-class Control(_Facts):
+class Control(Facts):
     """The model with the same extra epochs, neither pruned nor quantized."""
 
     epochs: int
@@ -105,8 +99,11 @@ class Control(_Facts):
     size: Size
 
 
-class Compression(_Facts):
+class Compression(Facts, FactsFile):
     """One compression of a model."""
+
+    FILE = COMPRESSION
+    WANTED = "a compression"
 
     version: Literal[1] = 1
     model: str
@@ -127,16 +124,3 @@ class Compression(_Facts):
     def variant(self, name: str) -> VariantResult | None:
         """Return the variant of a name; None when it was not made."""
         return next((one for one in self.variants if one.name == name), None)
-
-    def write(self, folder: Path) -> None:
-        """Write the description to its folder, atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / COMPRESSION, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the description in a folder; CorruptArtifact when it is missing or invalid."""
-        try:
-            return cls.model_validate_json((folder / COMPRESSION).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{folder / COMPRESSION}: wanted a compression, got {error}") from None

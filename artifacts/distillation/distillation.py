@@ -1,23 +1,15 @@
 """The file that describes a distillation, for the report, the command line and cards."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from artifacts.facts import Facts, FactsFile
 from artifacts.model.footprint import Footprint
-from core import durable
-from core.errors import CorruptArtifact
 
 DISTILLATION = "distillation.json"
 Passed = Literal["student", "scratch", "plain"]
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Learner(_Facts):
+class Learner(Facts):
     """One of the models that are compared."""
 
     name: Literal["teacher", "student", "scratch"]
@@ -40,8 +32,11 @@ class Learner(_Facts):
         return float((sum((one - self.skill) ** 2 for one in self.skills) / (len(self.skills) - 1)) ** 0.5)
 
 
-class Distillation(_Facts):
+class Distillation(Facts, FactsFile):
     """A teacher, a student, and the student from scratch."""
+
+    FILE = DISTILLATION
+    WANTED = "a distillation"
 
     version: Literal[1] = 1
     skill: str
@@ -72,16 +67,3 @@ class Distillation(_Facts):
     def of(self, name: str) -> Learner:
         """Return one of the learners; KeyError for an unknown one."""
         return {one.name: one for one in self.learners}[name]  # type: ignore[index]  # an unknown name is the caller's
-
-    def write(self, folder: Path) -> None:
-        """Write the description to its folder, atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / DISTILLATION, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the description of a folder; CorruptArtifact when it is missing or invalid."""
-        try:
-            return cls.model_validate_json((folder / DISTILLATION).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{folder / DISTILLATION}: wanted a distillation, got {error}") from None

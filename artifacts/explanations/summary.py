@@ -1,21 +1,15 @@
 """The file of a model's explanations: what matters in all of its predictions, and the explained ones that it shows."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
-from core import durable
-from core.errors import CorruptArtifact
+from artifacts.facts import Facts, FactsFile
 
 EXPLANATIONS = "explanations.json"
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FeatureImportance(_Facts):
+class FeatureImportance(Facts):
     """How much one raw feature matters."""
 
     name: str
@@ -27,7 +21,7 @@ class FeatureImportance(_Facts):
     """Skill lost on the eval split when the feature's values are shuffled; None where that was not measured."""
 
 
-class WordImportance(_Facts):
+class WordImportance(Facts):
     """How much one word of a text matters, in the rows that have it."""
 
     word: str
@@ -36,7 +30,7 @@ class WordImportance(_Facts):
     """Mean of its parts in the explained output."""
 
 
-class ExplainedRow(_Facts):
+class ExplainedRow(Facts):
     """The explanation of one row of the eval split."""
 
     row: int
@@ -51,12 +45,15 @@ class ExplainedRow(_Facts):
     residual: float
     values: dict[str, str]
     """The features as text."""
-    words: dict[str, tuple[tuple[str, float], ...]] = {}
-    cells: dict[str, tuple[tuple[float, ...], ...]] = {}
+    words: dict[str, tuple[tuple[str, float], ...]] = Field(default_factory=dict)
+    cells: dict[str, tuple[tuple[float, ...], ...]] = Field(default_factory=dict)
 
 
-class ExplanationsSummary(_Facts):
+class ExplanationsSummary(Facts, FactsFile):
     """The explanations of one model."""
+
+    FILE = EXPLANATIONS
+    WANTED = "the explanations of a model"
 
     version: Literal[1] = 1
     subject: str
@@ -75,22 +72,7 @@ class ExplanationsSummary(_Facts):
     """Rank correlation of the importance in both samples; None for a single feature."""
     features: tuple[FeatureImportance, ...]
     """The most important first."""
-    words: dict[str, tuple[WordImportance, ...]] = {}
+    words: dict[str, tuple[WordImportance, ...]] = Field(default_factory=dict)
     """By text feature, its most important words."""
     worst: tuple[ExplainedRow, ...] = ()
     """The rows with the largest errors."""
-
-    def write(self, folder: Path | str) -> None:
-        """Write the file to its folder, atomically."""
-        target = Path(folder) / EXPLANATIONS
-        target.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace(target, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path | str) -> Self:
-        """Read the file of a folder; CorruptArtifact when it is missing or invalid."""
-        path = Path(folder) / EXPLANATIONS
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{path}: wanted the explanations of a model, got {error}") from None

@@ -1,13 +1,11 @@
 """`constraint.json`: every rate of every group before and after a model was trained under a constraint."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from artifacts.facts import FactsFile
 from artifacts.fairness.measurement import Facts, Interval, Measurement
-from core import durable
-from core.errors import CorruptArtifact
 
 CONSTRAINT = "constraint.json"
 
@@ -33,8 +31,12 @@ class Epoch(Facts):
     """On the validation split."""
 
 
-class Constraint(Facts):
+class Constraint(Facts, FactsFile):
     """One training under a constraint."""
+
+    FILE = CONSTRAINT
+    WANTED = "what a constraint changed"
+    NEXT_STEP = "run constrain_model again"
 
     version: Literal[1] = 1
     rate: str
@@ -62,20 +64,3 @@ class Constraint(Facts):
     def widened(self) -> tuple[Change, ...]:
         """The rates whose gap grew."""
         return tuple(one for one in self.changes if one.after > one.before)
-
-    def write(self, folder: Path | str) -> None:
-        """Write the file atomically."""
-        path = Path(folder) / CONSTRAINT
-        path.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace(path, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path | str) -> Self:
-        """Read the file; CorruptArtifact when it is missing or has other content."""
-        path = Path(folder) / CONSTRAINT
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(
-                f"{path}: wanted what a constraint changed, got {error}; run constrain_model again"
-            ) from error

@@ -4,14 +4,12 @@ Its readers are model cards, `mlops models compare` and reports; they need no Nu
 """
 
 import math
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from artifacts.facts import FactsFile
 from artifacts.fairness.names import FAIRNESS, Rate
-from core import durable
-from core.errors import CorruptArtifact
 
 
 class Facts(BaseModel):
@@ -119,8 +117,12 @@ class Swapped(Facts):
     largest_change: float
 
 
-class Measurement(Facts):
+class Measurement(Facts, FactsFile):
     """One measurement."""
+
+    FILE = FAIRNESS
+    WANTED = "the measurement of a model's fairness"
+    NEXT_STEP = "run measure_fairness again"
 
     version: Literal[1] = 1
     subject: str
@@ -143,20 +145,3 @@ class Measurement(Facts):
         """Return a gap that was measured, or None."""
         wanted = (frozenset(features), rate, threshold)
         return next((one for one in self.gaps if (frozenset(one.features), one.rate, one.threshold) == wanted), None)
-
-    def write(self, folder: Path | str) -> None:
-        """Write the file atomically."""
-        path = Path(folder) / FAIRNESS
-        path.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace(path, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path | str) -> Self:
-        """Read the file; CorruptArtifact when it is missing or has other content."""
-        path = Path(folder) / FAIRNESS
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(
-                f"{path}: wanted the measurement of a model's fairness, got {error}; run measure_fairness again"
-            ) from error

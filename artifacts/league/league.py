@@ -1,29 +1,23 @@
 """The file that describes a search over families of models, for the report, the command line and cards."""
 
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
+from artifacts.facts import Facts, FactsFile
 from artifacts.model.footprint import Footprint
-from core import durable
-from core.errors import CorruptArtifact
 
 LEAGUE = "league.json"
 MODULE = "build_model"
 """The contender that module.py builds."""
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Entry(_Facts):
+class Entry(Facts):
     """One contender."""
 
     name: str
     family: str
-    hyperparameters: dict[str, Any] = {}
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
     skill: float
     """On the held-out span, the mean over the seeds."""
     spread: float
@@ -45,8 +39,11 @@ class Entry(_Facts):
         return self.behind_at_least <= 0
 
 
-class League(_Facts):
+class League(Facts, FactsFile):
     """A search over families of models."""
+
+    FILE = LEAGUE
+    WANTED = "the table of a search"
 
     version: Literal[1] = 1
     skill: str
@@ -67,16 +64,3 @@ class League(_Facts):
     def of(self, name: str) -> Entry:
         """Return a contender's entry; KeyError for an unknown one."""
         return {entry.name: entry for entry in self.entries}[name]
-
-    def write(self, folder: Path) -> None:
-        """Write the table to its folder, atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / LEAGUE, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the table of a folder; CorruptArtifact when it is missing or invalid."""
-        try:
-            return cls.model_validate_json((folder / LEAGUE).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{folder / LEAGUE}: wanted the table of a search, got {error}") from None

@@ -1,12 +1,10 @@
 """The file that describes a selection, for the report, the command line and whoever applies it."""
 
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
-from core import durable
-from core.errors import CorruptArtifact
+from artifacts.facts import Facts, FactsFile
 
 SELECTION = "selection.json"
 ALL = "all"
@@ -15,11 +13,7 @@ UNION = "union"
 """The method that selects what any other one does."""
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class MethodResult(_Facts):
+class MethodResult(Facts):
     """How one method did."""
 
     name: str
@@ -37,7 +31,7 @@ class MethodResult(_Facts):
     """Of all runs."""
 
 
-class FeatureResult(_Facts):
+class FeatureResult(Facts):
     """What one feature gives and costs."""
 
     name: str
@@ -46,7 +40,7 @@ class FeatureResult(_Facts):
     """The value of a constant, the twin, or why a feature was not compared."""
     gain: float | None = None
     """Skill that is lost when its values are shuffled on held-out rows."""
-    chosen: dict[str, float] = {}
+    chosen: dict[str, float] = Field(default_factory=dict)
     """Method -> share of its runs that selected the feature."""
     nanoseconds: float | None = None
     """Of the transform, per row."""
@@ -55,8 +49,11 @@ class FeatureResult(_Facts):
     """Whether an output of `preprocessing_fn` depends on it."""
 
 
-class Selection(_Facts):
+class Selection(Facts, FactsFile):
     """One selection."""
+
+    FILE = SELECTION
+    WANTED = "a selection of features"
 
     version: Literal[1] = 1
     schema_digest: str
@@ -86,16 +83,3 @@ class Selection(_Facts):
                     one.verdict, f"not selected by {self.chosen}"
                 )
         return found
-
-    def write(self, folder: Path) -> None:
-        """Write the selection to its folder, atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / SELECTION, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the selection of a folder; CorruptArtifact when it is missing or invalid."""
-        try:
-            return cls.model_validate_json((folder / SELECTION).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{folder / SELECTION}: wanted a selection of features, got {error}") from None

@@ -1,21 +1,13 @@
 """The file that describes a tuning: read by the training, the report and the command line."""
 
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from core import durable
-from core.errors import CorruptArtifact
+from artifacts.facts import Facts, FactsFile
 
 TUNING = "tuning.json"
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TrialResult(_Facts):
+class TrialResult(Facts):
     """One point that was trained for some epochs."""
 
     number: int
@@ -34,7 +26,7 @@ class TrialResult(_Facts):
     failure: str = ""
 
 
-class Gain(_Facts):
+class Gain(Facts):
     """Skill of the best point minus that of the default, on the same rows of the held-back span."""
 
     tuned: float
@@ -45,8 +37,11 @@ class Gain(_Facts):
     high: float | None
 
 
-class Tuning(_Facts):
+class Tuning(Facts, FactsFile):
     """One tuning."""
+
+    FILE = TUNING
+    WANTED = "a tuning of hyperparameters"
 
     version: Literal[1] = 1
     method: str
@@ -90,17 +85,3 @@ class Tuning(_Facts):
     def epochs_run(self) -> int:
         """Epochs of all trials together."""
         return sum(trial.epochs_run for trial in self.trials)
-
-    def write(self, folder: Path) -> None:
-        """Write the tuning to its folder, atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
-        durable.replace(folder / TUNING, f"{self.model_dump_json(indent=2)}\n".encode())
-
-    @classmethod
-    def read(cls, folder: Path | str) -> Self:
-        """Read the tuning of a folder; CorruptArtifact when it is missing or invalid."""
-        path = Path(folder) / TUNING
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise CorruptArtifact(f"{path}: wanted a tuning of hyperparameters, got {error}") from None
