@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from core.store import Store
-from mlops.cli.at import ChosenWorld, at_world, span_option
+from mlops.cli.at import ChosenWorld
+from mlops.cli.experiments.switched import Found, follow_and_show, switched_options
 
 if TYPE_CHECKING:
     from artifacts.distillation.distillation import Distillation
 
 
 @click.command()
-@click.argument("usecase")
-@at_world()
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of the section, in YAML; repeatable.")
-@click.option("--pipeline", default="level0", show_default=True, help="Which pipeline; level0 pushes nothing.")
-@span_option
-@click.option("--no-cache", is_flag=True, help="Ignore cached results.")
+@switched_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON object.")
 @click.pass_obj
 def distill(
@@ -38,27 +34,13 @@ def distill(
     --set "student.hyperparameters={hidden_units: [8], embedding: 1}".
     """
     from artifacts.distillation.distillation import Distillation
-    from mlops.actions.experiments.switched_on import made_by, switched_on
-    from mlops.cli.ended import print_outcome
-    from mlops.cli.main import print_json
-    from mlops.worlds.finished import follow_to_end
-    from mlops.worlds.progress import shown
+    from mlops.actions.experiments.switched_on import switched_on
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
     request = RunRequest(switched_on(load(find(usecase)), "distill_model", changes), pipeline, span, cache=not no_cache)
-    with chosen.open(store) as world, shown(quiet=as_json) as watcher:
-        run_id = world.submit(request).run_id
-        outcome, report = follow_to_end(world, run_id, watcher)
-    if outcome.failed is None:
-        found = Distillation.read(made_by(store, run_id, "distill_model", "distillation"))
-        if as_json:
-            print_json(found.model_dump(mode="json") | {"run_id": run_id, "report": str(report)})
-        else:
-            _print(found)
-    if not as_json or outcome.failed is not None:
-        print_outcome(outcome, report, as_json=as_json)
-    sys.exit(outcome.exit_code)
+    found = Found("distill_model", "distillation", Distillation.read, _print)
+    follow_and_show(store, chosen, request, found, as_json=as_json)
 
 
 def _print(found: "Distillation") -> None:

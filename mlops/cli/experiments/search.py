@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from core.store import Store
-from mlops.cli.at import ChosenWorld, at_world, span_option
+from mlops.cli.at import ChosenWorld
+from mlops.cli.experiments.switched import Found, follow_and_show, switched_options
 
 if TYPE_CHECKING:
     from artifacts.league.league import League
 
 
 @click.command()
-@click.argument("usecase")
-@at_world()
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of the section, in YAML; repeatable.")
-@click.option("--pipeline", default="level0", show_default=True, help="Which pipeline; level0 pushes nothing.")
-@span_option
-@click.option("--no-cache", is_flag=True, help="Ignore cached results.")
+@switched_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
 @click.pass_obj
 def search(
@@ -37,29 +33,15 @@ def search(
     The section `search_model` of its config.yaml is used if there is one; --set families=[linear,deep] changes it.
     """
     from artifacts.league.league import League
-    from mlops.actions.experiments.switched_on import made_by, switched_on
-    from mlops.cli.ended import print_outcome
-    from mlops.cli.main import print_json
-    from mlops.worlds.finished import follow_to_end
-    from mlops.worlds.progress import shown
+    from mlops.actions.experiments.switched_on import switched_on
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
     loaded = load(find(usecase))
     wanted = changes if loaded.has("search_model") else ("families=every", *changes)
     request = RunRequest(switched_on(loaded, "search_model", wanted), pipeline, span, cache=not no_cache)
-    with chosen.open(store) as world, shown(quiet=as_json) as watcher:
-        run_id = world.submit(request).run_id
-        outcome, report = follow_to_end(world, run_id, watcher)
-    if outcome.failed is None:
-        league = League.read(made_by(store, run_id, "search_model", "league"))
-        if as_json:
-            print_json(league.model_dump(mode="json") | {"run_id": run_id, "report": str(report)})
-        else:
-            _print(league)
-    if not as_json or outcome.failed is not None:
-        print_outcome(outcome, report, as_json=as_json)
-    sys.exit(outcome.exit_code)
+    found = Found("search_model", "league", League.read, _print)
+    follow_and_show(store, chosen, request, found, as_json=as_json)
 
 
 def _print(league: "League") -> None:
