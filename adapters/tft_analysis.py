@@ -51,8 +51,8 @@ def analyze(
     future, _, _ = analysis_graph_builder.build(graph, inputs, outputs, dataset_keys=(), cache_dict=None)
     nodes.Traverser(_Known()).visit_value_node(future)
     visitor = Evaluate(Analysis(preprocessing_fn, batches, adapter, specs, fingerprint, temporary))
-    (saved_model,) = nodes.Traverser(visitor).visit_value_node(future).elements()
-    return Analyzed(Path(saved_model), assets)
+    graph = nodes.Traverser(visitor).visit_value_node(future)
+    return Analyzed(graph.write(), assets)
 
 
 class _Known:

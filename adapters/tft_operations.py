@@ -4,17 +4,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_transform import analyzer_nodes, analyzers, impl_helper
+from tensorflow_transform import analyzer_nodes, analyzers
 from tensorflow_transform.beam import beam_nodes
 
 from adapters import tft_vocabulary as vocabulary
-from adapters.tft_passes import Analysis, Collection, Extracted, Pass
+from adapters.tft_passes import Analysis, Collection, Extracted, Graph, Pass
 
 ORDERINGS = {
     analyzers._VocabOrderingType.FREQUENCY: vocabulary.add_tokens,
@@ -24,11 +24,10 @@ ORDERINGS = {
 
 
 class Evaluate:
-    """Visits the graph and evaluates it; a value is a `Collection`, a `Pass` or something `Extracted` from one."""
+    """Visits the graph and evaluates it; a value is a `Graph`, `Collection` or `Pass`, or `Extracted` from a pass."""
 
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
-        self._saved_models = count()
 
     def visit(self, operation: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Evaluate one operation on the values of its inputs."""
@@ -40,28 +39,11 @@ class Evaluate:
     def validate_value(self, value: object) -> None:
         """Accept every value: tf.Transform's traverser requires this method."""
 
-    def _create_saved_model(self, operation: Any, bindings: Sequence[Collection]) -> Collection:
+    def _create_saved_model(self, operation: Any, bindings: Sequence[Collection]) -> Graph:
         signature = operation.output_signature
-        is_last = not all(isinstance(value, tf.Tensor) for value in signature.values())
-        names = {} if is_last else {key: value.name for key, value in signature.items()}
-
-        def create() -> list[str]:
-            replacements = dict(binding.only() for binding in bindings)
-            analysis = self._analysis
-            folder = str(analysis.temporary / f"saved_model-{next(self._saved_models)}")
-            impl_helper.trace_and_write_v2_saved_model(
-                folder,
-                analysis.preprocessing_fn,
-                analysis.specs,
-                str(analysis.temporary),
-                analysis.fingerprint,
-                replacements,
-                names,
-                None,
-            )
-            return [folder]
-
-        return Collection(create)
+        is_of_phase = all(isinstance(value, tf.Tensor) for value in signature.values())
+        names = {key: value.name for key, value in signature.items()} if is_of_phase else {}
+        return Graph(self._analysis, names, lambda: dict(binding.only() for binding in bindings))
 
     def _bind(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
         dtype = tf.dtypes.as_dtype(operation.dtype_enum)
@@ -70,7 +52,7 @@ class Evaluate:
     def _input(self, _operation: Any, _inputs: Sequence[Any]) -> Collection:
         return Collection(list)
 
-    def _apply(self, _operation: Any, inputs: Sequence[Any]) -> Pass:
+    def _apply(self, _operation: Any, inputs: Sequence[Graph]) -> Pass:
         return Pass(self._analysis, inputs[0])
 
     def _extract(self, operation: Any, inputs: Sequence[Any]) -> Any:

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis
-from components.transform_features import with_beam
 
 SCHEMA = text_format.Parse(
     """
@@ -183,6 +184,14 @@ def _applied(transform_fn: Path) -> dict[str, Any]:
     return {name: value.numpy() for name, value in outputs.items()}
 
 
+def _analyze_on_beam(folder: Path) -> None:
+    """Write the transform graph as tf.Transform does it by itself."""
+    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "temporary")):
+        batches = pipeline | beam.Create(list(_batches()))
+        transform_fn = (batches, _adapter()) | tft_beam.AnalyzeDataset(_all)
+        transform_fn | tft_beam.WriteTransformFn(str(folder))
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
     """Outputs by snippet, of the analysis in this process and of the one on Beam."""
@@ -191,8 +200,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     (folder / "work").mkdir()
     analyzed = tft_analysis.analyze(_all, _batches, _adapter(), folder / "work")
     analyzed.saved_model.rename(folder / "here" / "transform_fn")
-    flags = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
-    with_beam.analyze(_all, _batches, _adapter(), flags, folder / "beam")
+    _analyze_on_beam(folder / "beam")
     metadata = (folder / "beam" / "transformed_metadata").rename(folder / "here" / "transformed_metadata")
     here = _applied(folder / "here")
     metadata.rename(folder / "beam" / "transformed_metadata")
