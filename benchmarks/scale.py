@@ -151,12 +151,13 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
     for column, stage in enumerate(stages):
         for workers in dict.fromkeys(one["workers"] for one in found):
             rows = [one for one in found if one["stage"] == stage and one["workers"] == workers and one["seconds"]]
-            label = "one process" if workers == IN_PROCESS else f"Beam, {workers} workers"
+            label = "one process" if workers == IN_PROCESS else f"Beam, {workers} worker{'s'[: workers > 1]}"
             counts = [one["rows"] for one in rows]
             axes[0][column].plot(counts, [one["seconds"] for one in rows], marker="o", label=label)
             axes[1][column].plot(counts, [one["peak_pss_mib"]["driver"] for one in rows], marker="o", label=label)
         axes[0][column].set(title=stage, xscale="log", yscale="log", ylabel="seconds")
-        axes[1][column].set(xlabel="rows", ylabel="driver, MiB PSS", ylim=(0, None))
+        axes[1][column].set(xlabel="rows", ylabel="driver, MiB PSS")
+        axes[1][column].set_ylim(0, 1.1 * axes[1][column].get_ylim()[1])
     axes[0][0].legend()
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
