@@ -34,7 +34,7 @@ class ImportClosure:
     """Reads the imports of Python files, and caches them in a file for as long as a source's signature is the same."""
 
     def __init__(self, root: Path = ROOT, cache: Path | None = None) -> None:
-        """Resolve modules below `root`; `cache` is the file that keeps what was parsed, created if it is missing."""
+        """Resolve modules below `root`; `cache` is the file that keeps what was parsed, written by `save`."""
         self._root = root
         self._cache = cache
         self._modules: dict[str, dict[str, list[str]]] = {}
@@ -55,8 +55,18 @@ class ImportClosure:
             if path not in found:
                 found.add(path)
                 waiting += self._imported_by(path) if path.endswith(".py") else ()
-        self._save_cache()
         return [Path(path) for path in sorted(found)]
+
+    def save(self) -> None:
+        """Write the cache, if there is one and it lacks anything; where that fails, the next process parses again."""
+        if self._cache is None or not self._cache_is_stale:
+            return
+        self._cache_is_stale = False
+        with suppress(OSError):
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._cache.parent, delete=False, encoding="utf-8") as staged:
+                json.dump({"by": _own_version(), "files": self._parsed}, staged)
+            Path(staged.name).replace(self._cache)
 
     def _imported_by(self, path: str) -> frozenset[str]:
         if path not in self._direct:
@@ -138,17 +148,6 @@ class ImportClosure:
             if content["by"] == _own_version():
                 return {path: (tuple(signature), names) for path, (signature, names) in content["files"].items()}
         return {}
-
-    def _save_cache(self) -> None:
-        """Write the cache; where that fails, the next process parses again."""
-        if self._cache is None or not self._cache_is_stale:
-            return
-        self._cache_is_stale = False
-        with suppress(OSError):
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._cache.parent, delete=False, encoding="utf-8") as staged:
-                json.dump({"by": _own_version(), "files": self._parsed}, staged)
-            Path(staged.name).replace(self._cache)
 
 
 def _own_version() -> list[int]:

@@ -16,7 +16,9 @@ def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]
     """Return, by stage of the project at `root`, the files that it can import, or read beside what it imports."""
     closure = ImportClosure(root, cache=store.root / "imports.json")
     components = sorted((root / "components").glob("*/component.py"))
-    return {component.parent.name: tuple(closure.files(component)) for component in components}
+    sources = {component.parent.name: tuple(closure.files(component)) for component in components}
+    closure.save()
+    return sources
 
 
 def code_digest(pipeline: localrun.Pipeline, store: Store) -> str:

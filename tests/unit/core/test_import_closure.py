@@ -66,6 +66,14 @@ def _written(root: Path, imports: list[tuple[int, int, int]]) -> dict[int, set[i
     return reached
 
 
+def _files_and_saved(root: Path, cache: Path, *entries: Path) -> list[Path]:
+    """Return the files that are reached, and leave the cache to the next closure."""
+    closure = ImportClosure(root, cache)
+    files = closure.files(*entries)
+    closure.save()
+    return files
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(imports=st.lists(edges, max_size=12), cached=st.lists(edges, max_size=3))
 def test_the_closure_is_what_the_imports_reach(
@@ -77,7 +85,7 @@ def test_the_closure_is_what_the_imports_reach(
     cache = root / "store" / "imports.json"
     for written in (cached, imports):  # the cache of the first project must not be used for the second
         reached = _written(root, written)
-        ImportClosure(root, cache).files(*(_path(root, number) for number in range(SIZE)))
+        _files_and_saved(root, cache, *(_path(root, number) for number in range(SIZE)))
     for entry in range(SIZE):
         wanted, waiting = {entry}, [entry]
         while waiting:
@@ -118,7 +126,7 @@ def test_a_module_that_is_added_later_is_found_in_spite_of_the_cache(tmp_path: P
     entry.parent.mkdir()
     entry.write_text("from room import extra\n", encoding="utf-8")
     os.utime(entry, (1, 1))
-    assert ImportClosure(tmp_path, cache).files(entry) == [entry]
+    assert _files_and_saved(tmp_path, cache, entry) == [entry]
     (tmp_path / "room" / "extra.py").touch()
     assert ImportClosure(tmp_path, cache).files(entry) == [entry, tmp_path / "room" / "extra.py"]
 
