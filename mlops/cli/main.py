@@ -31,6 +31,7 @@ VERBS = {
     "features": ("mlops.cli.features:features", "Show and apply the features that a run selected."),
     "images": ("mlops.cli.machine.images:images", "Build, list and push the container images."),
     "label": ("mlops.cli.labels.command:label", "Label rows with people: queue, export, import, serve."),
+    "learn": ("mlops.cli.learning.learn:learn", "List the thirty days, and run one with its explanation."),
     "models": ("mlops.cli.models:models", "List, show, push and roll back model versions."),
     "monitor": (
         "mlops.cli.production.monitor:monitor",

@@ -16,17 +16,25 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "days").glob("*.md")),
     *sorted((ROOT / "usecases").rglob("README.md")),
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "infra").rglob("README.md")),
     ROOT / "kustomize" / "README.md",
     ROOT / "benchmarks" / "README.md",
 ]
+
+
+def _without_variables(text: str) -> str:
+    """Return a page's text as a shell would have it, with the values that variables have unless they are set."""
+    return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text)
+
+
 SHOWN = sorted(
     {
         (page.relative_to(ROOT).as_posix(), line)
         for page in PAGES
-        for line in re.findall(r"(?m)^(?:mlops|make) [^#\n|`]+", page.read_text(encoding="utf-8"))
+        for line in re.findall(r"(?m)^(?:mlops|make) [^#\n|`>&]+", _without_variables(page.read_text(encoding="utf-8")))
     }
 )
 

@@ -1,0 +1,1 @@
+"""The pages of `docs/days`: read, run, and compared with what they show."""
