@@ -3,8 +3,12 @@
 from collections.abc import Collection
 from datetime import UTC, datetime
 
+from core.backends.registry import open_registry
+from core.errors import MlopsError
 from core.store import Store
-from mlops.runs.history import SUBMISSION, read_summary, submitted
+from mlops.actions.run_quality import NEWEST
+from mlops.actions.verification.checks import pushed_by
+from mlops.runs.history import SUBMISSION, read_summary, submitted, summaries
 from mlops.worlds.table import DEFAULT, open_world
 from mlops.worlds.world import WorldContext
 
@@ -36,3 +40,24 @@ def listed(store: Store, only: Collection[str] | None = None) -> list[dict[str, 
             row = {"run_id": run_id, "world": submission.world, "state": state, "started": started}
             rows.append(row | {"headline": headline})
     return sorted(rows, key=lambda row: row["started"], reverse=True)
+
+
+def find_run(store: Store, wanted: str) -> str:
+    """Return the id of a run that is named by its id, as `newest`, or by a model that it pushed.
+
+    `flight_delay@2` is a version, `flight_delay` the one in production. What names nothing is returned as it is.
+    MlopsError where a model has no such version, or the store has no record of the run that pushed it.
+    """
+    if wanted == NEWEST and (ended := summaries(store)):
+        return str(ended[0]["run_id"])
+    name, _, number = wanted.partition("@")
+    registry = open_registry(store.registry)
+    if (store.runs / wanted).is_dir() or name not in registry.names() or not (number.isdecimal() or not number):
+        return wanted
+    version = registry.get(name, int(number)) if number else registry.champion(name)
+    if version is None:
+        raise MlopsError(f"no version of {name} is in production; name one, as in: mlops runs show {name}@1")
+    run_id = pushed_by(store, version)
+    if run_id is None:
+        raise MlopsError(f"{store.runs} has no record of the run that pushed version {version.version} of {name}")
+    return run_id

@@ -1,6 +1,7 @@
 """`mlops runs`: lists runs with their results and reports, compares two; exports, follows, cancels and resumes one."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,15 +35,24 @@ def list_(store: Store, at: str, as_json: bool) -> None:
 
 
 @runs.command()
-@click.argument("run_id")
+@click.argument("run_id", metavar="RUN")
+@click.option("--gate", default="", metavar="GATE", help="Show every check of this gate: its rule and what it saw.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def show(store: Store, run_id: str, as_json: bool) -> None:
-    """Show the result of RUN_ID, gate by gate and task by task."""
+def show(store: Store, run_id: str, gate: str, as_json: bool) -> None:
+    """Show the result of RUN, gate by gate and task by task.
+
+    RUN is an id, `newest`, or a model for the run that pushed it: flight_delay@2, or flight_delay for the version in
+    production.
+    """
+    from mlops.actions.run_list import find_run
     from mlops.cli.main import print_json
     from mlops.runs.history import find_summary
 
-    summary = find_summary(store, run_id)
+    summary = find_summary(store, find_run(store, run_id))
+    if gate:
+        _show_gate(summary, gate, as_json=as_json)
+        return
     if as_json:
         print_json(summary)
         return
@@ -56,6 +66,29 @@ def show(store: Store, run_id: str, as_json: bool) -> None:
     for task in summary["tasks"]:
         state = "cached" if task["cached"] else task["state"].lower()
         click.echo(f"{state:>9}  {task['name']:<30} {task['seconds']:8.2f} s")
+
+
+def _show_gate(summary: dict[str, Any], gate: str, *, as_json: bool) -> None:
+    from core.errors import UsageError, did_you_mean
+    from mlops.cli.main import print_json
+
+    decisions = {decision["gate"]: decision for decision in summary["decisions"]}
+    if gate not in decisions:
+        raise UsageError(f"run {summary['run_id']} has no decision of {gate!r}{did_you_mean(gate, decisions)}")
+    if as_json:
+        print_json(decisions[gate])
+        return
+    click.secho(f"{gate}: {decisions[gate]['summary']}", bold=True)
+    for check in decisions[gate]["checks"]:
+        where = f" [{check['slice']}]" if check["slice"] else ""
+        click.echo(f"{check['verdict']:>9}  {check['rule']}{where}: {_shown(check['observed'])}")
+        if check["next_step"]:
+            click.echo(f"{'next':>9}  {check['next_step']}")
+
+
+def _shown(observed: Any) -> str:
+    """Return an observation as text, numbers with four digits."""
+    return f"{observed:.4g}" if isinstance(observed, float) else "nothing" if observed is None else str(observed)
 
 
 @runs.command()

@@ -147,6 +147,8 @@ def _failed(decision: Decision) -> set[str]:
 
 
 def test_a_version_is_verified_back_to_its_run_and_what_differs_is_named(own: Road, terminal: Terminal) -> None:
+    run = terminal.call("runs", "show", "flight_delay@2")
+    assert run["pushed_model"]["version"] == 2
     assert terminal.call("verify", "flight_delay@1")["verdict"] == "pass"
     (weights,) = (own.store.models / "flight_delay" / "1").glob("variables/*.data-*")
     content = weights.read_bytes()

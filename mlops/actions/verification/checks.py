@@ -56,16 +56,23 @@ def of_version(store: Store, name: str, number: int) -> Decision:
     except CorruptArtifact as error:
         return Decision.of(GATE, (_check(rule, "its manifest's files", str(error)),))
     checks = (_check(rule, version.digest, version.digest),)
+    if (run_id := pushed_by(store, version)) is not None:
+        return Decision.of(GATE, (*checks, *of_run(store, run_id).checks))
+    unknown = _check("the run that pushed it", "a record", missing="this store has no record of it")
+    return Decision.of(GATE, (*checks, unknown))
+
+
+def pushed_by(store: Store, version: ModelVersion) -> str | None:
+    """Return the run that pushed a version; None where the store has no record of it."""
     submission = version.about.get("submission", "")
-    for run_id in submitted(store):
+    for run_id in submitted(store) if submission else ():
         try:
             run = read_run(store, run_id)
         except MlopsError:
             continue  # it has not ended
-        if submission and run.parameters.get("submission") == submission:
-            return Decision.of(GATE, (*checks, *of_run(store, run_id).checks))
-    unknown = _check("the run that pushed it", "a record", missing="this store has no record of it")
-    return Decision.of(GATE, (*checks, unknown))
+        if run.parameters.get("submission") == submission:
+            return run_id
+    return None
 
 
 def _run(run: Run, registry: LocalRegistry) -> Iterator[Check]:
