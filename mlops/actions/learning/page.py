@@ -92,20 +92,21 @@ def _headings(text: str) -> list[str]:
     return re.findall(r"(?m)^## (.+)$", text)
 
 
-def find_pages(language: str = ENGLISH, folder: Path = DAYS) -> list[Page]:
+def find_pages(language: str = ENGLISH, folder: Path | None = None) -> list[Page]:
     """Read all pages of a language, by number; UsageError where there is none or one is malformed."""
+    folder = folder or DAYS
     if not folder.is_dir():
         raise UsageError(f"{folder}: not found; the pages lie in a checkout of this project, not in its package")
     pages = [read_page(path) for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
     return [page for page in pages if page.language == language]
 
 
-def find_page(number: int, language: str = ENGLISH, folder: Path = DAYS) -> Page:
+def find_page(number: int, language: str = ENGLISH, folder: Path | None = None) -> Page:
     """Read the page of a day; UsageError when there is none."""
     for page in find_pages(language, folder):
         if page.number == number:
             return page
-    raise UsageError(f"{folder}: no page of day {number} in {language}; `mlops learn` lists what there is")
+    raise UsageError(f"{folder or DAYS}: no page of day {number} in {language}; `mlops learn` lists what there is")
 
 
 def read_page(path: Path) -> Page:

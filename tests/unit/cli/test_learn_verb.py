@@ -35,9 +35,7 @@ def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "07-test.md").write_text(PAGE, encoding="utf-8")
     (folder / "07-test.zh-TW.md").write_text(PAGE.replace("Day 07: A test", "第 07 天:測試"), encoding="utf-8")
-    find_page, find_pages = pages.find_page, pages.find_pages
-    monkeypatch.setattr(pages, "find_page", lambda day, language: find_page(day, language, folder))
-    monkeypatch.setattr(pages, "find_pages", lambda language: find_pages(language, folder))
+    monkeypatch.setattr(pages, "DAYS", folder)
     return folder
 
 

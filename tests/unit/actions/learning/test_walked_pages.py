@@ -87,7 +87,7 @@ def test_commands_run_in_the_store_and_end_as_they_should(tmp_path: Path) -> Non
     ("found", "replaced", "says"),
     [
         ("…/home", "…/elsewhere", "'…/elsewhere' is not in the output"),
-        ("```bash fails", "```bash", "07-test.md:17: the last command ended with 3"),
+        ("```bash fails", "```bash", "07-test.md:16: the last command ended with 3"),
         ("|| exit 3", "|| true", "the last command has to fail"),
         ("echo before", "exit 4", "a command before the last one ended with 4"),
         ("before\n```", "after\n```", "'after' is not in the output"),
