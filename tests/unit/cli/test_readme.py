@@ -51,7 +51,11 @@ def test_a_shown_command_is_understood(page: str, line: str) -> None:
         found = command.get_command(click.Context(command), arguments.pop(0))
         assert found is not None, page
         command = found
-    command.make_context(command.name, arguments)
+    try:
+        command.make_context(command.name, arguments)
+    except click.BadParameter as error:
+        assert "$" in line, error.message
+        assert "does not exist" in error.message
 
 
 MENTIONED = sorted(
