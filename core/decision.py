@@ -13,10 +13,12 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core import durable
+from core import durable, pictures
 
 LOG_MARK = "decision: "
 """Prefix of the line in the log that holds a closed gate's decision."""
+_SHOWN = 50
+"""Most checks that a notebook shows."""
 
 
 class Verdict(StrEnum):
@@ -109,6 +111,18 @@ class Decision(BaseModel):
     def read(cls, path: Path | str) -> Self:
         """Read a decision; OSError when there is no file, pydantic's ValidationError for other content."""
         return cls.model_validate_json(Path(path).read_bytes())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the verdict, and the checks with those that did not pass first."""
+        ordered = sorted(self.checks, key=lambda check: check.verdict is Verdict.PASS)
+        rows = [
+            (pictures.verdict(one.verdict), one.rule, one.slice, one.observed, one.threshold, one.next_step)
+            for one in ordered[:_SHOWN]
+        ]
+        more = f", {_SHOWN} of which are shown" if len(ordered) > _SHOWN else ""
+        summary = f"{self.gate}: {self.summary.rstrip('.')}{more}."
+        table = pictures.table(("verdict", "rule", "slice", "observed", "threshold", "next step"), rows)
+        return pictures.fragment(f"Decision: {self.verdict}", summary, table)
 
 
 def combine(checks: Sequence[Check]) -> Verdict:

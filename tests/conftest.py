@@ -42,6 +42,7 @@ LONGEST_FIRST = (
     "tests/e2e/",
     "tests/component/",
     "tests/usecase/",
+    "tests/notebooks/",
     "tests/conformance/",
     "tests/pipeline/",
     "tests/infra/",

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artifacts.examples.names import MANIFEST
+from core import pictures
 from core.errors import CorruptArtifact, EmptyDataset
 from core.object_stores import locations
 from core.object_stores.locations import Location
@@ -110,3 +111,13 @@ class ExamplesManifest(BaseModel):
     def newest_spans(self) -> tuple[int, ...]:
         """Return the newest span and the one before it, oldest first; fewer when the window has fewer."""
         return tuple(sorted(self.spans)[-2:])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: examples by split and span, and where they come from."""
+        spans = sorted(self.spans)
+        counts: list[list[str | float | None]] = []
+        for split in self.splits():
+            counts.append([split, *(self.records(split, span) for span in spans), self.records(split)])
+        facts = f"{self.source}; split by {self.split_by}; {self.rejected} rows rejected"
+        headers = ("examples", *(f"span {span}" for span in spans), "all")
+        return pictures.fragment("Examples", pictures.table(headers, counts), pictures.muted(facts))

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from artifacts.facts import show
 from artifacts.inference.names import MANIFEST
 from core import durable
 from core.errors import CorruptArtifact
@@ -77,3 +78,7 @@ class InferenceManifest(BaseModel):
         """Write the manifest atomically."""
         content = json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
         durable.replace(Path(folder) / MANIFEST, content.encode())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return show(self)

@@ -1,7 +1,7 @@
 """Parts of pipelines that several of them share: plain functions, called while a pipeline is traced."""
 
 from pipelines.segments.data import described_data, labeled, validated_data
-from pipelines.segments.model import candidate, prepared_data, tuned_model
+from pipelines.segments.model import candidate, config_with, prepared_data, tuned_model
 from pipelines.segments.monitor import monitored
 from pipelines.segments.parts import (
     Answered,
@@ -32,6 +32,7 @@ __all__ = [
     "asked",
     "candidate",
     "collected",
+    "config_with",
     "described_data",
     "if_passed",
     "if_passed_all",

@@ -9,6 +9,9 @@ from pipelines.config import UseCase
 from pipelines.segments.parts import Candidate, Data, InProduction
 from pipelines.segments.traced import run, run_if_configured, run_with
 
+_TRAINING_TOO = ("constrain_model", "distill_model", "search_model")
+"""Stages that train as the section `train_model` says."""
+
 
 class Prepared(NamedTuple):
     """What a model is trained on."""
@@ -61,12 +64,8 @@ def _model(
         model = _made(usecase, "constrain_model", prepared, plain=model)
     if not usecase.has("compress_model"):
         return model, ()
-    sections = {
-        "compression": usecase.section("compress_model"),
-        "training": usecase.section("train_model"),
-        "evaluation": _compared(usecase),
-    }
-    compressed = run_with(usecase, "compress_model", sections, **_sources(usecase, prepared), trained=model)
+    config = config_with(usecase, "compress_model", usecase.section("compress_model"))
+    compressed = run_with(usecase, "compress_model", config, **_sources(usecase, prepared), trained=model)
     return compressed.outputs["model"], (compressed,)
 
 
@@ -94,8 +93,18 @@ def tuned_model(usecase: UseCase, prepared: Prepared, registry: str) -> dsl.Pipe
 
 def _made(usecase: UseCase, stage: str, prepared: Prepared, **inputs: Any) -> dsl.Model:
     """Trace a stage that makes a model, or passes on the one it is given; `train_model` says how models are trained."""
-    sections = {name: usecase.section(name) for name in (stage, "train_model")}
-    return run_with(usecase, stage, sections, **_sources(usecase, prepared), **inputs).outputs["model"]
+    config = config_with(usecase, stage, usecase.section(stage))
+    return run_with(usecase, stage, config, **_sources(usecase, prepared), **inputs).outputs["model"]
+
+
+def config_with(usecase: UseCase, stage: str, section: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameter `config` of a stage whose own section is `section`: some are given other sections, too."""
+    if stage == "compress_model":
+        training = usecase.section("train_model")
+        return {"compression": section, "training": training, "evaluation": _compared(usecase)}
+    if stage in _TRAINING_TOO:
+        return {stage: section, "train_model": usecase.section("train_model")}
+    return section
 
 
 def _sources(usecase: UseCase, prepared: Prepared) -> dict[str, Any]:
