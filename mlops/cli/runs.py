@@ -87,8 +87,10 @@ def _show_gate(summary: dict[str, Any], gate: str, *, as_json: bool) -> None:
 
 
 def _shown(observed: Any) -> str:
-    """Return an observation as text, numbers with four digits."""
-    return f"{observed:.4g}" if isinstance(observed, float) else "nothing" if observed is None else str(observed)
+    """Return an observation as text: counts as they are, other numbers with four digits."""
+    if isinstance(observed, float):
+        return f"{observed:.0f}" if observed.is_integer() else f"{observed:.4g}"
+    return "nothing" if observed is None else str(observed)
 
 
 @runs.command()

@@ -114,12 +114,15 @@ def _explained(page: "Page", steps: "Iterator[Ended]") -> "Iterator[Ended]":
     from mlops.actions.learning.page import Block
 
     _heading(page)
+    ended = None
     for part in page.parts:
         if not isinstance(part, Block):
             _show_text(part)
             continue
         _show_code(part)
         if part.language != "bash":
+            if part.language == "text" and ended is not None and not ended.skipped:
+                click.secho(f"    printed above, with numbers within {part.tolerance:.0%}", fg="green")
             continue
         ended = next(steps)
         yield ended
@@ -139,6 +142,7 @@ def _show_text(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    click.echo()
     Console().print(Markdown(text))
 
 
