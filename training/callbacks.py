@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from core.errors import TrainingError
+from training.asked_for import AskedFor, called
 from training.hooks import Hooks
 
 FUNCTION = "callbacks"
@@ -29,15 +30,25 @@ _IDLE_AT_BATCHES: Mapping[type[keras.callbacks.Callback], Callable[[Any], bool]]
 def hooks_of(module: ModuleType, hyperparameters: Mapping[str, Any], epochs: int) -> list[Hooks]:
     """Return the callbacks of a module as hooks; none where it has no function `callbacks`.
 
-    Raises TrainingError for one that acts on batches: those are run in one traced function.
+    Raises TrainingError for one that acts on batches: those are run in one traced function; and for a hyperparameter
+    that the function cannot use.
     """
     function = getattr(module, FUNCTION, None)
     if not callable(function):
         return []
-    found = list(function(dict(hyperparameters)))
+    given = AskedFor(hyperparameters)
+    found = list(called(function, (given,), given, module))
     for one in found:
         _check(one)
     return [CallbackHooks(found, epochs)] if found else []
+
+
+def read_names(module: ModuleType, hyperparameters: Mapping[str, Any]) -> set[str]:
+    """Return the hyperparameters that a module's function `callbacks` reads; none where it has no such function."""
+    function, given = getattr(module, FUNCTION, None), AskedFor(hyperparameters)
+    if callable(function):
+        called(function, (given,), given, module)
+    return given.names
 
 
 def _check(callback: Any) -> None:

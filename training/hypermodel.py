@@ -1,12 +1,14 @@
-"""Modules in KerasTuner's form, `build_model(hp)`, and which hyperparameters a module asks for."""
+"""Calls a module's function that builds a model, in this project's form or in KerasTuner's, `build_model(hp)`."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import keras
 
 from core.user_config import as_written
+from training.asked_for import AskedFor, called
 
 _MOST_BUILDS = 50
 """Models that are built to find a space."""
@@ -22,13 +24,18 @@ def declares_its_space(build_model: Any) -> bool:
     return len(required) == 1 and not any(one.kind is one.VAR_POSITIONAL for one in parameters)
 
 
-def at_point(build_model: Callable[..., keras.Model], values: Mapping[str, Any]) -> keras.Model:
-    """Call `build_model(hp)` with these values; what is not among them has KerasTuner's default."""
+def built(build_model: Callable[..., Any], module: ModuleType, transform: Any, given: AskedFor) -> Any:
+    """Call `build_model(transform_output, hyperparameters)`, or `build_model(hp)` with KerasTuner's defaults.
+
+    `given` then knows which hyperparameters were read. Raises TrainingError for one that the function cannot use.
+    """
+    if not declares_its_space(build_model):
+        return called(build_model, (transform, given), given, module)
     import keras_tuner  # noqa: PLC0415 - two seconds that a module without it need not pay
 
     hp = keras_tuner.HyperParameters()
-    hp.values = as_written(dict(values))
-    return build_model(hp)
+    hp.values = given
+    return called(build_model, (hp,), given, module)
 
 
 def declared_space(build_model: Callable[..., keras.Model], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,53 +60,3 @@ def declared_space(build_model: Callable[..., keras.Model], values: Mapping[str,
             waiting += [choices for choices in further if choices not in waiting]
     config: dict[str, Any] = space.get_config()
     return config
-
-
-class AskedFor(dict[str, Any]):
-    """Hyperparameters that know which of them were read."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self.names: set[str] = set()
-        """Names that were asked for, known or not."""
-
-    def __getitem__(self, name: str) -> Any:
-        self.names.add(name)
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        self.names.add(str(name))
-        return super().__contains__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a value; its name counts as read."""
-        self.names.add(name)
-        return super().get(name, default)
-
-    def pop(self, name: str, *default: Any) -> Any:
-        """Remove and return a value; its name counts as read."""
-        self.names.add(name)
-        return super().pop(name, *default)
-
-    def __iter__(self) -> Iterator[str]:
-        self.names |= set(super().keys())
-        return super().__iter__()
-
-    def keys(self) -> Any:
-        """Return all names; they count as read."""
-        self.names |= set(super().keys())
-        return super().keys()
-
-    def values(self) -> Any:
-        """Return all values; all names count as read."""
-        self.names |= set(super().keys())
-        return super().values()
-
-    def items(self) -> Any:
-        """Return all names and values; they count as read."""
-        self.names |= set(super().keys())
-        return super().items()
-
-    def __or__(self, other: Any) -> Any:
-        self.names |= set(super().keys())
-        return super().__or__(other)

@@ -10,6 +10,10 @@ import keras
 from artifacts.model.names import TRAINING
 from training import curves
 from training.fitting import Fitted
+from training.settings import TrainingSettings
+
+OF_TRAIN_MODEL = "hyperparameters of train_model"
+"""Key of the hyperparameters that the module's own model has, in the record of a model that was chosen beside it."""
 
 
 class Record:
@@ -43,3 +47,24 @@ class Record:
         """Draw the curves and a table of the summary."""
         shown = {name: value for name, value in self.summary.items() if isinstance(value, str | int | float)}
         curves.draw(pictures, self._fitted, shown)
+
+
+def read_record(model_folder: Path | str) -> dict[str, Any]:
+    """Return what a training recorded beside its model; empty where it recorded nothing."""
+    path = Path(model_folder) / TRAINING
+    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
+
+
+def built_with(model_folder: Path | str) -> dict[str, Any]:
+    """Return the hyperparameters that build a model again."""
+    return dict(read_record(model_folder).get("hyperparameters") or {})
+
+
+def as_trained(settings: TrainingSettings, model_folder: Path | str) -> TrainingSettings:
+    """Return settings with the hyperparameters that `train_model` had, tuned ones among them, for the run of a model.
+
+    The model may be that of `train_model`, or one that a later stage chose in its place.
+    """
+    record = read_record(model_folder)
+    found = record.get(OF_TRAIN_MODEL, record.get("hyperparameters")) or {}
+    return settings.model_copy(update={"hyperparameters": settings.hyperparameters | found})

@@ -22,14 +22,16 @@ from artifacts.model.names import SERVING
 from artifacts.schema.reference import read_referenced
 from core import user_code
 from core.errors import TrainingError
+from core.user_config import as_written
 from problems import kind
 from problems.labels import TrainedLabel
-from training import callbacks, export, fitting, hypermodel
+from training import callbacks, export, fitting
 from training.answers import answer, check_inverse, output_width, save_label_graph, trained_name
+from training.asked_for import AskedFor, check_typing_errors
 from training.class_weights import weigh_classes
 from training.fitting import Fitted, Splits
 from training.hooks import Hooks
-from training.hypermodel import declares_its_space
+from training.hypermodel import built, declares_its_space
 from training.labels import Classes
 from training.predictions import Predictions, answering
 from training.raw_features import raw_features
@@ -118,12 +120,15 @@ class Session:
         """Build and compile a model, after seeding everything.
 
         `build_model` is the module's unless another is given; it may be KerasTuner's `build_model(hp)`. Raises
-        TrainingError for what is no compiled Keras model; what the function raises passes through.
+        TrainingError for what is no compiled Keras model, and for a hyperparameter that the function cannot use,
+        ConfigError for one that is probably misspelt.
         """
         build: Any = build_model or user_code.function(self.module, "build_model")
         fitting.seed_everything(self.settings)
-        given = self.hyperparameters
-        model = hypermodel.at_point(build, given) if declares_its_space(build) else build(self.transform, given)
+        given = AskedFor(as_written(self.hyperparameters) if declares_its_space(build) else self.hyperparameters)
+        model = built(build, self.module, self.transform, given)
+        if build_model is None:
+            check_typing_errors(self.settings.hyperparameters, given.names - {"train_steps", "classes"})
         if isinstance(model, keras.Model) and getattr(model, "optimizer", None) is not None:
             return model
         further = "; callbacks come from a function callbacks(hyperparameters)" if isinstance(model, tuple) else ""

@@ -65,8 +65,9 @@ def _search(prepared: Prepared, folder: Path) -> tuple[Any, dict[str, Evaluated]
     from components.search_model.config import Config
     from components.search_model.logic import Inputs, Outputs, search
     from training.families.contender import contender
-    from training.families.contest import Contest, settings_of, skill
+    from training.families.contest import Contest, skill
     from training.session import Sources, opened
+    from training.settings import TrainingSettings
 
     usecase, training = prepared.usecase, prepared.usecase.section("train_model")
     own = folder / "own"
@@ -77,7 +78,7 @@ def _search(prepared: Prepared, folder: Path) -> tuple[Any, dict[str, Evaluated]
     league = League.read(folder / "league")
     evaluated = {}
     sources = Sources(usecase.module, usecase.schema_file, prepared.examples, prepared.graph)
-    with opened(settings_of(training), sources) as session:
+    with opened(TrainingSettings.of(training), sources) as session:
         contest = Contest(session)
         for entry in league.entries:
             trained = contest.train(contender(entry.family, entry.hyperparameters))
@@ -140,14 +141,15 @@ def _flaml_automl() -> Any:
 
 def _tables(prepared: Prepared) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Return the transformed features and labels of the rows to train on (with validation) and to evaluate."""
-    from training.families.contest import Contest, settings_of
+    from training.families.contest import Contest
     from training.families.trees import matrix_of
     from training.session import Sources, opened
+    from training.settings import TrainingSettings
 
     usecase = prepared.usecase
     sources = Sources(usecase.module, usecase.schema_file, prepared.examples, prepared.graph)
     parts: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = []
-    with opened(settings_of(usecase.section("train_model")), sources) as session:
+    with opened(TrainingSettings.of(usecase.section("train_model")), sources) as session:
         inputs = Contest(session).inputs
         for split in _SPLITS:
             parts.append(matrix_of(inputs, partial(_read, session, split)))

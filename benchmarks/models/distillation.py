@@ -51,15 +51,16 @@ def _measure(prepared: Prepared, settings: dict[str, Any]) -> tuple[list[Line], 
     from components.distill_model.teaching import teach
     from problems import kind
     from training.families.contender import contender
-    from training.families.contest import Contest, mean_scores, settings_of, skill
+    from training.families.contest import Contest, mean_scores, skill
     from training.session import Sources, opened
+    from training.settings import TrainingSettings
 
     usecase = prepared.usecase
     training = usecase.section("train_model")
     sources = Sources(usecase.module, usecase.schema_file, prepared.examples, prepared.graph)
     first = Config.model_validate({"student": settings})
     student = contender(first.student.family, first.student.hyperparameters)
-    with opened(settings_of(training), sources) as session:
+    with opened(TrainingSettings.of(training), sources) as session:
         contest = Contest(session)
 
         def evaluated(model: Any) -> Any:

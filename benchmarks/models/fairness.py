@@ -79,14 +79,14 @@ def main() -> None:
 
 def _ours(prepared: Prepared, seeds: int) -> list[Result]:
     """Train the plain model with every seed and constrain it."""
-    from training.families.contest import settings_of
     from training.session import Sources, opened
+    from training.settings import TrainingSettings
 
     usecase = prepared.usecase
     section = usecase.configured("constrain_model")
     sources = Sources(usecase.module, usecase.schema_file, prepared.examples, prepared.graph)
     found = []
-    with opened(settings_of(usecase.section("train_model")), sources) as opened_session:
+    with opened(TrainingSettings.of(usecase.section("train_model")), sources) as opened_session:
         for seed in range(seeds):
             session = opened_session.variant(seed=opened_session.settings.seed + seed)
             constraints = [section.rate, *(OTHERS if seed == 0 else ())]
@@ -188,13 +188,13 @@ def _fairlearn(prepared: Prepared) -> list[Result]:
 
 def _tables(prepared: Prepared) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     """Return features, labels and groups of the rows to train on (with validation), and of those to evaluate."""
-    from training.families.contest import settings_of
     from training.session import Sources, opened
+    from training.settings import TrainingSettings
 
     usecase = prepared.usecase
     sources = Sources(usecase.module, usecase.schema_file, prepared.examples, prepared.graph)
     parts = []
-    with opened(settings_of(usecase.section("train_model")), sources) as session:
+    with opened(TrainingSettings.of(usecase.section("train_model")), sources) as session:
         model = session.build()
         for split in ("train", "validation", "eval"):
             rows = session.rows(model, split)

@@ -26,11 +26,11 @@ from components.tune_model import workers
 from components.tune_model.config import Config
 from components.tune_model.logic import Inputs, Outputs, tune
 from components.tune_model.space import Space
-from components.tune_model.trials import Outcome, Trial
 from pipelines.config import UseCase, find, load
 from training.rows import Rows
 from training.session import Session, Sources, opened
 from training.settings import TrainingSettings
+from training.trials.trial import Outcome, Trial
 from usecases.flight_delay.data import PATTERN, write_spans
 
 SHARE = 0.6

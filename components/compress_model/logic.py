@@ -25,12 +25,13 @@ from components.compress_model.gate import decide
 from components.compress_model.making import Made, Maker
 from components.compress_model.pruning import prunable
 from components.compress_model.quality import EDGES, Quality, known
-from components.compress_model.rebuilt import Rebuilt, rebuilt, with_hyperparameters
+from components.compress_model.rebuilt import Rebuilt, rebuilt
 from components.compress_model.retraining import Retrained, retrain
 from core import digest
 from core.decision import Decision
 from core.errors import ConversionError
 from training import export
+from training.record import built_with
 from training.session import Session, Sources, opened
 from training.settings import TrainingSettings
 from training.warm_start import save_weights
@@ -68,9 +69,7 @@ def compress(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     Raises ConversionError for a model that cannot be built again or converted (the decision is written before),
     TrainingError when there is nothing to prune, DataError for too few rows: all of them before any training.
     """
-    settings = TrainingSettings.model_validate(
-        {name: value for name, value in inputs.training.items() if name in TrainingSettings.model_fields}
-    )
+    settings = TrainingSettings.of(inputs.training)
     evaluation = Evaluation.model_validate(inputs.evaluation)
     sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
     with (
@@ -102,7 +101,7 @@ class _Work:
     def __init__(self, config: Config, evaluation: Evaluation, session: Session, trained: Path, scratch: Path) -> None:
         """Read rows, and build the model again."""
         self._config, self._trained, self._scratch = config, trained, scratch
-        self._session = session = with_hyperparameters(session, trained)
+        self._session = session = session.variant(hyperparameters=built_with(trained))
         uncompressed = Predictor(trained / SERVING, config.task)
         splits = Splits(Path(session.sources.examples), session.schema)
         self._rows: EvalRows = read_eval_rows(config, evaluation, splits, uncompressed, trained)

@@ -1,6 +1,5 @@
 """Builds a trained model again from module and weights: the exported one does not convert with its transform."""
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import tensorflow as tf
 
 from artifacts.model import label as label_file
 from artifacts.model.edge_model import EdgeInputs
-from artifacts.model.names import SERVING, TRAINING, WEIGHTS
+from artifacts.model.names import SERVING, WEIGHTS
 from components.compress_model.body import Body, columns_of
 from components.compress_model.config import Config
 from components.compress_model.eval_rows import EvalRows, Features
@@ -19,6 +18,7 @@ from core.errors import ConversionError
 from problems.labels import TrainedLabel
 from training.answers import answer
 from training.export import Answer, input_names
+from training.record import read_record
 from training.session import Session
 
 _SAME = 1e-4
@@ -55,7 +55,7 @@ def rebuild(session: Session, config: Config, folder: Path) -> tuple[keras.Model
             f"compress_model: {saved_model}: wanted a model of a module's build_model, with {WEIGHTS}, got one that "
             "cannot be built again; a run_fn's model is compressed by its own code"
         )
-    family = str(_training(folder).get("family", "build_model"))
+    family = str(read_record(folder).get("family", "build_model"))
     if not hasattr(session.module, family):
         raise ConversionError(
             f"compress_model: {saved_model}: wanted a model of a module's build_model, got one of the family "
@@ -80,16 +80,6 @@ def rebuild(session: Session, config: Config, folder: Path) -> tuple[keras.Model
         weight.assign(saved[weight.path])
     label = label_file.read(saved_model) or TrainedLabel(config.label, config.task)
     return model, label
-
-
-def with_hyperparameters(session: Session, folder: Path) -> Session:
-    """Return a session with the hyperparameters that a model was trained with, where its training recorded them."""
-    return session.variant(hyperparameters=dict(_training(folder).get("hyperparameters") or {}))
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    path = folder / TRAINING
-    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
 
 
 def rebuilt(session: Session, config: Config, folder: Path, rows: EvalRows) -> Rebuilt:

@@ -1,6 +1,5 @@
 """Trains a model further under a constraint on a rate of groups, and passes on that model or the plain one."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from artifacts.evaluation.slices import Column
 from artifacts.examples.names import TRAIN, VALIDATION
 from artifacts.fairness.grouped_rows import GroupedRows, NumberedGroups
 from artifacts.fairness.rates import Rows
-from artifacts.model.names import SERVING, TRAINING
+from artifacts.model.names import SERVING
 from components.constrain_model.comparison import MOST_GROUPS, Trained, compare
 from components.constrain_model.config import Config
 from components.constrain_model.gate import decide
@@ -24,7 +23,7 @@ from components.constrain_model.hooks import Constrained
 from components.constrain_model.lagrangian import OF, Lagrangian, counted
 from components.constrain_model.pictures import draw
 from core.errors import DataError
-from training.record import Record
+from training.record import Record, built_with
 from training.rows import Rows as TrainingRows
 from training.session import Session, Sources, opened
 from training.settings import EarlyStopping, TrainingSettings
@@ -81,14 +80,13 @@ def constrain(config: Config, training: Mapping[str, Any], inputs: Inputs, outpu
 
 def _settings(config: Config, training: Mapping[str, Any]) -> TrainingSettings:
     """Return `train_model`'s settings with the constraint's epochs, all of which are run."""
-    known = {name: value for name, value in training.items() if name in TrainingSettings.model_fields}
     further = {"epochs": config.epochs, "early_stopping": EarlyStopping(patience=config.epochs)}
-    return TrainingSettings.model_validate(known | further)
+    return TrainingSettings.of(training).model_copy(update=further)
 
 
 def _train(config: Config, session: Session, plain: Path, made: Path) -> Trained:
     """Train from the plain model's weights, and export."""
-    session = _with_hyperparameters(session, plain)
+    session = session.variant(hyperparameters=built_with(plain))
     model = session.build()
     restore_weights(model, plain / SERVING)
     splits = session.splits(model)
@@ -110,7 +108,11 @@ def _train(config: Config, session: Session, plain: Path, made: Path) -> Trained
     fitted = session.fit(model, hooks=[hooks])
     after = predict(splits.validation)
     session.export(model, made)
-    facts = {"rows": len(splits.training), "validation rows": len(splits.validation)}
+    facts = {
+        "rows": len(splits.training),
+        "validation rows": len(splits.validation),
+        "hyperparameters": session.settings.hyperparameters,
+    }
     Record(model, fitted, facts).write(made)
     sides = [GroupedRows(Rows(one.labels, one.scores, one.weights), groups.columns) for one in (before, after)]
     names = [", ".join(values) for values in groups.values]
@@ -118,13 +120,6 @@ def _train(config: Config, session: Session, plain: Path, made: Path) -> Trained
         rate: dict(zip(names, found.tolist(), strict=True)) for rate, found in lagrangian.multipliers.items()
     }
     return Trained(sides[0], sides[1], hooks.best_epoch, tuple(hooks.epochs), multipliers)
-
-
-def _with_hyperparameters(session: Session, plain: Path) -> Session:
-    """Return a session with the hyperparameters of the plain model, where its training recorded them."""
-    path = plain / TRAINING
-    content = json.loads(path.read_bytes()) if path.is_file() else {}
-    return session.variant(hyperparameters=dict(content.get("hyperparameters") or {}))
 
 
 def _loss_weights(rows: TrainingRows) -> NDArray[np.float64]:

@@ -19,10 +19,10 @@ from problems import kind
 from problems.gains import over_seeds
 from problems.kind import Gain
 from training.families.contender import TREES, Contender, contender
-from training.families.contest import Contest, Trained, mean_scores, settings_of, skill, training_spans
+from training.families.contest import Contest, Trained, mean_scores, skill, training_spans
 from training.families.footprint import measure
 from training.predictions import Predictions
-from training.record import Record
+from training.record import Record, as_trained
 from training.session import Sources, opened
 from training.settings import TrainingSettings
 
@@ -56,7 +56,7 @@ def distill(config: Config, training: Mapping[str, Any], inputs: Inputs, outputs
     that is larger than its teacher; DataError for one span only or a skill that is undefined; TrainingError as
     `search_model` does.
     """
-    settings = settings_of(training)
+    settings = as_trained(TrainingSettings.of(training), inputs.plain)
     sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
     *before, newest = training_spans(inputs.examples, STAGE)
     teacher = contender(config.teacher.family, config.teacher.hyperparameters)
@@ -191,8 +191,7 @@ def _train_passed(
         trained = train_student(config, contest, student, config.seeds[0], taught)
         made = Path(temporary, "model")
         session.export(trained.model, made)
-        Record(
-            trained.model, trained.fitted, {"rows": len(session.splits(trained.model).training), **student.facts}
-        ).write(made)
+        rows = len(session.splits(trained.model).training)
+        Record(trained.model, trained.fitted, {"rows": rows, **contest.facts(student)}).write(made)
         shutil.rmtree(folder / SERVING, ignore_errors=True)
         shutil.copytree(made, folder, dirs_exist_ok=True)

@@ -16,11 +16,11 @@ from components.search_model.pictures import draw
 from core.errors import ConfigError, TrainingError
 from problems import kind
 from training.families.contender import FAMILIES, Contender, contender
-from training.families.contest import Contest, settings_of, skill, training_spans
+from training.families.contest import Contest, skill, training_spans
 from training.families.footprint import Measured, measure
 from training.predictions import Predictions
-from training.record import Record
-from training.session import Session, Sources, opened
+from training.record import Record, as_trained
+from training.session import Sources, opened
 from training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,9 @@ def search(config: Config, training: Mapping[str, Any], inputs: Inputs, outputs:
     Raises ConfigError for an unknown family or hyperparameter, DataError for one span only or a skill that is
     undefined, TrainingError for a family that leaves no SavedModel or when no family can be built: before any training.
     """
-    settings = settings_of(training)
+    settings = TrainingSettings.of(training)
+    if inputs.trained:
+        settings = as_trained(settings, inputs.trained)
     sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
     *before, newest = training_spans(inputs.examples, STAGE)
     with opened(settings, sources, tuple(before)) as session, tempfile.TemporaryDirectory() as folder:
@@ -147,16 +149,14 @@ def _facts(contest: Contest, left_out: Mapping[str, str]) -> dict[str, Any]:
 def _train_chosen(settings: TrainingSettings, sources: Sources, chosen: Contender, seed: int, folder: Path) -> None:
     """Train the chosen contender on all spans and export it; the folder is made only when all of it succeeded."""
     with opened(settings, sources) as session, tempfile.TemporaryDirectory() as temporary:
-        trained = Contest(session).train(chosen, seed)
+        contest = Contest(session)
+        trained = contest.train(chosen, seed)
         made = Path(temporary, "model")
         session.export(trained.model, made)
         measured = measure(session, trained.model, made, trained.parameters)
         if not _is_exact(measured):
             raise TrainingError(f"{STAGE}: {chosen.name}: {_difference(measured)}; leave it out of {STAGE}.families")
-        Record(trained.model, trained.fitted, {"rows": _rows(session, trained.model), **chosen.facts}).write(made)
+        facts = {"rows": len(session.splits(trained.model).training), **contest.facts(chosen)}
+        Record(trained.model, trained.fitted, facts).write(made)
         shutil.rmtree(folder / SERVING, ignore_errors=True)
         shutil.copytree(made, folder, dirs_exist_ok=True)
-
-
-def _rows(session: Session, model: Any) -> int:
-    return len(session.splits(model).training)

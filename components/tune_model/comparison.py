@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from artifacts.tuning.tuning import Gain
-from components.tune_model.trials import Outcome, Scores
-from components.tune_model.workers import HeldBack
 from core.problem import Task
 from problems import kind
 from problems.gains import interval
+from training.trials.problem import HeldBack
+from training.trials.trial import Outcome, Scores
 
 
 def widened(confidence: float, points: int) -> float:

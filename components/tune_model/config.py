@@ -1,10 +1,16 @@
 """The `tune_model` section: which hyperparameters are tried, how, and what must be shown before they are used."""
 
+import math
+import random
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.tune_model.rungs import halving_rungs
 from core.settings import Settings
+
+_DRAWS = 100
+"""Draws for each point, until one is new; a small space has fewer points than trials."""
 
 
 class Dimension(Settings):
@@ -41,6 +47,22 @@ class Dimension(Settings):
             object.__setattr__(self, "integer", isinstance(self.min, int) and isinstance(self.max, int))
         return self
 
+    def draw(self, chance: random.Random) -> Any:
+        """Draw a value; four digits of one between steps are enough, and people can compare them."""
+        if self.choices is not None:
+            return chance.choice(self.choices)
+        low, high = float(self.min or 0), float(self.max or 0)
+        is_log = self.scale == "log"
+        if self.step is not None:
+            steps = math.log(high / low, self.step) if is_log else (high - low) / self.step
+            number = chance.randrange(int(steps + 1e-9) + 1)
+            value = low * self.step**number if is_log else low + self.step * number
+        else:
+            value = math.exp(chance.uniform(math.log(low), math.log(high))) if is_log else chance.uniform(low, high)
+        if self.integer:
+            return min(max(round(value), round(low)), round(high))
+        return min(max(float(f"{value:.{4 if self.step is None else 10}g}"), low), high)
+
 
 class Config(Settings):
     """How hyperparameters are tuned; everything else of a training is as `train_model` says."""
@@ -74,5 +96,43 @@ class Config(Settings):
     """Smallest share of trials that end with a finite loss."""
     on_bound: Literal["keep_default", "accept"] = "keep_default"
     """What happens when the best value of a range is its `min` or `max`, beyond which better ones may lie."""
+    in_tasks: bool = False
+    """Whether the default and the points of the first rung are tasks of their own (`train_trial`), which a cluster
+    runs side by side. The points are drawn when the pipeline is compiled, so this is for `halving` with a `space`."""
     in_training: bool = True
     """Whether every run that trains is tuned first; otherwise only `mlops tune` does."""
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        if self.in_tasks and self.method != "halving":
+            raise ValueError(
+                f"in_tasks: wanted method halving, whose first points follow from nothing, got {self.method}, which "
+                "hears of one trial before it proposes the next"
+            )
+        if self.in_tasks and not self.space:
+            raise ValueError(
+                "in_tasks: wanted a space, from which points are drawn when the pipeline is compiled, got none; a "
+                "build_model(hp) declares its space only in a step: leave in_tasks out"
+            )
+        return self
+
+    def drawn(self, epochs: int, seed: int) -> list[dict[str, Any]]:
+        """Return the trials that need no other's result: the default, and the first rung, with points drawn now.
+
+        `epochs` and `seed` are those of `train_model`.
+        """
+        longest = self.epochs or epochs
+        rung = halving_rungs(self.trials, longest, self.factor)[0]
+        chance = random.Random(self.seed)  # noqa: S311 - nobody must not guess it
+        points: list[dict[str, Any]] = []
+        for _ in range(_DRAWS * rung.trials):
+            point = {name: one.draw(chance) for name, one in self.space.items()}
+            if point not in points:
+                points.append(point)
+            if len(points) == rung.trials:
+                break
+        first = {"number": 0, "hyperparameters": {}, "epochs": longest, "seed": seed}
+        return [first] + [
+            {"number": number, "hyperparameters": point, "epochs": rung.epochs, "seed": seed}
+            for number, point in enumerate(points, start=1)
+        ]

@@ -8,21 +8,22 @@ from typing import Any, NamedTuple
 
 import keras_tuner
 
-from artifacts.examples.manifest import ExamplesManifest
-from artifacts.examples.names import TRAIN
+from artifacts.tuning.finished_trial import FinishedTrial
 from artifacts.tuning.tuning import Gain, TrialResult, Tuning
 from components.tune_model import comparison, gate, oracles
 from components.tune_model.config import Config
 from components.tune_model.oracles import Asked
 from components.tune_model.pictures import draw
-from components.tune_model.space import Space, check_known
-from components.tune_model.trials import Journal, Outcome, Trial
-from components.tune_model.workers import HeldBack, Problem, Workers, started
-from core import digest, objects
-from core.errors import ConfigError, DataError, TrainingError
+from components.tune_model.space import Space
+from components.tune_model.workers import Workers, started
+from core import objects
+from core.errors import ConfigError, CorruptArtifact, TrainingError
 from problems import kind
 from training.session import Sources
 from training.settings import TrainingSettings
+from training.trials.journal import Journal
+from training.trials.problem import GIVEN, HeldBack, Problem, check_names
+from training.trials.trial import Outcome, Trial, described
 
 JOURNAL = "trials"
 """Folder with the finished trials, until all are."""
@@ -37,6 +38,8 @@ class Inputs(NamedTuple):
     transform_graph: Path | str
     registry: str = ""
     """Finished trials are kept beside it; in the output's folder where it is empty or an address."""
+    trials: tuple[Path | str, ...] = ()
+    """Folders of the trials that ran as tasks of their own: the default, and the first rung."""
 
 
 class Outputs(NamedTuple):
@@ -56,35 +59,23 @@ def tune(config: Config, section: Mapping[str, Any], inputs: Inputs, outputs: Ou
     not read, TrainingError when no trial ends with a finite loss.
     """
     training = TrainingSettings.of(section)
-    problem = _problem(training, inputs)
-    folder, context = Path(outputs.tuning), _context(problem)
-    journal = _journal_folder(inputs.registry, folder, context)
+    problem = Problem.of(training, Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph))
+    folder, context = Path(outputs.tuning), problem.context
+    place = _journal_folder(inputs.registry, folder, context)
+    journal = Journal(place, context)
+    points = _finished(inputs.trials, journal, context)
     with started(problem, config.workers) as workers:
         space = _space(config, workers, training)
         rows = workers.held_back()
-        run = _Tuning(config, problem, workers, Journal(journal, context))
-        run.search(space)
+        run = _Tuning(config, problem, workers, journal)
+        run.search(space, points)
         tuning = run.result(space, rows)
     decision = gate.decide(config, tuning)
     draw(tuning, space, decision.checks[-1].observed if decision.checks else "", outputs.pictures)  # type: ignore[arg-type]
     tuning.write(folder)
     decision.write(outputs.decision)
-    shutil.rmtree(journal)
+    shutil.rmtree(place)
     return {**section, "hyperparameters": training.hyperparameters | tuning.chosen}
-
-
-def _problem(training: TrainingSettings, inputs: Inputs) -> Problem:
-    """Hold back the last training span; DataError when there is no span before it."""
-    manifest = ExamplesManifest.read(inputs.examples)
-    spans = sorted({shard.span for shard in manifest.shards if shard.split == TRAIN})
-    if len(spans) < 2:
-        raise DataError(
-            f"tune_model: wanted two spans to train on, of which the last is held back to compare trials, got "
-            f"{', '.join(f'span {span} alone' for span in spans) or 'none'}; raise ingest_examples.window, or leave "
-            "tune_model out: a random split would choose what does not hold later"
-        )
-    sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
-    return Problem(training, sources, tuple(spans[:-1]), spans[-1])
 
 
 def _journal_folder(registry: str, output: Path, context: str) -> Path:
@@ -94,40 +85,38 @@ def _journal_folder(registry: str, output: Path, context: str) -> Path:
     return Path(registry).parent / "tunings" / context.rpartition(":")[2] / JOURNAL
 
 
-def _context(problem: Problem) -> str:
-    sources = problem.sources
-    manifest = ExamplesManifest.read(sources.examples)
-    content = [
-        problem.settings.model_dump_json(),
-        sources.module,
-        sources.schema,
-        [shard.sha256 for shard in manifest.shards],
-        problem.spans,
-        problem.held_back,
-    ]
-    return digest.of_bytes(json.dumps(content).encode())
+def _finished(folders: Sequence[Path | str], journal: Journal, context: str) -> list[dict[str, Any]]:
+    """Add the trials of tasks to the journal, and return the points of the first rung, as they were drawn.
+
+    Raises CorruptArtifact for a trial of another problem.
+    """
+    found = sorted((FinishedTrial.read(folder) for folder in folders), key=lambda one: one.number)
+    for one in found:
+        if one.context != context:
+            raise CorruptArtifact(
+                f"tune_model: trial {one.number} was run with other data, code or settings than this tuning; run again "
+                "with --no-cache"
+            )
+        trial = Trial(one.hyperparameters, one.epochs, one.seed)
+        journal.add(trial, Outcome(one.skill, one.epochs_run, one.failure))
+    return [one.hyperparameters for one in found if one.number]
 
 
 def _space(config: Config, workers: Workers, training: TrainingSettings) -> Space:
-    asks = workers.asks(list(config.space))
-    if asks.declared is not None:
-        if config.space:
-            raise ConfigError(
-                f"tune_model.space: build_model(hp) in module.py declares the space itself; remove "
-                f"{', '.join(config.space)} here, or write build_model(transform_output, hyperparameters)"
-            )
-        space = Space(keras_tuner.HyperParameters.from_config(asks.declared))
-        if not space.hyperparameters.space:
-            raise ConfigError("tune_model: wanted at least one hyperparameter, but build_model(hp) declares none")
-        return space
-    known = sorted(asks.names - {"train_steps", "classes"})
-    if not config.space:
+    names = list(config.space)
+    asks = workers.asks(names)
+    if names:
+        check_names(names, asks, training)
+        return Space.of(config.space)
+    if asks.declared is None:
         raise ConfigError(
             "tune_model.space: wanted at least one hyperparameter, got an empty space; build_model reads "
-            f"{', '.join(known) or 'none'}"
+            f"{', '.join(sorted(asks.names - GIVEN)) or 'none'}"
         )
-    check_known(config.space, frozenset(known) | {*training.hyperparameters} & asks.names)
-    return Space.of(config.space)
+    space = Space(keras_tuner.HyperParameters.from_config(asks.declared))
+    if not space.hyperparameters.space:
+        raise ConfigError("tune_model: wanted at least one hyperparameter, but build_model(hp) declares none")
+    return space
 
 
 class _Tuning:
@@ -145,8 +134,11 @@ class _Tuning:
         self._count = 0
         self._total = 0
 
-    def search(self, space: Space) -> None:
-        """Train the default, then what the oracle asks for; TrainingError when the default has no finite loss."""
+    def search(self, space: Space, points: Sequence[Mapping[str, Any]]) -> None:
+        """Train the default, then what the oracle asks for; TrainingError when the default has no finite loss.
+
+        `points` are those of the first rung, where they are drawn already.
+        """
         self._total = 1 + oracles.planned(self._config, self._epochs)
         (self._default,) = self._run([self._trial({}, self._epochs)])
         if self._default.skill is None:
@@ -160,7 +152,8 @@ class _Tuning:
             self._trials += zip(asked, trials, outcomes, strict=True)
             return [outcome.skill for outcome in outcomes]
 
-        oracles.search(self._config, space.hyperparameters, self._epochs, run)
+        drawn = [space.values(point) for point in points]
+        oracles.search(self._config, space.hyperparameters, self._epochs, run, drawn)
         if all(outcome.skill is None for _, _, outcome in self._trials):
             raise TrainingError(
                 f"tune_model: no trial ended with a finite loss, the last one: {self._trials[-1][2].failure}"
@@ -236,11 +229,9 @@ class _Tuning:
     def _print(self, trial: Trial, outcome: Outcome, note: str) -> None:
         """Print one line per trial, which `mlops tune` shows while it waits."""
         self._count += 1
-        skill = outcome.failure if outcome.skill is None else f"{self._skill} {outcome.skill:.4f}"
-        point = ", ".join(f"{name} {_short(value)}" for name, value in trial.hyperparameters.items()) or "default"
         kept = f" ({note})" if note else ""
-        line = f"trial {self._count} of {self._total}{kept}: {skill} after {outcome.epochs_run} epochs; {point}"
-        print(line, flush=True)
+        line = described(self._skill, trial.hyperparameters, outcome)
+        print(f"trial {self._count} of {self._total}{kept}: {line}", flush=True)
 
     def _described(self) -> list[TrialResult]:
         return [
@@ -256,7 +247,3 @@ class _Tuning:
             )
             for index, (asked, trial, outcome) in enumerate(self._trials, start=1)
         ]
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

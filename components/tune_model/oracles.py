@@ -1,14 +1,14 @@
 """Which point is tried next: KerasTuner's oracles, and successive halving in the same form."""
 
-import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras_tuner
 from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle
 
 from components.tune_model.config import Config
+from components.tune_model.rungs import Rung, halving_rungs
 
 _OBJECTIVE = "skill"
 _NEVER = 1 << 30
@@ -23,28 +23,12 @@ class Asked(NamedTuple):
     bracket: int
 
 
-class Rung(NamedTuple):
-    """So many trials of so many epochs."""
-
-    trials: int
-    epochs: int
-
-
-def halving_rungs(trials: int, epochs: int, factor: int) -> list[Rung]:
-    """Return the rungs of successive halving: at each, one of `factor` goes on with `factor` times the epochs."""
-    count = 1 + int(math.log(trials, factor) + 1e-9)
-    rungs = []
-    for rung in range(count):
-        shortened = factor ** (count - 1 - rung)
-        rungs.append(Rung(max(trials // factor**rung, 1), max(math.ceil(epochs / shortened), 1)))
-    return rungs
-
-
 class HalvingOracle(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has no types
-    """Successive halving: random points on the first rung, the best of each rung on the next."""
+    """Successive halving: the given points on the first rung, or random ones; the best of each rung on the next."""
 
-    def __init__(self, rungs: Sequence[Rung], **further: Any) -> None:
+    def __init__(self, rungs: Sequence[Rung], points: Sequence[Mapping[str, Any]] = (), **further: Any) -> None:
         super().__init__(**further)
+        self._points = points
         self._rungs = [(rung, []) for rung in rungs]  # type: ignore[var-annotated]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -52,13 +36,19 @@ class HalvingOracle(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner has
         for index, (rung, ids) in enumerate(self._rungs):
             if len(ids) == rung.trials:
                 continue
-            values = self._random_values() if index == 0 else self._promoted(index)
+            values = self._promoted(index) if index else self._first(len(ids))
             if values is not None:
                 ids.append(trial_id)
                 return {"status": "RUNNING", "values": values | {"tuner/epochs": rung.epochs, "tuner/round": index}}
             if self.ongoing_trials:
                 break  # a rung is smaller than planned only when the space is exhausted or trials failed
         return {"status": "IDLE" if self.ongoing_trials else "STOPPED"}
+
+    def _first(self, number: int) -> dict[str, Any] | None:
+        """Return a point of the first rung; None when there are no more."""
+        if not self._points:
+            return self._random_values()  # type: ignore[no-any-return]
+        return dict(self._points[number]) if number < len(self._points) else None
 
     def _promoted(self, index: int) -> dict[str, Any] | None:
         """Return the best point of the rung before that is not on this one; None while that rung is running."""
@@ -78,14 +68,17 @@ def search(
     space: keras_tuner.HyperParameters,
     epochs: int,
     run: Callable[[Sequence[Asked]], Sequence[float | None]],
+    points: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Ask an oracle until it stops; `run` trains points and returns their skills, None for one that failed.
+
+    `points` are the first that `halving` asks for, in place of random ones.
 
     Points that are asked for together are heard of together, in their order: what is proposed does not depend on which
     process ends first.
     """
     with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
-        oracle = _oracle(config, space, epochs)
+        oracle = _oracle(config, space, epochs, points)
         oracle._set_project_dir(folder, "tuning")
         oracle.verbose = 0
         while asked := list(_asked(oracle, config)):
@@ -118,7 +111,9 @@ def planned(config: Config, epochs: int) -> int:
     return sum(sizes)
 
 
-def _oracle(config: Config, space: keras_tuner.HyperParameters, epochs: int) -> Any:
+def _oracle(
+    config: Config, space: keras_tuner.HyperParameters, epochs: int, points: Sequence[Mapping[str, Any]]
+) -> Any:
     shared: dict[str, Any] = {
         "objective": keras_tuner.Objective(_OBJECTIVE, "max"),
         "hyperparameters": space.copy(),
@@ -128,7 +123,7 @@ def _oracle(config: Config, space: keras_tuner.HyperParameters, epochs: int) -> 
         "max_consecutive_failed_trials": _NEVER,  # the gate counts them
     }
     if config.method == "halving":
-        return HalvingOracle(halving_rungs(config.trials, epochs, config.factor), **shared)
+        return HalvingOracle(halving_rungs(config.trials, epochs, config.factor), points, **shared)
     if config.method == "hyperband":
         return HyperbandOracle(max_epochs=epochs, factor=config.factor, **shared)
     return BayesianOptimizationOracle(max_trials=config.trials, **shared)

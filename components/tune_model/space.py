@@ -7,7 +7,6 @@ from typing import Any
 import keras_tuner
 
 from components.tune_model.config import Dimension
-from core.errors import ConfigError, did_you_mean
 from core.user_config import as_written
 
 _OWN = "tuner/"
@@ -45,6 +44,10 @@ class Space:
         own = {name: value for name, value in values.items() if not name.startswith(_OWN)}
         return {name: json.loads(value) if name in self._lists else value for name, value in own.items()}
 
+    def values(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a trial's values of a point, as `point` takes them back."""
+        return {name: json.dumps(value) if name in self._lists else value for name, value in point.items()}
+
     def described(self) -> dict[str, Any]:
         """Return name -> values in a few words."""
         return {one.name: _described(one) for one in self.hyperparameters.space}
@@ -68,16 +71,6 @@ class Space:
             if value <= one.min_value or value >= last:
                 found.append(one.name)
         return tuple(found)
-
-
-def check_known(space: Mapping[str, Dimension], asked: frozenset[str]) -> None:
-    """Raise ConfigError for a hyperparameter that `build_model` does not read."""
-    for name in space:
-        if name not in asked:
-            raise ConfigError(
-                f"tune_model.space: build_model reads no hyperparameter {name!r}{did_you_mean(name, asked)}; "
-                "correct the name, or read it in module.py"
-            )
 
 
 def _is_plain(choices: list[Any]) -> bool:

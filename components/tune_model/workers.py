@@ -8,55 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 
-from artifacts.examples.names import TRAIN, VALIDATION
-from components.tune_model.trials import Outcome, Scores, Trial
-from core import user_code
 from core.errors import TrainingError
-from problems import kind
-from training.hypermodel import AskedFor, declared_space, declares_its_space
-from training.session import Session, Sources, opened
-from training.settings import TrainingSettings
+from training.session import Session, opened
+from training.trials.problem import Asks, HeldBack, Problem, asks, held_back, run
+from training.trials.trial import Outcome, Trial
 
 _DIE_WITH_PARENT = 1
 """Linux' PR_SET_PDEATHSIG: a worker whose parent was killed would wait for its next trial for ever."""
 Finished = Callable[[Trial, Outcome], None]
 """Called with each trial as it ends."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What trials have in common."""
-
-    settings: TrainingSettings
-    sources: Sources
-    spans: tuple[int, ...]
-    """The spans that they are trained on."""
-    held_back: int
-    """The span that they are compared on."""
-
-
-class Asks(NamedTuple):
-    """What the module's `build_model` asks for."""
-
-    names: frozenset[str]
-    """Hyperparameters that it reads, as far as that can be seen."""
-    declared: dict[str, Any] | None
-    """The space that a `build_model(hp)` declares; None for one that takes plain hyperparameters."""
-
-
-class HeldBack(NamedTuple):
-    """Labels and weights of the span that trials are compared on, [rows]."""
-
-    labels: Scores
-    weights: Scores | None
 
 
 class Workers:
@@ -165,42 +131,14 @@ _kept_open: list[Any] = []
 
 def _asks(names: list[str]) -> Asks:
     _, session = _opened[-1]
-    build: Any = user_code.function(session.module, "build_model")
-    if declares_its_space(build):
-        if names:
-            return Asks(frozenset(), {})  # refused, whatever it declares
-        return Asks(frozenset(names), declared_space(build, session.hyperparameters))
-    asked = AskedFor(session.hyperparameters)
-    session.build(lambda transform, _: build(transform, asked))
-    return Asks(frozenset(asked.names), None)
-
-
-def _rows(session: Session, model: Any, problem: Problem) -> list[Any]:
-    return [session.rows(model, split, (problem.held_back,)) for split in (TRAIN, VALIDATION)]
+    return asks(session, names)
 
 
 def _held_back() -> HeldBack:
     problem, session = _opened[-1]
-    found = [rows.labels_and_weights() for rows in _rows(session, session.build(), problem)]
-    weights = [weight for _, weight in found if weight is not None]
-    return HeldBack(
-        np.concatenate([labels for labels, _ in found]), np.concatenate(weights) if len(weights) == len(found) else None
-    )
+    return held_back(session, problem)
 
 
 def _run(trial: Trial) -> Outcome:
     problem, session = _opened[-1]
-    variant = session.variant(epochs=trial.epochs, seed=trial.seed, hyperparameters=trial.hyperparameters)
-    try:
-        model = variant.build()
-        fitted = variant.fit(model)
-    except TrainingError as error:
-        return Outcome(None, failure=str(error))
-    found = [variant.predictions(model, rows) for rows in _rows(variant, model, problem)]
-    labels = np.concatenate([one.labels for one in found])
-    scores = np.concatenate([one.scores for one in found])
-    weights = [one.weights for one in found if one.weights is not None]
-    skill = kind(problem.settings.task).skill(labels, scores, np.concatenate(weights) if weights else None)
-    if not np.isfinite(skill):
-        return Outcome(None, failure=f"the skill on span {problem.held_back} is {skill}")
-    return Outcome(float(skill), len(fitted.history["loss"]), scores=scores if trial.keeps_scores else None)
+    return run(session, problem, trial)

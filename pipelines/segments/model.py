@@ -85,10 +85,22 @@ def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) 
 
 
 def tuned_model(usecase: UseCase, prepared: Prepared, registry: str) -> dsl.PipelineTask:
-    """Search hyperparameters; ConfigError where the window holds back no span to compare them on."""
+    """Search hyperparameters, with the first trials as tasks of their own where that is configured.
+
+    Raises ConfigError where the window holds back no span to compare them on.
+    """
     splits.check_trained_spans(usecase.ingest_examples.window, "tune_model", usecase.folder / "config.yaml")
-    training = usecase.section("train_model")
-    return run(usecase, "tune_model", training=training, registry=registry, **_sources(usecase, prepared))
+    sections = {name: usecase.section(name) for name in ("tune_model", "train_model")}
+    sources = _sources(usecase, prepared)
+    if not usecase.configured("tune_model").in_tasks:
+        return run_with(usecase, "tune_model", sections, registry=registry, **sources)
+    training = usecase.configured("train_model")
+    drawn = usecase.configured("tune_model").drawn(training.epochs, training.seed)
+    at_once = usecase.configured("train_trial").at_once
+    with dsl.ParallelFor(drawn, name="trials", parallelism=at_once or None) as trial:
+        tried = run_with(usecase, "train_trial", usecase.section("train_model"), trial=trial, **sources)
+    finished = dsl.Collected(tried.outputs["outcome"])
+    return run_with(usecase, "tune_model", sections, registry=registry, trials=finished, **sources)
 
 
 def _made(usecase: UseCase, stage: str, prepared: Prepared, **inputs: Any) -> dsl.Model:

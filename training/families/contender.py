@@ -29,13 +29,11 @@ class Contender:
         """Whether the use case's module builds it."""
         return self.family not in FAMILIES
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What builds the same model again, for `training.json`."""
-        return {"family": self.family, "hyperparameters": dict(self.hyperparameters)}
-
     def check(self, module: ModuleType, place: str) -> None:
-        """Raise ConfigError, with the nearest name, for an unknown family or hyperparameter; `place` is a key."""
+        """Raise ConfigError, with the nearest name, for an unknown family or hyperparameter; `place` is a key.
+
+        A value of another type than the default's is one as well.
+        """
         if self.is_of_module:
             found = getattr(module, self.family, None)
             if not callable(found):
@@ -46,11 +44,13 @@ class Contender:
                 )
             return
         known = trees.DEFAULTS if self.family == TREES else NETS[self.family].defaults
-        for key in self.hyperparameters:
+        for key, value in self.hyperparameters.items():
             if key not in known:
                 raise ConfigError(
                     f"config.yaml: {place}: {self.family} has no hyperparameter {key!r}{did_you_mean(key, known)}"
                 )
+            if wanted := _wanted(known[key], value):
+                raise ConfigError(f"config.yaml: {place}: {self.family}.{key}: wanted {wanted}, got {value!r}")
 
     def unfit(self, inputs: ModelInputs) -> str:
         """Return why it cannot be built of these inputs; "" when it can."""
@@ -63,3 +63,14 @@ def contender(family: str, hyperparameters: Mapping[str, Any], number: int = 1) 
     """Return the contender of a variant; whole numbers are integers again, and `number` is in the name from 2."""
     name = family if number == 1 else f"{family}-{number}"
     return Contender(family, as_written(dict(hyperparameters)), name)
+
+
+def _wanted(default: Any, value: Any) -> str:
+    """Return what is wanted in place of a value that is not of its default's type; empty for one that is."""
+    if isinstance(default, list | tuple):
+        return "" if isinstance(value, list | tuple) and not any(map(_is_no_number, value)) else "a list of numbers"
+    return "a number" if _is_no_number(value) else ""
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, bool) or not isinstance(value, int | float)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial, wraps
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import keras
@@ -16,13 +17,15 @@ from artifacts.labels.soft_rows import Portion, training_rows
 from artifacts.matrix.usable_features import UsableFeatures
 from core.errors import DataError, TrainingError
 from problems import kind
+from training import callbacks
+from training.asked_for import AskedFor, check_read
 from training.families import nets, trees
 from training.families.contender import TREES, Contender
 from training.families.model_inputs import ModelInputs, Width, observe, usable
 from training.fitting import Fitted, Splits
 from training.predictions import Predictions
+from training.record import OF_TRAIN_MODEL
 from training.session import Session
-from training.settings import TrainingSettings
 
 Prepare = Callable[[keras.Model, Splits], None]
 """Changes a built model, or the targets and weights of its rows, before it is fitted."""
@@ -36,13 +39,6 @@ class Trained(NamedTuple):
     parameters: int
     """Numbers that it consists of."""
     seconds: float
-
-
-def settings_of(section: Mapping[str, Any]) -> TrainingSettings:
-    """Return the settings in a section of `train_model`, which has further keys."""
-    return TrainingSettings.model_validate(
-        {key: section[key] for key in TrainingSettings.model_fields if key in section}
-    )
 
 
 def training_spans(examples: Path | str, stage: str) -> tuple[int, ...]:
@@ -114,7 +110,7 @@ class Contest:
         """
         if one.is_of_module:
             session = self._session(seed, one.hyperparameters)
-            return session.build(_checked(one, getattr(session.module, one.family)))
+            return session.build(_checked(one, session.module))
         family, given = ("linear", {}) if one.family == TREES else (one.family, one.hyperparameters)
         return self._session(seed).build(partial(self._net, family, given))
 
@@ -136,6 +132,12 @@ class Contest:
         else:
             fitted, parameters = session.fit(model), int(model.count_params())
         return Trained(model, fitted, parameters, time.perf_counter() - began)
+
+    def facts(self, one: Contender) -> dict[str, Any]:
+        """Return what builds a contender's model again, for its record."""
+        own = self.settings.hyperparameters
+        given = own | dict(one.hyperparameters) if one.is_of_module else dict(one.hyperparameters)
+        return {"family": one.family, "hyperparameters": given, OF_TRAIN_MODEL: own}
 
     def held_out(self, model: keras.Model) -> Predictions:
         """Score the rows of the held-out span."""
@@ -165,12 +167,19 @@ def mean_scores(found: Sequence[Predictions]) -> Predictions:
     return found[0]._replace(scores=np.mean([one.scores for one in found], axis=0))
 
 
-def _checked(one: Contender, build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of the module that raises TrainingError where it returns anything but a Keras model."""
+def _checked(one: Contender, module: ModuleType) -> Callable[..., Any]:
+    """Return a contender's function, which raises TrainingError where it returns anything but a Keras model.
+
+    It raises ConfigError for a changed hyperparameter that neither it nor the module's `callbacks` reads.
+    """
+    build: Callable[..., Any] = getattr(module, one.family)
 
     @wraps(build)
     def built(*given: Any) -> Any:
         model = build(*given)
+        read = given[-1].names if isinstance(given[-1], AskedFor) else {known.name for known in given[-1].space}
+        if one.hyperparameters.keys() - read:
+            check_read(one.hyperparameters, read | callbacks.read_names(module, one.hyperparameters), one.family)
         if not isinstance(model, keras.Model):
             raise TrainingError(
                 f"family {one.family!r}: wanted a compiled keras.Model, which is exported as a SavedModel, got "

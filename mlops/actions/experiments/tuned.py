@@ -14,6 +14,8 @@ from mlops.runs.history import read_run
 from mlops.runs.record import State
 
 STAGE = "tune_model"
+_STAGES = (STAGE, "train_trial")
+"""Those whose logs have lines for trials."""
 _LINE = "trial "
 """Beginning of the lines in the stage's log that are shown."""
 _PAUSE = 0.5
@@ -26,8 +28,8 @@ class TrialLines:
     def __init__(self, watcher: Callable[[Event], None]) -> None:
         self._watcher = watcher
         self._lock = threading.Lock()
-        self._log: Path | None = None
-        self._shown = 0
+        self._shown: dict[Path, int] = {}
+        """Log -> lines of it that were shown."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
@@ -41,9 +43,9 @@ class TrialLines:
 
     def __call__(self, event: Event) -> None:
         """Take an event of the run."""
-        if isinstance(event, TaskChanged) and event.task.stage == STAGE:
+        if isinstance(event, TaskChanged) and event.task.stage in _STAGES and event.task.log is not None:
             if event.task.state is State.RUNNING:
-                self._log = event.task.log
+                self._shown.setdefault(event.task.log, 0)
             else:
                 self._show_new()
         with self._lock:
@@ -54,15 +56,15 @@ class TrialLines:
             self._show_new()
 
     def _show_new(self) -> None:
-        log = self._log
-        if log is None or not log.is_file():
-            return
-        with self._lock:
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-            trials = [line.strip() for line in lines if line.startswith(_LINE) and line.endswith("\n")]
-            for line in trials[self._shown :]:
-                self._watcher(Noted(line))
-            self._shown = max(self._shown, len(trials))
+        for log in tuple(self._shown):
+            if not log.is_file():
+                continue
+            with self._lock:
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+                trials = [line.strip() for line in lines if line.startswith(_LINE) and line.endswith("\n")]
+                for line in trials[self._shown[log] :]:
+                    self._watcher(Noted(line))
+                self._shown[log] = max(self._shown[log], len(trials))
 
 
 def find_tuning(store: Store, run_id: str) -> Tuning:

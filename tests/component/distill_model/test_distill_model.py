@@ -18,9 +18,11 @@ from core.decision import Decision
 from core.errors import ConfigError, DataError
 from tests.component.three_spans import TRAINING, World, write_world
 from training.families.contender import contender
-from training.families.contest import Contest, settings_of
+from training.families.contest import Contest
 from training.families.footprint import Measured
+from training.record import OF_TRAIN_MODEL
 from training.session import Session, Sources, opened
+from training.settings import TrainingSettings
 
 LONG = TRAINING | {"epochs": 30, "batch_size": 16, "hyperparameters": {"learning_rate": 0.05}}
 SMALL = {"student": {"hyperparameters": {"units": 2}}, "seeds": (0, 1)}
@@ -120,7 +122,7 @@ def test_an_overfitted_teacher_predicts_rows_that_it_has_not_seen(linear: World)
         SMALL | {"teacher": {"family": "trees", "members": 1, "hyperparameters": memory, "overfitted_above": 0.02}}
     )
     sources = Sources(linear.module, linear.schema, linear.examples, linear.transform_graph)
-    with opened(settings_of(TRAINING), sources, (1, 2)) as session:
+    with opened(TrainingSettings.of(TRAINING), sources, (1, 2)) as session:
         contest = Contest(session, 3)
         teacher = contender("trees", memory)
         taught = teach(config, contest, teacher)
@@ -140,12 +142,28 @@ def test_what_cannot_be_distilled_is_named_before_anything_is_trained(
         _distill(linear, plain, "large", student={"hyperparameters": {"units": 64}})
     with pytest.raises(ConfigError, match=r"at most 33 parameters, as its teacher, got 257"):
         _distill(linear, plain, "larger", student={"hyperparameters": {"units": 64}}, teacher={"members": 1})
+    with pytest.raises(ConfigError, match=r"build_model reads no hyperparameter 'unts'; did you mean 'units'"):
+        _distill(linear, plain, "unread", student={"hyperparameters": {"unts": 2}})
     with pytest.raises(ConfigError, match=r"student: trees are not trained on predictions"):
         _distill(linear, plain, "trees", student={"family": "trees"})
     with pytest.raises(ConfigError, match=r"temperature: wanted 1 for a regression"):
         _distill(linear, plain, "number", TRAINING | {"task": "regression"}, temperature=3.0)
     with pytest.raises(ConfigError, match=r"teacher: wanted a family .* got 'build_modl'; did you mean 'build_model'"):
         _distill(linear, plain, "name", teacher={"family": "build_modl"})
+
+
+def test_tuned_hyperparameters_of_the_plain_model_are_the_teachers_too(
+    linear: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logic, "teach", None)
+    large = {"student": {"hyperparameters": {"units": 64}}, "teacher": {"members": 1}}
+    chosen = {"family": "linear", "hyperparameters": {}, OF_TRAIN_MODEL: {"units": 24}}
+    for name, record in (("tuned", {"hyperparameters": {"units": 24}}), ("chosen beside the tuned", chosen)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"at most 97 parameters, as its teacher, got 257"):
+            _distill(linear, folder, name, **large)
 
 
 def test_one_span_alone_is_refused(tmp_path: Path, plain: Path) -> None:

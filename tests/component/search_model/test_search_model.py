@@ -158,6 +158,10 @@ def test_what_cannot_be_searched_is_named_before_anything_is_trained(
         _search(linear, "family", families=["wide_and_dep"])
     with pytest.raises(ConfigError, match=r"deep has no hyperparameter 'hidden_unit'; did you mean 'hidden_units'"):
         _search(linear, "hyperparameter", families={"deep": {"hidden_unit": [8]}})
+    with pytest.raises(ConfigError, match=r"families: deep.hidden_units: wanted a list of numbers, got 8"):
+        _search(linear, "number", families={"deep": {"hidden_units": 8}})
+    with pytest.raises(ConfigError, match=r"families: trees.leaves: wanted a number, got 'many'"):
+        _search(linear, "type", families={"trees": {"leaves": "many"}})
     with pytest.raises(ConfigError, match="convolutional cannot be built: there is no picture"):
         _search(linear, "picture", families=["convolutional"])
 

@@ -17,12 +17,14 @@ from components.transform_features.logic import transform
 from components.tune_model import workers
 from components.tune_model.config import Config
 from components.tune_model.logic import Inputs, Outputs, tune
-from components.tune_model.trials import Journal, Outcome, Trial
 from core.decision import Decision, Verdict
 from core.errors import ConfigError, DataError, TrainingError
 from tests.written_examples import write_examples, write_spans
 from training.session import Sources
 from training.settings import TrainingSettings
+from training.trials.journal import Journal
+from training.trials.problem import Problem
+from training.trials.trial import Outcome, Trial
 
 SCHEMA = """
 feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
@@ -181,7 +183,7 @@ def test_equal_seeds_give_equal_bytes_and_a_killed_tuning_repeats_no_trial(
 def test_what_overfits_a_random_split_is_refused(world: World, tmp_path: Path) -> None:
     """An embedding of crews predicts the crews that it was trained on; a later span has others."""
     inputs, settings = world.inputs(), _settings(units=[8])
-    with workers.started(workers.Problem(settings, Sources(*inputs[:4]), (1, 2), 3), 1):
+    with workers.started(Problem(settings, Sources(*inputs[:4]), (1, 2), 3), 1):
         session = workers._opened[-1][1]
         rows = {}
         for name, memory in (("default", 0), ("memory", 16)):

@@ -1,44 +1,13 @@
-"""Trials, and the journal that keeps finished ones, so that a tuning that was killed repeats none."""
+"""Keeps finished trials, so that a tuning that was killed repeats none."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from core import digest, durable
-
-Scores = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training, of which everything follows from these values."""
-
-    hyperparameters: dict[str, Any]
-    """In place of the configured ones with the same names."""
-    epochs: int
-    seed: int
-    keeps_scores: bool = False
-    """Whether the scores of the held-back rows are kept, for a comparison row by row."""
-
-    def key(self, context: str) -> str:
-        """Return what identifies the trial; `context` is the digest of everything that trials have in common."""
-        content = json.dumps({"context": context, **asdict(self)}, sort_keys=True)
-        return digest.of_bytes(content.encode()).rpartition(":")[2]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial went."""
-
-    skill: float | None
-    """On the held-back rows; None when the training failed."""
-    epochs_run: int = 0
-    failure: str = ""
-    scores: Scores | None = None
+from core import durable
+from training.trials.trial import Outcome, Trial
 
 
 class Journal:
