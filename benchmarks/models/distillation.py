@@ -1,6 +1,6 @@
 """Students beside the same models from scratch, over alpha and temperature.
 
-    python -m benchmarks.models.distillation [--usecase flight_delay]
+    python -m benchmarks.models.distillation [--usecase flight_delay] [--write]
 
 Every line is trained on all training spans with three seeds, and asked about the split that evaluates. The teacher, an
 ensemble of three of the use case's own models, is trained once.
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.models.prepared import Prepared, prepare, table
+from benchmarks.models.prepared import Prepared, prepare, table, write_between
+from core.user_code import ROOT
 
+PAGE = ROOT / "docs" / "distillation.md"
 STUDENTS: dict[str, dict[str, Any]] = {
     "flight_delay": {"family": "deep", "hyperparameters": {"hidden_units": [4], "embedding": 4, "dropout": 0.0}},
     "digits": {"hyperparameters": {"filters": 2, "dropout": 0.0}},
@@ -37,12 +39,15 @@ def main() -> None:
     """Measure the use cases and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models.distillation", description=__doc__)
     parser.add_argument("--usecase", action="append", choices=tuple(STUDENTS), help="repeatable; default: all of them")
+    parser.add_argument("--write", action="store_true", help="write the tables to docs/distillation.md")
     asked = parser.parse_args()
     for name in asked.usecase or STUDENTS:
         with tempfile.TemporaryDirectory(prefix="distillation-") as folder:
             lines, skill = _measure(prepare(name, Path(folder)), STUDENTS[name])
         text = table(("model", "parameters", f"{skill}, mean", "spread", "over scratch"), _rows(lines))
         print(f"{name}\n\n{text}\n", flush=True)
+        if asked.write:
+            write_between(PAGE, f"grid of {name}", text)
 
 
 def _measure(prepared: Prepared, settings: dict[str, Any]) -> tuple[list[Line], str]:

@@ -13,16 +13,17 @@ from mlops.cli.at import ChosenWorld, at_world, span_option
 if TYPE_CHECKING:
     from mlops.worlds.world import RunRequest
 
-_SET = "A key of the section, in YAML; repeatable."
+set_option = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of the section, in YAML; repeatable."
+)
+no_cache_option = click.option("--no-cache", is_flag=True, help="Ignore cached results.")
 _OPTIONS = (
     click.argument("usecase"),
     at_world(),
-    click.option(
-        "--set", "changes", multiple=True, metavar="KEY=VALUE", help="A key of the section, in YAML; repeatable."
-    ),
+    set_option,
     click.option("--pipeline", default="level0", show_default=True, help="Which pipeline; level0 pushes nothing."),
     span_option,
-    click.option("--no-cache", is_flag=True, help="Ignore cached results."),
+    no_cache_option,
 )
 
 

@@ -7,6 +7,7 @@ import click
 
 from core.store import Store
 from mlops.cli.at import ChosenWorld, at_world, span_option
+from mlops.cli.experiments.switched import no_cache_option, set_option
 
 if TYPE_CHECKING:
     from artifacts.tuning.tuning import TrialResult, Tuning
@@ -20,16 +21,28 @@ _WIDTH = 160
 @click.command()
 @click.argument("usecase")
 @at_world()
+@set_option
 @span_option
-@click.option("--no-cache", is_flag=True, help="Ignore cached results.")
+@no_cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def tune(store: Store, *, usecase: str, chosen: ChosenWorld, span: str | None, no_cache: bool, as_json: bool) -> None:
+def tune(
+    store: Store,
+    *,
+    usecase: str,
+    chosen: ChosenWorld,
+    changes: tuple[str, ...],
+    span: str | None,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
     """Search the hyperparameters of USECASE as its section `tune_model` says, and compare the best with the default.
 
-    Nothing is trained for production. Returns 3 when the decision fails, as for a best point on the bound of its range;
-    that the default stays is no failure.
+    --set changes the section, or stands in its place: --set "space.dropout={min: 0.1, max: 0.7}". Nothing is trained
+    for production. Returns 3 when the decision fails, as for a best point on the bound of its range; that the default
+    stays is no failure.
     """
+    from mlops.actions.experiments.switched_on import switched_on
     from mlops.actions.experiments.tuned import TrialLines, find_tuning
     from mlops.cli.ended import print_outcome
     from mlops.cli.main import print_json
@@ -39,7 +52,9 @@ def tune(store: Store, *, usecase: str, chosen: ChosenWorld, span: str | None, n
     from mlops.worlds.world import RunRequest
     from pipelines.config import find, load
 
-    request = RunRequest(load(find(usecase)), "tuning", span, cache=not no_cache)
+    loaded = load(find(usecase))
+    wanted = changes if loaded.has("tune_model") else ("method=halving", *changes)
+    request = RunRequest(switched_on(loaded, "tune_model", wanted), "tuning", span, cache=not no_cache)
     with chosen.open(store) as world:
         run_id = world.submit(request).run_id
         with shown(quiet=as_json) as watcher, TrialLines(watcher) as lines:
