@@ -1,7 +1,6 @@
 """Searches hyperparameters, and compares the best point with the default on rows that no trial was trained on."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +15,9 @@ from components.tune_model.oracles import Asked
 from components.tune_model.pictures import draw
 from components.tune_model.space import Space
 from components.tune_model.workers import Workers, started
-from core import objects
 from core.errors import ConfigError, CorruptArtifact, TrainingError
+from core.object_stores import locations
+from core.object_stores.locations import Location
 from problems import kind
 from training.session import Sources
 from training.settings import TrainingSettings
@@ -37,7 +37,7 @@ class Inputs(NamedTuple):
     examples: Path | str
     transform_graph: Path | str
     registry: str = ""
-    """Finished trials are kept beside it; in the output's folder where it is empty or an address."""
+    """Finished trials are kept beside it, also where it is an address; without it in the output's folder."""
     trials: tuple[Path | str, ...] = ()
     """Folders of the trials that ran as tasks of their own: the default, and the first rung."""
 
@@ -61,8 +61,7 @@ def tune(config: Config, section: Mapping[str, Any], inputs: Inputs, outputs: Ou
     training = TrainingSettings.of(section)
     problem = Problem.of(training, Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph))
     folder, context = Path(outputs.tuning), problem.context
-    place = _journal_folder(inputs.registry, folder, context)
-    journal = Journal(place, context)
+    journal = Journal(_kept_at(inputs.registry, folder, context), context)
     points = _finished(inputs.trials, journal, context)
     with started(problem, config.workers) as workers:
         space = _space(config, workers, training)
@@ -74,15 +73,16 @@ def tune(config: Config, section: Mapping[str, Any], inputs: Inputs, outputs: Ou
     draw(tuning, space, decision.checks[-1].observed if decision.checks else "", outputs.pictures)  # type: ignore[arg-type]
     tuning.write(folder)
     decision.write(outputs.decision)
-    shutil.rmtree(place)
+    journal.remove()
     return {**section, "hyperparameters": training.hyperparameters | tuning.chosen}
 
 
-def _journal_folder(registry: str, output: Path, context: str) -> Path:
+def _kept_at(registry: str, output: Path, context: str) -> Location:
     """Return where finished trials are kept: in the store, since what a killed attempt leaves in its output is gone."""
-    if not registry or objects.is_address(registry):
+    if not registry:
         return output / JOURNAL
-    return Path(registry).parent / "tunings" / context.rpartition(":")[2] / JOURNAL
+    store = registry.removeprefix("file://").rpartition("/")[0]
+    return locations.join(locations.located(store), "tunings", context.rpartition(":")[2], JOURNAL)
 
 
 def _finished(folders: Sequence[Path | str], journal: Journal, context: str) -> list[dict[str, Any]]:

@@ -1,45 +1,51 @@
-"""Keeps finished trials, so that a tuning that was killed repeats none."""
+"""Keeps finished trials, on this machine or in an object store, so that a tuning that was killed repeats none."""
 
+import io
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
-from core import durable
-from training.trials.trial import Outcome, Trial
+from core.object_stores import locations
+from core.object_stores.locations import Location
+from training.trials.trial import Outcome, Scores, Trial
 
 
 class Journal:
-    """A folder with a file for each finished trial; a file that is there is intact, because it was renamed to its name.
+    """A folder with a file for each finished trial, which is written atomically, so that one that is there is intact.
 
-    With `scores`, a trial's scores lie beside it, and were written first.
+    Where a trial keeps its scores, they lie beside it, and were written first.
     """
 
-    def __init__(self, folder: Path, context: str) -> None:
+    def __init__(self, folder: Location, context: str) -> None:
         self._folder = folder
         self._context = context
-        folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, trial: Trial) -> Outcome | None:
         """Return the outcome of a trial that has been run."""
-        path = self._path(trial)
-        if not path.is_file():
+        try:
+            content = json.loads(locations.read(self._place(trial, "json")))
+            scores = self._scores(trial) if trial.keeps_scores and content["skill"] is not None else None
+        except FileNotFoundError:
             return None
-        content = json.loads(path.read_bytes())
-        scores = path.with_suffix(".npy")
-        return Outcome(**content, scores=np.load(scores) if trial.keeps_scores and scores.is_file() else None)
+        return Outcome(**content, scores=scores)
 
     def add(self, trial: Trial, outcome: Outcome) -> None:
-        """Keep the outcome of a trial, atomically."""
-        path = self._path(trial)
+        """Keep the outcome of a trial."""
         if outcome.scores is not None:
-            staged = path.with_name(f"{durable.STAGING}{path.stem}.npy")
-            np.save(staged, outcome.scores)
-            durable.sync(staged)
-            staged.replace(path.with_suffix(".npy"))
+            array = io.BytesIO()
+            np.save(array, outcome.scores, allow_pickle=False)
+            locations.write(self._place(trial, "npy"), array.getvalue())
         content = {name: value for name, value in asdict(outcome).items() if name != "scores"}
-        durable.replace(path, json.dumps(content).encode())
+        locations.write(self._place(trial, "json"), json.dumps(content).encode())
 
-    def _path(self, trial: Trial) -> Path:
-        return self._folder / f"{trial.key(self._context)}.json"
+    def remove(self) -> None:
+        """Forget all trials, when the tuning has ended."""
+        locations.remove(self._folder)
+
+    def _scores(self, trial: Trial) -> Scores:
+        scores: Scores = np.load(io.BytesIO(locations.read(self._place(trial, "npy"))), allow_pickle=False)
+        return scores
+
+    def _place(self, trial: Trial, kind: str) -> Location:
+        return locations.join(self._folder, f"{trial.key(self._context)}.{kind}")
