@@ -12,7 +12,7 @@ from artifacts.examples.names import TRAIN, VALIDATION
 from core import digest, user_code
 from core.errors import ConfigError, DataError, TrainingError
 from problems import kind
-from training.asked_for import AskedFor, check_read
+from training.asked_for import check_read
 from training.hypermodel import declared_space, declares_its_space
 from training.session import Session, Sources
 from training.settings import TrainingSettings
@@ -84,9 +84,9 @@ def asks(session: Session, names: Sequence[str]) -> Asks:
         if names:
             return Asks(frozenset(), {})  # refused, whatever it declares
         return Asks(frozenset(names), declared_space(build, session.hyperparameters))
-    asked: list[AskedFor] = []
+    asked: list[Any] = []
 
-    def watched(transform: Any, given: AskedFor) -> Any:
+    def watched(transform: Any, given: Any) -> Any:
         asked.append(given)
         return build(transform, given)
 
