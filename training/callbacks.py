@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from core.errors import TrainingError
-from training.asked_for import AskedFor, called
 from training.hooks import Hooks
+from training.hyperparameters.asked_for import AskedFor, called
 
 FUNCTION = "callbacks"
 """Name of a module's function that returns them, of the hyperparameters."""

@@ -27,11 +27,11 @@ from problems import kind
 from problems.labels import TrainedLabel
 from training import callbacks, export, fitting
 from training.answers import answer, check_inverse, output_width, save_label_graph, trained_name
-from training.asked_for import AskedFor, check_typing_errors
 from training.class_weights import weigh_classes
 from training.fitting import Fitted, Splits
 from training.hooks import Hooks
-from training.hypermodel import built, declares_its_space
+from training.hyperparameters.asked_for import AskedFor, check_typing_errors
+from training.hyperparameters.hypermodel import built, declares_its_space
 from training.labels import Classes
 from training.predictions import Predictions, answering
 from training.raw_features import raw_features

@@ -18,11 +18,11 @@ from artifacts.matrix.usable_features import UsableFeatures
 from core.errors import DataError, TrainingError
 from problems import kind
 from training import callbacks
-from training.asked_for import AskedFor, check_read
 from training.families import nets, trees
 from training.families.contender import TREES, Contender
 from training.families.model_inputs import ModelInputs, Width, observe, usable
 from training.fitting import Fitted, Splits
+from training.hyperparameters.asked_for import AskedFor, check_read
 from training.predictions import Predictions
 from training.record import OF_TRAIN_MODEL
 from training.session import Session

@@ -12,8 +12,8 @@ from artifacts.examples.names import TRAIN, VALIDATION
 from core import digest, user_code
 from core.errors import ConfigError, DataError, TrainingError
 from problems import kind
-from training.asked_for import check_read
-from training.hypermodel import declared_space, declares_its_space
+from training.hyperparameters.asked_for import check_read
+from training.hyperparameters.hypermodel import declared_space, declares_its_space
 from training.session import Session, Sources
 from training.settings import TrainingSettings
 from training.trials.trial import Outcome, Scores, Trial

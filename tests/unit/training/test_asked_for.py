@@ -8,7 +8,7 @@ import pytest
 
 from core import user_code
 from core.errors import ConfigError, TrainingError
-from training.asked_for import AskedFor, called, check_read, check_typing_errors
+from training.hyperparameters.asked_for import AskedFor, called, check_read, check_typing_errors
 
 MODULE = """
 def build_model(transform_output, hyperparameters):

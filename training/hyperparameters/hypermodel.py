@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from core.user_config import as_written
-from training.asked_for import AskedFor, called
+from training.hyperparameters.asked_for import AskedFor, called
 
 _MOST_BUILDS = 50
 """Models that are built to find a space."""
