@@ -265,7 +265,14 @@ BAD = {
         MlopsError,
         r"build_model\(\); did you mean 'build_modle'",
     ),
-    "user's error": ({}, None, "\ndef build_model(t, h):\n    return h['no_such']\n", KeyError, "no_such"),
+    "user's error": ({}, None, "\ndef build_model(t, h):\n    return no_such\n", NameError, "no_such"),
+    "no such hyperparameter": (
+        {},
+        None,
+        "\ndef build_model(t, h):\n    return h['no_such']\n",
+        TrainingError,
+        "build_model fails with KeyError: 'no_such'; it may be the hyperparameter no_such, which is not set",
+    ),
     "unknown label": ({"label": "lat"}, None, "", MlopsError, "did you mean 'late'"),
 }
 
