@@ -12,7 +12,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup setup-cli peers run serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
+.PHONY: help setup setup-cli peers run score serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ setup-cli: $(filter .uv/bin/uv,$(UV)) ## Install only the command line into .ven
 
 run: setup ## Train, evaluate and push a use case on this machine
 	$(RUN) mlops run $(usecase) --pipeline $(pipeline) $(args)
+
+score: setup ## Score a use case by the ML Test Score, each row from evidence; a page of it
+	$(RUN) mlops score $(usecase) $(args)
 
 serve: setup ## Answer prediction requests with the model in production
 	$(RUN) mlops serve $(usecase) $(args)

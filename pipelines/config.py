@@ -15,6 +15,7 @@ from core.problem import Problem
 from core.settings import Settings
 from core.user_code import ROOT, reference
 from pipelines import gates, shared_facts, splits, stages, transport
+from pipelines.feature_rules import FeatureRules
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.triggers import Triggers
@@ -40,6 +41,8 @@ class _Common(Settings):
     """Lower-case, digits and underscores; it names the model, the pipeline and the run."""
     source: Source
     problem: Problem
+    features: FeatureRules = FeatureRules()
+    """Which features must not be used, and what one may cost."""
     beam: Beam | None = None
     """Where the stages that read all data run; without it, each runs in one process."""
     schedules: dict[ScheduleName, Schedule] = Field(default_factory=dict)

@@ -1,9 +1,13 @@
 """The transformed rows of one problem, read once per split and shared by all models that take the same features."""
 
+import copy
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import pyarrow_hotfix  # noqa: F401
+import pyarrow as pa
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -31,6 +35,15 @@ class RowStore:
         self._folder = folder
         self._features: tuple[str, ...] = ()
         self._rows: dict[Portion, Rows] = {}
+        self._altered: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
+
+    def altered(self, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> Self:
+        """Return a store of the same rows, each changed before it is transformed."""
+        found = copy.copy(self)
+        found.__dict__.pop("observed", None)
+        found._rows, found._features, found._altered = {}, (), change
+        found._folder = self._folder / f"altered-{id(found)}"
+        return found
 
     @cached_property
     def classes(self) -> Classes | None:
@@ -55,7 +68,7 @@ class RowStore:
         if portion not in self._rows:
             settings = self._settings
             number = self.observed.number
-            recipe = Recipe(self._schema, self.layer, settings.label, features, number, settings.weight)
+            recipe = Recipe(self._schema, self.layer, settings.label, features, number, settings.weight, self._altered)
             blocks = recipe.columns(self._examples, portion.split, settings.read_rows, portion.spans)
             # What is read first gets the memory: the training rows.
             free = (settings.memory_mib << 20) - sum(one.held_bytes for one in self._rows.values())

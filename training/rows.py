@@ -41,6 +41,8 @@ class Recipe:
     number: Callable[[pa.RecordBatch, npt.NDArray[Any] | None], npt.NDArray[Any]] | None = None
     """Makes the label that is trained on of raw rows and the transformed label."""
     weight: str | None = None
+    altered: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
+    """Changes raw rows before they are transformed, to learn what a model makes of other ones."""
 
     def columns(
         self, examples: Path, split: str, read_rows: int, spans: tuple[int, ...] | None = None
@@ -55,7 +57,8 @@ class Recipe:
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
         portion = Portion(split, spans)
-        for batch, shares in training_batches(examples, portion, self.schema, self.label, read_rows):
+        for read, shares in training_batches(examples, portion, self.schema, self.label, read_rows):
+            batch = read if self.altered is None else self.altered(read)
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
             transformed = self.transform(tensors)
             label = self._numbered(batch, transformed, tensors)

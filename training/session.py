@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow_hotfix  # noqa: F401
 import keras
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -96,6 +98,12 @@ class Session:
         given = {**self.settings.hyperparameters, **changes.pop("hyperparameters", {})}
         found = copy.copy(self)
         found.settings = self.settings.model_copy(update={**changes, "hyperparameters": given})
+        return found
+
+    def altered(self, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> "Session":
+        """Return this session over rows that are changed before they are transformed."""
+        found = copy.copy(self)
+        found._store = self._store.altered(change)
         return found
 
     @property

@@ -45,6 +45,7 @@ VERBS = {
     "release": ("mlops.cli.releases.verbs:release", "Create releases, and promote them between environments."),
     "run": ("mlops.cli.run:run", "Run a pipeline of a use case on this machine."),
     "runs": ("mlops.cli.runs:runs", "List, show, compare, export, follow, cancel and resume runs."),
+    "score": ("mlops.cli.trust.score:score", "Score a use case by the ML Test Score, each row from evidence."),
     "search": ("mlops.cli.experiments.search:search", "Compare families of models for a use case."),
     "schema": ("mlops.cli.schema:schema", "Show the curated schema, or propose one from data."),
     "schedule": ("mlops.cli.schedule:schedule", "Retrain a use case on a cluster, on a schedule."),

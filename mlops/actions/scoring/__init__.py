@@ -1,0 +1,1 @@
+"""The ML Test Score of a use case: 28 rows, each with a verdict that follows from evidence."""
