@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_origin
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
+from artifacts.schema.feature_rules import FeatureRules
 from core.beam.settings import Beam
 from core.errors import ConfigError, UsageError, did_you_mean
 from core.problem import Problem
 from core.settings import Settings
 from core.user_code import ROOT, reference
 from pipelines import gates, shared_facts, splits, stages, transport
-from pipelines.feature_rules import FeatureRules
 from pipelines.schedule import Schedule, ScheduleName
 from pipelines.steps import Step
 from pipelines.triggers import Triggers

@@ -8,7 +8,7 @@ import click
 from core.store import Store
 
 if TYPE_CHECKING:
-    from mlops.actions.scoring.rows import Score
+    from mlops.actions.scoring.rows import Result, Score
 
 _COLORS = {1.0: "green", 0.5: "yellow", 0.0: "red"}
 
@@ -77,12 +77,15 @@ def _print(found: "Score", *, whole: bool) -> None:
         points = f"{found.points(section):g} of 7" if whole else ""
         click.secho(f"\n{section.value}  {points}", bold=True)
         for result in results:
-            mark = click.style(f"{result.verdict:>4g}", fg=_COLORS[result.verdict])
-            simulated = " (simulated)" if result.row.simulated else ""
-            click.echo(f"{mark}  {result.row.id:<5}{result.row.title}{simulated}")
-            if result.verdict < 1:
-                click.echo(f"           {result.why}")
-                if result.raised_by:
-                    click.secho(f"           next: {result.raised_by}", dim=True)
+            _print_row(result)
     if whole:
         click.secho(f"\nscore   {found.final:g} of 7: {found.band}", bold=True)
+
+
+def _print_row(result: "Result") -> None:
+    mark = click.style(f"{result.verdict:>4g}", fg=_COLORS[result.verdict])
+    simulated = " (simulated)" if result.row.simulated else ""
+    click.echo(f"{mark}  {result.row.id:<5}{result.row.title}{simulated}")
+    if result.verdict < 1:
+        click.echo(f"           {result.why}")
+        click.secho(f"           next: {result.raised_by}", dim=True)

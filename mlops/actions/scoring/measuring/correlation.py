@@ -5,7 +5,7 @@ labeled rows that came later, the eval split, stand for requests and for what be
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,16 +80,9 @@ def _variant(bench: Bench, share: float, stream: Stream, folder: Path) -> tuple[
 def _online(label: TrainedLabel, folder: Path, stream: Stream, session: Session) -> float:
     """Serve a model in a process of its own, ask it every row, and join its answers with the labels."""
     problem = kind(session.settings.task)
-    answers: list[Any] = []
     with CandidateServer(folder / SERVING, folder / "server.log") as server:
-        client = Client(server, _REQUEST_SECONDS)
         try:
-            client.await_ready(_STARTUP_SECONDS)
-            for start in range(0, len(stream.instances), _PER_REQUEST):
-                reply = client.predict(list(stream.instances[start : start + _PER_REQUEST]))
-                if not isinstance(reply.content, list):
-                    raise MlopsError(f"the server refused rows of the evaluation: {reply.content}")
-                answers += reply.content
+            answers = list(_answers(Client(server, _REQUEST_SECONDS), stream))
         except ServerGone as error:
             raise MlopsError(f"the server of a variant: {error}; {server.log_tail()[-300:]}") from None
     output = np.array([_numbers(one) for one in answers], np.float32)
@@ -97,6 +90,16 @@ def _online(label: TrainedLabel, folder: Path, stream: Stream, session: Session)
     width = shaped.shape[1] if shaped.ndim == 2 else 2
     labels = LabelReader(label, width, folder)(stream.block)[stream.indices]
     return float(problem.skill(labels, problem.scores(shaped, label.output).values))
+
+
+def _answers(client: Client, stream: Stream) -> Iterator[Any]:
+    """Yield what a server answers to each row; MlopsError when it refuses one."""
+    client.await_ready(_STARTUP_SECONDS)
+    for start in range(0, len(stream.instances), _PER_REQUEST):
+        reply = client.predict(list(stream.instances[start : start + _PER_REQUEST]))
+        if not isinstance(reply.content, list):
+            raise MlopsError(f"the server refused rows of the evaluation: {reply.content}")
+        yield from reply.content
 
 
 def _numbers(answer: Any) -> Any:
