@@ -80,6 +80,33 @@ def test_a_journal_that_cannot_be_read_is_named(go: Go, pair: Path, tmp_path: Pa
     assert str(file) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE runs SET outputs = replace(outputs, '{', '{ ')",  # the same content, written otherwise
+        "UPDATE tasks SET record = replace(record, '\"attempts\":1', '\"attempts\":2')",
+        "UPDATE tasks SET state = 'FAILED' WHERE position = 1",
+        'UPDATE tasks SET record = replace(record, \'"seal":"\', \'"seal":"0\')',
+        "UPDATE runs SET parameters = '{}'",
+        "UPDATE runs SET seconds = seconds + 1",
+        "UPDATE executions SET outputs = replace(outputs, 'sha256:', 'sha256:0')",
+        "UPDATE executions SET outputs = substr(outputs, 1, 40)",
+    ],
+)
+def test_a_record_that_changed_on_the_disk_is_named_and_never_used(
+    go: Go, pair: Path, tmp_path: Path, change: str
+) -> None:
+    run = go(pair)
+    with sqlite3.connect(tmp_path / "store" / "localrun.sqlite") as journal:
+        assert journal.execute(change).rowcount > 0
+    if "replace(outputs, '{'" in change:
+        assert localrun.show(tmp_path / "store", run.run_id) == run
+        return
+    with pytest.raises(LocalrunError, match=r"localrun\.sqlite: a record is not as it was written"):
+        localrun.show(tmp_path / "store", run.run_id)
+        go(pair)
+
+
 def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     assert localrun.runs(tmp_path) == []
     with pytest.raises(LocalrunError, match="no run has been started here"):

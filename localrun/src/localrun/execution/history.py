@@ -1,6 +1,7 @@
 """What a store knows of its runs, without executing anything."""
 
 import contextlib
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,8 +57,7 @@ def stored_pipeline(run_id: str, *, store: Path = STORE) -> Pipeline:
     """Return the pipeline of a run; StoreError for an unknown run."""
     layout = existing(store)
     with contextlib.closing(Journal(layout)) as journal:
-        row_of(journal, run_id)
-    return load(layout.run(run_id) / "pipeline.yaml")
+        return pipeline_of(layout, row_of(journal, run_id))
 
 
 def known_environments(run_id: str, pipeline: Pipeline, *, store: Path = STORE) -> dict[str, Environment]:
@@ -80,6 +80,18 @@ def row_of(journal: Journal, run_id: str) -> RunRow:
     if row is None:
         raise StoreError(f"no run {run_id!r}{nearest(run_id, sorted(journal.run_ids())[-200:])}")
     return row
+
+
+def pipeline_of(layout: Layout, row: RunRow) -> Pipeline:
+    """Load the pipeline of a run; StoreError when its file is not, byte for byte, what the run was started with."""
+    path = layout.run(row.run_id) / "pipeline.yaml"
+    try:
+        digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}; restore it, or start a new run") from error
+    if digest != row.digest:
+        raise StoreError(f"{path}: is not the pipeline that the run was started with; restore it, or start a new run")
+    return load(path)
 
 
 def as_run(layout: Layout, row: RunRow, tasks: tuple[TaskRun, ...]) -> Run:

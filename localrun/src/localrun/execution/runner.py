@@ -19,7 +19,6 @@ from localrun.environments.environment import Environment, check_images, in_any_
 from localrun.environments.record import written as written_environments
 from localrun.environments.requirements import check_requirements
 from localrun.environments.secrets import with_secrets
-from localrun.errors import StoreError
 from localrun.events import Noted, RunFinished, RunStarted
 from localrun.execution.context import Context
 from localrun.execution.given import (
@@ -32,7 +31,7 @@ from localrun.execution.given import (
     read,
     written,
 )
-from localrun.execution.history import ENVIRONMENTS, as_run, existing, known_environments, row_of
+from localrun.execution.history import ENVIRONMENTS, as_run, existing, known_environments, pipeline_of, row_of
 from localrun.execution.options import Options
 from localrun.execution.roster import fresh
 from localrun.execution.scheduler import Scheduler
@@ -40,7 +39,6 @@ from localrun.graph.foreseen import check_importers, with_images
 from localrun.graph.nodes import leaves
 from localrun.hosts.hosts import Hosts
 from localrun.records import Run, State, TaskRun, Values
-from localrun.spec.load import load
 from localrun.spec.pipeline import Pipeline
 from localrun.spec.source import Source, opened
 from localrun.store.adoption import tidy
@@ -131,12 +129,7 @@ def resume(
         with ExitStack() as stack:
             with alone(layout):
                 stack.enter_context(locked(layout, run_id))
-            loaded = load(layout.run(run_id) / "pipeline.yaml")
-            if loaded.digest != row.digest:
-                raise StoreError(
-                    f"{layout.run(run_id) / 'pipeline.yaml'}: is not the pipeline that the run was started with"
-                )
-            loaded = with_images(loaded, row.parameters)
+            loaded = with_images(pipeline_of(layout, row), row.parameters)
             environments = environments or known_environments(run_id, loaded, store=store)
             known, warnings = _checked(loaded, environments, options)
             values, runtime = read(layout.run(run_id), row.parameters, layout.root), _runtime(layout, row)

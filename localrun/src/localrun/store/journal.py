@@ -12,6 +12,7 @@ from localrun.errors import StoreError
 from localrun.records import State, TaskRun, Values
 from localrun.store.codec import Codec, text
 from localrun.store.layout import Layout
+from localrun.store.seals import opened, sealed
 
 _VERSION = 1
 _APPLICATION = 0x6C6F6372
@@ -142,20 +143,18 @@ class Journal:
 
     def write_run(self, row: RunRow) -> None:
         """Insert or replace a run."""
-        self._write(
-            "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                row.run_id,
-                row.pipeline,
-                row.digest,
-                row.state,
-                text(row.parameters),
-                row.started.isoformat(),
-                row.seconds,
-                row.error,
-                text(self.codec.values(row.outputs)),
-            ),
+        columns = (
+            row.run_id,
+            row.pipeline,
+            row.digest,
+            str(row.state),
+            text(row.parameters),
+            row.started.isoformat(),
+            float(row.seconds),
+            row.error,
         )
+        outputs = sealed(columns, self.codec.values(row.outputs))
+        self._write("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (*columns, outputs))
 
     def run(self, run_id: str) -> RunRow | None:
         """Return a run, or None."""
@@ -171,7 +170,7 @@ class Journal:
         return [self._run(row) for row in self._rows("SELECT * FROM runs ORDER BY started DESC, run_id DESC")]
 
     def _run(self, row: Any) -> RunRow:
-        outputs = self.codec.read_values(json.loads(row[8]))
+        outputs = self.codec.read_values(opened(str(self.file), row[:8], row[8]))
         return RunRow(
             row[0],
             row[1],
@@ -186,15 +185,14 @@ class Journal:
 
     def write_task(self, run_id: str, position: int, task: TaskRun) -> None:
         """Insert or replace a task's record; `position` is its place in listings."""
-        self._write(
-            "INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?)",
-            (run_id, task.path, position, task.state, text(self.codec.task(task))),
-        )
+        columns = (run_id, task.path, position, str(task.state))
+        record = sealed(columns, self.codec.task(task))
+        self._write("INSERT OR REPLACE INTO tasks VALUES (?,?,?,?,?)", (*columns, record))
 
     def tasks(self, run_id: str) -> list[TaskRun]:
         """Return the tasks of a run in the order of the pipeline."""
-        rows = self._rows("SELECT record FROM tasks WHERE run_id = ? ORDER BY position", (run_id,))
-        return [self.codec.read_task(json.loads(row[0])) for row in rows]
+        rows = self._rows("SELECT * FROM tasks WHERE run_id = ? ORDER BY position", (run_id,))
+        return [self.codec.read_task(opened(str(self.file), row[:4], row[4])) for row in rows]
 
     def peaks(self, pipeline: str) -> dict[str, int]:
         """Return how many bytes tasks of each component used at most in the latest runs of a pipeline."""
@@ -204,20 +202,13 @@ class Journal:
 
     def write_execution(self, row: Execution) -> None:
         """Insert an execution, or change its state and outputs."""
+        columns = (row.execution, row.run_id, row.path, row.pipeline, row.key, str(row.state))
         self._write(
             "INSERT INTO executions (execution, run_id, path, pipeline, cache_key, state, outputs)"
             " VALUES (?,?,?,?,?,?,?)"
             " ON CONFLICT (execution) DO UPDATE SET cache_key = excluded.cache_key, state = excluded.state,"
             " outputs = excluded.outputs",
-            (
-                row.execution,
-                row.run_id,
-                row.path,
-                row.pipeline,
-                row.key,
-                row.state,
-                text(self.codec.values(row.outputs)),
-            ),
+            (*columns, sealed(columns, self.codec.values(row.outputs))),
         )
 
     def candidates(self, key: str) -> list[Execution]:
@@ -246,6 +237,8 @@ class Journal:
             f"SELECT execution, run_id, path, pipeline, cache_key, state, outputs FROM executions WHERE {where}",  # noqa: S608
             (value,),
         )
-        return [
-            Execution(r[0], r[1], r[2], r[3], r[4], State(r[5]), self.codec.read_values(json.loads(r[6]))) for r in rows
-        ]
+        return [self._execution(row) for row in rows]
+
+    def _execution(self, row: Any) -> Execution:
+        outputs = self.codec.read_values(opened(str(self.file), row[:6], row[6]))
+        return Execution(row[0], row[1], row[2], row[3], row[4], State(row[5]), outputs)
