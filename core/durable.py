@@ -13,18 +13,30 @@ STAGING = ".staging-"
 """Prefix of files and folders that are still being written; readers ignore such names."""
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name a path: those of a write or an fsync, such as a full disk, name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def sync(path: Path) -> None:
     """Wait until a file's or a folder's content is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with named(path):
+            os.fsync(handle)
     finally:
         os.close(handle)
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file and wait until it is on the disk; a crash may leave part of it."""
-    with path.open("wb") as stream:
+    with named(path), path.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.outcomes.reader import written
+from core import durable
 
 
 def append(path: Path, outcomes: Iterable[tuple[str, str | int | float, int]]) -> None:
@@ -21,7 +22,7 @@ def append_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
     """Append JSON objects as lines, as `append` does."""
     lines = [json.dumps(one, allow_nan=False, ensure_ascii=False) for one in objects]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as stream:
+    with durable.named(path), path.open("a+b") as stream:
         if stream.tell() and not _ends_with_newline(stream.fileno(), stream.tell()):
             lines.insert(0, "")
         stream.write("".join(f"{line}\n" for line in lines).encode())

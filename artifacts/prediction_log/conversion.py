@@ -44,7 +44,7 @@ def convert(path: Path) -> Path | None:
 def _finish(path: Path, final: Path) -> None:
     staged, summary = final.with_name(f"{durable.STAGING}{final.name}"), Summary()
     try:
-        with path.open("rb") as source, staged.open("wb") as stream:
+        with durable.named(staged), path.open("rb") as source, staged.open("wb") as stream:
             for framed in _framed(source, path, summary):
                 stream.write(framed)
             stream.flush()

@@ -8,6 +8,7 @@ from typing import Self
 
 from artifacts.examples import tfrecord
 from artifacts.prediction_log import names
+from core import durable
 from core.errors import CorruptArtifact
 
 
@@ -44,7 +45,8 @@ class PartFile:
                 os.close(handle)
                 return None
             size = whole_bytes(path)
-            os.ftruncate(handle, size)
+            with durable.named(path):
+                os.ftruncate(handle, size)
         except (BlockingIOError, FileNotFoundError):
             os.close(handle)
             return None
@@ -58,9 +60,10 @@ class PartFile:
         rest = memoryview(content)
         at = self.size
         try:
-            while rest:
-                written = os.pwrite(self._handle, rest, at)
-                at, rest = at + written, rest[written:]
+            with durable.named(self.path):
+                while rest:
+                    written = os.pwrite(self._handle, rest, at)
+                    at, rest = at + written, rest[written:]
         except OSError:
             with suppress(OSError):  # what stays is a torn record, which the next append overwrites
                 os.ftruncate(self._handle, self.size)
@@ -70,8 +73,9 @@ class PartFile:
     def leave(self) -> None:
         """Put the content on the disk, and let whoever converts files have this one; OSError when the first fails."""
         try:
-            os.ftruncate(self._handle, self.size)
-            os.fsync(self._handle)
+            with durable.named(self.path):
+                os.ftruncate(self._handle, self.size)
+                os.fsync(self._handle)
         finally:
             self.close()
 

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl

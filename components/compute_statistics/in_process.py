@@ -7,6 +7,7 @@ merged into it. Memory does not grow with the number of rows or spans.
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow_hotfix  # noqa: F401
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
