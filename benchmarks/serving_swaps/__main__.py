@@ -100,13 +100,13 @@ class Report:
         """Return the report as rows of a Markdown table."""
         mixed = sorted(self.mixed) or [0.0]
         ratio = self.after / self.before
-        quiet, changing = (f"{_quantile(ms, 50)} / {_quantile(ms, 99)} ms" for ms in (self.quiet, self.changing))
+        quiet, changing = (f"{quantile(ms, 50)} / {quantile(ms, 99)} ms" for ms in (self.quiet, self.changing))
         return [
             f"| requests, all answered 200 by a published version | {self.requests:,} |",
             f"| pushes, rollbacks, damaged pushes | {self.pushes}, {self.rollbacks}, {self.damaged} |",
             f"| latency without changes, p50 / p99 | {quiet} |",
             f"| latency during changes, p50 / p99 | {changing} |",
-            f"| old answers after new ones, median / longest | {_quantile(mixed, 50)} / {mixed[-1]:.1f} ms |",
+            f"| old answers after new ones, median / longest | {quantile(mixed, 50)} / {mixed[-1]:.1f} ms |",
             f"| memory (PSS but files), before / after | {self.before:.0f} / {self.after:.0f} MiB, x {ratio:.3f} |",
             f"| workers replaced by fresh ones | {self.replaced} |",
         ]
@@ -230,7 +230,8 @@ def _saved_models(folder: Path) -> list[tuple[Path, float]]:
     return [(folder / str(n), json.loads((folder / f"{n}.json").read_text())) for n in range(len(biases))]
 
 
-def _quantile(values: list[float], percent: int) -> str:
+def quantile(values: list[float], percent: int) -> str:
+    """Return the value below which a part of all lies, as text; `-` of none."""
     return f"{sorted(values)[min(len(values) - 1, len(values) * percent // 100)]:.1f}" if values else "-"
 
 

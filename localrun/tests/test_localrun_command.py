@@ -99,10 +99,11 @@ def test_wrong_words_end_with_code_2_and_the_way_out(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.known_failure(8)
 def test_the_runner_imports_neither_kfp_nor_protobuf_nor_rich(shell: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from localrun.__main__ import main; code = main(sys.argv[1:]);"
-        "heavy = {'kfp', 'google.protobuf', 'rich', 'numpy', 'tensorflow', 'mlops'} & set(sys.modules);"
+        "heavy = {'kfp', 'google.protobuf', 'rich', 'numpy', 'tensorflow', 'mlops', 'docker'} & set(sys.modules);"
         " print(heavy); sys.exit(bool(heavy) or code)"
     )
     arguments = [str(shell), "-p", "text=a", "--store", str(tmp_path / "s"), "--image", f"alpine={tmp_path}"]

@@ -100,6 +100,7 @@ def check_goes_on(steps: Path, store: Path, project: Path, last: int) -> None:
         assert journal.execute("SELECT count(*) FROM executions WHERE state = 'RUNNING'").fetchone() == (0,)
 
 
+@pytest.mark.known_failure(29)
 def test_when_the_runner_is_killed_no_descendant_survives(
     stages: ModuleType, compiled: Callable[[Any], Path], project: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_when_the_runner_is_killed_no_descendant_survives(
     assert known.state is State.INTERRUPTED
 
 
+@pytest.mark.known_failure(6)
 def test_ctrl_c_ends_every_descendant_and_leaves_the_run_resumable(
     stages: ModuleType,
     compiled: Callable[[Any], Path],

@@ -30,6 +30,7 @@ Path(sys.argv[1], "held").write_text("x"); time.sleep(60)
 """
 
 
+@pytest.mark.known_failure(27)
 def test_a_key_held_by_a_process_that_dies_is_free_at_once(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), KEY])
     appears(tmp_path / "held")

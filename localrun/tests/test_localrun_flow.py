@@ -190,6 +190,7 @@ def test_no_more_tasks_run_than_there_are_workers(go: Go, stages: ModuleType, tm
     assert go(pipeline, max_workers=1).state is State.SUCCEEDED
 
 
+@pytest.mark.known_failure(5)
 def test_a_flaky_task_is_tried_again_after_its_back_off(go: Go, stages: ModuleType, tmp_path: Path) -> None:
     @dsl.pipeline(name="retries")
     def pipeline() -> None:

@@ -160,6 +160,7 @@ def test_the_small_pipeline_itself_loads(tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.known_failure(9)
 def test_what_is_not_supported_is_named_with_its_place(
     tmp_path: Path, path: tuple[str, ...], value: object, message: str
 ) -> None:

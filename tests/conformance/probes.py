@@ -58,7 +58,9 @@ def probed(run: Run, folder: Path) -> dict[str, str]:
     pid = _pid(folder / "began")
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    time.sleep(2)
+    deadline = time.monotonic() + 2
+    while _lives(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
     seen = {DIES: "is left running" if _lives(pid) else "ends with it"}
     (folder / "hold").unlink()
     _outputs(run, folder)

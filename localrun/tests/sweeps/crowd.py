@@ -1,18 +1,14 @@
-"""Many runs at once on one store, some of them killed: `python -m sweeps.crowd`.
+"""Many runs at once on one store, some of them killed: `python -m tests.sweeps crowd` of this repository.
 
 Runs with the same salt have the same cache keys. No process meets a locked journal, no run sees another's values, no
 key is computed twice unless its computing run was killed, and in the end every run has succeeded.
 """
 
-import argparse
 import collections
 import contextlib
 import json
 import random
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +19,7 @@ from sweeps import small_run
 import localrun
 from localrun import Environment, Hosts, Options, Run, State
 
-_TASKS = 8
+TASKS = 8
 
 
 @dataclass(frozen=True)
@@ -36,11 +32,26 @@ class Crowd:
     seed: int = 0
 
 
-def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
-    """Let them run; returns what is wrong, and a summary."""
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it."""
+
+    killed: int
+    resumed: int
+    keys: int
+    """Cache keys that were computed."""
+    again: int
+    """Tasks that were computed once more, after the run that computed them was killed."""
+    locked: int
+    """Processes that met a locked journal."""
+    problems: list[str]
+
+
+def crowd(asked: Crowd, folder: Path) -> Outcome:
+    """Let them run; returns what is wrong, and some counts."""
     pipeline, store, project = small_run.compiled(folder), folder / "store", folder / "project"
     project.mkdir()
-    began, chance = time.monotonic(), random.Random(asked.seed)
+    chance = random.Random(asked.seed)
     processes = [_start(pipeline, store, project, number % asked.kinds) for number in range(asked.runs)]
     while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 2 and any(
         process.poll() is None for process in processes
@@ -53,7 +64,8 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
         for p, argv in zip(processes, said, strict=True)
         if p.returncode not in {0, -9}
     ]
-    found += [f"the journal was locked: {err}" for _, err in said if "locked" in err]
+    locked = [f"the journal was locked: {err}" for _, err in said if "locked" in err]
+    found += locked
     resumed = _resume(store, project)
     found += [problem for run in _runs(store) for problem in _wrong(run)]
     computed = collections.Counter((folder / "ran").read_text().splitlines())
@@ -63,18 +75,13 @@ def crowd(asked: Crowd, folder: Path) -> tuple[list[str], str]:
             f"{again} tasks were computed again, after {killed} kills: "
             f"{[key for key, count in computed.items() if count > 1]}"
         )
-    if len(computed) != asked.kinds * _TASKS:
-        found.append(f"{len(computed)} keys were computed, wanted {asked.kinds * _TASKS}")
+    if len(computed) != asked.kinds * TASKS:
+        found.append(f"{len(computed)} keys were computed, wanted {asked.kinds * TASKS}")
     # A run that was killed before it was recorded leaves its folder, which `clean` removes.
     left = [str(path.relative_to(store)) for path in store.rglob(".staging-*")]
     if left := [name for name in left if not name.startswith("runs/")]:
         found.append(f"staging is left: {left}")
-    seconds = time.monotonic() - began
-    return found, (
-        f"{asked.runs} runs, {killed} killed, {resumed} resumed, "
-        f"{len(computed)} keys computed, {again} of them again after a kill, "
-        f"{len(found)} problems, {seconds:.0f} s"
-    )
+    return Outcome(killed, resumed, len(computed), again, len(locked), found)
 
 
 def _start(pipeline: Path, store: Path, project: Path, kind: int) -> "subprocess.Popen[str]":
@@ -122,26 +129,3 @@ def _wrong(run: Run) -> Iterator[str]:
             yield f"{run.run_id}: {task.path}: an artifact of another run, or none"
     if run.outputs.parameters != {"Output": f"{salt}+1+2+3+7+8"}:
         yield f"{run.run_id}: {json.dumps(dict(run.outputs.parameters))}"
-
-
-def main() -> None:
-    """Return 1 when anything is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m sweeps.crowd", description=__doc__)
-    for name, about in (
-        ("runs", "at once"),
-        ("kinds", "of runs, by their cache keys"),
-        ("kills", "of runners"),
-        ("seed", "of chance"),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=getattr(Crowd, name), help=about)
-    asked = Crowd(**vars(parser.parse_args()))
-    folder = Path(tempfile.mkdtemp(prefix="crowd-"))
-    found, summary = crowd(asked, folder)
-    print("\n".join([*found, summary]))
-    if found:
-        sys.exit(1)
-    shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    main()

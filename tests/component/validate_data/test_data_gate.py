@@ -294,6 +294,7 @@ FAULTS: dict[str, tuple[Callable[[Gate], None], type[DataError], str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.known_failure(18)
 def test_a_planted_fault_stops_the_run_and_names_the_fix(gate: Gate, fault: str) -> None:
     plant, kind, description, fix = FAULTS[fault]
     plant(gate)

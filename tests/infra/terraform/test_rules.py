@@ -98,6 +98,7 @@ REMOVED = {
 
 
 @pytest.mark.parametrize("what", REMOVED)
+@pytest.mark.known_failure(23)
 def test_what_a_push_subscription_needs_is_missed(what: str) -> None:
     assert not list(pushes_watched(blocks(TRIGGER)))
     text, count = re.subn(REMOVED[what], "", TRIGGER)

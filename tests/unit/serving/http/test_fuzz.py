@@ -1,4 +1,4 @@
-"""No head and no body makes the server fail, hang, or keep memory; the command in `fuzz.py` asks for longer."""
+"""No head and no body makes the server fail, hang, or keep memory; `python -m tests.sweeps requests` sends more."""
 
 import random
 from collections.abc import Iterator

@@ -127,13 +127,18 @@ def test_a_handshake_that_is_not_finished_is_hung_up_on(live: Live) -> None:
         assert _rest(silent) == b""
 
 
-def test_a_renewed_certificate_is_served_and_a_broken_one_is_not(live: Live, files: TlsFiles) -> None:
+def test_a_renewed_certificate_is_served_and_a_broken_one_is_not(
+    live: Live, files: TlsFiles, caplog: pytest.LogCaptureFixture
+) -> None:
     assert serial_at(live.port) == 1001
     files.certificate.write_text("half")
-    time.sleep(3)  # longer than the server takes to look
+    deadline = time.monotonic() + 120
+    while "the certificate before it stays" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert serial_at(live.port) == 1001
     make_certificate(files, serial=1002)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while serial_at(live.port) != 1002:
         assert time.monotonic() < deadline
         time.sleep(0.1)

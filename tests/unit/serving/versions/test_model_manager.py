@@ -71,6 +71,7 @@ def test_the_champion_does_not_wait_for_the_others_to_be_loaded(
     assert (loads, answering) == (3, [1, 1])
 
 
+@pytest.mark.known_failure(14)
 def test_a_version_that_is_let_go_leaves_no_graph_behind(exported: Path) -> None:
     model = SavedModel(exported / "a")
     graph = weakref.ref(model._session.graph)
@@ -122,6 +123,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("damage", "error"), [row[1:] for row in DAMAGE], ids=[row[0] for row in DAMAGE])
+@pytest.mark.known_failure(13)
 def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
     start_server: StartServer,
     exported: Path,
@@ -150,6 +152,7 @@ def test_a_damaged_champion_is_not_loaded_and_the_old_one_answers(
     )
 
 
+@pytest.mark.known_failure(12)
 def test_a_folder_that_was_never_published_is_no_version(start_server: StartServer, exported: Path) -> None:
     server = start_server(delay=exported / "a")
     shutil.copytree(exported / "b", server.root / "delay" / "7")

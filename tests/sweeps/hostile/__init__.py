@@ -1,0 +1,1 @@
+"""Bodies, requests and clients that mean harm to the model server, or know no better."""
