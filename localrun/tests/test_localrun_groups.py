@@ -1,5 +1,6 @@
 """Around groups of tasks: cancelling with exit tasks, resuming loops, records of iterations, packages, images."""
 
+import glob
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,20 @@ def test_a_resumed_loop_runs_only_the_iterations_that_failed(
     assert set(states(after).values()) == {State.SUCCEEDED}
     assert [after.task(f"for-loop-2[{n}]/flaky").attempts for n in range(3)] == [1, 2, 3]
     assert localrun.show(tmp_path / "store", before.run_id) == after
+
+
+def test_no_folder_of_an_iteration_is_a_pattern_of_file_names(go: Go, stages: ModuleType) -> None:
+    """TensorFlow looks for a SavedModel's variables by pattern, and `for-loop-2[0]` matches no folder of that name."""
+
+    @dsl.pipeline(name="folders")
+    def pipeline() -> None:
+        with dsl.ParallelFor([1, 2]) as item:
+            stages.add(a=item)
+
+    run = go(pipeline)
+    folders = {path.parent.name for path in run.folder.glob("tasks/*/attempt-1")}
+    assert folders == {"for-loop-2=0.add", "for-loop-2=1.add"}
+    assert all(glob.escape(name) == name for name in folders)
 
 
 def test_iterations_come_up_as_events_when_their_loop_begins(go: Go, stages: ModuleType) -> None:

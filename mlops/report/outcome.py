@@ -72,8 +72,9 @@ class Outcome:
 
     @property
     def failed(self) -> TaskOutcome | None:
-        """The first task that failed."""
-        return next((task for task in self.tasks if task.state == "FAILED"), None)
+        """The first task that failed; of a loop that failed, the first of its own tasks, which has a log."""
+        failed = [task for task in self.tasks if task.state == "FAILED"]
+        return next((task for task in failed if task.log is not None), failed[0] if failed else None)
 
     @property
     def verdict(self) -> Literal["pass", "fail", "undecided"]:

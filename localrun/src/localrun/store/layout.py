@@ -42,8 +42,11 @@ class Layout:
         return self.root / "runs" / run_id
 
     def attempt(self, run_id: str, path: str, number: int) -> Path:
-        """Folder of one attempt of a task: log, executor input and output, outputs of a failure."""
-        name = path.replace("/", ".")
+        """Folder of one attempt of a task: log, executor input and output, outputs of a failure.
+
+        It has no brackets, as `for-loop-1[2]` has: libraries such as TensorFlow read them as patterns of file names.
+        """
+        name = path.replace("/", ".").replace("[", "=").replace("]", "")
         if len(name) > 200:
             name = f"{name[:150]}.{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         return self.run(run_id) / "tasks" / name / f"attempt-{number}"
