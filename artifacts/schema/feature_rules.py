@@ -18,4 +18,4 @@ class FeatureRules(Settings):
     max_vocabulary_bytes: int = Field(default=10_000_000, ge=1)
     """Largest vocabulary of a feature."""
     kept: dict[str, Annotated[str, Field(min_length=10)]] = Field(default_factory=dict)
-    """Feature -> why it is used although the model is measurably better without it."""
+    """Feature -> why it stays although the model does not read it, or is measurably better without it."""

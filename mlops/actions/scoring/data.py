@@ -87,15 +87,19 @@ def _all_faults_found(facts: Facts) -> Iterator[Check]:
 
 
 def benefits(subject: Subject) -> Findings:
-    """D2: no feature makes the model measurably worse."""
+    """D2: no feature is without effect, or makes the model measurably worse, unless a person says why it stays."""
     kept = subject.usecase.features.kept
 
     def check(facts: Facts) -> Iterator[Check]:
         for name, one in facts["features"].items():
-            rule = f"the {facts['skill']} with {name} is not surely below that without it"
-            step = f"take {name} out of module.py and the schema, or say why it is used under features.kept"
-            observed = f"{one['low']:.4f} to {one['high']:.4f}" + (f"; kept: {kept[name]}" if name in kept else "")
-            yield holds(rule, one["high"] >= 0 or name in kept, observed, step)
+            gives = "nothing" if one["low"] == one["high"] == 0 else f"{one['low']:.4f} to {one['high']:.4f}"
+            is_kept = name in kept
+            yield holds(
+                f"{name} does not surely lower the {facts['skill']}, and is not without effect",
+                is_kept or (one["high"] >= 0 and gives != "nothing"),
+                f"it gives {gives}" + (f"; kept: {kept[name]}" if is_kept else ""),
+                f"take {name} out of module.py and the schema, or say why it stays under features.kept in config.yaml",
+            )
         wanted = {feature.name for feature in subject.serving_features}
         missing = sorted(wanted - facts["features"].keys())
         yield holds(

@@ -155,7 +155,8 @@ class Subject:
             "model": self.version.digest if self.version is not None else "none",
             "code": self.usecase.module.rpartition("@")[2],
             "schema": self.usecase.schema_file.rpartition("@")[2],
-            "configuration": digest.of_bytes(self.usecase.model_dump_json().encode()),
+            # The rules about features bound what is measured, and do not change it.
+            "configuration": digest.of_bytes(self.usecase.model_dump_json(exclude={"features"}).encode()),
         }
 
 

@@ -123,7 +123,7 @@ def _poisoned(made: Healthy) -> None:
 
 DEFECTS: dict[str, tuple[Plant, str]] = {
     "D1": (_replaced("schema.pbtxt", "int_domain { min: 0 max: 23 }", ""), "hour"),
-    "D2": (_harmful, "with hour"),
+    "D2": (_harmful, "hour does not surely lower"),
     "D3": (_costly, "dest: nanoseconds"),
     "D4": (_forbidden, "dep_delay"),
     "D5": (_leak, "canary"),
