@@ -41,7 +41,7 @@ def run(_: Mapping[str, Any], folder: Path) -> dict[str, str]:
         "train_args": tfx.proto.TrainArgs(num_steps=50),
         "eval_args": tfx.proto.EvalArgs(num_steps=5),
     }
-    tuned = tfx.components.Tuner(tuner_fn=f"{EXAMPLES}.tuner_fn", schema=schema.outputs["schema"], **inputs)
+    tuned = tfx.components.Tuner(tuner_fn="tests.interop.theirs.tuner_fn", schema=schema.outputs["schema"], **inputs)
     trained = tfx.components.Trainer(run_fn=f"{TEMPLATE}.model.run_fn", schema=schema.outputs["schema"], **inputs)
     latest = tfx.dsl.Resolver(
         strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
@@ -59,6 +59,36 @@ def run(_: Mapping[str, Any], folder: Path) -> dict[str, str]:
     inferred = _inferrer(examples.outputs["examples"], trained.outputs["model"], "serving_default")
     parts = [examples, statistics, schema, validated, transformed, tuned, trained, latest, evaluated, pushed, inferred]
     return _run(parts, folder)
+
+
+def tuner_fn(fn_args: Any) -> Any:
+    """Search as TFX's own example does, whose model of Keras 2 this KerasTuner refuses beside Keras 3."""
+    import keras
+    import keras_tuner
+    import tensorflow_transform as tft
+    from tfx.examples.penguin import penguin_utils_base as base
+
+    names = [base.transformed_name(name) for name in base.FEATURE_KEYS]
+
+    def build(found: keras_tuner.HyperParameters) -> keras.Model:
+        inputs = {name: keras.Input((1,), name=name) for name in names}
+        hidden = keras.layers.Concatenate()(list(inputs.values()))
+        for _ in range(found.Int("num_layers", 1, 3, default=2)):
+            hidden = keras.layers.Dense(8, activation="relu")(hidden)
+        model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(hidden))
+        rate = found.Choice("learning_rate", [1e-2, 1e-3], default=1e-2)
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    graph = tft.TFTransformOutput(fn_args.transform_graph_path)
+    train, validation = (
+        base.input_fn(files, fn_args.data_accessor, graph, base.TRAIN_BATCH_SIZE)
+        for files in (fn_args.train_files, fn_args.eval_files)
+    )
+    objective = keras_tuner.Objective("val_accuracy", "max")
+    tuner = keras_tuner.RandomSearch(build, objective, max_trials=2, directory=fn_args.working_dir, seed=1)
+    steps = {"steps_per_epoch": fn_args.train_steps, "validation_steps": fn_args.eval_steps}
+    return tfx.components.TunerFnResult(tuner, {"x": train, "validation_data": validation, **steps})
 
 
 def read(ours: Mapping[str, Any], folder: Path) -> dict[str, str]:
