@@ -7,12 +7,14 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from artifacts.model.names import SERVING
 from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from core.backends.registry import ModelVersion, open_registry
+from core.errors import SchemaError
 from core.store import Store
 from mlops.notebook import StageArtifact, StepByStep
 
@@ -84,6 +86,7 @@ def main(theirs: Path, folder: Path) -> None:
         "template_is_open": steps.run("evaluate_model", examples=ingested.examples, model=trained.model).returned,
         **_schemas(side, steps),
     }
+    made["strict_anomalies"] = _planted(steps, described.statistics, made["strict_schema_folder"])
     made |= _given_theirs(side, steps, ingested.examples)
     made |= _own_model(side, ingested.examples, transformed.transform_graph)
     made |= _tuned(side, ingested.examples, transformed.transform_graph)
@@ -101,6 +104,15 @@ def _schemas(side: Side, steps: StepByStep) -> dict[str, str]:
         (side.folder / name).mkdir()
         (side.folder / name / "schema.pbtxt").write_text(text)
     return {name: str(side.folder / name) for name in ("schema_folder", "strict_schema_folder")}
+
+
+def _planted(steps: StepByStep, statistics: StageArtifact, folder: str) -> str:
+    """Return the anomalies that stopped the data gate under a schema that the data leaves."""
+    with suppress(SchemaError):
+        steps.run("validate_data", statistics=statistics, schema=f"{folder}/schema.pbtxt")
+        raise AssertionError("wanted a closed gate")
+    assert steps.last is not None
+    return steps.last.anomalies.path
 
 
 def _given_theirs(side: Side, steps: StepByStep, examples: StageArtifact) -> dict[str, Any]:
@@ -128,7 +140,7 @@ def _own_model(side: Side, examples: StageArtifact, graph: StageArtifact) -> dic
     steps = side.steps("own", BUILD_MODEL)
     trained = steps.run("train_model", config=EPOCHS, examples=examples, transform_graph=graph)
     evaluated = steps.run("evaluate_model", examples=examples, model=trained.model)
-    version = side.published("penguin", trained.model)
+    version = side.published("ours", trained.model)
     config = {**EVAL, "model_signature_name": "classify"}
     inferred = steps.run("infer_bulk", config=config, examples=examples, model=version.reference)
     return {

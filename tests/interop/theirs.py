@@ -1,7 +1,7 @@
 """TFX's own components, run by TFX: on their data alone, on what this project's stages wrote, or against its server.
 
-Usage: python -m tests.interop.theirs run|read|ask INPUT.json FOLDER. It writes FOLDER/made.json: output -> path.
-A process of its own, because importing tfx switches TensorFlow to Keras 2.
+Usage: python -m tests.interop.theirs run|read|resolve|ask INPUT.json FOLDER. It writes
+FOLDER/made.json: output -> path. A process of its own, because importing tfx switches TensorFlow to Keras 2.
 """
 
 import json
@@ -43,11 +43,7 @@ def run(_: Mapping[str, Any], folder: Path) -> dict[str, str]:
     }
     tuned = tfx.components.Tuner(tuner_fn="tests.interop.theirs.tuner_fn", schema=schema.outputs["schema"], **inputs)
     trained = tfx.components.Trainer(run_fn=f"{TEMPLATE}.model.run_fn", schema=schema.outputs["schema"], **inputs)
-    latest = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed")
+    latest = _latest_blessed()
     evaluated = tfx.components.Evaluator(
         examples=examples.outputs["examples"],
         example_splits=["eval"],
@@ -137,6 +133,16 @@ def read(ours: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return _run([*imported, described, validated, again, trained, evaluated, pushed, inferred], folder)
 
 
+def resolve(_: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Push the latest blessed model of an earlier run in the folder, as TFX's Resolver finds it."""
+    latest = _latest_blessed()
+    place = tfx.proto.PushDestination.Filesystem(base_directory=str(folder / "resolved"))
+    pushed = tfx.components.Pusher(
+        model=latest.outputs["model"], push_destination=tfx.proto.PushDestination(filesystem=place)
+    )
+    return _run([latest, pushed], folder)
+
+
 def ask(given: Mapping[str, Any], _: Path) -> dict[str, str]:
     """Ask this project's server as InfraValidator asks TensorFlow Serving: its requests, by its client."""
     model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
@@ -148,6 +154,14 @@ def ask(given: Mapping[str, Any], _: Path) -> dict[str, str]:
     client.WaitUntilModelLoaded(deadline=given["deadline"], polling_interval_sec=1)
     client.SendRequests(requests)  # raises for an answer that is an error
     return {"requests": str(len(requests))}
+
+
+def _latest_blessed() -> Any:
+    return tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("latest_blessed")
 
 
 def _imported(name: str, place: str, kind: Any, **properties: Any) -> Any:
@@ -192,7 +206,12 @@ def _run(components: list[Any], folder: Path) -> dict[str, str]:
     return made
 
 
-COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Path], dict[str, str]]] = {"run": run, "read": read, "ask": ask}
+COMMANDS: Mapping[str, Callable[[Mapping[str, Any], Path], dict[str, str]]] = {
+    "ask": ask,
+    "read": read,
+    "resolve": resolve,
+    "run": run,
+}
 
 
 def main(command: str, given: Path, folder: Path) -> None:
