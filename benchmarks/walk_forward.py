@@ -130,6 +130,7 @@ def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     import tensorflow_transform as tft
 
     from artifacts.examples.batches import record_batches
+    from artifacts.labels.soft_rows import Portion
     from artifacts.schema.schema_file import read_schema
     from core import user_code
     from training.rows import Recipe
@@ -138,7 +139,8 @@ def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     output = tft.TFTransformOutput(str(graph))
     label = usecase.problem.label
     names = [name for name in output.transformed_feature_spec() if name != label]
-    blocks = list(Recipe(schema, output.transform_features_layer(), label, names).columns(examples, split, 32_768))
+    recipe = Recipe(schema, output.transform_features_layer(), label, names)
+    blocks = list(recipe.columns(examples, Portion(split), 32_768))
     columns = {name: np.concatenate([block[name][:, 0] for block in blocks]) for name in blocks[0]}
     cells = [
         carrier.decode() + str(hour)

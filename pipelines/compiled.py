@@ -10,9 +10,13 @@ from typing import Any
 
 from core import digest
 from core.errors import UsageError, did_you_mean
-from core.images import local_references
+from core.images import PREFIX, local_references
 from pipelines.config import UseCase
 from pipelines.kinds import Kind
+
+
+_NAMED = rf"(?:image: |value: (?:[^\s:]+(?::\d+)?/)?{PREFIX})"
+"""Before the name of an image: a step's own, or the value of its variable MLOPS_STEP_IMAGE."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,13 @@ def write_compiled(wired: Any, target: Path, references: Mapping[str, str] | Non
 def wiring_digest(compiled: Path) -> str:
     """Return a compiled pipeline's digest without its images' versions, which change with files that no step reads."""
     text = compiled.read_text(encoding="utf-8")
-    return digest.of_bytes(re.sub(r"^( +image: .*?)(@sha256:[0-9a-f]{64}|:[^/\n]*)$", r"\1", text, flags=re.M).encode())
+    found = re.sub(rf"^( +{_NAMED}.*?)(@sha256:[0-9a-f]{{64}}|:[^/\n]*)$", r"\1", text, flags=re.M)
+    return digest.of_bytes(found.encode())
 
 
 def _pinned(text: str, references: Mapping[str, str]) -> str:
     """Replace the bare name of each of this project's images by its immutable reference."""
     names = "|".join(map(re.escape, references))
-    return re.sub(rf"^( +image: )({names})$", lambda line: f"{line[1]}{references[line[2]]}", text, flags=re.MULTILINE)
+    return re.sub(
+        rf"^( +(?:image|value): )({names})$", lambda line: f"{line[1]}{references[line[2]]}", text, flags=re.MULTILINE
+    )

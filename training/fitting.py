@@ -70,9 +70,14 @@ def fit(
     continues from the checkpoint if there is one; without a path for it, none is written. Raises TrainingError at the
     first batch whose loss is not finite.
     """
-    loop = _Loop(model, splits, settings, hooks)
+    return follow(Loop(model, splits, settings, hooks), checkpoint)
+
+
+def follow(loop: "Loop", checkpoint: Path | None) -> Fitted:
+    """Run a loop as `fit` does."""
+    model, settings, hooks = loop.model, loop.settings, loop.hooks
     checkpoint = checkpoint if all(one.resumable for one in hooks) else None
-    state = TrainingState() if checkpoint is None else TrainingState.read(checkpoint, model)
+    state = TrainingState() if checkpoint is None else loop.restored(checkpoint)
     model.stop_training = False
     for one in hooks:
         one.begin(model)
@@ -87,7 +92,7 @@ def fit(
         for one in hooks:
             one.after_epoch(model, len(state.losses), numbers)
         if checkpoint is not None:
-            state.write(checkpoint, model)
+            loop.keep(state, checkpoint)
         if model.stop_training:
             break
     for one in hooks:
@@ -100,95 +105,80 @@ def fit(
     return Fitted(state.history, state.best_epoch if kept is None else kept)
 
 
-class _Loop:
+class Loop:
     """The traced steps of one model over its rows."""
 
     def __init__(self, model: keras.Model, splits: Splits, settings: TrainingSettings, hooks: Sequence[Hooks]) -> None:
-        self._model = model
-        self._splits = splits
-        self._settings = settings
-        self._hooks = hooks
-        self._order = Order(settings.seed, settings.shuffle_rows)
+        self.model = model
+        self.splits = splits
+        self.settings = settings
+        self.hooks = hooks
+        self.order = Order(settings.seed, settings.shuffle_rows)
         self._steps: dict[str, Any] = {}
-        _build(model, splits.training)
+        self.build()
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Train on all rows in a new order, validate, and return the metrics."""
-        for one in self._hooks:
-            one.before_epoch(self._model, epoch)
-        model, settings, (training, validation) = self._model, self._settings, self._splits
-        run = self._traced("training", self._train_step, training.example())
-        rows = training.shuffled(self._order, epoch - 1)
-        trained = _numbers(model, run, rows, settings.batch_size, f"epoch {epoch}")
-        run = self._traced("validation", model.test_step, validation.example())
-        where = f"the validation after epoch {epoch}"
-        tested = _meaningful(_numbers(model, run, validation.blocks(), settings.read_rows, where), validation)
-        return _meaningful(trained, training) | {f"val_{name}": value for name, value in tested.items()}
+        for one in self.hooks:
+            one.before_epoch(self.model, epoch)
+        trained = self.train(epoch)
+        return trained | {f"val_{name}": value for name, value in self.validate(epoch).items()}
 
-    def _train_step(self, batch: Any) -> dict[str, Any]:
-        logs: dict[str, Any] = self._model.train_step(batch)
-        for one in self._hooks:
-            one.after_step(self._model)
+    def build(self) -> None:
+        """Create the variables of optimizer and metrics, which a traced function must not create."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.test_step(tf.nest.map_structure(tf.constant, self.splits.training.example()))
+
+    def restored(self, checkpoint: Path) -> TrainingState:
+        """Restore the state of a training that was interrupted; a new one where there was none."""
+        return TrainingState.read(checkpoint, self.model)
+
+    def keep(self, state: TrainingState, checkpoint: Path) -> None:
+        """Write the state after an epoch."""
+        state.write(checkpoint, self.model)
+
+    def train(self, epoch: int) -> dict[str, float]:
+        """Train on all rows in a new order; return the metrics."""
+        rows = self.splits.training
+        run = self.traced("training", self.train_step, rows.example())
+        blocks, size = rows.shuffled(self.order, epoch - 1), self.settings.batch_size
+        return meaningful(self._numbers(run, blocks, size, f"epoch {epoch}"), rows)
+
+    def validate(self, epoch: int) -> dict[str, float]:
+        """Return the metrics of the validation rows."""
+        rows = self.splits.validation
+        run = self.traced("validation", self.model.test_step, rows.example())
+        where = f"the validation after epoch {epoch}"
+        return meaningful(self._numbers(run, rows.blocks(), self.settings.read_rows, where), rows)
+
+    def train_step(self, batch: Any) -> dict[str, Any]:
+        """Train on one batch, and let the hooks follow."""
+        logs: dict[str, Any] = self.model.train_step(batch)
+        for one in self.hooks:
+            one.after_step(self.model)
         return logs
 
-    def _traced(self, name: str, step: Step, example: Block) -> Callable[..., tf.Tensor]:
+    def traced(self, name: str, step: Step, example: Block) -> Callable[..., tf.Tensor]:
         """Return the function of a step; traced again when targets or weights of another form replace the rows'."""
         specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
         if self._steps.get(name, (None,))[0] != specs:
-            self._steps[name] = (specs, _traced(step, specs, eager=self._model.run_eagerly))
+            self._steps[name] = (specs, self.make(step, specs))
         traced: Callable[..., tf.Tensor] = self._steps[name][1]
         return traced
 
+    def make(self, step: Step, specs: Any) -> Callable[..., tf.Tensor]:
+        """Make a function that runs a step over blocks of any number of rows, traced once unless the model is eager.
 
-def _meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
-    """Return the loss alone for probabilistic labels: Keras' metrics ignore the weights of rows."""
-    return {"loss": numbers["loss"]} if rows.is_soft else numbers
+        The loop is AutoGraph's; the step is not converted, as in Keras' `fit`.
+        """
+        unconverted = tf.autograph.experimental.do_not_convert(step)
+        if self.model.run_eagerly:
+            return partial(_each_batch, unconverted)
+        traced: Callable[..., tf.Tensor] = tf.function(
+            partial(_each_batch, unconverted), input_signature=[specs, tf.TensorSpec([], tf.int32)]
+        )
+        return traced
 
-
-def _build(model: keras.Model, rows: Rows) -> None:
-    """Create the variables of optimizer and metrics, which a traced function must not create."""
-    model.optimizer.build(model.trainable_variables)
-    model.test_step(tf.nest.map_structure(tf.constant, rows.example()))
-
-
-def _traced(step: Step, specs: Any, *, eager: bool) -> Callable[..., tf.Tensor]:
-    """Make a function that runs a step over blocks of any number of rows, traced once unless `eager`.
-
-    The loop is AutoGraph's; the step is not converted, as in Keras' `fit`.
-    """
-    unconverted = tf.autograph.experimental.do_not_convert(step)
-    if eager:
-        return partial(_each_batch, unconverted)
-    traced: Callable[..., tf.Tensor] = tf.function(
-        partial(_each_batch, unconverted), input_signature=[specs, tf.TensorSpec([], tf.int32)]
-    )
-    return traced
-
-
-def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
-    """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
-    count = tf.shape(block[1])[0]
-    start, is_finite = tf.constant(0), tf.constant(True)
-    while start < count and is_finite:
-        end = tf.minimum(start + batch_size, count)
-        logs = step(tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block))
-        is_finite = tf.math.is_finite(logs["loss"])
-        start = end
-    return start
-
-
-def _numbers(
-    model: keras.Model, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str
-) -> dict[str, float]:
-    """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
-    model.reset_metrics()
-    rows = 0
-    for block in blocks:
-        rows += int(run(block, batch_size))
-        loss = float(model.get_metrics_result()["loss"])
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"wanted a finite loss, got {loss} after {rows} rows of {where}; lower the learning rate, or remove "
-                "outliers from the data"
-            )
-    return {name: float(value) for name, value in model.get_metrics_result().items()}
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics since they were last reset."""
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}

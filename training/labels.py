@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -14,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.evaluation.columns import MISSING, categories, numbers
 from artifacts.examples.batches import record_batches
 from core.errors import DataError, TrainingError
+from core.object_stores.locations import Location
 from problems import kind
 from problems.labels import TrainedLabel, value_name
 from training.settings import TrainingSettings
@@ -37,7 +37,7 @@ class Classes:
 
 
 def made_by_training(
-    settings: TrainingSettings, schema: schema_pb2.Schema, examples: Path, transformed: Mapping[str, Any]
+    settings: TrainingSettings, schema: schema_pb2.Schema, examples: Location, transformed: Mapping[str, Any]
 ) -> Classes | None:
     """Return the classes of a label that the module does not transform to numbers; None if it does.
 
@@ -65,7 +65,7 @@ def _domain(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str
     return shared.get(feature.domain, tuple(feature.string_domain.value))
 
 
-def _values(label: str, schema: schema_pb2.Schema, examples: Path) -> tuple[str, ...]:
+def _values(label: str, schema: schema_pb2.Schema, examples: Location) -> tuple[str, ...]:
     only = schema_pb2.Schema(feature=[feature for feature in schema.feature if feature.name == label])
     found: set[str] = set()
     for batch in record_batches(examples, "train", only, 65_536):
@@ -103,6 +103,8 @@ class Observed:
     classes: dict[str, int] = field(default_factory=dict)
     sample: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     """The raw and the trained label of some rows, if the label is a number."""
+    most: int = MOST_VALUES
+    """Maximum number of different values for which classes are kept."""
 
     def number(self, batch: pa.RecordBatch, trained: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
         """Return the label that is trained on, [rows, 1]; `trained` is the transformed one, where there is one."""
@@ -139,9 +141,9 @@ class Observed:
         for code, number in pairs.tolist():
             known = self.classes.setdefault(value_name(values[int(code)]), int(number))
             self.is_function = self.is_function and known == number
-        most = MOST_VALUES if is_text else MOST_NUMBERS
+        self.most = MOST_VALUES if is_text else MOST_NUMBERS
         is_whole = is_text or all(float(value).is_integer() for value in values)
-        self.is_function = self.is_function and is_whole and len(self.classes) <= most
+        self.is_function = self.is_function and is_whole and len(self.classes) <= self.most
 
     def result(self, outputs: int | None, *, in_raw_unit: bool = False) -> TrainedLabel:
         """Return the label for the model's label file; `outputs` is the model's number of outputs, if known."""

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.labels.soft_rows import Portion
+from core.object_stores.locations import Location
 from training.labels import Classes, Observed, made_by_training
 from training.rows import Recipe, Rows
 from training.settings import TrainingSettings
@@ -25,7 +26,7 @@ class RowStore:
         settings: TrainingSettings,
         schema: schema_pb2.Schema,
         transform: tft.TFTransformOutput,
-        examples: Path,
+        examples: Location,
         folder: Path,
     ) -> None:
         self._settings = settings
@@ -69,7 +70,7 @@ class RowStore:
             settings = self._settings
             number = self.observed.number
             recipe = Recipe(self._schema, self.layer, settings.label, features, number, settings.weight, self._altered)
-            blocks = recipe.columns(self._examples, portion.split, settings.read_rows, portion.spans)
+            blocks = recipe.columns(self._examples, portion, settings.read_rows)
             # What is read first gets the memory: the training rows.
             free = (settings.memory_mib << 20) - sum(one.held_bytes for one in self._rows.values())
             place = self._folder / f"{portion.split}-{len(self._rows)}"

@@ -17,6 +17,7 @@ from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 from artifacts.evaluation.columns import numbers
 from artifacts.labels.soft_rows import Portion, training_batches
 from core.errors import TrainingError, did_you_mean
+from core.object_stores.locations import Location
 
 Columns = dict[str, npt.NDArray[Any]]
 """Arrays of equally many rows by feature, the label and the weight among them."""
@@ -44,19 +45,14 @@ class Recipe:
     altered: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
     """Changes raw rows before they are transformed, to learn what a model makes of other ones."""
 
-    def columns(
-        self, examples: Path, split: str, read_rows: int, spans: tuple[int, ...] | None = None
-    ) -> Iterator[Columns]:
-        """Yield a split's transformed rows in blocks; a row with a probabilistic label is one for each class.
-
-        With `spans`, only the rows of these spans.
+    def columns(self, examples: Location, portion: Portion, read_rows: int) -> Iterator[Columns]:
+        """Yield the transformed rows of a portion in blocks; a row with a probabilistic label is one for each class.
 
         The label is the transformed one, or the raw one when the module drops it; TrainingError for one that is not a
         finite number.
         """
         raw = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=self.schema)
         adapter = TensorAdapter(raw.TensorAdapterConfig())
-        portion = Portion(split, spans)
         for read, shares in training_batches(examples, portion, self.schema, self.label, read_rows):
             batch = read if self.altered is None else self.altered(read)
             tensors = adapter.ToBatchTensors(batch, produce_eager_tensors=True)
@@ -64,7 +60,7 @@ class Recipe:
             label = self._numbered(batch, transformed, tensors)
             if bad := int(np.count_nonzero(~np.isfinite(label.astype(np.float64)))):
                 raise TrainingError(
-                    f"{self.label}: wanted a finite label in every row of the split {split!r}, got NaN or infinity in "
+                    f"{self.label}: wanted a finite label in every row of the split {portion.split!r}, got NaN or infinity in "
                     f"{bad} of {len(label)} rows; set disallow_nan in the schema, or correct preprocessing_fn"
                 )
             columns = {name: _dense(name, transformed) for name in self.features} | {self.label: label}

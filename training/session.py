@@ -24,6 +24,8 @@ from artifacts.model.names import SERVING
 from artifacts.schema.reference import read_referenced
 from core import user_code
 from core.errors import TrainingError
+from core.object_stores import locations
+from core.object_stores.locations import Location
 from core.user_config import as_written
 from problems import kind
 from problems.labels import TrainedLabel
@@ -83,7 +85,7 @@ class Session:
         self.raw_features = raw_features(self.schema, settings.label, settings.weight)
         self.module = user_code.load(sources.module)
         self.transform = tft.TFTransformOutput(str(sources.transform_graph))
-        self._store = RowStore(settings, self.schema, self.transform, Path(sources.examples), folder)
+        self._store = RowStore(settings, self.schema, self.transform, self.examples, folder)
 
     @property
     def classes(self) -> Classes | None:
@@ -112,6 +114,11 @@ class Session:
         return self._store.layer
 
     @property
+    def examples(self) -> Location:
+        """Where the examples are."""
+        return locations.located(self.sources.examples)
+
+    @property
     def vocabularies(self) -> Path:
         """The folder of the transform's vocabularies."""
         return Path(self.transform.transform_savedmodel_dir) / "assets"
@@ -119,7 +126,7 @@ class Session:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Those of the settings, and what follows from the rows: `train_steps` and, where they are known, `classes`."""
-        rows = training_rows(self.sources.examples, Portion(TRAIN, self.spans))
+        rows = training_rows(self.examples, Portion(TRAIN, self.spans))
         steps = -(-rows // self.settings.batch_size) * self.settings.epochs
         known = {"train_steps": steps} | ({} if self.classes is None else {"classes": list(self.classes.names)})
         return known | self.settings.hyperparameters
@@ -149,7 +156,11 @@ class Session:
         """Return the rows of a split, or of some of its spans, with the features that a model takes."""
         names = self.transform.transformed_feature_spec()
         features = export.input_names(model) or (name for name in names if name != self.settings.label)
-        return self._store.rows(tuple(features), Portion(split, spans))
+        return self.read(tuple(features), Portion(split, spans))
+
+    def read(self, features: tuple[str, ...], portion: Portion) -> Rows:
+        """Return the rows of a portion with some transformed features; they are read once."""
+        return self._store.rows(features, portion)
 
     def splits(self, model: keras.Model) -> Splits:
         """Return the rows of both splits for a model, with the weights of classes.

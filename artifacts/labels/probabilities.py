@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import digest, durable
 from core.errors import CorruptArtifact
+from core.object_stores import locations
+from core.object_stores.locations import Location
 
 FOLDER = "labels"
 _MANIFEST = "manifest.json"
@@ -51,13 +53,13 @@ class Manifest(BaseModel):
     splits: dict[str, _Split]
 
     @classmethod
-    def read(cls, examples: Path) -> Self | None:
+    def read(cls, examples: Location) -> Self | None:
         """Read the manifest of an examples folder; None without one, CorruptArtifact when it is invalid."""
-        path = examples / FOLDER / _MANIFEST
-        if not path.is_file():
-            return None
+        path = locations.join(examples, FOLDER, _MANIFEST)
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(locations.read(path))
+        except FileNotFoundError:
+            return None
         except ValidationError as error:
             raise CorruptArtifact(
                 f"{path}: wanted labels as label_examples writes them, got {error.errors()[0]['msg']}; run it again"
@@ -87,22 +89,23 @@ def write(examples: Path, classes: Sequence[str], splits: Mapping[str, SplitLabe
     durable.replace(folder / _MANIFEST, (json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n").encode())
 
 
-def read(examples: Path | str, split: str) -> tuple[tuple[str, ...], SplitLabels] | None:
+def read(examples: Location, split: str) -> tuple[tuple[str, ...], SplitLabels] | None:
     """Return the classes and the labels of a split; None when it has plain labels.
 
     Raises CorruptArtifact for a file that differs from the manifest.
     """
-    folder = Path(examples)
+    folder = locations.located(examples)
     manifest = Manifest.read(folder)
     if manifest is None or split not in manifest.splits:
         return None
     entry = manifest.splits[split]
-    path = folder / FOLDER / entry.name
-    got = digest.of_file(path) if path.is_file() else "no file"
-    if got != entry.sha256:
-        raise CorruptArtifact(f"{path}: wanted {entry.sha256}, got {got}; run label_examples again")
-    with pa.OSFile(str(path)) as stream:
-        table = pa.ipc.open_file(stream).read_all().combine_chunks()
+    place = locations.join(folder, FOLDER, entry.name)
+    with locations.on_disk(place) as path:
+        got = digest.of_file(path) if path.is_file() else "no file"
+        if got != entry.sha256:
+            raise CorruptArtifact(f"{place}: wanted {entry.sha256}, got {got}; run label_examples again")
+        with pa.OSFile(str(path)) as stream:
+            table = pa.ipc.open_file(stream).read_all().combine_chunks()
     values = table.column("probabilities").combine_chunks().flatten().to_numpy()
     probabilities = values.reshape(-1, len(manifest.classes)) if len(values) else np.zeros((0, len(manifest.classes)))
     weights = table.column("weight").to_numpy()

@@ -5,7 +5,6 @@ loss for soft labels than for plain ones.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
@@ -14,10 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.examples.batches import record_batches
-from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.batches import shard_batches
+from artifacts.examples.division import Part
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.labels import probabilities
 from core.errors import CorruptArtifact
+from core.object_stores.locations import Location
 
 SMALLEST = 1e-3
 """A class that is less probable gets no row."""
@@ -25,33 +26,45 @@ Weights = NDArray[np.float32]
 
 
 class Portion(NamedTuple):
-    """Rows of a split: all of them, or those of some spans."""
+    """Rows of a split: all of them, or those of some spans, or a part of these."""
 
     split: str
     spans: tuple[int, ...] | None = None
+    part: Part | None = None
 
-    def batches(self, examples: Path, schema: schema_pb2.Schema, batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows; errors as `record_batches`."""
-        for span in (None,) if self.spans is None else self.spans:
-            yield from record_batches(examples, self.split, schema, batch_size, span)
+    @property
+    def whole(self) -> "Portion":
+        """The same rows with those of the other parts."""
+        return self._replace(part=None)
 
-    def positions(self, examples: Path | str) -> NDArray[np.int64]:
-        """Return the places of the rows in their split, [rows], in the order of `batches`."""
-        starts, start = [], 0
-        for shard in ExamplesManifest.read(examples).of_split(self.split):
-            starts.append((shard.span, np.arange(start, start + shard.records)))
-            start += shard.records
+    def shards(self, examples: Location) -> tuple[Shard, ...]:
+        """Return the shards with the rows; EmptyDataset where the manifest has no such split or span."""
+        manifest = ExamplesManifest.read(examples)
         spans = (None,) if self.spans is None else self.spans
-        parts = [places for span in spans for own, places in starts if span in (None, own)]
+        found = tuple(shard for span in spans for shard in manifest.of_split(self.split, span))
+        return found if self.part is None else self.part.select(found)
+
+    def batches(self, examples: Location, schema: schema_pb2.Schema, batch_size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; errors as `record_batches`."""
+        for shard in self.shards(examples):
+            yield from shard_batches(examples, shard, schema, batch_size)
+
+    def positions(self, examples: Location) -> NDArray[np.int64]:
+        """Return the places of the rows in their split, [rows], in the order of `batches`."""
+        starts, start = {}, 0
+        for shard in ExamplesManifest.read(examples).of_split(self.split):
+            starts[shard.name] = start
+            start += shard.records
+        parts = [np.arange(shard.records) + starts[shard.name] for shard in self.shards(examples)]
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def training_batches(
-    examples: Path, portion: Portion, schema: schema_pb2.Schema, label: str, batch_size: int
+    examples: Location, portion: Portion, schema: schema_pb2.Schema, label: str, batch_size: int
 ) -> Iterator[tuple[pa.RecordBatch, Weights | None]]:
     """Yield the batches of a portion with the weight of each row, [rows]; None where labels are plain.
 
-    Weights have the mean 1 over the portion. Raises CorruptArtifact when labels and examples do not belong together,
+    Weights have the mean 1 over the whole portion. Raises CorruptArtifact when labels and examples do not belong together,
     and otherwise as `record_batches`.
     """
     batches = portion.batches(examples, schema, batch_size)
@@ -61,7 +74,8 @@ def training_batches(
             yield batch, None
         return
     classes, shares = found
-    scale = np.count_nonzero(shares) / max(float(shares.sum()), 1e-12)
+    of_all = shares if portion.part is None else (_portion_shares(examples, portion.whole) or found)[1]
+    scale = np.count_nonzero(of_all) / max(float(of_all.sum()), 1e-12)
     start = 0
     for batch in batches:
         end = start + batch.num_rows
@@ -78,13 +92,15 @@ def training_batches(
         )
 
 
-def training_rows(examples: Path | str, portion: Portion) -> int:
+def training_rows(examples: Location, portion: Portion) -> int:
     """Return how many rows `training_batches` yields."""
-    found = _portion_shares(Path(examples), portion)
-    return len(portion.positions(examples)) if found is None else int(np.count_nonzero(found[1]))
+    found = _portion_shares(examples, portion)
+    if found is None:
+        return sum(shard.records for shard in portion.shards(examples))
+    return int(np.count_nonzero(found[1]))
 
 
-def _portion_shares(examples: Path, portion: Portion) -> tuple[Sequence[str], Weights] | None:
+def _portion_shares(examples: Location, portion: Portion) -> tuple[Sequence[str], Weights] | None:
     """Return the classes, and the weight of each class in each row of a portion; None where labels are plain.
 
     All rows of labels are returned for a whole split, so that those of other examples are found out.
@@ -94,7 +110,7 @@ def _portion_shares(examples: Path, portion: Portion) -> tuple[Sequence[str], We
         return None
     classes, labels = found
     shares = _shares(labels)
-    if portion.spans is None:
+    if portion.spans is None and portion.part is None:
         return classes, shares
     positions = portion.positions(examples)
     return classes, shares[positions[positions < len(shares)]]

@@ -26,7 +26,7 @@ def group_columns(session: Session, split: str, vocabularies: dict[str, Vocabula
                 f"{did_you_mean(name, known)}"
             )
     codes: dict[str, list[NDArray[np.int32]]] = {name: [] for name in vocabularies}
-    examples, portion = Path(session.sources.examples), Portion(split, session.spans)
+    examples, portion = session.examples, Portion(split, session.spans)
     for batch, shares in training_batches(examples, portion, schema, settings.label, settings.read_rows):
         if shares is not None:
             raise TrainingError(

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from core.settings import Settings
+from core.worker_jobs.settings import Distribution
 from training.settings import TrainingSettings
 
 
@@ -35,3 +36,5 @@ class Config(TrainingSettings):
     """Whether an interrupted training continues after its last complete epoch when it is started again with the same
     output folder."""
     run_fn: RunFn = RunFn()
+    distribution: Distribution | None = None
+    """Training in several processes (docs/scale.md); unset: in the step's own."""

@@ -1,10 +1,12 @@
 """Trains the user's module, and writes a SavedModel only when the training succeeds."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +15,20 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.labels.soft_rows import Portion
 from artifacts.model.label import LABEL_GRAPH
 from artifacts.model.names import CHECKPOINT, SERVING, TRAINING
 from artifacts.schema.reference import referenced_file
 from components.train_model import run_fn
 from components.train_model.config import Config
+from core import user_code
 from core.backends.registry import find
 from core.errors import TrainingError
+from core.object_stores.locations import Location
 from problems.labels import TrainedLabel
 from training import curves, fitting
 from training.answers import trained_name
+from training.distributed.members import Member, member_of
 from training.labels import Observed
 from training.record import Record
 from training.rows import Recipe, Rows
@@ -50,10 +56,33 @@ class Outputs(NamedTuple):
 
 
 def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
-    """Train with the module's `build_model`, or else its `run_fn`.
+    """Train with the module's `build_model`, or else its `run_fn`; in several processes where that is configured.
+
+    In a process that TF_CONFIG names as one of several, train with the others; the first writes the outputs.
+
+    Raises as `train_here`, and as `core.worker_jobs.job.run`.
+    """
+    member = member_of(os.environ)
+    if config.distribution is not None and member is None:
+        from components.train_model.launching import launch  # noqa: PLC0415 - it imports this module's types
+
+        launch(config, inputs, outputs)
+        return
+    if member is None or member.is_chief:
+        train_here(config, inputs, outputs, member)
+        return
+    with tempfile.TemporaryDirectory(prefix="train-model-") as unused:
+        train_here(config, inputs, Outputs(Path(unused, "model"), lambda *_: None, Path(unused, "pictures")), member)
+
+
+def train_here(
+    config: Config, inputs: Inputs, outputs: Outputs, member: Member | None = None, kept: Location | None = None
+) -> None:
+    """Train in this process, which is one of several unless `member` is None.
 
     The output can be a mounted bucket: the model is made in a temporary folder and copied once. Only the checkpoint,
-    which outlives a training that dies, and what a `run_fn` writes for itself are written there.
+    which outlives a training that dies, and what a `run_fn` writes for itself are written there; `kept` is where the
+    checkpoint of several processes is kept as well.
 
     Raises TrainingError, and writes no SavedModel, for no rows, labels that cannot be trained on or a loss that is not
     finite; MlopsError when the module has neither function. What the user's functions raise passes through.
@@ -65,21 +94,35 @@ def train(config: Config, inputs: Inputs, outputs: Outputs) -> None:
     with tempfile.TemporaryDirectory(prefix="train-model-") as temporary:
         made = Path(temporary, "model")
         made.mkdir()
-        _make_model(config, inputs, outputs, made)
+        sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
+        if runs_by_itself(inputs.module):
+            with opened(config, sources) as session:
+                label = _train_tfx(config, inputs, outputs, session)
+                shutil.copytree(Path(outputs.model) / SERVING, made / SERVING)
+                session.describe(label, made, config.run_fn.label)
+        else:
+            with _opened(config, sources, member, kept) as session:
+                _train_keras(config, inputs, outputs, session, made)
         shutil.copytree(made, model_folder, dirs_exist_ok=True)
     (model_folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _make_model(config: Config, inputs: Inputs, outputs: Outputs, made: Path) -> None:
-    """Train and write the model to the folder `made`."""
-    sources = Sources(inputs.module, inputs.schema, inputs.examples, inputs.transform_graph)
-    with opened(config, sources) as session:
-        if hasattr(session.module, "run_fn") and not hasattr(session.module, "build_model"):
-            label = _train_tfx(config, inputs, outputs, session)
-            shutil.copytree(Path(outputs.model) / SERVING, made / SERVING)
-            session.describe(label, made, config.run_fn.label)
-        else:
-            _train_keras(config, inputs, outputs, session, made)
+def runs_by_itself(module: str) -> bool:
+    """Whether a module has a `run_fn` and no `build_model`."""
+    loaded = user_code.load(module)
+    return hasattr(loaded, "run_fn") and not hasattr(loaded, "build_model")
+
+
+def _opened(
+    config: Config, sources: Sources, member: Member | None, kept: Location | None
+) -> AbstractContextManager[Session]:
+    if member is None:
+        return opened(config, sources)
+    from training.distributed.group import Group  # noqa: PLC0415 - for one process there is none
+    from training.distributed.session import opened as opened_together  # noqa: PLC0415
+
+    parts = config.distribution.workers if config.distribution else member.count
+    return opened_together(config, sources, Group.joined(member, parts, kept))
 
 
 def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, session: Session, made: Path) -> None:
@@ -137,7 +180,7 @@ def observe_run_fn(config: Config, session: Session) -> TrainedLabel:
     layer = session.layer
     made: Callable[[Any], Any] = (lambda raw: {config.label: layer(raw)[name]}) if is_transformed else lambda _: {}
     recipe = Recipe(session.schema, made, config.label, (), observed.number)
-    blocks = recipe.columns(Path(session.sources.examples), "train", config.read_rows)
+    blocks = recipe.columns(session.examples, Portion("train"), config.read_rows)
     # Only labels are kept in memory, a few bytes per row, and nothing is written to disk.
     fitting.check_labels(Rows(blocks, config.label, Path(), sys.maxsize), "train", config.task, None)
     return observed.result(None, in_raw_unit=config.run_fn.answers == "raw")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ EXPANSION = 8
 """Bytes in memory per byte of compressed input; an estimate with room to spare, until benchmarks/scale.py says more."""
 
 log = logging.getLogger(__name__)
+_LOGGED = "engine of this step: "
 
 
 class Choice(NamedTuple):
@@ -36,8 +38,14 @@ def choose(beam: Beam | None, input_bytes: int) -> Choice:
     """Choose the engine of a step that reads so many bytes, and log why."""
     choice = chosen(beam, input_bytes, usable_bytes(), world(os.environ))
     if beam is not None:
-        log.info("engine %s", choice)
+        log.info("%s%s", _LOGGED, choice)
     return choice
+
+
+def logged(text: str) -> str:
+    """Return the engine and the reason that a step's log names last; empty where it names none."""
+    found = re.findall(rf"{_LOGGED}(.*)", text)
+    return found[-1].strip() if found else ""
 
 
 def chosen(beam: Beam | None, input_bytes: int, memory: int, where: World) -> Choice:

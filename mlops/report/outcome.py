@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
 
+from core.beam.choice import logged
 from core.decision import Decision, Verdict
 from mlops.report.wording import WORDINGS, Wording
 from mlops.runs.record import Run, State, Task
@@ -30,6 +31,9 @@ class TaskOutcome:
     log: Path | None = None
     decision: Decision | None = None
     pictures: Path | None = None
+    engine: str = ""
+    """Where it read all data, and why: in its process or on Beam; empty for a stage that has no choice, and without
+    its log."""
     path: str = ""
     """Its name after the names of the groups it is in, such as `condition-1/push-model`."""
 
@@ -193,8 +197,13 @@ def _task(task: Task, run: Run) -> TaskOutcome:
         log=task.log,
         decision=Decision.read(decision) if decision else None,
         pictures=task.output_file("pictures"),
+        engine=_engine(task.log),
         path=task.path,
     )
+
+
+def _engine(log: Path | None) -> str:
+    return logged(log.read_text(encoding="utf-8", errors="replace")) if log is not None and log.is_file() else ""
 
 
 def _name(task: Task, run: Run) -> str:
@@ -220,5 +229,6 @@ def _task_json(task: TaskOutcome) -> dict[str, Any]:
         "cached": task.cached,
         "seconds": round(task.seconds, 3),
         "memory_mib": task.memory_mib,
+        **({"engine": task.engine} if task.engine else {}),
     }
     return facts | ({"error": task.error, "log": str(task.log)} if task.error else {})

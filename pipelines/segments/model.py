@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 from kfp import dsl
 
+from core.images import image
+from core.worker_jobs.job import IMAGE
 from pipelines import splits
 from pipelines.config import UseCase
 from pipelines.segments.parts import Candidate, Data, InProduction
@@ -77,6 +79,8 @@ def _trained(usecase: UseCase, prepared: Prepared, in_production: InProduction) 
         if usecase.has("tune_model") and usecase.configured("tune_model").in_training:
             section = tuned_model(usecase, prepared, in_production.registry).outputs["Output"]
         trained = run_with(usecase, "train_model", section, **_sources(usecase, prepared), **in_production._asdict())
+        if usecase.configured("train_model").distribution is not None:
+            trained.set_env_variable(IMAGE, image("tfx"))  # compiling replaces it as it replaces the step's own
         model = trained.outputs["model"]
     if usecase.has("search_model"):
         own: dict[str, Any] = {} if model is None else {"trained": model}

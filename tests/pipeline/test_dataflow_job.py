@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import WHOLE
 from artifacts.labels.row_key import RowKey
 from artifacts.spans.files import SourceFile, SpanWindow
@@ -99,3 +103,132 @@ def test_ingestion(jobs: list[Any]) -> None:
     with pytest.raises(_Submitted):
         ingest.ingest_with_beam(RUNNER, ingestion, window, [Part(1, WHOLE, (file,))], "gs://bucket/run/examples")
     check("ingest_examples", jobs)
+
+
+SCHEMA = """
+feature { name: "late" type: INT presence { min_fraction: 1 min_count: 1 } shape { dim { size: 1 } } }
+feature { name: "hour" type: INT presence { min_fraction: 1 min_count: 1 } shape { dim { size: 1 } } }
+feature { name: "text" type: BYTES natural_language_domain {} presence { min_fraction: 1 } shape { dim { size: 1 } } }
+"""
+MODULE = """
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    return {"hour": tft.scale_to_z_score(inputs["hour"]), "late": inputs["late"]}
+"""
+EXAMPLES = "gs://bucket/run/examples"
+SHARDS = tuple(
+    Shard(name=f"Split-{split}/span-00001-{number:05d}", split=split, span=1, records=100, sha256="")
+    for split in ("train", "eval")
+    for number in range(2)
+)
+
+
+@pytest.fixture
+def schema(monkeypatch: pytest.MonkeyPatch) -> schema_pb2.Schema:
+    """The schema of examples in a bucket, whose manifest is known without asking it."""
+    manifest = ExamplesManifest(
+        source="test", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=SHARDS
+    )
+    monkeypatch.setattr(ExamplesManifest, "read", lambda _: manifest)
+    monkeypatch.setattr("core.object_stores.locations.write", lambda *_: None)
+    return text_format.Parse(SCHEMA, schema_pb2.Schema())
+
+
+def test_statistics(jobs: list[Any], schema: schema_pb2.Schema) -> None:
+    from components.compute_statistics.with_beam import describe_with_beam
+
+    with pytest.raises(_Submitted):
+        describe_with_beam(RUNNER, EXAMPLES, schema, 8192, "gs://bucket/run/statistics")
+    check("compute_statistics", jobs)
+
+
+def test_the_analysis_stages_the_use_case(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
+    """Its graphs go to a disk here: building the job writes one already, and no bucket can be reached."""
+    from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+
+    from components.transform_features.preprocessing import ImportedPreprocessing
+    from components.transform_features.with_beam import Analysis, analyze
+
+    (tmp_path / "my_case").mkdir()
+    (tmp_path / "my_case" / "module.py").write_text(MODULE)
+    reader = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema)
+    imported = ImportedPreprocessing(str(tmp_path / "my_case" / "module.py"), {})
+    analysis = Analysis(imported, EXAMPLES, SHARDS[:2], schema, reader.TensorAdapterConfig(), 8192)
+    with pytest.raises(_Submitted):
+        analyze(RUNNER, analysis, tmp_path / "work")
+    check("transform_features", jobs)
+
+
+def test_transformed_examples(jobs: list[Any], schema: schema_pb2.Schema) -> None:
+    from components.transform_features.materialize_with_beam import materialize_with_beam
+    from components.transform_features.transformed_shard import Job
+
+    graph = "/gcs/bucket/run/graph"
+    job = Job(EXAMPLES, graph, f"{graph}/examples", schema.SerializeToString(), 8192)
+    with pytest.raises(_Submitted):
+        materialize_with_beam(RUNNER, job, SHARDS, Path(graph))
+    check("transform_features-materialized", jobs)
+
+
+def _evaluation(schema: schema_pb2.Schema) -> Any:
+    from components.evaluate_model.beam_scoring import Job
+    from components.evaluate_model.config import Config
+    from problems.labels import TrainedLabel
+
+    return Job(
+        config=Config(label="late", task="binary_classification"),
+        schema=schema.SerializeToString(),
+        examples=EXAMPLES,
+        candidate="gs://bucket/run/model",
+        champion=None,
+        label=TrainedLabel("late", "binary_classification"),
+        width=1,
+        work="gs://bucket/work/1",
+    )
+
+
+def test_scores(jobs: list[Any], schema: schema_pb2.Schema) -> None:
+    from components.evaluate_model import with_beam
+
+    with pytest.raises(_Submitted):
+        with_beam._score(RUNNER, _evaluation(schema))
+    check("evaluate_model-scores", jobs)
+
+
+def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
+    import numpy as np
+
+    from artifacts.evaluation.population import Population
+    from artifacts.evaluation.scored_rows import ScoredRows
+    from artifacts.evaluation.spec import CANDIDATE
+    from components.evaluate_model import with_beam
+
+    labels = np.array([0.0, 1.0] * 50)
+    rows = ScoredRows(
+        labels=labels,
+        models={CANDIDATE: labels[:, None] * 0.5 + 0.2},
+        baselines={},
+        columns={},
+        population=Population(rows=200, seed=0, not_finite={CANDIDATE: 0}, weight=None, slices={}),
+    )
+    with pytest.raises(_Submitted):
+        with_beam._with_tfma(RUNNER, _evaluation(schema), rows, {CANDIDATE: "probabilities"}, tmp_path)
+    check("evaluate_model-metrics", jobs)
+
+
+def test_inference(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
+    from components.infer_bulk.config import Config
+    from components.infer_bulk.engine import Job
+    from components.infer_bulk.predictor import Model
+    from components.infer_bulk.progress import Progress
+    from components.infer_bulk.shards import divide
+    from components.infer_bulk.with_beam import Registered, compute_with_beam
+
+    progress = Progress(tmp_path, "gs://bucket/inferences/1")
+    model = Model("flights", 1, "sha256:0", tmp_path, Config(), schema.SerializeToString())
+    shards = divide(ExamplesManifest.read(EXAMPLES), (), 60)
+    with pytest.raises(_Submitted):
+        job = Job(EXAMPLES, model, progress.folders)
+        compute_with_beam(RUNNER, job, progress, shards, Registered("gs://bucket/models", "flights/1"))
+    check("infer_bulk", jobs)

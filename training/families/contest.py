@@ -67,7 +67,7 @@ class Contest:
     @property
     def trained_rows(self) -> int:
         """Rows that contenders are fitted to."""
-        return training_rows(self.session.sources.examples, Portion(TRAIN, self.session.spans))
+        return training_rows(self.session.examples, Portion(TRAIN, self.session.spans))
 
     @cached_property
     def inputs(self) -> ModelInputs:
@@ -84,7 +84,7 @@ class Contest:
 
     def _has_pictures(self) -> bool:
         schema = self.session.schema
-        batch = next(Portion(TRAIN, self.session.spans).batches(Path(self.session.sources.examples), schema, 256))
+        batch = next(Portion(TRAIN, self.session.spans).batches(self.session.examples, schema, 256))
         return bool(UsableFeatures.of(batch, schema, {self.settings.label}).pictures)
 
     @cached_property

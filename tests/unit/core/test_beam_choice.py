@@ -1,5 +1,6 @@
 """One section says where data-heavy stages run; `auto` decides by the bytes of the input and the memory of the step."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.beam.choice import EXPANSION, chosen, world
+from core.beam.choice import EXPANSION, choose, chosen, logged, world
 from core.beam.memory import usable_bytes
 from core.beam.settings import Beam, Runner
 from pipelines.config import load
@@ -81,3 +82,11 @@ def test_the_section_reaches_the_stages_that_read_all_data_and_no_other(tmp_path
     (tmp_path / "config.yaml").write_text(f"{text}\nbeam:\n  kfp: {{runer: FlinkRunner}}\n")
     with pytest.raises(Exception, match=r"beam\.kfp\.runer is not a key here; did you mean 'runner'"):
         load(tmp_path)
+
+
+def test_a_log_says_the_engine_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        choose(Beam(engine="in_process"), GIB)
+        choose(Beam(engine="beam", laptop=Runner(workers=2)), GIB)
+    assert logged(caplog.text) == "DirectRunner: beam.engine is beam", "the last one"
+    assert logged("reading examples") == ""

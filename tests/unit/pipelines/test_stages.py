@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from components.train_model.config import Config as TrainModel
 from core.errors import ConfigError, UsageError
+from core.images import GROUPS, image
 from core.problem import FromProblem, Problem, facts_in
 from core.settings import Settings
 from core.user_code import ROOT
+from core.worker_jobs.job import IMAGE
 from pipelines import segments, stages, transport
-from pipelines.compiled import compile_pipeline
+from pipelines.compiled import compile_pipeline, wiring_digest
 from pipelines.config import USECASES, UseCase, load
 
 FLIGHT_DELAY = USECASES / "flight_delay"
@@ -200,3 +202,19 @@ def test_a_selection_that_is_applied_is_trained_on(tmp_path: Path, apply: str, t
     is_selected = "taskOutputParameter" in tasks["train-model"]["inputs"]["parameters"]["schema"]
     assert is_selected == (apply == "within_loss")
     assert "select-features" not in _tasks(_usecase(tmp_path), "level1"), "without a section the stage is left out"
+
+
+def test_a_training_of_several_processes_knows_its_image(tmp_path: Path) -> None:
+    """What it starts elsewhere runs in the step's own image; another version of that is no other wiring."""
+    training = yaml.safe_load((FLIGHT_DELAY / "config.yaml").read_text(encoding="utf-8"))["train_model"]
+    usecase = _usecase(tmp_path, train_model=training | {"distribution": {"workers": 2, "kfp": {}}})
+    digests = []
+    for version in ("a", "b"):
+        names = {image(group): f"registry.example:5000/{image(group)}@sha256:{version * 64}" for group in GROUPS}
+        compile_pipeline(usecase, "level0", tmp_path / "made.yaml", names)
+        spec = next(yaml.safe_load_all((tmp_path / "made.yaml").read_text(encoding="utf-8")))
+        container = spec["deploymentSpec"]["executors"]["exec-train-model"]["container"]
+        assert container["env"] == [{"name": IMAGE, "value": container["image"]}]
+        assert container["image"] == names[image("tfx")]
+        digests.append(wiring_digest(tmp_path / "made.yaml"))
+    assert digests[0] == digests[1]

@@ -118,6 +118,17 @@ def test_what_a_task_printed_cannot_become_markup(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in html
 
 
+def test_the_engine_of_a_stage_is_shown_with_its_reason(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("[KFP Executor 1 INFO]: engine of this step: DirectRunner: 9.0 MiB of input need up to 72.0 MiB\n")
+    outcome = outcome_of(_run("SUCCEEDED", Task("compute-statistics", "compute_statistics", State.SUCCEEDED, log=log)))
+    assert outcome.as_json(None)["tasks"][0]["engine"] == "DirectRunner: 9.0 MiB of input need up to 72.0 MiB"
+    html = write_report(outcome, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>DirectRunner: 9.0 MiB of input need up to 72.0 MiB</td>" in html
+    without = write_report(_outcome(_task("train-model")), tmp_path / "other.html").read_text(encoding="utf-8")
+    assert "Engines" not in without, "a stage that has no choice"
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_only_a_training_speaks_of_pushing(kind: Kind) -> None:
     closed = Outcome(_run(kind=kind), (_task("validate-data", decision=CLOSED),))

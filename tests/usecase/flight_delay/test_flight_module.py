@@ -11,6 +11,7 @@ import pyarrow.csv as pa_csv
 import pytest
 import tensorflow_transform as tft
 
+from artifacts.labels.soft_rows import Portion
 from artifacts.schema.schema_file import read_schema
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
@@ -76,7 +77,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     recipe = Recipe(
         read_schema(schema), output.transform_features_layer(), module.LABEL, list(output.transformed_feature_spec())
     )
-    return Transformed(folder / "graph", {name: next(recipe.columns(examples, name, 1000)) for name in splits})
+    return Transformed(folder / "graph", {name: next(recipe.columns(examples, Portion(name), 1000)) for name in splits})
 
 
 @pytest.mark.parametrize("rows", ["train", *REQUESTS])
