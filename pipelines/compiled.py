@@ -14,7 +14,6 @@ from core.images import PREFIX, local_references
 from pipelines.config import UseCase
 from pipelines.kinds import Kind
 
-
 _NAMED = rf"(?:image: |value: (?:[^\s:]+(?::\d+)?/)?{PREFIX})"
 """Before the name of an image: a step's own, or the value of its variable MLOPS_STEP_IMAGE."""
 

@@ -182,3 +182,40 @@ class Loop:
     def metrics(self) -> dict[str, float]:
         """Return the metrics since they were last reset."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _numbers(
+        self, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str
+    ) -> dict[str, float]:
+        """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
+        self.model.reset_metrics()
+        rows = 0
+        for block in blocks:
+            rows += int(run(block, batch_size))
+            check_finite(self.model, f"{rows} rows of {where}")
+        return self.metrics()
+
+
+def check_finite(model: keras.Model, where: str) -> None:
+    """Raise TrainingError when the loss since the last reset is not finite."""
+    loss = float(model.get_metrics_result()["loss"])
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"wanted a finite loss, got {loss} after {where}; lower the learning rate, or remove outliers from the data"
+        )
+
+
+def meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
+    """Return the loss alone for probabilistic labels: Keras' metrics ignore the weights of rows."""
+    return {"loss": numbers["loss"]} if rows.is_soft else numbers
+
+
+def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
+    """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
+    count = tf.shape(block[1])[0]
+    start, is_finite = tf.constant(0), tf.constant(True)
+    while start < count and is_finite:
+        end = tf.minimum(start + batch_size, count)
+        logs = step(tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block))
+        is_finite = tf.math.is_finite(logs["loss"])
+        start = end
+    return start

@@ -60,8 +60,9 @@ class Recipe:
             label = self._numbered(batch, transformed, tensors)
             if bad := int(np.count_nonzero(~np.isfinite(label.astype(np.float64)))):
                 raise TrainingError(
-                    f"{self.label}: wanted a finite label in every row of the split {portion.split!r}, got NaN or infinity in "
-                    f"{bad} of {len(label)} rows; set disallow_nan in the schema, or correct preprocessing_fn"
+                    f"{self.label}: wanted a finite label in every row of the split {portion.split!r}, got NaN or "
+                    f"infinity in {bad} of {len(label)} rows; set disallow_nan in the schema, or correct "
+                    "preprocessing_fn"
                 )
             columns = {name: _dense(name, transformed) for name in self.features} | {self.label: label}
             if self.weight is not None:

@@ -1,12 +1,13 @@
 """Divides the shards of a split among processes that each read a part of it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from artifacts.examples.manifest import Shard
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One of several parts of some shards, counted from 0."""
 
     index: int

@@ -31,7 +31,8 @@ def draw_background(
     shards = ExamplesManifest.read(examples).of_split(TRAIN)
     total = sum(shard.records for shard in shards)
     drawn = _drawn(total, seed)
-    parts, start = [], 0
+    parts: list[pa.RecordBatch] = []
+    start = 0
     for shard in shards:
         end = start + shard.records
         if not parts or ((drawn >= start) & (drawn < end)).any():  # the first for the columns, where none is drawn

@@ -64,8 +64,8 @@ def training_batches(
 ) -> Iterator[tuple[pa.RecordBatch, Weights | None]]:
     """Yield the batches of a portion with the weight of each row, [rows]; None where labels are plain.
 
-    Weights have the mean 1 over the whole portion. Raises CorruptArtifact when labels and examples do not belong together,
-    and otherwise as `record_batches`.
+    Weights have the mean 1 over the whole portion. Raises CorruptArtifact when labels and examples do not belong
+    together, and otherwise as `record_batches`.
     """
     batches = portion.batches(examples, schema, batch_size)
     found = _portion_shares(examples, portion)

@@ -1,7 +1,5 @@
 """Reads the groups of the rows that a model is trained on, in the order in which training has them."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 

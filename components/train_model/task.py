@@ -55,8 +55,9 @@ class Fault(NamedTuple):
     def error(self) -> MlopsError:
         """Return the project's error that was raised, or WorkerFailed for another."""
         kind = getattr(errors, self.kind, None)
-        is_ours = isinstance(kind, type) and issubclass(kind, MlopsError)
-        return kind(self.message) if is_ours else WorkerFailed(f"{self.kind}: {self.message}")
+        if isinstance(kind, type) and issubclass(kind, MlopsError):
+            return kind(self.message)
+        return WorkerFailed(f"{self.kind}: {self.message}")
 
 
 def fault(task: Task, index: int) -> Fault | None:

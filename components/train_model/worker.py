@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from components.train_model.logic import Inputs, Outputs, runs_by_itself, train_here
 from components.train_model.task import CHECKPOINT, METRICS, PICTURES, Task, record_fault
@@ -55,7 +56,7 @@ def work(task: Task, member: Member) -> None:
 def _readable(inputs: Inputs, folder: Path) -> Inputs:
     """Copy here what TensorFlow reads itself; examples are read shard by shard, but for a `run_fn`."""
     names = ("transform_graph", "examples") if runs_by_itself(inputs.module) else ("transform_graph",)
-    copied = {}
+    copied: dict[str, Any] = {}
     for name in names:
         place = locations.located(getattr(inputs, name))
         if isinstance(place, str):

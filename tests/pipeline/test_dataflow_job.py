@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 

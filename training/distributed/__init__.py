@@ -1,1 +1,1 @@
-"""Training in several processes, which may be on several machines: each reads a part of the rows, all have one model."""
+"""Training in several processes, on one or several machines: each reads a part of the rows, all have one model."""

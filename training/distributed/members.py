@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from core.errors import TrainingError
 
@@ -11,7 +11,8 @@ _TASKS = ("chief", "worker")
 """Types of tasks that train, in the order in which TensorFlow counts them."""
 
 
-class Member(NamedTuple):
+@dataclass(frozen=True)
+class Member:
     """One process of a training."""
 
     index: int

@@ -27,7 +27,7 @@ class PartedRows(Rows):
     def __len__(self) -> int:
         return sum(self.counts)
 
-    def replace(self, targets: npt.NDArray[Any] | None = None, weights: npt.NDArray[Any] | None = None) -> None:
+    def replace(self, targets: npt.NDArray[Any] | None = None, weights: npt.NDArray[Any] | None = None) -> None:  # noqa: ARG002
         """Raise TrainingError: what replaces targets knows no parts."""
         raise TrainingError("wanted a training in one process, got one in several; leave out train_model.distribution")
 

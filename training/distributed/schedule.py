@@ -74,7 +74,7 @@ class _Cursor:
         self._rest: Any = None
 
     def take(self, rows: int) -> Block:
-        found = []
+        found: list[Block] = []
         while rows or not found:
             if self._rest is None:
                 self._rest = next(self._blocks)

@@ -207,7 +207,8 @@ def test_a_selection_that_is_applied_is_trained_on(tmp_path: Path, apply: str, t
 def test_a_training_of_several_processes_knows_its_image(tmp_path: Path) -> None:
     """What it starts elsewhere runs in the step's own image; another version of that is no other wiring."""
     training = yaml.safe_load((FLIGHT_DELAY / "config.yaml").read_text(encoding="utf-8"))["train_model"]
-    usecase = _usecase(tmp_path, train_model=training | {"distribution": {"workers": 2, "kfp": {}}})
+    (tmp_path / "case").mkdir()
+    usecase = _usecase(tmp_path / "case", train_model=training | {"distribution": {"workers": 2, "kfp": {}}})
     digests = []
     for version in ("a", "b"):
         names = {image(group): f"registry.example:5000/{image(group)}@sha256:{version * 64}" for group in GROUPS}
