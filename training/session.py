@@ -3,7 +3,7 @@
 import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,10 +138,15 @@ class Session:
         TrainingError for what is no compiled Keras model, and for a hyperparameter that the function cannot use,
         ConfigError for one that is probably misspelt.
         """
+        return self.build_in(nullcontext(), build_model)
+
+    def build_in(self, scope: AbstractContextManager[Any], build_model: BuildModel | None) -> keras.Model:
+        """Build a model as `build` does, in a scope; that is entered after Keras has forgotten earlier ones."""
         build: Any = build_model or user_code.function(self.module, "build_model")
         fitting.seed_everything(self.settings)
         given = AskedFor(as_written(self.hyperparameters) if declares_its_space(build) else self.hyperparameters)
-        model = built(build, self.module, self.transform, given)
+        with scope:
+            model = built(build, self.module, self.transform, given)
         if build_model is None:
             check_typing_errors(self.settings.hyperparameters, given.names - {"train_steps", "classes"})
         if isinstance(model, keras.Model) and getattr(model, "optimizer", None) is not None:

@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from core.object_stores import locations
@@ -75,7 +75,10 @@ class DistributedLoop(Loop):
         rows = 0
         for block, ends in chunks(self._schedule, streams, self._group.member.count, settings.read_rows):
             run = self.traced("training", self.train_step, block)
-            rows += int(run(block, ends))
+            for start, end in pairwise((0, *ends.tolist())):
+                run(_rows(block, start, end))
+            rows += len(block[1])
+            # Not after each step: the other processes wait for this one in every step, and in the metrics.
             check_finite(model, f"{rows} rows of epoch {epoch} in this process")
         return meaningful(self.metrics(), self._training)
 
@@ -83,29 +86,24 @@ class DistributedLoop(Loop):
         """Return the metrics over the validation rows of all processes."""
         self.model.reset_metrics()
         for block in self._validation.blocks() if self._validation.is_here else ():
-            run = self.traced("validation", self.model.test_step, block)
-            run(block, np.array([len(block[1])], np.int32))
+            self.traced("validation", self.model.test_step, block)(block)
         check_finite(self.model, f"the validation after epoch {epoch}")
         return meaningful(self.metrics(), self._validation)
 
-    def make(self, step: Step, specs: Any) -> Callable[..., tf.Tensor]:
-        """Make a function that runs a step for each of several batches of a block."""
-        unconverted = tf.autograph.experimental.do_not_convert(step)
-        run = partial(_each_step, self._group.strategy.run, unconverted)
-        if self.model.run_eagerly:
-            return run
-        made: Callable[..., tf.Tensor] = tf.function(run, input_signature=[specs, tf.TensorSpec([None], tf.int32)])
-        return made
+    def make(self, step: Step, specs: Any) -> Callable[..., Any]:
+        """Make a function that runs a step for one batch.
+
+        A loop over batches in one function, as in one process, is not possible: TensorFlow gathers the gradients of
+        embeddings, and keeps the number of rows of the first batch for the others of a call.
+        """
+        run = partial(_one_step, self._group.strategy.run, tf.autograph.experimental.do_not_convert(step))
+        return run if self.model.run_eagerly else tf.function(run, input_signature=[specs], autograph=False)
 
 
-def _each_step(run: Callable[..., Any], step: Step, block: Block, ends: tf.Tensor) -> tf.Tensor:
-    """Run a step on one batch after the other, and return the number of rows.
+def _rows(block: Block, start: int, end: int) -> Block:
+    found: Block = tf.nest.map_structure(lambda values: values[start:end], block)
+    return found
 
-    It goes on after a loss that is not finite: the other processes wait for this one in every step.
-    """
-    start = tf.constant(0)
-    for end in ends:
-        batch = tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block)
-        run(step, args=(batch,))
-        start = end
-    return start
+
+def _one_step(run: Callable[..., Any], step: Step, batch: Block) -> None:
+    run(step, args=(batch,))

@@ -43,8 +43,7 @@ class DistributedSession(Session):
 
     def build(self, build_model: BuildModel | None = None) -> keras.Model:
         """Build and compile a model whose variables are the same in all processes; errors as `Session.build`."""
-        with self._group.strategy.scope():
-            return super().build(build_model)
+        return self.build_in(self._group.strategy.scope(), build_model)
 
     def fit(self, model: keras.Model, checkpoint: Path | None = None, hooks: Sequence[Hooks] = ()) -> Fitted:
         """Fit a model to the rows of all processes; errors as `Session.fit`."""
