@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.train_model.config import Config
-from components.train_model.logic import Inputs, Outputs
 from components.train_model.task import METRICS, PICTURES, Task, fault
+from components.train_model.this_process import Inputs, Outputs
 from core import pictures
 from core.beam.choice import world
 from core.errors import MlopsError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.train_model.config import Config
-from components.train_model.logic import Inputs
+from components.train_model.this_process import Inputs
 from core import errors
 from core.errors import MlopsError
 from core.object_stores import locations

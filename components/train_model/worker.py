@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.train_model.logic import Inputs, Outputs, runs_by_itself, train_here
 from components.train_model.task import CHECKPOINT, METRICS, PICTURES, Task, record_fault
+from components.train_model.this_process import Inputs, Outputs, runs_by_itself, train_here
 from core.errors import MlopsError
 from core.object_stores import locations
 from core.object_stores.locations import Location

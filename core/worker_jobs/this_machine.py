@@ -35,21 +35,16 @@ def _run_once(job: WorkerJob, environment: Mapping[str, str]) -> None:
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(job.distribution.workers)]
     deadline = time.monotonic() + job.distribution.minutes * 60
     with _started(job, environment, addresses) as processes:
-        while True:
-            codes = [process.poll() for process in processes]
-            for index, code in enumerate(codes):
-                if code:
-                    raise WorkerFailed(
-                        f"process {index} of {len(codes)} ended with code {code}; what it said is in the step's log"
-                    )
-            if all(code == 0 for code in codes):
-                return
+        while None in (codes := [process.poll() for process in processes]) and not any(codes):
             if time.monotonic() > deadline:
                 raise WorkerFailed(
                     f"{codes.count(None)} of {len(codes)} processes are not done after "
                     f"{job.distribution.minutes:g} minutes; raise train_model.distribution.minutes"
                 )
             time.sleep(_LOOK_SECONDS)
+    for index, code in enumerate(codes):
+        if code:
+            raise WorkerFailed(f"process {index} of {len(codes)} ended with code {code}; see the step's log")
 
 
 @contextmanager

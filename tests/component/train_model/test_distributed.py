@@ -21,7 +21,8 @@ from artifacts.model.features import read_features
 from artifacts.model.request import tensors
 from components.train_model import launching
 from components.train_model.config import Config
-from components.train_model.logic import Inputs, Outputs, train, train_here
+from components.train_model.logic import Inputs, Outputs, train
+from components.train_model.this_process import train_here
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
