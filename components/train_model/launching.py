@@ -16,8 +16,9 @@ from core.beam.choice import world
 from core.errors import MlopsError
 from core.object_stores import locations
 from core.object_stores.locations import Location
-from core.worker_jobs.job import WorkerFailed, WorkerJob, run
+from core.worker_jobs.job import WorkerFailed, WorkerJob
 from core.worker_jobs.settings import Distribution
+from core.worker_jobs.start import run
 
 _WORKER = "components.train_model.worker"
 

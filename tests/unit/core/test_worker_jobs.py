@@ -9,8 +9,9 @@ import pytest
 
 from core.errors import ConfigError
 from core.worker_jobs import training_operator, worker_pools
-from core.worker_jobs.job import IMAGE, WorkerFailed, WorkerJob, run
+from core.worker_jobs.job import IMAGE, WorkerFailed, WorkerJob
 from core.worker_jobs.settings import Distribution, TrainingOperator, WorkerPools
+from core.worker_jobs.start import run
 from core.worker_jobs.this_machine import run_here
 
 GOLDEN = Path(__file__).parent / "golden"
