@@ -12,6 +12,9 @@ from core.store import Store
 from mlops.runs.record import Run
 from mlops.worlds.sources import code_files
 
+_NO_FILES = frozenset({"config", "champion"})
+"""Parameters of tasks that name no file of the use case; the champion is a version, as `<version>@<digest>`."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -67,7 +70,7 @@ def _code(run: Run, store: Store) -> Source:
 
 
 def _references(run: Run) -> set[str]:
-    values = (value for task in run.tasks for name, value in task.parameters.items() if name != "config")
+    values = (value for task in run.tasks for name, value in task.parameters.items() if name not in _NO_FILES)
     return {value for value in values if isinstance(value, str) and user_code.is_reference(value)}
 
 
