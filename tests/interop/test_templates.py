@@ -45,16 +45,17 @@ def _rows(name: str) -> str:
 def test_a_template_is_trained_gated_pushed_and_asked(name: str, tmp_path: Path) -> None:
     home = tmp_path / "store"
     ran = _mlops(home, "run", str(HERE / name))
-    assert ran["pushed"]["version"] == 1
+    assert ran["pushed_model"]["version"] == 1
     verdicts = {decision["gate"]: decision["verdict"] for decision in ran["decisions"]}
     assert set(verdicts.values()) == {"pass"}
     assert {"validate_data", "evaluate_model", "validate_infra", "push_model"} <= set(verdicts)
     version = open_registry(str(home / "models")).champion(name)
     assert version is not None
-    assert version.digest == ran["pushed"]["digest"]
+    assert version.digest == ran["pushed_model"]["digest"]
     (tmp_path / "rows.jsonl").write_text(_rows(name))
     predicted = _mlops(home, "predict", str(HERE / name), str(tmp_path / "rows.jsonl"))
-    assert predicted
+    assert predicted["version"] == 1
+    assert len(predicted["predictions"]) == 1
 
 
 @pytest.mark.nightly("copies TFX's template and trains it")
