@@ -35,6 +35,10 @@ class CorruptArtifact(DataError):
     """An artifact whose bytes are not those that its manifest recorded."""
 
 
+class Untrusted(CorruptArtifact):
+    """A model version that no trusted key has signed, where signatures are demanded."""
+
+
 class SchemaError(DataError):
     """Data or a module that does not fit the curated schema, or a schema that would check nothing."""
 

@@ -84,6 +84,16 @@ class EnvironmentRegistry(ProductionRegistry):
         """Refuse: an environment is moved by releases."""
         self._refuse(name)
 
+    def sign(self, name: str, _version: int) -> NoReturn:
+        """Refuse: an environment is moved by releases."""
+        self._refuse(name)
+
+    def _checked(self, name: str, version: int, _manifest: Manifest) -> ModelVersion:
+        return self.get(name, version)
+
+    def _rewrite(self, manifest: Manifest) -> NoReturn:
+        self._refuse(manifest.name)
+
     def _manifest(self, name: str, version: int) -> Manifest:
         return Manifest.read(self._models.get(name, version).path)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core import digest, durable
-from core.backends.manifest import Manifest, scan
+from core.backends.manifest import FILE, Manifest
 from core.backends.pointer import LAST_VERSION, Pointer, is_version
 from core.backends.production import Production
 from core.backends.production_registry import ProductionRegistry, checked_name
@@ -57,14 +57,14 @@ class LocalRegistry(ProductionRegistry):
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
         """Copy a saved model in as the next version, atomically."""
         self.check_writable(name)
-        files = scan(saved_model)
+        files = self._scanned(saved_model)
         with self._writing(name) as folder:
             existing = self._published(name, digest.of_named(files))
             if existing is not None:
                 durable.sync(folder)
                 return existing
             version = self._next_version(folder)
-            staged = Manifest(name, version, self._now(), files, about).stage(saved_model, folder)
+            staged = Manifest(name, version, self._now(), files, about).signed().stage(saved_model, folder)
             # Readers see nothing of this version before the rename, and by then all of it is on the disk.
             staged.rename(folder / str(version))
             durable.sync(folder)
@@ -91,12 +91,6 @@ class LocalRegistry(ProductionRegistry):
 
         if move(self._production(name), "") != self._production(name):
             self.roll(name, move)
-
-    def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte."""
-        manifest, path = self._manifest(name, version), self._folder(name) / str(version)
-        manifest.verify(path)
-        return ModelVersion(name, version, path, manifest.digest, manifest.created, manifest.about, str(path))
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Return the intact versions, oldest first."""
@@ -130,6 +124,21 @@ class LocalRegistry(ProductionRegistry):
 
     def _folder(self, name: str) -> Path:
         return self.root / checked_name(name)
+
+    def _checked(self, name: str, version: int, manifest: Manifest) -> ModelVersion:
+        path = self._folder(name) / str(version)
+        manifest.verify(path)
+        return ModelVersion(
+            name, version, path, manifest.digest, manifest.created, manifest.about, str(path), manifest.signed_by
+        )
+
+    def _rewrite(self, manifest: Manifest) -> None:
+        with self._writing(manifest.name) as folder:
+            # Beside the version, whose folder has the manifest's files and no other at any moment.
+            staged = folder / f"{durable.STAGING}signed-{manifest.version}"
+            durable.write(staged, manifest.content())
+            staged.replace(folder / str(manifest.version) / FILE)
+            durable.sync(folder / str(manifest.version))
 
     def _manifest(self, name: str, version: int) -> Manifest:
         path = self._folder(name) / str(version)

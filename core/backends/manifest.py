@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core import digest, durable
+from core.backends import signature
+from core.backends.signature import Signature
 from core.errors import CorruptArtifact, RegistryError
 
 FILE = "manifest.json"
@@ -29,23 +31,45 @@ class Manifest:
     """Relative name -> sha256 digest of each file of the saved model."""
     about: Mapping[str, Any]
     """Where the model comes from: data spans, digests, decisions."""
+    signature: Signature | None = None
+    """Over the seal; None for a version that was published without a key."""
 
     @property
     def digest(self) -> str:
         """Digest of the saved model as a whole, the same as `core.digest.of_folder` gives for it."""
         return digest.of_named(self.files)
 
+    @property
+    def seal(self) -> str:
+        """Digest of all that the manifest says."""
+        return _seal(self._body())
+
     def content(self) -> bytes:
-        """Serialize to JSON, with the seal."""
-        body = {
+        """Serialize to JSON, with the seal and the signature."""
+        signed = {"signature": {"key": self.signature.key, "value": self.signature.value}} if self.signature else {}
+        body = self._body() | {"seal": self.seal} | signed
+        return (json.dumps(body, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+    @property
+    def signed_by(self) -> str:
+        """The digest of the key of its signature; "" without one."""
+        return self.signature.key if self.signature else ""
+
+    def signed(self) -> "Manifest":
+        """Return it with the signature of this process's key, or as it is where there is none."""
+        made = signature.sign(self.seal)
+        return replace(self, signature=made) if made else self
+
+    def _body(self) -> dict[str, Any]:
+        return {
             "format": FORMAT,
             "name": self.name,
             "version": self.version,
             "created": self.created,
             "digest": self.digest,
+            "files": dict(self.files),
+            "about": dict(self.about),
         }
-        body |= {"files": dict(self.files), "about": dict(self.about)}
-        return (json.dumps(body | {"seal": _seal(body)}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
     def stage(self, saved_model: Path, folder: Path) -> Path:
         """Copy a saved model and its manifest to a staging folder that readers ignore, and wait until they are on disk.
@@ -75,8 +99,9 @@ class Manifest:
         """Parse a manifest; CorruptArtifact, which names `where`, when it is cut short or changed."""
         try:
             body = json.loads(content)
-            seal = body.pop("seal")
-            manifest = cls(body["name"], body["version"], body["created"], body["files"], body["about"])
+            seal, signed = body.pop("seal"), body.pop("signature", None)
+            found = Signature(str(signed["key"]), str(signed["value"])) if signed is not None else None
+            manifest = cls(body["name"], body["version"], body["created"], body["files"], body["about"], found)
             unchanged = seal == _seal(body) and body["format"] == FORMAT and body["digest"] == manifest.digest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptArtifact(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core import digest, objects
-from core.backends.manifest import FILE, REPAIR, Manifest, scan
+from core.backends.manifest import FILE, REPAIR, Manifest
 from core.backends.numbered_log import NumberedLog
 from core.backends.places import ObjectPlace
 from core.backends.pointer import LAST_VERSION, Pointer, is_version
@@ -60,7 +60,7 @@ class ObjectRegistry(ProductionRegistry):
 
     def publish(self, name: str, saved_model: Path, about: Mapping[str, Any]) -> ModelVersion:
         """Copy a saved model in as the next version; an interrupted push of the same model is continued."""
-        files = scan(saved_model)
+        files = self._scanned(saved_model)
         model = digest.of_named(files)
         for _ in range(_TRIES):
             # In this order: what was uploaded by now has been taken before, and `_published` finds every push that ends
@@ -74,7 +74,7 @@ class ObjectRegistry(ProductionRegistry):
             if number is None:
                 number = self._claim(name, model, max([0, *taken, *uploaded]) + 1)
             if number is not None:
-                self._upload(saved_model, Manifest(name, number, self._now(), files, about))
+                self._upload(saved_model, Manifest(name, number, self._now(), files, about).signed())
                 return self.get(name, number)
         raise RegistryError(f"{self._folder(name)}: other pushes took the next number {_TRIES} times; try again")
 
@@ -86,9 +86,8 @@ class ObjectRegistry(ProductionRegistry):
         for entry in objects.walk(folder):
             objects.delete(entry.address)
 
-    def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte of its copy on this machine."""
-        manifest, folder = self._manifest(name, version), self._version_folder(name, version)
+    def _checked(self, name: str, version: int, manifest: Manifest) -> ModelVersion:
+        folder = self._version_folder(name, version)
         path = self._cache.fetch(
             manifest,
             _sizes(manifest, folder),
@@ -171,7 +170,8 @@ class ObjectRegistry(ProductionRegistry):
     def _version(self, manifest: Manifest, path: Path) -> ModelVersion:
         name, number = manifest.name, manifest.version
         address = self._version_folder(name, number)
-        return ModelVersion(name, number, path, manifest.digest, manifest.created, manifest.about, address)
+        origin = (manifest.digest, manifest.created, manifest.about)
+        return ModelVersion(name, number, path, *origin, address, manifest.signed_by)
 
     def _published(self, name: str, model: str) -> ModelVersion | None:
         for version in reversed(self.versions(name)):
@@ -216,6 +216,9 @@ class ObjectRegistry(ProductionRegistry):
         # When two processes push the same model at once, one of them creates the manifest.
         objects.create(objects.join(folder, FILE), manifest.content())
         objects.write(self._claim_address(manifest.name, manifest.version, _DONE), b"")
+
+    def _rewrite(self, manifest: Manifest) -> None:
+        objects.write(objects.join(self._version_folder(manifest.name, manifest.version), FILE), manifest.content())
 
     def _production(self, name: str) -> Production:
         return self._latest(name)[1]

@@ -1,16 +1,19 @@
 """The methods that all registries share: they read versions, and move the pointer."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from core.backends import signature
 from core.backends.canary import Note
-from core.backends.manifest import Manifest
+from core.backends.manifest import Manifest, scan
 from core.backends.pointer import Pointer
 from core.backends.production import Production
 from core.backends.registry import NAME, ModelVersion
-from core.errors import CorruptArtifact, RegistryError, did_you_mean
+from core.errors import CorruptArtifact, RegistryError, UsageError, did_you_mean
 
 
 class ProductionRegistry(ABC):
@@ -31,12 +34,16 @@ class ProductionRegistry(ABC):
         """Return the numbers of a name's versions in order, without reading them."""
 
     @abstractmethod
-    def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte."""
-
-    @abstractmethod
     def _manifest(self, name: str, version: int) -> Manifest:
         """Read a version's manifest; RegistryError when there is no such version, CorruptArtifact for a damaged one."""
+
+    @abstractmethod
+    def _checked(self, name: str, version: int, manifest: Manifest) -> ModelVersion:
+        """Return a version after checking every byte against its manifest; CorruptArtifact when it is damaged."""
+
+    @abstractmethod
+    def _rewrite(self, manifest: Manifest) -> None:
+        """Replace a version's manifest by one that says the same, atomically."""
 
     @abstractmethod
     def _production(self, name: str) -> Production:
@@ -45,6 +52,24 @@ class ProductionRegistry(ABC):
     @abstractmethod
     def _move(self, name: str, move: Callable[[Production], Production]) -> Production:
         """Replace the state of the pointer by what `move` returns for it, atomically; return the new state."""
+
+    def get(self, name: str, version: int) -> ModelVersion:
+        """Return a version after checking every byte, and who signed it."""
+        manifest = self._manifest(name, version)
+        found = self._checked(name, version, manifest)
+        signature.demand(manifest.signature, manifest.seal, found.address)
+        return found
+
+    def sign(self, name: str, version: int) -> ModelVersion:
+        """Sign a version that was published."""
+        if not os.environ.get(signature.SIGNING_KEY):
+            raise UsageError(f"{signature.SIGNING_KEY}: wanted the path of the key to sign with, got none")
+        manifest = self._manifest(name, version)
+        self._checked(name, version, manifest)
+        signed = manifest.signed()
+        if signed != manifest:
+            self._rewrite(signed)
+        return self.get(name, version)
 
     def verify(self, version: ModelVersion) -> None:
         """Check every byte of a version again."""
@@ -135,6 +160,11 @@ class ProductionRegistry(ABC):
         state = self._production(name)
         if any(move["version"] == version for move in (*state.history, *state.rollouts)):
             raise RegistryError(f"{name}: version {version} is or was in production and stays; roll back instead")
+
+    def _scanned(self, saved_model: Path) -> dict[str, str]:
+        """Digest every file of a saved model that is to be published; RegistryError when it must not be."""
+        signature.check_can_publish()
+        return scan(saved_model)
 
     def _get_if_intact(self, name: str, number: int) -> ModelVersion | None:
         try:

@@ -41,6 +41,8 @@ class ModelVersion:
     """Where it comes from: data spans, digests, decisions."""
     address: str = ""
     """Its location in the registry: a path, or an address in an object store."""
+    signed_by: str = ""
+    """The digest of the public key that its manifest is signed with, as the manifest says; "" without a signature."""
 
     @property
     def reference(self) -> str:
@@ -63,13 +65,19 @@ class Registry(Protocol):
         Raises RegistryError when it is no SavedModel or the registry cannot be written.
         """
 
+    def sign(self, name: str, version: int) -> ModelVersion:
+        """Sign a version that was published, with the key that MLOPS_SIGNING_KEY names, after checking every byte.
+
+        Raises UsageError without a key, CorruptArtifact when the version is damaged.
+        """
+
     def discard(self, name: str, version: int) -> None:
         """Remove a version whose promotion failed; RegistryError for one that is or ever was in production."""
 
     def get(self, name: str, version: int) -> ModelVersion:
-        """Return a version after checking every byte.
+        """Return a version after checking every byte, and its signature where MLOPS_TRUSTED_KEYS demands one.
 
-        Raises RegistryError when there is none, CorruptArtifact when it is damaged.
+        Raises RegistryError when there is none, CorruptArtifact when it is damaged, Untrusted without that signature.
         """
 
     def versions(self, name: str) -> list[ModelVersion]:

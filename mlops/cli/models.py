@@ -143,6 +143,33 @@ def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+@_at
+def sign(store: Store, name: str, version: int | None, as_json: bool) -> None:
+    """Sign VERSION of NAME, or the one in production, with the key that MLOPS_SIGNING_KEY names.
+
+    Whoever has the public key in MLOPS_TRUSTED_KEYS then loads no version without such a signature (docs/security.md).
+    """
+    from core.backends.registry import open_registry
+    from core.errors import RegistryError
+    from mlops.cli.main import print_json
+
+    registry = open_registry(store.registry)
+    pointer = registry.pointer(_known(registry, name))
+    number = version or (pointer.version if pointer else None)
+    if number is None:
+        raise RegistryError(f"{name}: no version is in production; name the one to sign")
+    signed = registry.sign(_known(registry, name), number)
+    if as_json:
+        print_json(_version(signed))
+        return
+    click.echo(f"Version {signed.version} of {signed.name} is signed with the key {signed.signed_by}.")
+
+
+@models.command()
+@click.argument("name")
 @click.option("--why", default="", help="The reason, kept in the registry where a canary is ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -223,6 +250,7 @@ def _version(version: "ModelVersion") -> dict[str, Any]:
         "digest": version.digest,
         "path": version.address,
         "created": version.created,
+        "signed_by": version.signed_by,
     }
 
 

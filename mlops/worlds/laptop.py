@@ -38,6 +38,8 @@ PROCESS = "process"
 """File in a run's folder with the id of the process that executes it."""
 _CLOUD_STORAGE = ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST")
 """Variables with which steps reach a store at `gs://`: the name of a file and an address, no secrets."""
+_SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
+"""Variables with the paths of the keys that model versions are signed and checked with."""
 PAUSE = 0.5
 """Seconds between two polls of a run that another process executes."""
 _TENSORFLOW = (
@@ -70,6 +72,7 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
     sources = stage_sources(store)
     in_cloud_storage = store.objects.startswith("gs://")
     variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
+    variables |= {name: os.path.abspath(os.environ[name]) for name in _SIGNATURES if os.environ.get(name)}  # noqa: PTH100 - a link may change its target
     return {
         name: localrun.Environment(
             python=Path(sys.executable),

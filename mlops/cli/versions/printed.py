@@ -29,6 +29,7 @@ def one_version(version: "ModelVersion") -> None:
     about = version.about
     click.secho(f"{version.name} version {version.version}", bold=True)
     click.echo(f"path      {version.address}\ndigest    {version.digest}\ncreated   {version.created}")
+    click.echo(f"signed by {version.signed_by or 'nobody'}")
     if "spans" in about:
         records = ", ".join(f"{count} {split}" for split, count in about["records"].items())
         spans = ", ".join(map(str, about["spans"]))
