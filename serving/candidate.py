@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from serving.processes import process
+from serving.processes import no_network, process
 from serving.tfserving import binary as tensorflow_serving
 from serving.tfserving.binary import Engine
 
@@ -117,6 +117,7 @@ def serve_folder(saved_model: Path, listener: socket.socket) -> None:
     with process.without_keras():
         from serving.models import savedmodel  # noqa: F401, PLC0415 - as above
     process.log_to(sys.stderr, as_json=False)
+    no_network.deny_network()
     serve(SavedModelShelf(NAME, saved_model), listener, Options(watch=Watch(seconds=3600.0), drain_seconds=0.0))
 
 

@@ -20,7 +20,8 @@ from core.errors import RegistryError
 from serving.http.policy import Policy
 from serving.limits import Limits
 from serving.prediction_log import converter
-from serving.processes import process, supervisor
+from serving.processes import no_network, process, supervisor
+from serving.processes.channel import WorkerEnd
 from serving.processes.recycling import Recycling
 from serving.versions import mirror_progress
 from serving.versions.mirror_progress import Progress
@@ -121,7 +122,7 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
             options.crowd.leave(pid)
 
         job = supervisor.Job(
-            work=lambda peers: server.serve(watched, listener, options, peers),
+            work=_without_network(plan, lambda peers: server.serve(watched, listener, options, peers)),
             sidecars=(
                 *_mirrors(plan, place),
                 *converter.sidecars(plan.policy.prediction_log, plan.names),
@@ -137,6 +138,16 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         gc.freeze()
         with converter.finishing(plan.policy.prediction_log, plan.names):
             supervisor.supervise(job, plan.worker_policy(plan.workers))
+
+
+def _without_network(plan: Plan, serve: Callable[[WorkerEnd], None]) -> Callable[[WorkerEnd], None]:
+    """Return the work of a process that loads models: it answers, and opens no connection itself."""
+
+    def work(peers: WorkerEnd) -> None:
+        no_network.deny_network(listens=bool(plan.grpc_address))
+        serve(peers)
+
+    return work
 
 
 def serve_with_tensorflow_serving(plan: Plan, port: int) -> None:

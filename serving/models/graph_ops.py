@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tensorflow.python.framework import op_def_registry
 
 from serving.errors import ModelError
+from serving.models.graph_nodes import GraphNodes, Placed, Tensor
 
 INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
@@ -32,20 +33,48 @@ _REACHING_OUT = frozenset({"ReadFile", "MatchingFiles", "PyFuncStateless", "Gene
 _REACHING_OUT_FAMILIES = ("Dataset", "Debug", "DecodeProto", "EncodeProto", "Reader", "TPU", "XlaCustomCall")
 """Operations without a state that read or write files, or call code that is not TensorFlow's: by name, and by parts of
 names."""
+_READS = {"InitializeTableFromTextFile": 1, "InitializeTableFromTextFileV2": 1, "RestoreV2": 0}
+"""Operations that read a file when a model is loaded, and which of their inputs names it."""
 
 
 def check(meta_graph: Any, path: Path) -> None:
     """Raise ModelError for operations that loading or a signature can run, and that no model needs.
 
-    Run it before a graph is loaded: loading runs its initialization.
+    A table is filled from an asset of the model, and variables from its own, while it is loaded: from no other file,
+    and by no request. Run it before a graph is loaded: loading runs its initialization.
     """
-    functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
-    denied = sorted({op for op in _reachable(meta_graph, functions) if op not in functions and not _is_allowed(op)})
+    graph = GraphNodes(meta_graph)
+    loading, asked = list(graph.reachable(list(_loading(meta_graph)))), list(graph.reachable(list(_asked(meta_graph))))
+    ops = {placed.node.op for placed in (*loading, *asked)} - graph.functions.keys()
+    denied = sorted(op for op in ops if not _is_allowed(op))
     if denied:
         raise ModelError(
             f"{path}: its graph holds {', '.join(denied[:10])}, which can reach outside of the model; "
             "export it without them"
         )
+    for asset in meta_graph.asset_file_def:
+        if PurePosixPath(asset.filename).is_absolute() or ".." in PurePosixPath(asset.filename).parts:
+            raise ModelError(f"{path}: its asset {asset.filename!r} lies outside of the model; export it again")
+    _check_files(meta_graph, graph, loading, path)
+    for _, node in asked:
+        if node.op in _READS:
+            raise ModelError(f"{path}: {node.name} ({node.op}) reads a file for a request, which may be any file")
+
+
+def _check_files(meta_graph: Any, graph: GraphNodes, loading: list[Placed], path: Path) -> None:
+    """Check that what loading reads are the model's own files, which the loader puts in for these tensors."""
+    assets = {asset.tensor_info.name for asset in meta_graph.asset_file_def}
+    variables = {meta_graph.saver_def.filename_tensor_name}
+    for function, node in loading:
+        if node.op not in _READS:
+            continue
+        own, what = (variables, "its variables") if node.op == "RestoreV2" else (assets, "one of its assets")
+        others = graph.origins(Tensor(function, node.input[_READS[node.op]]), own)
+        if others:
+            raise ModelError(
+                f"{path}: {node.name} ({node.op}) reads the file that {min(others).name} names: wanted {what}; "
+                "export it with that file as an asset"
+            )
 
 
 def _is_allowed(op: str) -> bool:
@@ -55,51 +84,22 @@ def _is_allowed(op: str) -> bool:
     return op not in _REACHING_OUT and not any(family in op for family in _REACHING_OUT_FAMILIES)
 
 
-def _reachable(meta_graph: Any, functions: dict[str, Any]) -> Iterator[str]:
-    """Yield the operations that are run by loading or by a signature; a graph also holds those that save it again."""
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    waiting = [_node(name) for name in _roots(meta_graph)]
-    seen: set[str] = set()
-    called: list[str] = []
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name not in nodes:
-            continue
-        seen.add(name)
-        yield nodes[name].op
-        called += _called(nodes[name])
-        waiting += [_node(source) for source in nodes[name].input]
-    entered: set[str] = set()
-    while called:
-        function = called.pop()
-        if function in entered or function not in functions:
-            continue
-        entered.add(function)
-        for node in functions[function].node_def:
-            yield node.op
-            called += _called(node)
-
-
-def _roots(meta_graph: Any) -> Iterator[str]:
+def _loading(meta_graph: Any) -> Iterator[str]:
+    """Yield what loading runs; a graph also holds what would save it again."""
     yield meta_graph.saver_def.restore_op_name
-    for signature in meta_graph.signature_def.values():
-        for output in signature.outputs.values():
-            yield output.name
-            yield from (part.name for part in output.composite_tensor.components)
-            coo = output.coo_sparse
-            yield from (coo.values_tensor_name, coo.indices_tensor_name, coo.dense_shape_tensor_name)
+    if INIT_SIGNATURE in meta_graph.signature_def:
+        yield from (output.name for output in meta_graph.signature_def[INIT_SIGNATURE].outputs.values())
     for collection in _INIT_COLLECTIONS:
         yield from (
             meta_graph.collection_def[collection].node_list.value if collection in meta_graph.collection_def else ()
         )
 
 
-def _called(node: Any) -> list[str]:
-    """Return the functions that a node calls: its operation, and those among its attributes."""
-    attributes = node.attr.values()
-    listed = [function.name for value in attributes for function in value.list.func]
-    return [node.op, *(value.func.name for value in attributes if value.func.name), *listed]
-
-
-def _node(tensor: str) -> str:
-    return tensor.removeprefix("^").partition(":")[0]
+def _asked(meta_graph: Any) -> Iterator[str]:
+    """Yield the outputs of the signatures that requests name."""
+    for name, signature in meta_graph.signature_def.items():
+        for output in signature.outputs.values() if name != INIT_SIGNATURE else ():
+            yield output.name
+            yield from (part.name for part in output.composite_tensor.components)
+            coo = output.coo_sparse
+            yield from (coo.values_tensor_name, coo.indices_tensor_name, coo.dense_shape_tensor_name)

@@ -17,6 +17,7 @@ from core.backends.canary import Canary
 from core.errors import MlopsError
 from serving.errors import RequestError
 from serving.metrics import Metrics
+from serving.processes import no_network
 from serving.rollout.counted import Outputs, score_of
 from serving.rollout.tally import Tally
 from serving.rollout.trial import CountedTrial, stage_folder
@@ -86,6 +87,7 @@ class Shadow:
 
     def run(self, canaries: Mapping[str, Canary]) -> None:
         """Answer forever."""
+        no_network.deny_network()
         os.nice(_NICENESS)
         for model, canary in canaries.items():
             self._load(model, Split.of(model, canary))

@@ -77,7 +77,7 @@ class Split:
 
     def takes(self, key: bytes | None) -> bool:
         """Whether the canary answers a key; at random without one. A higher share keeps the keys of a lower one."""
-        return self.place(key) < self.percent / 100 if key is not None else random.random() < self.percent / 100  # noqa: S311
+        return self.place(key) < self.percent / 100 if key is not None else random.random() < self.percent / 100  # noqa: S311 - no secret
 
     def place(self, key: bytes) -> float:
         """Return a key's place in [0, 1)."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelFile
 
 from serving.errors import ModelError
 from serving.models.savedmodel import SavedModel
@@ -86,3 +87,101 @@ def test_variables_tables_chance_and_control_flow_are_what_models_need(tmp_path:
     model = SavedModel(tmp_path / "model")
     assert set(model.signatures) == {"serving_default"}
     model.close()
+
+
+def with_table(folder: Path) -> Path:
+    """Save a model whose table is filled from a file of words, and whose variable is restored."""
+    vocabulary = folder / "vocabulary.txt"
+    vocabulary.write_text("1.000000\n2.000000\n")
+    key, line = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(str(vocabulary), tf.string, key, tf.int64, line), -1
+    )
+    weight = tf.Variable(2.0)
+
+    def call(x: Any) -> Any:
+        return weight * tf.cast(table.lookup(tf.strings.as_string(x)), tf.float32)
+
+    return saved(call, folder / "model", table=table, weight=weight, asset=tf.saved_model.Asset(str(vocabulary)))
+
+
+def changed(model: Path, change: Callable[[Any], None]) -> Path:
+    """Change the graph of a saved model as somebody who writes the file by hand would."""
+    file = model / "saved_model.pb"
+    content = SavedModelFile.FromString(file.read_bytes())
+    change(content.meta_graphs[0])
+    file.write_bytes(content.SerializeToString())
+    return model
+
+
+def _from_any_file(meta_graph: Any) -> None:
+    """The table reads the file whose name the graph has as a constant, instead of the asset that the loader puts in."""
+    del meta_graph.asset_file_def[:]
+
+
+def _through_a_variable(meta_graph: Any) -> None:
+    """The variable that keeps the asset's path is written once more."""
+    graph = meta_graph.graph_def
+    constant = graph.node.add(name="planted", op="Const")
+    constant.attr["dtype"].type = tf.string.as_datatype_enum
+    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto("/etc/hostname"))
+    again = graph.node.add(name="again", op="AssignVariableOp", input=["Variable", "planted", "^Variable/Assign"])
+    again.attr["dtype"].type = tf.string.as_datatype_enum
+    [read] = [node for node in graph.node if node.name == "ReadVariableOp"]
+    read.input.append("^again")
+
+
+def _outside(meta_graph: Any) -> None:
+    meta_graph.asset_file_def[0].filename = "../../../../etc/hostname"
+
+
+def _of_anywhere(meta_graph: Any) -> None:
+    meta_graph.asset_file_def[0].filename = "/etc/hostname"
+
+
+def _others_variables(meta_graph: Any) -> None:
+    """Variables are restored from the files that a constant names."""
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "RestoreV2":
+                prefix = function.node_def.add(name="planted", op="Const")
+                prefix.attr["dtype"].type = tf.string.as_datatype_enum
+                prefix.attr["value"].tensor.CopyFrom(tf.make_tensor_proto("/elsewhere/variables"))
+                node.input[0] = "planted:output:0"
+                return
+    raise AssertionError("no function restores variables")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_from_any_file, r"InitializeTableFromTextFileV2\) reads the file that .* names: wanted one of its assets"),
+        (_through_a_variable, r"InitializeTableFromTextFileV2\) reads the file that planted names: wanted one of its"),
+        (_outside, r"its asset '\.\./\.\./\.\./\.\./etc/hostname' lies outside of the model"),
+        (_of_anywhere, r"its asset '/etc/hostname' lies outside of the model"),
+        (_others_variables, r"RestoreV2\) reads the file that planted.* names: wanted its variables"),
+    ],
+)
+def test_a_model_reads_its_own_files_and_no_other(change: Callable[[Any], None], says: str, tmp_path: Path) -> None:
+    model = with_table(tmp_path)
+    SavedModel(model).close()
+    with pytest.raises(ModelError, match=says):
+        SavedModel(changed(model, change))
+
+
+def test_no_request_makes_a_model_read_a_file(tmp_path: Path) -> None:
+    """The loader puts the paths of assets in while it loads, and at no other time."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None], name="x")
+        table = tf.raw_ops.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
+        filled = tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table, filename="/etc/hostname", key_index=-2, value_index=-1
+        )
+        with tf.control_dependencies([filled]):
+            y = tf.identity(x, name="y")
+        signature = tf.compat.v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "model"))
+        builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], {"serving_default": signature})
+        builder.save()
+    with pytest.raises(ModelError, match=r"InitializeTableFromTextFileV2\) reads a file for a request"):
+        SavedModel(tmp_path / "model")

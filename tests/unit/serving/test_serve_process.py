@@ -175,6 +175,15 @@ def test_workers_that_have_loaded_many_versions_are_replaced_and_no_request_is_l
     assert all(client.answered > 10 for client in clients)
 
 
+def test_workers_that_load_models_have_no_network(served: Served) -> None:
+    served.until(lambda: len(served.workers()) == 2)
+    for pid in served.workers():
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert re.search(r"(?m)^Seccomp:\s+2$", status), status
+        assert re.search(r"(?m)^NoNewPrivs:\s+1$", status), status
+    assert "access to the network" not in served.log.read_text()
+
+
 def test_metrics_are_those_of_all_workers_together(served: Served) -> None:
     def predicted() -> float:
         text = served.ask("/metrics")[1]
