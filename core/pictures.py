@@ -89,6 +89,11 @@ def verdict(value: str) -> Markup:
     return Markup(f'<span class="{html.escape(value)}">{html.escape(value)}</span>')
 
 
+def bold(text: str) -> Markup:
+    """Format text that stands out, such as the name of what was chosen."""
+    return Markup(f"<b>{html.escape(text)}</b>")
+
+
 def muted(text: str) -> Markup:
     """Format text that is of secondary importance."""
     return Markup(f'<span class="muted">{html.escape(text)}</span>')

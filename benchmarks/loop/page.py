@@ -11,7 +11,9 @@ from core.pictures import Markup, table
 from mlops.report.chart import Chart, Mark, Point, Series
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>2013 in production, replayed</title>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>2013 in production, replayed</title>
 <style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 24px auto; color: #1c2330; }}
 table {{ border-collapse: collapse; font-size: 13.5px; }} td {{ vertical-align: top; }}
 th, td {{ text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid #e4e7ec; }}

@@ -11,7 +11,7 @@ from core.pictures import COLORS, Markup, Series
 
 def draw(compression: Compression, decision: Decision, path: Path | str) -> None:
     """Write the pictures."""
-    parts: list[Markup] = [Markup(f"<p>{pictures.verdict(decision.verdict.value)} {decision.summary}</p>")]
+    parts: list[str] = [pictures.verdict(decision.verdict.value), decision.summary]
     parts += [_table(compression), _sizes_and_quality(compression), _differences(compression)]
     parts += _layers(compression)
     parts += _slices(compression)
@@ -51,7 +51,7 @@ def _table(compression: Compression) -> Markup:
     ]
     rows: list[list[str | float | None]] = [_row("uncompressed", "SavedModel", compression.uncompressed, None)]
     for one in compression.variants:
-        name: str = Markup(f"<b>{one.name}</b>") if one.name == compression.shipped else one.name
+        name: str = pictures.bold(one.name) if one.name == compression.shipped else one.name
         if one.fault:
             rows.append([name, one.signal or "not converted", *[None] * 7, one.fault[:200]])
             continue

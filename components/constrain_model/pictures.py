@@ -40,7 +40,7 @@ def _gaps(found: Constraint) -> Markup:
         grown = one.after - one.before
         note = "constrained" if one.constrained else "grows" if grown > 0.005 else ""
         name = one.rate.replace("_", " ")
-        rows.append([Markup(f"<b>{name}</b>") if one.constrained else name, one.before, one.after, grown, note])
+        rows.append([pictures.bold(name) if one.constrained else name, one.before, one.after, grown, note])
     rows.append(["AUC", found.auc_before, found.auc_after, str(found.auc_change), ""])
     name = " x ".join(found.before.groupings[0].features)
     return pictures.table([f"gap by {name}", "plain", "constrained", "change", ""], rows)

@@ -30,7 +30,7 @@ def draw(found: Distillation, path: Path | str) -> None:
 def _row(found: Distillation, one: Learner) -> Iterator[str | float | None]:
     times = found.members if one.name == "teacher" else 1
     passed = one.name == found.passed
-    yield Markup(f"<b>{_NAMES[one.name]}</b>") if passed else _NAMES[one.name]
+    yield pictures.bold(_NAMES[one.name]) if passed else _NAMES[one.name]
     yield one.skill
     yield one.spread if len(one.skills) > 1 else None
     yield one.footprint.parameters * times

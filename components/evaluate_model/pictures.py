@@ -75,7 +75,7 @@ def _comparisons(config: Config, result: EvaluationResult) -> Markup:
     """Draw the skill of candidate, champion and baselines as bars, with the candidate's gain over each."""
     scale = max([result.candidate_skill, *(one.skill for one in result.comparisons)], default=1.0)
     ours = result.candidate_skill
-    rows: list[list[str | float | None]] = [[Markup("<b>candidate</b>"), ours, _bar(ours / scale, COLORS[0]), "", ""]]
+    rows: list[list[str | float | None]] = [[pictures.bold("candidate"), ours, _bar(ours / scale, COLORS[0]), "", ""]]
     for one in result.comparisons:
         name, color = ("champion", COLORS[1]) if one.name == CHAMPION else (one.name, GREY)
         interval = f"{one.gain.low:+.4f} to {one.gain.high:+.4f}"

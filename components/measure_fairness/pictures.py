@@ -74,7 +74,7 @@ def _gaps(config: Config, measured: Measurement, grouping: Grouping) -> Markup:
     rows: list[Row] = []
     for rate in RATES:
         gaps = [gap for gap in of_grouping if gap.rate == rate]
-        cells = [Markup(f"<b>{gap}</b>") if (gap.rate, gap.threshold) in ruled else str(gap) for gap in gaps]
+        cells = [pictures.bold(str(gap)) if (gap.rate, gap.threshold) in ruled else str(gap) for gap in gaps]
         rows.append([rate.replace("_", " "), *(cells if len(cells) > 1 else cells * len(config.all_thresholds))])
     return pictures.table([f"gap by {grouping.name}", *(f"at {one:g}" for one in config.all_thresholds)], rows)
 

@@ -31,7 +31,7 @@ def _table(league: League) -> Markup:
 
 
 def _name(league: League, entry: Entry) -> tuple[str, str]:
-    name = Markup(f"<b>{entry.name}</b>") if entry.name == league.chosen else entry.name
+    name = pictures.bold(entry.name) if entry.name == league.chosen else entry.name
     if entry.name == league.chosen:
         return name, "chosen"
     return name, "within the noise" if entry.is_within_noise else "worse"

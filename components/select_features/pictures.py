@@ -26,7 +26,7 @@ def _methods(selection: Selection) -> Markup:
     metrics = list(selection.methods[0].metrics)
     rows: list[list[str | float | None]] = []
     for one in selection.methods:
-        name = Markup(f"<b>{one.name}</b>") if one.name == selection.chosen else one.name
+        name = pictures.bold(one.name) if one.name == selection.chosen else one.name
         numbers = [one.metrics[metric] for metric in metrics]
         rows.append([name, len(one.features), *numbers, one.loss, one.loss_at_most, one.stability, one.seconds])
     return pictures.table(

@@ -107,7 +107,7 @@ def _table(tuning: Tuning) -> Markup:
     best = sorted(tuning.trials, key=lambda one: (-one.epochs, -(one.skill if one.skill is not None else -1e9)))
     rows: list[list[str | float | None]] = []
     for one in best[:_SHOWN]:
-        number = Markup(f"<b>{one.number}</b>") if one.number == tuning.best else str(one.number)
+        number = pictures.bold(str(one.number)) if one.number == tuning.best else str(one.number)
         values = [_shown(one.hyperparameters.get(name)) for name in names]
         rows.append([number, *values, one.epochs, one.epochs_run, one.skill if one.skill is not None else one.failure])
     default = [_shown(tuning.default.get(name)) for name in names]

@@ -36,7 +36,7 @@ def write_report(outcome: Outcome, target: Path) -> Path:
             bars=timeline(outcome.tasks),
             split=split,
             pictures=[
-                (task.name, Markup(task.pictures.read_text(encoding="utf-8")))  # noqa: S704
+                (task.name, Markup(task.pictures.read_text(encoding="utf-8")))  # noqa: S704 - written by core.pictures
                 for task in outcome.tasks
                 if task.pictures
             ],

@@ -131,6 +131,8 @@ def curve(
     store: Store, /, *, usecase: str, output: Path | None, span: str | None, as_json: bool, **options: Any
 ) -> None:
     """Measure a strategy beside random choice on the labels that USECASE's source has."""
+    import html
+
     from core import durable
     from mlops.actions.labeling.curve import draw, known, measure
     from mlops.cli.main import print_json
@@ -138,7 +140,8 @@ def curve(
     steps = range(options["step"], options["count"] + 1, options["step"])
     found = measure(known(_rows(store, usecase, span)), options["strategy"], steps, options["seeds"])
     if output is not None:
-        page = f'<!DOCTYPE html><meta charset="utf-8"><title>{usecase}</title>{draw(found, f"{usecase}: labels")}'
+        title = f'<!DOCTYPE html><meta charset="utf-8"><title>{html.escape(usecase)}</title>'
+        page = title + draw(found, f"{usecase}: labels")
         durable.replace(output, page.encode())
     if as_json:
         print_json({"labels": found.labels, "accuracy": found.accuracy})

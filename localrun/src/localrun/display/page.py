@@ -18,6 +18,11 @@ from localrun.store.layout import write_atomically
 
 _SHOWN = 50
 """Rows of a list that are open; the others are folded."""
+_NO_SCRIPTS = (
+    "<meta http-equiv='Content-Security-Policy' "
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+)
+"""Asks the browser to run no script, also if a text were not escaped."""
 _STYLE = """
 body { font: 14px/1.5 system-ui, sans-serif; color: #1d1d1f; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -62,7 +67,7 @@ def page(run: Run, picture: str) -> str:
         _folded([text for task in run.tasks if (text := _outputs(run, task.path, task.outputs))], "tasks with outputs"),
     ]
     head = (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{_NO_SCRIPTS}"
         f"<title>{escape(run.run_id)}</title><style>{_STYLE}</style></head>"
     )
     return "\n".join([head, "<body>", *(part for part in parts if part), "</body></html>\n"])
