@@ -12,7 +12,7 @@ args ?=
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup setup-cli peers run score serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint bench compile doctor clean
+.PHONY: help setup setup-cli peers run score serve test images demo-loop deploy-local undeploy-local cloud-plan cloud-up cloud-down test-cloud test-kind conformance lint audit leaks mutants wheel bench compile doctor clean
 
 help: ## Show the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}'
@@ -94,6 +94,22 @@ lint: setup ## Check style, types and the architecture
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+
+audit: $(filter .uv/bin/uv,$(UV)) ## Look the locked packages up in a database of vulnerabilities (network)
+	python3 .ci/audit.py $(UV) $(args)
+
+leaks: ## Search the whole history for secrets (needs Go)
+	go run github.com/zricethezav/gitleaks/v8@v8.30.1 git --no-banner --redact --config .github/gitleaks.toml .
+
+mutants: setup .venv-checks/.complete ## Plant faults in the code of gates; every one must be found by a test
+	$(RUN) python -m tests.mutation $(args)
+
+# Beside the wheel what it needs: an SBOM without serial number and time, so that the same lock gives the same bytes.
+wheel: $(filter .uv/bin/uv,$(UV)) ## Build the package, and its bill of materials (CycloneDX), into dist/
+	rm -rf dist
+	$(UV) build --wheel --out-dir dist
+	$(UV) export --frozen --quiet --no-default-groups --no-emit-workspace --preview-features sbom-export --format cyclonedx1.5 --output-file dist/sbom.json >/dev/null
+	sed -i.whole '/^  "serialNumber"/d; /^    "timestamp"/d' dist/sbom.json && rm dist/sbom.json.whole
 
 bench: setup ## Compare this project with TFX, and its runner with kfp.local; the server: python -m benchmarks.serving
 	$(RUN) python -m benchmarks $(args)

@@ -46,7 +46,7 @@ class ExplainedPrediction:
             parts.append(drawing.heat_maps(maps))
         what = f"probability of {one.class_name}" if one.class_name else "prediction"
         body = pictures.fragment(f"{what} {one.prediction:.4g}, base {one.base:.4g}", *parts)
-        page = environment().get_template("explanation.html.j2").render(title=title, body=Html(body))  # noqa: S704
+        page = environment().get_template("explanation.html.j2").render(title=title, body=Html(body))  # noqa: S704 - our own pictures
         durable.replace(target, page.encode())
 
 

@@ -68,7 +68,7 @@ def _part(path: Path) -> str:
 
 def _gh(*arguments: str) -> str:
     try:
-        done = subprocess.run(["gh", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        done = subprocess.run(["gh", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - a list, never a shell line; the user chooses which gh
     except OSError as error:
         raise MlopsError(f"gh cannot be started: {error.strerror}; {_HOW_TO}") from error
     if done.returncode:

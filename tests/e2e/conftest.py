@@ -108,6 +108,21 @@ class Road:
             (fault.data(month.copy()) if span in fault.spans else month).to_parquet(target, index=False)
 
 
+SECRETS = {
+    name: f"planted-{name.lower()}-7c1f9e"
+    for name in ("DATABASE_PASSWORD", "GH_TOKEN", "GITHUB_TOKEN", "HF_TOKEN", "KFP_TOKEN", "MYSQL_ROOT_PASSWORD")
+}
+"""Variables of whoever starts a run, which no run asks for; test_planted_secrets.py looks for their values."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _secrets_around() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(scope="session")
 def months(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     """Real flights of January to May 2013, sampled."""

@@ -16,7 +16,7 @@ COMPILED = {"golden", "compiled"}
 OTHERS_FOLDERS = {".git", ".uv", ".venv", ".venv-checks", "node_modules", ".mlops"}
 
 
-def _files() -> Iterator[Path]:
+def project_files() -> Iterator[Path]:
     """Every file of the project that git knows or would add; all files where this is no checkout."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -45,13 +45,13 @@ def _lint(arguments: list[str]) -> None:
 
 
 def test_shell() -> None:
-    scripts = [str(path) for path in _files() if _is_shell(path)]
+    scripts = [str(path) for path in project_files() if _is_shell(path)]
     assert str(ROOT / ".ci" / "run") in scripts
     _lint([str(BIN / "shellcheck"), "--severity=style", *scripts])
 
 
 def test_yaml() -> None:
-    yaml_files = [path for path in _files() if path.suffix in (".yaml", ".yml")]
+    yaml_files = [path for path in project_files() if path.suffix in (".yaml", ".yml")]
     written_by_hand = [str(path) for path in yaml_files if not COMPILED & set(path.parts)]
     assert len(written_by_hand) > 10
     _lint(

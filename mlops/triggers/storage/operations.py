@@ -57,7 +57,7 @@ def set_back(db: sqlite3.Connection, now: float) -> None:
 def claim(db: sqlite3.Connection, decision: Mapping[str, Any], facts: Sequence[str], now: float) -> int | None:
     """Decide about facts that wait; None when one was decided about, or a decision of the use case is under way."""
     marks = ", ".join("?" * len(facts))
-    free = db.execute(f"SELECT count(*) FROM facts WHERE decision IS NULL AND key IN ({marks})", tuple(facts))  # noqa: S608
+    free = db.execute(f"SELECT count(*) FROM facts WHERE decision IS NULL AND key IN ({marks})", tuple(facts))  # noqa: S608 - question marks alone
     begun = f"SELECT 1 FROM decisions WHERE usecase = ? AND state IN {_BEGUN}"  # noqa: S608 - ours
     if free.fetchone()[0] != len(facts) or db.execute(begun, (decision["usecase"],)).fetchone():
         return None
@@ -66,7 +66,7 @@ def claim(db: sqlite3.Connection, decision: Mapping[str, Any], facts: Sequence[s
         "INSERT INTO decisions (key, usecase, cause, pipeline, reason, state, decided) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (*(decision[name] for name in names), State.CLAIMED, now),
     ).lastrowid
-    db.execute(f"UPDATE facts SET decision = ? WHERE key IN ({marks})", (number, *facts))  # noqa: S608
+    db.execute(f"UPDATE facts SET decision = ? WHERE key IN ({marks})", (number, *facts))  # noqa: S608 - question marks alone
     return number
 
 
@@ -85,7 +85,7 @@ def release(db: sqlite3.Connection, number: int) -> None:
 def start(db: sqlite3.Connection, number: int, run_id: str, content: str) -> None:
     """Keep which run a decision started."""
     db.execute(
-        f"UPDATE decisions SET state = ?, run_id = ?, content = ? WHERE number = ? AND state IN {_BEGUN}",  # noqa: S608
+        f"UPDATE decisions SET state = ?, run_id = ?, content = ? WHERE number = ? AND state IN {_BEGUN}",  # noqa: S608 - a constant of this file
         (State.STARTED, run_id, content, number),
     )
 
@@ -93,7 +93,7 @@ def start(db: sqlite3.Connection, number: int, run_id: str, content: str) -> Non
 def end(db: sqlite3.Connection, number: int, state: str, reason: str, now: float) -> None:
     """Keep how a decision ended; the first end counts."""
     db.execute(
-        f"UPDATE decisions SET state = ?, reason = ?, ended = ? WHERE number = ? AND state IN {_BEGUN}",  # noqa: S608
+        f"UPDATE decisions SET state = ?, reason = ?, ended = ? WHERE number = ? AND state IN {_BEGUN}",  # noqa: S608 - a constant of this file
         (state, reason, now, number),
     )
 
@@ -125,7 +125,7 @@ def remove_letter(db: sqlite3.Connection, name: str) -> None:
 def reopen(db: sqlite3.Connection, number: int) -> None:
     """Let the facts of a decision that failed wait again, and forget its dead letter."""
     failed = "(SELECT number FROM decisions WHERE number = ? AND state = ?)"
-    db.execute(f"UPDATE facts SET decision = NULL WHERE decision IN {failed}", (number, State.FAILED))  # noqa: S608
+    db.execute(f"UPDATE facts SET decision = NULL WHERE decision IN {failed}", (number, State.FAILED))  # noqa: S608 - a constant of this file
     db.execute("DELETE FROM letters WHERE decision = ?", (number,))
 
 

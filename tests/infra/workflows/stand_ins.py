@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.digest import of_file
 from tests.infra.workflows.files import Values
 from tests.infra.workflows.runner import Job, Machine, StandIn, StepFailed
 from tests.unit.cluster.test_project_images import DOCKER
@@ -26,6 +27,11 @@ for one in json.load(open({file!r})):
         sys.exit(0)
 print("no attestation matches", file=sys.stderr)
 sys.exit(1)
+"""
+
+MAKE = """#!/bin/sh
+echo "make $*"
+if [ "$1" = wheel ]; then mkdir -p dist; echo code >dist/ml.whl; echo '{}' >dist/sbom.json; fi
 """
 
 
@@ -91,7 +97,7 @@ class Services:
         }
         machine = Machine(self.folder, github, variables, self.actions(), environment)
         machine.program("gh", GH.format(python=sys.executable, file=str(self._signed)))
-        machine.program("make", '#!/bin/sh\necho "make $*"\n')
+        machine.program("make", MAKE)
         machine.program("docker", DOCKER.format(python=sys.executable, folder=str(self._docker())))
         return machine
 
@@ -123,6 +129,9 @@ class Services:
     def _attest(self, job: Job, given: Values) -> dict[str, str]:
         _need(job, "id-token", "write")
         _need(job, "attestations", "write")
+        if "subject-path" in given:
+            [file] = job.workspace.glob(given["subject-path"])
+            given = given | {"subject-name": file.name, "subject-digest": of_file(file)}
         digest = given["subject-digest"]
         if not digest.startswith("sha256:") or len(digest) != 71 or not given["subject-name"]:
             raise StepFailed(f"subject-digest must be in the format sha256:<hex>: {digest!r}")

@@ -37,7 +37,7 @@ def factory(tmp_path: Path, google_storage: Served, monkeypatch: pytest.MonkeyPa
     return Factory(tmp_path, google_storage)
 
 
-def test_images_their_materials_and_the_release_are_signed_by_digest(factory: Factory) -> None:
+def test_images_the_package_their_materials_and_the_release_are_signed_by_digest(factory: Factory) -> None:
     release = factory.shop.add()
     factory.shop.promoted(release, "dev")
     done = factory.build()
@@ -48,12 +48,15 @@ def test_images_their_materials_and_the_release_are_signed_by_digest(factory: Fa
     signed = factory.services.signed
     assert {(one["signer"], one["commit"], one["ref"]) for one in signed} == {(BUILD, COMMIT, "refs/heads/main")}
     record = (factory.services.artifacts / "images" / "images.json").read_text()
-    images = [one for one in signed if one["digest"] != release]
+    package = of_file(factory.services.artifacts / "package" / "ml.whl")
+    images = [one for one in signed if one["digest"] not in {release, package}]
     assert len(images) == 2 * len(GROUPS)
     assert all(one["digest"] in record for one in images), "the digests are those that the registry gave"
     files = {of_file(path) for path in (factory.services.artifacts / "images" / "images").glob("sbom-*.json")}
     assert {one["sbom"] for one in images if "sbom" in one} == files
     assert [one["digest"] for one in signed if "sbom" not in one].count(release) == 1
+    materials = of_file(factory.services.artifacts / "package" / "sbom.json")
+    assert [one.get("sbom") for one in signed if one["digest"] == package] == [None, materials]
     assert REGISTRY in record
     assert factory.machine.running == ["deploy-build", "", "deploy-dev"]
 

@@ -135,7 +135,7 @@ class Keeper:
             import subprocess  # noqa: PLC0415 - only a container needs it
 
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(  # noqa: S603
+                subprocess.run(  # noqa: S603 - our own command line, as a list
                     self.launch["cleanup"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
                 )
 

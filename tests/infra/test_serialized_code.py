@@ -1,0 +1,81 @@
+"""No file that a stranger could have made is turned into code: no pickle, no Keras file, no array of objects."""
+
+import ast
+from pathlib import Path
+
+from tests.infra.rendered import ROOT
+
+ROOMS = (
+    "adapters",
+    "artifacts",
+    "components",
+    "core",
+    "localrun/src",
+    "mlops",
+    "pipelines",
+    "problems",
+    "serving",
+    "training",
+    "usecases",
+)
+OWN_WORK_FOLDER = "between workers of one Beam job, which write and read it in the job's own work folder"
+UNPICKLES = {
+    "artifacts/statistics/combiners.py": "a copy of an object in memory; the bytes are never stored",
+    "components/evaluate_model/beam_scoring.py": OWN_WORK_FOLDER,
+    "components/evaluate_model/with_beam.py": OWN_WORK_FOLDER,
+    "components/ingest_examples/with_beam.py": OWN_WORK_FOLDER,
+}
+"""Files that may unpickle, and whose bytes those are."""
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle", "torch"}
+KERAS = {"load_model", "load_weights", "model_from_json", "model_from_config", "model_from_yaml", "deserialize"}
+"""Calls that read a Keras model, whose layers and lambdas are code."""
+
+
+def files() -> list[Path]:
+    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def calls(path: Path) -> list[tuple[str, ast.Call]]:
+    """Return the calls in a file by the text of what is called."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    plain = {
+        one.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
+    }
+    return plain | {
+        (node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
+
+
+def test_only_what_we_wrote_ourselves_is_unpickled() -> None:
+    found = {path.relative_to(ROOT).as_posix() for path in files() if imported(path) & PICKLES}
+    assert found == UNPICKLES.keys()
+
+
+def test_arrays_are_read_without_objects() -> None:
+    readers = [
+        (path, call) for path in files() for name, call in calls(path) if name in ("np.load", "numpy.load", "np.memmap")
+    ]
+    assert len(readers) >= 5
+    for path, call in readers:
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get("allow_pickle", "False") == "False", f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_no_keras_file_is_read() -> None:
+    """A SavedModel is read as a graph, whose operations are checked; the loaders of Keras run what a file says."""
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno} {name}"
+        for path in files()
+        for name, call in calls(path)
+        if name.rpartition(".")[2] in KERAS and ("keras" in name or "models" in name)
+    ]
+    assert found == []
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not node.value.endswith((".h5", ".keras", ".pkl")), f"{path}:{node.lineno} {node.value}"
