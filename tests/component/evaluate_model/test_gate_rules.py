@@ -16,7 +16,7 @@ from problems.kind import Gain
 BASE: dict[str, Any] = {
     "label": "late",
     "task": "binary_classification",
-    "metrics": [{"name": "auc", "at_least": 0.7, "why": "measured"}],
+    "metrics": [{"name": "auc", "at_least": 0.7, "why": "measured on flights"}],
     "min_slice_examples": 100,
 }
 REFERENCE = "3@sha256:" + "a" * 64
@@ -105,7 +105,7 @@ def test_a_threshold_at_its_bound(auc: float, verdict: Verdict) -> None:
 
 
 def test_a_metric_that_the_evaluation_does_not_have_is_named() -> None:
-    metrics = [{"name": "aux", "at_least": 0.7, "why": "measured"}]
+    metrics = [{"name": "aux", "at_least": 0.7, "why": "measured on flights"}]
     found = check(decided(result(), metrics=metrics), "aux >= 0.7")
     assert found.verdict is Verdict.UNDECIDED
     assert "has no metric 'aux'; did you mean 'auc'?" in found.next_step
@@ -235,7 +235,7 @@ def test_a_change_holds_on_each_slice_that_is_large_enough() -> None:
 
 
 def against(low: float, **changes: Any) -> Comparison:
-    facts: dict[str, Any] = {"name": "majority", "skill": 0.5, "gain": Gain(low + 0.01, low, low + 0.02)}
+    facts: dict[str, Any] = {"name": "majority", "skill": 0.5, "gain": Gain(value=low + 0.01, low=low, high=low + 0.02)}
     return Comparison(**(facts | changes))
 
 
@@ -258,7 +258,7 @@ def test_a_baseline_without_a_comparison_is_undecided_and_one_that_need_not_be_b
     missing = decided(result(), baselines=[{"kind": "majority"}])
     assert check(missing, "gain in AUC over majority").verdict is Verdict.UNDECIDED
     shown = decided(
-        result(comparisons=(against(-1.0), against(0.3, name="linear"))),
+        result(comparisons=(against(-1.0), against(0.3, name="linear", skill=0.7))),
         baselines=[{"kind": "majority", "must_beat": False}, {"kind": "linear"}],
     )
     assert [rule for rule in rules(shown) if rule.startswith("gain")] == [
