@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from core import digest
 from core.decision import Check
 from core.errors import MlopsError
 from mlops.actions.scoring.checks import (
@@ -92,8 +93,6 @@ def integrated(subject: Subject) -> Findings:
 
 def changed_code(subject: Subject) -> tuple[str, ...]:
     """Return `code` when what the run's tasks can import, or the lock file, is not what it was; else nothing."""
-    from core import digest  # noqa: PLC0415
-
     if subject.run is None:
         return ("no run",)
     now = code_files(subject.run.folder / "pipeline.yaml", subject.store)

@@ -147,7 +147,7 @@ def staleness(subject: Subject) -> Findings:
         yield at_least("ages compared", float(len(losses)), LEAST_AGES, "widen ingest_examples.window")
         if drops and losses:
             oldest = losses[-1]
-            rule = f"{facts['skill']} that the oldest of them lose, which the monitor lets pass"
+            rule = f"{facts['skill']} that the oldest of them surely lose, which the monitor lets pass"
             yield at_most(rule, oldest["low"], max(drops), "lower monitor_model.staleness.max_model_age_days")
 
     checks = [

@@ -55,6 +55,10 @@ def measure_missing(subject: Subject, rows: Sequence[Row], note: Note) -> None:
                 facts = one.load()(bench)
             except MlopsError as error:
                 fault = str(error)
+            except Exception as error:  # whatever the use case's code raises, other rows can still be measured
+                fault = f"{type(error).__name__}: {error}"
+            if fault:
+                note(f"  not measured: {fault}")
             subject.measurements.write(
                 Measurement(
                     name=one.name,

@@ -207,3 +207,17 @@ def test_a_model_that_runs_eagerly_is_the_same_model(session: Session) -> None:
     eager.fit(models[1])
     for left, right in zip(_weights(models[0]), _weights(models[1]), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+def test_a_session_over_changed_rows_learns_from_those_and_leaves_the_others(session: Session) -> None:
+    def swapped(batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [batch.column(batch.schema.get_field_index(name)) for name in ("late", "y", "x")]
+        return pa.RecordBatch.from_arrays(columns, ["late", "x", "y"])
+
+    model = session.build()
+    before, *_ = next(session.rows(model, "train").blocks())
+    changed, *_ = next(session.altered(swapped).rows(model, "train").blocks())
+    after, *_ = next(session.rows(model, "train").blocks())
+    np.testing.assert_array_equal(changed["x"], before["y"])
+    np.testing.assert_array_equal(changed["y"], before["x"])
+    np.testing.assert_array_equal(after["x"], before["x"])
