@@ -1,5 +1,7 @@
 """`mlops score`: the ML Test Score of a use case, each verdict from evidence."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ def score(
     A row has 1 point when its checks ran by themselves and passed, 0.5 for what is documented and done by hand, else 0.
     The score is that of the worst of the four sections. It is about the model in production: mlops run USECASE.
     """
+    from core.errors import UsageError
     from mlops.actions.scoring import scoring
     from mlops.actions.scoring.badge import badge as drawn
     from mlops.actions.scoring.subject import Subject
@@ -43,10 +46,13 @@ def score(
     from pipelines.config import find, load
     from serving.processes.process import quiet_tensorflow
 
+    if ids and (badge is not None or at_least is not None):
+        raise UsageError("a score needs every row: leave out --row, or --badge and --at-least")
     rows = scoring.chosen_rows(ids)
     quiet_tensorflow()
     subject = Subject.of(load(find(usecase)), store)
-    found = scoring.score(subject, rows, lambda line: click.secho(line, dim=True, err=True), measure=measure)
+    with redirect_stdout(sys.stderr):  # what gates, libraries and the use case print is no part of the answer
+        found = scoring.score(subject, rows, lambda line: click.secho(line, dim=True, err=True), measure=measure)
     page = scoring.write_page(subject, found) if not ids else None
     if badge is not None:
         _write(badge, drawn(found.final))

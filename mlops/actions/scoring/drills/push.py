@@ -1,6 +1,8 @@
 """Tries to push the model in production once more, with evidence that says it is not good enough."""
 
+import io
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from artifacts.evidence.evidence import Evidence
@@ -11,6 +13,7 @@ from core.decision import Bound, Decision, compare
 from core.errors import MlopsError
 from mlops.actions.scoring.drills.outcome import Outcome
 from mlops.actions.scoring.subject import Subject
+from pipelines.config import UseCase
 
 _STEP = "config.yaml lets a model pass that evaluate_model did not: remove the waiver in push_model"
 
@@ -28,26 +31,31 @@ def refused(subject: Subject) -> Outcome:
         "evaluate_model", (compare("skill", 0.0, Bound(at_least=1.0), next_step="planted"),), subject=version.digest
     )
     passed = {name: one for name in usecase.push_model.requires if (one := subject.decision(name)) is not None}
-    with tempfile.TemporaryDirectory(prefix="push-") as temporary:
-        registry = LocalRegistry(Path(temporary) / "models")
-        accepted = []
-        for what, decisions in (
-            ("a failed evaluation", passed | {"evaluate_model": failed}),
-            ("no evaluation", {name: one for name, one in passed.items() if name != "evaluate_model"}),
-        ):
-            evidence, out = Path(temporary) / "evidence", Path(temporary)
-            Evidence.of(decisions).write(evidence)
-            try:
-                reference = push_model(
-                    usecase.push_model,
-                    Release(model, evidence, examples),
-                    Destination(usecase.name, str(registry.root), ""),
-                    Outputs(out / "pushed", out / "decision"),
-                )
-            except MlopsError as error:
-                return Outcome(None, str(error), "mlops doctor")
-            if reference or registry.numbers(usecase.name):
-                accepted.append(what)
+    attempts = {
+        "a failed evaluation": passed | {"evaluate_model": failed},
+        "no evaluation": {name: one for name, one in passed.items() if name != "evaluate_model"},
+    }
+    try:
+        accepted = [
+            what for what, evidence in attempts.items() if _is_pushed(usecase, (model, examples), Evidence.of(evidence))
+        ]
+    except MlopsError as error:
+        return Outcome(None, str(error), "mlops doctor")
     if accepted:
         return Outcome(False, f"pushed with {' and with '.join(accepted)}", _STEP)
     return Outcome(True, "refused with a failed evaluation, and without one")
+
+
+def _is_pushed(usecase: UseCase, made: tuple[Path, Path], evidence: Evidence) -> bool:
+    """Push a model with its examples to an empty registry; return whether it has a version then."""
+    with tempfile.TemporaryDirectory(prefix="push-") as temporary:
+        folder = Path(temporary)
+        registry = LocalRegistry(folder / "models")
+        evidence.write(folder / "evidence")
+        release = Release(made[0], folder / "evidence", made[1])
+        destination = Destination(usecase.name, str(registry.root), "")
+        with redirect_stdout(io.StringIO()):  # a closed gate prints its decision
+            reference = push_model(
+                usecase.configured("push_model"), release, destination, Outputs(folder / "pushed", folder / "decision")
+            )
+        return bool(reference or registry.numbers(usecase.name))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from mlops.actions.scoring import scoring
 from mlops.actions.scoring.badge import badge
 from mlops.actions.scoring.rows import Findings, Result, Row, Score, Section
 from mlops.actions.scoring.table import ROWS
+from mlops.cli.trust.score import score as score_verb
 from mlops.report.score import Bar, ScorePage, ScoreRow, write_score
 from tests.unit.actions.scoring.healthy import Healthy
 
@@ -81,3 +83,20 @@ def test_an_unknown_row_is_a_usage_error_that_names_the_nearest() -> None:
 def test_a_badge_says_the_score(score: float) -> None:
     assert f"{score:g} of 7" in badge(score)
     assert badge(score).startswith("<svg")
+
+
+def test_the_verb_prints_rows_with_what_would_raise_them_and_returns_3_below_a_bound(made: Healthy) -> None:
+    """The use case lies outside of the repository, so that nothing shows that it was reviewed: M1 is by hand."""
+    badge_file = made.root / "pages" / "badge.svg"
+    arguments = [str(made.folder), "--no-measure", "--badge", str(badge_file)]
+    printed = CliRunner().invoke(score_verb, arguments, obj=made.store, catch_exceptions=False)
+    assert printed.exit_code == 0
+    assert " 0.5  M1" in printed.output
+    assert "next: commit the changes" in printed.output
+    assert "   1  I7" in printed.output
+    assert "6.5 of 7" in badge_file.read_text(encoding="utf-8")
+    bound = CliRunner().invoke(score_verb, [*arguments, "--at-least", "7", "--json"], obj=made.store)
+    assert bound.exit_code == 3
+    assert len(json.loads(bound.stdout)["rows"]) == 28
+    with pytest.raises(UsageError, match="needs every row"):
+        CliRunner().invoke(score_verb, [*arguments, "--row", "M1"], obj=made.store, catch_exceptions=False)
