@@ -1,6 +1,5 @@
 """The engine of one step: by the configuration, the bytes of its input, and the memory that it may use."""
 
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from core.beam.settings import Beam, Runner, World
 EXPANSION = 8
 """Bytes in memory per byte of compressed input; an estimate with room to spare, until benchmarks/scale.py says more."""
 
-log = logging.getLogger(__name__)
 _LOGGED = "engine of this step: "
 
 
@@ -38,7 +36,8 @@ def choose(beam: Beam | None, input_bytes: int) -> Choice:
     """Choose the engine of a step that reads so many bytes, and log why."""
     choice = chosen(beam, input_bytes, usable_bytes(), world(os.environ))
     if beam is not None:
-        log.info("%s%s", _LOGGED, choice)
+        # Not by a logger: where TFX's libraries are imported, its level is theirs.
+        print(f"{_LOGGED}{choice}", flush=True)
     return choice
 
 

@@ -1,6 +1,5 @@
 """One section says where data-heavy stages run; `auto` decides by the bytes of the input and the memory of the step."""
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -84,9 +83,8 @@ def test_the_section_reaches_the_stages_that_read_all_data_and_no_other(tmp_path
         load(tmp_path)
 
 
-def test_a_log_says_the_engine_and_why(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        choose(Beam(engine="in_process"), GIB)
-        choose(Beam(engine="beam", laptop=Runner(workers=2)), GIB)
-    assert logged(caplog.text) == "DirectRunner: beam.engine is beam", "the last one"
+def test_a_log_says_the_engine_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    choose(Beam(engine="in_process"), GIB)
+    choose(Beam(engine="beam", laptop=Runner(workers=2)), GIB)
+    assert logged(capsys.readouterr().out) == "DirectRunner: beam.engine is beam", "the last one"
     assert logged("reading examples") == ""
