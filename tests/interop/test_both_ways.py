@@ -21,6 +21,7 @@ from artifacts.model.names import SERVING
 from core import digest
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(5400)  # the first test waits for three processes with TFX in them
 KERAS = {"theirs": {"TF_USE_LEGACY_KERAS": "1"}}
 """As `import tfx` sets it, which is too late where TFMA is imported first."""
 NIGHTLY = pytest.mark.nightly("TFX's own components, run twice: two minutes")

@@ -15,6 +15,7 @@ from core.backends.registry import open_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.timeout(3600)  # whole runs
 
 
 def _mlops(home: Path, *words: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.timeout(1800)  # the first notebook waits for TensorFlow
 NOTEBOOKS = sorted(Path(__file__).resolve().parents[2].joinpath("notebooks").glob("*.ipynb"))
 RESET = "%reset -f"
 """Names are forgotten, so that each notebook starts empty; imports stay, or each would wait for TensorFlow."""
