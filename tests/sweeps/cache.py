@@ -53,13 +53,13 @@ def _tried(sweep: Sweep, what: str, test: Callable[..., None], wanted: int) -> t
         folder = sweep.folder / f"{what[:5].strip()}-{number}"
         world = mutations.world_in(folder)
 
-        def counted(data: Any, world: Any = world) -> None:
+        def once(data: Any) -> None:
             nonlocal tried
             tried += 1
-            check(world=world, data=data)
+            check(world=world, data=data)  # noqa: B023 - called in this turn
 
         try:
-            _with_examples(counted, min(_BATCH, wanted - tried), sweep.seed * 1000 + number)
+            _with_examples(once, min(_BATCH, wanted - tried), sweep.seed * 1000 + number)
         except AssertionError as error:
             wrong += 1
             sweep.wrong(f"{what}: {error} {getattr(error, '__notes__', '')}")

@@ -35,7 +35,8 @@ def opened(where: str, columns: Sequence[Any], column: str) -> dict[str, Any]:
     return content
 
 
-_CHANGED = "a record is not as it was written; restore the file, or move it away: results are then computed again"
+WAY_OUT = "restore the file, or move it away: results are then computed again"
+_CHANGED = f"a record is not as it was written; {WAY_OUT}"
 
 
 def _seal(columns: Sequence[Any], content: dict[str, Any]) -> str:
