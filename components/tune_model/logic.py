@@ -26,7 +26,7 @@ from training.trials.problem import GIVEN, HeldBack, Problem, check_names
 from training.trials.trial import Outcome, Trial, described
 
 JOURNAL = "trials"
-"""Folder with the finished trials, until all are."""
+"""Folder of an output with the finished trials, until all are."""
 
 
 class Inputs(NamedTuple):
@@ -82,7 +82,7 @@ def _kept_at(registry: str, output: Path, context: str) -> Location:
     if not registry:
         return output / JOURNAL
     store = registry.removeprefix("file://").rpartition("/")[0]
-    return locations.join(locations.located(store), "tunings", context.rpartition(":")[2], JOURNAL)
+    return locations.join(locations.located(store), "tunings", context.rpartition(":")[2])
 
 
 def _finished(folders: Sequence[Path | str], journal: Journal, context: str) -> list[dict[str, Any]]:
