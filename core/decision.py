@@ -47,7 +47,7 @@ class Check(BaseModel):
 class Decision(BaseModel):
     """All checks of one gate and the verdict that follows from them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[2] = 2
     gate: str = Field(description="The stage that made the decision, such as `evaluate_model`.")

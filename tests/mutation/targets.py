@@ -12,11 +12,11 @@ class Target(NamedTuple):
 _RELEASE = ("tests/unit/artifacts/release/test_promotion.py", "tests/unit/artifacts/release/test_environments.py")
 TARGETS = {
     "core/decision.py": Target(("tests/unit/core/test_decision.py",)),
-    "components/evaluate_model/gate.py": Target(("tests/component/evaluate_model/test_gate_rules.py",)),
+    "components/evaluate_model/gate.py": Target(("tests/component/evaluate_model/test_evaluation_rules.py",)),
     "artifacts/schema/anomalies.py": Target(("tests/unit/artifacts/test_explained_anomalies.py",)),
     "components/validate_data/comparisons.py": Target(("tests/component/validate_data/test_comparisons.py",)),
     "components/compress_model/gate.py": Target(("tests/component/compress_model/test_gate.py",)),
-    "components/measure_fairness/gate.py": Target(("tests/component/measure_fairness/test_gate_rules.py",)),
+    "components/measure_fairness/gate.py": Target(("tests/component/measure_fairness/test_fairness_rules.py",)),
     "artifacts/release/promotion.py": Target(_RELEASE),
     "artifacts/release/checks.py": Target(_RELEASE),
     "components/promote_release/logic.py": Target(("tests/component/promote_release/test_promote_release.py",)),

@@ -70,6 +70,12 @@ def test_a_variant_that_keeps_every_threshold_passes() -> None:
     decision = decide(_config(), EVALUATION, _compression())
     assert decision.is_open, decision.summary
     assert len([check for check in decision.checks if check.slice == "origin=JFK"]) == 2, "in both formats"
+    assert decision.checks[0].observed == "converted"
+    assert [check.next_step for check in decision.checks if check.rule.startswith("the loss is checked on slices")] == [
+        ""
+    ]
+    whole = decide(_config(), Evaluation(min_slice_examples=100), _compression())
+    assert not [check for check in whole.checks if "is checked on slices" in check.rule]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +114,12 @@ def test_slices_that_are_all_too_small_leave_it_undecided() -> None:
     decision = decide(_config(), EVALUATION, _compression(tflite=small, saved_model=small))
     assert decision.verdict is Verdict.UNDECIDED
     assert "100 rows or more" in decision.summary
+    assert "take more rows" in decision.next_step
+
+
+def test_a_variant_that_was_not_converted_says_why() -> None:
+    decision = decide(_config(), EVALUATION, _compression(fault="the converter died of SIGABRT"))
+    assert decision.checks[0].observed == "the converter died of SIGABRT"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -57,6 +57,7 @@ def decided(
     without: int = 0,
     swapped: tuple[Swapped, ...] = (),
     rules: list[dict[str, Any]] | None = None,
+    rows: int = 1000,
     **changes: Any,
 ) -> Decision:
     measured = Measurement(
@@ -64,7 +65,7 @@ def decided(
         split="eval",
         label="granted",
         positive="1",
-        rows=1000,
+        rows=rows,
         decision_threshold=0.5,
         confidence=0.95,
         groupings=(
@@ -151,6 +152,11 @@ def test_rows_without_a_group_may_hide_a_gap(without: int, undecided: bool) -> N
         found = check(decision, "rows without sex <= 5%")
         assert (found.verdict, found.threshold, found.observed) == (Verdict.UNDECIDED, 0.05, 0.051)
         assert "51 of 1000 rows lack sex" in found.next_step
+
+
+def test_the_share_without_a_group_is_of_all_rows_also_where_there_is_one() -> None:
+    assert check(decided(without=1, rows=1), "rows without sex").observed == 1.0
+    assert not [one for one in decided(rows=0).checks if one.rule.startswith("rows without")]
 
 
 def test_calibration_has_no_threshold_and_rows_of_its_own() -> None:

@@ -326,6 +326,7 @@ def test_a_feature_that_predicts_the_label_alone_is_named() -> None:
     ]
     assert "arrival alone predicts the label" in failed[0].next_step
     assert not [rule for rule in rules(decision) if "best single feature" in rule]
+    assert len([rule for rule in rules(decision) if "alone" in rule]) == 2
 
 
 @pytest.mark.parametrize(
@@ -341,7 +342,9 @@ def test_a_feature_that_predicts_the_label_alone_is_named() -> None:
 def test_the_best_single_feature_is_shown_or_why_there_is_none(
     skills: dict[str, float], left_out: dict[str, str], verdict: Verdict, observed: object
 ) -> None:
-    found = check(decided(result(), skills=skills, left_out=left_out, **LEAK), "AUC of the best single feature")
+    decision = decided(result(), skills=skills, left_out=left_out, **LEAK)
+    assert not [rule for rule in rules(decision) if "alone" in rule]
+    found = check(decision, "AUC of the best single feature")
     assert (found.verdict, found.observed) == (verdict, observed)
 
 
