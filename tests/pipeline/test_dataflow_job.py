@@ -142,6 +142,7 @@ def test_statistics(jobs: list[Any], schema: schema_pb2.Schema) -> None:
     check("compute_statistics", jobs)
 
 
+@pytest.mark.nightly("imports of TFX's libraries")
 def test_the_analysis_stages_the_use_case(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
     """Its graphs go to a disk here: building the job writes one already, and no bucket can be reached."""
     from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
@@ -159,6 +160,7 @@ def test_the_analysis_stages_the_use_case(jobs: list[Any], schema: schema_pb2.Sc
     check("transform_features", jobs)
 
 
+@pytest.mark.nightly("imports of TFX's libraries")
 def test_transformed_examples(jobs: list[Any], schema: schema_pb2.Schema) -> None:
     from components.transform_features.materialize_with_beam import materialize_with_beam
     from components.transform_features.transformed_shard import Job
@@ -187,6 +189,7 @@ def _evaluation(schema: schema_pb2.Schema) -> Any:
     )
 
 
+@pytest.mark.nightly("imports of TFX's libraries")
 def test_scores(jobs: list[Any], schema: schema_pb2.Schema) -> None:
     from components.evaluate_model import with_beam
 
@@ -195,6 +198,7 @@ def test_scores(jobs: list[Any], schema: schema_pb2.Schema) -> None:
     check("evaluate_model-scores", jobs)
 
 
+@pytest.mark.nightly("imports of TFX's libraries")
 def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
     import numpy as np
 
@@ -216,6 +220,7 @@ def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> 
     check("evaluate_model-metrics", jobs)
 
 
+@pytest.mark.nightly("imports of TFX's libraries")
 def test_inference(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
     from components.infer_bulk.config import Config
     from components.infer_bulk.engine import Job
