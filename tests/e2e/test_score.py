@@ -26,6 +26,7 @@ from pipelines.config import find, load
 from tests.e2e.conftest import LaptopAt
 
 nightly = pytest.mark.nightly("trains flight_delay some sixty times")
+pytestmark = pytest.mark.timeout(7200)
 
 
 @pytest.fixture(scope="module")
