@@ -118,20 +118,21 @@ def _decision(task: Task, run: Run) -> Iterator[Check]:
 
 def _pushed(run: Run, registry: LocalRegistry) -> Iterator[Check]:
     output = run.artifact("push_model", "pushed")
-    content = _content(output.path) if output else None
-    if content is None:
+    content: Any = _content(output.path) if output else None
+    try:
+        name, number, pushed = content["name"], int(content["version"]), content["digest"]
+    except (KeyError, TypeError, ValueError):
         return  # nothing was pushed, or the file is one of the outputs that differ
-    name, number = content["name"], int(content["version"])
     try:
         version = registry.get(name, number)
     except CorruptArtifact as error:
-        yield _check(f"version {number} of {name}", content["digest"], str(error))
+        yield _check(f"version {number} of {name}", pushed, str(error))
         return
     except MlopsError as error:
-        yield _check(f"version {number} of {name}", content["digest"], missing=str(error))
+        yield _check(f"version {number} of {name}", pushed, missing=str(error))
         return
     what = f"version {number} of {name}"
-    yield _check(f"{what} is the one that was pushed", content["digest"], version.digest)
+    yield _check(f"{what} is the one that was pushed", pushed, version.digest)
     yield _check(f"{what} was made from the run's data", run.parameters.get("data"), version.about.get("data"))
     model = next((task.inputs.get("model") for task in run.tasks if task.stage == "push_model"), None)
     if model is not None and (model.path / SERVING).is_dir():
