@@ -154,6 +154,10 @@ def test_rows_without_a_group_may_hide_a_gap(without: int, undecided: bool) -> N
         assert "51 of 1000 rows lack sex" in found.next_step
 
 
+def test_a_small_group_is_found_behind_a_large_one() -> None:
+    assert check(decided(group("F"), group("M", 99)), "a group of sex has 100 rows or more").slice == "sex=M"
+
+
 def test_the_share_without_a_group_is_of_all_rows_also_where_there_is_one() -> None:
     assert check(decided(without=1, rows=1), "rows without sex").observed == 1.0
     assert not [one for one in decided(rows=0).checks if one.rule.startswith("rows without")]
