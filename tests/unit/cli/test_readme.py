@@ -15,6 +15,7 @@ from mlops.worlds.kfp_schedule import HANDLER, PASSED_ON
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "README.zh-TW.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs" / "days").glob("*.md")),
     *sorted((ROOT / "usecases").rglob("README.md")),
@@ -90,8 +91,9 @@ def test_an_empty_project_is_less_than_ten_commands_from_a_model_in_production()
     assert all(re.match(r"(mlops|make|export) ", command) for command in commands)
 
 
-def test_the_first_two_commands_are_the_promise() -> None:
-    block = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+@pytest.mark.parametrize("page", ["README.md", "README.zh-TW.md"])
+def test_the_first_two_commands_are_the_promise(page: str) -> None:
+    block = re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)[0]
     assert [line.split("#")[0].strip() for line in block.strip().splitlines()] == ["make run", "make test"]
 
 
