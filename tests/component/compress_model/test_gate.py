@@ -29,7 +29,7 @@ def _config(**changes: Any) -> Config:
     return Config.model_validate(base | changes)
 
 
-def _format(loss: float | None = 0.0, jfk: float | None = 0.0, gzip: int = 100, gap: float = 0.1) -> Format:
+def _format(loss: float | None = 0.0, jfk: float | None = 0.0, gzip: int = 100, gap: float | None = 0.1) -> Format:
     return Format(
         size=Size(raw=200, gzip=gzip),
         latency=Latency(row_us=15.0, thousand_rows_us=900.0),
@@ -107,6 +107,47 @@ def test_each_threshold_closes_the_gate_and_names_itself(
 def test_a_loss_that_is_not_known_is_undecided() -> None:
     decision = decide(_config(), EVALUATION, _compression(tflite=_format(loss=None)))
     assert decision.verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("changes", "thresholds", "rule"),
+    [
+        ({"control": None}, {}, "lost against 2 more epochs"),
+        ({"tflite": None}, {}, "times smaller"),
+        ({"tflite": None}, {"row_us": 20.0}, "microseconds"),
+        ({"parity": None}, {}, "same class"),
+        ({"parity": None}, {}, "largest difference between"),
+        ({"tflite": _format(gap=None)}, {}, "gap in false_positive_rate between groups of origin, TFLite file"),
+    ],
+)
+def test_what_was_not_measured_is_undecided(changes: dict[str, Any], thresholds: dict[str, float], rule: str) -> None:
+    decision = decide(_config(thresholds=thresholds), EVALUATION, _compression(**changes))
+    (check,) = [check for check in decision.checks if rule in check.rule]
+    assert (check.verdict, check.observed) == (Verdict.UNDECIDED, None)
+
+
+def test_a_gap_that_the_uncompressed_model_lacks_is_undecided() -> None:
+    compression = _compression()
+    bare = compression.uncompressed.model_copy(update={"gaps": {}})
+    decision = decide(_config(), EVALUATION, compression.model_copy(update={"uncompressed": bare}))
+    assert [check.verdict for check in decision.checks if "growth of the gap" in check.rule] == [Verdict.UNDECIDED] * 2
+
+
+def test_without_a_tflite_file_no_slices_of_it_are_counted() -> None:
+    decision = decide(_config(), EVALUATION, _compression(tflite=None))
+    assert not [check for check in decision.checks if "is checked on slices" in check.rule]
+
+
+def test_a_variant_without_epochs_of_its_own_is_not_compared_with_the_control() -> None:
+    decision = decide(_config(), EVALUATION, _compression(epochs=0, control=0.9))
+    assert not [check for check in decision.checks if "lost against" in check.rule]
+
+
+@pytest.mark.parametrize(("control", "verdict"), [(0.69, Verdict.PASS), (0.679, Verdict.FAIL)])
+def test_of_a_metric_where_less_is_better_the_control_loses_by_being_lower(control: float, verdict: Verdict) -> None:
+    compression = _compression(control=control).model_copy(update={"more_is_better": False})
+    decision = decide(_config(), EVALUATION, compression)
+    assert [check.verdict for check in decision.checks if "lost against" in check.rule] == [verdict]
 
 
 def test_slices_that_are_all_too_small_leave_it_undecided() -> None:
