@@ -143,6 +143,7 @@ FACTS: Mapping[str, str] = {
     "fairness.json": "artifacts.fairness.measurement:Measurement",
     "league.json": "artifacts.league.league:League",
     "selection.json": "artifacts.selection.selection:Selection",
+    "trial.json": "artifacts.tuning.finished_trial:FinishedTrial",
     "tuning.json": "artifacts.tuning.tuning:Tuning",
 }
 """File -> module:class, imported when such an artifact is shown; a test compares it with the classes."""

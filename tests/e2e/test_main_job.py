@@ -124,7 +124,8 @@ def test_an_exported_run_is_checked_without_its_store_and_a_changed_bit_in_any_f
     assert not terminal.call("runs", "export", run_id, "-o", str(folder))["missing"]
     elsewhere = folder.rename(tmp_path / "elsewhere")
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
-    assert of_folder(elsewhere).is_open
+    verified = of_folder(elsewhere)
+    assert verified.is_open, verified.summary
     files = sorted(path for path in elsewhere.rglob("*") if path.is_file() and path.stat().st_size)
     for path in {path.suffix or path.name: path for path in files}.values():
         content = path.read_bytes()

@@ -44,8 +44,10 @@ EXTENSIONS = {"gateway.networking.k8s.io", "monitoring.googleapis.com", "network
 FOREIGN_PODS = [
     {"app": "seaweedfs", "application-crd-id": "kubeflow-pipelines"},
     {"pipelines.kubeflow.org/v2_component": "true", "workflows.argoproj.io/workflow": "any"},
+    {"mlops.training": "true", "training.kubeflow.org/job-name": "any"},
 ]
-"""Pods of Kubeflow Pipelines 2.17 that policies of ours select: its object store, and what Argo starts for a step."""
+"""Pods of others that policies of ours select: Kubeflow Pipelines' object store, what Argo starts for a step, and the
+processes of a training, which the Training Operator starts with the labels of our job."""
 
 
 @pytest.fixture(params=RENDERED)

@@ -1,5 +1,6 @@
 """Changes copies of what a run depends on, and compares what is installed with the lock file."""
 
+import sysconfig
 import tomllib
 from importlib import metadata
 
@@ -40,7 +41,8 @@ def not_as_locked(subject: Subject) -> tuple[str, ...] | None:
         if "registry" in package.get("source", {}):
             locked.setdefault(package["name"], set()).add(package["version"])
     differing = []
-    for one in metadata.distributions():
+    # Of this environment: setuptools, once imported, adds its own copies of packages to the search path.
+    for one in metadata.distributions(path=[sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]):
         name = (one.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
         if name in locked and one.version not in locked[name]:
             differing.append(f"{name} {one.version}")
