@@ -49,5 +49,5 @@ def _chart(found: Distillation) -> Markup:
         axes.set_yticks(range(len(found.learners)), [_NAMES[one.name] for one in found.learners])
         axes.invert_yaxis()
         axes.set_xlabel(found.skill)
-        axes.set_title("A point for each seed; the line is their mean")
+        axes.set_title("One point per seed; line: mean")
         return pictures.svg(figure, f"{found.skill} of teacher, student and scratch")
