@@ -64,8 +64,10 @@ def warm_up(tests: Sequence[str], log: Path) -> None:
             os.close(held[number - 1])
     if code != _PASSED:
         raise RuntimeError(f"pytest ended with {code}: {log.read_text()[-2000:]}")
-    for name, module in list(sys.modules.items()):
-        if _is_ours(module) and not name.startswith(("tests.mutation", "__main__")):
+    # All are found first: a folder without __init__.py asks the one above it for its path.
+    ours = [name for name, module in list(sys.modules.items()) if _is_ours(module)]
+    for name in ours:
+        if not name.startswith(("tests.mutation", "__main__")):
             del sys.modules[name]
 
 

@@ -164,3 +164,12 @@ def test_a_decision_is_written_where_there_is_no_folder_and_the_last_of_a_log_is
     assert Decision.in_log(f"{log}more\nlines\n") == second
     with pytest.raises(OSError, match="No such file"):
         Decision.read(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("count", "shown"), [(50, 50), (51, 50)])
+def test_a_notebook_shows_fifty_checks_and_first_those_that_did_not_pass(count: int, shown: int) -> None:
+    passed = [Check(rule=f"rule {number}", verdict=Verdict.PASS) for number in range(count - 1)]
+    html = Decision.of("gate", (*passed, Check(rule="the failed one", verdict=Verdict.FAIL)))._repr_html_()
+    assert html.count("<tr>") == shown + 1
+    assert html.index("the failed one") < html.index("rule 0")
+    assert ("50 of which are shown" in html) == (count > shown)
