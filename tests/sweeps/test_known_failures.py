@@ -19,23 +19,11 @@ from core import objects
 from core.backends.local_registry import LocalRegistry
 from core.errors import UsageError
 from pipelines.triggers import Trigger
+from tests.rooms import ROOT, SHIPPED
 from tests.unit.triggers.conftest import Rules, Station
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
-ROOMS = (
-    "adapters",
-    "artifacts",
-    "components",
-    "core",
-    "mlops",
-    "pipelines",
-    "problems",
-    "serving",
-    "training",
-    "usecases",
-)
-SOURCES = [path for room in (*ROOMS, "localrun/src") for path in sorted((ROOT / room).rglob("*.py"))]
+SOURCES = [path for room in SHIPPED for path in sorted((ROOT / room).rglob("*.py"))]
 _LINK = re.compile(r"\[`?(?P<name>test_\w+)`?\]\(\.\./(?P<path>[\w/]+\.py)\)")
 
 
