@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the faults, the same in every run")
     parser.add_argument("--python", type=Path, default=_CHECKS, help="the one that has cosmic-ray")
     options = parser.parse_args()
+    if not options.python.exists():
+        parser.error(f"{options.python} does not exist: make mutants installs it")
     end = time.monotonic() + 60 * options.minutes
     chosen = options.files or list(TARGETS)
     missed = 0
