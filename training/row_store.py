@@ -1,6 +1,7 @@
 """The transformed rows of one problem, read once per split and shared by all models that take the same features."""
 
 import copy
+import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,7 @@ class RowStore:
         found = copy.copy(self)
         found.__dict__.pop("observed", None)
         found._rows, found._features, found._altered = {}, (), change
-        found._folder = self._folder / f"altered-{id(found)}"
+        found._folder = Path(tempfile.mkdtemp(prefix="altered-", dir=self._folder))
         return found
 
     @cached_property
