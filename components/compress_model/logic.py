@@ -123,7 +123,7 @@ class _Work:
             prunable(self._rebuilt.model, config.pruning.min_weights)
         if self._calibration:
             self._maker.calibrate(self._calibration)
-        plain = Retrained(self._rebuilt.model, self._rebuilt.model.get_weights(), 0)
+        plain = Retrained("untouched", self._rebuilt.model, self._rebuilt.model.get_weights(), 0)
         made = [self._maker.make(variant(UNCOMPRESSED), plain, converter)]
         if made[0].result.fault:
             raise ConversionError(made[0].result.fault)

@@ -91,7 +91,7 @@ class Maker:
 
     def saved(self, source: Retrained) -> Path:
         """Return the SavedModel of a model's body with the weights that it was trained to."""
-        folder = self._folder / f"body-{id(source)}"
+        folder = self._folder / f"body-{source.name}"
         return folder if folder.is_dir() else self._rebuilt.body(source.model).save(folder)
 
     def uncompressed(self, source: Retrained) -> Format:

@@ -15,11 +15,15 @@ from training.session import Session
 from training.settings import EarlyStopping
 
 Weights = list[NDArray[Any]]
+CONTROL = "control"
+"""Trained for as many epochs without compression."""
 
 
 class Retrained(NamedTuple):
     """A model after its extra epochs."""
 
+    name: str
+    """How it was trained, such as `pruned+qat`; no two of one compression have the same."""
     model: keras.Model
     weights: Weights
     epochs: int
@@ -81,4 +85,6 @@ def retrain(
     if hooks.aware is not None:
         hooks.aware.measure(rows)
         hooks.aware.fix()
-    return Retrained(model, [np.asarray(weight.numpy()) for weight in model.weights], len(fitted.history["loss"]))
+    name = "+".join(part for part, is_on in (("pruned", is_pruned), ("qat", is_aware)) if is_on)
+    trained = [np.asarray(weight.numpy()) for weight in model.weights]
+    return Retrained(name or CONTROL, model, trained, len(fitted.history["loss"]))

@@ -139,7 +139,7 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Made:
     outputs = _outputs(tmp_path_factory.mktemp("made"))
-    config = _config(ship="float16", also=["int8", "pruned+qat"], pruning={"every": 2})
+    config = _config(ship="float16", also=["int8", "qat", "pruned+qat"], pruning={"every": 2})
     decision = compress(config, world.inputs, outputs)
     assert decision.is_open, decision.summary
     return Made(outputs, Compression.read(Path(outputs.compression)))
@@ -177,9 +177,12 @@ def test_quantized_files_are_smaller_and_slices_are_compared(made: Made) -> None
 
 
 def test_pruned_layers_are_as_sparse_as_scheduled_also_when_quantized(made: Made) -> None:
-    layers = [layer for layer in made.of("pruned+qat").layers if layer.weights >= 256]
-    assert layers
-    assert all(layer.zeros >= 0.79 for layer in layers), layers
+    dense, sparse = (
+        [layer for layer in made.of(name).layers if layer.weights >= 256] for name in ("qat", "pruned+qat")
+    )
+    assert dense
+    assert all(layer.zeros < 0.5 for layer in dense), dense
+    assert all(layer.zeros >= 0.79 for layer in sparse), sparse
     assert made.of("pruned+qat").sparse is not None
     assert made.compression.control is not None
     assert made.compression.control.epochs == 1
