@@ -39,6 +39,10 @@ class Untrusted(CorruptArtifact):
     """A model version that no trusted key has signed, where signatures are demanded."""
 
 
+class ModelError(MlopsError):
+    """A SavedModel that cannot be loaded or served; the message says what is wrong with it."""
+
+
 class SchemaError(DataError):
     """Data or a module that does not fit the curated schema, or a schema that would check nothing."""
 

@@ -1,6 +1,8 @@
 """Errors of requests and of models."""
 
-from core.errors import MlopsError
+from core.errors import MlopsError, ModelError
+
+__all__ = ["ModelError", "RequestError", "bad_request", "not_found", "too_large"]
 
 
 class RequestError(MlopsError):
@@ -10,10 +12,6 @@ class RequestError(MlopsError):
         super().__init__(message)
         self.status = status
         self.code = code
-
-
-class ModelError(MlopsError):
-    """A SavedModel that cannot be served; the message says what is wrong with it."""
 
 
 def bad_request(message: str) -> RequestError:

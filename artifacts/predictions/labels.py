@@ -9,6 +9,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from artifacts.evaluation.columns import MISSING, Values, categories, numbers
+from artifacts.model import graph_ops
 from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
 from artifacts.predictions.split import Block
 from core.errors import CorruptArtifact, DataError
@@ -25,7 +26,7 @@ class LabelReader:
     def __init__(self, label: TrainedLabel, width: int, model: Path) -> None:
         """Load the label's graph, if there is one; `width` is the number of classes, `model` the model's folder.
 
-        Raises CorruptArtifact when a transformed label has no graph.
+        Raises CorruptArtifact when a transformed label has no graph, ModelError for operations that reach out.
         """
         self._label, self.width = label, width
         self._has_classes = kind(label.task).has_classes
@@ -37,6 +38,7 @@ class LabelReader:
                     f"{model / LABEL_GRAPH}: wanted the graph of the label that the model was trained on, got none; "
                     "train again"
                 )
+            graph_ops.check_restored(model / LABEL_GRAPH)
             self._loaded = tf.saved_model.load(str(model / LABEL_GRAPH))
             self._graph = self._loaded.signatures["serving_default"]
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from artifacts.model import graph_ops
 from artifacts.model.names import GRAPH, SERVING, find_saved_model
 from artifacts.model.scored_output import scored_output
 from core.errors import MlopsError
@@ -29,9 +30,13 @@ class Predictor:
     """A loaded model, called with batches of serialized tf.Examples."""
 
     def __init__(self, folder: Path, task: Task) -> None:
-        """Load the SavedModel in a folder; MlopsError when no signature takes serialized tf.Examples."""
+        """Load the SavedModel in a folder, which may come from elsewhere, such as a champion.
+
+        Raises MlopsError when no signature takes serialized tf.Examples, ModelError for operations that reach out.
+        """
         self._folder = folder
         self._kind = kind(task)
+        graph_ops.check_restored(folder)
         self._model = tf.saved_model.load(str(folder))
         self._function, self._argument = self._signature()
 

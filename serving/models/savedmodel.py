@@ -19,11 +19,11 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
+from artifacts.model import graph_ops
 from artifacts.model.features import Features, read_features
 from core.errors import did_you_mean
 from serving.bodies.columns import Column
 from serving.errors import ModelError, RequestError, bad_request
-from serving.models import graph_ops
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature, described, feature_fields
 
 # The loader warns of its deprecation at every load; its replacement keeps a graph of Python objects per version.

@@ -56,6 +56,11 @@ class GraphNodes:
             yield Placed("", node)
             called += _called(node)
             waiting += [node_of(source) for source in node.input]
+        yield from self.called(called)
+
+    def called(self, functions: Collection[str]) -> Iterator[Placed]:
+        """Yield the nodes of some functions, and of those that they call."""
+        called = list(functions)
         entered: set[str] = set()
         while called:
             function = called.pop()

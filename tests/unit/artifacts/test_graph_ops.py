@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelFile
 
-from serving.errors import ModelError
+from artifacts.model.graph_ops import check_restored
+from artifacts.predictions.predictor import Predictor
+from core.errors import ModelError
 from serving.models.savedmodel import SavedModel
 
 SPEC = tf.TensorSpec([None], tf.float32, name="x")
@@ -185,3 +187,68 @@ def test_no_request_makes_a_model_read_a_file(tmp_path: Path) -> None:
         builder.save()
     with pytest.raises(ModelError, match=r"InitializeTableFromTextFileV2\) reads a file for a request"):
         SavedModel(tmp_path / "model")
+
+
+def test_a_model_that_is_restored_with_its_objects_is_checked_too(tmp_path: Path) -> None:
+    check_restored(with_table(tmp_path))
+    (tmp_path / "evil").mkdir()
+    saved(REACHING_OUT["WriteFile"], tmp_path / "evil" / "model")
+    with pytest.raises(ModelError, match="its graph holds WriteFile"):
+        Predictor(tmp_path / "evil" / "model", "binary_classification")
+
+
+def _initializer(meta_graph: Any) -> Any:
+    """Return the function that an object fills its table with."""
+    objects = meta_graph.object_graph_def
+    [name] = [
+        objects.nodes[child.node_id].function.concrete_functions[0]
+        for node in objects.nodes
+        for child in node.children
+        if child.local_name == "_initialize" and "InitializeTable" in str(meta_graph.graph_def.library)
+    ]
+    return name
+
+
+def _bound_to_a_constant(meta_graph: Any) -> None:
+    """The object's function is given a text of the graph, where the graph's own initialization gives it the asset."""
+    objects = meta_graph.object_graph_def
+    for at in objects.concrete_functions[_initializer(meta_graph)].bound_inputs:
+        if objects.nodes[at].WhichOneof("kind") == "asset":
+            objects.nodes[at].constant.operation = "planted"
+            return
+    raise AssertionError("no asset is bound")
+
+
+def _another_function(op: str) -> Callable[[Any], None]:
+    """An object's function is one that the graph never calls."""
+
+    def change(meta_graph: Any) -> None:
+        function = meta_graph.graph_def.library.function.add()
+        function.signature.name = "planted"
+        function.node_def.add(name="name", op="Const").attr["dtype"].type = tf.string.as_datatype_enum
+        function.node_def.add(name="read", op=op, input=["name:output:0"] * 2)
+        objects = meta_graph.object_graph_def
+        objects.concrete_functions["planted"].SetInParent()
+        for node in objects.nodes:
+            for child in node.children:
+                if child.local_name == "_initialize":
+                    objects.nodes[child.node_id].function.concrete_functions[:] = ["planted"]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_bound_to_a_constant, "reads a file that is given as constant"),
+        (_another_function("WriteFile"), "its graph holds WriteFile"),
+        (_another_function("InitializeTableFromTextFileV2"), r"reads the file that name:output:0 names: wanted one of"),
+        (_from_any_file, "wanted one of its assets"),
+    ],
+)
+def test_what_objects_run_when_they_are_restored_is_what_a_model_needs(
+    change: Callable[[Any], None], says: str, tmp_path: Path
+) -> None:
+    model = changed(with_table(tmp_path), change)
+    with pytest.raises(ModelError, match=says):
+        check_restored(model)
