@@ -1,9 +1,8 @@
 """Every fact, every decision about it, and the dead letters, wherever they are stored."""
 
 import json
-import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +12,7 @@ from core.errors import UsageError, did_you_mean
 from mlops.triggers.fact import Fact
 from mlops.triggers.records import MOST_DEAD, DeadLetter, Decision, Full, Recorded, State
 from mlops.triggers.storage.protocol import Storage
+from mlops.triggers.storage.seals import opened
 from pipelines.triggers import Cause
 
 
@@ -103,7 +103,7 @@ class Journal:
     def letters(self) -> list[DeadLetter]:
         """Return the dead letters, the oldest first."""
         rows = self._rows("SELECT * FROM letters ORDER BY rowid")
-        return [DeadLetter(**{**dict(row), "event": json.loads(row["event"] or "null")}) for row in rows]
+        return [DeadLetter(**{**row, "event": json.loads(row["event"] or "null")}) for row in rows]
 
     def letter(self, name: str) -> DeadLetter:
         """Return the dead letter of this name; UsageError for an unknown one."""
@@ -119,9 +119,9 @@ class Journal:
 
     def last_start(self, usecase: str, cause: Cause) -> float | None:
         """Return when a run of this cause was last started, in seconds since 1970; None: never."""
-        query = "SELECT max(decided) AS last FROM decisions WHERE usecase = ? AND cause = ? AND state != ?"
-        last: float | None = self._rows(query, (usecase, cause, State.UNCHANGED))[0]["last"]
-        return last
+        where = "usecase = ? AND cause = ? AND state != ? ORDER BY decided DESC LIMIT 1"
+        last = self._decisions(where, (usecase, cause, State.UNCHANGED))
+        return last[0].decided if last else None
 
     def run_with(self, content: str) -> str:
         """Return the run of an earlier decision with the same content that has not failed; empty: there is none."""
@@ -149,15 +149,16 @@ class Journal:
 
     def mark(self, name: str) -> str | None:
         """Return what a watcher last saw under a name."""
-        rows = self._rows("SELECT value FROM marks WHERE name = ?", (name,))
-        return rows[0]["value"] if rows else None
+        rows = self._rows("SELECT * FROM marks WHERE name = ?", (name,))
+        return str(rows[0]["value"]) if rows else None
 
     def set_mark(self, name: str, value: str) -> None:
         """Keep what a watcher saw under a name."""
         self._storage.change("set_mark", name=name, value=value)
 
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        return self._storage.read(lambda db: db.execute(query, values).fetchall())
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Return whole rows, each as it was written."""
+        return self._storage.read(lambda db: [opened(row) for row in db.execute(query, values)])
 
     def _facts(self, where: str, values: Sequence[Any]) -> list[Recorded]:
         query = f"SELECT * FROM facts WHERE {where} ORDER BY received, rowid"  # noqa: S608 - ours, never a stranger's
@@ -165,10 +166,10 @@ class Journal:
 
     def _decisions(self, where: str, values: Sequence[Any]) -> list[Decision]:
         rows = self._rows(f"SELECT * FROM decisions WHERE {where}", values)  # noqa: S608 - ours, never a stranger's
-        return [Decision(**{**dict(row), "state": State(row["state"])}) for row in rows]
+        return [Decision(**{**row, "state": State(row["state"])}) for row in rows]
 
 
-def _recorded(rows: Sequence[sqlite3.Row]) -> Iterator[Recorded]:
+def _recorded(rows: Sequence[Mapping[str, Any]]) -> Iterator[Recorded]:
     for row in rows:
         about = {name: row[name] for name in ("source", "id", "cause", "usecase", "schedule", "time", "event")}
         yield Recorded(Fact(**about), row["received"], row["deliveries"], row["decision"])

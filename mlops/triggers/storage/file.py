@@ -8,7 +8,8 @@ from typing import Any
 
 from core import durable
 from core.errors import RegistryError
-from mlops.triggers.storage.operations import OPERATIONS, SCHEMA
+from mlops.triggers.storage import seals
+from mlops.triggers.storage.operations import OPERATIONS
 from mlops.triggers.storage.protocol import JournalError, Result
 
 _WAIT_SECONDS = 30.0
@@ -18,13 +19,14 @@ class FileStorage:
     """A journal's tables in a file; `Storage` documents the methods."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it where there is none."""
+        """Open the file, and make it where there is none; a small one is checked for changed bits."""
         self._path = path
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._opened() as db:
                 db.execute("PRAGMA journal_mode = WAL")
-                db.executescript(SCHEMA)
+                seals.prepare(db)
+                seals.check(db)
 
     @property
     def place(self) -> str:
@@ -64,6 +66,7 @@ class FileStorage:
         with closing(sqlite3.connect(self._path, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA synchronous = FULL")
+            seals.register(db)
             yield db
 
 
@@ -71,5 +74,5 @@ class FileStorage:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, seals.Changed) as error:
         raise JournalError(f"{path}: the journal of triggers cannot be used: {error}; nothing was recorded") from error

@@ -17,8 +17,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from core import objects
+from core.digest import of_bytes
 from core.errors import NoSuchObject, StoreError
-from mlops.triggers.storage.operations import OPERATIONS, SCHEMA
+from mlops.triggers.storage import seals
+from mlops.triggers.storage.operations import OPERATIONS
 from mlops.triggers.storage.protocol import JournalError, Result
 
 EVERY = 50
@@ -98,31 +100,29 @@ class LogStorage:
                     self._db, self._number = self._opened()
                 self._catch_up(self._db)
                 yield self._db
-            except (StoreError, sqlite3.Error) as error:
+            except (StoreError, sqlite3.Error, seals.Changed) as error:
                 raise JournalError(
                     f"{self._folder}: the journal of triggers cannot be used: {error}; send it again"
                 ) from error
 
     def _opened(self) -> tuple[sqlite3.Connection, int]:
-        """Open the newest copy of the tables, with its number; empty ones where there is none."""
-        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        number = 0
+        """Open the newest copy of the tables that is intact, with its number; empty ones where there is none."""
         copies = [entry.address for entry in objects.entries(objects.join(self._folder, "tables"))]
         for address in reversed(copies):
-            with suppress(NoSuchObject):  # a newer one took its place meanwhile
-                db.deserialize(objects.read(address))
-                number = int(address.rpartition("/")[2].partition(".")[0])
-                break
-        db.executescript(SCHEMA)
-        return db, number
+            try:
+                return _tables(objects.read(address)), int(address.rpartition("/")[2].partition(".")[0])
+            except NoSuchObject:
+                continue  # a newer one took its place meanwhile
+            except (sqlite3.Error, seals.Changed) as error:
+                _LOG.warning("%s: %s; its operations are read again from the log", address, error)
+        return _tables(), 0
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Run the operations that others have written since."""
         while True:
             address = self._entry(self._number + 1)
             try:
-                entry = json.loads(objects.read(address))
+                entry = _opened(objects.read(address), address)
             except NoSuchObject:
                 return
             if entry["operation"] not in OPERATIONS:
@@ -137,7 +137,7 @@ class LogStorage:
     def _append(self, operation: str, arguments: dict[str, Any]) -> bool:
         """Write an operation under the next number; False when another handler has taken it."""
         entry = {"operation": operation, "arguments": arguments, "nonce": uuid.uuid4().hex}
-        return objects.create(self._entry(self._number + 1), json.dumps(entry).encode())
+        return objects.create(self._entry(self._number + 1), json.dumps(entry | {"seal": _seal(entry)}).encode())
 
     def _entry(self, number: int) -> str:
         return objects.join(self._folder, "log", f"{number:020d}.json")
@@ -152,6 +152,34 @@ class LogStorage:
                 objects.delete(objects.join(self._folder, "tables", f"{self._number - 2 * EVERY:020d}.sqlite"))
         except StoreError as error:
             _LOG.warning("%s: no copy of the tables: %s", self._folder, error)
+
+
+def _tables(copy: bytes = b"") -> sqlite3.Connection:
+    """Open tables in memory, those of a copy where there is one; sqlite3.Error or Changed for a damaged one."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.row_factory = sqlite3.Row
+    if copy:
+        db.deserialize(copy)
+    seals.register(db)
+    seals.prepare(db)
+    seals.check(db)
+    return db
+
+
+def _opened(content: bytes, address: str) -> dict[str, Any]:
+    """Return an operation of the log; JournalError when it is not as it was written. Older ones have no seal."""
+    try:
+        entry: dict[str, Any] = json.loads(content)
+        seal = entry.pop("seal", "")
+    except (ValueError, AttributeError, TypeError) as error:
+        raise JournalError(f"{address}: an operation is not as it was written: {error}; restore the object") from None
+    if seal and seal != _seal(entry):
+        raise JournalError(f"{address}: an operation is not as it was written; restore the object")
+    return entry
+
+
+def _seal(entry: dict[str, Any]) -> str:
+    return of_bytes(json.dumps(entry, sort_keys=True).encode())
 
 
 @contextmanager

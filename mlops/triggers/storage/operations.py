@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS letters (
 );
 CREATE TABLE IF NOT EXISTS turns (usecase TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL);
 """
+TABLES = ("decisions", "facts", "marks", "letters", "turns")
 _BEGUN = f"('{State.CLAIMED}', '{State.STARTED}')"
 
 

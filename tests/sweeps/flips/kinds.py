@@ -23,8 +23,12 @@ from core.errors import CorruptArtifact
 from localrun.store.digests import Digests, verify
 from localrun.store.journal import Journal
 from localrun.store.layout import Layout
+from mlops.triggers.journal import Journal as TriggersJournal
+from mlops.triggers.storage.file import FileStorage
+from pipelines.triggers import Trigger
 from tests.sweeps.flips.kind import Kind
 from tests.sweeps.sweep import Sweep
+from tests.unit.triggers.conftest import Rules, Station
 
 _ROWS = 200
 _SCHEMA = 'feature { name: "n" type: INT }\nfeature { name: "x" type: FLOAT }\n'
@@ -136,12 +140,35 @@ def _store(folder: Path) -> tuple[Path, str]:
 def sqlite(folder: Path, _: Sweep) -> Kind:
     """The runner's journal: everything that a later run, `runs list` or `verify` takes from it."""
     store, run_id = _store(folder)
-    path = store / "localrun.sqlite"
-    with closing(sqlite3.connect(path)) as journal:
-        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return _database(
+        store / "localrun.sqlite", lambda _: (localrun.runs(store), localrun.show(store, run_id), _executions(store))
+    )
 
-    def read(_: Path) -> object:
-        return localrun.runs(store), localrun.show(store, run_id), _executions(store)
+
+def triggers(folder: Path, _: Sweep) -> Kind:
+    """The journal of triggers: all that a handler takes from it."""
+    station = Station(folder, rules=Rules({"flights": Trigger()}))
+    for number in range(8):
+        station.take(f"{number}")
+        station.now += 60
+        if number < 5:
+            station.work()
+    station.journal.bury({"id": "unknown"}, "nobody knows it")
+    station.journal.set_mark("span", "3")
+
+    def read(path: Path) -> object:
+        journal = TriggersJournal(FileStorage(path))
+        decisions = journal.decisions()
+        facts = [journal.facts_of(one.number) for one in decisions]
+        known = [journal.fact(f"/test#{number}") for number in range(8)]
+        return decisions, facts, known, journal.waiting(), journal.letters(), journal.mark("span")
+
+    return _database(Path(station.storage.place), read)
+
+
+def _database(path: Path, read: Callable[[Path], object]) -> Kind:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def clean_up() -> None:
         for end in ("-wal", "-shm"):
@@ -176,5 +203,6 @@ def export(folder: Path, sweep: Sweep) -> Kind:
 
 
 KINDS: dict[str, Callable[[Path, Sweep], Kind]] = {
-    one.__name__: one for one in (csv, parquet, tfrecord, arrow, schema, statistics, model, sqlite, compiled, export)
+    one.__name__: one
+    for one in (csv, parquet, tfrecord, arrow, schema, statistics, model, sqlite, triggers, compiled, export)
 }
