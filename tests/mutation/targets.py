@@ -9,7 +9,7 @@ class Target(NamedTuple):
     tests: tuple[str, ...]
 
 
-_RELEASE = ("tests/unit/artifacts/release/test_promotion.py", "tests/unit/artifacts/release/test_environments.py")
+_RELEASE = ("tests/unit/artifacts/release/test_promotion.py", "tests/unit/artifacts/release/test_release_checks.py")
 TARGETS = {
     "core/decision.py": Target(("tests/unit/core/test_decision.py",)),
     "components/evaluate_model/gate.py": Target(("tests/component/evaluate_model/test_evaluation_rules.py",)),

@@ -5,7 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TARGETS = ("push", "release", "triggers", "labels", "predictions", "runner")
-KINDS = ("csv", "parquet", "tfrecord", "arrow", "schema", "statistics", "model", "sqlite", "compiled", "export")
+KINDS = (
+    "csv",
+    "parquet",
+    "tfrecord",
+    "arrow",
+    "schema",
+    "statistics",
+    "model",
+    "sqlite",
+    "triggers",
+    "compiled",
+    "export",
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ SWEEPS: dict[str, Entry] = {
         {
             "--target": {"choices": TARGETS, "action": "append", "help": "what is disturbed; default: all of them"},
             "--fault": {"choices": ("KILL", "ENOSPC", "EIO"), "action": "append", "help": "default: all three"},
+            "--skip": {"type": int, "default": 0, "help": "points of each target that an earlier run tried"},
         },
     ),
     "crowd": Entry("tests.sweeps.crowd", "runs at once on one store, some of them killed", 50, 12),

@@ -36,7 +36,7 @@ def _format(loss: float | None = 0.0, jfk: float | None = 0.0, gzip: int = 100, 
         metrics={"auc": 0.7},
         losses=(
             Loss(slice="", rows=1000, value=0.7, loss=loss),
-            Loss(slice="origin=JFK", rows=300, value=0.7, loss=jfk),
+            Loss(slice="origin=JFK", rows=300, value=0.5, loss=jfk),
         ),
         differences=(1000,),
         gaps={"false_positive_rate between groups of origin": gap},

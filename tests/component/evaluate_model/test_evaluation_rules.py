@@ -129,12 +129,13 @@ def test_a_threshold_holds_on_each_slice_that_is_large_enough() -> None:
     assert failed.verdict is Verdict.FAIL
     assert "The 500 rows of carrier=DL need more data" in failed.next_step
     assert {one.slice for one in decision.checks} == {"", "carrier=AA", "carrier=DL"}
+    assert decision.checks[0].observed == 1000, "all rows, which come first"
     coverage = check(decision, "auc of [carrier] is checked on slices of 100 rows or more")
     assert (coverage.verdict, coverage.observed) == (Verdict.PASS, "2 large enough, 1 too small: carrier=UA (99)")
 
 
 def test_a_threshold_that_is_applied_to_nothing_is_undecided() -> None:
-    found = result(slice_of(), *(slice_of(90 - one, carrier=f"C{one}") for one in range(25)))
+    found = result(slice_of(), *(slice_of(66 + one, carrier=f"C{24 - one}") for one in range(25)))
     coverage = check(decided(found, **OF_CARRIERS), "auc of [carrier]")
     assert coverage.verdict is Verdict.UNDECIDED
     assert "take more rows" in coverage.next_step
@@ -278,12 +279,13 @@ def test_the_champion_is_no_baseline() -> None:
     [({"is_constant": True}, False), ({"skill": 0.5}, False), ({"skill": 0.6}, True)],
 )
 def test_a_linear_baseline_that_learned_nothing_is_no_comparison(linear: dict[str, Any], learned: bool) -> None:
-    baselines = [{"kind": "majority"}, {"kind": "linear"}]
+    baselines = [{"kind": "linear"}, {"kind": "majority"}]
     ours = against(0.3, name="linear", **({"skill": 0.7} | linear))
     decision = decided(result(comparisons=(against(0.3), ours)), left_out={"text": "words"}, baselines=baselines)
     found = check(decision, "gain in AUC over linear")
     assert (found.verdict is Verdict.PASS) == learned
     assert decision.is_open == learned
+    assert check(decision, "gain in AUC over majority").verdict is Verdict.PASS
     if not learned:
         assert found.verdict is Verdict.UNDECIDED
         assert "the baseline is no better than a constant prediction (0." in str(found.observed)

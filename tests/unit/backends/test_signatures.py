@@ -1,14 +1,19 @@
 """Where trusted keys are named, a registry returns no version that none of them has signed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core import digest
 from core.backends.local_registry import LocalRegistry
-from core.backends.signature import SIGNING_KEY, TRUSTED_KEYS
+from core.backends.signature import SIGNING_KEY, TRUSTED_KEYS, Signature, demand, sign
 from core.errors import RegistryError, Untrusted, UsageError
 from tests.signing_keys import KeyPair
 from tests.unit.backends.registries import Backend, LocalBackend, copy, model
@@ -165,3 +170,47 @@ def test_the_trusted_keys_are_no_keys_to_sign_with(keys: Keys, tmp_path: Path) -
     keys.sign_with(keys.ours.public)
     with pytest.raises(UsageError, match="wanted a private key as PEM"):
         registry.sign("m", 1)
+
+
+def _private(key: Any, how: serialization.KeySerializationEncryption) -> bytes:
+    encoded: bytes = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    return encoded
+
+
+def _public(key: Any) -> bytes:
+    encoded: bytes = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return encoded
+
+
+def test_a_key_with_a_password_or_of_another_kind_signs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "given.pem"
+    path.write_bytes(_private(Ed25519PrivateKey.generate(), serialization.BestAvailableEncryption(b"secret")))
+    with pytest.raises(UsageError, match="wanted a private key as PEM, got Password"):
+        sign("sha256:seal", {SIGNING_KEY: str(path)})
+    path.write_bytes(_private(ec.generate_private_key(ec.SECP256R1()), serialization.NoEncryption()))
+    with pytest.raises(UsageError, match="wanted an Ed25519 key, got another kind"):
+        sign("sha256:seal", {SIGNING_KEY: str(path)})
+    assert sign("sha256:seal", {}) is None
+
+
+def test_every_trusted_key_is_of_the_right_kind_and_there_once(keys: Keys, tmp_path: Path) -> None:
+    ours, path = keys.ours.public.read_bytes(), tmp_path / "given.pem"
+    signature = sign("sha256:seal", {SIGNING_KEY: str(keys.ours.private)})
+    for others in (_public(ec.generate_private_key(ec.SECP256R1())), ours):
+        path.write_bytes(ours + others)
+        with pytest.raises(UsageError, match="wanted different Ed25519 public keys as PEM, got 1 of 2"):
+            demand(signature, "sha256:seal", "m@1", {TRUSTED_KEYS: str(path)})
+
+
+@pytest.mark.parametrize(
+    "change", [lambda value: "!" + value, lambda value: value[:40] + "\n" + value[40:], lambda _: "A"]
+)
+def test_a_signature_that_is_not_written_as_it_was_made_is_none(change: Callable[[str], str], keys: Keys) -> None:
+    signature = sign("sha256:seal", {SIGNING_KEY: str(keys.ours.private)})
+    assert signature is not None
+    trusted = {TRUSTED_KEYS: str(keys.ours.public)}
+    demand(signature, "sha256:seal", "m@1", trusted)
+    with pytest.raises(Untrusted, match=r"m@1: wanted a version signed with a key of .*, got a signature of another"):
+        demand(Signature(signature.key, change(signature.value)), "sha256:seal", "m@1", trusted)

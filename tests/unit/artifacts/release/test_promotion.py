@@ -8,9 +8,9 @@ import pytest
 
 from artifacts.evidence.evidence import Evidence
 from artifacts.release.environment_log import Note
-from artifacts.release.promotion import Offered
+from artifacts.release.promotion import Offered, Promoter
 from artifacts.release.record import ReleasedModel
-from core.decision import Verdict
+from core.decision import Decision, Verdict
 from core.errors import CorruptArtifact, GateClosed, RegistryError, UsageError
 from tests.unit.artifacts.release.planted import COMMIT, GATES, IMAGE, Shop, alone, card, decision, junit
 
@@ -37,7 +37,7 @@ def test_a_release_goes_from_the_first_to_the_last_environment_and_back(any_shop
     assert all(one.at.endswith("+00:00") for one in history)
     assert shop.files() == before, "promotions and rollbacks change no byte and copy nothing"
     assert shop.releases.find("m@prod") == first
-    with pytest.raises(RegistryError, match="wanted an earlier release of m with intact bytes"):
+    with pytest.raises(RegistryError, match="wanted an earlier release of m with intact bytes to go back to, got none"):
         shop.promoter.roll_back("m", "prod", NOTE)
 
 
@@ -150,10 +150,14 @@ def test_missing_and_wrong_evidence_stops_a_release(shop: Shop, name: str) -> No
 
 def test_an_environment_is_never_skipped(shop: Shop) -> None:
     release_id = shop.add()
-    assert "the release was in dev: it was not" in _closed(shop, release_id, "staging")
+    skipped = f"the release was in dev: it was not. mlops release promote {release_id[:19]} --to dev"
+    assert skipped in _closed(shop, release_id, "staging").splitlines()[0]
     shop.promoted(release_id, "dev")
     assert "the release was in staging: it was not" in _closed(shop, release_id)
     shop.promoter.check_way("staging", "prod")
+    shop.promoter.check_way("", "prod")
+    with pytest.raises(UsageError, match="dev comes after no environment"):
+        shop.promoter.check_way("staging", "dev")
     with pytest.raises(UsageError, match="prod comes after staging"):
         shop.promoter.check_way("dev", "prod")
     with pytest.raises(UsageError, match="did you mean 'prod'"):
@@ -182,6 +186,38 @@ def test_a_rollback_skips_what_is_damaged_and_goes_to_a_named_release(shop: Shop
     assert set(shop.releases.log("dev", "m").current().move.withdrawn) == {second, third}  # type: ignore[union-attr]
     with pytest.raises(RegistryError, match="wanted the release"):
         shop.promoter.roll_back("m", "dev", NOTE, third)
+
+
+@pytest.mark.parametrize("error", [CorruptArtifact, RegistryError, UsageError])
+def test_a_rollback_skips_what_cannot_be_read(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    first, second, third = shop.add("one"), shop.add("two"), shop.add("three")
+    for release_id in (first, second, third):
+        shop.promoted(release_id, "dev")
+    verify = Promoter.verify
+
+    def unreadable(promoter: Promoter, release_id: str) -> Decision:
+        if release_id == second:
+            raise error("it cannot be read")
+        return verify(promoter, release_id)
+
+    monkeypatch.setattr(Promoter, "verify", unreadable)
+    with pytest.raises(RegistryError, match=f"wanted the release {second} of m .*, got {second}"):
+        shop.promoter.roll_back("m", "dev", NOTE, second)
+    assert shop.promoter.roll_back("m", "dev", NOTE).release == first
+
+
+def test_a_rollback_goes_to_the_release_that_is_named_and_never_to_the_one_that_runs(shop: Shop) -> None:
+    first, second, third = shop.add("one"), shop.add("two"), shop.add("three")
+    for release_id in (first, second, third):
+        shop.promoted(release_id, "dev")
+    assert shop.promoter.roll_back("m", "dev", NOTE, first).release == first
+    for release_id in (second, first):
+        shop.promoter.promote(shop.promoter.decide(release_id, "dev", Offered(again=True)), NOTE)
+    shop.damage(f"models/m/{shop.releases.get(second).model.version}/variables")  # type: ignore[union-attr]
+    with pytest.raises(RegistryError, match=f"wanted an earlier release of m .*, got {second}; see"):
+        shop.promoter.roll_back("m", "dev", NOTE)
 
 
 def test_evidence_that_comes_later_is_given_with_the_promotion(shop: Shop, tmp_path: Path) -> None:
