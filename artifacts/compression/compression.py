@@ -80,7 +80,7 @@ class VariantResult(Facts):
     epochs: int = 0
     """Extra epochs of training."""
     seconds: float = 0.0
-    """Of converting and measuring it, without its training."""
+    """Of waiting for its conversion and measuring it, without its training."""
     saved_model: Format | None = None
     tflite: Format | None = None
     sparse: Size | None = None

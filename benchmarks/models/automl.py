@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.models.prepared import Prepared, prepare, table, write_between
+from benchmarks.models.prepared import Circumstances, Prepared, prepare, table, write_between
 from core.user_code import ROOT
 
 PAGE = ROOT / "docs" / "automl.md"
@@ -49,11 +49,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the tables to docs/automl.md")
     asked = parser.parse_args()
     for name in asked.usecase or USE_CASES:
+        circumstances = Circumstances()
         with tempfile.TemporaryDirectory(prefix="automl-") as folder:
             prepared = prepare(name, Path(folder))
             league, evaluated = _search(prepared, Path(folder))
             peers = [] if asked.no_peer else _flaml(prepared)
-        text = _page(league, evaluated, peers)
+        text = f"{circumstances} {_page(league, evaluated, peers)}"
         print(f"{name}\n\n{text}\n", flush=True)
         if asked.write:
             write_between(PAGE, name, text)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.models.prepared import Prepared, prepare, table, write_between
+from benchmarks.models.prepared import Circumstances, Prepared, prepare, table, write_between
 from core.user_code import ROOT
 
 PAGE = ROOT / "docs" / "distillation.md"
@@ -42,9 +42,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the tables to docs/distillation.md")
     asked = parser.parse_args()
     for name in asked.usecase or STUDENTS:
+        circumstances = Circumstances()
         with tempfile.TemporaryDirectory(prefix="distillation-") as folder:
             lines, skill = _measure(prepare(name, Path(folder)), STUDENTS[name])
-        text = table(("model", "parameters", f"{skill}, mean", "spread", "over scratch"), _rows(lines))
+        found = table(("model", "parameters", f"{skill}, mean", "spread", "over scratch"), _rows(lines))
+        text = f"{circumstances}\n\n{found}"
         print(f"{name}\n\n{text}\n", flush=True)
         if asked.write:
             write_between(PAGE, f"grid of {name}", text)

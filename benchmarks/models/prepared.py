@@ -1,5 +1,7 @@
 """Prepares a use case for a benchmark of models: ingested, labeled and transformed by the stages' own functions."""
 
+import datetime
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,20 @@ class Prepared(NamedTuple):
     usecase: UseCase
     examples: Path
     graph: Path
+
+
+class Circumstances:
+    """When and where something is measured; its text is for the page, once the measurement has ended."""
+
+    def __init__(self) -> None:
+        """Start now."""
+        self._load = os.getloadavg()[0]
+
+    def __str__(self) -> str:
+        """Return date, cores and load."""
+        today = datetime.datetime.now(datetime.UTC).date()
+        cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+        return f"Measured on {today}, {cores} cores, load {self._load:.1f} before and {load:.1f} after."
 
 
 def prepare(name: str, folder: Path) -> Prepared:

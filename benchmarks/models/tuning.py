@@ -1,6 +1,6 @@
 """Tuning beside KerasTuner: the same search, model, rows and epochs of flight_delay, one after the other.
 
-    python -m benchmarks.models.tuning [--span 4] [--epochs 3]
+    python -m benchmarks.models.tuning [--span 4] [--epochs 3] [--write]
 
 Both run Hyperband with KerasTuner's own oracle. KerasTuner trains with `model.fit` on the transformed rows in memory;
 this program trains with its own loop. Only the searches are measured; what both need before them (examples, transform,
@@ -19,6 +19,7 @@ import keras_tuner
 import numpy as np
 
 from artifacts.examples.names import TRAIN, VALIDATION
+from benchmarks.models.prepared import Circumstances, table, write_between
 from components.ingest_examples.logic import PinnedSource, ingest
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
@@ -26,6 +27,7 @@ from components.tune_model import workers
 from components.tune_model.config import Config
 from components.tune_model.logic import Inputs, Outputs, tune
 from components.tune_model.space import Space
+from core.user_code import ROOT
 from pipelines.config import UseCase, find, load
 from training.rows import Rows
 from training.session import Session, Sources, opened
@@ -33,6 +35,7 @@ from training.settings import TrainingSettings
 from training.trials.trial import Outcome, Trial
 from usecases.flight_delay.data import PATTERN, write_spans
 
+PAGE = ROOT / "docs" / "tuning.md"
 SHARE = 0.6
 """Largest share of KerasTuner's seconds per epoch."""
 
@@ -53,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models.tuning", description=__doc__)
     parser.add_argument("--span", type=int, default=4, help="the evaluating span (default: 4)")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the longest trials")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/tuning.md")
     asked = parser.parse_args()
+    circumstances = Circumstances()
     usecase = load(find("flight_delay"))
     with tempfile.TemporaryDirectory(prefix="tuning-") as temporary:
         inputs = _prepared(usecase, asked.span, Path(temporary))
@@ -62,13 +67,18 @@ def main() -> None:
         config = Config.model_validate(usecase.section("tune_model") | changes)
         ours = _ours(config, section, inputs, Path(temporary, "tuned"))
         theirs = _theirs(config, TrainingSettings.of(section), inputs, Path(temporary))
-    print("| | trials | epochs | seconds | seconds an epoch | CPU seconds an epoch | best AUC |")
-    print("|---|---|---|---|---|---|---|")
+    rows = []
     for name, one in (("this program", ours), ("KerasTuner", theirs)):
-        each = f"{one.seconds / one.epochs:.2f} | {one.cpu_seconds / one.epochs:.2f}"
-        print(f"| {name} | {one.trials} | {one.epochs} | {one.seconds:.1f} | {each} | {one.skill:.4f} |")
+        each = (f"{one.seconds / one.epochs:.2f}", f"{one.cpu_seconds / one.epochs:.2f}")
+        rows.append([name, f"{one.trials}", f"{one.epochs}", f"{one.seconds:.1f}", *each, f"{one.skill:.4f}"])
     ratio = (ours.seconds / ours.epochs) / (theirs.seconds / theirs.epochs)
-    print(f"{ratio:.2f} of KerasTuner's seconds an epoch, at most {SHARE:g}")
+    cpu = (ours.cpu_seconds / ours.epochs) / (theirs.cpu_seconds / theirs.epochs)
+    headings = ("", "trials", "epochs", "seconds", "seconds an epoch", "CPU seconds an epoch", "best AUC, span 3")
+    shares = f"{ratio:.2f} of KerasTuner's seconds an epoch, {cpu:.2f} of its CPU seconds; the goal is {SHARE:g}."
+    text = f"{circumstances}\n\n{table(headings, rows)}\n\n{shares}"
+    print(text)
+    if asked.write:
+        write_between(PAGE, "beside KerasTuner", text)
     sys.exit(0 if ratio <= SHARE else 1)
 
 

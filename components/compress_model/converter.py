@@ -1,22 +1,20 @@
 """Converts in a child process, which may die: the next request then gets a new one."""
 
-import json
-import os
 import re
-import select
 import signal
-import subprocess
-import sys
 import tempfile
+from collections import deque
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
-from artifacts.compression.variant import Quantization
+from adapters import tf_fork
+from components.compress_model.convert import Convert, Request, answer_requests, convert
 from core.errors import ConversionError
-from core.user_code import ROOT
 
-PROGRAM = "components.compress_model.convert"
 _OPERATION = re.compile(r"(?:error: |loc\(.*?)'(t\w+\.[A-Za-z0-9_]+)' op")
 _NAMED = re.compile(r"(?:Select TF ops|Custom ops|TF Select ops): ([A-Za-z0-9_, ]+)")
 _SHOWN = 600
@@ -24,17 +22,6 @@ _NO_EQUIVALENT = (
     "write it with other operations in build_model (of integers, `offsets + index` converts where `index + offsets` "
     "does not), or leave compress_model out"
 )
-
-
-class Request(NamedTuple):
-    """One conversion."""
-
-    saved_model: Path
-    quantization: Quantization
-    output: Path
-    calibration: Path | None = None
-    """Packed rows, for `int8`."""
-    sparse: bool = False
 
 
 class ConverterDied(ConversionError):
@@ -46,13 +33,21 @@ class ConverterDied(ConversionError):
 
 
 class Converter:
-    """A process that converts; it is started ahead, since importing TensorFlow takes seconds."""
+    """A process that converts beside this one, one request after the other.
 
-    def __init__(self, seconds: float, program: str = PROGRAM) -> None:
-        """Take the time that one conversion may take; `program` is the module that converts."""
-        self._seconds, self._program = seconds, program
-        self._child: subprocess.Popen[str] | None = None
-        self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in __exit__
+    It is a fork of this process where TensorFlow has only been imported, so open it before anything is computed.
+    """
+
+    def __init__(self, seconds: float, how: Convert = convert) -> None:
+        """Take the time that one conversion may take, and what converts, a function of a module."""
+        self._seconds, self._how = seconds, how
+        self._child: BaseProcess | None = None
+        self._requests: Connection | None = None
+        self._asked: deque[Request] = deque()
+        """Without an answer, in the order in which the child takes them."""
+        self._answers: dict[Path, ConversionError | None] = {}
+        """By the file that was asked for."""
+        self._log = tempfile.NamedTemporaryFile("rb", prefix="converter-", suffix=".log")  # noqa: SIM115 - see __exit__
 
     def __enter__(self) -> Self:
         self._start()
@@ -64,81 +59,89 @@ class Converter:
         self._end()
         self._log.close()
 
-    def convert(self, request: Request) -> float:
-        """Convert, and return the seconds that it took.
+    def submit(self, request: Request) -> None:
+        """Ask for a conversion, which goes on beside this process; `convert` then waits for it."""
+        self._asked.append(request)
+        self._send(request)
+
+    def convert(self, request: Request) -> None:
+        """Wait until a request's file is written; submits one that was not.
 
         Raises ConverterDied when the process ends or takes too long, ConversionError when it refuses the model; both
         name the operation where the converter does.
         """
-        child = self._child if self._child is not None and self._child.poll() is None else self._start()
-        before = self._log.seek(0, os.SEEK_END)
-        described = request._asdict() | {
-            name: str(value) for name, value in request._asdict().items() if isinstance(value, Path)
-        }
-        assert child.stdin is not None
+        if request not in self._asked and request.output not in self._answers:
+            self.submit(request)
+        while request.output not in self._answers:
+            self._take_answer()
+        failure = self._answers.pop(request.output)
+        if failure is not None:
+            raise failure
+
+    def _take_answer(self) -> None:
+        """Take the answer to the oldest request; a death is its answer, and a new process gets the later ones."""
+        assert self._requests is not None
+        request = self._asked.popleft()
         try:
-            child.stdin.write(json.dumps(described) + "\n")
-            child.stdin.flush()
-        except BrokenPipeError:
-            raise self._death(child, request, before) from None
-        line = self._line(child)
-        if not line:
-            raise self._death(child, request, before)
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            text = answer["error"] + self._logged(before)
-            raise ConversionError(
-                f"compress_model: {request.quantization}: TensorFlow Lite has no equivalent of {_operations(text)}; "
-                f"{_NO_EQUIVALENT}: {_short(answer['error'])}"
-            )
-        return float(answer["seconds"])
+            answer: str | None = self._requests.recv() if self._requests.poll(self._seconds) else self._hung()
+        except (EOFError, OSError):
+            self._answers[request.output] = self._death(request)
+            self._start()
+            for one in self._asked:
+                self._send(one)
+            return
+        printed = self._log.read().decode("utf-8", "replace")
+        self._answers[request.output] = None if answer is None else _refusal(request, answer, printed)
 
-    def _start(self) -> subprocess.Popen[str]:
-        self._end()
-        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="1")
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
-        self._child = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", self._program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env=environment,
-        )
-        return self._child
+    def _send(self, request: Request) -> None:
+        assert self._requests is not None
+        with suppress(BrokenPipeError):  # the next answer shows the death, and what is left goes to a new process
+            self._requests.send(request)
 
-    def _line(self, child: subprocess.Popen[str]) -> str:
-        """Return the answer; empty when the process ended, or was killed because it took too long."""
-        assert child.stdout is not None
-        ready, _, _ = select.select([child.stdout], [], [], self._seconds)
-        if not ready:
-            child.kill()
-        return child.stdout.readline() if ready else ""
+    def _hung(self) -> str | None:
+        assert self._child is not None
+        self._child.kill()
+        raise EOFError
 
-    def _death(self, child: subprocess.Popen[str], request: Request, before: int) -> ConverterDied:
-        status = child.wait()
+    def _death(self, request: Request) -> ConverterDied:
+        assert self._child is not None
+        self._child.join()
+        status = self._child.exitcode or 0
         name = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-        log = self._logged(before)
+        printed = self._log.read().decode("utf-8", "replace")
         took = f" after {self._seconds:g} s (compress_model.conversion_seconds)" if name == "SIGKILL" else ""
         return ConverterDied(
-            f"compress_model: {request.quantization}: the converter died of {name}{took} at {_operations(log)}; "
-            f"{_NO_EQUIVALENT}: {_short(log) or 'it printed nothing'}",
+            f"compress_model: {request.quantization}: the converter died of {name}{took} at {_operations(printed)}; "
+            f"{_NO_EQUIVALENT}: {_short(printed) or 'it printed nothing'}",
             name,
         )
 
-    def _logged(self, before: int) -> str:
-        self._log.seek(before)
-        return self._log.read().decode("utf-8", "replace")
+    def _start(self) -> None:
+        self._end()
+        context = tf_fork.context()
+        self._requests, theirs = context.Pipe()
+        self._child = context.Process(
+            target=answer_requests, args=(theirs, Path(self._log.name), self._how), daemon=True
+        )
+        self._child.start()
+        theirs.close()
 
     def _end(self) -> None:
         child, self._child = self._child, None
-        if child is None:
-            return
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
+        if child is not None:
+            child.kill()
+            child.join()
+            child.close()
+        if self._requests is not None:
+            self._requests.close()
+
+
+def _refusal(request: Request, answer: str, printed: str) -> ConversionError:
+    operations = _operations(answer + printed)
+    return ConversionError(
+        f"compress_model: {request.quantization}: TensorFlow Lite has no equivalent of {operations}; "
+        f"{_NO_EQUIVALENT}: {_short(answer)}"
+    )
 
 
 def _operations(text: str) -> str:

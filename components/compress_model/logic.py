@@ -124,18 +124,23 @@ class _Work:
         if self._calibration:
             self._maker.calibrate(self._calibration)
         plain = Retrained("untouched", self._rebuilt.model, self._rebuilt.model.get_weights(), 0)
-        made = [self._maker.make(variant(UNCOMPRESSED), plain, converter)]
-        if made[0].result.fault:
-            raise ConversionError(made[0].result.fault)
         wanted = [one for one in config.variants if one.name != UNCOMPRESSED]
-        made += [self._maker.make(one, plain, converter) for one in wanted if not one.is_retrained]
+        untrained = [variant(UNCOMPRESSED), *(one for one in wanted if not one.is_retrained)]
+        self._maker.ask(untrained, plain, converter)
+        made: list[Made] = []
+        for one in untrained:
+            made.append(self._maker.make(one, plain, converter))
+            if made[0].result.fault:
+                raise ConversionError(made[0].result.fault)
         control = None
         retrained = [one for one in wanted if one.is_retrained]
         if retrained:
             control = self._control(plain)
         for sources in dict.fromkeys(one.sources for one in retrained):
             source = retrain(self._session, config, plain.weights, self._calibration, sources)
-            made += [self._maker.make(one, source, converter) for one in retrained if one.sources == sources]
+            of_it = [one for one in retrained if one.sources == sources]
+            self._maker.ask(of_it, source, converter)
+            made += [self._maker.make(one, source, converter) for one in of_it]
         compression = Compression(
             model=digest.of_folder(self._trained / SERVING),
             metric=config.metric,

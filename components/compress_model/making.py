@@ -1,6 +1,7 @@
 """Makes one variant: converts it, takes the stored weights back into the SavedModel's arithmetic, and measures both."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from artifacts.evaluation.slices import OVERALL
 from artifacts.model.edge_model import Packed, open_tflite
 from components.compress_model.body import Served
 from components.compress_model.config import Config
-from components.compress_model.converter import Converter, ConverterDied, Request
+from components.compress_model.convert import Request
+from components.compress_model.converter import Converter, ConverterDied
 from components.compress_model.eval_rows import EvalRows, Features, scores_of
 from components.compress_model.quality import Quality, known
 from components.compress_model.rebuilt import Rebuilt
@@ -54,13 +56,23 @@ class Maker:
         """Keep the rows that ranges are taken from."""
         np.savez(self._calibration, **self._rebuilt.inputs.pack(features))
 
+    def ask(self, variants: Sequence[Variant], source: Retrained, converter: Converter) -> None:
+        """Ask for the conversions of a model; they go on while earlier variants are measured."""
+        source.model.set_weights(source.weights)
+        folder = self.saved(source)
+        for one in variants:
+            for request in self._requests(one, folder):
+                converter.submit(request)
+
     def make(self, variant: Variant, source: Retrained, converter: Converter) -> Made:
         """Make and measure a variant of a model with some weights; a failed conversion is in the result."""
         started = time.monotonic()
         source.model.set_weights(source.weights)
         folder = self.saved(source)
         try:
-            path = self._convert(converter, variant, folder)
+            for request in self._requests(variant, folder):
+                converter.convert(request)
+            path = self._file(variant)
             tflite = open_tflite(path, tf.lite.Interpreter)
             stored = self._take_back(source.model, variant, path)
         except (ConversionError, CorruptArtifact) as error:
@@ -100,14 +112,12 @@ class Maker:
         with Served(folder) as served:
             return self._format(size_of(folder), latency_of(served, self.packed), self._quality.reference)
 
-    def _convert(self, converter: Converter, variant: Variant, saved_model: Path) -> Path:
+    def _requests(self, variant: Variant, saved_model: Path) -> Iterator[Request]:
+        """Yield what is converted: the file, and that with sparse encoding where weights are pruned."""
         calibration = self._calibration if variant.quantization == "int8" else None
-        path = self._file(variant)
-        converter.convert(Request(saved_model, variant.quantization, path, calibration))
+        yield Request(saved_model, variant.quantization, self._file(variant), calibration)
         if variant.is_pruned:
-            sparse = self._file(variant, sparse=True)
-            converter.convert(Request(saved_model, variant.quantization, sparse, calibration, sparse=True))
-        return path
+            yield Request(saved_model, variant.quantization, self._file(variant, sparse=True), calibration, sparse=True)
 
     def _file(self, variant: Variant, *, sparse: bool = False) -> Path:
         return self._folder / f"{variant.name}{'-sparse' if sparse else ''}.tflite"

@@ -1,9 +1,6 @@
 """Runs trials side by side in processes, each of which opens the problem once."""
 
-import ctypes
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,15 +9,13 @@ from functools import partial
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager import context as eager_context
 
+from adapters import tf_fork
 from core.errors import TrainingError
 from training.session import Session, opened
 from training.trials.problem import Asks, HeldBack, Problem, asks, held_back, run
 from training.trials.trial import Outcome, Trial
 
-_DIE_WITH_PARENT = 1
-"""Linux' PR_SET_PDEATHSIG: a worker whose parent was killed would wait for its next trial for ever."""
 Finished = Callable[[Trial, Outcome], None]
 """Called with each trial as it ends."""
 
@@ -90,11 +85,7 @@ def started(problem: Problem, workers: int) -> Iterator[Workers]:
         with _in_this_process(problem):
             yield Workers(problem, None, None)
         return
-    # A fork of a process whose TensorFlow has threads would hang.
-    method = "spawn" if eager_context.context()._initialized else "fork"
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context(method), initializer=_open, initargs=(problem, workers)
-    )
+    pool = ProcessPoolExecutor(workers, tf_fork.context(), initializer=_open, initargs=(problem, workers))
     try:
         yield Workers(problem, pool, None)
     finally:
@@ -117,7 +108,7 @@ def _in_this_process(problem: Problem) -> Iterator[None]:
 
 def _open(problem: Problem, workers: int) -> None:
     """Open the problem for as long as this process runs; the processes share the cores."""
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    tf_fork.die_with_parent()
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -13,7 +13,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 from tensorflow_model_optimization.python.core.sparsity.keras import prune, pruning_schedule, pruning_wrapper
 
-from benchmarks.compression import BATCH, EPOCHS, EXTRA_EPOCHS
+from benchmarks.compression.fashion import BATCH, EPOCHS, EXTRA_EPOCHS
 
 Arrays = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""Compression measured beside tensorflow-model-optimization, in one run."""
