@@ -7,8 +7,23 @@ locals {
 
   table         = yamldecode(file("${path.module}/permissions.yaml"))
   owns_registry = var.project == var.registry_project
+
+  configurations = {
+    for usecase in keys(var.usecases) : usecase => yamldecode(file("${path.module}/../usecases/${usecase}/config.yaml"))
+  }
+  # A custom job runs as the account that creates it: the only reason to act as oneself.
+  has_worker_pools = anytrue([
+    for settings in local.configurations : try(settings.train_model.distribution.vertex != null, false)
+  ])
   # A build pushes where the registry is; elsewhere there is nothing that it could do.
-  duties = { for name, duty in local.table.duties : name => duty if name != "build" || local.owns_registry }
+  duties = {
+    for name, duty in local.table.duties : name => merge(duty, {
+      acts_as = [for other in duty.acts_as : other if other != name || local.has_worker_pools]
+    }) if name != "build" || local.owns_registry
+  }
+
+  bucket        = "${var.project}-mlops"
+  owns_releases = var.release_store == null || var.release_store == "gs://${local.bucket}"
 
   # folder -> access -> duty -> member, from the table's duty -> folder -> access
   folders = {
@@ -20,9 +35,8 @@ locals {
   }
 
   schedules = merge([
-    for usecase in keys(var.usecases) : {
-      for name, schedule in lookup(yamldecode(file("${path.module}/../usecases/${usecase}/config.yaml")), "schedules", {}) :
-      "${usecase}/${name}" => schedule.cron
+    for usecase, settings in local.configurations : {
+      for name, schedule in lookup(settings, "schedules", {}) : "${usecase}/${name}" => schedule.cron
     }
   ]...)
 }
@@ -70,11 +84,30 @@ module "bucket" {
   source = "./modules/bucket"
 
   project   = module.services.project
-  name      = "${var.project}-mlops"
+  name      = local.bucket
   location  = var.region
   folders   = local.folders
   temporary = { artifacts = var.temporary_days }
   deletable = !var.protected
+}
+
+# Releases and models of all environments are in one bucket: who promotes to this environment writes there, and what
+# serves here reads the models.
+module "release_access" {
+  source = "./modules/release_access"
+  count  = local.owns_releases ? 0 : 1
+
+  bucket = trimprefix(coalesce(var.release_store, "gs://"), "gs://")
+  folders = {
+    releases = { write = { deploy = module.identity.members["deploy"] } }
+    models = {
+      read = {
+        serving = module.identity.members["serving"]
+        vertex  = module.services.agents.aiplatform # copies a model when it is uploaded
+      }
+      write = { deploy = module.identity.members["deploy"] }
+    }
+  }
 }
 
 module "registry" {

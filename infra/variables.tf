@@ -118,7 +118,7 @@ variable "github" {
 }
 
 variable "release_store" {
-  description = "Where the releases of all environments are, as in gs://my-project-prod-mlops; null: this environment's bucket."
+  description = "Where the releases and models of all environments are, as in gs://my-project-prod-mlops; null: this environment's bucket."
   type        = string
   default     = null
 

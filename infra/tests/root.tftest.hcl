@@ -98,6 +98,23 @@ run "other_environments_no_use_case_and_no_days_are_refused" {
   expect_failures = [var.environment, var.region, var.usecases, var.temporary_days]
 }
 
+run "releases_in_another_environments_bucket_are_granted_there" {
+  variables { release_store = "gs://mlops-test-prod-mlops" }
+  assert {
+    condition     = toset(module.release_access[0].grants) == toset(["models read serving", "models read vertex", "models write deploy", "releases write deploy"])
+    error_message = "Who promotes writes releases and models, what serves reads models, and nobody else gets anything there."
+  }
+}
+
+run "releases_in_the_own_bucket_need_no_grant" {
+  command = plan
+  variables { release_store = "gs://mlops-test-dev-mlops" }
+  assert {
+    condition     = length(module.release_access) == 0
+    error_message = "The bucket's own folders are granted by its module."
+  }
+}
+
 run "releases_outside_of_a_bucket_are_refused" {
   command = plan
   variables { release_store = "releases" }

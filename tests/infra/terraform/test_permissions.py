@@ -99,3 +99,25 @@ def test_a_folder_is_written_by_whom_it_belongs_to() -> None:
         "snapshots": {"deploy", "trigger"},
         "triggers": {"deploy", "trigger"},
     }
+
+
+def test_only_the_pipelines_account_acts_as_itself_and_only_for_worker_pools() -> None:
+    own = {name for name, duty in TABLE["duties"].items() if name in duty["acts_as"]}
+    assert own == {"pipelines"}
+    [local] = [block.body for block in tree() if block.kind == "locals" and "has_worker_pools" in block.body]
+    assert "settings.train_model.distribution.vertex" in local["has_worker_pools"]
+    assert "other != name || local.has_worker_pools" in local["duties"]
+
+
+def test_another_environments_bucket_gives_no_more_than_its_own() -> None:
+    """Where releases of all environments are in one bucket, an account has there what the table gives it at home."""
+    [module] = [block for block in tree() if block.kind == "module" and block.name == "release_access"]
+    granted = {
+        (folder, access, name)
+        for folder, accesses in module.body["folders"].items()
+        for access, members in accesses.items()
+        for name, member in members.items()
+        if "module.identity" in member
+    }
+    assert granted == {("releases", "write", "deploy"), ("models", "write", "deploy"), ("models", "read", "serving")}
+    assert all(TABLE["duties"][name]["folders"][folder] == access for folder, access, name in granted)
