@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from core.object_stores import locations
@@ -73,10 +74,10 @@ class DistributedLoop(Loop):
         model.reset_metrics()
         streams = self._training.streams(self.order, epoch - 1)
         rows = 0
-        for block, ends in chunks(self._schedule, streams, self._group.member.count, settings.read_rows):
+        for block, ends, wanted in chunks(self._schedule, streams, self._group.member.count, settings.read_rows):
             run = self.traced("training", self.train_step, block)
-            for start, end in pairwise((0, *ends.tolist())):
-                run(_rows(block, start, end))
+            for (start, end), of_step in zip(pairwise((0, *ends.tolist())), wanted, strict=True):
+                run(_rows(block, start, end), of_step)
             rows += len(block[1])
             # Not after each step: the other processes wait for this one in every step, and in the metrics.
             check_finite(model, f"{rows} rows of epoch {epoch} in this process")
@@ -86,18 +87,24 @@ class DistributedLoop(Loop):
         """Return the metrics over the validation rows of all processes."""
         self.model.reset_metrics()
         for block in self._validation.blocks() if self._validation.is_here else ():
-            self.traced("validation", self.model.test_step, block)(block)
+            self.traced("validation", self.model.test_step, block)(block, np.float32(len(block[1])))
         check_finite(self.model, f"the validation after epoch {epoch}")
         return meaningful(self.metrics(), self._validation)
 
     def make(self, step: Step, specs: Any) -> Callable[..., Any]:
-        """Make a function that runs a step for one batch.
+        """Make a function that runs a step for one batch, whose reported loss is that of a number of rows.
 
         A loop over batches in one function, as in one process, is not possible: TensorFlow gathers the gradients of
         embeddings, and keeps the number of rows of the first batch for the others of a call.
         """
-        run = partial(_one_step, self._group.strategy.run, tf.autograph.experimental.do_not_convert(step))
-        return run if self.model.run_eagerly else tf.function(run, input_signature=[specs], autograph=False)
+        means = [one for one in self.model.metrics if one.name == "loss" and isinstance(one, keras.metrics.Mean)]
+        loss = means[0] if means else None
+        run = partial(_one_step, self._group.strategy.run, tf.autograph.experimental.do_not_convert(step), loss)
+        if self.model.run_eagerly:
+            return run
+        signature = [specs, tf.TensorSpec([], tf.float32)]
+        traced: Callable[..., Any] = tf.function(run, input_signature=signature, autograph=False)
+        return traced
 
 
 def _rows(block: Block, start: int, end: int) -> Block:
@@ -105,5 +112,23 @@ def _rows(block: Block, start: int, end: int) -> Block:
     return found
 
 
-def _one_step(run: Callable[..., Any], step: Step, batch: Block) -> None:
-    run(step, args=(batch,))
+def _one_step(
+    run: Callable[..., Any], step: Step, loss: keras.metrics.Mean | None, batch: Block, rows: tf.Tensor
+) -> None:
+    if loss is None:  # a model's own way to report a loss
+        run(step, args=(batch,))
+    else:
+        run(partial(counted_as, step, loss), args=(batch, rows))
+
+
+def counted_as(step: Step, loss: keras.metrics.Mean, batch: Block, rows: tf.Tensor) -> None:
+    """Run a step, and count its loss as that of `rows` rows.
+
+    Keras counts it as that of the batch's rows, whose weights have this process's share of the step's rows already.
+    """
+    before = [tf.identity(variable.value) for variable in loss.variables]
+    loss.reset_state()
+    step(batch)
+    scale = rows / tf.cast(tf.shape(batch[1])[0], tf.float32)
+    for variable, value in zip(loss.variables, before, strict=True):
+        variable.assign(value + variable.value * tf.cast(scale, value.dtype))

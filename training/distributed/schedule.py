@@ -47,6 +47,8 @@ class Chunk(NamedTuple):
     """With the weight of each row in the mean over the step's rows of all processes."""
     ends: npt.NDArray[np.int32]
     """[steps]: where each step's rows end."""
+    rows: npt.NDArray[np.float32]
+    """[steps]: the rows of all processes in a step, divided by the processes."""
 
 
 def chunks(schedule: Schedule, streams: dict[int, Iterator[Block]], processes: int, chunk_rows: int) -> Iterator[Chunk]:
@@ -60,10 +62,11 @@ def chunks(schedule: Schedule, streams: dict[int, Iterator[Block]], processes: i
         taken = [cursor.take(int(rows.sum())) for cursor, rows in zip(cursors.values(), own, strict=True)]
         joined = _ordered(taken, own)
         # Keras divides the loss by the rows of this process and by the number of processes.
-        per_step = processes * own.sum(axis=0) / wanted.sum(axis=0)
-        weights = np.repeat(per_step, own.sum(axis=0)).astype(np.float32)
+        rows = wanted.sum(axis=0) / processes
+        weights = np.repeat(own.sum(axis=0) / rows, own.sum(axis=0)).astype(np.float32)
         given = joined[2] if len(joined) == 3 else np.float32(1)
-        yield Chunk((joined[0], joined[1], weights * given), np.cumsum(own.sum(axis=0)).astype(np.int32))
+        ends = np.cumsum(own.sum(axis=0)).astype(np.int32)
+        yield Chunk((joined[0], joined[1], weights * given), ends, rows.astype(np.float32))
 
 
 class _Cursor:

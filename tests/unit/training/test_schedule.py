@@ -1,6 +1,7 @@
 """Every row of every part is in one step of an epoch, and weighs as in one mean over the step's rows."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,12 +40,12 @@ def _run(schedule: Schedule, own: Sequence[int], processes: int, size: int, chun
     return list(chunks(schedule, streams, processes, chunk_rows))
 
 
-def _steps(found: list[Chunk]) -> list[Block]:
+def _steps(found: list[Chunk]) -> list[tuple[Any, Any, float]]:
     steps = []
-    for (features, labels, weights), ends in found:  # type: ignore[misc]
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+    for (features, labels, weights), ends, rows in found:  # type: ignore[misc]
+        for start, end, wanted in zip([0, *ends[:-1]], ends, rows, strict=True):
             assert (features["x"][start:end] == labels[start:end]).all()
-            steps.append((labels[start:end, 0], weights[start:end]))
+            steps.append((labels[start:end, 0], weights[start:end], wanted))
     return steps
 
 
@@ -62,14 +63,19 @@ def test_two_processes_have_the_steps_of_one(counts: list[int], batch_size: int,
         return
     alone = _steps(_run(schedule, range(len(counts)), 1, size, chunk_rows))
     assert len(alone) == schedule.steps
-    assert sum(len(rows) for rows, _ in alone) == sum(counts)
-    assert max(len(rows) for rows, _ in alone) <= batch_size + len(counts)
+    assert sum(len(rows) for rows, _, _ in alone) == sum(counts)
+    assert max(len(rows) for rows, _, _ in alone) <= batch_size + len(counts)
+    assert all(len(rows) == wanted for rows, _, wanted in alone)
     if len(counts) < 2:
         return
     halves = [_steps(_run(schedule, range(index, len(counts), 2), 2, size, chunk_rows)) for index in range(2)]
-    for step, (rows, weights) in enumerate(alone):
+    for step, (rows, weights, _) in enumerate(alone):
         together = [half[step] for half in halves]
-        assert sorted(rows) == sorted(np.concatenate([mine for mine, _ in together]))
+        assert sorted(rows) == sorted(np.concatenate([mine for mine, _, _ in together]))
         # Each process takes the mean over its rows, and the gradients of both are added after division by two.
-        mean = sum((mine * own).mean() / 2 for mine, own in together)
+        mean = sum((mine * own).mean() / 2 for mine, own, _ in together)
         assert mean == pytest.approx((rows * weights).mean(), rel=1e-4)
+    # The reported loss of an epoch: the mean of all processes' steps, each as often as it has rows.
+    totals = [sum((mine * own).mean() * wanted for mine, own, wanted in found) for found in (alone, *halves)]
+    assert totals[1] + totals[2] == pytest.approx(totals[0], rel=1e-4)
+    assert sum(wanted for half in halves for _, _, wanted in half) == pytest.approx(sum(counts), rel=1e-5)
