@@ -17,8 +17,8 @@ import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from adapters.beam_dead_workers import DEAD, notice_dead_workers
 from adapters.beam_flags import flags, packages
+from adapters.beam_workers import DEAD, forked_workers
 from core import errors
 from core.beam.settings import Runner
 from core.errors import ConfigError, MlopsError
@@ -41,6 +41,11 @@ def run(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path
     `core.errors` a worker raised.
     """
     _check_services(runner)
+    with forked_workers(runner):
+        _run(runner, build, use_case)
+
+
+def _run(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path | None) -> None:
     attempts = runner.attempts if runner.is_local_process else 1
     for attempt in range(1, attempts + 1):
         try:
@@ -55,11 +60,10 @@ def run(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path
 def _run_once(runner: Runner, build: Callable[[beam.Pipeline], object], use_case: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="mlops-beam-") as folder:
         arguments = flags(runner, packages(runner, Path(folder), use_case))
-        if not runner.is_local_process:
-            _submitted(runner, lambda: _built(arguments, build).run()).wait_until_finish()
-            return
-        with notice_dead_workers():
+        if runner.is_local_process:
             _built(arguments, build).run().wait_until_finish()
+        else:
+            _submitted(runner, lambda: _built(arguments, build).run()).wait_until_finish()
 
 
 def _built(arguments: list[str], build: Callable[[beam.Pipeline], object]) -> beam.Pipeline:

@@ -25,3 +25,8 @@ class SquareOrDie(beam.DoFn):
 
 def die(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def whereabouts(_: object) -> tuple[str, bytes]:
+    """Return the worker's process and its parent, as a file of the worker."""
+    return str(os.getpid()), str(os.getppid()).encode()

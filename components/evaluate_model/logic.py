@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from components.evaluate_model.scoring import score
 from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
+from core.beam.settings import Runner
 from core.decision import Decision
 from core.object_stores import locations
 
@@ -65,10 +67,12 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     folder.mkdir(parents=True, exist_ok=True)
     splits = Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
-    models = Models(
-        load_model(Path(inputs.model), config), load_model(Path(champion.path), config) if champion else None
-    )
-    scored = _scored(config, splits, models, folder)
+    runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
+    with _workers(runner):  # before models are loaded, which starts threads
+        models = Models(
+            load_model(Path(inputs.model), config), load_model(Path(champion.path), config) if champion else None
+        )
+        scored = _scored(runner, config, splits, models, folder)
     result = measure(spec, scored.rows, folder / metrics_file.TFMA)
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
@@ -88,12 +92,19 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     return decision
 
 
-def _scored(config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
-    """Score on the engine that the configuration and the size of the eval and train splits ask for."""
-    runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
+def _workers(runner: Runner | None) -> AbstractContextManager[None]:
+    if runner is None:
+        return nullcontext()
+    from adapters.beam_workers import forked_workers  # noqa: PLC0415 - Beam takes seconds
+    from components.evaluate_model import with_beam  # noqa: F401, PLC0415 - what workers need
+
+    return forked_workers(runner)
+
+
+def _scored(runner: Runner | None, config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
     if runner is None:
         return score(config, splits, models)
-    from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415 - Beam takes seconds
+    from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415
 
     return score_with_beam(runner, config, splits, models, folder / metrics_file.TFMA)
 

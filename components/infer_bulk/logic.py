@@ -1,6 +1,7 @@
 """Predicts all rows of some examples, checks what was written, and only then writes the manifests."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from components.infer_bulk.writer import Folders
 from core import digest, pictures, user_code
 from core.backends.registry import find
 from core.beam.choice import choose
+from core.beam.settings import Runner
 from core.decision import Check, Decision, Verdict
 from core.errors import DataError
 
@@ -64,7 +66,23 @@ def infer(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     or the files do not have every row or are damaged; there are no manifests then. CorruptArtifact for damaged examples
     and EmptyDataset for none.
     """
-    job = _Inference(config, inputs, outputs)
+    examples = ExamplesManifest.read(inputs.examples)
+    runner = choose(config.beam, examples.bytes_in(inputs.examples)).runner
+    with _workers(runner):  # before the model is loaded, which starts threads
+        return _infer(_Inference(config, inputs, outputs, examples, runner))
+
+
+def _workers(runner: Runner | None) -> AbstractContextManager[None]:
+    if runner is None:
+        return nullcontext()
+    from adapters.beam_workers import forked_workers  # noqa: PLC0415 - Beam takes seconds
+    from components.infer_bulk import with_beam  # noqa: F401, PLC0415 - what workers need
+
+    return forked_workers(runner)
+
+
+def _infer(job: "_Inference") -> Decision:
+    outputs = job.outputs
     with job.progress.held():
         for place in remove_abandoned(job.progress, datetime.now(UTC)):
             print(f"{place}: removed; its inference was not resumed", flush=True)
@@ -88,11 +106,13 @@ class _Inference:
     config: Config
     inputs: Inputs
     outputs: Outputs
+    examples: ExamplesManifest
+    runner: Runner | None
+    """None: this process computes."""
 
     def __post_init__(self) -> None:
         version = find(self.inputs.registry, self.inputs.model)
         self.schema: schema_pb2.Schema = read_schema(user_code.resolve(self.inputs.schema))
-        self.examples = ExamplesManifest.read(self.inputs.examples)
         self.shards = divide(self.examples, self.config.example_splits, self.config.shard_rows)
         self.model = Model(
             version.name, version.version, version.digest, version.path, self.config, self.schema.SerializeToString()
@@ -137,12 +157,11 @@ class _Inference:
         if not missing:
             return
         job = Job(Path(self.inputs.examples), self.model, self.progress.folders)
-        runner = choose(self.config.beam, self.examples.bytes_in(self.inputs.examples)).runner
-        if runner is not None:
+        if self.runner is not None:
             from components.infer_bulk.with_beam import Registered, compute_with_beam  # noqa: PLC0415 - takes seconds
 
             registered = Registered(self.inputs.registry, self.inputs.model)
-            compute_with_beam(runner, job, self.progress, missing, registered)
+            compute_with_beam(self.runner, job, self.progress, missing, registered)
             return
         for entry in compute(job, self.predictor, missing):
             self.progress.add(entry)

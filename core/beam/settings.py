@@ -52,6 +52,12 @@ class Runner(Settings):
         return self.runner in LOCAL_RUNNERS
 
     @property
+    def starts_workers(self) -> bool:
+        """Whether its workers are processes that the step starts; one worker is the step itself, unless options ask."""
+        mode = self.options.get("direct_running_mode", "multi_processing" if self.workers > 1 else "in_memory")
+        return self.is_local_process and mode == "multi_processing"
+
+    @property
     def sees_disk(self) -> bool:
         """Whether workers see the files of this machine."""
         return self.shared_disk or self.is_local_process

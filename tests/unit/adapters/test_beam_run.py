@@ -1,8 +1,12 @@
 """A pipeline ends with the result, with the worker's own error, or with what to check, whatever dies or is missing."""
 
+import json
 import socket
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +16,12 @@ import pytest
 from adapters.beam_flags import flags, packages
 from adapters.beam_run import RunnerUnreachable, run
 from adapters.beam_work import Keep, seen_by_workers, work_folder
+from adapters.beam_workers import is_forkable
 from core.beam import code_wheel
 from core.beam.settings import Runner
 from core.errors import ConfigError, CorruptArtifact, MlopsError
-from tests.dying_worker import SquareOrDie, die
+from tests import forked_workers
+from tests.dying_worker import die, whereabouts
 from tests.free_port import free_port
 
 
@@ -24,16 +30,41 @@ class _Raise(beam.DoFn):
         raise CorruptArtifact(f"{name}: wanted sha256:a, got sha256:b;\nrun ingest_examples again")
 
 
-@pytest.mark.nightly("three starts of worker processes, each of which imports Beam")
-def test_a_worker_that_dies_is_replaced_and_the_result_is_the_same(tmp_path: Path) -> None:
-    def build(pipeline: beam.Pipeline) -> None:
-        numbers = pipeline | beam.Create(range(20), reshuffle=False) | beam.Reshuffle()
-        _ = numbers | beam.ParDo(SquareOrDie(tmp_path / "marker")) | beam.ParDo(Keep(tmp_path / "out"))
+def _numbers(folder: Path) -> dict[int, int]:
+    """Read what was kept; a worker that dies leaves a file behind that it had not renamed."""
+    return {int(path.name): int(path.read_bytes()) for path in folder.iterdir() if path.name.isdecimal()}
 
-    run(Runner(workers=2), build)
+
+def test_a_worker_that_dies_is_replaced_and_the_result_is_the_same(tmp_path: Path) -> None:
+    """In a program of its own, whose workers are forks of one process that has imported what it has."""
+    command = [sys.executable, "-m", forked_workers.__name__, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
     assert (tmp_path / "marker").exists()
-    found = {int(path.name): int(path.read_bytes()) for path in (tmp_path / "out").iterdir()}
-    assert found == {number: number * number for number in range(20)}
+    assert _numbers(tmp_path / "squares") == {number: number * number for number in range(20)}
+    workers = _numbers(tmp_path / "workers")
+    assert said["could_fork"], "what Beam imports starts no thread"
+    assert len(workers) >= 2
+    [parent] = set(workers.values())
+    assert said["process"] not in {parent, *workers}
+    assert not Path(f"/proc/{parent}").exists(), "it ended with the pipeline"
+
+
+@pytest.mark.nightly("a new process that imports what this one has imported")
+def test_a_process_with_threads_has_workers_of_a_new_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        assert not is_forkable()
+
+        def build(pipeline: beam.Pipeline) -> None:
+            numbers = pipeline | beam.Create(range(20), reshuffle=False) | beam.Reshuffle()
+            _ = numbers | beam.Map(whereabouts) | beam.ParDo(Keep(tmp_path))
+
+        run(Runner(workers=2), build)
+    workers = _numbers(tmp_path)
+    assert len(workers) == 2
+    assert len(set(workers.values())) == 1
 
 
 @pytest.mark.nightly("a start of worker processes, each of which imports Beam")
