@@ -2,9 +2,10 @@
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 
@@ -34,6 +35,12 @@ def work_folder(runner: Runner, output: Path | str) -> Iterator[Location]:
 def seen_by_workers(runner: Runner, place: Path | str, what: str) -> Location:
     """Return where workers find a file or folder of this step; ConfigError, which names it, where they cannot."""
     return locations.located(place) if runner.sees_disk else locations.remote(place, what)
+
+
+def distributed(pipeline: beam.Pipeline, name: str, elements: Iterable[Any]) -> Any:
+    """Return a collection of elements that all workers take from, as many each; `name` is its name in the graph."""
+    created = pipeline | name >> beam.Create(list(elements), reshuffle=False)
+    return created | f"Distribute {name}" >> beam.Reshuffle()
 
 
 class Keep(beam.DoFn):  # type: ignore[misc]  # Beam has no types

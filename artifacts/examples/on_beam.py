@@ -13,14 +13,14 @@ from artifacts.examples.manifest import Shard
 from core.object_stores.locations import Location
 
 
-def shards(pipeline: beam.Pipeline, found: Sequence[Shard]) -> Any:
-    """Return a collection of shards, distributed over the workers; nothing but their descriptions is."""
+def shards(pipeline: beam.Pipeline, found: Sequence[Shard | Location]) -> Any:
+    """Return a collection of shards, or of files, distributed over the workers; nothing but their descriptions is."""
     # Not by Reshuffle, which portable runners take for one step: tf.Transform copies the part behind its grouping.
     numbered = pipeline | "Shards" >> beam.Create(list(enumerate(found)), reshuffle=False)
     return numbered | "Distribute" >> beam.GroupByKey() | "Each shard" >> beam.FlatMap(_values)
 
 
-def _values(group: tuple[int, Iterable[Shard]]) -> list[Shard]:
+def _values(group: tuple[int, Iterable[Any]]) -> list[Any]:
     return list(group[1])
 
 

@@ -7,14 +7,13 @@ metrics of those scores, when it is known which outputs are logits and which sli
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
 import numpy as np
 
 from adapters.beam_run import run
-from adapters.beam_work import Keep, seen_by_workers, work_folder
+from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
 from artifacts.evaluation import tfma_beam
 from artifacts.evaluation.eval_config import eval_config
 from artifacts.evaluation.population import Population, added
@@ -90,7 +89,7 @@ def _training_rows(runner: Runner, job: Job, splits: Splits) -> Block:
     found = placed(manifest, "train")
 
     def build(pipeline: beam.Pipeline) -> None:
-        kept = _distributed(pipeline, found) | "Draw" >> beam.ParDo(DrawRows(job, limit))
+        kept = distributed(pipeline, "Shards", found) | "Draw" >> beam.ParDo(DrawRows(job, limit))
         _ = kept | "Keep" >> beam.ParDo(Keep(folder))
 
     run(runner, build)
@@ -107,7 +106,7 @@ def _score(runner: Runner, job: Job) -> list[Summary]:
     folder = locations.join(job.work, SUMMARY)
 
     def build(pipeline: beam.Pipeline) -> None:
-        kept = _distributed(pipeline, found) | "Score" >> beam.ParDo(ScoreShard(job, limit))
+        kept = distributed(pipeline, "Shards", found) | "Score" >> beam.ParDo(ScoreShard(job, limit))
         _ = kept | "Keep" >> beam.ParDo(Keep(folder))
 
     run(runner, build)
@@ -165,13 +164,9 @@ def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, outputs: dict[str, Mo
     load = LoadScored(job, {name: outputs[name] for name in names})
 
     def build(pipeline: beam.Pipeline) -> None:
-        batches = _distributed(pipeline, numbers) | "Load scored rows" >> beam.ParDo(load)
+        batches = distributed(pipeline, "Shards", numbers) | "Load scored rows" >> beam.ParDo(load)
         _ = batches | "TFMA" >> tfma_beam.Evaluate(config, kept, job.work)
 
     run(runner, build)
     metrics = tfma_beam.read(job.work, config, folder)
     return replace(rows, population=replace(population, tfma=metrics))
-
-
-def _distributed(pipeline: beam.Pipeline, elements: list[Any]) -> Any:
-    return pipeline | "Shards" >> beam.Create(elements, reshuffle=False) | "Distribute" >> beam.Reshuffle()

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
-from adapters.beam_work import seen_by_workers
+from adapters.beam_work import distributed, seen_by_workers
 from components.infer_bulk.engine import Job, compute
 from components.infer_bulk.predictor import Predictor
 from components.infer_bulk.progress import Progress
@@ -43,8 +43,8 @@ def compute_with_beam(
     seen = replace(job, examples=seen_by_workers(runner, str(job.examples), "the examples"))
 
     def build(pipeline: beam.Pipeline) -> None:
-        parts = pipeline | "Parts" >> beam.Create(_parts(shards), reshuffle=False) | beam.Reshuffle()
-        parts | "Infer" >> beam.ParDo(_Compute(seen, progress, registered, sees_disk=runner.sees_disk))
+        infer = _Compute(seen, progress, registered, sees_disk=runner.sees_disk)
+        _ = distributed(pipeline, "Parts", _parts(shards)) | "Infer" >> beam.ParDo(infer)
 
     run(runner, build)
     if not runner.sees_disk:

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
-from adapters.beam_work import Keep, seen_by_workers, work_folder
+from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
 from artifacts.examples.manifest import Shard
 from artifacts.examples.names import REJECTS
 from artifacts.spans.files import SourceFile, SpanWindow, file_digest
@@ -41,8 +41,8 @@ def ingest_with_beam(
             _assign(runner, ingestion, parts, work)
 
         def build(pipeline: beam.Pipeline) -> None:
-            written = _distributed(pipeline, "Parts", parts) | "Write" >> beam.ParDo(_Write(ingestion, target, work))
-            digests = _distributed(pipeline, "Files", enumerate(window.files)) | "Digest" >> beam.Map(_digested)
+            written = distributed(pipeline, "Parts", parts) | "Write" >> beam.ParDo(_Write(ingestion, target, work))
+            digests = distributed(pipeline, "Files", enumerate(window.files)) | "Digest" >> beam.Map(_digested)
             _ = (written, digests) | beam.Flatten() | "Keep" >> beam.ParDo(Keep(work))
 
         run(runner, build)
@@ -66,7 +66,7 @@ def _assign(runner: Runner, ingestion: Ingestion, parts: Sequence[Part], work: l
     divided = [part for part in parts if ingestion.is_divided(part)]
 
     def build_groups(pipeline: beam.Pipeline) -> None:
-        found = _distributed(pipeline, "Parts", divided) | "Group" >> beam.ParDo(_Group(ingestion, work))
+        found = distributed(pipeline, "Parts", divided) | "Group" >> beam.ParDo(_Group(ingestion, work))
         _ = found | "Keep" >> beam.ParDo(Keep(work))
 
     def build_table(pipeline: beam.Pipeline) -> None:
@@ -76,11 +76,6 @@ def _assign(runner: Runner, ingestion: Ingestion, parts: Sequence[Part], work: l
 
     run(runner, build_groups)
     run(runner, build_table)
-
-
-def _distributed(pipeline: beam.Pipeline, name: str, elements: Any) -> Any:
-    created = pipeline | name >> beam.Create(list(elements), reshuffle=False)
-    return created | f"Distribute {name}" >> beam.Reshuffle()
 
 
 def _groups_name(part: Part) -> str:

@@ -135,10 +135,13 @@ def schema(monkeypatch: pytest.MonkeyPatch) -> schema_pb2.Schema:
 
 
 def test_statistics(jobs: list[Any], schema: schema_pb2.Schema) -> None:
-    from components.compute_statistics.with_beam import describe_with_beam
+    from components.compute_statistics.serving import Served
+    from components.compute_statistics.with_beam import Inputs, describe_with_beam
 
+    files = tuple(SourceFile(0, f"gs://bucket/served/{name}", name) for name in ("a.gz", "b.gz"))
+    inputs = Inputs(EXAMPLES, schema, 8192, Served("gs://bucket/served/*.gz", files, "sha256:0"))
     with pytest.raises(_Submitted):
-        describe_with_beam(RUNNER, EXAMPLES, schema, 8192, "gs://bucket/run/statistics")
+        describe_with_beam(RUNNER, inputs, "gs://bucket/run/statistics")
     check("compute_statistics", jobs)
 
 

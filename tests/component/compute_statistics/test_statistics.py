@@ -1,5 +1,6 @@
 """Statistics of splits and spans are TFDV's own numbers, computed while reading every example once."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from artifacts.examples.manifest import ExamplesManifest
 from components.compute_statistics.config import Config
@@ -15,7 +17,8 @@ from components.compute_statistics.logic import compute
 from components.ingest_examples.config import Config as IngestConfig
 from components.ingest_examples.logic import PinnedSource, ingest
 from core import digest
-from core.errors import CorruptArtifact, EmptyDataset, SchemaError
+from core.errors import CorruptArtifact, DataError, EmptyDataset, SchemaError
+from tests.odd_shards import ODD, Odd, write
 
 SCHEMA = """\
 feature { name: "late" type: INT int_domain { is_categorical: true } }
@@ -75,11 +78,24 @@ def statistics(root: Path, **settings: object) -> dict[str, Any]:
     }
 
 
+def sent(root: Path, examples: Path, *splits: str) -> str:
+    """Give the shards of splits as files of what a server was sent, and return their reference."""
+    digests = {}
+    for shard in ExamplesManifest.read(examples).shards:
+        if shard.split in (splits or ("train", "eval")):
+            log = root / f"log-{shard.split}.gz"
+            log.write_bytes((examples / shard.name).read_bytes())
+            digests[log.name] = digest.of_file(log)
+    return f"{root}/log-*.gz@{digest.of_named(digests)}"
+
+
 def test_statistics_are_those_of_tensorflow_data_validation(tmp_path: Path) -> None:
     """Both engines on the same examples; the sketches see so few rows that they are exact."""
-    ingested(tmp_path, table(1), table(2))
-    ours, theirs = statistics(tmp_path, batch_rows=100), statistics(tmp_path, beam={"engine": "beam"})
-    assert set(ours) == {"Split-train", "Split-validation", "Split-eval", "Span-1", "Span-2"} == set(theirs)
+    serving = sent(tmp_path, ingested(tmp_path, table(1), table(2)))
+    ours = statistics(tmp_path, batch_rows=100, serving=serving)
+    theirs = statistics(tmp_path, beam={"engine": "beam"}, serving=serving)
+    assert set(ours) == {"Split-train", "Split-validation", "Split-eval", "Span-1", "Span-2", "Serving"} == set(theirs)
+    assert ours["Serving"].num_examples == sum(ours[f"Split-{split}"].num_examples for split in ("train", "eval"))
     for name, mine in ours.items():
         others = {feature.path.step[0]: feature for feature in theirs[name].features}
         assert mine.num_examples == theirs[name].num_examples
@@ -143,6 +159,20 @@ def test_serving_data_is_pinned_and_not_empty(tmp_path: Path) -> None:
         statistics(tmp_path, serving=str(log))
 
 
+def test_serving_data_that_changed_or_is_damaged_is_named(tmp_path: Path) -> None:
+    serving = sent(tmp_path, ingested(tmp_path, table(1), table(2)))
+    log = tmp_path / "log-eval.gz"
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-40])
+    pinned = digest.of_named({path.name: digest.of_file(path) for path in tmp_path.glob("log-*")})
+    with pytest.raises(DataError, match=rf"the 2 files there are {pinned}"):
+        statistics(tmp_path, serving=serving)
+    with pytest.raises(CorruptArtifact, match=str(log)):
+        statistics(tmp_path, serving=f"{tmp_path}/log-*.gz@{pinned}")
+    with pytest.raises(DataError, match="wanted at least one file, got none"):
+        statistics(tmp_path, serving=f"{tmp_path}/nowhere-*@{pinned}")
+
+
 def test_a_feature_whose_type_changes_inside_a_split_is_named(tmp_path: Path) -> None:
     warm = table(1).drop(["temp"]).append_column("temp", pa.array(["warm"] * ROWS))
     ingested(tmp_path, warm, table(2), table(3))
@@ -157,3 +187,21 @@ def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> N
     for engine in ("in_process", "beam"):
         with pytest.raises(CorruptArtifact, match=shard.name):
             statistics(tmp_path, beam={"engine": engine})
+
+
+@pytest.mark.nightly("a pipeline of Beam for each of several examples")
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(train=ODD, held_back=ODD)
+def test_odd_shards_have_the_same_statistics_on_both_engines(train: list[Odd], held_back: list[Odd]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "schema.pbtxt").write_text(SCHEMA)
+        write(root / "examples", {"train": train, "eval": held_back}, lambda rows, seed: table(seed)[:rows], "temp")
+        ours, theirs = statistics(root), statistics(root, beam={"engine": "beam"})
+        assert ours.keys() == theirs.keys()
+        for name, mine in ours.items():
+            others = {feature.path.step[0]: feature for feature in theirs[name].features}
+            assert mine.num_examples == theirs[name].num_examples
+            assert {feature.path.step[0] for feature in mine.features} == set(others)
+            for feature in mine.features:
+                _assert_same(feature, others[feature.path.step[0]])

@@ -1,6 +1,7 @@
 """Analysis in this process and on Beam gives the same graph, reads only the training split, and names its errors."""
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from hypothesis import HealthCheck, given, settings
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
@@ -22,6 +24,7 @@ from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from core.beam.settings import Beam
 from core.errors import EmptyDataset, MlopsError
+from tests.odd_shards import ODD, Odd, write
 from tests.written_examples import write_examples
 
 SCHEMA = """
@@ -102,24 +105,40 @@ def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
             physical_format="inmem", telemetry_descriptors=["test"], schema=schema
         ).TensorAdapterConfig()
     )
-    (batch,) = record_batches(inputs.examples, split, schema)
     layer = tft.TFTransformOutput(str(graph)).transform_features_layer()
-    return {name: value.numpy() for name, value in layer(adapter.ToBatchTensors(batch)).items()}
+    batches = [layer(adapter.ToBatchTensors(batch)) for batch in record_batches(inputs.examples, split, schema)]
+    return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
 
 
 def test_both_engines_write_the_same_graph(tmp_path: Path, examples: Path) -> None:
     inputs = _inputs(tmp_path, examples, MANY_ANALYZERS)
-    for engine in ("in_process", "beam"):
-        transform(Config(beam=Beam(engine=engine), batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
-    ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
-    assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
-    assert ours.raw_metadata.schema == beams.raw_metadata.schema
+    _on_both_engines(tmp_path, inputs, ("top", "frequent", "hours", "weighted"))
     assert sorted(path.name for path in (tmp_path / "in_process").iterdir()) == [
         "metadata",
         "transform_fn",
         "transformed_metadata",
     ]
-    for name in ("top", "frequent", "hours", "weighted"):
+
+
+@pytest.mark.nightly("two phases of an analysis on Beam for each of several examples")
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(train=ODD)
+def test_odd_shards_give_the_same_graph_on_both_engines(train: list[Odd]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        splits: dict[str, list[Odd]] = {"train": train, "eval": []}
+        odd = write(root / "examples", splits, lambda rows, seed: _flights(rows, seed=seed), "gust")
+        _on_both_engines(root, _inputs(root, odd, MANY_ANALYZERS), ("hours", "weighted"))
+
+
+def _on_both_engines(tmp_path: Path, inputs: Inputs, vocabularies: tuple[str, ...]) -> None:
+    """Analyze on both engines, and compare the graphs and what they make of each split."""
+    for engine in ("in_process", "beam"):
+        transform(Config(beam=Beam(engine=engine), batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
+    ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
+    assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
+    assert ours.raw_metadata.schema == beams.raw_metadata.schema
+    for name in vocabularies:
         assert (
             Path(ours.vocabulary_file_by_name(name)).read_bytes()
             == Path(beams.vocabulary_file_by_name(name)).read_bytes()
