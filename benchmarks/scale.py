@@ -8,6 +8,7 @@ a second.
 """
 
 import argparse
+import importlib
 import io
 import json
 import subprocess
@@ -112,6 +113,7 @@ def _run_one(job: dict[str, Any]) -> None:
         if job["workers"] == 1:
             runner = {"options": {"direct_running_mode": "multi_processing", "direct_num_workers": 1}}
         beam = {"engine": "beam", "laptop": runner}
+        importlib.import_module(f"components.{job['stage']}.with_beam")
     schema = reference(folder / "schema.pbtxt")
     if job["stage"] == "ingest_examples":
         from components.ingest_examples.config import Config as Ingest

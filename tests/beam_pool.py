@@ -1,20 +1,32 @@
-"""A pool of Beam workers, each a process in a folder of its own that has the staged code alone."""
+"""A pool of Beam workers, each a process in a folder of its own that has the staged code alone.
+
+Jobs go to Beam's embedded job server, or to Prism where its program is found: PRISM_BINARY, else `prism` on the PATH.
+"""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from core.beam.settings import Runner
 from tests import beam_boot
 from tests.free_port import free_port
 
+JOB_SERVERS = ("embedded", "prism")
+PRISM = os.environ.get("PRISM_BINARY") or shutil.which("prism")
+WORKERS = 2
+
 
 @contextmanager
-def worker_pool(folder: Path, work: str, workers: int = 2) -> Iterator[Runner]:
+def worker_pool(folder: Path, work: str, job_server: str = "embedded") -> Iterator[Runner]:
     """Start a pool, and give the runner whose jobs use it; `work` is what driver and workers both see."""
+    if job_server == "prism" and not PRISM:
+        pytest.skip("no prism: docs/scale.md says how to build it; set PRISM_BINARY, or put it on the PATH")
     folder.mkdir(parents=True)
     boot = folder / "boot"
     boot.write_text(f'#!/bin/sh\nexec {sys.executable} {beam_boot.__file__} "$@"\n')
@@ -26,13 +38,14 @@ def worker_pool(folder: Path, work: str, workers: int = 2) -> Iterator[Runner]:
     with (folder / "log").open("wb") as log:
         pool = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
+        server = {"prism_location": str(PRISM)} if job_server == "prism" else {"job_endpoint": "embed"}
         yield Runner(
-            runner="PortableRunner",
+            runner="PrismRunner" if job_server == "prism" else "PortableRunner",
             options={
-                "job_endpoint": "embed",
+                **server,
                 "environment_type": "EXTERNAL",
                 "environment_config": f"localhost:{port}",
-                "direct_num_workers": workers,
+                "direct_num_workers": WORKERS,
             },
             work=work,
             connect_seconds=300,

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_evaluate_on_beam import CONFIG, divided, same
 from world import Model, Planted, read, rows, write_examples
 
+from artifacts.examples.manifest import ExamplesManifest
 from artifacts.statistics import folder as statistics_folder
 from components.compute_statistics.config import Config as StatisticsConfig
 from components.compute_statistics.logic import compute
@@ -27,10 +28,10 @@ from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from components.transform_features.config import Config as TransformConfig
 from components.transform_features.logic import Inputs as TransformInputs
 from components.transform_features.logic import transform
-from core import objects
+from core import digest, objects
 from core.beam.settings import Beam, Runner
 from core.object_stores import locations
-from tests.beam_pool import worker_pool
+from tests.beam_pool import JOB_SERVERS, worker_pool
 
 pytestmark = pytest.mark.nightly("workers of Beam that import TensorFlow, for three stages")
 MODULE = """\
@@ -75,9 +76,9 @@ def step(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Step:
     return Step(tmp_path / "mount", bucket)
 
 
-@pytest.fixture
-def runner(tmp_path: Path, bucket: str) -> Iterator[Runner]:
-    with worker_pool(tmp_path / "pool", f"{bucket}/work") as found:
+@pytest.fixture(params=JOB_SERVERS)
+def runner(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iterator[Runner]:
+    with worker_pool(tmp_path / "pool", f"{bucket}/work", request.param) as found:
         yield found
 
 
@@ -85,9 +86,16 @@ def test_statistics_and_evaluation(step: Step, runner: Runner) -> None:
     beam = Beam(engine="beam", laptop=runner)
     schema = str(step.examples / "schema.pbtxt")
     found: dict[str, Any] = {}
+    shards = ExamplesManifest.read(step.examples).of_split("eval")
+    served = {f"{number}.gz": (step.examples / shard.name).read_bytes() for number, shard in enumerate(shards)}
+    for name, content in served.items():
+        objects.write(f"{step.bucket}/served/{name}", content)
+    digests = {name: digest.of_bytes(content) for name, content in served.items()}
+    serving = f"{step.bucket}/served/*.gz@{digest.of_named(digests)}"
     for name, chosen in (("one", None), ("beam", beam)):
         out = step.folder / name
-        compute(StatisticsConfig(beam=chosen), step.examples, schema, out / "statistics", out / "data.html")
+        config = StatisticsConfig(serving=serving, beam=chosen)
+        compute(config, step.examples, schema, out / "statistics", out / "data.html")
         outputs = Outputs(out, out / "decision.json", out / "pictures.html", lambda *_: None)
         decision = evaluate(
             Config.model_validate(CONFIG | {"beam": chosen}), Inputs(schema, step.examples, step.candidate), outputs
@@ -98,6 +106,8 @@ def test_statistics_and_evaluation(step: Step, runner: Runner) -> None:
     same(found["one"][1], found["beam"][1])
     ours, theirs = found["one statistics"], found["beam statistics"]
     assert ours.keys() == theirs.keys()
+    assert ours["Serving"].datasets[0].num_examples == sum(shard.records for shard in shards)
+    assert len(shards) > 1
     for name, one in ours.items():
         assert one.datasets[0].num_examples == theirs[name].datasets[0].num_examples
         mine = {feature.path.step[0]: feature for feature in one.datasets[0].features}
