@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ from mlops.worlds.localrun_record import event_of, run_of
 from mlops.worlds.machine.containers import containers
 from mlops.worlds.machine.workers import lasting
 from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
-from mlops.worlds.sources import stage_sources
+from mlops.worlds.sources import stage_sources, stages_of
 from mlops.worlds.world import (
     Pinned,
     RunRequest,
@@ -42,13 +43,14 @@ _SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
 """Variables with the paths of the keys that model versions are signed and checked with."""
 PAUSE = 0.5
 """Seconds between two polls of a run that another process executes."""
+_VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
 _TENSORFLOW = (
     "kfp.dsl.executor_main",
     "pydantic",
     "pyarrow_hotfix",
     "tensorflow",
-    "tensorflow_data_validation",
-    "tensorflow_transform.beam",
+    _VALIDATION,
+    _TRANSFORM,
     "tensorflow_model_analysis",
     "matplotlib.figure",
 )
@@ -64,12 +66,27 @@ PRELOAD = {
     image("serving"): _TENSORFLOW,
     image("tfx"): _TENSORFLOW,
 }
-"""Image -> modules that its warm worker imports once; see benchmarks/ for what that saves."""
+"""Image -> modules that its warm worker imports once, in this order; see benchmarks/ for what that saves."""
+EARLY = {
+    "compute_statistics": _VALIDATION,
+    "validate_data": _VALIDATION,
+    "transform_features": _TRANSFORM,
+    "train_model": _TRANSFORM,
+}
+"""Stage -> the module that it needs last: it starts while the worker imports those after it."""
 
 
-def environments(store: Store) -> dict[str, localrun.Environment]:
-    """Map every image to this interpreter, with the files that each stage can import, which its cache key covers."""
-    sources = stage_sources(store)
+def environments(store: Store, stages: Collection[str] | None = None) -> dict[str, localrun.Environment]:
+    """Map every image to this interpreter, with the files that each stage can import, which its cache key covers.
+
+    `stages` are those that will run, all by default.
+    """
+    sources = stage_sources(store, stages=stages)
+    return {name: replace(environment, sources=sources) for name, environment in _workers(store).items()}
+
+
+def _workers(store: Store) -> dict[str, localrun.Environment]:
+    """Map every image to this interpreter; a worker does not depend on what stages can import."""
     in_cloud_storage = store.objects.startswith("gs://")
     variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
     variables |= {name: os.path.abspath(os.environ[name]) for name in _SIGNATURES if os.environ.get(name)}  # noqa: PTH100 - a link may change its target
@@ -78,8 +95,8 @@ def environments(store: Store) -> dict[str, localrun.Environment]:
             python=Path(sys.executable),
             cwd=ROOT,
             preload=preload,
+            early={stage: module for stage, module in EARLY.items() if module in preload},
             variables=variables,
-            sources=sources,
             lock=ROOT / "uv.lock",
         )
         for name, preload in PRELOAD.items()
@@ -208,7 +225,7 @@ class Laptop:
     def _environments(self, run: Run) -> Mapping[str, localrun.Environment]:
         if run.submission.containers:
             return containers(run.submission.cli_name, str(run.parameters.get("source", "")), self.store)
-        return environments(self.store)
+        return environments(self.store, stages_of(localrun.load(run.folder / "pipeline.yaml")))
 
     def _watch(self, run: Run, watcher: Watcher, deadline: float | None) -> Run:
         """Poll a run that another process executes."""
@@ -231,7 +248,7 @@ class Laptop:
 
     def _warm_up(self) -> None:
         """Start the workers' imports now, while the pipeline is compiled: a new pipeline has no cached results."""
-        for environment in environments(self.store).values():
+        for environment in _workers(self.store).values():
             self._hosts.get(environment, executes=True)
 
 

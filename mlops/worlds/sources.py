@@ -1,5 +1,6 @@
 """Computes from imports the code that each stage can run; cached results depend on it in every world."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import localrun
@@ -12,11 +13,17 @@ from localrun.spec.commands import function_name
 from localrun.spec.pipeline import Container
 
 
-def stage_sources(store: Store, root: Path = ROOT) -> dict[str, tuple[Path, ...]]:
-    """Return, by stage of the project at `root`, the files that it can import, or read beside what it imports."""
+def stage_sources(
+    store: Store, root: Path = ROOT, stages: Collection[str] | None = None
+) -> dict[str, tuple[Path, ...]]:
+    """Return, by stage of the project at `root`, the files that it can import, or read beside what it imports.
+
+    `stages` are those that are asked for, all by default; one that the project does not have is left out.
+    """
     closure = ImportClosure(root, cache=store.root / "imports.json")
     components = sorted((root / "components").glob("*/component.py"))
-    sources = {component.parent.name: tuple(closure.files(component)) for component in components}
+    wanted = [one for one in components if stages is None or one.parent.name in stages]
+    sources = {component.parent.name: tuple(closure.files(component)) for component in wanted}
     closure.save()
     return sources
 
@@ -37,9 +44,13 @@ def code_files(compiled: Path, store: Store) -> dict[str, Path]:
         raise CorruptArtifact(f"{compiled}: {error}") from None
 
 
-def _code(pipeline: localrun.Pipeline, store: Store) -> dict[str, Path]:
-    sources = stage_sources(store)
+def stages_of(pipeline: localrun.Pipeline) -> set[str]:
+    """Return the functions that the tasks of a pipeline run: stages of the project, and perhaps others."""
     commands = [part.implementation for part in pipeline.components.values()]
-    stages = {function_name(command) for command in commands if isinstance(command, Container)}
-    files = {path for stage in stages for path in sources.get(stage, ())}
+    return {function_name(command) for command in commands if isinstance(command, Container)}
+
+
+def _code(pipeline: localrun.Pipeline, store: Store) -> dict[str, Path]:
+    sources = stage_sources(store, stages=stages_of(pipeline))
+    files = {path for found in sources.values() for path in found}
     return {path.relative_to(ROOT).as_posix(): path for path in [*files, ROOT / "uv.lock"]}

@@ -33,6 +33,8 @@ class Environment:
     """Interpreter that has what the image has."""
     preload: tuple[str, ...] = ()
     """Modules that the warm process imports once, before it forks; they must not start threads that tasks need."""
+    early: Mapping[str, str] = field(default_factory=dict)
+    """Function -> the module of `preload` after which a first task of it can start; others wait for all modules."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every task; part of the cache key."""
     sources: Mapping[str, tuple[Path, ...]] | None = None
@@ -70,6 +72,7 @@ class Environment:
                 str(self.python),
                 str(Path(self.cwd).absolute()),
                 self.preload,
+                sorted(self.early.items()),
                 sorted(self.variables.items()),
                 [(name, os.environ.get(name)) for name in self.passed],
             ]

@@ -11,6 +11,7 @@ from localrun.execution.attempt import is_warm
 from localrun.execution.context import Context
 from localrun.execution.loop import Loop
 from localrun.hosts.host import Deliver, Host, Message
+from localrun.spec.commands import function_name
 from localrun.spec.pipeline import Container
 
 
@@ -51,7 +52,7 @@ class Fleet:
             self.loop.post(partial(deliver, message))
 
         try:
-            self.host(container).submit(execution, launch, arrived)
+            self.host(container).submit(execution, launch, arrived, function_name(container))
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
 

@@ -199,7 +199,7 @@ class Scheduler:
             self._waiting.append(job)
 
     def _choose(self) -> list[Job]:
-        """Take the jobs that can start now: there is a free slot, and a host that has finished its imports."""
+        """Take the jobs that can start now: there is a free slot, and a host that has imported what they need."""
         chosen: list[Job] = []
         for job in [job for job in self._waiting if not job.resting]:
             if len(self._attempts) >= self.options.workers:
@@ -213,9 +213,10 @@ class Scheduler:
                         State.FAILED, error=f"the environment of {job.container.image!r} cannot start: {host.error}"
                     ),
                 )
-            elif host.is_ready and self._admission.fits(job, self._attempts.used()):
+            elif host.can_start(job.record.function) and self._admission.fits(job, self._attempts.used()):
                 self._waiting.remove(job)
                 if self._lookup.takes_off(job):
+                    host.expect(job.record.function)
                     chosen.append(self._attempts.claim(job))
         return chosen
 

@@ -47,7 +47,9 @@ class Host:
         """Tasks that run, with their process."""
         self._stamps: dict[str, tuple[int, int]] = {}
         self._outbox: list[bytes] | None = []
-        """What will be sent when the process is ready; None when it is sent at once."""
+        """What will be sent when the process takes tasks; None when it is sent at once."""
+        self._early: set[str] = set()
+        """Functions of which a task can start during the imports."""
         self._channel: socket.socket | None = None
         self._closing = False
         self._changes: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -73,8 +75,16 @@ class Host:
         """Whether a task would be forked at once."""
         return self.seconds is not None and not self.error
 
-    def submit(self, identity: str, launch: Path, deliver: Deliver) -> None:
-        """Have a task forked from a launch file; `deliver` gets its end, also when the host dies.
+    def can_start(self, function: str) -> bool:
+        """Whether a task of a function would be started at once."""
+        return self.is_ready or (function in self._early and not self.error)
+
+    def expect(self, function: str) -> None:
+        """A task of a function is going to be submitted: during the imports, the next one waits for their end."""
+        self._early.discard(function)
+
+    def submit(self, identity: str, launch: Path, deliver: Deliver, function: str = "") -> None:
+        """Have a task of a function forked from a launch file; `deliver` gets its end, also when the host dies.
 
         Raises WorkerError when the host is dead already.
         """
@@ -83,7 +93,7 @@ class Host:
                 raise WorkerError(self.error)
             self._waiting[identity] = deliver
         try:
-            self._send(id=identity, launch=str(launch))
+            self._send(id=identity, launch=str(launch), function=function)
         except OSError as error:
             with self._lock:
                 if self._waiting.pop(identity, None) is None:  # its end has been delivered
@@ -152,7 +162,7 @@ class Host:
         try:
             for link in self._links():
                 reason = self._serve_over(link)
-                if self.error or self.seconds is not None or self._closing or not link.is_shared:
+                if self.error or self._outbox is None or self._closing or not link.is_shared:
                     break
                 link.channel.close()
         except WorkerError as error:
@@ -218,14 +228,17 @@ class Host:
         if event == "checked":
             self._changes.put(message["change"])
             return
-        if event in {"ready", "broken"}:
-            if event == "ready":
+        if event in {"early", "ready", "broken"}:
+            if event == "early":
+                self._early.update(message["functions"])
+                self._open()
+            elif event == "ready":
                 self._stamps = {path: _stamp(path) for path in message["files"]}
                 self.pid = message["pid"]
                 self._open(message["seconds"])
             else:
                 self.error = message["error"]
-            _deliver(list(self._watchers), self._state())
+            _deliver(list(self._watchers), message if event == "early" else self._state())
             return
         with self._lock:
             if event == "started":
@@ -236,8 +249,8 @@ class Host:
         if deliver is not None:
             deliver(message)
 
-    def _open(self, seconds: float) -> None:
-        """The process is ready: send what waits for it."""
+    def _open(self, seconds: float | None = None) -> None:
+        """The process takes tasks, all of them where the imports are done: send what waits for it."""
         assert self._channel is not None
         while True:
             with self._lock:

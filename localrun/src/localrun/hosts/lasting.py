@@ -20,7 +20,7 @@ from localrun.errors import WorkerError
 from localrun.hosts.situation import situation
 
 WORKER = Path(__file__).with_name("worker.py")
-_CODE = ("worker.py", "keeper.py", "guard.py", "memory.py", "stay.py", "watched.py")
+_CODE = ("worker.py", "importing.py", "keeper.py", "guard.py", "memory.py", "stay.py", "watched.py")
 _BACKLOG = 64
 _PATIENCE = 10.0
 """Seconds to wait for another run that starts a process, or for one that should take a connection at once."""
@@ -198,7 +198,8 @@ def _started(lasting: Lasting, environment: Environment, name: str, about: dict[
             "idle": lasting.idle,
             "least_free": lasting.least_free,
         }
-        settings = {"outlives": outlives, "cwd": about["cwd"], "preload": about["preload"]}
+        early = dict(environment.early)
+        settings = {"outlives": outlives, "cwd": about["cwd"], "preload": about["preload"], "early": early}
         code = subprocess.call(  # noqa: S603 - the environment's own interpreter; ends when it has detached itself
             [str(environment.python), str(WORKER), json.dumps(settings)],
             stdin=subprocess.DEVNULL,

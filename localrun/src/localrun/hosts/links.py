@@ -46,6 +46,7 @@ class Own:
             "parent": os.getpid(),
             "cwd": str(Path(environment.cwd).absolute()),
             "preload": preload,
+            "early": dict(environment.early),
             "outlives": None,
         }
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`

@@ -3,7 +3,10 @@
 Loaded by `worker.py` under the environment's own interpreter; imports nothing of localrun.
 """
 
+import contextlib
 import importlib.machinery
+import importlib.util
+import marshal
 import os
 import sys
 import time
@@ -13,6 +16,8 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 _KERNEL = ("/proc/", "/sys/", "/dev/")
 _SLACK = 12_000_000
 """Nanoseconds: a file system's time stamps are that much behind the clock at most."""
+_BY_HASH = b"\x03\0\0\0"
+"""Flags of bytecode that is compared with its source by hash."""
 Stamp = tuple[int, int, int]
 
 
@@ -66,16 +71,29 @@ class Watched:
 
 
 def read_sources_afresh(folder: str) -> None:
-    """Compile the project's own code from source: bytecode is matched by whole seconds and size, and may be older."""
+    """Use bytecode of the project's own code only if it is of the very source: Python itself compares times and sizes.
+
+    It is written as PEP 552's, which Python compares by the source's hash, too.
+    """
     loader = importlib.machinery.SourceFileLoader
-    cached = loader.get_code
+    by_time = loader.get_code
     own, installed = folder + os.sep, sys.prefix + os.sep
 
     def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> Any:
         path = self.get_filename(fullname)
-        if os.path.abspath(path).startswith(own) and not path.startswith(installed):  # noqa: PTH100
-            return self.source_to_code(self.get_data(path), path)
-        return cached(self, fullname)
+        if not os.path.abspath(path).startswith(own) or path.startswith(installed):  # noqa: PTH100
+            return by_time(self, fullname)
+        source, bytecode = self.get_data(path), importlib.util.cache_from_source(path)
+        head = importlib.util.MAGIC_NUMBER + _BY_HASH + importlib.util.source_hash(source)
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
+            content = self.get_data(bytecode)
+            code = marshal.loads(content[len(head) :]) if content.startswith(head) else None  # noqa: S302 - as Python does
+            if code is not None and code.co_filename == path:  # the folder may have been moved
+                return code
+        code = self.source_to_code(source, path)
+        if not sys.dont_write_bytecode:
+            self.set_data(bytecode, head + marshal.dumps(code))
+        return code
 
     loader.get_code = get_code  # type: ignore[method-assign,assignment]
 
@@ -103,7 +121,8 @@ def _importable(folder: str) -> list[str]:
 
 
 def _is_module(folder: str, name: str) -> bool:
-    return name.endswith((".py", ".so", ".pyc")) or ("." not in name and os.path.isdir(f"{folder}/{name}"))  # noqa: PTH112
+    is_folder = "." not in name and name != "__pycache__" and os.path.isdir(f"{folder}/{name}")  # noqa: PTH112
+    return name.endswith((".py", ".so", ".pyc")) or is_folder
 
 
 def _stamp(path: str) -> Stamp:

@@ -2,7 +2,8 @@
 
 Runs as a script under the environment's own interpreter and imports nothing of localrun. Three processes deep:
 
-    host    imported everything; forks a keeper per task; dies with the run that started it, or stays for other runs
+    host    imports everything; forks a keeper per task, for some amid the imports, with what they need of them;
+            dies with the run that started it, or stays for other runs
     keeper  adopts whatever the task leaves behind, so that no descendant can get away; dies with the host
     task    its own session; output to its log file; dies with the keeper
 """
@@ -13,7 +14,6 @@ import sys
 sys.path.pop(0)  # the folder of this file must not shadow anybody's modules
 
 import gc
-import importlib
 import importlib.util
 import json
 import os
@@ -21,11 +21,11 @@ import select
 import signal
 import socket
 import time
-import traceback
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from localrun.hosts import keeper, memory, stay, watched
+    from localrun.hosts import importing, keeper, memory, stay, watched
 else:
 
     def _beside(name: str) -> Any:
@@ -36,7 +36,7 @@ else:
         return module
 
     _beside("guard")
-    keeper, memory, stay, watched = map(_beside, ("keeper", "memory", "stay", "watched"))
+    importing, keeper, memory, stay, watched = map(_beside, ("importing", "keeper", "memory", "stay", "watched"))
 
 
 class Outliving(NamedTuple):
@@ -46,41 +46,83 @@ class Outliving(NamedTuple):
     watched: "watched.Watched"
 
 
-class Host:
-    """Answers the messages of runs; everything heavy has been imported when it starts."""
+class Spare(NamedTuple):
+    """A keeper that waits for a task."""
 
-    def __init__(self, ready: dict[str, Any], outliving: Outliving | None) -> None:
-        self.ready = ready
-        """What a run is greeted with."""
-        self.connections: list[socket.socket] = []
+    pid: int
+    orders: "keeper.Orders"
+
+
+class Host:
+    """Answers the messages of runs: a few while it imports, all of them afterwards."""
+
+    def __init__(self, first: socket.socket | None, outliving: Outliving | None) -> None:
+        self.ready: dict[str, Any] = {}
+        """What a run is greeted with; empty during the imports."""
+        self.connections: list[socket.socket] = [] if first is None else [first]
         self.keepers: dict[int, tuple[socket.socket, str]] = {}
         """By process: the run that a task belongs to, and the task."""
-        self.spare: tuple[int, keeper.Orders] | None = None
-        """A keeper that waits for a task."""
+        self.spares: dict[str, Spare] = {}
+        """Keepers that wait, by the function whose task they take during the imports; "" is for any, afterwards."""
+        self.waiting: dict[tuple[socket.socket, str], str] = {}
+        """Run and task -> launch file, of tasks that wait for the end of the imports."""
         self.stay = outliving.stay if outliving else None
         self.watched = outliving.watched if outliving else None
 
-    def serve(self) -> None:
-        """Fork and cancel on request, until there is no connection and no reason to stay; then end every task."""
+    def load(self, settings: dict[str, Any]) -> str:
+        """Import what the environment preloads, and take tasks meanwhile; return what went wrong."""
         signal.signal(signal.SIGCHLD, self.reap)
+        for name in settings["preload"]:
+            if name != keeper.EXECUTOR and settings["cwd"] not in sys.path:
+                sys.path.insert(0, settings["cwd"])
+            if error := importing.load(name, self.turn):
+                return error
+            self.take_early([function for function, after in settings["early"].items() if after == name])
+        return ""
+
+    def take_early(self, functions: list[str]) -> None:
+        """Fork a keeper for a task of each function now: a fork amid an import would have half of a module."""
+        with contextlib.suppress(OSError):  # they wait for the end of the imports, as others do
+            for function in functions:
+                self.fork(function)
+        for run in self.connections if functions else ():
+            send(run, event="early", functions=functions)
+
+    def serve(self, ready: dict[str, Any]) -> None:
+        """Fork and cancel on request, until there is no connection and no reason to stay; then end every task."""
+        self.ready = ready
+        for run in self.connections:
+            send(run, event="ready", **ready)
+        if self.stay and self.connections:
+            ready["seconds"] = 0.0  # only the run that waited for the imports is told how long they took
+        self.dismiss()
         self.prepare()
+        for (run, identity), launch in self.waiting.items():
+            self.start(run, identity, launch)
+            self.prepare()
+        self.waiting.clear()
         is_needed = True
         while is_needed:
             self.turn()
             is_needed = bool(self.connections) or (self.stay is not None and self.stay.goes_on())
         if self.stay:
             self.stay.end()
-        if self.spare:
-            self.spare[1].close()
+        self.dismiss()
         while self.keepers:
             time.sleep(0.01)
+
+    def dismiss(self) -> None:
+        """End the keepers that wait for a task."""
+        for spare in list(self.spares.values()):
+            spare.orders.close()
+        self.spares.clear()
 
     def turn(self) -> None:
         """Answer whoever has said something."""
         if self.stay and self.stay.leaving:
             self.stay.leave("")
-        listeners = [self.stay.listener] if self.stay and not self.stay.leaving else []
-        patience = self.stay.tick if self.stay else None
+        listeners = [self.stay.listener] if self.stay and self.ready and not self.stay.leaving else []
+        patience = (self.stay.tick if self.stay else None) if self.ready else 0.0
         for source in select.select([*listeners, *self.connections], [], [], patience)[0]:
             if source in self.connections:
                 self.hear(source)
@@ -115,16 +157,18 @@ class Host:
             data = b""
         if not data:
             self.connections.remove(channel)
-            for _, identity in [task for task in self.keepers.values() if task[0] is channel]:
-                self.stop(channel, identity, keeper.KILL)
+            for run, identity in [*self.keepers.values(), *self.waiting]:
+                if run is channel:
+                    self.stop(channel, identity, keeper.KILL)
             channel.close()
             if self.stay:
                 self.stay.used()
             return
         message = json.loads(data)
         if "launch" in message:
-            self.start(channel, message["id"], message["launch"])
-            self.prepare()
+            self.start(channel, message["id"], message["launch"], message["function"])
+            if self.ready:
+                self.prepare()
         elif "cancel" in message:
             self.stop(channel, message["cancel"], keeper.KILL if message["kill"] else signal.SIGTERM)
         elif "check" in message:
@@ -133,54 +177,68 @@ class Host:
             send(channel, event="alive")
 
     def stop(self, channel: socket.socket, identity: str, number: int) -> None:
-        """Signal the keeper of a task."""
+        """Signal the keeper of a task; one that waits is not started."""
+        if self.waiting.pop((channel, identity), None):
+            send(channel, event="ended", id=identity, error="stopped before it was started")
         for pid, task in list(self.keepers.items()):
             if task == (channel, identity):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
 
-    def start(self, channel: socket.socket, identity: str, launch: str) -> None:
-        """Give a task to the keeper that waits for one."""
+    def start(self, channel: socket.socket, identity: str, launch: str, function: str = "") -> None:
+        """Give a task to the keeper that waits for it; during the imports, one without a keeper waits."""
+        if not self.ready and function not in self.spares:
+            self.waiting[channel, identity] = launch
+            return
         signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
-        problem = "" if self.spare else self.prepare()
-        if self.spare:
-            (pid, orders), self.spare = self.spare, None
-            self.keepers[pid] = (channel, identity)
-            orders.write(json.dumps([identity, launch]), channel)
+        name = "" if self.ready else function
+        problem = "" if name in self.spares else self.prepare()
+        if spare := self.spares.pop(name, None):
+            self.keepers[spare.pid] = (channel, identity)
+            spare.orders.write(json.dumps([identity, launch]), channel)
         else:
             send(channel, event="ended", id=identity, error=f"no new process: {problem}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, keeper.KEPT)
 
     def prepare(self) -> str:
         """Fork the keeper of the next task ahead of time; return why that was not possible."""
+        try:
+            self.fork("")
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def fork(self, name: str) -> None:
+        """Fork a keeper, which must not hold what is open here: who reads waits until nobody can write."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
-        problem = ""
         try:
             orders = keeper.Orders()
             pid = os.fork()
             if pid == 0:
                 own = [self.stay.listener] if self.stay else []
-                keeper.Keeper(orders, [*own, *self.connections]).run()
-            self.spare = (pid, orders)
-        except OSError as error:
-            problem = error.strerror or str(error)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return problem
+                others = [end for spare in self.spares.values() for end in (spare.orders.reading, spare.orders.writing)]
+                keeper.Keeper(orders, [*own, *others, *self.connections]).run()
+            self.spares[name] = Spare(pid, orders)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def reap(self, *_: object) -> None:
         """Forget ended keepers; one that did not end by itself never reported, so report for it."""
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                if self.spare and self.spare[0] == pid:
-                    self.spare[1].close()
-                    self.spare = None
-                channel, identity = self.keepers.pop(pid, (None, ""))
-                if channel is not None and status != 0:
-                    error = f"the process that watched over the task ended with status {status}"
-                    send(channel, event="ended", id=identity, error=error)
+        for pid, status in self.ended():
+            for name in [name for name, spare in self.spares.items() if spare.pid == pid]:
+                self.spares.pop(name).orders.close()
+            channel, identity = self.keepers.pop(pid, (None, ""))
+            if channel is not None and status != 0:
+                error = f"the process that watched over the task ended with status {status}"
+                send(channel, event="ended", id=identity, error=error)
+
+    def ended(self) -> Iterator[tuple[int, int]]:
+        """Yield ended children with their status; during the imports keepers alone: a library waits for its own."""
+        children = [-1] if self.ready else [*self.keepers, *(spare.pid for spare in self.spares.values())]
+        for child in children:
+            with contextlib.suppress(ChildProcessError):
+                while (found := os.waitpid(child, os.WNOHANG))[0]:
+                    yield found
 
 
 def send(channel: socket.socket, **message: Any) -> None:
@@ -196,27 +254,10 @@ def _own_files(folder: str) -> list[str]:
     return sorted(f for f in files if isinstance(f, str) and f.startswith(own) and not f.startswith(installed))[:200]
 
 
-def _detach() -> None:
-    """Become nobody's child, so that nobody has to wait for this process."""
-    if os.fork():
-        os._exit(0)
-
-
-def _import(settings: dict[str, Any]) -> str:
-    """Import what the environment preloads; return what went wrong."""
-    for name in settings["preload"]:
-        try:
-            if name != keeper.EXECUTOR and settings["cwd"] not in sys.path:
-                sys.path.insert(0, settings["cwd"])
-            importlib.import_module(name)
-        except BaseException:
-            return f"importing {name} failed:\n{traceback.format_exc()[-20000:]}"
-    return ""
-
-
 def _outliving(settings: dict[str, Any]) -> Outliving:
     """Stay when the run ends that started this process."""
-    _detach()
+    if os.fork():  # nobody has to wait for a process that is nobody's child
+        os._exit(0)
     outliving = Outliving(stay.Stay(settings["outlives"], memory.available), watched.Watched(settings["cwd"]))
     outliving.stay.note(importing=True)
     return outliving
@@ -238,9 +279,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched.read_sources_afresh(settings["cwd"])
     started = time.monotonic()
-    if error := _import(settings):
-        run = outliving.stay.accept() if outliving else channel  # those that came later start another process
-        if run is not None:
+    host = Host(outliving.stay.accept() if outliving else channel, outliving)
+    if error := host.load(settings):
+        for run in host.connections:  # those that came later start another process
             send(run, event="broken", error=error)
         if outliving:
             outliving.stay.end()
@@ -250,11 +291,7 @@ def main() -> None:
     if outliving:
         outliving.watched.freeze()
         outliving.stay.note(importing=False)
-    seconds = time.monotonic() - started
-    host = Host({"pid": os.getpid(), "seconds": seconds, "files": _own_files(settings["cwd"])}, outliving)
-    if channel is not None:
-        host.welcome(channel)
-    host.serve()
+    host.serve({"pid": os.getpid(), "seconds": time.monotonic() - started, "files": _own_files(settings["cwd"])})
 
 
 if __name__ == "__main__":
