@@ -12,7 +12,9 @@ from training.hyperparameters.asked_for import AskedFor, called
 
 FUNCTION = "callbacks"
 """Name of a module's function that returns them, of the hyperparameters."""
-_BATCHES = (
+_UNCALLED = (
+    "on_test_begin",
+    "on_test_end",
     "on_batch_begin",
     "on_batch_end",
     "on_train_batch_begin",
@@ -30,8 +32,8 @@ _IDLE_AT_BATCHES: Mapping[type[keras.callbacks.Callback], Callable[[Any], bool]]
 def hooks_of(module: ModuleType, hyperparameters: Mapping[str, Any], epochs: int) -> list[Hooks]:
     """Return the callbacks of a module as hooks; none where it has no function `callbacks`.
 
-    Raises TrainingError for one that acts on batches: those are run in one traced function; and for a hyperparameter
-    that the function cannot use.
+    Raises TrainingError for one that acts on batches or around the validation: all of an epoch is run in traced
+    functions; and for a hyperparameter that the function cannot use.
     """
     function = getattr(module, FUNCTION, None)
     if not callable(function):
@@ -57,10 +59,10 @@ def _check(callback: Any) -> None:
         raise TrainingError(f"{FUNCTION}: wanted keras.callbacks.Callback, got {name}; return a list of them")
     if any(isinstance(callback, kind) and is_idle(callback) for kind, is_idle in _IDLE_AT_BATCHES.items()):
         return
-    used = [method for method in _BATCHES if not keras.src.utils.is_default(getattr(callback, method))]
+    used = [method for method in _UNCALLED if not keras.src.utils.is_default(getattr(callback, method))]
     if used:
         raise TrainingError(
-            f"{FUNCTION}: {name} has {', '.join(used)}, but batches are run in one traced function that calls no "
+            f"{FUNCTION}: {name} has {', '.join(used)}, but batches are run in traced functions that call no "
             "Python; do it in on_epoch_end, or in the model's train_step with TensorFlow alone"
         )
 

@@ -40,6 +40,20 @@ class Fitted(NamedTuple):
     """Counted from 1; the epoch whose weights were kept."""
 
 
+_UNCALLED = ("fit", "make_train_function", "train_on_batch", "evaluate", "make_test_function", "test_on_batch")
+"""Methods of a Keras model that this loop does not call; it calls `train_step` and `test_step`."""
+
+
+def check_steps(model: keras.Model) -> None:
+    """Raise TrainingError for a model with a loop of its own, which would be ignored."""
+    own = [name for name in _UNCALLED if getattr(type(model), name) is not getattr(keras.Model, name)]
+    if own:
+        raise TrainingError(
+            f"build_model: {type(model).__name__} has its own {', '.join(own)}, but the training runs train_step and "
+            "test_step over blocks of rows and calls no other method; write it there, or train in a run_fn"
+        )
+
+
 def seed_everything(settings: TrainingSettings) -> None:
     """Seed Keras, NumPy and Python, make TensorFlow deterministic if configured, and reset the names of layers."""
     keras.utils.clear_session(free_memory=False)
@@ -152,8 +166,13 @@ class Loop:
         return meaningful(self._numbers(run, rows.blocks(), self.settings.read_rows, where), rows)
 
     def train_step(self, batch: Any) -> dict[str, Any]:
-        """Train on one batch, and let the hooks follow."""
+        """Train on one batch, and let the hooks follow; TrainingError for a step of a model's own without a loss."""
         logs: dict[str, Any] = self.model.train_step(batch)
+        if "loss" not in logs:
+            raise TrainingError(
+                f"build_model: {type(self.model).__name__}.train_step returns {', '.join(logs)}; wanted 'loss' among "
+                "them, by which the training sees that it diverges"
+            )
         for one in self.hooks:
             one.after_step(self.model)
         return logs

@@ -135,8 +135,8 @@ class Session:
         """Build and compile a model, after seeding everything.
 
         `build_model` is the module's unless another is given; it may be KerasTuner's `build_model(hp)`. Raises
-        TrainingError for what is no compiled Keras model, and for a hyperparameter that the function cannot use,
-        ConfigError for one that is probably misspelt.
+        TrainingError for what is no compiled Keras model, for one with its own `fit` and for a hyperparameter that the
+        function cannot use, ConfigError for one that is probably misspelt.
         """
         return self.build_in(nullcontext(), build_model)
 
@@ -150,6 +150,7 @@ class Session:
         if build_model is None:
             check_typing_errors(self.settings.hyperparameters, given.names - {"train_steps", "classes"})
         if isinstance(model, keras.Model) and getattr(model, "optimizer", None) is not None:
+            fitting.check_steps(model)
             return model
         further = "; callbacks come from a function callbacks(hyperparameters)" if isinstance(model, tuple) else ""
         raise TrainingError(

@@ -56,6 +56,7 @@ def callbacks(hyperparameters):
         "rates": lambda: [keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.05 / (epoch + 1))],
         "stops": lambda: [keras.callbacks.EarlyStopping("odds", mode="max", patience=1, restore_best_weights=True)],
         "batches": lambda: [keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)],
+        "validation": lambda: [keras.callbacks.LambdaCallback(on_test_end=lambda logs: None)],
         "board": lambda: [keras.callbacks.TensorBoard("/nowhere")],
         "no callback": lambda: [print],
     }[hyperparameters.get("callbacks", "none")]()
@@ -184,7 +185,8 @@ def test_callbacks_of_the_module_act_as_in_fit(session: Session, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "refused"),
     [
-        ("batches", "LambdaCallback has on_train_batch_end, but batches are run in one traced function"),
+        ("batches", "LambdaCallback has on_train_batch_end, but batches are run in traced functions"),
+        ("validation", "LambdaCallback has on_test_end, but batches"),
         ("board", "TensorBoard has on_"),
         ("no callback", "wanted keras.callbacks.Callback, got builtin_function_or_method"),
     ],
@@ -198,6 +200,38 @@ def test_what_cannot_be_called_is_refused_by_name(session: Session, name: str, r
 def test_a_model_with_its_callbacks_in_a_tuple_is_refused(session: Session) -> None:
     with pytest.raises(TrainingError, match=r"wanted a compiled keras.Model, got tuple.*callbacks\(hyperparameters\)"):
         session.build(lambda *_: (keras.Sequential(), []))
+
+
+def test_a_model_with_its_own_steps_is_trained_by_them_and_one_with_its_own_loop_is_refused(session: Session) -> None:
+    traced = []
+
+    class OwnStep(keras.Model):  # type: ignore[misc]  # Keras has no types
+        def train_step(self, data: Any) -> Any:
+            traced.append(self)
+            return super().train_step(data)
+
+    class Lossless(OwnStep):
+        def train_step(self, data: Any) -> Any:
+            return {"distance": super().train_step(data)["loss"]}
+
+    class OwnLoop(OwnStep):
+        def fit(self, *given: Any, **named: Any) -> Any:
+            return super().fit(*given, **named)
+
+    def build(of: type[keras.Model]) -> keras.Model:
+        inputs = {name: keras.Input((1,), name=name) for name in "xy"}
+        hidden = keras.layers.Concatenate()(list(inputs.values()))
+        model = of(inputs, keras.layers.Dense(1, activation="sigmoid", name="late")(hidden))
+        model.compile("sgd", "binary_crossentropy")
+        return model
+
+    one = session.variant(epochs=1)
+    one.fit(one.build(lambda *_: build(OwnStep)))
+    assert traced
+    with pytest.raises(TrainingError, match=r"Lossless.train_step returns distance; wanted 'loss' among them"):
+        one.fit(one.build(lambda *_: build(Lossless)))
+    with pytest.raises(TrainingError, match=r"OwnLoop has its own fit, but the training runs train_step and test_step"):
+        one.build(lambda *_: build(OwnLoop))
 
 
 def test_a_model_that_runs_eagerly_is_the_same_model(session: Session) -> None:
