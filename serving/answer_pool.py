@@ -57,6 +57,10 @@ class AnswerPool:
         self._stopped.set()
         self._threads.shutdown()
 
+    def is_quick(self, kind: Hashable) -> bool:
+        """Whether the event loop may do work of a kind by itself, now."""
+        return kind in self._quick and not self._pending
+
     async def run(self, client: Client, work: Callable[[], _Answer], kind: Hashable = None) -> _Answer:
         """Run a request's work in a thread, or here when work of its kind is quick, and return what it returns.
 
@@ -65,8 +69,8 @@ class AnswerPool:
         """
         if self._pending >= self._limits.pending:
             raise RequestError(503, "UNAVAILABLE", f"{self._pending} requests are waiting; try again later")
-        if kind in self._quick and not self._pending:
-            return self._run_here(work, kind)
+        if self.is_quick(kind):
+            return self.run_here(work, kind)
         queued = self._threads.submit(self._timed, work, kind)
         answer = asyncio.wrap_future(queued)
         self._pending += 1
@@ -98,8 +102,8 @@ class AnswerPool:
             if kind is not None:
                 (self._quick.add if time.monotonic() - began < _QUICK_SECONDS else self._quick.discard)(kind)
 
-    def _run_here(self, work: Callable[[], _Answer], kind: Hashable) -> _Answer:
-        """Run work in the event loop; a thread watches, as nothing else would end a model that hangs there."""
+    def run_here(self, work: Callable[[], _Answer], kind: Hashable) -> _Answer:
+        """Run quick work in the event loop; a thread watches, as nothing else would end a model that hangs there."""
         if self._watch is None:
             self._watch = threading.Thread(target=self._watch_loop, name="watch-loop", daemon=True)
             self._watch.start()

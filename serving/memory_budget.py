@@ -29,6 +29,10 @@ class MemoryBudget:
         """Give what one request is charged with, until it is closed."""
         return Charge(self)
 
+    def _change(self, size: int) -> None:
+        with self._lock:
+            self._charged += size
+
     def _resize(self, before: int, after: int) -> None:
         with self._lock:
             if self._charged + after - before > self._limits.memory_bytes and after > before:
@@ -63,9 +67,15 @@ class Charge:
             )
         self._resize(self._request + size)
 
+    def reply(self, size: int) -> None:
+        """Charge for a reply alone, as the request and what became of it are gone; never refused, as it exists."""
+        self._request = 0
+        self._budget._change(size - self._size)
+        self._size = size
+
     def close(self) -> None:
         """Take the charge back."""
-        self.hold(0)
+        self.reply(0)
 
     def _resize(self, size: int) -> None:
         self._budget._resize(self._size, size)

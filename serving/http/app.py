@@ -19,6 +19,7 @@ from serving.bodies import open_inference, responses
 from serving.http import openapi
 from serving.http.access_log import AccessLog
 from serving.http.bearer import BearerGate, Tokens
+from serving.http.direct import DirectEndpoint
 from serving.http.edge import Edge
 from serving.http.endpoint import InferenceEndpoint, Parts
 from serving.http.inference import Inference
@@ -70,9 +71,8 @@ class ServingApp:
         self.budget = MemoryBudget(limits)
         self._replies = Replies(manager, metrics)
         bodies = BodyReader(limits, metrics)
-        self._endpoint = InferenceEndpoint(
-            Parts(manager, metrics, bodies, self.budget, self._pool, self.inference, self._replies, self._closes)
-        )
+        parts = Parts(manager, metrics, bodies, self.budget, self._pool, self.inference, self._replies, self._closes)
+        self._endpoint = InferenceEndpoint(parts)
         self._routed = Starlette(
             routes=[
                 Route(ROOT, self._list, methods=["GET"]),
@@ -93,13 +93,16 @@ class ServingApp:
         )
         self._routed.router.redirect_slashes = False  # a redirect would repeat the client's Host
         self.access_log = AccessLog(policy.access_log, metrics) if policy.access_log else None
-        self.asgi = Edge(self._guarded(self._dispatch, policy), self.access_log, policy.routes)
+        tokens = Tokens(policy.token, policy.token_file) if policy.token or policy.token_file is not None else None
+        self.asgi = Edge(self._guarded(self._dispatch, policy, tokens), self.access_log, policy.routes)
+        self.direct = DirectEndpoint(parts, policy, tokens, self.access_log)
+        """Answers usual requests without what `asgi` goes through, and alike."""
 
-    def _guarded(self, app: ASGIApp, policy: Policy) -> ASGIApp:
+    def _guarded(self, app: ASGIApp, policy: Policy, tokens: Tokens | None) -> ASGIApp:
         """Put what the policy asks for around the paths."""
-        if policy.token or policy.token_file is not None:
+        if tokens is not None:
             open_paths = _HEALTH_PATHS | (_METRICS_PATHS if policy.open_metrics else frozenset())
-            app = BearerGate(app, Tokens(policy.token, policy.token_file), open_paths, self._metrics)
+            app = BearerGate(app, tokens, open_paths, self._metrics)
         if policy.origins:
             # Outside of the gate: browsers send no token with the request that asks whether they may.
             app = CORSMiddleware(

@@ -53,7 +53,7 @@ class InferenceEndpoint:
         parts = self._parts
         with parts.budget.charge() as charge:
             reply = await parts.replies.reply(scope, "", partial(self._infer, scope, receive, charge))
-            charge.hold(len(reply.body))  # less than before: the request and what became of it are gone
+            charge.reply(len(reply.body))
             await self._send(reply, send)
 
     async def _send(self, reply: Reply, send: Send) -> None:

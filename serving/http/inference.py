@@ -25,7 +25,7 @@ from serving.versions.manager import ModelManager
 
 _Write = Callable[[dict[str, Column]], bytes]
 """Encodes the outputs as the body of an answer; RequestError for those that it cannot."""
-_SMALL_BYTES = 128 << 10
+SMALL_BYTES = 128 << 10
 """Bodies up to this may be parsed in the event loop: it takes a millisecond."""
 
 
@@ -83,7 +83,7 @@ class Inference:
 
         A canary may be slow, so requests that it might get do not hold up the event loop; explanations always are.
         """
-        is_known = size <= _SMALL_BYTES and path.verb != "explain" and self._manager.split(path.model) is None
+        is_known = size <= SMALL_BYTES and path.verb != "explain" and self._manager.split(path.model) is None
         return (path, size.bit_length()) if is_known else None
 
 

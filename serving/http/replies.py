@@ -55,13 +55,18 @@ class Replies:
             model = path.model if self._manager.has(path.model) else ""
             version, body = await how(path)
             reply = Reply(200, body, version)
-        except RequestError as error:
-            if error.status in {500, 504}:
-                _LOG.error("%s: %s", error.code, error)
-            reply = Reply(error.status, responses.error_body(str(error), error.code))
-        except Exception:
-            # A bug of ours: details go to the log, not to the client.
-            _LOG.exception("%s failed", scope["method"])
-            reply = Reply(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
+        except Exception as error:
+            reply = refusal(error, scope["method"])
         self._metrics.count_request(model, reply.version, verb, reply.status)
         return reply
+
+
+def refusal(error: Exception, method: str) -> Reply:
+    """Return the reply of a request that failed with an error; call it where the error is handled."""
+    if not isinstance(error, RequestError):
+        # A bug of ours: details go to the log, not to the client.
+        _LOG.exception("%s failed", method)
+        return Reply(500, responses.error_body("internal error; the server's log has it", "INTERNAL"))
+    if error.status in {500, 504}:
+        _LOG.error("%s: %s", error.code, error)
+    return Reply(error.status, responses.error_body(str(error), error.code))

@@ -38,7 +38,7 @@ class BodyReader:
     async def read(self, scope: Scope, receive: Receive, charge: Charge) -> bytes:
         """Read a body; RequestError (400, 408, 411, 413, 415, 503), if possible before reading it."""
         # Reversed: of a header that comes twice, the first counts.
-        encoding = self._check_headers(dict(reversed(scope["headers"])))
+        encoding = self.checked_encoding(dict(reversed(scope["headers"])))
         body = await self._collect(receive, charge)
         if encoding == "gzip":
             charge.hold(len(body) + min(self._limits.body_bytes, len(body) * _DEFLATE_RATIO))
@@ -70,8 +70,8 @@ class BodyReader:
             ) from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _check_headers(self, headers: _Headers) -> str:
-        """Check what the headers say before a byte of the body is read, and return the content encoding."""
+    def checked_encoding(self, headers: _Headers) -> str:
+        """Return the content encoding; RequestError (400, 411, 413, 415, 501) when the body would not be taken."""
         self._check_length(headers)
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if kind not in _JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):

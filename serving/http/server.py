@@ -18,12 +18,12 @@ import uvicorn
 
 from core.errors import MlopsError
 from serving.answer_pool import AnswerPool
-from serving.http.acceptor import Acceptor, Crowd
 from serving.http.app import ServingApp
 from serving.http.bearer import Tokens
 from serving.http.certificate import Certificate
+from serving.http.connection.acceptor import Acceptor, Crowd
+from serving.http.connection.direct import direct
 from serving.http.policy import Policy
-from serving.http.protocol import bounded
 from serving.limits import Limits
 from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
@@ -215,7 +215,7 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
     app.inference.shadow = ShadowSender(options.shadow, metrics) if options.shadow else None
     config = uvicorn.Config(
         app.asgi,
-        http=bounded(options.limits, metrics, app.access_log),
+        http=direct(app.direct, options.limits, metrics, app.access_log),
         ws="none",
         loop="uvloop",
         lifespan="on",

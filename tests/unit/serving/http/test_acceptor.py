@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.http.acceptor import SLOTS, Acceptor, Crowd
+from serving.http.connection.acceptor import SLOTS, Acceptor, Crowd
 from serving.http.listener import listen
 
 CLIENTS = 16
@@ -51,7 +51,7 @@ def wait_until_idle(crowd: Crowd) -> None:
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Crowd]]:
     """Two forked workers that share a socket, and have the patience of a busy machine."""
-    monkeypatch.setattr("serving.http.acceptor.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("serving.http.connection.acceptor.PATIENCE_SECONDS", 2.0)
     listener, crowd = listen("127.0.0.1", 0), Crowd()
     workers = []
     for _ in range(2):

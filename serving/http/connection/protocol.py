@@ -4,13 +4,13 @@ import asyncio
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serving.bodies import responses
 from serving.http.access_log import Access, AccessLog
-from serving.http.upgrade import UpgradeBlindProtocol
+from serving.http.connection.upgrade import UpgradeBlindProtocol
 from serving.limits import Limits
 from serving.metrics import Metrics
 
@@ -36,6 +36,11 @@ class BoundedProtocol(UpgradeBlindProtocol):
     accesses: AccessLog | None = None
     _head_timer: "TimerHandle | None" = None
     _linger_timer: "TimerHandle | None" = None
+    _reader_timer: "TimerHandle | None" = None
+    _active_at = 0.0
+    """When data arrived last, as the event loop counts."""
+    _written_at = 0.0
+    """When an answer was last given to a client that had not read all of it; read where there is a reader's timer."""
     _in_head = True
     _received_bytes = 0
     """Bytes of the current request; those in the packet in which the request before it ended are not counted."""
@@ -53,16 +58,18 @@ class BoundedProtocol(UpgradeBlindProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the connection's deadlines."""
         self._stop_timer()
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
+        for timer in (self._linger_timer, self._reader_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read data within the caps; also of the next request, while this one is answered."""
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete) and not self._linger_timer:
-            self._await_head()
+        self._active_at = self.loop.time()
         self._received_bytes += len(data)
         super().data_received(data)
+        if self._in_head and self._received_bytes and self._head_timer is None and not self._is_busy():
+            self._await_head()
         if self._received_bytes - self._body_bytes > self.limits.header_bytes + _CHUNK_OVERHEAD * self._body_bytes:
             self._refuse_head_or_framing()
         if self._linger_timer is not None and self._received_bytes > self.limits.linger_bytes:
@@ -75,8 +82,7 @@ class BoundedProtocol(UpgradeBlindProtocol):
 
     def on_headers_complete(self) -> None:
         """Cancel the head's deadline and begin the request."""
-        self._in_head = False
-        self._stop_timer()
+        self._begin_body()
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
@@ -92,8 +98,7 @@ class BoundedProtocol(UpgradeBlindProtocol):
         super().on_message_complete()
         if self._body_follows:
             return
-        self._in_head = True
-        self._received_bytes = self._body_bytes = 0
+        self._end_message()
         if self._linger_timer is not None:
             self.transport.close()
 
@@ -112,6 +117,25 @@ class BoundedProtocol(UpgradeBlindProtocol):
         super().on_response_complete()
         if self.transport.get_write_buffer_size() > 0:
             self._await_reader()
+
+    def note_answer(self) -> None:
+        """Do the same for an answer that no cycle gave."""
+        self.server_state.total_requests += 1
+        if self.transport.get_write_buffer_size() > 0:
+            self._await_reader()
+        if self.timeout_keep_alive_task is None:
+            self._await_request(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection. The timer is not set anew by each request, so it may come while one is answered."""
+        self.timeout_keep_alive_task = None
+        left = self._active_at + self.timeout_keep_alive - self.loop.time()
+        if self._is_busy():
+            return  # uvicorn sets it anew with the answer
+        if left > 0:
+            self._await_request(left)
+        else:
+            super().timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
         """Start that deadline for an answer that waits for the client, too."""
@@ -132,6 +156,22 @@ class BoundedProtocol(UpgradeBlindProtocol):
         else:
             self._refuse(400, "TOO_LARGE", f"the chunk lines and trailers are more than {most} bytes beyond the body's")
 
+    def _begin_body(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+
+    def _end_message(self) -> None:
+        self._in_head = True
+        self._received_bytes = self._body_bytes = 0
+
+    def _is_busy(self) -> bool:
+        """Whether a request is being answered, or what follows an answer is thrown away or not read at all."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        return is_answering or self._linger_timer is not None or self.transport.is_closing()
+
+    def _await_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
     def _await_head(self) -> None:
         self._stop_timer()
         self._head_timer = self.loop.call_later(self.limits.header_seconds, self._head_too_late)
@@ -146,10 +186,19 @@ class BoundedProtocol(UpgradeBlindProtocol):
         self._refuse(408, "DEADLINE_EXCEEDED", f"the request's head did not arrive within {seconds:g} s")
 
     def _await_reader(self) -> None:
-        self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
+        """Note an answer; one timer does for all, as most are read at once."""
+        self._written_at = self.loop.time()
+        if self._reader_timer is None:
+            self._reader_timer = self.loop.call_later(self.limits.write_seconds, self._abort_if_stuck)
 
     def _abort_if_stuck(self) -> None:
-        if self.transport is not None and self.transport.get_write_buffer_size() > 0:
+        self._reader_timer = None
+        if self.transport is None or self.transport.get_write_buffer_size() == 0:
+            return
+        left = self._written_at + self.limits.write_seconds - self.loop.time()
+        if left > 0:
+            self._reader_timer = self.loop.call_later(left, self._abort_if_stuck)
+        else:
             self.metrics.refused_connections.labels("slow reader").inc()
             self.transport.abort()
 
@@ -183,9 +232,3 @@ class _Lingering:
     def close(self) -> None:
         """Close the connection, at once or after the rest of the body."""
         self._protocol.linger(self._cycle)
-
-
-def bounded(limits: Limits, metrics: Metrics, accesses: AccessLog | None) -> type[BoundedProtocol]:
-    """Make the protocol class of one process; uvicorn makes an instance of it for each connection."""
-    content: dict[str, Any] = {"limits": limits, "metrics": metrics, "accesses": accesses}
-    return type("Bounded", (BoundedProtocol,), content)

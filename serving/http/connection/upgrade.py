@@ -20,7 +20,6 @@ class UpgradeBlindProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read data; 400 when it is not HTTP."""
-        self._unset_keepalive_if_required()
         try:
             while data:
                 data = self._feed(data)
