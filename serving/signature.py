@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from artifacts.model.features import Feature, Features
+
+if TYPE_CHECKING:
+    from serving.typed_rows import RowParser
 
 DEFAULT_SIGNATURE = "serving_default"
 EXPLAIN_SIGNATURE = "explain"
@@ -91,6 +94,15 @@ class Signature:
         if len(self.inputs) == 1:
             return lambda row: (row[self.inputs[0].name],)
         return itemgetter(*self.fields)
+
+    @cached_property
+    def row_parser(self) -> "RowParser | None":
+        """Parses rows; None where a row may have something else than one value for each of several inputs."""
+        from serving.typed_rows import RowParser, Slot  # noqa: PLC0415 - steps that import this file have no parser
+
+        slots = [Slot(field.name, field.dtype, field.required) for field in self.inputs]
+        is_plain = len(slots) > 1 and not self.others and RowParser.takes(slots)
+        return RowParser(self.name, slots) if is_plain else None
 
     @cached_property
     def absent(self) -> Mapping[str, float | None]:

@@ -19,11 +19,14 @@ BEYOND_INTEGERS = 2.0**63
 """From here on, a fast parser may have made a float of an integer."""
 
 
-def array_of(dtype: str, values: Sequence[Any]) -> Array | None:
-    """Convert values to an array of shape [values]; strings become Python bytes in an array of objects."""
+def array_of(dtype: str, values: Sequence[Any], kinds: set[type] | None = None) -> Array | None:
+    """Convert values to an array of shape [values]; strings become Python bytes in an array of objects.
+
+    `kinds` are the types of the values, or of what they were parsed from, where that is known.
+    """
     if dtype == "string":
         return _strings(values)
-    kinds = _types(values)
+    kinds = kinds or _types(values)
     if dtype in EXACT_INTEGERS:
         return _floats(dtype, values, kinds) if kinds <= {float, int} else None
     if dtype == "bool":

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from serving.bodies.arrays import BEYOND_INTEGERS, array_of
+from serving.bodies.arrays import BEYOND_INTEGERS, EXACT_INTEGERS, array_of
 from serving.bodies.columns import Column, field_tensors, in_row, missing_count, unknown_count
 from serving.bodies.open_inference import InferRequest, infer_request
 from serving.bodies.requests import Feeds, names_input, predict_question
 from serving.bodies.strict_json import MAX_CHARACTERS
 from serving.errors import RequestError
 from serving.limits import Limits
-from serving.signature import Field, Signature
+from serving.signature import DEFAULT_SIGNATURE, Field, Signature
 
 _OUTER_DEPTH = 3
 """Levels of a request around a value: the document, its rows or columns, and a row's object or a value's base64."""
@@ -26,6 +26,9 @@ _STRIDE = 19
 _SAMPLED = b"0" * (MAX_CHARACTERS // _STRIDE)
 _LONG = b"0" * MAX_CHARACTERS
 _COLON = ord(":")
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_CHECKED = {dtype: {float, int} for dtype in EXACT_INTEGERS} | {dtype: {int} for dtype in _INTEGERS}
+"""The types that the parser of rows lets through, and that numbers of each dtype may be made of."""
 _AS_ZERO = bytes.maketrans(b"123456789.eE+-", b"0" * 14)
 
 
@@ -45,6 +48,8 @@ class _Values(NamedTuple):
     rows: int
     keys: int
     """Keys of the rows' objects, or of the columns' object."""
+    kinds: Mapping[str, set[type]] = {}
+    """By dtype, the types that the values had in the body, where the parser has checked them."""
 
 
 class _Fed(NamedTuple):
@@ -59,6 +64,30 @@ def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> 
     """Decode a predict request; None when the strict parser has to read it."""
     if len(body) > limits.body_bytes or limits.depth <= _OUTER_DEPTH or _may_have_long_number(body):
         return None
+    return _decode_rows(body, signatures.get(DEFAULT_SIGNATURE), limits) or _decode_any(body, signatures, limits)
+
+
+def _decode_rows(body: bytes, signature: Signature | None, limits: Limits) -> Decoded | None:
+    """Decode a request of plain rows, as most are, in half the time."""
+    parsed = signature.row_parser.parse(body) if signature is not None and signature.row_parser is not None else None
+    if signature is None or parsed is None or parsed.rows > limits.rows:
+        return None
+    columns = dict(zip(signature.fields, parsed.columns, strict=True))
+    values = _Values(columns, parsed.rows, 0, _CHECKED)
+    fed = _convert(signature, values, limits)
+    if fed is None:
+        return None
+    keys = parsed.keys + parsed.rows * len(columns) - sum(fed.missing.values())
+    colons = _count_colons(body)
+    if colons != keys:
+        nulls = sum(column.count(None) for column in parsed.columns) - parsed.absent
+        texts = [value for field in signature.scalars.get("string", ()) for value in columns[field.name] if value]
+        if rb"\u003" in body or colons != keys + nulls + "".join(texts).count(":"):
+            return None
+    return Decoded(signature, "instances", _feeds(signature, values, fed))
+
+
+def _decode_any(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:
     try:
         document = orjson.loads(body)
         question = predict_question(document)
@@ -175,11 +204,11 @@ def _is_doubtful(tensor: Column, depth: int) -> bool:
 def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: _Fed) -> bool:
     """Convert all inputs of one type at once, as an array costs more than its values; False if one does not fit."""
     columns = [values.by_name[field.name] for field in fields]
-    converted = array_of(dtype, [*chain.from_iterable(columns)])
+    converted = array_of(dtype, [*chain.from_iterable(columns)], values.kinds.get(dtype))
     present: dict[str, Column] = {}
     if converted is None:
         columns = [_filled(field, column, present) for field, column in zip(fields, columns, strict=True)]
-        converted = array_of(dtype, [*chain.from_iterable(columns)])
+        converted = array_of(dtype, [*chain.from_iterable(columns)], values.kinds.get(dtype))
     if converted is None:
         return False
     tensors = converted.reshape(len(fields), values.rows)
@@ -230,8 +259,12 @@ def _filled(field: Field, column: Sequence[Any], present: dict[str, Column]) -> 
 
 def _keys_are_unique(body: bytes, document: Any, keys: int) -> bool:
     """Whether the body has as many colons as the parsed document has keys, and colons in its strings."""
-    colons = int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))  # four times as fast as bytes.count
+    colons = _count_colons(body)
     return colons == keys or (rb"\u003" not in body and colons == _colons(document))
+
+
+def _count_colons(body: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))  # four times as fast as bytes.count
 
 
 def _colons(value: Any) -> int:

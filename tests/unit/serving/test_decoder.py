@@ -4,9 +4,11 @@ import base64
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from serving.bodies.decoder import Decoded, decode
 from serving.bodies.strict_json import parse
 from serving.errors import RequestError
 from serving.limits import Limits
-from serving.signature import Field, Signature
+from serving.signature import DEFAULT_SIGNATURE, Field, Signature
 
 LIMITS = Limits(body_bytes=20_000, rows=8, depth=8)
 
@@ -142,10 +144,10 @@ def objects(draw: st.DrawFn, fields: tuple[Field, ...], values: Any) -> str:
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> bytes:
+def bodies(draw: st.DrawFn, signatures: Mapping[str, Signature] = SIGNATURES) -> bytes:
     """A body in either form, for one of the signatures, mutated now and then."""
-    name = draw(st.sampled_from(sorted(SIGNATURES)))
-    fields = SIGNATURES[name].inputs
+    name = draw(st.sampled_from(sorted(signatures)))
+    fields = signatures[name].inputs
     rows = draw(st.integers(1, 4))
 
     def value(field: Field) -> st.SearchStrategy[str]:
@@ -160,7 +162,8 @@ def bodies(draw: st.DrawFn) -> bytes:
         payload = "[" + ",".join(draw(st.lists(row, min_size=1, max_size=rows))) + "]"
     else:
         payload = draw(objects(fields, column))
-    outer = [("signature_name", json.dumps(name)), (form, payload)]
+    named = [("signature_name", json.dumps(name))] if name != DEFAULT_SIGNATURE or draw(st.booleans()) else []
+    outer = [*named, (form, payload)]
     if draw(st.integers(0, 20)) == 0:
         outer.append(draw(st.sampled_from([*outer, ("inputs", "1"), ("extra", "1"), ("signature_name", '"one"')])))
     body = joined(draw(st.permutations(outer))).encode("utf-8", "surrogatepass")
@@ -174,11 +177,11 @@ def mutated(body: bytes, seed: int) -> bytes:
     return body[:cut] + inserted + body[cut + count :]
 
 
-def strictly(body: bytes) -> Decoded | str:
+def strictly(body: bytes, signatures: Mapping[str, Signature] = SIGNATURES) -> Decoded | str:
     """What the strict parser makes of a body, or the message with which it refuses it."""
     try:
         question = requests.predict_question(parse(body, LIMITS))
-        found = SIGNATURES.get(question.signature)
+        found = signatures.get(question.signature)
         if found is None:
             return "no such signature"
         return Decoded(found, question.form, requests.feeds(question, found, LIMITS.rows))
@@ -214,6 +217,89 @@ def test_what_is_decoded_fast_is_what_the_strict_parser_reads(body: bytes) -> No
     if fast is not None:
         assert not isinstance(strict, str), strict
         assert same(fast, strict)
+
+
+PLAIN_ROWS = [
+    {DEFAULT_SIGNATURE: replace(SIGNATURES[name], name=DEFAULT_SIGNATURE)}
+    for name in ("serving_default", "old", "types")
+]
+"""Signatures whose rows have a parser of their own."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLAIN_ROWS).flatmap(lambda signatures: st.tuples(st.just(signatures), bodies(signatures))))
+def test_what_the_parser_of_rows_takes_is_what_the_strict_parser_reads(
+    case: tuple[Mapping[str, Signature], bytes],
+) -> None:
+    signatures, body = case
+    fast, strict = decode(body, signatures, LIMITS), strictly(body, signatures)
+    if fast is not None:
+        assert not isinstance(strict, str), strict
+        assert same(fast, strict)
+
+
+def changed(values: Mapping[str, str]) -> bytes:
+    """A row of `PLAIN_ROWS[0]` as JSON, with some values as they are given."""
+    row = {"f": "1.5", "i": "3", "s": '"a"', "of": "2.5", "oi": "4", "os": '"b"', **values}
+    return f'{{"instances": [{joined([(name, text) for name, text in row.items() if text])}]}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"f": "true"}, "wanted a number that float32 holds, got true"),
+        ({"f": "16777217"}, "wanted a number that float32 holds, got 16777217"),
+        ({"of": "-33554433"}, "wanted a number that float32 holds, got -33554433"),
+        ({"f": "1e39"}, "wanted a number that float32 holds"),
+        ({"f": "null"}, "wanted a number that float32 holds, got null"),
+        ({"f": '"1.5"'}, "wanted a number that float32 holds"),
+        ({"f": "NaN"}, "wanted a finite number, got NaN"),
+        ({"f": ""}, "missing feature 'f'"),
+        ({"i": "3.0"}, "wanted an integer that int64 holds, got 3.0"),
+        ({"i": "false"}, "wanted an integer that int64 holds, got false"),
+        ({"i": "9223372036854775808"}, "wanted an integer that int64 holds"),
+        ({"oi": '"4"'}, "wanted an integer that int64 holds"),
+        ({"s": "1"}, "wanted a string, got 1"),
+        ({"s": r'"\ud800"'}, "half a surrogate pair"),
+        ({"s": '"\x01"'}, "JSON Parse error"),
+        ({"g": "1"}, "unknown feature 'g'"),
+        ({"i": '3, "i": 3'}, "the key 'i' appears twice"),
+        ({"s": r'"\u003a", "s": "a"'}, "the key 's' appears twice"),
+        ({"os": 'null, "os": null'}, "the key 'os' appears twice"),
+        ({"of": "", "oi": 'null, "oi": null'}, "the key 'oi' appears twice"),
+    ],
+)
+def test_a_fault_in_a_plain_row_is_left_to_the_parser_that_names_it(values: Mapping[str, str], reason: str) -> None:
+    body, signatures = changed(values), PLAIN_ROWS[0]
+    assert decode(body, signatures, LIMITS) is None
+    refused = strictly(body, signatures)
+    assert isinstance(refused, str)
+    assert reason in refused
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"f": "16777216", "of": "-0", "i": "-0"},
+        {"s": '"12:30:"', "os": '":"'},
+        {"of": "", "oi": "", "os": ""},
+        {"of": "null", "oi": "null", "os": "null"},
+        {"of": "null", "oi": "", "os": '"a:b"'},
+        {"s": r'"\u00e9\n"', "os": '"é😀"'},
+    ],
+)
+def test_plain_rows_are_parsed_without_dicts(values: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    body, signatures = changed(values), PLAIN_ROWS[0]
+    strict = strictly(body, signatures)
+    monkeypatch.setattr(orjson, "loads", None)
+    fast = decode(body, signatures, LIMITS)
+    assert fast is not None
+    assert isinstance(strict, Decoded)
+    assert same(fast, strict)
+    for name, tensor in fast.feeds.columns.items():
+        if tensor.dtype.kind == "f":
+            assert np.signbit(tensor).tolist() == np.signbit(strict.feeds.columns[name]).tolist(), name
 
 
 def usual(name: str, rows: int) -> list[dict[str, Any]]:
