@@ -32,7 +32,8 @@ def expected(outputs: Sequence[Field], rows: int) -> int:
     total = 0
     for field in outputs:
         shape = [rows, *(size or 1 for size in (field.shape or (None,))[1:])]
-        total += _bytes_of(field.name, field.dtype, shape, _FAST_NUMBER_BYTES)
+        each = _STRING_BYTES if field.dtype == "string" else _FAST_NUMBER_BYTES + np.dtype(field.dtype).itemsize
+        total += _bytes_of(field.name, shape, each)
     return total
 
 
@@ -45,17 +46,16 @@ def most(outputs: Mapping[str, Column], *, may_be_fast: bool = True) -> int:
     )
     total = _ANY_BYTES
     for name, values in outputs.items():
-        is_text = values.dtype.kind in "OS"
-        dtype = "string" if is_text else str(values.dtype)
-        total += _bytes_of(name, dtype, values.shape, _FAST_NUMBER_BYTES if is_fast else _NUMBER_BYTES)
-        if is_text:
-            total += _CHARACTER_BYTES * _characters(values)
+        if values.dtype.kind in "OS":
+            total += _bytes_of(name, values.shape, _STRING_BYTES) + _CHARACTER_BYTES * _characters(values)
+        else:
+            number = _FAST_NUMBER_BYTES if is_fast else _NUMBER_BYTES
+            total += _bytes_of(name, values.shape, number + values.dtype.itemsize)
     return total
 
 
-def _bytes_of(name: str, dtype: str, shape: Sequence[int], number: int) -> int:
+def _bytes_of(name: str, shape: Sequence[int], each: int) -> int:
     values, lists, rows = math.prod(shape), math.prod(shape[:-1]), shape[0] if shape else 1
-    each = _STRING_BYTES if dtype == "string" else number + np.dtype(dtype).itemsize
     return values * each + lists * _LIST_BYTES + rows * (_ROW_BYTES + 4 * len(name))
 
 
