@@ -36,21 +36,25 @@ _REACHING_OUT_FAMILIES = ("Dataset", "Debug", "DecodeProto", "EncodeProto", "Rea
 names."""
 _READS = {"InitializeTableFromTextFile": 1, "InitializeTableFromTextFileV2": 1, "RestoreV2": 0}
 """Operations that read a file when a model is loaded, and which of their inputs names it."""
+_BRANCHING = re.compile(
+    r"(Stateless|_)?(If|While|Case|For)|(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|RefSelect|LoopCond|_SwitchN"
+    r"|Variable(V2)?|TemporaryVariable|SymbolicGradient|RemoteCall"
+)
 _RUN_WHEN_RESTORED = frozenset({"_create_resource", "_initialize", "_destroy_resource"})
 """Names of functions that `tf.saved_model.load` calls, or Python when it lets go of a model."""
 _OWN = frozenset({"asset", "resource", "variable"})
 """Kinds of objects that a function which reads a file may be given: no constants."""
 
 
-def check(meta_graph: Any, path: Path) -> None:
-    """Raise ModelError for operations that loading or a signature can run, and that no model needs.
+def check(meta_graph: Any, path: Path) -> frozenset[str]:
+    """Return the operations that loading or a signature can run; ModelError when there are some that no model needs.
 
     A table is filled from an asset of the model, and variables from its own, while it is loaded: from no other file,
     and by no request. Run it before a graph is loaded: loading runs its initialization.
     """
     graph = GraphNodes(meta_graph)
     loading, asked = list(graph.reachable(list(_loading(meta_graph)))), list(graph.reachable(list(_asked(meta_graph))))
-    _check_ops(graph, (*loading, *asked), path)
+    ops = _check_ops(graph, (*loading, *asked), path)
     for asset in meta_graph.asset_file_def:
         if PurePosixPath(asset.filename).is_absolute() or ".." in PurePosixPath(asset.filename).parts:
             raise ModelError(f"{path}: its asset {asset.filename!r} lies outside of the model; export it again")
@@ -58,6 +62,12 @@ def check(meta_graph: Any, path: Path) -> None:
     for _, node in asked:
         if node.op in _READS:
             raise ModelError(f"{path}: {node.name} ({node.op}) reads a file for a request, which may be any file")
+    return ops
+
+
+def may_branch(ops: Collection[str]) -> bool:
+    """Whether some operations take one way or another, or are variables that others write to through their outputs."""
+    return any(_BRANCHING.fullmatch(op) for op in ops)
 
 
 def check_restored(path: Path) -> None:
@@ -101,14 +111,15 @@ def _functions(node: Any) -> Iterator[str]:
         yield node.bare_concrete_function.concrete_function_name
 
 
-def _check_ops(graph: GraphNodes, placed: Iterable[Placed], path: Path) -> None:
-    ops = {one.node.op for one in placed} - graph.functions.keys()
+def _check_ops(graph: GraphNodes, placed: Iterable[Placed], path: Path) -> frozenset[str]:
+    ops = frozenset(one.node.op for one in placed) - graph.functions.keys()
     denied = sorted(op for op in ops if not _is_allowed(op))
     if denied:
         raise ModelError(
             f"{path}: its graph holds {', '.join(denied[:10])}, which can reach outside of the model; "
             "export it without them"
         )
+    return ops
 
 
 def _check_files(

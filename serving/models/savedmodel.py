@@ -46,14 +46,18 @@ class SavedModel:
         )
         # Without functions to call, a row of `flight_delay` takes 0.23 instead of 0.30 ms (measured).
         config.graph_options.optimizer_options.do_function_inlining = True
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        self._session: Any = None
         self._calls: dict[str, Callable[..., Any]] = {}
         self.beside: dict[str, Any] = {}
         """What is made of the model and lives as long, such as its explainer."""
         try:
             with graph.as_default():
                 loader = SavedModelLoader(str(path))
-                graph_ops.check(loader.get_meta_graph_def_from_tags([tf.saved_model.SERVING]), path)
+                ops = graph_ops.check(loader.get_meta_graph_def_from_tags([tf.saved_model.SERVING]), path)
+                if not graph_ops.may_branch(ops):
+                    # Runs operations in an order that is found once: 0.47 instead of 0.59 ms of a row (measured).
+                    config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+                self._session = tf.compat.v1.Session(graph=graph, config=config)
                 meta_graph = loader.load(self._session, [tf.saved_model.SERVING])
         except ModelError:
             self.close()
@@ -117,10 +121,11 @@ class SavedModel:
 
     def close(self) -> None:
         """Free the session and its memory; call it when no request uses the version."""
-        self._session.close()
         self._calls.clear()
         self.beside.clear()
-        del self._session
+        if self._session is not None:
+            self._session.close()
+            self._session = None
         # A graph's Python objects refer to each other, and malloc keeps freed fragments: loading and closing a tiny
         # model 120 times leaked 22 MiB without these lines, and nothing with them.
         gc.collect()
