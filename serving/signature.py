@@ -97,9 +97,14 @@ class Signature:
 
     @cached_property
     def row_parser(self) -> "RowParser | None":
-        """Parses rows; None where a row may have something else than one value for each of several inputs."""
-        from serving.typed_rows import RowParser, Slot  # noqa: PLC0415 - steps that import this file have no parser
+        """Parses rows; None where a row may have something else than one value for each of several inputs.
 
+        None, too, where msgspec is not installed: whoever serves has it, other steps read signatures without it.
+        """
+        try:
+            from serving.typed_rows import RowParser, Slot  # noqa: PLC0415
+        except ModuleNotFoundError:
+            return None
         slots = [Slot(field.name, field.dtype, field.required) for field in self.inputs]
         is_plain = len(slots) > 1 and not self.others and RowParser.takes(slots)
         return RowParser(self.name, slots) if is_plain else None

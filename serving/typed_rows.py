@@ -8,6 +8,7 @@ callers have another parser for such bodies.
 import math
 from collections.abc import Sequence
 from itertools import chain
+from types import GenericAlias
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -51,8 +52,8 @@ class RowParser:
     def __init__(self, signature: str, slots: Sequence[Slot]) -> None:
         names = {f"v{at}": slot.name for at, slot in enumerate(slots)}
         fields = [(name, *_typed(slot)) for name, slot in zip(names, slots, strict=True)]
-        row = msgspec.defstruct("Row", fields, rename=names, kw_only=True, forbid_unknown_fields=True, gc=False)
-        outer: list[Any] = [("instances", list[row]), ("signature_name", _NAME, msgspec.UNSET)]  # type: ignore[valid-type]
+        row: Any = msgspec.defstruct("Row", fields, rename=names, kw_only=True, forbid_unknown_fields=True, gc=False)
+        outer: list[Any] = [("instances", GenericAlias(list, row)), ("signature_name", _NAME, msgspec.UNSET)]
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Request", outer, forbid_unknown_fields=True))
         self._signature = signature
         self._width = len(slots)

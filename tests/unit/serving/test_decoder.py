@@ -290,6 +290,7 @@ def test_a_fault_in_a_plain_row_is_left_to_the_parser_that_names_it(values: Mapp
     ],
 )
 def test_plain_rows_are_parsed_without_dicts(values: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("msgspec", reason="of the dependency group serving: run `uv sync`")
     body, signatures = changed(values), PLAIN_ROWS[0]
     strict = strictly(body, signatures)
     monkeypatch.setattr(orjson, "loads", None)
