@@ -1,5 +1,6 @@
 """Prints the comparison of two models, for `mlops models compare`."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from mlops.actions.model_comparison.compared import Line, ModelComparison
 
 _MOST_SLICES = 12
+_WIDTH = 140
+"""Columns of a table where the output is no terminal."""
 
 
 def show(store: Store, models: tuple[str, str], run_id: str, html: str, *, as_json: bool) -> None:
@@ -46,17 +49,19 @@ def _print(found: "ModelComparison") -> None:
 
 def _table(title: str, lines: "Iterable[Line]", found: "ModelComparison") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from mlops.report.model_comparison import number
 
     table = Table(box=None, pad_edge=False)
     for heading in (title, found.before.reference, found.after.reference, "change", ""):
-        table.add_column(heading, justify="left" if heading in (title, "") else "right")
+        table.add_column(escape(heading), justify="left" if heading in (title, "") else "right")
     for line in lines:
         colour = {"better": "green", "worse": "red"}.get(line.direction, "dim")
         marked = f"[{colour}]{line.direction}[/{colour}]"
-        table.add_row(line.slice or line.name, number(line.before), number(line.after), number(line.change), marked)
+        numbers = (number(line.before), number(line.after), number(line.change))
+        table.add_row(escape(line.slice or line.name), *numbers, marked)
     if table.row_count:
-        Console(soft_wrap=True).print(table)
+        Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH).print(table)
         click.echo()
