@@ -108,7 +108,7 @@ mutants: setup .venv-checks/.complete ## Plant faults in the code of gates; ever
 wheel: $(filter .uv/bin/uv,$(UV)) ## Build the package, and its bill of materials (CycloneDX), into dist/
 	rm -rf dist
 	$(UV) build --wheel --out-dir dist
-	$(UV) export --frozen --quiet --no-default-groups --no-emit-workspace --preview-features sbom-export --format cyclonedx1.5 --output-file dist/sbom.json >/dev/null
+	$(UV) export --frozen --quiet --no-default-groups --preview-features sbom-export --format cyclonedx1.5 --output-file dist/sbom.json >/dev/null
 	sed -i.whole '/^  "serialNumber"/d; /^    "timestamp"/d' dist/sbom.json && rm dist/sbom.json.whole
 
 bench: setup ## Compare this project with TFX, and its runner with kfp.local; the server: python -m benchmarks.serving

@@ -47,6 +47,14 @@ def test_a_waiver_holds_until_its_day(tmp_path: Path) -> None:
     assert f"--ignore {KNOWN}" not in over.stdout
 
 
+def test_a_database_that_cannot_be_asked_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "STAND_IN", "#!/bin/sh\necho 'error: dns error' >&2\nexit 2\n")
+    ended = audited(tmp_path, WAIVER.replace("DAY", "2999-01-01"))
+    assert ended.returncode == 2
+    assert "audit: NOT DONE" in ended.stderr
+    assert "Nothing was looked up" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("waiver", "says"),
     [
