@@ -52,7 +52,10 @@ def check(meta_graph: Any, path: Path) -> frozenset[str]:
     A table is filled from an asset of the model, and variables from its own, while it is loaded: from no other file,
     and by no request. Run it before a graph is loaded: loading runs its initialization.
     """
-    graph = GraphNodes(meta_graph)
+    return _check_session(meta_graph, GraphNodes(meta_graph), path)
+
+
+def _check_session(meta_graph: Any, graph: GraphNodes, path: Path) -> frozenset[str]:
     loading, asked = list(graph.reachable(list(_loading(meta_graph)))), list(graph.reachable(list(_asked(meta_graph))))
     ops = _check_ops(graph, (*loading, *asked), path)
     for asset in meta_graph.asset_file_def:
@@ -76,13 +79,14 @@ def check_restored(path: Path) -> None:
     Restoring runs functions of the model's objects, such as those that fill its tables, besides what a session runs.
     """
     for meta_graph in parse_saved_model(str(path)).meta_graphs:
-        check(meta_graph, path)
-        _check_objects(meta_graph, path)
+        graph = GraphNodes(meta_graph)
+        _check_session(meta_graph, graph, path)
+        _check_objects(meta_graph, graph, path)
 
 
-def _check_objects(meta_graph: Any, path: Path) -> None:
+def _check_objects(meta_graph: Any, graph: GraphNodes, path: Path) -> None:
     """Check what runs when the model's objects are restored, which need not be what a session runs."""
-    graph, objects = GraphNodes(meta_graph), meta_graph.object_graph_def
+    objects = meta_graph.object_graph_def
     names = [name for name in _run_by_objects(objects) if name in graph.functions]
     placed = list(graph.called(names))
     _check_ops(graph, placed, path)

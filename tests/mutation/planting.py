@@ -11,6 +11,7 @@ import difflib
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def _faults(name: str, source: str, untouched: list[tuple[Place, Place]]) -> Ite
         for at, (start, _) in enumerate(_places(operator, parso.parse(source))):
             if any(first <= start < last for first, last in untouched):
                 continue
-            mutated = mutate_code(source.encode(), operator, at)
+            mutated = None
+            with suppress(AttributeError):  # cosmic-ray plants no exception in the place of a dotted name
+                mutated = mutate_code(source.encode(), operator, at)
             if mutated is None:
                 continue
             faulty = mutated.decode() if isinstance(mutated, bytes) else mutated

@@ -9,7 +9,7 @@ class Target(NamedTuple):
     tests: tuple[str, ...]
 
 
-_RELEASE = ("tests/unit/artifacts/release/test_promotion.py", "tests/unit/artifacts/release/test_release_checks.py")
+_PROMOTION = "tests/unit/artifacts/release/test_promotion.py"
 TARGETS = {
     "core/decision.py": Target(("tests/unit/core/test_decision.py",)),
     "components/evaluate_model/gate.py": Target(("tests/component/evaluate_model/test_evaluation_rules.py",)),
@@ -17,8 +17,8 @@ TARGETS = {
     "components/validate_data/comparisons.py": Target(("tests/component/validate_data/test_comparisons.py",)),
     "components/compress_model/gate.py": Target(("tests/component/compress_model/test_gate.py",)),
     "components/measure_fairness/gate.py": Target(("tests/component/measure_fairness/test_fairness_rules.py",)),
-    "artifacts/release/promotion.py": Target(_RELEASE),
-    "artifacts/release/checks.py": Target(_RELEASE),
+    "artifacts/release/promotion.py": Target((_PROMOTION,)),
+    "artifacts/release/checks.py": Target(("tests/unit/artifacts/release/test_release_checks.py", _PROMOTION)),
     "components/promote_release/logic.py": Target(("tests/component/promote_release/test_promote_release.py",)),
     "core/backends/signature.py": Target(("tests/unit/backends/test_signatures.py",)),
 }
@@ -31,6 +31,13 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         'durable.replace(target, f"{self.model_dump_json(indent= 1)}\\n".encode())': _WHITE_SPACE,
         'print(f"{LOG_MARK}{self.model_dump_json()}", flush=True) -> '
         'print(f"{LOG_MARK}{self.model_dump_json()}", flush=False)': "seen only where a process dies after it",
+    },
+    "components/evaluate_model/gate.py": {
+        "largest = sorted(small, key=lambda item: -item.examples)[:20] -> "
+        "largest = sorted(small, key=lambda item: ~item.examples)[:20]": "~n is -n - 1: the order is the same",
+    },
+    "core/backends/signature.py": {
+        "if TYPE_CHECKING: -> if not TYPE_CHECKING:": "imports what annotations name, earlier than it is needed",
     },
 }
 """File -> a fault's change -> why no test can tell it from the original."""

@@ -44,7 +44,6 @@ SWEEPS: dict[str, Entry] = {
         {
             "--target": {"choices": TARGETS, "action": "append", "help": "what is disturbed; default: all of them"},
             "--fault": {"choices": ("KILL", "ENOSPC", "EIO"), "action": "append", "help": "default: all three"},
-            "--skip": {"type": int, "default": 0, "help": "points of each target that an earlier run tried"},
         },
     ),
     "crowd": Entry("tests.sweeps.crowd", "runs at once on one store, some of them killed", 50, 12),

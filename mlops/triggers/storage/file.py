@@ -74,5 +74,5 @@ class FileStorage:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, seals.Changed) as error:
+    except (sqlite3.Error, OSError, UnicodeError, seals.Changed) as error:
         raise JournalError(f"{path}: the journal of triggers cannot be used: {error}; nothing was recorded") from error

@@ -113,7 +113,7 @@ class LogStorage:
                 return _tables(objects.read(address)), int(address.rpartition("/")[2].partition(".")[0])
             except NoSuchObject:
                 continue  # a newer one took its place meanwhile
-            except (sqlite3.Error, seals.Changed) as error:
+            except (sqlite3.Error, UnicodeError, seals.Changed) as error:
                 _LOG.warning("%s: %s; its operations are read again from the log", address, error)
         return _tables(), 0
 

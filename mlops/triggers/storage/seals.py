@@ -7,6 +7,8 @@ triggers write with every change. A row of an older version has none, and is tak
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import cache
 from typing import Any
 
 from core.digest import of_bytes
@@ -43,7 +45,12 @@ def register(db: sqlite3.Connection) -> None:
 
 
 def check(db: sqlite3.Connection) -> None:
-    """Check keys and seals of tables that are not too large for it; Changed for the first that is wrong."""
+    """Check the definitions, and keys and seals of tables that are not too large; Changed for the first that is wrong.
+
+    A definition is part of the file: a changed name or condition would let rows be written without their seals.
+    """
+    if _definitions(db) != _wanted():
+        raise Changed("its tables are not defined as they were; restore the journal, or move it away")
     if _one(db, "PRAGMA page_count") * _one(db, "PRAGMA page_size") > CHECKED_BYTES:
         return
     fault = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -84,6 +91,20 @@ def _made(db: sqlite3.Connection) -> Iterator[str]:
             f"WHEN OLD.seal != '' AND OLD.seal != seal_of({before}) BEGIN SELECT RAISE(ABORT, '{_WHY}'); END"
         )
     yield f"PRAGMA user_version = {_VERSION}"
+
+
+def _definitions(db: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Return type, name, table and SQL of each, without line breaks, which differ between versions."""
+    rows = db.execute("SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_master")
+    return {tuple(" ".join(str(text).split()) for text in row) for row in rows}
+
+
+@cache
+def _wanted() -> set[tuple[str, ...]]:
+    """The definitions of new tables."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        prepare(db)
+        return _definitions(db)
 
 
 def _one(db: sqlite3.Connection, query: str) -> int:

@@ -64,7 +64,7 @@ def _tried(sweep: Sweep, target: str, faults: list[str]) -> Iterator[Tried]:
         found = _points_of(kind, sweep.folder / target)
         attempt = partial(_try_point, kind, sweep.folder / target)
     chosen = [point for point in found if point.fault in faults]
-    chosen = sweep.chance().sample(chosen, min(sweep.count or len(chosen), len(chosen)))[sweep.options.get("skip", 0) :]
+    chosen = sweep.chance().sample(chosen, min(sweep.count or len(chosen), len(chosen)))
     sweep.count_of(f"points that {target} has", len(found))
     with ProcessPoolExecutor(sweep.workers) as pool:
         for done, tried in enumerate(pool.map(attempt, chosen), 1):

@@ -118,6 +118,18 @@ def test_rows_of_an_older_version_are_taken_and_sealed_when_they_change(tmp_path
         FileStorage(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("UPDATE OF key, source", "UPDATE OF key, sourcf"), ("usecase TEXT", "urecase TEXT"), ("WHEN OLD", "WHEN NEW")],
+)
+def test_a_changed_definition_keeps_the_journal_from_being_opened(full: Station, old: str, new: str) -> None:
+    content = _file(full).read_bytes()
+    assert old.encode() in content
+    _file(full).write_bytes(content.replace(old.encode(), new.encode()))
+    with pytest.raises(JournalError, match=r"journal\.sqlite: the journal of triggers cannot be used: "):
+        FileStorage(_file(full))
+
+
 def test_tables_of_a_newer_version_are_left_alone(full: Station) -> None:
     with closing(sqlite3.connect(_file(full))) as db:
         db.execute("PRAGMA user_version = 9")
