@@ -64,8 +64,10 @@ class RowParser:
         """Whether rows of these features can be parsed."""
         return bool(slots) and all(slot.dtype in _TYPES for slot in slots)
 
-    def parse(self, body: bytes) -> ParsedRows | None:
-        """Parse a body; None when it is not such a request, for whatever reason."""
+    def parse(self, body: bytes, most: int) -> ParsedRows | None:
+        """Parse a body of so many rows at most; None when it is not such a request, for whatever reason."""
+        if body.count(b"{") > most + 1:
+            return None  # before anything is made of it: `{}` becomes a slot for each feature
         try:
             request: Any = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -152,4 +152,6 @@ def load_version(verified: Verified) -> "SavedModel":
     except ModelError:
         model.close()
         raise
+    for signature in model.signatures.values():
+        _ = signature.row_parser  # made here, so that no request waits for it
     return model

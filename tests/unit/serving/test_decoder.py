@@ -303,6 +303,17 @@ def test_plain_rows_are_parsed_without_dicts(values: Mapping[str, str], monkeypa
             assert np.signbit(tensor).tolist() == np.signbit(strict.feeds.columns[name]).tolist(), name
 
 
+def test_more_rows_than_are_taken_are_not_parsed_into_slots() -> None:
+    """A body of `{}` would become a hundred times its bytes, and is charged with less."""
+    fields = (described("a", "float32"), described("b", "int64"))
+    found = signature(DEFAULT_SIGNATURE, *fields)
+    assert decode(b'{"instances": [{}, {"a": 1.5}]}', {DEFAULT_SIGNATURE: found}, LIMITS) is not None
+    assert found.row_parser is not None
+    found.row_parser._decoder = None
+    body = b'{"instances": [' + b", ".join([b"{}"] * (LIMITS.rows + 1)) + b"]}"
+    assert decode(body, {DEFAULT_SIGNATURE: found}, LIMITS) is None
+
+
 def usual(name: str, rows: int) -> list[dict[str, Any]]:
     values = {"float32": 1.5, "float16": 2, "float64": 1e10, "int64": 3, "int8": -4, "uint64": 5, "string": "a:b"}
     shaped: Mapping[str, Any] = {"m": [0.5, 2], "w": ["a", "b"], "any": [[1], [2]], "l": [1.0, 2.0]}
