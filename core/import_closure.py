@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from core import code_files
 
@@ -159,22 +158,19 @@ def _own_version() -> list[int]:
 
 def _dotted_names(tree: ast.AST, package: list[str]) -> Iterator[str]:
     """Yield the dotted names that a file imports or has as strings; relative names are made absolute."""
-    waiting: list[Any] = [tree]
+    waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, ast.Constant):
-            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-                yield node.value.partition(":")[0]
-        elif isinstance(node, ast.Import):
+        if isinstance(node, ast.If) and _is_for_type_checkers(node.test):
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from _imported_from(node, package)
-        elif isinstance(node, ast.If) and _is_for_type_checkers(node.test):
-            waiting.append(node.orelse)
-        elif isinstance(node, ast.AST):  # `ast.iter_child_nodes` takes three times as long, for hundreds of files
-            waiting += [value for value in vars(node).values() if isinstance(value, ast.AST | list)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+            yield node.value.partition(":")[0]
 
 
 def _imported_from(node: ast.ImportFrom, package: list[str]) -> Iterable[str]:

@@ -188,13 +188,15 @@ class Loop:
     def make(self, step: Step, specs: Any) -> Callable[..., tf.Tensor]:
         """Make a function that runs a step over blocks of any number of rows, traced once unless the model is eager.
 
-        The loop is AutoGraph's; the step is not converted, as in Keras' `fit`.
+        AutoGraph converts nothing: not the step, as in Keras' `fit`, and it would take as long as tracing the loop.
         """
         unconverted = tf.autograph.experimental.do_not_convert(step)
         if self.model.run_eagerly:
             return partial(_each_batch, unconverted)
         traced: Callable[..., tf.Tensor] = tf.function(
-            partial(_each_batch, unconverted), input_signature=[specs, tf.TensorSpec([], tf.int32)]
+            partial(_each_batch, unconverted),
+            input_signature=[specs, tf.TensorSpec([], tf.int32)],
+            autograph=False,
         )
         return traced
 
@@ -231,10 +233,14 @@ def meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
 def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
     """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
     count = tf.shape(block[1])[0]
-    start, is_finite = tf.constant(0), tf.constant(True)
-    while start < count and is_finite:
+
+    def goes_on(start: tf.Tensor, is_finite: tf.Tensor) -> tf.Tensor:
+        return tf.logical_and(start < count, is_finite)
+
+    def one_batch(start: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         end = tf.minimum(start + batch_size, count)
-        logs = step(tf.nest.map_structure(lambda values, a=start, b=end: values[a:b], block))
-        is_finite = tf.math.is_finite(logs["loss"])
-        start = end
-    return start
+        logs = step(tf.nest.map_structure(lambda values: values[start:end], block))
+        return end, tf.math.is_finite(logs["loss"])
+
+    rows, _ = tf.while_loop(goes_on, one_batch, (tf.constant(0), tf.constant(True)))
+    return rows

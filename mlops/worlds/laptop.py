@@ -48,11 +48,12 @@ _TENSORFLOW = (
     "kfp.dsl.executor_main",
     "pydantic",
     "pyarrow_hotfix",
+    "pyarrow.dataset",
     "tensorflow",
     _VALIDATION,
     _TRANSFORM,
     "tensorflow_model_analysis",
-    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
 )
 PRELOAD = {
     image("data"): (
