@@ -55,7 +55,7 @@ compile: setup ## Compile the pipeline to a KFP file
 	$(RUN) mlops compile $(usecase) --pipeline $(pipeline) $(args)
 
 # Tests of one file run in one process, since they share what is expensive to make; args=-n0 runs all in one.
-test: setup .venv-checks/.complete ## Run all tests, as many files at once as there are processors (at most 4)
+test: setup .venv-checks/.complete ## Run all tests, a file more at once than there are processors (at most 4)
 	$(RUN) coverage erase
 	$(RUN) coverage run -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(args)
 	$(RUN) coverage combine --quiet

@@ -1,3 +1,4 @@
+import gc
 import inspect
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 
 from core.source_commit import source_commit
 from tests.google_storage import google_storage, google_storage_server
+from tests.measuring import Measuring
 from tests.object_store import bucket, object_store
 
 __all__ = ["bucket", "compiled_pipeline", "google_storage", "google_storage_server", "object_store"]
@@ -29,6 +31,7 @@ def _stack(context: int = 0) -> list[inspect.FrameInfo]:
     return frames
 
 
+MEASURING = Measuring()
 inspect.stack = _stack
 os.environ["MLOPS_WARM"] = "off"  # no process outlives a test, unless the test is about that
 
@@ -49,11 +52,31 @@ LONGEST_FIRST = (
     "tests/unit/adapters/",
     "tests/unit/backends/",
     "tests/unit/serving/",
+    "tests/unit/cluster/",
+    "tests/sweeps/",
+    "tests/unit/worlds/",
+    "tests/unit/artifacts/",
     "localrun/tests/",
 )
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
 TOGETHER = ("tests/e2e/",)
 """Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is imported and collected
+    config.pluginmanager.register(MEASURING, "measuring")  # for localrun/tests too, which these hooks do not reach
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than processors: tests wait a good part of their time, for deadlines and for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later search for garbage: it stays to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,6 +1,5 @@
 """A road to production of its own, over real flights, small enough to be sabotaged a dozen times."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,18 +21,6 @@ from pipelines.config import load as load_usecase
 
 ROWS = 6000
 Change = Callable[[Any], Any]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Iterator[None]:
-    """Leave the processes of whole runs unmeasured, which makes them half as long again; component tests cover them."""
-    variable = "COVERAGE_PROCESS_CONFIG"
-    measured = os.environ.pop(variable, None)
-    try:
-        return (yield)
-    finally:
-        if measured is not None:
-            os.environ[variable] = measured
 
 
 @dataclass(frozen=True)

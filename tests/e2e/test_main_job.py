@@ -1,6 +1,7 @@
 """The README, word for word: run, run again, a new month, a death in the middle, serving, and one step back."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,12 @@ def own(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt, months: d
 
 
 @pytest.fixture(scope="module")
-def terminal(own: Road) -> Terminal:
-    return Terminal(own.store.root)
+def terminal(own: Road) -> Iterator[Terminal]:
+    """A terminal whose runs find the workers of the run before, as those of a laptop do."""
+    terminal = Terminal(own.store.root)
+    terminal.environment["MLOPS_WARM"] = "5"
+    yield terminal
+    terminal.call("workers", "stop")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """No file that a stranger could have made is turned into code: no pickle, no Keras file, no array of objects."""
 
 import ast
+import functools
 from pathlib import Path
 
 from tests.rooms import ROOT, SHIPPED
@@ -22,20 +23,21 @@ def files() -> list[Path]:
     return sorted(path for room in SHIPPED for path in (ROOT / room).rglob("*.py"))
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return all nodes of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@functools.cache
 def calls(path: Path) -> list[tuple[str, ast.Call]]:
     """Return the calls in a file by the text of what is called."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(ast.unparse(node.func), node) for node in nodes(path) if isinstance(node, ast.Call)]
 
 
 def imported(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    plain = {
-        one.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
-    }
-    return plain | {
-        (node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-    }
+    plain = {one.name.partition(".")[0] for node in nodes(path) if isinstance(node, ast.Import) for one in node.names}
+    return plain | {(node.module or "").partition(".")[0] for node in nodes(path) if isinstance(node, ast.ImportFrom)}
 
 
 def test_only_what_we_wrote_ourselves_is_unpickled() -> None:
@@ -63,6 +65,6 @@ def test_no_keras_file_is_read() -> None:
     ]
     assert found == []
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not node.value.endswith((".h5", ".keras", ".pkl")), f"{path}:{node.lineno} {node.value}"

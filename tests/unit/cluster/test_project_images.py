@@ -24,7 +24,7 @@ from mlops.cluster.images import builds
 from mlops.cluster.images.project import BUDGETS, Images, names
 from mlops.cluster.programs.commands import Commands
 
-DOCKER = """#!{python}
+DOCKER = """#!{python} -IS
 import json, os, sys
 from pathlib import Path
 
