@@ -12,6 +12,7 @@ UNPICKLES = {
     "components/evaluate_model/beam_scoring.py": OWN_WORK_FOLDER,
     "components/evaluate_model/with_beam.py": OWN_WORK_FOLDER,
     "components/ingest_examples/with_beam.py": OWN_WORK_FOLDER,
+    "localrun/src/localrun/hosts/watched.py": "bytecode by the source's hash, where Python keeps it",
 }
 """Files that may unpickle, and whose bytes those are."""
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle", "torch"}
