@@ -1,5 +1,7 @@
 """Runs the tests of a file in a forked process in which the file is another one; what is imported before is shared."""
 
+import ast
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -8,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
@@ -51,7 +54,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def warm_up(tests: Sequence[str], log: Path) -> None:
-    """Import what the tests import, and forget what is ours of it."""
+    """Import what the tests import; RuntimeError when they cannot be collected."""
     held = os.dup(1), os.dup(2)
     with log.open("wb") as stream:
         for number in (1, 2):
@@ -64,11 +67,40 @@ def warm_up(tests: Sequence[str], log: Path) -> None:
             os.close(held[number - 1])
     if code != _PASSED:
         raise RuntimeError(f"pytest ended with {code}: {log.read_text()[-2000:]}")
-    # All are found first: a folder without __init__.py asks the one above it for its path.
-    ours = [name for name, module in list(sys.modules.items()) if _is_ours(module)]
-    for name in ours:
-        if not name.startswith(("tests.mutation", "__main__")):
-            del sys.modules[name]
+    _imports()  # read once, not in each child
+    gc.freeze()  # pytest collects garbage five times at its end, which would copy all that TensorFlow has imported
+
+
+@cache
+def _imports() -> dict[str, frozenset[str]]:
+    """Our modules that are imported -> what each of them imports."""
+    ours = {name: module.__file__ for name, module in list(sys.modules.items()) if _is_ours(module)}
+    return {name: _imported(Path(file)) for name, file in ours.items() if file}
+
+
+def _forget(target: str) -> None:
+    """Forget a module and all of ours that import it, so that they are imported again with the fault."""
+    imports = _imports()
+    forgotten = {target}
+    while found := {name for name, named in imports.items() if named & forgotten} - forgotten:
+        forgotten |= found
+    for name in forgotten & imports.keys() - {"__main__"}:
+        del sys.modules[name]
+        parent, _, last = name.rpartition(".")
+        if hasattr(sys.modules.get(parent), last):
+            delattr(sys.modules[parent], last)  # `from package import module` would find it there
+
+
+@cache
+def _imported(path: Path) -> frozenset[str]:
+    """Return the modules that a file imports, and what may be one."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
 
 
 def _is_ours(module: ModuleType) -> bool:
@@ -105,8 +137,9 @@ def _child(path: Path, source: str | None, tests: Sequence[str], seconds: float,
         with log.open("wb") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
+        module = ".".join(path.with_suffix("").parts)
+        _forget(module)
         if source is not None:
-            module = ".".join(path.with_suffix("").parts)
             sys.meta_path.insert(0, _Planted(module, path.absolute(), source))
         # A counter-example need not be small to count.
         settings.register_profile(
