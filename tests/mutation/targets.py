@@ -36,6 +36,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "largest = sorted(small, key=lambda item: -item.examples)[:20] -> "
         "largest = sorted(small, key=lambda item: ~item.examples)[:20]": "~n is -n - 1: the order is the same",
     },
+    "components/measure_fairness/gate.py": {
+        'return ", ".join(f"{name}={value}" for name, value in zip(features, group.values, strict=True)) -> '
+        'return ", ".join(f"{name}={value}" for name, value in zip(features, group.values, strict=False))': (
+            "a group has one value of each feature"
+        ),
+    },
     "core/backends/signature.py": {
         "if TYPE_CHECKING: -> if not TYPE_CHECKING:": "imports what annotations name, earlier than it is needed",
     },

@@ -67,6 +67,7 @@ def warm_up(tests: Sequence[str], log: Path) -> None:
             os.close(held[number - 1])
     if code != _PASSED:
         raise RuntimeError(f"pytest ended with {code}: {log.read_text()[-2000:]}")
+    _imports.cache_clear()  # an earlier file's tests imported less
     _imports()  # read once, not in each child
     gc.freeze()  # pytest collects garbage five times at its end, which would copy all that TensorFlow has imported
 
