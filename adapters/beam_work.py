@@ -39,8 +39,14 @@ def seen_by_workers(runner: Runner, place: Path | str, what: str) -> Location:
 
 def distributed(pipeline: beam.Pipeline, name: str, elements: Iterable[Any]) -> Any:
     """Return a collection of elements that all workers take from, as many each; `name` is its name in the graph."""
-    created = pipeline | name >> beam.Create(list(elements), reshuffle=False)
-    return created | f"Distribute {name}" >> beam.Reshuffle()
+    # Not by Reshuffle: portable runners take it for one step, while tf.Transform copies the part behind its grouping,
+    # and its elements have three parts, whose coder Prism does not know.
+    numbered = pipeline | name >> beam.Create(list(enumerate(elements)), reshuffle=False)
+    return numbered | f"Distribute {name}" >> beam.GroupByKey() | f"Each of {name}" >> beam.FlatMap(_values)
+
+
+def _values(group: tuple[int, Iterable[Any]]) -> list[Any]:
+    return list(group[1])
 
 
 class Keep(beam.DoFn):  # type: ignore[misc]  # Beam has no types

@@ -35,14 +35,20 @@ def worker_pool(folder: Path, work: str, job_server: str = "embedded") -> Iterat
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
     command += [f"--service_port={port}", f"--container_executable={boot}"]
     environment = {**os.environ, beam_boot.FOLDER: str(folder / "workers")}
+    endpoint, commands = "embed", [command]
+    if job_server == "prism":
+        endpoint = f"localhost:{free_port()}"
+        commands.append([str(PRISM), f"--job_port={endpoint.partition(':')[2]}", "--serve_http=false"])
     with (folder / "log").open("wb") as log:
-        pool = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+        started = [
+            subprocess.Popen(one, env=environment, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+            for one in commands
+        ]
     try:
-        server = {"prism_location": str(PRISM)} if job_server == "prism" else {"job_endpoint": "embed"}
         yield Runner(
-            runner="PrismRunner" if job_server == "prism" else "PortableRunner",
+            runner="PortableRunner",
             options={
-                **server,
+                "job_endpoint": endpoint,
                 "environment_type": "EXTERNAL",
                 "environment_config": f"localhost:{port}",
                 "direct_num_workers": WORKERS,
@@ -51,5 +57,6 @@ def worker_pool(folder: Path, work: str, job_server: str = "embedded") -> Iterat
             connect_seconds=300,
         )
     finally:
-        os.killpg(pool.pid, 15)
-        pool.wait()
+        for process in started:
+            os.killpg(process.pid, 15)
+            process.wait()

@@ -28,6 +28,7 @@ def write(
         (folder / f"Split-{split}").mkdir(parents=True)
         for number, (count, is_whole) in enumerate([*odd, (300, True)]):
             table = rows(count, 100 * len(shards))
+            assert table.num_rows == count
             records = [] if not count else _records(table if is_whole else table.drop([optional]))
             name = f"Split-{split}/span-00001-{number:05d}-of-{len(odd) + 1:05d}.gz"
             with gzip.open(folder / name, "wb", compresslevel=1) as stream:

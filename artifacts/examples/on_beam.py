@@ -1,7 +1,6 @@
 """Reads examples in Beam: workers read shards in parallel, each verifying what it reads."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
@@ -11,17 +10,6 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.examples.batches import shard_batches
 from artifacts.examples.manifest import Shard
 from core.object_stores.locations import Location
-
-
-def shards(pipeline: beam.Pipeline, found: Sequence[Shard | Location]) -> Any:
-    """Return a collection of shards, or of files, distributed over the workers; nothing but their descriptions is."""
-    # Not by Reshuffle, which portable runners take for one step: tf.Transform copies the part behind its grouping.
-    numbered = pipeline | "Shards" >> beam.Create(list(enumerate(found)), reshuffle=False)
-    return numbered | "Distribute" >> beam.GroupByKey() | "Each shard" >> beam.FlatMap(_values)
-
-
-def _values(group: tuple[int, Iterable[Any]]) -> list[Any]:
-    return list(group[1])
 
 
 class ReadBatches(beam.DoFn):  # type: ignore[misc]  # Beam has no types

@@ -15,7 +15,6 @@ from adapters.beam_run import run
 from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
 from artifacts.examples.batches import shard_batches
 from artifacts.examples.manifest import ExamplesManifest, Shard
-from artifacts.examples.on_beam import shards
 from artifacts.spans.files import file_digest
 from artifacts.statistics.names import SERVING, of_span, of_split
 from components.compute_statistics.derived import DerivedGroup, DerivedStatistics
@@ -54,7 +53,7 @@ def describe_with_beam(runner: Runner, inputs: Inputs, output: Path | str) -> Co
     with work_folder(runner, output) as work:
 
         def build(pipeline: beam.Pipeline) -> None:
-            named = shards(pipeline, [*manifest.shards, *sent]) | "Read" >> beam.ParDo(read)
+            named = distributed(pipeline, "Shards", [*manifest.shards, *sent]) | "Read" >> beam.ParDo(read)
             _describe(named, inputs.schema, work)
             if sent:
                 digests = distributed(pipeline, "Served", enumerate(sent)) | "Digest" >> beam.Map(_digested)

@@ -8,9 +8,8 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
-from adapters.beam_work import Keep, seen_by_workers, work_folder
+from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
 from artifacts.examples.manifest import Shard
-from artifacts.examples.on_beam import shards
 from components.transform_features.transformed_shard import Job
 from core.beam.settings import Runner
 from core.object_stores import locations
@@ -23,7 +22,7 @@ def materialize_with_beam(runner: Runner, job: Job, found: Sequence[Shard], outp
     with work_folder(runner, output) as work:
 
         def build(pipeline: beam.Pipeline) -> None:
-            entries = shards(pipeline, found) | "Transform" >> beam.ParDo(_Write(here))
+            entries = distributed(pipeline, "Shards", found) | "Transform" >> beam.ParDo(_Write(here))
             _ = entries | "Keep" >> beam.ParDo(Keep(work))
 
         run(runner, build)

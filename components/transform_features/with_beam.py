@@ -11,10 +11,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
 from adapters.beam_run import run
-from adapters.beam_work import seen_by_workers
+from adapters.beam_work import distributed, seen_by_workers
 from adapters.tft_deep_copy import allow_deep_copies
 from artifacts.examples.manifest import Shard
-from artifacts.examples.on_beam import ReadBatches, shards
+from artifacts.examples.on_beam import ReadBatches
 from components.transform_features.preprocessing import ImportedPreprocessing
 from core.beam.settings import Runner
 from core.errors import ConfigError
@@ -47,7 +47,11 @@ def analyze(runner: Runner, analysis: Analysis, work: Location) -> None:
         # Each phase of the analysis reads the shards again, so that no runner keeps rows between two of them.
         with tft_beam.Context(temp_dir=f"{work}/temporary", use_deep_copy_optimization=True):
             read = ReadBatches(seen, analysis.schema, analysis.batch_rows)
-            data = shards(pipeline, analysis.shards) | "Read" >> beam.ParDo(read) | "Batches" >> beam.Values()
+            data = (
+                distributed(pipeline, "Shards", analysis.shards)
+                | "Read" >> beam.ParDo(read)
+                | "Batches" >> beam.Values()
+            )
             transform_fn = (data, analysis.adapter) | tft_beam.AnalyzeDataset(analysis.preprocessing)
             transform_fn | tft_beam.WriteTransformFn(str(work))
 

@@ -31,7 +31,7 @@ from components.transform_features.logic import transform
 from core import digest, objects
 from core.beam.settings import Beam, Runner
 from core.object_stores import locations
-from tests.beam_pool import JOB_SERVERS, worker_pool
+from tests.beam_pool import worker_pool
 
 pytestmark = pytest.mark.nightly("workers of Beam that import TensorFlow, for three stages")
 MODULE = """\
@@ -76,9 +76,9 @@ def step(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Step:
     return Step(tmp_path / "mount", bucket)
 
 
-@pytest.fixture(params=JOB_SERVERS)
-def runner(request: pytest.FixtureRequest, tmp_path: Path, bucket: str) -> Iterator[Runner]:
-    with worker_pool(tmp_path / "pool", f"{bucket}/work", request.param) as found:
+@pytest.fixture
+def runner(tmp_path: Path, bucket: str) -> Iterator[Runner]:
+    with worker_pool(tmp_path / "pool", f"{bucket}/work") as found:
         yield found
 
 

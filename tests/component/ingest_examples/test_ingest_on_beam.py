@@ -171,7 +171,7 @@ def test_workers_with_staged_code_alone_read_and_write_an_object_store(
     assert contents(f"{bucket}/examples") == contents(f"{bucket}/one")
     assert len(workers) >= (2 if job_server == "embedded" else 1), "Prism has one worker of a pool"
     for worker in workers:
-        assert (worker / "packages" / "core" / "beam.py").is_file(), "the project's wheel was installed"
+        assert (worker / "packages" / "core" / "beam" / "settings.py").is_file(), "the project's wheel was installed"
         assert not (worker / "packages" / "tests").exists()
     assert json.loads(objects.read(f"{bucket}/one/manifest.json"))["shards"]
     assert not objects.walk(f"{bucket}/work"), "what workers handed in is removed"
