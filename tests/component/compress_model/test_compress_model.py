@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from adapters import tf_fork
 from artifacts.compression.compression import Compression, VariantResult
 from artifacts.model.edge_model import MODEL, EdgeModel
 from artifacts.model.names import SERVING, TFLITE
@@ -143,6 +144,11 @@ def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Made:
     decision = compress(config, world.inputs, outputs)
     assert decision.is_open, decision.summary
     return Made(outputs, Compression.read(Path(outputs.compression)))
+
+
+def test_a_process_that_has_used_tensorflow_is_not_forked(made: Made) -> None:
+    assert made.of("float32").tflite is not None
+    assert tf_fork.context().get_start_method() == "spawn"
 
 
 def test_the_uncompressed_file_gives_the_same_numbers(made: Made) -> None:
