@@ -122,4 +122,4 @@ doctor: setup ## Check this machine; print how to fix what is missing
 	$(RUN) mlops doctor $(args)
 
 clean: ## Remove the caches of the tools; the store (.mlops) and .venv stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .measured

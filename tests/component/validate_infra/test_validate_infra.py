@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,7 @@ def break_features(folder: Path) -> None:
     (folder / "assets.extra" / "features.json").write_text('{"features": [{"name": "hour"}]}')
 
 
+@pytest.mark.usefixtures("leaves_no_child")
 @pytest.mark.parametrize(
     ("damage", "message"), [(drop_everything, "found no saved_model.pb"), (break_features, "features.json")]
 )
@@ -225,7 +227,6 @@ def test_a_model_that_is_not_there_closes_it(model: Path, tmp_path: Path, damage
     decision = evaluate(copy, ROWS, tmp_path)
     assert decision.verdict is Verdict.FAIL
     assert message in decision.next_step
-    assert not children_left()
 
 
 @pytest.mark.parametrize("content", ["", "not JSON\n", '{"instance": {}}\n', None])
@@ -241,6 +242,7 @@ def test_without_evaluated_rows_it_cannot_decide(model: Path, tmp_path: Path, co
 STAND_IN = Path(__file__).parents[2] / "unit" / "serving" / "stand_in_model_server.py"
 
 
+@pytest.mark.usefixtures("leaves_no_child")
 def test_the_binary_that_production_runs_is_tried(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in takes its place: it answers every row with the number of the version, 1."""
     binary = tmp_path / "bin" / "tensorflow_model_server"
@@ -258,7 +260,6 @@ def test_the_binary_that_production_runs_is_tried(model: Path, tmp_path: Path, m
     assert "--model_name=candidate" in arguments
     [bare] = json.loads((tmp_path / "record" / "last_request.json").read_text())["instances"]
     assert math.isnan(bare["temp"]), "the binary refuses a row that lacks an input"
-    assert not children_left()
 
 
 def test_without_the_binary_it_cannot_decide(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,6 +343,13 @@ def test_a_model_that_cannot_answer_closes_it(
     assert message in decision.next_step
 
 
-def children_left() -> list[str]:
+@pytest.fixture
+def leaves_no_child() -> Iterator[None]:
+    before = _children()
+    yield
+    assert not _children() - before
+
+
+def _children() -> set[str]:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return children.read_text().split() if children.exists() else []
+    return set(children.read_text().split()) if children.exists() else set()
