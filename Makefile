@@ -104,12 +104,13 @@ leaks: ## Search the whole history for secrets (needs Go)
 mutants: setup .venv-checks/.complete ## Plant faults in the code of gates; every one must be found by a test
 	$(RUN) python -m tests.mutation $(args)
 
-# Beside the wheel what it needs: an SBOM without serial number and time, so that the same lock gives the same bytes.
-wheel: $(filter .uv/bin/uv,$(UV)) ## Build the package, and its bill of materials (CycloneDX), into dist/
+# The runner is a package of its own that the product's wheel asks for: both, so that `pip install dist/*.whl` works.
+# The SBOM has no serial number and no time, so that the same lock gives the same bytes.
+wheel: $(filter .uv/bin/uv,$(UV)) ## Build both packages, and their bill of materials (CycloneDX), into dist/
 	rm -rf dist
-	$(UV) build --wheel --out-dir dist
+	$(UV) build --wheel --all-packages --out-dir dist
 	$(UV) export --frozen --quiet --no-default-groups --preview-features sbom-export --format cyclonedx1.5 --output-file dist/sbom.json >/dev/null
-	sed -i.whole '/^  "serialNumber"/d; /^    "timestamp"/d' dist/sbom.json && rm dist/sbom.json.whole
+	sed -i.stamped '/^  "serialNumber"/d; /^    "timestamp"/d' dist/sbom.json && rm dist/sbom.json.stamped
 
 bench: setup ## Compare this project with TFX, and its runner with kfp.local; the server: python -m benchmarks.serving
 	$(RUN) python -m benchmarks $(args)
