@@ -97,18 +97,24 @@ def test_where_the_first_of_equal_tasks_fails_the_next_one_tries(go: Go, stages:
 
 @pytest.fixture
 def beside(compiled: Callable[[Any], Path]) -> Callable[[str], Path]:
-    """Three tasks that write down how many of them run."""
+    """Three tasks that write down how many of them run; each waits for `most` of them, for a minute at the longest."""
+    script = """
+        folder=$0
+        runs() { ls "$folder" | grep -c run-; }
+        noted() { cat "$folder/seen" 2>/dev/null | wc -l; }
+        wait_for() { n=0; while [ "$($1)" -lt "$2" ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done; }
+        touch "$0/run-$1"; sleep 0.2; wait_for runs "$2"; runs >> "$0/seen"; wait_for noted "$2"; rm "$0/run-$1"
+    """
 
     def make(memory: str) -> Path:
         @dsl.container_component
-        def step(folder: str, number: int) -> dsl.ContainerSpec:
-            script = 'touch "$0/run-$1"; sleep 0.2; ls "$0" | grep -c run- >> "$0/seen"; sleep 0.1; rm "$0/run-$1"'
-            return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[folder, number])
+        def step(folder: str, number: int, most: int) -> dsl.ContainerSpec:
+            return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[folder, number, most])
 
         @dsl.pipeline(name="beside")
-        def pipeline(folder: str) -> None:
+        def pipeline(folder: str, most: int) -> None:
             for number in range(3):
-                task = step(folder=folder, number=number)
+                task = step(folder=folder, number=number, most=most)
                 if memory:
                     task.set_memory_request(memory)
 
@@ -122,7 +128,8 @@ def test_tasks_run_beside_each_other_while_their_memory_fits(
     go: Go, beside: Callable[[str], Path], tmp_path: Path, case: tuple[str, int, int]
 ) -> None:
     memory, free, most = case
-    run = go(beside(memory), {"folder": str(tmp_path)}, max_workers=3, available_memory=lambda: free)
+    inputs = {"folder": str(tmp_path), "most": most}
+    run = go(beside(memory), inputs, max_workers=3, available_memory=lambda: free)
     assert run.state is State.SUCCEEDED
     assert max(int(line) for line in (tmp_path / "seen").read_text().split()) == most
 
