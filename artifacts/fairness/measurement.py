@@ -6,16 +6,17 @@ Its readers are model cards, `mlops models compare` and reports; they need no Nu
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import ConfigDict, field_validator
 
 from artifacts.facts import FactsFile
 from artifacts.fairness.names import FAIRNESS, Rate
+from core.settings import Documented
 
 
-class Facts(BaseModel):
+class Facts(Documented):
     """A frozen part of a file; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Interval(Facts):

@@ -5,19 +5,20 @@ Its id is the digest of its content, so nothing of it can change. Its JSON Schem
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from artifacts.evidence.evidence import Evidence
 from artifacts.release.proof import Proof
 from core import digest
 from core.backends.pointer import Pointer
 from core.errors import CorruptArtifact
+from core.settings import Documented
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True)
+class _Frozen(Documented):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Build(_Frozen):

@@ -43,10 +43,12 @@ _SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
 """Variables with the paths of the keys that model versions are signed and checked with."""
 PAUSE = 0.5
 """Seconds between two polls of a run that another process executes."""
+_MODELS = "pydantic.root_model"
+"""Makes the first model, for which pydantic looks through all installed packages."""
 _VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
 _TENSORFLOW = (
     "kfp.dsl.executor_main",
-    "pydantic",
+    _MODELS,
     "pyarrow_hotfix",
     "pyarrow.dataset",
     "tensorflow",
@@ -58,7 +60,7 @@ _TENSORFLOW = (
 PRELOAD = {
     image("data"): (
         "kfp.dsl.executor_main",
-        "pydantic",
+        _MODELS,
         "pyarrow_hotfix",
         "pyarrow.parquet",
         "tfx_bsl.coders.example_coder",
