@@ -62,13 +62,21 @@ class RawFeature(NamedTuple):
         if self.fixed is not None:
             return tf.reshape(values, [-1, *self.fixed])
         counts = request[self.feature.count]
-        if not self.feature.is_list:
-            values = values[:, tf.newaxis]
-        known = tf.sequence_mask(counts, tf.shape(values)[1])
-        # One value a row stays one column, also where every row lacks it; a list is as wide as its longest row.
-        width = tf.reduce_max(tf.concat([counts, [0]], axis=0)) if self.feature.is_list else tf.constant(1, tf.int64)
-        shape = tf.stack([tf.shape(values, tf.int64)[0], width])
-        return tf.SparseTensor(tf.where(known), tf.boolean_mask(values, known), shape)
+        if self.feature.is_list:
+            return _of_lists(values, counts)
+        # A third of the operations of the general way: a request of one row spends its time on their number.
+        known = tf.where(counts[:, tf.newaxis] > 0)
+        rows = tf.size(values, tf.int64)
+        # One value a row stays one column, also where every row lacks it.
+        return tf.SparseTensor(known, tf.gather(values, known[:, 0]), tf.stack([rows, tf.constant(1, tf.int64)]))
+
+
+def _of_lists(values: tf.Tensor, counts: tf.Tensor) -> tf.SparseTensor:
+    """Return the first values of each row, `counts` of them; as wide as the longest row."""
+    known = tf.sequence_mask(counts, tf.shape(values)[1])
+    width = tf.reduce_max(tf.concat([counts, [0]], axis=0))
+    shape = tf.stack([tf.shape(values, tf.int64)[0], width])
+    return tf.SparseTensor(tf.where(known), tf.boolean_mask(values, known), shape)
 
 
 def raw_features(schema: schema_pb2.Schema, label: str, weight: str | None = None) -> list[RawFeature]:
