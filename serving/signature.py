@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artifacts.model.features import Feature, Features
 
@@ -57,6 +57,37 @@ class Field:
     def values(self) -> frozenset[bytes]:
         """The categories that the schema lists; empty in a model without a feature file."""
         return frozenset(value.encode() for value in self.feature.values) if self.feature else frozenset()
+
+    @cached_property
+    def encode(self) -> Callable[[str], bytes]:
+        """Encode a text; KeyError for one that the schema does not list, if it lists any."""
+        known = {value: value.encode() for value in self.feature.values} if self.feature else {}
+        return known.__getitem__ if known else str.encode
+
+
+class Scalars(NamedTuple):
+    """The inputs of one dtype that have one value per row."""
+
+    fields: tuple[Field, ...]
+    names: tuple[str, ...]
+    """The names that a client uses."""
+    tensors: tuple[str, ...]
+    """The tensors that the values are fed as."""
+    counts: tuple[str, ...]
+    """The tensors that say which rows have a value; "" for an input without one."""
+    uncounted: tuple[Field, ...]
+    """Those that a row may lack, and that have no such tensor but a value that says so."""
+
+    @classmethod
+    def of(cls, fields: tuple[Field, ...]) -> "Scalars":
+        """Return what requests need to know of some inputs."""
+        return cls(
+            fields,
+            tuple(field.name for field in fields),
+            tuple(field.feature.tensor if field.feature else field.name for field in fields),
+            tuple(field.feature.count if field.feature else "" for field in fields),
+            tuple(field for field in fields if field.feature and not field.required and not field.feature.count),
+        )
 
 
 @dataclass(frozen=True)
@@ -110,19 +141,24 @@ class Signature:
         return RowParser(self.name, slots) if is_plain else None
 
     @cached_property
+    def listed(self) -> tuple[Field, ...]:
+        """The inputs of which the schema lists categories."""
+        return tuple(field for field in self.inputs if field.values)
+
+    @cached_property
     def absent(self) -> Mapping[str, float | None]:
         """The inputs that a row may lack, and what says so: NaN among numbers with a point, as JSON has no NaN."""
         optional = (field for field in self.inputs if not field.required)
         return {field.name: math.nan if field.is_scalar_float else None for field in optional}
 
     @cached_property
-    def scalars(self) -> Mapping[str, tuple[Field, ...]]:
+    def scalars(self) -> Mapping[str, Scalars]:
         """The inputs that have one value per row, by dtype."""
         found: dict[str, tuple[Field, ...]] = {}
         for field in self.inputs:
             if field.is_scalar:
                 found[field.dtype] = (*found.get(field.dtype, ()), field)
-        return found
+        return {dtype: Scalars.of(fields) for dtype, fields in found.items()}
 
     @cached_property
     def others(self) -> tuple[Field, ...]:

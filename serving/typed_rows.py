@@ -57,6 +57,8 @@ class RowParser:
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Request", outer, forbid_unknown_fields=True))
         self._signature = signature
         self._width = len(slots)
+        # Names, quotes, a colon, a character of a value and a comma, for all that each row must have, in braces.
+        self._least_bytes = 2 + sum(len(slot.name.encode()) + 4 for slot in slots if slot.required)
         self._may_be_unset = [at for at, slot in enumerate(slots) if not slot.required and slot.dtype not in _FLOATS]
 
     @staticmethod
@@ -66,8 +68,9 @@ class RowParser:
 
     def parse(self, body: bytes, most: int) -> ParsedRows | None:
         """Parse a body of so many rows at most; None when it is not such a request, for whatever reason."""
-        if body.count(b"{") > most + 1:
-            return None  # before anything is made of it: `{}` becomes a slot for each feature
+        # Before anything is made of it: `{}` becomes a slot for each feature. A short body is not counted in.
+        if len(body) > most * self._least_bytes and body.count(b"{") > most + 1:
+            return None
         try:
             request: Any = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):

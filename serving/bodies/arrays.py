@@ -68,7 +68,7 @@ def _floats(dtype: str, values: Sequence[Any], kinds: set[type]) -> Array | None
     except (OverflowError, struct.error):
         return None
     sizes = np.abs(wide)
-    if (sizes > (EXACT_INTEGERS[dtype] if int in kinds else BEYOND_INTEGERS)).any():
+    if np.count_nonzero(sizes > (EXACT_INTEGERS[dtype] if int in kinds else BEYOND_INTEGERS)):
         return None
     if dtype == "float16" and (sizes > np.finfo(np.float16).max).any():
         return None

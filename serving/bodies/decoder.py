@@ -4,21 +4,21 @@ A fast parser keeps the last of two equal keys, makes floats of huge integers an
 that may have one of these, and bodies with any other fault, are left to `strict_json` and `requests`, which name it.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
-from serving.bodies.arrays import BEYOND_INTEGERS, EXACT_INTEGERS, array_of
+from serving.bodies.arrays import BEYOND_INTEGERS, EXACT_INTEGERS
 from serving.bodies.columns import Column, field_tensors, in_row, missing_count, unknown_count
 from serving.bodies.open_inference import InferRequest, infer_request
 from serving.bodies.requests import Feeds, names_input, predict_question
+from serving.bodies.scalars import Fed, Values, convert
 from serving.bodies.strict_json import MAX_CHARACTERS
 from serving.errors import RequestError
 from serving.limits import Limits
-from serving.signature import DEFAULT_SIGNATURE, Field, Signature
+from serving.signature import DEFAULT_SIGNATURE, Signature
 
 _OUTER_DEPTH = 3
 """Levels of a request around a value: the document, its rows or columns, and a row's object or a value's base64."""
@@ -26,6 +26,8 @@ _STRIDE = 19
 _SAMPLED = b"0" * (MAX_CHARACTERS // _STRIDE)
 _LONG = b"0" * MAX_CHARACTERS
 _COLON = ord(":")
+_SHORT = 4096
+"""To count a byte in so few takes less than to make an array of them."""
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _CHECKED = {dtype: {float, int} for dtype in EXACT_INTEGERS} | {dtype: {int} for dtype in _INTEGERS}
 """The types that the parser of rows lets through, and that numbers of each dtype may be made of."""
@@ -39,25 +41,6 @@ class Decoded(NamedTuple):
     form: str
     """`instances` (rows) or `inputs` (columns)."""
     feeds: Feeds
-
-
-class _Values(NamedTuple):
-    """The values of each input, one per row."""
-
-    by_name: Mapping[str, Sequence[Any]]
-    rows: int
-    keys: int
-    """Keys of the rows' objects, or of the columns' object."""
-    kinds: Mapping[str, set[type]] = {}
-    """By dtype, the types that the values had in the body, where the parser has checked them."""
-
-
-class _Fed(NamedTuple):
-    """The tensors converted so far, how many rows lack each feature, and what was converted at once, by dtype."""
-
-    tensors: dict[str, Column]
-    missing: dict[str, int]
-    blocks: dict[str, Column]
 
 
 def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:
@@ -75,7 +58,7 @@ def _decode_rows(body: bytes, signature: Signature | None, limits: Limits) -> De
     if parsed is None:
         return None
     columns = dict(zip(signature.fields, parsed.columns, strict=True))
-    values = _Values(columns, parsed.rows, 0, _CHECKED)
+    values = Values(columns, parsed.rows, 0, _CHECKED)
     fed = _convert(signature, values, limits)
     if fed is None:
         return None
@@ -83,7 +66,8 @@ def _decode_rows(body: bytes, signature: Signature | None, limits: Limits) -> De
     colons = _count_colons(body)
     if colons != keys:
         nulls = sum(column.count(None) for column in parsed.columns) - parsed.absent
-        texts = [value for field in signature.scalars.get("string", ()) for value in columns[field.name] if value]
+        names = signature.scalars["string"].names if "string" in signature.scalars else ()
+        texts = [value for name in names for value in columns[name] if value]
         if rb"\u003" in body or colons != keys + nulls + "".join(texts).count(":"):
             return None
     return Decoded(signature, "instances", _feeds(signature, values, fed))
@@ -130,8 +114,9 @@ def decode_infer(body: bytes, signature: Signature, limits: Limits) -> tuple[Inf
     return asked, _feeds(signature, values, fed)
 
 
-def _feeds(signature: Signature, values: _Values, fed: _Fed) -> Feeds:
-    unknown = {f.name: count for f in signature.inputs if f.values and (count := unknown_count(f, fed.tensors))}
+def _feeds(signature: Signature, values: Values, fed: Fed) -> Feeds:
+    doubtful = (field for field in signature.listed if not field.is_scalar or field.dtype not in fed.listed)
+    unknown = {field.name: count for field in doubtful if (count := unknown_count(field, fed.tensors))}
     return Feeds(fed.tensors, values.rows, fed.missing, unknown, fed.blocks)
 
 
@@ -142,12 +127,12 @@ def _may_have_long_number(body: bytes) -> bool:
     return _LONG in body.translate(_AS_ZERO)
 
 
-def _row_values(rows: Any, signature: Signature, max_rows: int) -> _Values | None:
+def _row_values(rows: Any, signature: Signature, max_rows: int) -> Values | None:
     """Turn rows into columns, if each row has exactly the signature's inputs."""
     if type(rows) is not list or not 0 < len(rows) <= max_rows or not signature.is_batched:
         return None
     if len(signature.inputs) == 1 and not names_input(rows[0], signature.inputs[0]):
-        return _Values({signature.inputs[0].name: rows}, len(rows), 0)
+        return Values({signature.inputs[0].name: rows}, len(rows), 0)
     if set(map(type, rows)) != {dict} or min(map(len, rows)) < len(signature.required):
         return None
     width = len(signature.inputs)
@@ -158,32 +143,32 @@ def _row_values(rows: Any, signature: Signature, max_rows: int) -> _Values | Non
         columns = zip(*map(signature.values_of, whole), strict=True)
     except KeyError:
         return None
-    return _Values(dict(zip(signature.fields, columns, strict=True)), len(rows), sum(map(len, rows)))
+    return Values(dict(zip(signature.fields, columns, strict=True)), len(rows), sum(map(len, rows)))
 
 
-def _column_values(columns: Any, signature: Signature) -> _Values | None:
+def _column_values(columns: Any, signature: Signature) -> Values | None:
     """Take the columns, if they are exactly the signature's inputs and equally long."""
     if not signature.is_batched:
         return None
     if len(signature.inputs) == 1 and not names_input(columns, signature.inputs[0]):
-        return _Values({signature.inputs[0].name: columns}, len(columns), 0) if type(columns) is list else None
+        return Values({signature.inputs[0].name: columns}, len(columns), 0) if type(columns) is list else None
     if type(columns) is not dict or set(map(type, columns.values())) != {list}:
         return None
     rows = len(next(iter(columns.values())))
     whole = {**{name: [absent] * rows for name, absent in signature.absent.items()}, **columns}
     if whole.keys() != signature.fields.keys() or set(map(len, whole.values())) != {rows}:
         return None
-    return _Values(whole, rows, len(columns))
+    return Values(whole, rows, len(columns))
 
 
-def _convert(signature: Signature, values: _Values, limits: Limits) -> _Fed | None:
-    fed = _Fed({}, {}, {})
+def _convert(signature: Signature, values: Values, limits: Limits) -> Fed | None:
+    fed = Fed({}, {}, {}, set())
     others = list(signature.others)
-    for dtype, fields in signature.scalars.items():
-        if not _convert_scalars(dtype, fields, values, fed):
+    for dtype, inputs in signature.scalars.items():
+        if not convert(dtype, inputs, values, fed):
             if dtype != "string":
                 return None
-            others += fields  # there may be base64 among the values
+            others += inputs.fields  # there may be base64 among the values
     for field in others:
         try:
             tensors = field_tensors(field, values.by_name[field.name], in_row(field.name))
@@ -203,62 +188,6 @@ def _is_doubtful(tensor: Column, depth: int) -> bool:
     return tensor.ndim + _OUTER_DEPTH > depth or (is_float and bool((np.abs(tensor) >= BEYOND_INTEGERS).any()))
 
 
-def _convert_scalars(dtype: str, fields: Sequence[Field], values: _Values, fed: _Fed) -> bool:
-    """Convert all inputs of one type at once, as an array costs more than its values; False if one does not fit."""
-    columns = [values.by_name[field.name] for field in fields]
-    converted = array_of(dtype, [*chain.from_iterable(columns)], values.kinds.get(dtype))
-    present: dict[str, Column] = {}
-    if converted is None:
-        columns = [_filled(field, column, present) for field, column in zip(fields, columns, strict=True)]
-        converted = array_of(dtype, [*chain.from_iterable(columns)], values.kinds.get(dtype))
-    if converted is None:
-        return False
-    tensors = converted.reshape(len(fields), values.rows)
-    if dtype.startswith("float"):
-        _fill_gaps(fields, tensors, present)
-    fed.blocks[dtype] = tensors
-    every_row: Column | None = None
-    for field, tensor in zip(fields, tensors, strict=True):
-        feature = field.feature
-        fed.tensors[feature.tensor if feature else field.name] = tensor
-        if feature is not None and feature.count:
-            if every_row is None:
-                every_row = np.ones(values.rows, np.int64)
-            fed.tensors[feature.count] = present.get(field.name, every_row)
-        missing = missing_count(field, fed.tensors) if _may_lack(field, present) else 0
-        if missing:
-            fed.missing[field.name] = missing
-    return True
-
-
-def _fill_gaps(fields: Sequence[Field], tensors: Column, present: dict[str, Column]) -> None:
-    """Put 0 where an optional feature is missing, and note which rows have it; shape [fields, rows]."""
-    gaps = np.isnan(tensors)
-    counts = (~gaps).astype(np.int64)
-    for at in np.flatnonzero(gaps.any(axis=1)).tolist():
-        feature = fields[at].feature
-        if feature is not None and feature.count:
-            tensors[at, gaps[at]] = 0
-            present[feature.name] = counts[at]
-
-
-def _may_lack(field: Field, present: Mapping[str, Column]) -> bool:
-    """Whether rows may lack a feature; a model without counts has a value that says so, and that a row may have."""
-    feature = field.feature
-    return field.name in present or (feature is not None and not feature.required and not feature.count)
-
-
-def _filled(field: Field, column: Sequence[Any], present: dict[str, Column]) -> Sequence[Any]:
-    """Put a value where an optional feature is missing, and note which rows have it; among floats NaN notes it."""
-    if field.feature is None or field.required or None not in column:
-        return column
-    stand_in: Any = field.feature.stand_in
-    if field.feature.count and not field.is_scalar_float:
-        present[field.name] = np.array([value is not None for value in column], np.int64)
-        stand_in = "" if field.dtype == "string" else 0
-    return [stand_in if value is None else value for value in column]
-
-
 def _keys_are_unique(body: bytes, document: Any, keys: int) -> bool:
     """Whether the body has as many colons as the parsed document has keys, and colons in its strings."""
     colons = _count_colons(body)
@@ -266,6 +195,8 @@ def _keys_are_unique(body: bytes, document: Any, keys: int) -> bool:
 
 
 def _count_colons(body: bytes) -> int:
+    if len(body) < _SHORT:
+        return body.count(b":")
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))  # four times as fast as bytes.count
 
 

@@ -112,7 +112,7 @@ class SavedModel:
         """Run a signature on a batch; RequestError 400 if TensorFlow refuses the input, 500 if the model fails."""
         call = self._calls.get(signature.name) or self._prepare(signature)
         try:
-            values = call(*(columns[name] for name in signature.tensors))
+            values = call(*map(columns.__getitem__, signature.tensors))
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, ValueError) as error:
             raise bad_request(f"the model refuses the input: {_first_line(error)}") from error
         except tf.errors.OpError as error:

@@ -84,11 +84,11 @@ def _merged(entries: Sequence[Answered]) -> dict[str, pa.Array]:
     """Return the features that lie in blocks, which is quicker than one after the other."""
     lacking = set().union(*(entry.missing for entry in entries if entry.missing))
     found = {}
-    for dtype, fields in entries[0].signature.scalars.items():
+    for dtype, inputs in entries[0].signature.scalars.items():
         blocks = [entry.blocks[dtype] for entry in entries if dtype in entry.blocks]
         if len(blocks) < len(entries) or dtype not in _TYPES:
             continue
-        for field, values in zip(fields, np.concatenate(blocks, axis=1), strict=True):
+        for field, values in zip(inputs.fields, np.concatenate(blocks, axis=1), strict=True):
             if field.feature is not None and field.name not in lacking:
                 found[field.name] = pa.array(values, _TYPES[dtype])
     return found

@@ -303,15 +303,23 @@ def test_plain_rows_are_parsed_without_dicts(values: Mapping[str, str], monkeypa
             assert np.signbit(tensor).tolist() == np.signbit(strict.feeds.columns[name]).tolist(), name
 
 
-def test_more_rows_than_are_taken_are_not_parsed_into_slots() -> None:
+@pytest.mark.parametrize(
+    ("fields", "row"),
+    [
+        ((described("a", "float32"), described("b", "int64")), b"{}"),
+        ((Field("a", "float32", (None,)), described("b", "int64")), b'{"a":1}'),
+        ((Field("ä", "int64", (None,)), Field("s", "string", (None,))), '{"ä":1,"s":""}'.encode()),
+    ],
+    ids=["all optional", "one required", "two required"],
+)
+def test_more_rows_than_are_taken_are_not_parsed_into_slots(fields: tuple[Field, ...], row: bytes) -> None:
     """A body of `{}` would become a hundred times its bytes, and is charged with less."""
-    fields = (described("a", "float32"), described("b", "int64"))
-    found = signature(DEFAULT_SIGNATURE, *fields)
-    assert decode(b'{"instances": [{}, {"a": 1.5}]}', {DEFAULT_SIGNATURE: found}, LIMITS) is not None
-    assert found.row_parser is not None
-    found.row_parser._decoder = None
-    body = b'{"instances": [' + b", ".join([b"{}"] * (LIMITS.rows + 1)) + b"]}"
-    assert decode(body, {DEFAULT_SIGNATURE: found}, LIMITS) is None
+    found = {DEFAULT_SIGNATURE: signature(DEFAULT_SIGNATURE, *fields)}
+    assert decode(b'{"instances":[' + b",".join([row] * LIMITS.rows) + b"]}", found, LIMITS) is not None
+    parser = found[DEFAULT_SIGNATURE].row_parser
+    assert parser is not None
+    parser._decoder = None
+    assert decode(b'{"instances":[' + b",".join([row] * (LIMITS.rows + 1)) + b"]}", found, LIMITS) is None
 
 
 def usual(name: str, rows: int) -> list[dict[str, Any]]:

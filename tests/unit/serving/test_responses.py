@@ -20,7 +20,7 @@ def written(document: Any) -> bytes:
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint64, np.bool_]),
-        st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        st.tuples(st.integers(1, 3), st.integers(1, 3)) | st.sampled_from([(17,), (20, 1), (3, 2, 4)]),
     )
 )
 def test_numbers_are_written_as_python_writes_them(values: Any) -> None:
@@ -30,6 +30,18 @@ def test_numbers_are_written_as_python_writes_them(values: Any) -> None:
         return
     assert predict_body({"y": values}, len(values), "instances") == written({"predictions": values.tolist()})
     assert predict_body({"y": values}, None, "inputs") == written({"outputs": values.tolist()})
+
+
+@given(
+    arrays.arrays(
+        np.float32,
+        st.sampled_from([(17,), (20, 1), (3, 2, 4)]),
+        elements=st.floats(2.0**-13, 2.0**49, width=32) | st.sampled_from([0.0, -0.0, 1.0, 2.0**-14]),
+    )
+)
+def test_many_usual_numbers_are_written_as_python_writes_them(values: Any) -> None:
+    assert predict_body({"y": values}, len(values), "instances") == written({"predictions": values.tolist()})
+    assert predict_body({"y": values.T}, None, "inputs") == written({"outputs": values.T.tolist()})
 
 
 def test_rows_of_several_outputs_keep_their_names_and_texts_stay_ascii() -> None:
