@@ -65,10 +65,10 @@ class RawFeature(NamedTuple):
         if self.feature.is_list:
             return _of_lists(values, counts)
         # A third of the operations of the general way: a request of one row spends its time on their number.
-        known = tf.where(counts[:, tf.newaxis] > 0)
-        rows = tf.size(values, tf.int64)
+        known = tf.where(tf.expand_dims(counts, 1) > 0)
+        present = tf.gather_nd(tf.expand_dims(values, 1), known)
         # One value a row stays one column, also where every row lacks it.
-        return tf.SparseTensor(known, tf.gather(values, known[:, 0]), tf.stack([rows, tf.constant(1, tf.int64)]))
+        return tf.SparseTensor(known, present, tf.stack([tf.size(values, tf.int64), tf.constant(1, tf.int64)]))
 
 
 def _of_lists(values: tf.Tensor, counts: tf.Tensor) -> tf.SparseTensor:
