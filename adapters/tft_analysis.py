@@ -1,9 +1,9 @@
-"""Runs tf.Transform's analysis graph in this process, without a Beam pipeline.
+"""Runs tf.Transform's analysis graph with our own passes over the data, without its Beam pipeline.
 
 tf.Transform describes an analysis as a graph of operations that Beam executes; its visitor turns every operation into
 a PTransform. This visitor evaluates the same operations with the same combiners over record batches: one pass over the
-data per phase, so that memory does not grow with the rows, and without a runner. An operation that it does not know is
-found before anything runs, and the analysis falls back to Beam.
+data per phase, in this process or on workers, so that memory does not grow with the rows. An operation that it does not
+know is found before anything runs, and the analysis falls back to Beam.
 
 Read from tensorflow_transform 1.16.0 (`beam/impl.py`, `beam/analyzer_impls.py`, `beam/beam_nodes.py`,
 `analyzer_nodes.py`, `impl_helper.py`, `graph_tools.py`), whose private parts this uses.
@@ -20,7 +20,7 @@ from tensorflow_transform.beam import analysis_graph_builder
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
 from adapters.tft_operations import ORDERINGS, Evaluate
-from adapters.tft_passes import Analysis, Batches, Preprocessing
+from adapters.tft_passes import Analysis, Preprocessing, RunPhase
 
 READ_FROM = "1.16.0"
 """The version of tensorflow_transform that this was read from."""
@@ -39,10 +39,11 @@ class Unsupported(Exception):
     """The analysis has an operation that only Beam can run here."""
 
 
-def analyze(
-    preprocessing_fn: Preprocessing, batches: Batches, adapter: TensorAdapterConfig, temporary: Path
-) -> Analyzed:
-    """Run the analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam."""
+def analyze(preprocessing_fn: Preprocessing, run: RunPhase, adapter: TensorAdapterConfig, temporary: Path) -> Analyzed:
+    """Run the analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam.
+
+    `run` reads the data of a phase: `tft_passes.in_this_process`, or on workers that see `temporary`.
+    """
     specs = TensorAdapter(adapter).OriginalTypeSpecs()
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, str(temporary))
     assets = dict(annotators.get_asset_annotations(graph))
@@ -50,7 +51,7 @@ def analyze(
     fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
     future, _, _ = analysis_graph_builder.build(graph, inputs, outputs, dataset_keys=(), cache_dict=None)
     nodes.Traverser(_Known()).visit_value_node(future)
-    visitor = Evaluate(Analysis(preprocessing_fn, batches, adapter, specs, fingerprint, temporary))
+    visitor = Evaluate(Analysis(preprocessing_fn, run, specs, fingerprint, temporary))
     graph = nodes.Traverser(visitor).visit_value_node(future)
     return Analyzed(graph.write(), assets)
 

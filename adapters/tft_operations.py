@@ -1,9 +1,7 @@
 """Evaluates the operations of tf.Transform's analysis graph on in-memory collections, with tf.Transform's combiners."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ from adapters import tft_vocabulary as vocabulary
 from adapters.tft_passes import Analysis, Collection, Extracted, Graph, Pass
 
 ORDERINGS = {
-    analyzers._VocabOrderingType.FREQUENCY: vocabulary.add_tokens,
-    analyzers._VocabOrderingType.WEIGHTED_FREQUENCY: vocabulary.add_weights,
+    analyzers._VocabOrderingType.FREQUENCY: vocabulary.Tokens,
+    analyzers._VocabOrderingType.WEIGHTED_FREQUENCY: vocabulary.WeightedTokens,
 }
-"""The supported orderings of a vocabulary, and how tokens are counted for each."""
+"""The supported orderings of a vocabulary, and what counts tokens for each."""
 
 
 class Evaluate:
@@ -65,22 +63,11 @@ class Evaluate:
         return source.map(lambda values: values[keys])
 
     def _accumulate(self, operation: Any, inputs: Sequence[Extracted]) -> Collection:
-        state = _Combined(operation.combiner)
-        return inputs[0].accumulate(state.add, state.finish)
+        return inputs[0].accumulate(_Combined(operation.combiner))
 
     def _accumulate_packed(self, operation: Any, inputs: Sequence[Pass]) -> Collection:
-        parts = {part.label: (_Combined(part.combiner), tuple(part.keys)) for part in operation.combiners}
-        keys = tuple(dict.fromkeys(chain.from_iterable(keys for _, keys in parts.values())))
-
-        def add(values: tuple[Any, ...]) -> None:
-            named = dict(zip(keys, values, strict=True))
-            for combined, wanted in parts.values():
-                combined.add(tuple(named[key] for key in wanted))
-
-        def finish() -> list[Any]:
-            return [{label: combined.finish()[0] for label, (combined, _) in parts.items()}]
-
-        return Extracted(inputs[0], keys).accumulate(add, finish)
+        combined = _CombinedPack({part.label: (part.combiner, tuple(part.keys)) for part in operation.combiners})
+        return Extracted(inputs[0], combined.keys).accumulate(combined)
 
     def _merge(self, operation: Any, inputs: Sequence[Collection]) -> Collection:
         return Collection(lambda: [_merged(operation.combiner, inputs[0].elements())])
@@ -106,10 +93,7 @@ class Evaluate:
         return Collection(lambda: [element for collection in inputs for element in collection.elements()])
 
     def _count_tokens(self, operation: Any, inputs: Sequence[Extracted]) -> Collection:
-        counts: Counter[Any] = Counter()
-        return inputs[0].accumulate(
-            partial(ORDERINGS[operation.vocab_ordering_type], counts), lambda: list(counts.items())
-        )
+        return inputs[0].accumulate(ORDERINGS[operation.vocab_ordering_type]())
 
     def _merge_tokens(self, _operation: Any, inputs: Sequence[Collection]) -> Collection:
         return inputs[0].map(lambda pair: (pair[1], pair[0]))
@@ -162,8 +146,37 @@ class _Combined:
     def add(self, values: tuple[Any, ...]) -> None:
         self._accumulator = self._combiner.add_input(self._accumulator, values)
 
+    def content(self) -> Any:
+        return self._combiner.compact(self._accumulator)
+
+    def merge(self, content: Any) -> None:
+        self._accumulator = self._combiner.merge_accumulators([self._accumulator, content])
+
     def finish(self) -> list[Any]:
-        return [self._combiner.compact(self._accumulator)]
+        return [self.content()]
+
+
+class _CombinedPack:
+    """Several combiners by label, which tf.Transform has packed into one operation."""
+
+    def __init__(self, parts: Mapping[str, tuple[Any, tuple[str, ...]]]) -> None:
+        self._parts = {label: (_Combined(combiner), keys) for label, (combiner, keys) in parts.items()}
+        self.keys = tuple(dict.fromkeys(chain.from_iterable(keys for _, keys in parts.values())))
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        named = dict(zip(self.keys, values, strict=True))
+        for combined, wanted in self._parts.values():
+            combined.add(tuple(named[key] for key in wanted))
+
+    def content(self) -> dict[str, Any]:
+        return {label: combined.content() for label, (combined, _) in self._parts.items()}
+
+    def merge(self, content: Mapping[str, Any]) -> None:
+        for label, one in content.items():
+            self._parts[label][0].merge(one)
+
+    def finish(self) -> list[Any]:
+        return [self.content()]
 
 
 def _merged(combiner: Any, accumulators: list[Any]) -> Any:

@@ -1,9 +1,9 @@
 """The data of one analysis: its inputs, one pass over the batches per phase, and the outputs of operations."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow_hotfix  # noqa: F401
 import numpy as np
@@ -17,12 +17,87 @@ Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Reads the data from its beginning; called once per phase."""
 
 
+class Accumulator(Protocol):
+    """What an operation keeps of the rows; it can be pickled."""
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        """Add the outputs of a batch."""
+
+    def content(self) -> Any:
+        """Return what was kept, as `merge` takes it and as it can be pickled."""
+
+    def merge(self, content: Any) -> None:
+        """Add what another accumulator has kept of other rows."""
+
+    def finish(self) -> list[Any]:
+        """Return the elements that the operation gives."""
+
+
+class Consumer(NamedTuple):
+    """An operation that takes some outputs of a phase."""
+
+    keys: tuple[str, ...]
+    accumulator: Accumulator
+
+
+class Phase(NamedTuple):
+    """One pass of the data through the graph of one phase; a worker gets it, and traces the graph itself."""
+
+    fingerprint: Mapping[str, Any]
+    temporary: str
+    """Folder with the vocabularies of the phases before."""
+    names: Mapping[str, str]
+    """Outputs of the phase: key -> name of the tensor."""
+    replacements: Mapping[str, Any]
+    """Results of the phases before, by the name of the placeholder that each replaces."""
+    consumers: Sequence[Consumer]
+
+    def traced(self, preprocessing_fn: Preprocessing, adapter: TensorAdapterConfig) -> "TracedPhase":
+        """Trace the graph; tf.Transform writes it as a SavedModel, which takes longer to write and load."""
+        reader = TensorAdapter(adapter)
+        context = graph_context.TFGraphContext(tf.Module(), self.temporary, dict(self.replacements))
+        specs = reader.OriginalTypeSpecs()
+        traced = impl_helper.get_traced_transform_fn(preprocessing_fn, specs, context, dict(self.names))
+        function = traced.get_concrete_function()
+        inputs = tf2_utils.get_structured_inputs_from_func_graph(function.graph)
+        impl_helper._validate_analyzers_fingerprint(self.fingerprint, function.graph, inputs)
+        return TracedPhase(context.module_to_export, function, reader)
+
+
+@dataclass(frozen=True)
+class TracedPhase:
+    """A traced graph, and the tables that it uses, which must live as long."""
+
+    tables: tf.Module
+    function: Any
+    """A concrete function of all inputs by name."""
+    reader: TensorAdapter
+
+    def feed(self, batches: Iterable[pa.RecordBatch], consumers: Sequence[Consumer]) -> None:
+        """Give each consumer its outputs of every batch."""
+        for batch in batches:
+            tensors = self.function(self.reader.ToBatchTensors(batch, produce_eager_tensors=True))
+            arrays = {
+                name: np.asarray(value) if isinstance(value, tf.Tensor) else value for name, value in tensors.items()
+            }
+            for keys, accumulator in consumers:
+                accumulator.add(tuple(arrays[key] for key in keys))
+
+
+RunPhase = Callable[[Phase], None]
+"""Reads the data once, and adds it to the accumulators of the phase's consumers."""
+
+
+def in_this_process(preprocessing_fn: Preprocessing, batches: Batches, adapter: TensorAdapterConfig) -> RunPhase:
+    """Return what runs a phase over batches here, one after the other."""
+    return lambda phase: phase.traced(preprocessing_fn, adapter).feed(batches(), phase.consumers)
+
+
 class Analysis(NamedTuple):
     """The inputs of one analysis."""
 
     preprocessing_fn: Preprocessing
-    batches: Batches
-    adapter: TensorAdapterConfig
+    run: RunPhase
     specs: Mapping[str, tf.TypeSpec]
     fingerprint: Mapping[str, Any]
     temporary: Path
@@ -77,24 +152,6 @@ class Graph:
         )
         return folder
 
-    def in_memory(self) -> "InMemory":
-        """Trace the graph of a phase; tf.Transform writes it as a SavedModel, since Beam's workers must load it."""
-        analysis = self.analysis
-        context = graph_context.TFGraphContext(tf.Module(), str(analysis.temporary), self.replacements())
-        traced = impl_helper.get_traced_transform_fn(analysis.preprocessing_fn, analysis.specs, context, self.names)
-        function = traced.get_concrete_function()
-        inputs = tf2_utils.get_structured_inputs_from_func_graph(function.graph)
-        impl_helper._validate_analyzers_fingerprint(analysis.fingerprint, function.graph, inputs)
-        return InMemory(context.module_to_export, function)
-
-
-class InMemory(NamedTuple):
-    """A traced graph, and the tables that it uses, which must live as long."""
-
-    tables: tf.Module
-    function: Any
-    """A concrete function of all inputs by name."""
-
 
 class Pass:
     """One pass of the data through the graph of one phase, whose outputs go to all consumers of that phase."""
@@ -102,11 +159,11 @@ class Pass:
     def __init__(self, analysis: Analysis, graph: Graph) -> None:
         self._analysis = analysis
         self._graph = graph
-        self._consumers: list[Callable[[dict[str, Any]], None]] = []
+        self._consumers: list[Consumer] = []
         self._done = False
 
-    def feed(self, consumer: Callable[[dict[str, Any]], None]) -> None:
-        """Add a consumer that is called with the outputs of every batch; only before the pass has run."""
+    def feed(self, consumer: Consumer) -> None:
+        """Add a consumer of the outputs of every batch; only before the pass has run."""
         assert not self._done, "a phase reads the data once, after all of its consumers were added"
         self._consumers.append(consumer)
 
@@ -115,15 +172,11 @@ class Pass:
         if self._done:
             return
         self._done = True
-        graph = self._graph.in_memory()
-        adapter = TensorAdapter(self._analysis.adapter)
-        for batch in self._analysis.batches():
-            tensors = graph.function(adapter.ToBatchTensors(batch, produce_eager_tensors=True))
-            arrays = {
-                name: np.asarray(value) if isinstance(value, tf.Tensor) else value for name, value in tensors.items()
-            }
-            for consumer in self._consumers:
-                consumer(arrays)
+        analysis, graph = self._analysis, self._graph
+        replacements = graph.replacements()
+        analysis.run(
+            Phase(analysis.fingerprint, str(analysis.temporary), graph.names, replacements, tuple(self._consumers))
+        )
 
 
 class Extracted(NamedTuple):
@@ -132,12 +185,12 @@ class Extracted(NamedTuple):
     source: Pass
     keys: tuple[str, ...]
 
-    def accumulate(self, add: Callable[[tuple[Any, ...]], None], finish: Callable[[], list[Any]]) -> Collection:
-        """Call `add` with these outputs of every batch; the collection has the elements of `finish` after the pass."""
-        self.source.feed(lambda arrays: add(tuple(arrays[key] for key in self.keys)))
+    def accumulate(self, accumulator: Accumulator) -> Collection:
+        """Add these outputs of every batch; the collection has the elements that the accumulator gives at the end."""
+        self.source.feed(Consumer(self.keys, accumulator))
 
         def compute() -> list[Any]:
             self.source.run()
-            return finish()
+            return accumulator.finish()
 
         return Collection(compute)

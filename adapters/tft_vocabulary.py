@@ -12,15 +12,36 @@ Counted = list[tuple[Any, Any]]
 """Pairs of a count (or a sum of weights) and a token."""
 
 
-def add_tokens(counts: Counter[Any], values: tuple[Any, ...]) -> None:
-    """Count the tokens of a batch."""
-    counts.update(values[0].tolist())
+class Tokens:
+    """Counts the tokens of batches."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Any] = Counter()
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        """Count the tokens of a batch."""
+        self._counts.update(values[0].tolist())
+
+    def content(self) -> Counter[Any]:
+        """Return the counts."""
+        return self._counts
+
+    def merge(self, content: Counter[Any]) -> None:
+        """Add the counts of other rows."""
+        self._counts.update(content)
+
+    def finish(self) -> Counted:
+        """Return pairs of a token and its count."""
+        return list(self._counts.items())
 
 
-def add_weights(counts: Counter[Any], values: tuple[Any, ...]) -> None:
-    """Sum up the weights of the tokens of a batch."""
-    for token, weight in zip(values[0].tolist(), values[1].tolist(), strict=True):
-        counts[token] += weight
+class WeightedTokens(Tokens):
+    """Sums up the weights of the tokens of batches."""
+
+    def add(self, values: tuple[Any, ...]) -> None:
+        """Sum up the weights of the tokens of a batch."""
+        for token, weight in zip(values[0].tolist(), values[1].tolist(), strict=True):
+            self._counts[token] += weight
 
 
 def pruned(operation: Any, counts: Counted) -> Counted:

@@ -60,9 +60,12 @@ def _computed(
     sent = served(config.serving)
     runner = choose(config.beam, manifest.bytes_in(folder) + (sent.size if sent else 0)).runner
     if runner is not None:
-        from components.compute_statistics.with_beam import Inputs, describe_with_beam  # noqa: PLC0415 - seconds
+        from components.compute_statistics import groups_with_beam, with_beam  # noqa: PLC0415 - seconds
 
-        return describe_with_beam(runner, Inputs(folder, schema, config.batch_rows, sent), output)
+        inputs = with_beam.Inputs(folder, schema, config.batch_rows, sent)
+        if runner.is_local_process:
+            return groups_with_beam.describe_on_this_machine(runner, inputs, output)
+        return with_beam.describe_with_beam(runner, inputs, output)
     if sent is not None:
         sent.check(digests(sent))
     in_process = InProcess(schema, config.batch_rows)

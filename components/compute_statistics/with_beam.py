@@ -55,9 +55,7 @@ def describe_with_beam(runner: Runner, inputs: Inputs, output: Path | str) -> Co
         def build(pipeline: beam.Pipeline) -> None:
             named = distributed(pipeline, "Shards", [*manifest.shards, *sent]) | "Read" >> beam.ParDo(read)
             _describe(named, inputs.schema, work)
-            if sent:
-                digests = distributed(pipeline, "Served", enumerate(sent)) | "Digest" >> beam.Map(_digested)
-                _ = digests | "Keep digests" >> beam.ParDo(Keep(work))
+            keep_digests(pipeline, sent, work)
 
         try:
             run(runner, build)
@@ -69,8 +67,15 @@ def describe_with_beam(runner: Runner, inputs: Inputs, output: Path | str) -> Co
                 ) from error
             raise
         if inputs.served is not None:
-            inputs.served.check(_digests(inputs.served, work))
+            inputs.served.check(digests_kept(inputs.served, work))
         return ComputedStatistics(_features(work, [*datasets, *[SERVING] * bool(sent)]), _read(work, _DERIVED))
+
+
+def keep_digests(pipeline: beam.Pipeline, sent: Sequence[Location], work: Location) -> None:
+    """Add the digests of the files of serving data to the graph."""
+    if sent:
+        digests = distributed(pipeline, "Served", enumerate(sent)) | "Digest" >> beam.Map(_digested)
+        _ = digests | "Keep digests" >> beam.ParDo(Keep(work))
 
 
 def _digested(element: tuple[int, Location]) -> tuple[str, bytes]:
@@ -78,7 +83,8 @@ def _digested(element: tuple[int, Location]) -> tuple[str, bytes]:
     return f"{_DIGESTS}/{number}", file_digest(file).encode()
 
 
-def _digests(served: Served, work: Location) -> dict[str, str]:
+def digests_kept(served: Served, work: Location) -> dict[str, str]:
+    """Return the digest of each file of serving data by its name."""
     kept = (locations.join(work, _DIGESTS, str(number)) for number in range(len(served.files)))
     return {file.name: locations.read(place).decode() for file, place in zip(served.files, kept, strict=True)}
 

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.beam_start import workers_of
 from artifacts.evaluation import metrics_file
 from artifacts.evaluation.eval_config import computations, eval_config
 from artifacts.evaluation.result import EvaluationResult, measure
@@ -68,7 +68,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     splits = Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
     runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
-    with _workers(runner):  # before models are loaded, which starts threads
+    with workers_of(runner, "components.evaluate_model.with_beam"):  # before models are loaded, which starts threads
         models = Models(
             load_model(Path(inputs.model), config), load_model(Path(champion.path), config) if champion else None
         )
@@ -90,15 +90,6 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         outputs.log_metric(name, value)
     decision.write(outputs.decision)
     return decision
-
-
-def _workers(runner: Runner | None) -> AbstractContextManager[None]:
-    if runner is None:
-        return nullcontext()
-    from adapters.beam_workers import forked_workers  # noqa: PLC0415 - Beam takes seconds
-    from components.evaluate_model import with_beam  # noqa: F401, PLC0415 - what workers need
-
-    return forked_workers(runner)
 
 
 def _scored(runner: Runner | None, config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:

@@ -1,7 +1,6 @@
 """Predicts all rows of some examples, checks what was written, and only then writes the manifests."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from adapters.beam_start import workers_of
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.examples.names import MANIFEST
 from artifacts.inference.manifest import InferenceManifest, InferredShard
@@ -68,17 +68,8 @@ def infer(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """
     examples = ExamplesManifest.read(inputs.examples)
     runner = choose(config.beam, examples.bytes_in(inputs.examples)).runner
-    with _workers(runner):  # before the model is loaded, which starts threads
+    with workers_of(runner, "components.infer_bulk.with_beam"):  # before the model is loaded, which starts threads
         return _infer(_Inference(config, inputs, outputs, examples, runner))
-
-
-def _workers(runner: Runner | None) -> AbstractContextManager[None]:
-    if runner is None:
-        return nullcontext()
-    from adapters.beam_workers import forked_workers  # noqa: PLC0415 - Beam takes seconds
-    from components.infer_bulk import with_beam  # noqa: F401, PLC0415 - what workers need
-
-    return forked_workers(runner)
 
 
 def _infer(job: "_Inference") -> Decision:

@@ -4,23 +4,23 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
-import pyarrow as pa
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters import tft_analysis as in_process
-from artifacts.examples.batches import record_batches
+from adapters import tft_analysis as own_passes
+from adapters.beam_start import workers_of
+from adapters.tft_passes import Preprocessing, RunPhase, in_this_process
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.reference import read_referenced
+from components.transform_features.analysis import Analysis
 from components.transform_features.config import Config
 from components.transform_features.materialized import materialize
 from components.transform_features.preprocessing import ImportedPreprocessing, preprocessing_fn
@@ -29,10 +29,10 @@ from core.beam.choice import choose
 from core.beam.settings import Runner
 from core.errors import EmptyDataset
 from core.object_stores import locations
-from core.object_stores.locations import Location
 
 log = logging.getLogger(__name__)
 _SPLIT = "train"
+_ON_WORKERS = "components.transform_features.on_workers"
 
 
 class Inputs(NamedTuple):
@@ -57,44 +57,63 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
         )
     out = Path(transform_graph)
     out.mkdir(parents=True, exist_ok=True)  # it can be a mounted bucket: files are made elsewhere and copied once
-    runner = _analyze(config, inputs, schema, manifest, out)
-    metadata_io.write_metadata(
-        dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR)
-    )
-    if config.materialize:
-        materialize(locations.located(inputs.examples), schema, out, config.batch_size, runner)
-
-
-def _analyze(
-    config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifest: ExamplesManifest, out: Path
-) -> Runner | None:
-    """Write the graph; return the runner that the analysis ran on, None for this process."""
-    preprocessing = preprocessing_fn(inputs.module, config.custom_config)
-    examples = locations.located(inputs.examples)
-    adapter: TensorAdapterConfig = TFExampleBeamRecord(
-        physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema
-    ).TensorAdapterConfig()
-    runner = choose(config.beam, manifest.bytes_in(examples)).runner
-    if runner is None:
-        read = partial(_read, examples, schema.SerializeToString(), config.batch_size)
+    analysis = _analysis(config, inputs, schema, manifest)
+    runner = choose(config.beam, manifest.bytes_in(analysis.folder)).runner
+    with ExitStack() as workers:
+        workers.enter_context(workers_of(runner, _ON_WORKERS))  # before anything is traced, which starts threads
+        preprocessing = preprocessing_fn(inputs.module, config.custom_config)
         try:
             with tempfile.TemporaryDirectory(prefix=".analysis-") as temporary:
-                _publish(in_process.analyze(preprocessing, read, adapter, Path(temporary)), out)
-            return None
-        except in_process.Unsupported as operation:
-            log.info("analyzing with Beam, because of %s", operation)
-            runner = _runner_of(config)
-    from adapters.beam_work import work_folder  # noqa: PLC0415 - Beam takes seconds to import
+                run = _phases(runner, analysis, preprocessing, out)
+                _publish(own_passes.analyze(preprocessing, run, analysis.adapter, Path(temporary)), out)
+        except own_passes.Unsupported as operation:
+            log.info("analyzing with tf.Transform's own pipeline, because of %s", operation)
+            runner = runner or _runner_of(config)
+            workers.enter_context(workers_of(runner, _ON_WORKERS))
+            _analyze_with_beam(runner, analysis, out)
+        metadata_io.write_metadata(
+            dataset_metadata.DatasetMetadata(schema), str(out / tft.TFTransformOutput.RAW_METADATA_DIR)
+        )
+        if config.materialize:
+            materialize(analysis.folder, schema, out, config.batch_size, runner)
+
+
+def _analysis(config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifest: ExamplesManifest) -> Analysis:
+    reader = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema)
+    return Analysis(
+        preprocessing=ImportedPreprocessing(str(user_code.resolve(inputs.module)), config.custom_config),
+        folder=locations.located(inputs.examples),
+        shards=manifest.of_split(_SPLIT),
+        schema=schema,
+        adapter=reader.TensorAdapterConfig(),
+        batch_rows=config.batch_size,
+    )
+
+
+def _phases(runner: Runner | None, analysis: Analysis, preprocessing: Preprocessing, out: Path) -> RunPhase:
+    """Return what reads the data of a phase; Unsupported on a runner whose workers are elsewhere.
+
+    Those have so many distinct values, perhaps, that no machine can keep all of them, and take minutes to start a job;
+    tf.Transform's own pipeline is one job, which spreads them.
+    """
+    if runner is None:
+        return in_this_process(preprocessing, analysis.batches, analysis.adapter)
+    if not runner.is_local_process:
+        raise own_passes.Unsupported(f"workers of {runner.runner}")
+    from components.transform_features.phase_with_beam import run_phase  # noqa: PLC0415 - Beam takes seconds to import
+
+    return partial(run_phase, runner, analysis, out)
+
+
+def _analyze_with_beam(runner: Runner, analysis: Analysis, out: Path) -> None:
+    """Write the graph of tf.Transform's own pipeline."""
+    from adapters.beam_work import work_folder  # noqa: PLC0415
     from components.transform_features import with_beam  # noqa: PLC0415
 
-    imported = ImportedPreprocessing(str(user_code.resolve(inputs.module)), config.custom_config)
-    shards = manifest.of_split(_SPLIT)
-    analysis = with_beam.Analysis(imported, examples, shards, schema, adapter, config.batch_size)
     with work_folder(runner, out) as work:
         with_beam.analyze(runner, analysis, work)
         for name in (tft.TFTransformOutput.TRANSFORM_FN_DIR, tft.TFTransformOutput.TRANSFORMED_METADATA_DIR):
             locations.copy_here(locations.join(work, name), out / name)
-    return runner
 
 
 def _runner_of(config: Config) -> Runner:
@@ -103,13 +122,9 @@ def _runner_of(config: Config) -> Runner:
     return choose(forced, 0).runner or Runner()
 
 
-def _read(examples: Location, schema: bytes, batch_size: int) -> Iterator[pa.RecordBatch]:
-    return record_batches(examples, _SPLIT, schema_pb2.Schema.FromString(schema), batch_size)
-
-
-def _publish(analyzed: in_process.Analyzed, out: Path) -> None:
+def _publish(analyzed: own_passes.Analyzed, out: Path) -> None:
     """Copy an analysis to the layout that TFX writes and `tft.TFTransformOutput` reads."""
-    metadata = metadata_io.read_metadata(str(analyzed.saved_model / in_process.METADATA))
+    metadata = metadata_io.read_metadata(str(analyzed.saved_model / own_passes.METADATA))
     folder = out / tft.TFTransformOutput.TRANSFORMED_METADATA_DIR
     metadata_io.write_metadata(metadata, str(folder))
     if analyzed.assets:

@@ -1,36 +1,19 @@
-"""Runs tf.Transform's analysis as a Beam pipeline whose workers read shards, and materializes examples in another."""
+"""Runs tf.Transform's analysis as its own Beam pipeline, whose workers read shards."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 
 from adapters.beam_run import run
 from adapters.beam_work import distributed, seen_by_workers
 from adapters.tft_deep_copy import allow_deep_copies
-from artifacts.examples.manifest import Shard
 from artifacts.examples.on_beam import ReadBatches
-from components.transform_features.preprocessing import ImportedPreprocessing
+from components.transform_features.analysis import Analysis
 from core.beam.settings import Runner
 from core.errors import ConfigError
 from core.object_stores.locations import Location
-
-
-class Analysis(NamedTuple):
-    """What an analysis reads."""
-
-    preprocessing: ImportedPreprocessing
-    folder: Location
-    """The examples."""
-    shards: Sequence[Shard]
-    schema: schema_pb2.Schema
-    adapter: TensorAdapterConfig
-    batch_rows: int
 
 
 def analyze(runner: Runner, analysis: Analysis, work: Location) -> None:

@@ -150,8 +150,9 @@ def test_the_analysis_stages_the_use_case(jobs: list[Any], schema: schema_pb2.Sc
     """Its graphs go to a disk here: building the job writes one already, and no bucket can be reached."""
     from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
+    from components.transform_features.analysis import Analysis
     from components.transform_features.preprocessing import ImportedPreprocessing
-    from components.transform_features.with_beam import Analysis, analyze
+    from components.transform_features.with_beam import analyze
 
     (tmp_path / "my_case").mkdir()
     (tmp_path / "my_case" / "module.py").write_text(MODULE)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from artifacts.examples.manifest import ExamplesManifest
 from components.compute_statistics.config import Config
 from components.compute_statistics.logic import compute
+from components.compute_statistics.with_beam import describe_with_beam
 from components.ingest_examples.config import Config as IngestConfig
 from components.ingest_examples.logic import PinnedSource, ingest
 from core import digest
@@ -89,8 +90,19 @@ def sent(root: Path, examples: Path, *splits: str) -> str:
     return f"{root}/log-*.gz@{digest.of_named(digests)}"
 
 
-def test_statistics_are_those_of_tensorflow_data_validation(tmp_path: Path) -> None:
-    """Both engines on the same examples; the sketches see so few rows that they are exact."""
+@pytest.fixture
+def tfdv_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of this machine run TFDV's own pipeline, as those of other runners do."""
+    monkeypatch.setattr("components.compute_statistics.groups_with_beam.describe_on_this_machine", describe_with_beam)
+
+
+@pytest.mark.parametrize("pipeline", ["ours", "tfdv"])
+def test_statistics_are_those_of_tensorflow_data_validation(
+    tmp_path: Path, pipeline: str, request: pytest.FixtureRequest
+) -> None:
+    """In this process and on Beam; the sketches see so few rows that they are exact."""
+    if pipeline == "tfdv":
+        request.getfixturevalue("tfdv_pipeline")
     serving = sent(tmp_path, ingested(tmp_path, table(1), table(2)))
     ours = statistics(tmp_path, batch_rows=100, serving=serving)
     theirs = statistics(tmp_path, beam={"engine": "beam"}, serving=serving)
@@ -176,8 +188,18 @@ def test_serving_data_that_changed_or_is_damaged_is_named(tmp_path: Path) -> Non
 def test_a_feature_whose_type_changes_inside_a_split_is_named(tmp_path: Path) -> None:
     warm = table(1).drop(["temp"]).append_column("temp", pa.array(["warm"] * ROWS))
     ingested(tmp_path, warm, table(2), table(3))
-    with pytest.raises(SchemaError, match="temp"):
-        statistics(tmp_path)
+    for engine in ("in_process", "beam"):
+        with pytest.raises(SchemaError, match=r"wanted one type per feature, got .*temp"):
+            statistics(tmp_path, beam={"engine": engine})
+
+
+def test_workers_count_the_rows_of_spans_that_are_not_described(tmp_path: Path) -> None:
+    ingested(tmp_path, table(1), table(2), table(3))
+    ours, theirs = statistics(tmp_path), statistics(tmp_path, beam={"engine": "beam"})
+    assert {name: one.num_examples for name, one in ours.items()} == {
+        name: one.num_examples for name, one in theirs.items()
+    }
+    assert sum(ours[f"Split-{split}"].num_examples for split in ("train", "validation", "eval")) == 3 * ROWS
 
 
 def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis
+from adapters.tft_passes import Phase, in_this_process
 
 SCHEMA = text_format.Parse(
     """
@@ -198,7 +199,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     folder = tmp_path_factory.mktemp("snippets")
     (folder / "here").mkdir()
     (folder / "work").mkdir()
-    analyzed = tft_analysis.analyze(_all, _batches, _adapter(), folder / "work")
+    analyzed = tft_analysis.analyze(_all, in_this_process(_all, _batches, _adapter()), _adapter(), folder / "work")
     analyzed.saved_model.rename(folder / "here" / "transform_fn")
     _analyze_on_beam(folder / "beam")
     metadata = (folder / "beam" / "transformed_metadata").rename(folder / "here" / "transformed_metadata")
@@ -217,8 +218,8 @@ def test_a_snippet_gives_what_it_gives_on_beam(results: tuple[dict[str, Any], di
 
 @pytest.mark.parametrize("name", TO_BEAM)
 def test_what_only_beam_can_run_is_found_before_anything_is_read(tmp_path: Path, name: str) -> None:
-    def never() -> Iterator[pa.RecordBatch]:
-        raise AssertionError("the data was read")
+    def never(phase: Phase) -> None:
+        raise AssertionError(f"the data was read for {phase}")
 
     with pytest.raises(tft_analysis.Unsupported):
         tft_analysis.analyze(lambda inputs: {name: TO_BEAM[name](inputs)}, never, _adapter(), tmp_path)
