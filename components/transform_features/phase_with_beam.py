@@ -49,7 +49,9 @@ class _Analyze(beam.DoFn):  # type: ignore[misc]  # Beam has no types
         """Read one shard."""
         number, shard = element
         analysis, phase = self._analysis, self._phase
-        traced: TracedPhase = self._traced.acquire(lambda: phase.traced(analysis.preprocessing.__call__, analysis.adapter))
+        traced: TracedPhase = self._traced.acquire(
+            lambda: phase.traced(analysis.preprocessing.__call__, analysis.adapter)
+        )
         consumers: Sequence[Consumer] = deepcopy(phase.consumers)
         traced.feed(analysis.batches_of(shard), consumers)
         yield str(number), pickle.dumps([one.accumulator.content() for one in consumers])

@@ -16,6 +16,7 @@ from core.object_stores import locations
 from training.distributed.group import Group
 from training.distributed.rows import PartedRows
 from training.distributed.schedule import Schedule, chunks
+from training.distributed.shares import check_losses, gradients_times
 from training.fitting import Loop, Splits, Step, check_finite, meaningful
 from training.hooks import Hooks
 from training.rows import Block
@@ -30,6 +31,7 @@ class DistributedLoop(Loop):
         self, group: Group, model: keras.Model, splits: Splits, settings: TrainingSettings, hooks: Sequence[Hooks]
     ) -> None:
         self._group = group
+        check_losses(model)
         super().__init__(model, splits, settings, hooks)
         training, validation = splits
         assert isinstance(training, PartedRows)
@@ -74,10 +76,10 @@ class DistributedLoop(Loop):
         model.reset_metrics()
         streams = self._training.streams(self.order, epoch - 1)
         rows = 0
-        for block, ends, wanted in chunks(self._schedule, streams, self._group.member.count, settings.read_rows):
+        for block, ends, shares in chunks(self._schedule, streams, self._group.member.count, settings.read_rows):
             run = self.traced("training", self.train_step, block)
-            for (start, end), of_step in zip(pairwise((0, *ends.tolist())), wanted, strict=True):
-                run(_rows(block, start, end), of_step)
+            for (start, end), share in zip(pairwise((0, *ends.tolist())), shares, strict=True):
+                run(_rows(block, start, end), share)
             rows += len(block[1])
             # Not after each step: the other processes wait for this one in every step, and in the metrics.
             check_finite(model, f"{rows} rows of epoch {epoch} in this process")
@@ -87,19 +89,17 @@ class DistributedLoop(Loop):
         """Return the metrics over the validation rows of all processes."""
         self.model.reset_metrics()
         for block in self._validation.blocks() if self._validation.is_here else ():
-            self.traced("validation", self.model.test_step, block)(block, np.float32(len(block[1])))
+            self.traced("validation", self.model.test_step, block)(block, np.float32(1))
         check_finite(self.model, f"the validation after epoch {epoch}")
         return meaningful(self.metrics(), self._validation)
 
     def make(self, step: Step, specs: Any) -> Callable[..., Any]:
-        """Make a function that runs a step for one batch, whose reported loss is that of a number of rows.
+        """Make a function that runs a step for one batch, with this process's share in it.
 
         A loop over batches in one function, as in one process, is not possible: TensorFlow gathers the gradients of
         embeddings, and keeps the number of rows of the first batch for the others of a call.
         """
-        means = [one for one in self.model.metrics if one.name == "loss" and isinstance(one, keras.metrics.Mean)]
-        loss = means[0] if means else None
-        run = partial(_one_step, self._group.strategy.run, tf.autograph.experimental.do_not_convert(step), loss)
+        run = partial(_one_step, self._group.strategy.run, tf.autograph.experimental.do_not_convert(step))
         if self.model.run_eagerly:
             return run
         signature = [specs, tf.TensorSpec([], tf.float32)]
@@ -112,23 +112,11 @@ def _rows(block: Block, start: int, end: int) -> Block:
     return found
 
 
-def _one_step(
-    run: Callable[..., Any], step: Step, loss: keras.metrics.Mean | None, batch: Block, rows: tf.Tensor
-) -> None:
-    if loss is None:  # a model's own way to report a loss
-        run(step, args=(batch,))
-    else:
-        run(partial(counted_as, step, loss), args=(batch, rows))
+def _one_step(run: Callable[..., Any], step: Step, batch: Block, share: tf.Tensor) -> None:
+    run(partial(shared_step, step), args=(batch, share))
 
 
-def counted_as(step: Step, loss: keras.metrics.Mean, batch: Block, rows: tf.Tensor) -> None:
-    """Run a step, and count its loss as that of `rows` rows.
-
-    Keras counts it as that of the batch's rows, whose weights have this process's share of the step's rows already.
-    """
-    before = [tf.identity(variable.value) for variable in loss.variables]
-    loss.reset_state()
-    step(batch)
-    scale = rows / tf.cast(tf.shape(batch[1])[0], tf.float32)
-    for variable, value in zip(loss.variables, before, strict=True):
-        variable.assign(value + variable.value * tf.cast(scale, value.dtype))
+def shared_step(step: Step, batch: Block, share: tf.Tensor) -> None:
+    """Run a step in which this process has a share of the rows."""
+    with gradients_times(share):
+        step(batch)

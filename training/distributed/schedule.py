@@ -44,11 +44,10 @@ class Chunk(NamedTuple):
     """The rows of this process in several steps."""
 
     block: Block
-    """With the weight of each row in the mean over the step's rows of all processes."""
     ends: npt.NDArray[np.int32]
     """[steps]: where each step's rows end."""
-    rows: npt.NDArray[np.float32]
-    """[steps]: the rows of all processes in a step, divided by the processes."""
+    shares: npt.NDArray[np.float32]
+    """[steps]: the rows of this process, divided by the mean number of rows of all processes."""
 
 
 def chunks(schedule: Schedule, streams: dict[int, Iterator[Block]], processes: int, chunk_rows: int) -> Iterator[Chunk]:
@@ -61,12 +60,9 @@ def chunks(schedule: Schedule, streams: dict[int, Iterator[Block]], processes: i
         own = wanted[list(cursors)]
         taken = [cursor.take(int(rows.sum())) for cursor, rows in zip(cursors.values(), own, strict=True)]
         joined = _ordered(taken, own)
-        # Keras divides the loss by the rows of this process and by the number of processes.
-        rows = wanted.sum(axis=0) / processes
-        weights = np.repeat(own.sum(axis=0) / rows, own.sum(axis=0)).astype(np.float32)
-        given = joined[2] if len(joined) == 3 else np.float32(1)
-        ends = np.cumsum(own.sum(axis=0)).astype(np.int32)
-        yield Chunk((joined[0], joined[1], weights * given), ends, rows.astype(np.float32))
+        rows = own.sum(axis=0)
+        shares = rows * processes / wanted.sum(axis=0)
+        yield Chunk(joined, np.cumsum(rows).astype(np.int32), shares.astype(np.float32))
 
 
 class _Cursor:

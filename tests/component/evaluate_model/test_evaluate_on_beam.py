@@ -109,7 +109,6 @@ def test_both_engines_give_the_same_metrics_decision_and_rows(ground: Ground) ->
     assert "sample" not in found
 
 
-@pytest.mark.nightly("TFMA's pipeline a second time")
 def test_of_a_sample_the_metrics_of_tfma_are_those_of_all_rows(ground: Ground) -> None:
     _, whole = ground.run("one-more", beam=False)
     decision, found = ground.run("sampled", beam=True, sample_rows=1000, baselines=[], leak={})

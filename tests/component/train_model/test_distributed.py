@@ -46,7 +46,12 @@ def build_model(transform_output, hyperparameters):
     hidden = keras.layers.Concatenate()([carrier] + [inputs[name] for name in names])
     hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2", name="hidden")(hidden)
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="probability")(hidden))
-    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        "binary_crossentropy",
+        metrics=[keras.metrics.AUC(name="auc")],
+        weighted_metrics=[keras.metrics.AUC(name="weighted_auc"), keras.metrics.BinaryAccuracy(name="weighted_accuracy")],
+    )
     return model
 """
 DIES_ONCE = """
@@ -107,7 +112,7 @@ def _inputs(world: World, name: str = "module", more: str = "", **changes: Any) 
 
 
 def _settings(**changes: Any) -> Config:
-    return _config(**{"distribution": TOGETHER, "batch_size": 128, **changes})
+    return _config(**{"distribution": TOGETHER, "batch_size": 128, "class_weights": {"0": 1.0, "1": 3.0}, **changes})
 
 
 def one(world: World, folder: Path, **changes: Any) -> Trained:
@@ -148,6 +153,7 @@ def test_parts_without_rows_for_each_step_are_an_error(world: World, tmp_path: P
 def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path) -> None:
     theirs = Trained(tmp_path / "two")
     train(_settings(), _inputs(world), theirs.outputs)
+    assert theirs.metrics["weighted_accuracy"] > 0.5
     same(one(world, tmp_path / "one"), theirs)
 
 

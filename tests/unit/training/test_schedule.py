@@ -42,10 +42,11 @@ def _run(schedule: Schedule, own: Sequence[int], processes: int, size: int, chun
 
 def _steps(found: list[Chunk]) -> list[tuple[Any, Any, float]]:
     steps = []
-    for (features, labels, weights), ends, rows in found:  # type: ignore[misc]
-        for start, end, wanted in zip([0, *ends[:-1]], ends, rows, strict=True):
+    for (features, labels, weights), ends, shares in found:  # type: ignore[misc]
+        for start, end, share in zip([0, *ends[:-1]], ends, shares, strict=True):
             assert (features["x"][start:end] == labels[start:end]).all()
-            steps.append((labels[start:end, 0], weights[start:end], wanted))
+            assert (weights[start:end] == 1 + labels[start:end, 0] // 1000).all(), "rows keep their weights"
+            steps.append((labels[start:end, 0], weights[start:end], share))
     return steps
 
 
@@ -65,17 +66,14 @@ def test_two_processes_have_the_steps_of_one(counts: list[int], batch_size: int,
     assert len(alone) == schedule.steps
     assert sum(len(rows) for rows, _, _ in alone) == sum(counts)
     assert max(len(rows) for rows, _, _ in alone) <= batch_size + len(counts)
-    assert all(len(rows) == wanted for rows, _, wanted in alone)
+    assert all(share == 1 for _, _, share in alone)
     if len(counts) < 2:
         return
     halves = [_steps(_run(schedule, range(index, len(counts), 2), 2, size, chunk_rows)) for index in range(2)]
     for step, (rows, weights, _) in enumerate(alone):
         together = [half[step] for half in halves]
         assert sorted(rows) == sorted(np.concatenate([mine for mine, _, _ in together]))
-        # Each process takes the mean over its rows, and the gradients of both are added after division by two.
-        mean = sum((mine * own).mean() / 2 for mine, own, _ in together)
+        # Each process takes the mean over its rows; the gradients of both are added, each divided by two.
+        mean = sum(share * (mine * own).mean() / 2 for mine, own, share in together)
         assert mean == pytest.approx((rows * weights).mean(), rel=1e-4)
-    # The reported loss of an epoch: the mean of all processes' steps, each as often as it has rows.
-    totals = [sum((mine * own).mean() * wanted for mine, own, wanted in found) for found in (alone, *halves)]
-    assert totals[1] + totals[2] == pytest.approx(totals[0], rel=1e-4)
-    assert sum(wanted for half in halves for _, _, wanted in half) == pytest.approx(sum(counts), rel=1e-5)
+        assert sum(share for _, _, share in together) == pytest.approx(2, rel=1e-5)
