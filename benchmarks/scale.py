@@ -25,6 +25,12 @@ BASE_ROWS = 20_000
 STAGES = ("ingest_examples", "compute_statistics", "transform_features")
 PART_BYTES = 256 << 10
 """Small, so that factor 10 has several shards for two workers."""
+_ON_WORKERS = {
+    "ingest_examples": "components.ingest_examples.with_beam",
+    "compute_statistics": "components.compute_statistics.groups_with_beam",
+    "transform_features": "components.transform_features.on_workers",
+}
+"""What each stage imports to run on Beam."""
 IN_PROCESS = 0
 """Number of workers that stands for one process without Beam."""
 _FILE_ROWS = 10_000
@@ -113,7 +119,7 @@ def _run_one(job: dict[str, Any]) -> None:
         if job["workers"] == 1:
             runner = {"options": {"direct_running_mode": "multi_processing", "direct_num_workers": 1}}
         beam = {"engine": "beam", "laptop": runner}
-        importlib.import_module(f"components.{job['stage']}.with_beam")
+        importlib.import_module(_ON_WORKERS[job["stage"]])
     schema = reference(folder / "schema.pbtxt")
     if job["stage"] == "ingest_examples":
         from components.ingest_examples.config import Config as Ingest

@@ -20,6 +20,7 @@ from components.ingest_examples.logic import PinnedSource, ingest
 from core import digest
 from core.errors import CorruptArtifact, DataError, EmptyDataset, SchemaError
 from tests.odd_shards import ODD, Odd, write
+from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 
 SCHEMA = """\
 feature { name: "late" type: INT int_domain { is_categorical: true } }
@@ -209,6 +210,12 @@ def test_examples_that_changed_are_corrupt_for_both_engines(tmp_path: Path) -> N
     for engine in ("in_process", "beam"):
         with pytest.raises(CorruptArtifact, match=shard.name):
             statistics(tmp_path, beam={"engine": engine})
+
+
+def test_a_runner_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ingested(tmp_path, table(1), table(2))
+    with pytest.raises(RunnerUnreachable, match=SAID):
+        statistics(tmp_path, beam=unreachable())
 
 
 @pytest.mark.nightly("a pipeline of Beam for each of several examples")

@@ -21,6 +21,7 @@ from core import digest
 from core.backends.registry import open_registry
 from core.decision import Decision
 from core.errors import CorruptArtifact
+from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 
 WHY = "measured on these flights"
 CONFIG: dict[str, Any] = {
@@ -141,3 +142,10 @@ def test_a_damaged_shard_is_named(ground: Ground, tmp_path: Path) -> None:
     inputs = Inputs(str(examples / "schema.pbtxt"), examples, ground.candidate)
     with pytest.raises(CorruptArtifact, match=f"{shard.name}: wanted sha256:.*run ingest_examples again$"):
         evaluate(config, inputs, Outputs(out, out / "d.json", out / "p.html", lambda *_: None))
+
+
+def test_a_runner_that_is_not_there_is_named(ground: Ground, tmp_path: Path) -> None:
+    config = Config.model_validate(CONFIG | {"beam": unreachable()})
+    inputs = Inputs(str(ground.examples / "schema.pbtxt"), ground.examples, ground.candidate)
+    with pytest.raises(RunnerUnreachable, match=SAID):
+        evaluate(config, inputs, Outputs(tmp_path, tmp_path / "d.json", tmp_path / "p.html", lambda *_: None))

@@ -35,6 +35,7 @@ from core.decision import Decision, Verdict
 from core.errors import DataError, EmptyDataset
 from serving.errors import ModelError
 from tests.unit.serving import tiny_models
+from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 from tests.written_examples import write_examples
 
 ROWS = 250
@@ -187,6 +188,19 @@ def test_the_manifest_counts_and_describes_every_file(done: Path) -> None:
 def test_beam_writes_the_same_bytes(ground: Ground, examples: Path, done: Path, tmp_path: Path) -> None:
     ground.infer(examples, tmp_path, beam={"engine": "beam"})
     assert files(tmp_path) == files(done)
+
+
+def test_a_runner_that_is_not_there_is_named(ground: Ground, examples: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunnerUnreachable, match=SAID):
+        ground.infer(examples, tmp_path, beam=unreachable())
+
+
+def test_a_damaged_shard_is_named_by_workers_of_beam(ground: Ground, tmp_path: Path) -> None:
+    damaged = write_examples(tmp_path / "examples", {"unlabeled": table()})
+    shard = damaged / ExamplesManifest.read(damaged).shards[0].name
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(DataError, match=shard.name):
+        ground.infer(damaged, tmp_path / "out", beam={"engine": "beam"})
 
 
 class Killed(BaseException):

@@ -21,6 +21,7 @@ from core.errors import CorruptArtifact, DataError
 from core.object_stores import locations
 from core.object_stores.locations import Location
 from tests.beam_pool import JOB_SERVERS, worker_pool
+from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 
 SCHEMA = 'feature { name: "n" type: INT }\nfeature { name: "late" type: INT not_in_environment: "SERVING" }\n'
 IN_MEMORY = Beam(engine="beam")
@@ -142,6 +143,16 @@ def test_an_unreadable_file_is_named_and_no_manifest_is_written(tmp_path: Path) 
     assert str(error.value).startswith(f"{damaged}: wanted an intact Parquet file")
     assert "[while running" not in str(error.value)
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_runner_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "span-1").mkdir()
+    pq.write_table(table(0, 10), tmp_path / "span-1" / "a.parquet")
+    (tmp_path / "schema.pbtxt").write_text(SCHEMA)
+    config = Config.model_validate({"format": "parquet", "split": {"by": "none"}, "beam": unreachable()})
+    source = PinnedSource(str(tmp_path / "span-{SPAN}" / "*"), 1, "")
+    with pytest.raises(RunnerUnreachable, match=SAID):
+        ingest(config, source, str(tmp_path / "schema.pbtxt"), tmp_path / "out")
 
 
 @pytest.mark.nightly("two workers, each of which imports Beam, three times")

@@ -24,8 +24,9 @@ from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from core.beam.settings import Beam
-from core.errors import EmptyDataset, MlopsError
+from core.errors import CorruptArtifact, EmptyDataset, MlopsError
 from tests.odd_shards import ODD, Odd, write
+from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 from tests.written_examples import write_examples
 
 SCHEMA = """
@@ -197,6 +198,22 @@ def preprocessing_fn(inputs):
     records = tf.data.TFRecordDataset([str(path) for path in shards(folder, "eval")], "GZIP").batch(100)
     parsed = tf.io.parse_example(next(iter(records)), output.transformed_feature_spec())
     np.testing.assert_array_equal(parsed["carrier"], _transformed(tmp_path / "graph", inputs, "eval")["carrier"])
+
+
+def test_a_damaged_shard_is_named_by_both_engines(tmp_path: Path) -> None:
+    folder = write_examples(tmp_path / "examples", {"train": _flights(50), "eval": _flights(5)})
+    shard = folder / ExamplesManifest.read(folder).of_split("train")[0].name
+    shard.write_bytes(shard.read_bytes()[:-1])
+    for engine in ("in_process", "beam"):
+        config = Config.model_validate({"beam": {"engine": engine}})
+        with pytest.raises(CorruptArtifact, match=shard.name):
+            transform(config, _inputs(tmp_path, folder, MANY_ANALYZERS), tmp_path / engine)
+
+
+def test_a_runner_that_is_not_there_is_named(tmp_path: Path, examples: Path) -> None:
+    config = Config.model_validate({"beam": unreachable()})
+    with pytest.raises(RunnerUnreachable, match=SAID):
+        transform(config, _inputs(tmp_path, examples, MANY_ANALYZERS), tmp_path / "graph")
 
 
 def test_no_rows_to_analyze_is_an_error(tmp_path: Path) -> None:
