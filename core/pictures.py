@@ -43,6 +43,10 @@ _THEME = {
 }
 
 
+_AXIS = 0.55
+"""Inches for the numbers and the title of an axis."""
+
+
 class Markup(str):
     """Text that is HTML already and is put in as it is; any other text is escaped."""
 
@@ -50,14 +54,25 @@ class Markup(str):
 
 
 @contextmanager
-def figure(width: float = 6.0, height: float = 3.0) -> "Iterator[Figure]":
-    """Make a matplotlib figure in the report's theme, size in inches; draw on it inside the `with` block."""
+def figure(width: float = 6.0, height: float = 3.0, *, numbers: int | None = None) -> "Iterator[Figure]":
+    """Make a matplotlib figure in the report's theme, size in inches; draw on it inside the `with` block.
+
+    Its layout is made from the size of its labels, which takes as long as drawing them; with `numbers`, the number of
+    plots beside each other whose axes have numbers alone, it is a fixed one.
+    """
     import matplotlib as mpl  # noqa: PLC0415 - importing it takes a second, and most of the program draws nothing
     from cycler import cycler  # noqa: PLC0415
     from matplotlib.figure import Figure as MplFigure  # noqa: PLC0415
 
     with mpl.rc_context({**_THEME, "axes.prop_cycle": cycler(color=COLORS)}):
-        yield MplFigure(figsize=(width, height))
+        if numbers is None:
+            yield MplFigure(figsize=(width, height))
+            return
+        made = MplFigure(figsize=(width, height), layout="none")
+        sides = {"left": _AXIS / width, "right": 1 - 0.1 / width, "bottom": _AXIS / height, "top": 1 - 0.3 / height}
+        plot = (width - _AXIS * numbers - 0.1) / numbers
+        made.subplots_adjust(**sides, wspace=_AXIS / plot)
+        yield made
 
 
 def svg(figure: "Figure", label: str = "") -> Markup:

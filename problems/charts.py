@@ -24,7 +24,7 @@ GREY = "#b9bec6"
 
 def binary(labels: Values, models: Mapping[str, Values], names: Sequence[str]) -> Markup:
     """Draw ROC and calibration of every model, and the scores of the first one by class; `names` are the classes."""
-    with pictures.figure(9.0, 3.2) as figure:
+    with pictures.figure(9.0, 3.2, numbers=3) as figure:
         roc, calibration, histogram = figure.subplots(1, 3)
         for index, (title, scores) in enumerate(models.items()):
             roc.plot(*_roc(labels, scores), label=title, color=COLORS[index])

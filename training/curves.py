@@ -17,7 +17,7 @@ def draw(path: Path | str, fitted: Fitted, facts: Mapping[str, str | float]) -> 
 
 
 def _curve(name: str, fitted: Fitted) -> pictures.Markup:
-    with pictures.figure(4.5, 2.4) as figure:
+    with pictures.figure(4.5, 2.4, numbers=1) as figure:
         axes = figure.add_subplot()
         for label, key in (("training", name), ("validation", f"val_{name}")):
             values = fitted.history.get(key, [])

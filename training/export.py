@@ -81,6 +81,8 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         examples = tf.TensorSpec([None], tf.string, name="examples")
         request = {name: spec for feature in features for name, spec in feature.request_specs().items()}
         self._request = request
+        # A function of its own, so that it is traced and written once for all that take examples.
+        self._parsed = _function(self._parse, examples)
         self.predict_raw = _function(self._predict_raw, request)
         self.classify = _function(self._classify, examples)
         self.regress = _function(self._regress, examples)
@@ -111,7 +113,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def _transform_examples(self, examples: tf.Tensor) -> Tensors:
         return self._transformed(self._parsed(examples))  # type: ignore[no-any-return]
 
-    def _parsed(self, examples: tf.Tensor) -> Tensors:
+    def _parse(self, examples: tf.Tensor) -> Tensors:
         parsed = tf.io.parse_example(examples, {feature.name: feature.parser() for feature in self._features})
         return {feature.name: feature.from_example(parsed[feature.name]) for feature in self._features}
 

@@ -141,7 +141,8 @@ class Loop:
     def build(self) -> None:
         """Create the variables of optimizer and metrics, which a traced function must not create."""
         self.model.optimizer.build(self.model.trainable_variables)
-        self.model.test_step(tf.nest.map_structure(tf.constant, self.splits.training.example()))
+        rows = self.splits.validation.example()
+        self.traced("validation", self.model.test_step, rows)(rows, 1)
 
     def restored(self, checkpoint: Path) -> TrainingState:
         """Restore the state of a training that was interrupted; a new one where there was none."""
@@ -177,15 +178,15 @@ class Loop:
             one.after_step(self.model)
         return logs
 
-    def traced(self, name: str, step: Step, example: Block) -> Callable[..., tf.Tensor]:
+    def traced(self, name: str, step: Step, example: Block) -> Callable[..., Any]:
         """Return the function of a step; traced again when targets or weights of another form replace the rows'."""
         specs = tf.nest.map_structure(lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), example)
         if self._steps.get(name, (None,))[0] != specs:
             self._steps[name] = (specs, self.make(step, specs))
-        traced: Callable[..., tf.Tensor] = self._steps[name][1]
+        traced: Callable[..., Any] = self._steps[name][1]
         return traced
 
-    def make(self, step: Step, specs: Any) -> Callable[..., tf.Tensor]:
+    def make(self, step: Step, specs: Any) -> Callable[..., Any]:
         """Make a function that runs a step over blocks of any number of rows, traced once unless the model is eager.
 
         AutoGraph converts nothing: not the step, as in Keras' `fit`, and it would take as long as tracing the loop.
@@ -193,7 +194,7 @@ class Loop:
         unconverted = tf.autograph.experimental.do_not_convert(step)
         if self.model.run_eagerly:
             return partial(_each_batch, unconverted)
-        traced: Callable[..., tf.Tensor] = tf.function(
+        traced: Callable[..., Any] = tf.function(
             partial(_each_batch, unconverted),
             input_signature=[specs, tf.TensorSpec([], tf.int32)],
             autograph=False,
@@ -205,14 +206,17 @@ class Loop:
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
     def _numbers(
-        self, run: Callable[..., tf.Tensor], blocks: Iterable[Block], batch_size: int, where: str
+        self, run: Callable[..., tuple[tf.Tensor, tf.Tensor]], blocks: Iterable[Block], batch_size: int, where: str
     ) -> dict[str, float]:
         """Run the blocks of one epoch and return its metrics; TrainingError as soon as the loss is not finite."""
         self.model.reset_metrics()
         rows = 0
         for block in blocks:
-            rows += int(run(block, batch_size))
-            check_finite(self.model, f"{rows} rows of {where}")
+            done, is_finite = run(block, batch_size)
+            rows += int(done)
+            if not is_finite:
+                check_finite(self.model, f"{rows} rows of {where}")
+        check_finite(self.model, f"{rows} rows of {where}")
         return self.metrics()
 
 
@@ -230,8 +234,8 @@ def meaningful(numbers: dict[str, float], rows: Rows) -> dict[str, float]:
     return {"loss": numbers["loss"]} if rows.is_soft else numbers
 
 
-def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
-    """Run a step on one batch after the other, and return the row where the loss was not finite, or their number."""
+def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Run a step on one batch after the other while the loss is finite; return the rows that were run, and if it is."""
     count = tf.shape(block[1])[0]
 
     def goes_on(start: tf.Tensor, is_finite: tf.Tensor) -> tf.Tensor:
@@ -242,5 +246,5 @@ def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tf.Tensor:
         logs = step(tf.nest.map_structure(lambda values: values[start:end], block))
         return end, tf.math.is_finite(logs["loss"])
 
-    rows, _ = tf.while_loop(goes_on, one_batch, (tf.constant(0), tf.constant(True)))
-    return rows
+    done: tuple[tf.Tensor, tf.Tensor] = tf.while_loop(goes_on, one_batch, (tf.constant(0), tf.constant(True)))
+    return done

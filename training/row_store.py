@@ -12,6 +12,7 @@ import pyarrow as pa
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from adapters import tft_layer
 from artifacts.labels.soft_rows import Portion
 from core.object_stores.locations import Location
 from training.labels import Classes, Observed, made_by_training
@@ -61,7 +62,7 @@ class RowStore:
     @cached_property
     def layer(self) -> Any:
         """tf.Transform's layer: raw features to transformed ones."""
-        return self._transform.transform_features_layer()
+        return tft_layer.Layer(self._transform)
 
     def rows(self, features: tuple[str, ...], portion: Portion) -> Rows:
         """Return rows with these transformed features; those that were read with other features are forgotten."""
