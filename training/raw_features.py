@@ -53,8 +53,7 @@ class RawFeature(NamedTuple):
         """Return a parsed feature as a request has it: one value a row is one column, also where every row lacks it."""
         if self.fixed is not None or self.feature.is_list:
             return parsed
-        rows, width = tf.unstack(parsed.dense_shape, num=2)
-        return tf.SparseTensor(parsed.indices, parsed.values, tf.stack([rows, tf.maximum(width, 1)]))
+        return tf.SparseTensor(parsed.indices, parsed.values, tf.maximum(parsed.dense_shape, [0, 1]))
 
     def from_request(self, request: Mapping[str, Any]) -> tf.Tensor | tf.SparseTensor:
         """Shape a request's tensors as tf.Transform was given them; values beyond a row's count are left out."""
