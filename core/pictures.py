@@ -64,14 +64,12 @@ def figure(width: float = 6.0, height: float = 3.0, *, numbers: int | None = Non
     from cycler import cycler  # noqa: PLC0415
     from matplotlib.figure import Figure as MplFigure  # noqa: PLC0415
 
-    with mpl.rc_context({**_THEME, "axes.prop_cycle": cycler(color=COLORS)}):
-        if numbers is None:
-            yield MplFigure(figsize=(width, height))
-            return
-        made = MplFigure(figsize=(width, height), layout="none")
-        sides = {"left": _AXIS / width, "right": 1 - 0.1 / width, "bottom": _AXIS / height, "top": 1 - 0.3 / height}
-        plot = (width - _AXIS * numbers - 0.1) / numbers
-        made.subplots_adjust(**sides, wspace=_AXIS / plot)
+    how = {"axes.prop_cycle": cycler(color=COLORS), "figure.constrained_layout.use": numbers is None}
+    with mpl.rc_context({**_THEME, **how}):
+        made = MplFigure(figsize=(width, height))
+        if numbers is not None:
+            sides = {"left": _AXIS / width, "right": 1 - 0.1 / width, "bottom": _AXIS / height, "top": 1 - 0.3 / height}
+            made.subplots_adjust(**sides, wspace=_AXIS * numbers / (width - _AXIS * numbers - 0.1))
         yield made
 
 
