@@ -19,12 +19,20 @@ _TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[[^]]+]")
 _MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-class Rule(NamedTuple):
-    """One line of `.dockerignore`; the last one that matches a file, or a folder above it, decides."""
+class Rules(NamedTuple):
+    """The lines of `.dockerignore`; the last one that matches a file, or a folder above it, decides."""
 
-    pattern: str
-    includes: bool
-    names: re.Pattern[str]
+    included: tuple[str, ...]
+    """The patterns that include files."""
+    deciding: re.Pattern[str]
+    """A group for each line, the last line first: the first alternative that matches is the one that decides."""
+    includes: tuple[bool, ...]
+    """What each of these lines decides."""
+
+    def include(self, name: str) -> bool:
+        """Whether a file or folder is included."""
+        found = self.deciding.fullmatch(name)
+        return found is None or found.lastindex is None or self.includes[found.lastindex - 1]
 
 
 def files(root: Path = ROOT) -> list[str]:
@@ -34,10 +42,9 @@ def files(root: Path = ROOT) -> list[str]:
     """
     rules = _rules(root / IGNORE)
     found: set[str] = set()
-    for rule in rules:
-        # Only the included names are walked: the rest of the folder may be large.
-        if rule.includes:
-            found.update(_walk(root, rule.pattern, rules))
+    # Only the included names are walked: the rest of the folder may be large.
+    for pattern in rules.included:
+        found.update(_walk(root, pattern, rules))
     return sorted(found - {CERTIFICATES})
 
 
@@ -76,7 +83,7 @@ class Stamps:
         return tuple((name, stamp(self.root / name)) for name in names)
 
 
-def _rules(path: Path) -> list[Rule]:
+def _rules(path: Path) -> Rules:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -85,36 +92,41 @@ def _rules(path: Path) -> list[Rule]:
             "work from a checkout of the project, or in one of its images"
         ) from None
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return [_rule(line.removeprefix("!").strip("/"), includes=line.startswith("!")) for line in patterns]
+    included = tuple(line.removeprefix("!").strip("/") for line in patterns if line.startswith("!"))
+    last_first = patterns[::-1]
+    deciding = "|".join(f"({_expression(line.removeprefix('!').strip('/'))})(?:/.*)?" for line in last_first)
+    return Rules(included, re.compile(deciding), tuple(line.startswith("!") for line in last_first))
 
 
-def _rule(pattern: str, *, includes: bool) -> Rule:
+def _expression(pattern: str) -> str:
     literals = [re.escape(text) for text in _TOKENS.split(pattern)]
     meanings = [_MEANING.get(token, token) for token in _TOKENS.findall(pattern)]
-    expression = "".join(text for pair in zip(literals, [*meanings, ""], strict=True) for text in pair)
-    return Rule(pattern, includes, re.compile(f"(?:{expression})(?:/.*)?"))
+    return "".join(text for pair in zip(literals, [*meanings, ""], strict=True) for text in pair)
 
 
-def _walk(root: Path, name: str, rules: list[Rule]) -> Iterator[str]:
-    if not _is_included(name, rules):
-        return
-    if (root / name).is_dir():
-        for entry in os.scandir(root / name):
-            yield from _walk(root, f"{name}/{entry.name}", rules)
-    elif (root / name).is_file():
-        yield name
+def _walk(root: Path, name: str, rules: Rules) -> list[str]:
+    if not rules.include(name):
+        return []
+    if not (root / name).is_dir():
+        return [name] if (root / name).is_file() else []
+    found, folders = [], [name]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                if not rules.include(below := f"{folder}/{entry.name}"):
+                    continue
+                if entry.is_dir():
+                    folders.append(below)
+                elif entry.is_file():
+                    found.append(below)
+    return found
 
 
-def _folders(root: Path, rules: list[Rule]) -> Iterator[str]:
+def _folders(root: Path, rules: Rules) -> Iterator[str]:
     """Every folder that may come to hold one of the files, empty ones too."""
-    for rule in rules:
-        for path, below, _ in os.walk(root / rule.pattern) if rule.includes else ():
-            below[:] = [name for name in below if _is_included(f"{os.path.relpath(path, root)}/{name}", rules)]
-            yield os.path.relpath(path, root)
-
-
-def _is_included(name: str, rules: list[Rule]) -> bool:
-    for rule in reversed(rules):
-        if rule.names.fullmatch(name):
-            return rule.includes
-    return True
+    for pattern in rules.included:
+        for path, below, _ in os.walk(root / pattern):
+            folder = os.path.relpath(path, root)
+            below[:] = [name for name in below if rules.include(f"{folder}/{name}")]
+            yield folder
