@@ -1,11 +1,13 @@
 import gc
 import inspect
 import os
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from _pytest.junitxml import xml_key
 from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
@@ -31,8 +33,20 @@ def _stack(context: int = 0) -> list[inspect.FrameInfo]:
     return frames
 
 
+def _proxies() -> dict[str, str]:
+    """Return the proxies that the environment names, as urllib does.
+
+    Each request of a client asks twice, and urllib decodes all variables twice: a sixth of a request on this machine.
+    """
+    named = any(name[-6:].lower() == b"_proxy" for name in os.environ._data)  # type: ignore[attr-defined]
+    return _named_proxies() if named else {}
+
+
 MEASURING = Measuring()
 inspect.stack = _stack
+_named_proxies = urllib.request.getproxies_environment
+urllib.request.getproxies = urllib.request.getproxies_environment = _proxies
+yaml.SafeLoader = yaml.CSafeLoader  # kfp reads a pipeline with the one in Python, half a second each time
 os.environ["MLOPS_WARM"] = "off"  # no process outlives a test, unless the test is about that
 
 # An example may take as long as a busy machine needs. The examples of a test are the same in every run, so that a red

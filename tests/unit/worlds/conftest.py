@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +31,23 @@ def connection(kfp: FakeKfp, metadata: FakeMetadata, bucket: str) -> Iterator[Co
         yield Connection(api, address, f"{bucket}/ml-in-production", local=False)
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled pipelines, and of what the stages import: each is found out once for all tests."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path: Path, compiled: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "store")
+    store.root.mkdir()
+    (store.root / "compiled").symlink_to(compiled)
+    imports = store.root / "imports.json"
+    if (compiled / imports.name).is_file():
+        shutil.copyfile(compiled / imports.name, imports)
+    yield store
+    if imports.is_file():
+        shutil.copyfile(imports, compiled / imports.name)
 
 
 @pytest.fixture

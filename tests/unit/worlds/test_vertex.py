@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -75,25 +74,11 @@ def usecase(settings: dict[str, Any]) -> UseCase:
     return load(find("flight_delay"))
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of compiled pipelines, and of what the stages import: each is found out once for all tests."""
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.fixture
-def store(tmp_path: Path, compiled: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "store")
-    store.root.mkdir()
-    (store.root / "compiled").symlink_to(compiled)
-    imports = store.root / "imports.json"
-    if (compiled / imports.name).is_file():
-        shutil.copyfile(compiled / imports.name, imports)
+def store(store: Store) -> Store:
     for group in images.GROUPS:
         ImageRecord(store.images).add_pushed(REGISTRY, images.tag(), group, DIGEST)
-    yield store
-    if imports.is_file():
-        shutil.copyfile(imports, compiled / imports.name)
+    return store
 
 
 def opened(store: Store, settings: dict[str, Any], **changes: Any) -> Vertex:
