@@ -1,10 +1,12 @@
 """What coverage traces: the project's modules while they are imported, and tests while they run.
 
 Python 3.11 calls a trace function for every line of a thread, whoever's it is, which makes tests half as long again. So
-nothing is traced while libraries are imported and tests are collected, in threads of stand-ins, in most processes that
-tests start, and in tests that run no code of the project's which others do not run too.
+nothing is traced while libraries are imported and tests are collected, in long functions of libraries that call nothing
+of the project's, in threads of stand-ins and of fsspec, in most processes that tests start, and in tests that run no
+code of the project's which others do not run too.
 """
 
+import functools
 import importlib.machinery
 import os
 import posix
@@ -12,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,20 @@ PROCESSES = ("localrun/tests/test_localrun_lasting.py",)
 """Tests whose processes run what no test does itself, the code of warm processes; each task writes a file of data."""
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
 """Coverage sets it; a Python that starts with it is traced."""
+LIBRARIES = {
+    "google.auth.transport.requests": ("AuthorizedSession.request",),
+    "google.protobuf.json_format": ("MessageToDict", "MessageToJson", "Parse", "ParseDict"),
+    "kfp.client.client": ("Client.create_run_from_pipeline_package",),
+    "kfp.compiler.compiler": ("Compiler.compile",),
+    "kfp.dsl.base_component": ("BaseComponent.__call__",),
+    "kfp.dsl.component_factory": ("create_component_from_func",),
+    "matplotlib.figure": ("Figure.savefig",),
+    "tensorflow.python.autograph.pyct.transpiler": ("PyToPy.transform_function",),
+    "tensorflow.python.saved_model.load": ("load_partial",),
+    "tensorflow.python.saved_model.loader_impl": ("SavedModelLoader.load",),
+    "yaml.representer": ("BaseRepresenter.represent",),
+}
+"""Module -> functions of libraries that take long and call none of the project's."""
 _PROJECT = tuple(f"{ROOT / room}{os.sep}" for room in SHIPPED)
 
 
@@ -37,6 +54,8 @@ class Measuring:
         self._off()
         if self._tracer is not None:
             self._trace_imports()
+            for name in LIBRARIES.keys() & sys.modules.keys():
+                _leave_functions_out(sys.modules[name])
             os.register_at_fork(after_in_child=self._leave_child_out)
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -83,8 +102,51 @@ class Measuring:
                 execute(loader, module)
             finally:
                 sys.settrace(before)
+            _leave_functions_out(module)
 
         importlib.machinery.SourceFileLoader.exec_module = exec_module
+
+
+def _leave_functions_out(module: ModuleType) -> None:
+    """Do not trace the functions of a library that are in the table, nor the thread in which fsspec asks stores."""
+    for name in LIBRARIES.get(module.__name__, ()):
+        _leave_out(module, name)
+    if module.__name__ == "fsspec.asyn":
+        _leave_loop_out(module)
+
+
+def _leave_loop_out(asyn: ModuleType) -> None:
+    get_loop = asyn.get_loop
+
+    def untraced() -> Any:
+        if asyn.loop[0] is not None:
+            return get_loop()
+        before = threading.gettrace()
+        threading.settrace(None)
+        try:
+            return get_loop()
+        finally:
+            threading.settrace(before)
+
+    asyn.get_loop = untraced
+
+
+def _leave_out(module: ModuleType, name: str) -> None:
+    """Do not trace a function of a module, named with its class, while it runs."""
+    *owner, attribute = name.split(".")
+    place = getattr(module, owner[0]) if owner else module
+    function = getattr(place, attribute)
+
+    @functools.wraps(function)
+    def untraced(*arguments: Any, **named: Any) -> Any:
+        before = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return function(*arguments, **named)
+        finally:
+            sys.settrace(before)
+
+    setattr(place, attribute, untraced)
 
 
 def leave_this_thread_out() -> None:
