@@ -1,5 +1,6 @@
 """A model that reaches outside of itself is refused before any of it runs; one that needs tables and chance is not."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,14 @@ def with_table(folder: Path) -> Path:
     return saved(call, folder / "model", table=table, weight=weight, asset=tf.saved_model.Asset(str(vocabulary)))
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, saved once, which loads as long as nobody changes it: copy it."""
+    model = with_table(tmp_path_factory.mktemp("with_table"))
+    SavedModel(model).close()
+    return model
+
+
 def changed(model: Path, change: Callable[[Any], None]) -> Path:
     """Change the graph of a saved model as somebody who writes the file by hand would."""
     file = model / "saved_model.pb"
@@ -164,9 +173,10 @@ def _others_variables(meta_graph: Any) -> None:
         (_others_variables, r"RestoreV2\) reads the file that planted.* names: wanted its variables"),
     ],
 )
-def test_a_model_reads_its_own_files_and_no_other(change: Callable[[Any], None], says: str, tmp_path: Path) -> None:
-    model = with_table(tmp_path)
-    SavedModel(model).close()
+def test_a_model_reads_its_own_files_and_no_other(
+    change: Callable[[Any], None], says: str, loaded: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(loaded, tmp_path / "model"))
     with pytest.raises(ModelError, match=says):
         SavedModel(changed(model, change))
 
@@ -189,8 +199,8 @@ def test_no_request_makes_a_model_read_a_file(tmp_path: Path) -> None:
         SavedModel(tmp_path / "model")
 
 
-def test_a_model_that_is_restored_with_its_objects_is_checked_too(tmp_path: Path) -> None:
-    check_restored(with_table(tmp_path))
+def test_a_model_that_is_restored_with_its_objects_is_checked_too(loaded: Path, tmp_path: Path) -> None:
+    check_restored(loaded)
     (tmp_path / "evil").mkdir()
     saved(REACHING_OUT["WriteFile"], tmp_path / "evil" / "model")
     with pytest.raises(ModelError, match="its graph holds WriteFile"):
@@ -247,8 +257,8 @@ def _another_function(op: str) -> Callable[[Any], None]:
     ],
 )
 def test_what_objects_run_when_they_are_restored_is_what_a_model_needs(
-    change: Callable[[Any], None], says: str, tmp_path: Path
+    change: Callable[[Any], None], says: str, loaded: Path, tmp_path: Path
 ) -> None:
-    model = changed(with_table(tmp_path), change)
+    model = changed(Path(shutil.copytree(loaded, tmp_path / "model")), change)
     with pytest.raises(ModelError, match=says):
         check_restored(model)
