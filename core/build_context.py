@@ -113,13 +113,9 @@ def _walk(root: Path, name: str, rules: Rules) -> list[str]:
     while folders:
         folder = folders.pop()
         with os.scandir(root / folder) as entries:
-            for entry in entries:
-                if not rules.include(below := f"{folder}/{entry.name}"):
-                    continue
-                if entry.is_dir():
-                    folders.append(below)
-                elif entry.is_file():
-                    found.append(below)
+            included = [(f"{folder}/{one.name}", one) for one in entries if rules.include(f"{folder}/{one.name}")]
+        folders += [below for below, entry in included if entry.is_dir()]
+        found += [below for below, entry in included if entry.is_file()]
     return found
 
 
