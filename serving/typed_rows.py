@@ -57,7 +57,7 @@ class RowParser:
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Request", outer, forbid_unknown_fields=True))
         self._signature = signature
         self._width = len(slots)
-        # Names, quotes, a colon, a character of a value and a comma, for all that each row must have, in braces.
+        # What each row must have takes at least: in braces, a name in quotes, a colon and a value's one character.
         self._least_bytes = 2 + sum(len(slot.name.encode()) + 4 for slot in slots if slot.required)
         self._may_be_unset = [at for at, slot in enumerate(slots) if not slot.required and slot.dtype not in _FLOATS]
 
