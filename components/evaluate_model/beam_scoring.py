@@ -2,7 +2,7 @@
 
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +94,11 @@ def placed(manifest: ExamplesManifest, split: str) -> list[PlacedShard]:
     return found
 
 
+def with_rows(found: Sequence[PlacedShard]) -> list[PlacedShard]:
+    """Return those that `ScoreShard` has scored rows of."""
+    return [one for one in found if one.shard.records]
+
+
 class DrawRows(beam.DoFn):  # type: ignore[misc]  # Beam has no types
     """Yields the rows of a shard that may be in the sample, with their random numbers."""
 
@@ -135,7 +140,7 @@ class _Loaded:
 
 
 class ScoreShard(beam.DoFn):  # type: ignore[misc]  # Beam has no types
-    """Scores a shard, writes its rows, and yields its summary."""
+    """Scores a shard, writes its rows, and yields its summary; nothing for a shard without rows."""
 
     def __init__(self, job: Job, limit: float) -> None:
         self._job, self._limit = job, limit
@@ -152,8 +157,10 @@ class ScoreShard(beam.DoFn):  # type: ignore[misc]  # Beam has no types
         rows: tuple[ParityRow, ...] = ()
         for block in splits.shard_blocks(place.shard, job.config.batch_size):
             output = scorer.add(block)
-            if not place.number:
+            if not place.before:
                 rows = rows or parity.choose(block.batch, output, excluded(job.config), job.config.parity_examples)
+        if not place.shard.records:  # read all the same: its digest is checked
+            return
         part = scorer.part()
         locations.write(locations.join(job.work, SCORED, str(place.number)), pickle.dumps(part))
         yield str(place.number), pickle.dumps(_summarized(job, part, place, self._limit, rows))

@@ -34,6 +34,7 @@ from components.evaluate_model.beam_scoring import (
     ScoreShard,
     Summary,
     placed,
+    with_rows,
 )
 from components.evaluate_model.config import Config
 from components.evaluate_model.models import Models
@@ -111,7 +112,8 @@ def _score(runner: Runner, job: Job) -> list[Summary]:
         _ = kept | "Keep" >> beam.ParDo(Keep(folder))
 
     run(runner, build)
-    return [pickle.loads(locations.read(locations.join(folder, str(one.number)))) for one in found]  # noqa: S301 - ours
+    kept = (locations.read(locations.join(folder, str(one.number))) for one in with_rows(found))
+    return [pickle.loads(content) for content in kept]  # noqa: S301 - ours
 
 
 def _outputs(label: TrainedLabel, parts: list[ScoredPart], summaries: list[Summary]) -> dict[str, ModelOutput]:
@@ -160,7 +162,7 @@ def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, outputs: dict[str, Mo
         for features, found in grouped.items()
         if found.left_out
     }
-    numbers = list(range(len(placed(ExamplesManifest.read(job.examples), "eval"))))
+    numbers = [one.number for one in with_rows(placed(ExamplesManifest.read(job.examples), "eval"))]
     names = tuple(outputs) if with_champion else (CANDIDATE,)
     load = LoadScored(job, {name: outputs[name] for name in names})
 

@@ -3,11 +3,15 @@
 import gzip
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow_hotfix  # noqa: F401
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,6 +25,7 @@ from core import digest
 from core.backends.registry import open_registry
 from core.decision import Decision
 from core.errors import CorruptArtifact
+from tests.odd_shards import ODD, Odd, write
 from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 
 WHY = "measured on these flights"
@@ -42,7 +47,7 @@ CONFIG: dict[str, Any] = {
 
 
 def divided(folder: Path, sizes: tuple[int, ...]) -> Path:
-    """Divide each split's shard into several, one of them of a single row."""
+    """Divide each split's shard into several; sizes are those of all but the last."""
     manifest = ExamplesManifest.read(folder)
     shards = []
     for shard in manifest.shards:
@@ -62,17 +67,20 @@ def divided(folder: Path, sizes: tuple[int, ...]) -> Path:
 class Ground:
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.examples = divided(write_examples(root / "examples", rows(900, 1), rows(1200, 2)), (1, 500))
+        self.examples = divided(write_examples(root / "examples", rows(900, 1), rows(1200, 2)), (0, 1, 500))
         self.candidate = Model(Planted()).save(root / "candidate")
         champion = Model(Planted(wind=0.2)).save(root / "champion")
         registry = open_registry(str(root / "registry"))
         published = registry.publish("m", champion / "Format-Serving", {})
         self.champion = f"{published.version}@{published.digest}"
 
-    def run(self, name: str, *, beam: bool, candidate: Path | None = None, **changes: Any) -> tuple[Decision, Any]:
+    def run(
+        self, name: str, *, beam: bool, candidate: Path | None = None, examples: Path | None = None, **changes: Any
+    ) -> tuple[Decision, Any]:
         out = self.root / name
         config = Config.model_validate(CONFIG | changes | ({"beam": {"engine": "beam"}} if beam else {}))
-        inputs = Inputs(str(self.examples / "schema.pbtxt"), self.examples, candidate or self.candidate, "", "")
+        schema = str(self.examples / "schema.pbtxt")
+        inputs = Inputs(schema, examples or self.examples, candidate or self.candidate, "", "")
         outputs = Outputs(out, out / "decision.json", out / "pictures.html", lambda *_: None)
         return evaluate(config, inputs, outputs), read(out / "metrics.json")
 
@@ -108,6 +116,32 @@ def test_both_engines_give_the_same_metrics_decision_and_rows(ground: Ground) ->
         path.name for path in (ground.root / "beam" / "tfma").iterdir()
     }
     assert "sample" not in found
+
+
+def _table(count: int, seed: int) -> pa.Table:
+    """Return rows of the world, of which some have no wind."""
+    drawn = rows(count, seed)
+    return pa.table(
+        {
+            "late": drawn.late,
+            "carrier": pa.array(drawn.carrier.tolist(), pa.string()),
+            "hour": drawn.hour,
+            "load": drawn.load.astype("f4"),
+            "wind": pa.array(drawn.wind.astype("f4"), mask=np.isnan(drawn.wind)),
+        }
+    )
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(train=ODD, held_back=ODD)
+def test_odd_shards_are_evaluated_alike_on_both_engines(ground: Ground, train: list[Odd], held_back: list[Odd]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        examples = write(Path(folder) / "examples", {"train": train, "eval": held_back}, _table, "wind")
+        (ours, numbers), (theirs, found) = (
+            ground.run(f"{folder}/{beam}", beam=beam, examples=examples) for beam in (False, True)
+        )
+    same(numbers, found)
+    same(json.loads(ours.model_dump_json()), json.loads(theirs.model_dump_json()))
 
 
 def test_of_a_sample_the_metrics_of_tfma_are_those_of_all_rows(ground: Ground) -> None:

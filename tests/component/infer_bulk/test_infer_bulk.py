@@ -4,6 +4,7 @@ One process and one tiny model for all: importing TensorFlow takes longer than a
 """
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
 from tensorflow_serving.apis import prediction_log_pb2
 
 from artifacts.examples import tfrecord
@@ -34,6 +36,7 @@ from core.backends.registry import open_registry
 from core.decision import Decision, Verdict
 from core.errors import DataError, EmptyDataset
 from serving.errors import ModelError
+from tests.odd_shards import ODD, Odd, write
 from tests.unit.serving import tiny_models
 from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 from tests.written_examples import write_examples
@@ -188,6 +191,24 @@ def test_the_manifest_counts_and_describes_every_file(done: Path) -> None:
 def test_beam_writes_the_same_bytes(ground: Ground, examples: Path, done: Path, tmp_path: Path) -> None:
     ground.infer(examples, tmp_path, beam={"engine": "beam"})
     assert files(tmp_path) == files(done)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@given(odd=ODD)
+def test_odd_shards_are_predicted_alike_on_both_engines(ground: Ground, odd: list[Odd]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        examples = write(root / "examples", {"unlabeled": odd}, _drawn, "temp")
+        for engine in ("in_process", "beam"):
+            ground.infer(examples, root / engine, beam={"engine": engine})
+        assert files(root / "in_process") == files(root / "beam")
+        rows = InferenceManifest.read(root / "beam" / "inference_result").rows
+        assert rows == 300 + sum(count for count, _ in odd)
+
+
+def _drawn(rows: int, seed: int) -> pa.Table:
+    """Return rows from a place of their own, so that shards differ."""
+    return table(rows + seed).slice(seed)
 
 
 def test_a_runner_that_is_not_there_is_named(ground: Ground, examples: Path, tmp_path: Path) -> None:
