@@ -47,6 +47,8 @@ class Findings(BaseModel):
     """Rules that could not be decided, with what they need."""
     not_measured: list[str]
     """What there was no input for."""
+    sampled: list[str] = Field(default_factory=list)
+    """Which rows stand for more rows, as `1,000 of 5,000 answered rows, drawn with seed 0`."""
     live: VersionMetrics | None
     """The live metrics of the version in production; None when it answered nothing whose label is due."""
     points: list[VersionMetrics]

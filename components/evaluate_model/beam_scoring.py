@@ -2,7 +2,7 @@
 
 import pickle
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ from artifacts.evaluation.result import not_finite
 from artifacts.evaluation.slices import SliceKey, groups
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION, Features
 from artifacts.examples.batches import shard_records
-from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
+from artifacts.predictions.placed_shard import PlacedShard
 from artifacts.predictions.row_sample import Priorities, priorities
 from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
@@ -46,14 +46,6 @@ from problems.labels import TrainedLabel
 _FORMS: tuple[ModelOutput, ...] = ("logits", "probabilities")
 SCORED, SUMMARY, FITTED = "scored", "summary", "fitted"
 """Folders and a file of the work folder."""
-
-
-class PlacedShard(NamedTuple):
-    """A shard of a split, with its number and the number of rows before it."""
-
-    number: int
-    before: int
-    shard: Shard
 
 
 @dataclass(frozen=True)
@@ -83,20 +75,6 @@ class Summary(NamedTuple):
     weight: float | None
     slices: dict[Features, dict[SliceKey, Total]]
     parity: tuple[ParityRow, ...]
-
-
-def placed(manifest: ExamplesManifest, split: str) -> list[PlacedShard]:
-    """Return the shards of a split with their places."""
-    found, before = [], 0
-    for number, shard in enumerate(manifest.of_split(split)):
-        found.append(PlacedShard(number, before, shard))
-        before += shard.records
-    return found
-
-
-def with_rows(found: Sequence[PlacedShard]) -> list[PlacedShard]:
-    """Return those that `ScoreShard` has scored rows of."""
-    return [one for one in found if one.shard.records]
 
 
 class DrawRows(beam.DoFn):  # type: ignore[misc]  # Beam has no types

@@ -23,6 +23,7 @@ from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.predictions.labels import LabelReader
+from artifacts.predictions.placed_shard import placed, with_rows
 from artifacts.predictions.row_sample import bound, smallest
 from artifacts.predictions.split import Block, Splits
 from components.evaluate_model.beam_scoring import (
@@ -33,8 +34,6 @@ from components.evaluate_model.beam_scoring import (
     LoadScored,
     ScoreShard,
     Summary,
-    placed,
-    with_rows,
 )
 from components.evaluate_model.config import Config
 from components.evaluate_model.models import Models

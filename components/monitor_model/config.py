@@ -1,11 +1,12 @@
 """The `monitor_model` section: how far serving may be from training, and a live metric from its evaluation."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from core.beam.settings import Beam
 from core.problem import FromProblem, Metric, ModelOutput, Task
-from core.settings import Settings
+from core.settings import FromUseCase, Settings
 
 Bound = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -56,7 +57,18 @@ class Config(Settings):
     server: Server = Server()
     decision_threshold: float = Field(default=0.5, gt=0, lt=1)
     """Rows with at least this probability are predicted positive."""
+    sample_rows: int = Field(default=1_000_000, ge=1000, le=100_000_000)
+    """On Beam: maximum number of rows of the evaluation, and of answered ones, drawn at random with `seed`, whose
+    scores are compared, and that the evaluation's metrics are computed from."""
+    seed: int = 0
     label: Annotated[str, FromProblem("label")]
     task: Annotated[Task, FromProblem("task")]
     metrics: Annotated[tuple[Metric, ...], FromProblem("metrics")]
     model_output: Annotated[ModelOutput, FromProblem("model_output")] = "auto"
+    beam: Annotated[Beam | None, FromUseCase("beam")] = None
+
+    @model_validator(mode="after")
+    def _enough_in_a_sample(self) -> Self:
+        if self.sample_rows < self.min_rows:
+            raise ValueError(f"sample_rows: wanted at least min_rows ({self.min_rows}), got {self.sample_rows}")
+        return self

@@ -45,6 +45,7 @@ def _checks(shown: Shown) -> Markup:
         parts.append(pictures.table(["", "rule", "observed", "next step"], rows))
     parts.append(f"{len(checks) - len(closed)} of {len(checks)} checks passed.")
     parts += [f"Not measured: {one}." for one in shown.findings.not_measured]
+    parts += [f"A random sample: {one}." for one in shown.findings.sampled]
     return pictures.fragment("Monitor", *parts)
 
 

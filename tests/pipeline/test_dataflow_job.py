@@ -240,3 +240,19 @@ def test_inference(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -
         job = Job(EXAMPLES, model, progress.folders)
         compute_with_beam(RUNNER, job, progress, shards, Registered("gs://bucket/models", "flights/1"))
     check("infer_bulk", jobs)
+
+
+@pytest.mark.nightly("imports of TFX's libraries")
+def test_scores_of_the_monitor(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
+    from artifacts.predictions.split import Splits
+    from components.monitor_model.config import Config, Staleness
+    from components.monitor_model.evaluated import Subject
+    from components.monitor_model.with_beam import evaluated_with_beam
+    from core.backends.registry import ModelVersion
+
+    version = ModelVersion("flights", 1, tmp_path, "sha256:0", "")
+    staleness = Staleness(max_model_age_days=1, why="a job that is built")
+    config = Config(staleness=staleness, label="late", task="binary_classification", metrics=())
+    with pytest.raises(_Submitted):
+        evaluated_with_beam(RUNNER, config, Subject(version, "gs://bucket/models", Splits(EXAMPLES, schema)), tmp_path)
+    check("monitor_model", jobs)

@@ -16,12 +16,12 @@ from artifacts.feedback.findings import Findings
 from artifacts.feedback.report import Delay, Feedback, Metric, VersionMetrics, Window
 from components.compute_statistics.config import Config as StatisticsConfig
 from components.compute_statistics.logic import compute
-from components.monitor_model import logic
 from components.monitor_model.config import Config, Staleness
 from components.monitor_model.evaluated import Evaluated
 from components.monitor_model.logic import Inputs, Outputs, monitor
 from core import digest
 from core.backends.registry import open_registry
+from core.beam.settings import Beam
 from core.decision import Decision, Verdict
 from core.problem import Metric as ProblemMetric
 from problems.labels import TrainedLabel
@@ -68,6 +68,7 @@ class Scene:
     deployed: str = "2013-09-02T00:00:00Z"
     server: str = ""
     bounds: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def calm() -> Scene:
@@ -97,7 +98,8 @@ def monitored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Monitor:
 
     def run(scene: Scene) -> tuple[Decision, Findings]:
         known = Evaluated(TrainedLabel("late", "binary_classification"), scores(9), {"auc": scene.evaluated})
-        monkeypatch.setattr(logic, "evaluated", lambda *_: known)
+        for function in ("logic.evaluated", "with_beam.evaluated_with_beam"):
+            monkeypatch.setattr(f"components.monitor_model.{function}", lambda *_: known)
         folder = tmp_path / "feedback"
         report.scores_file(folder, 1).parent.mkdir(parents=True)
         np.save(report.scores_file(folder, 1), scene.answered.reshape(-1, 1))
@@ -106,7 +108,7 @@ def monitored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Monitor:
             (folder / report.SERVER_METRICS).write_text(scene.server)
         training = statistics("training", {"train": table(0, 12_000)})
         served = statistics("served", {report.PREVIOUS: scene.previous, report.CURRENT: scene.current})
-        inputs = Inputs(reference, str(tmp_path / "models"), "", training, served, str(folder))
+        inputs = Inputs(reference, str(tmp_path / "models"), str(tmp_path / "training"), training, served, str(folder))
         config = Config(
             staleness=Staleness(max_model_age_days=90, why="measured in a test"),
             max_drop={"auc": 0.05},
@@ -114,6 +116,7 @@ def monitored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Monitor:
             label="late",
             task="binary_classification",
             metrics=(ProblemMetric(name="auc", at_least=0.6, why="a test of metrics"),),
+            **scene.settings,
         )
         paths = [tmp_path / name for name in ("decision.json", "findings.json", "pictures.html")]
         decision = monitor(config, inputs, Outputs(*map(str, paths)))
@@ -153,6 +156,14 @@ def test_a_calm_window_passes_and_says_what_was_not_measured(monitored: Monitor)
     assert (findings.alarms, findings.undecided, findings.causes) == ([], [], [])
     assert "its metrics were not given" in findings.not_measured[0]
     assert decision.subject.startswith("sha256:")
+
+
+def test_on_beam_a_sample_of_the_answers_is_compared_and_the_findings_say_so(monitored: Monitor) -> None:
+    scene = calm()
+    scene.settings = {"beam": Beam(engine="beam"), "sample_rows": 3000}
+    decision, findings = monitored(scene)
+    assert decision.verdict is Verdict.PASS, decision.summary
+    assert findings.sampled == ["3,000 of 4,000 answered rows, drawn with seed 0"]
 
 
 def _hot(scene: Scene) -> None:

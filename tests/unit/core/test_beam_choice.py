@@ -73,8 +73,8 @@ def test_the_section_reaches_the_stages_that_read_all_data_and_no_other(tmp_path
     text = (Path("usecases/flight_delay/config.yaml")).read_text(encoding="utf-8")
     (tmp_path / "config.yaml").write_text(f"{text}\nbeam:\n  kfp: {{runner: FlinkRunner, options: {{a: 1}}}}\n")
     usecase = load(tmp_path)
-    stages = ("compute_statistics", "evaluate_model", "infer_bulk", "ingest_examples", "transform_features")
-    for stage in stages:
+    stages = ("compute_statistics", "evaluate_model", "infer_bulk", "ingest_examples", "monitor_model")
+    for stage in (*stages, "transform_features"):
         section = usecase.section(stage)
         assert section["beam"]["kfp"]["runner"] == "FlinkRunner", stage
     assert "beam" not in usecase.section("train_model")
