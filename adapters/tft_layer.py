@@ -1,7 +1,7 @@
 """The layer of tf.Transform in this process and in a SavedModel, without what Keras and tf.Transform add to each call.
 
-Read from tensorflow-transform 1.16 (`output_wrapper.py`, `saved/saved_transform_io_v2.py`) and tf-keras 2.16
-(`saving/legacy/saved_model`).
+Read from tensorflow-transform 1.16 (`output_wrapper.py`, `saved/saved_transform_io_v2.py`), tf-keras 2.16
+(`saving/legacy/saved_model`) and tensorflow 2.16 (`trackable/resource.py`, `saved_model/load.py`).
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow.python.eager.polymorphic_function import polymorphic_function as tf_function
+from tensorflow.python.trackable.base import SaveType
+from tensorflow.python.trackable.resource import RestoredResource
+
+_FUNCTIONS = ("_create_resource", "_destroy_resource")
+"""What makes and removes a table. What fills it is asked for its trace, which one that was loaded makes anew."""
 
 
 class Layer:
@@ -31,12 +37,41 @@ class Layer:
             return found
         return dict(loader._wrapped_function(dict(raw)))
 
+    def tables(self) -> list[Any] | None:
+        """Return the tables that the graph looks things up in; None where it holds anything else, such as variables."""
+        handles = [one for one in self._loader._wrapped_function.captured_inputs if one.dtype == tf.resource]
+        found = [getattr(one, "_parent_trackable", lambda: None)() for one in handles]
+        if self._loader.load_v2_in_compat or not all(isinstance(one, RestoredResource) for one in found):
+            return None
+        return [_kept_as_loaded(one) for one in found]
+
 
 def resources(transform: Any) -> dict[str, Any]:
-    """Return what a SavedModel must track of a `Layer`: graph, tables and files.
+    """Return what a SavedModel must track of a `Layer`: tables and their files; all of it where there is more.
 
     A plain function holds nothing. tf.Transform's layer is a Keras model: tracked itself, Keras would trace its call
     several times and rewrite it by AutoGraph, half of the time of an export, for functions that are never called.
     """
-    layer = transform.layer if isinstance(transform, Layer) else transform
-    return dict(layer._trackable_children()) if isinstance(layer, tf.Module) else {}
+    if isinstance(transform, Layer):
+        tables = transform.tables()
+        if tables is not None:
+            return {"tables": tables}
+        transform = transform.layer
+    return dict(transform._trackable_children()) if isinstance(transform, tf.Module) else {}
+
+
+def _kept_as_loaded(table: RestoredResource) -> RestoredResource:
+    """Have a table saved with the functions that it was loaded with.
+
+    TensorFlow would write three functions around each of them, which every load of the model has to read.
+    """
+    own = {name: getattr(table, name, None) for name in _FUNCTIONS}
+    if not all(isinstance(function, tf_function.Function) for function in own.values()):
+        return table
+
+    def children(save_type: str = SaveType.CHECKPOINT, **given: Any) -> dict[str, Any]:
+        found = dict(type(table)._trackable_children(table, save_type, **given))
+        return found | own if save_type == SaveType.SAVEDMODEL else found
+
+    table._trackable_children = children
+    return table

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from artifacts.model.features import read_features
 from artifacts.model.names import CHECKPOINT
@@ -193,6 +194,12 @@ def test_equal_trainings_give_equal_weights_also_from_disk_and_after_an_interrup
     assert epochs == [1, 2, 3]
     _assert_equal(trained, world.folder / "resumed")
     assert not (world.folder / "resumed" / CHECKPOINT).exists()
+
+
+def test_the_exported_model_has_the_tables_that_it_looks_up_and_no_others(trained: Path) -> None:
+    [graph] = parse_saved_model(str(trained / "Format-Serving")).meta_graphs
+    tables = [node for node in graph.object_graph_def.nodes if node.WhichOneof("kind") == "resource"]
+    assert len(tables) == len(list((trained / "Format-Serving" / "assets").iterdir())) == 1
 
 
 def test_the_exported_model_takes_raw_rows_and_examples_alike(world: World, trained: Path) -> None:
