@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from adapters import tft_layer
+from adapters import tf_save, tft_layer
 from artifacts.model.rows import Row
 from core.errors import TrainingError
 from core.problem import Task
@@ -46,20 +46,42 @@ class Answer(NamedTuple):
 def export(
     model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer, folder: Path
 ) -> None:
-    """Write the SavedModel.
+    """Write the SavedModel; raises as `Export` and its methods do."""
+    Export(model, transform, features, answer).write(folder)
+
+
+class Export:
+    """A SavedModel of a model that may still be trained: its functions read the weights, which are written at the end.
 
     Signatures: those of the kind of problem, and `transform_features`. `serving_default` takes the tensors of each raw
     feature and returns `predictions`, [rows, K]; the others take serialized tf.Examples. With background rows there is
     `explain` too, which takes what `serving_default` does.
-    Raises TrainingError when the model has an input that cannot be computed from a request.
     """
-    served = _Served(model, transform, features, answer)
-    offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
-    signatures = {name: offered[name] for name in kind(answer.task).signatures}
-    signatures["transform_features"] = served.transform_examples
-    if answer.background is not None:
-        signatures["explain"] = served.explains(answer.background)
-    tf.saved_model.save(served, str(folder), signatures=signatures)
+
+    def __init__(
+        self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer
+    ) -> None:
+        """Name the functions; TrainingError for background rows that cannot explain anything."""
+        self._model = model
+        self._served = served = _Served(model, transform, features, answer)
+        offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
+        self._signatures = {name: offered[name] for name in kind(answer.task).signatures}
+        self._signatures["transform_features"] = served.transform_examples
+        if answer.background is not None:
+            self._signatures["explain"] = served.explains(answer.background)
+
+    def trace(self) -> None:
+        """Trace the functions, most of an export's time; `write` does what was not done.
+
+        Raises TrainingError when the model has an input that cannot be computed from a request.
+        """
+        tf_save.trace(self._signatures.values())
+
+    def write(self, folder: Path) -> None:
+        """Write functions and weights; raises as `trace` does."""
+        # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
+        self._served.weights = [weight.value for weight in self._model.variables]
+        tf.saved_model.save(self._served, str(folder), signatures=self._signatures)
 
 
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
@@ -70,8 +92,6 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     ) -> None:
         super().__init__()
         self.transform = tft_layer.resources(transform)
-        # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
-        self.weights = [weight.value for weight in model.variables]
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = _function(lambda raw: dict(transform(raw)), columns)
         self._predict = _function(partial(_predict, model, self._transformed, answer.finish), columns)

@@ -128,6 +128,8 @@ class Loop:
         self.settings = settings
         self.hooks = hooks
         self.order = Order(settings.seed, settings.shuffle_rows)
+        self.when_traced: Callable[[], None] | None = None
+        """Called once, when no Python of the model is needed any more."""
         self._steps: dict[str, Any] = {}
         self.build()
 
@@ -155,7 +157,11 @@ class Loop:
     def train(self, epoch: int) -> dict[str, float]:
         """Train on all rows in a new order; return the metrics."""
         rows = self.splits.training
-        run = self.traced("training", self.train_step, rows.example())
+        run: Any = self.traced("training", self.train_step, rows.example())
+        if self.when_traced is not None:
+            run.get_concrete_function()
+            self.when_traced()
+            self.when_traced = None
         blocks, size = rows.shuffled(self.order, epoch - 1), self.settings.batch_size
         return meaningful(self._numbers(run, blocks, size, f"epoch {epoch}"), rows)
 

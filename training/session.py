@@ -37,6 +37,7 @@ from training.hooks import Hooks
 from training.hyperparameters.asked_for import AskedFor, check_typing_errors
 from training.hyperparameters.hypermodel import built, declares_its_space
 from training.labels import Classes
+from training.meanwhile import meanwhile
 from training.predictions import Predictions, answering
 from training.raw_features import raw_features
 from training.row_store import RowStore
@@ -56,6 +57,13 @@ class Sources(NamedTuple):
     schema: str
     examples: Path | str
     transform_graph: Path | str
+
+
+class Exporting(NamedTuple):
+    """An export that is prepared, and the label that is written with it."""
+
+    label: TrainedLabel
+    export: export.Export
 
 
 @contextmanager
@@ -187,11 +195,24 @@ class Session:
         label = self._store.observed.result(width, in_raw_unit=in_raw_unit)
         return replace(label, output=self.settings.model_output)
 
-    def fit(self, model: keras.Model, checkpoint: Path | None = None, hooks: Sequence[Hooks] = ()) -> Fitted:
-        """Fit a model to the rows of both splits, with the module's callbacks; errors as `splits` and `fitting.fit`."""
+    def fit(
+        self,
+        model: keras.Model,
+        checkpoint: Path | None = None,
+        hooks: Sequence[Hooks] = (),
+        exporting: "Exporting | None" = None,
+    ) -> Fitted:
+        """Fit a model to the rows of both splits, with the module's callbacks; errors as `splits` and `fitting.fit`.
+
+        The export is traced while the epochs run, unless Python takes part in them.
+        """
         splits = self.splits(model)
         users = callbacks.hooks_of(self.module, self.hyperparameters, self.settings.epochs)
-        return fitting.fit(model, splits, self.settings, checkpoint, (*hooks, *users))
+        loop = fitting.Loop(model, splits, self.settings, (*hooks, *users))
+        if exporting is None or loop.hooks or model.run_eagerly:
+            return fitting.follow(loop, checkpoint)
+        with meanwhile(exporting.export.trace) as loop.when_traced:
+            return fitting.follow(loop, checkpoint)
 
     def predictions(self, model: keras.Model, rows: Rows) -> Predictions:
         """Return the scores of rows, and their labels, as the evaluation of the exported model would see them.
@@ -215,21 +236,30 @@ class Session:
 
         return predict
 
-    def export(self, model: keras.Model, folder: Path) -> TrainedLabel:
-        """Write a model's SavedModel with its weights, label, features and warm-up rows below `folder`.
+    def exporting(self, model: keras.Model) -> "Exporting | None":
+        """Prepare the export of a model that is not trained yet; errors as `splits` and `export`."""
+        return self._exporting(model)
 
-        `training.Record` writes how it was trained. Returns the label as it was written.
-        """
+    def _exporting(self, model: keras.Model) -> "Exporting":
+        self.splits(model)  # first of all what is wrong with the rows
         label = self.label(model)
         how = answer(self.module, model, label, self.transform)
         if self.settings.explain_pairs is not None:
             features = Features(tuple(one.feature for one in self.raw_features))
             rows = draw_background(self.sources.examples, self.schema, features)
             how = how._replace(background=export.Background(rows, self.settings.explain_pairs))
-        export.export(model, self.layer, self.raw_features, how, folder / SERVING)
-        save_weights(model, folder / SERVING)
         if how.finish is not tf.identity:
             label = replace(label, output="probabilities")
+        return Exporting(label, export.Export(model, self.layer, self.raw_features, how))
+
+    def export(self, model: keras.Model, folder: Path, exporting: "Exporting | None" = None) -> TrainedLabel:
+        """Write a model's SavedModel with its weights, label, features and warm-up rows below `folder`.
+
+        `training.Record` writes how it was trained. Returns the label as it was written.
+        """
+        label, made = exporting or self._exporting(model)
+        made.write(folder / SERVING)
+        save_weights(model, folder / SERVING)
         self.describe(label, folder)
         return label
 

@@ -111,8 +111,9 @@ def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, session: Sess
         if config.warm_start and inputs.champion
         else []
     )
-    fitted = session.fit(model, Path(outputs.model) / CHECKPOINT if config.checkpoints else None)
-    session.export(model, made)
+    exporting = session.exporting(model)
+    fitted = session.fit(model, Path(outputs.model) / CHECKPOINT if config.checkpoints else None, exporting=exporting)
+    session.export(model, made, exporting)
     splits = session.splits(model)
     facts: dict[str, Any] = {
         "rows": len(splits.training),

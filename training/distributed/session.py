@@ -20,7 +20,7 @@ from training.distributed.rows import PartedRows
 from training.fitting import Fitted
 from training.hooks import Hooks
 from training.rows import Rows
-from training.session import BuildModel, Session, Sources
+from training.session import BuildModel, Exporting, Session, Sources
 from training.settings import TrainingSettings
 
 
@@ -45,14 +45,28 @@ class DistributedSession(Session):
         """Build and compile a model whose variables are the same in all processes; errors as `Session.build`."""
         return self.build_in(self._group.strategy.scope(), build_model)
 
-    def fit(self, model: keras.Model, checkpoint: Path | None = None, hooks: Sequence[Hooks] = ()) -> Fitted:
+    def fit(
+        self,
+        model: keras.Model,
+        checkpoint: Path | None = None,
+        hooks: Sequence[Hooks] = (),
+        exporting: Exporting | None = None,  # noqa: ARG002 - another model is exported
+    ) -> Fitted:
         """Fit a model to the rows of all processes; errors as `Session.fit`."""
         with self._group.strategy.scope():
             users = callbacks.hooks_of(self.module, self.hyperparameters, self.settings.epochs)
             loop = DistributedLoop(self._group, model, self.splits(model), self.settings, (*hooks, *users))
             return fitting.follow(loop, checkpoint)
 
-    def export(self, model: keras.Model, folder: Path) -> TrainedLabel:
+    def exporting(self, model: keras.Model) -> None:
+        """Prepare nothing: what is exported is built when the training has ended."""
+
+    def export(
+        self,
+        model: keras.Model,
+        folder: Path,
+        exporting: Exporting | None = None,  # noqa: ARG002 - as in `fit`
+    ) -> TrainedLabel:
         """Write the model in the first process, as `Session.export` does; others return its label alone."""
         if not self._group.member.is_chief:
             return self.label(model)

@@ -22,11 +22,12 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.models.bulk import Bulk, only_values
 from serving.models.json_lines import Line, predict_lines
-from serving.models.savedmodel import SavedModel
+from serving.models.savedmodel import SavedModel, serialize
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager
 from serving.versions.shelf import SavedModelShelf
 from training import export
+from training.meanwhile import meanwhile
 from training.raw_features import raw_features
 
 SCHEMA = text_format.Parse(
@@ -181,3 +182,40 @@ def test_the_warm_up_asks_real_rows_and_names_one_that_is_refused(exported: Path
         load_version(Verified(copy, None))
     (copy / WARM_UP_ROWS).unlink()
     load_version(Verified(copy, None)).close()
+
+
+def test_an_export_that_was_traced_before_the_training_has_the_weights_of_its_end(tmp_path: Path) -> None:
+    total = keras.Input((1,), name="total")
+    scale = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = keras.Model({"total": total}, scale(total))
+    traced: list[str] = []
+
+    def transform(raw: Any) -> dict[str, Any]:
+        traced.append("transform")
+        return _transform(raw)
+
+    made = export.Export(model, transform, raw_features(SCHEMA, "y"), export.Answer("regression"))
+    with meanwhile(made.trace) as begin:
+        begin()
+    once = len(traced)
+    assert once
+    scale.kernel.assign([[3.0]])
+    made.write(tmp_path)
+    assert len(traced) == once, "nothing was traced twice"
+    saved = SavedModel(tmp_path)
+    examples = serialize([{"petal length (cm)": [2.5], "v": [0.0] * 4, "five": [b"a", b"b"]}])
+    [output] = saved.run(saved.signature("regress"), {"examples": examples}).values()
+    assert output.tolist() == [pytest.approx(7.5)]
+
+
+def test_what_fails_ahead_of_time_fails_where_it_is_written(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((1,), name="total")])
+
+    def fails(_: Any) -> dict[str, Any]:
+        raise ValueError("no such vocabulary")
+
+    made = export.Export(model, fails, raw_features(SCHEMA, "y"), export.Answer("regression"))
+    with meanwhile(made.trace) as begin:
+        begin()
+    with pytest.raises(ValueError, match="no such vocabulary"):
+        made.write(tmp_path)
