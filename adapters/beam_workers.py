@@ -23,13 +23,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import SubprocessSdkWorkerHandler
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
+from adapters.forkable import is_forkable
 from core.beam.settings import Runner
 
 READ_FROM = "2.65"
@@ -80,20 +80,6 @@ def _start(theirs: socket.socket) -> Callable[[], object]:
     modules = sorted(name for name in sys.modules if name.partition(".")[0] in _PROJECT)
     command = [sys.executable, "-m", __name__, str(theirs.fileno()), *modules]
     return subprocess.Popen(command, pass_fds=[theirs.fileno()]).wait  # noqa: S603 - ourselves
-
-
-def is_forkable() -> bool:
-    """Whether a fork of this process can work: no thread of Python, of gRPC, or of a TensorFlow that has computed.
-
-    Imports alone start the threads of OpenBLAS, which have the name of the process, and of Arrow's allocator; both
-    libraries see to forks.
-    """
-    tasks = [path.read_text(encoding="utf-8") for path in Path("/proc/self/task").glob("*/comm")]
-    own = Path("/proc/self/comm").read_text(encoding="utf-8")
-    if threading.active_count() > 1 or set(tasks) - {own, "jemalloc_bg_thd\n"}:
-        return False
-    tensorflow = sys.modules.get("tensorflow.python.eager.context")
-    return tensorflow is None or not tensorflow.context()._initialized
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from adapters.beam_run import run
 from adapters.beam_work import Keep
-from adapters.beam_workers import is_forkable
+from adapters.forkable import is_forkable
 from core.beam.settings import Runner
 from tests.dying_worker import SquareOrDie, whereabouts
 

@@ -13,10 +13,12 @@ from artifacts.evaluation.spec import CHAMPION
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
+from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
+from components.evaluate_model.helpers import helpers_of
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.scored_parts import ScoredSplit
@@ -68,11 +70,11 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     splits = Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
     champion = find(inputs.registry, inputs.champion) if inputs.champion else None
     runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
-    with workers_of(runner, "components.evaluate_model.with_beam"):  # before models are loaded, which starts threads
-        models = Models(
-            load_model(Path(inputs.model), config), load_model(Path(champion.path), config) if champion else None
-        )
-        scored = _scored(runner, config, splits, models, folder)
+    place = Path(champion.path) if champion else None
+    if runner is None:
+        candidate, scored = _scored(config, splits, Path(inputs.model), place)
+    else:
+        candidate, scored = _scored_with_beam(runner, config, splits, (Path(inputs.model), place), folder)
     result = measure(spec, scored.rows, folder / metrics_file.TFMA)
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
@@ -82,7 +84,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         numbers["features_left_out"] = scored.left_out
     if config.weight is not None:
         numbers["weight"] = config.weight
-    if models.candidate.label.unit == "trained":
+    if candidate.label.unit == "trained":
         numbers["unit"] = "of the transformed label"
     metrics_file.write(folder, numbers)
     draw(config, scored, result, decision, outputs.pictures)
@@ -92,12 +94,22 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     return decision
 
 
-def _scored(runner: Runner | None, config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
-    if runner is None:
-        return score(config, splits, models)
-    from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415
+def _scored(config: Config, splits: Splits, model: Path, champion: Path | None) -> tuple[ScoringModel, ScoredSplit]:
+    with helpers_of(config, splits, champion) as helpers:  # before models are loaded, which starts threads
+        here = champion if helpers.champion is None else None
+        models = Models(load_model(model, config), load_model(here, config) if here else None)
+        return models.candidate, score(config, splits, models, helpers)
 
-    return score_with_beam(runner, config, splits, models, folder / metrics_file.TFMA)
+
+def _scored_with_beam(
+    runner: Runner, config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path
+) -> tuple[ScoringModel, ScoredSplit]:
+    with workers_of(runner, "components.evaluate_model.with_beam"):  # before models are loaded, as above
+        from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415
+
+        model, champion = folders
+        models = Models(load_model(model, config), load_model(champion, config) if champion else None)
+        return models.candidate, score_with_beam(runner, config, splits, models, made / metrics_file.TFMA)
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

@@ -15,6 +15,7 @@ from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from artifacts.predictions.parity import ParityRow
 from components.evaluate_model.baselines import Method
 from components.evaluate_model.champion import reorder_classes
+from components.evaluate_model.champion_scores import ChampionPart
 from components.evaluate_model.leak import FeatureSkill
 from components.evaluate_model.mistakes import Mistake, Mistakes
 from core.problem import ModelOutput
@@ -37,13 +38,18 @@ class ScoredPart(NamedTuple):
     """The worst predictions with their errors, the worst first."""
     skills: dict[str, Values]
     """Sums of each single feature's table."""
-    champion: TrainedLabel | None
-    champion_fault: str
+    champion: TrainedLabel | None = None
+    champion_fault: str = ""
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return len(self.values[LABEL])
+
+    def with_champion(self, champion: ChampionPart) -> "ScoredPart":
+        """Return the same with what the champion gave for these rows."""
+        output = {} if champion.output is None else {CHAMPION: champion.output}
+        return self._replace(values=self.values | output, champion=champion.label, champion_fault=champion.fault)
 
     def take(self, rows: NDArray[np.intp]) -> "ScoredPart":
         """Return the same with some of its rows alone; mistakes and skills stay those of all."""

@@ -5,20 +5,18 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from artifacts.evaluation.columns import Values, Vocabulary, categories, numbers
 from artifacts.evaluation.slices import Column
-from artifacts.evaluation.spec import CANDIDATE, CHAMPION
+from artifacts.evaluation.spec import CANDIDATE
 from artifacts.predictions.labels import LabelReader
-from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Block
-from components.evaluate_model.champion import reason_not_comparable
+from components.evaluate_model.champion_scores import ChampionScores
 from components.evaluate_model.config import Config
 from components.evaluate_model.mistakes import Mistake, Mistakes, features_of
 from components.evaluate_model.models import Models
 from components.evaluate_model.scored_parts import LABEL, WEIGHT, Fitted, ScoredPart
-from core.errors import DataError, MlopsError
+from core.errors import DataError
 from problems import kind
 
 
@@ -34,9 +32,12 @@ class Scorer:
     parts: dict[str, list[Values]] = field(default_factory=dict)
     codes: dict[str, list[Any]] = field(default_factory=dict)
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
-    champion: ScoringModel | None = None
-    champion_fault: str = ""
     mistakes: Mistakes = field(default_factory=Mistakes)
+    champion: ChampionScores | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        champion = self.models.champion
+        self.champion = None if champion is None else ChampionScores(champion, self.models.candidate.label)
 
     def add(self, block: Block) -> Values:
         """Score a batch with models and baselines; returns the candidate's raw output."""
@@ -49,7 +50,8 @@ class Scorer:
             self._keep(WEIGHT, weights)
         self._keep_mistakes(block, labels, output)
         self._keep(CANDIDATE, output)
-        self._score_champion(block.serialized)
+        if self.champion is not None:
+            self.champion.add(block.serialized)
         for name, method in self.fitted.methods.items():
             self._keep(f"baseline {name}", method.predict(block.batch).astype(np.float32))
         for skill in self.fitted.skills.values():
@@ -58,22 +60,6 @@ class Scorer:
             vocabulary = self.vocabularies.setdefault(name, Vocabulary())
             self.codes.setdefault(name, []).append(vocabulary.add(*categories(block.batch, name)))
         return output
-
-    def _score_champion(self, rows: tf.Tensor) -> None:
-        if self.models.champion is None or self.champion_fault:
-            return
-        try:
-            if self.champion is None:
-                self.champion = self.models.champion.with_class_names(rows[:1])
-                self.champion_fault = reason_not_comparable(self.models.candidate.label, self.champion.label)
-            if not self.champion_fault:
-                self._keep(CHAMPION, self.champion.predictor(rows))
-        except tf.errors.OpError as error:
-            # TensorFlow's message has the traceback first, then the reason, then the name of the node.
-            lines = [line for line in str(error.message).split("\n\t [[")[0].splitlines() if line]
-            self.champion_fault = lines[-1] if lines else type(error).__name__
-        except MlopsError as error:
-            self.champion_fault = str(error)
 
     def _keep_mistakes(self, block: Block, labels: Values, output: Values) -> None:
         problem, label = kind(self.config.task), self.models.candidate.label
@@ -95,14 +81,13 @@ class Scorer:
         columns = {
             name: Column(np.concatenate(codes), self.vocabularies[name].values) for name, codes in self.codes.items()
         }
-        return ScoredPart(
+        part = ScoredPart(
             values={name: np.concatenate(self.parts.pop(name)) for name in list(self.parts)},
             columns=columns,
             mistakes=self.mistakes.with_errors(),
             skills={name: skill.sums for name, skill in self.fitted.skills.items() if skill.sums is not None},
-            champion=None if self.champion is None else self.champion.label,
-            champion_fault=self.champion_fault,
         )
+        return part if self.champion is None else part.with_champion(self.champion.part())
 
 
 def excluded(config: Config) -> set[str]:

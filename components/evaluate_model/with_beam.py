@@ -36,6 +36,7 @@ from components.evaluate_model.beam_scoring import (
     Summary,
 )
 from components.evaluate_model.config import Config
+from components.evaluate_model.fitting import fit_all, needs_training_rows
 from components.evaluate_model.models import Models
 from components.evaluate_model.scored_parts import (
     Fitted,
@@ -46,7 +47,7 @@ from components.evaluate_model.scored_parts import (
     skills_of,
     worst_of,
 )
-from components.evaluate_model.scoring import fit_all, needs_training_rows, prepared
+from components.evaluate_model.scoring import prepared
 from core.beam.settings import Runner
 from core.object_stores import locations
 from core.problem import ModelOutput

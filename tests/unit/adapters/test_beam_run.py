@@ -16,7 +16,7 @@ import pytest
 from adapters.beam_flags import flags, packages
 from adapters.beam_run import RunnerUnreachable, run
 from adapters.beam_work import Keep, seen_by_workers, work_folder
-from adapters.beam_workers import is_forkable
+from adapters.forkable import is_forkable
 from core.beam import code_wheel
 from core.beam.settings import Runner
 from core.errors import ConfigError, CorruptArtifact, MlopsError

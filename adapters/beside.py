@@ -1,0 +1,78 @@
+"""Work in a process beside this one, for a stage whose parts do not need each other: Python computes on one core."""
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from adapters.forkable import is_forkable
+from adapters.tf_fork import die_with_parent
+
+Result = TypeVar("Result")
+
+
+def has_room() -> bool:
+    """Whether a second process gains anything and can be forked; a stage asks before TensorFlow computes in it."""
+    return len(os.sched_getaffinity(0)) > 1 and is_forkable()
+
+
+class Beside(Generic[Result]):
+    """A piece of work that a fork of this process does meanwhile; used as a context, it ends with the block."""
+
+    def __init__(self, work: Callable[[Callable[[], Any]], Result]) -> None:
+        """Start it; `work` gets a function that waits for what `give` hands over, and returns what can be pickled."""
+        self._work = work
+        self._given: Any = None
+        self._ours, theirs = Pipe()
+        with theirs:
+            self.pid = os.fork()
+            if not self.pid:
+                self._serve(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def give(self, value: Any) -> None:
+        """Hand over what the work waits for."""
+        self._given = value
+        with suppress(OSError):  # a process that is gone is noticed by `result`
+            self._ours.send(value)
+
+    def result(self) -> Result:
+        """Wait for the result.
+
+        Where the other process failed or died, the work is done in this one: it costs time, and an error is raised
+        where everybody sees it.
+        """
+        try:
+            found: Result = self._ours.recv()
+        except (EOFError, OSError):
+            return self._work(lambda: self._given)
+        return found
+
+    def _serve(self, theirs: Connection) -> None:
+        """Work, send the result, and end without what the process that was forked does at its end."""
+        try:
+            die_with_parent()
+            self._ours.close()
+            gc.freeze()
+            theirs.send(self._work(theirs.recv))
+        finally:
+            os._exit(0)
+
+    def _end(self) -> None:
+        self._ours.close()
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)

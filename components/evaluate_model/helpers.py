@@ -1,0 +1,68 @@
+"""Processes beside the one that scores with the candidate: one fits the baselines, one scores with the champion."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from adapters.beside import Beside, has_room
+from artifacts.predictions.labels import LabelReader
+from artifacts.predictions.split import Splits
+from components.evaluate_model.champion_scores import ChampionPart, ChampionScores
+from components.evaluate_model.config import Config
+from components.evaluate_model.fitting import fit_all, needs_training_rows
+from components.evaluate_model.models import load_model
+from components.evaluate_model.scored_parts import Fitted
+from problems.labels import TrainedLabel
+
+
+class Known(NamedTuple):
+    """What is known of the candidate when it has been loaded."""
+
+    label: TrainedLabel
+    width: int
+    """Number of outputs."""
+    folder: Path
+
+
+class Helpers(NamedTuple):
+    """What is done meanwhile; None is left to this process."""
+
+    baselines: Beside[Fitted] | None = None
+    champion: Beside[ChampionPart] | None = None
+
+    def tell(self, known: Known) -> None:
+        """Hand over what both wait for."""
+        for one in self:
+            if one is not None:
+                one.give(known)
+
+
+@contextmanager
+def helpers_of(config: Config, splits: Splits, champion: Path | None) -> Iterator[Helpers]:
+    """Have baselines and champion done in processes of their own within the block, where there is room for them."""
+    with ExitStack() as stack:
+        found = Helpers()
+        if has_room():
+            if needs_training_rows(config):
+                found = found._replace(baselines=stack.enter_context(Beside(partial(fit_baselines, config, splits))))
+            if champion is not None:
+                score = partial(_score_champion, config, splits, champion)
+                found = found._replace(champion=stack.enter_context(Beside(score)))
+        yield found
+
+
+def fit_baselines(config: Config, splits: Splits, candidate: Callable[[], Known]) -> Fitted:
+    """Fit the baselines on rows of the train split; the rows are drawn before the candidate is asked for."""
+    block = splits.sample("train", config.baseline_examples, config.seed)
+    label, width, folder = candidate()
+    return fit_all(config, splits, block, LabelReader(label, width, folder))
+
+
+def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Callable[[], Known]) -> ChampionPart:
+    model = load_model(folder, config)
+    scores = ChampionScores(model, candidate().label)
+    for block in splits.blocks("eval", config.batch_size):
+        scores.add(block.serialized)
+    return scores.part()

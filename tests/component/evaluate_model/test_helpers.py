@@ -1,0 +1,82 @@
+"""What helpers fit and score gives the evaluation that one process gives."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from artifacts.model.label import write as write_label
+from artifacts.predictions.split import Splits
+from artifacts.schema.reference import read_referenced
+from components.evaluate_model import helpers
+from components.evaluate_model.config import Config
+from components.evaluate_model.models import Models, load_model
+from components.evaluate_model.scored_parts import ScoredSplit
+from components.evaluate_model.scoring import score
+from problems.labels import TrainedLabel
+from tests.component.evaluate_model.world import Model, Planted, rows, write_examples
+
+
+class _Here:
+    """Does the work when it is asked for, as a process beside this one did it before."""
+
+    def __init__(self, work: Callable[[Callable[[], Any]], Any]) -> None:
+        self._work, self._given = work, None
+
+    def give(self, value: Any) -> None:
+        self._given = value
+
+    def result(self) -> Any:
+        return self._work(lambda: self._given)
+
+
+@contextmanager
+def _here(work: Callable[[Callable[[], Any]], Any]) -> Iterator[_Here]:
+    yield _Here(work)
+
+
+def _config() -> Config:
+    return Config.model_validate(
+        {
+            "label": "late",
+            "task": "binary_classification",
+            "metrics": [{"name": "auc", "at_least": 0.5, "why": "a bound of this test"}],
+            "slices": [["carrier"]],
+            "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear"}],
+            "leak": {"feature_above": 0.9},
+            "batch_size": 700,
+        }
+    )
+
+
+@pytest.mark.parametrize("is_other", [False, True], ids=["a champion", "a champion of another label"])
+def test_helpers_give_what_one_process_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_other: bool
+) -> None:
+    examples = write_examples(tmp_path / "examples", rows(1500, 1), rows(1600, 2))
+    splits = Splits(examples, read_referenced(str(examples / "schema.pbtxt")))
+    config = _config()
+    model, place = (Model(one).save(tmp_path / name) for one, name in ((Planted(), "new"), (Planted(load=1.0), "old")))
+    if is_other:
+        write_label(place / "Format-Serving", TrainedLabel("early", "binary_classification"))
+    candidate, champion = load_model(model, config), load_model(place, config)
+    alone = score(config, splits, Models(candidate, champion))
+    assert bool(alone.rows.champion_fault) is is_other
+    monkeypatch.setattr(helpers, "has_room", lambda: True)
+    monkeypatch.setattr(helpers, "Beside", _here)
+    with helpers.helpers_of(config, splits, place) as found:
+        assert found.baselines is not None
+        assert found.champion is not None
+        _assert_equal(alone, score(config, splits, Models(candidate, None), found))
+
+
+def _assert_equal(left: ScoredSplit, right: ScoredSplit) -> None:
+    assert left.feature_skill == right.feature_skill
+    assert left.left_out == right.left_out
+    assert left.rows.champion_fault == right.rows.champion_fault
+    for ours, theirs in ((left.rows.models, right.rows.models), (left.rows.baselines, right.rows.baselines)):
+        assert list(ours) == list(theirs)
+        assert all(np.array_equal(values, theirs[name]) for name, values in ours.items())
