@@ -119,7 +119,18 @@ def matrices(
     for over, under in zip(above, below, strict=True):
         under[-1], over[-1] = over[0], 0.0  # nothing lies above the last threshold, which is a little more than 1
     (tp, fp), (fn, tn) = above, below
-    return {key: binary_confusion_matrices.Matrices(thresholds, tp.tolist(), tn.tolist(), fp.tolist(), fn.tolist())}
+    return {key: binary_confusion_matrices.Matrices(thresholds, *map(_Counts, (tp, tn, fp, fn)))}
+
+
+class _Counts(list[float]):
+    """Numbers as TFMA takes them, with the array that they are of: it makes one of the list for each metric."""
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        super().__init__(values.tolist())
+        self._values = values
+
+    def __array__(self, dtype: Any = None) -> NDArray[Any]:
+        return self._values if dtype is None else self._values.astype(dtype)
 
 
 def _histogram_for(
