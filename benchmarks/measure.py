@@ -15,6 +15,10 @@ GRACE_SECONDS = 15.0
 """How long a tree may take to end by itself before it is killed."""
 
 
+class Failed(Exception):
+    """What cannot be measured, with what to do."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One run of one program."""

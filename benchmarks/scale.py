@@ -4,37 +4,30 @@
 
 Rows are the flights of January 2013, repeated, each with a number of its own, which is its key. Every measurement is a
 process of its own: the driver; what it starts are workers. Both are sampled by their proportional set size (PSS), twice
-a second.
+a second. A stage that fails ends the benchmark with what it said last; what was measured before it is in `scale.json`.
 """
 
 import argparse
-import importlib
 import io
 import json
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import own_pss_mebibytes, tree
+from benchmarks import scale_stages
+from benchmarks.measure import Failed, environment, own_pss_mebibytes, tree
+from benchmarks.scale_stages import NEED_A_MODEL, STAGES
 
 BASE_ROWS = 20_000
 """Rows of factor 1."""
-STAGES = ("ingest_examples", "compute_statistics", "transform_features")
-PART_BYTES = 256 << 10
-"""Small, so that factor 10 has several shards for two workers."""
-_ON_WORKERS = {
-    "ingest_examples": "components.ingest_examples.with_beam",
-    "compute_statistics": "components.compute_statistics.groups_with_beam",
-    "transform_features": "components.transform_features.on_workers",
-}
-"""What each stage imports to run on Beam."""
 IN_PROCESS = 0
 """Number of workers that stands for one process without Beam."""
 _FILE_ROWS = 10_000
-_USECASE = "flight_delay"
+_PREPARE = "prepare"
+_SAID = 4000
+"""Characters of what a failed stage said last that are shown."""
 
 
 def main() -> None:
@@ -46,18 +39,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".mlops/scale"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.one:
-        _run_one(json.loads(asked.one))
-        return
+    try:
+        if asked.one:
+            _run_one(json.loads(asked.one))
+        else:
+            _measure(asked)
+    except Failed as error:
+        sys.exit(str(error))
+
+
+def _measure(asked: argparse.Namespace) -> None:
     out = asked.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
+    prepared = out / "prepared"
+    if NEED_A_MODEL & set(asked.stages) and not scale_stages.is_prepared(prepared):
+        _measured({"stage": _PREPARE, "workers": 0, "source": str(_generate(out, 1)), "out": str(prepared)}, prepared)
     found: list[dict[str, Any]] = []
     for factor in asked.factors:
         source = _generate(out, factor)
         for workers in asked.workers:
-            for stage in asked.stages:
+            # In the order in which one reads what another one writes, whatever was asked.
+            for stage in sorted(asked.stages, key=STAGES.index):
                 job = {"stage": stage, "workers": workers, "source": str(source), "out": f"{source}-{workers}"}
-                found.append({"factor": factor, "rows": factor * BASE_ROWS, **_measured(job)})
+                found.append({"factor": factor, "rows": factor * BASE_ROWS, **_measured(job, prepared)})
                 print(json.dumps(found[-1]), flush=True)
                 (out / "scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     draw(found, out / "scale.svg")
@@ -84,19 +88,32 @@ def _generate(out: Path, factor: int) -> Path:
     return folder
 
 
-def _measured(job: dict[str, Any]) -> dict[str, Any]:
-    """Run one stage in a process, and sample the memory of it and of what it starts."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--one", json.dumps(job)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        peaks = {"driver": 0.0, "workers": 0.0}
-        ended = threading.Event()
-        sampler = threading.Thread(target=_sample, args=(process.pid, peaks, ended))
-        sampler.start()
-        output, _ = process.communicate()
-        ended.set()
-        sampler.join()
-    seconds = json.loads(output.splitlines()[-1])["seconds"] if process.returncode == 0 else None
+def _measured(job: dict[str, Any], prepared: Path) -> dict[str, Any]:
+    """Run one stage in a process, and sample the memory of it and of what it starts; Failed where it fails."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--one", json.dumps(job | {"prepared": str(prepared)})]
+    folder = Path(job["out"])
+    folder.mkdir(parents=True, exist_ok=True)
+    peaks = {"driver": 0.0, "workers": 0.0}
+    said = folder / f"{job['stage']}.log"
+    # Files: a pipe ends only when all have ended that inherited it.
+    with said.open("wb") as log, (folder / f"{job['stage']}.out").open("w+", encoding="utf-8") as output:
+        with subprocess.Popen(command, stdout=output, stderr=log, env=environment({})) as process:
+            ended = threading.Event()
+            sampler = threading.Thread(target=_sample, args=(process.pid, peaks, ended))
+            sampler.start()
+            process.wait()
+            ended.set()
+            sampler.join()
+        output.seek(0)
+        lines = output.read().splitlines()
+    if process.returncode:
+        last = said.read_text(encoding="utf-8", errors="replace").strip()[-_SAID:]
+        raise Failed(
+            f"{job['stage']} failed on {job['source']} with {job['workers']} workers (0: no Beam), with exit code "
+            f"{process.returncode}; it said last ({said}):\n{last}"
+        )
     shown = {name: round(value) for name, value in peaks.items()}
+    seconds = json.loads(lines[-1])["seconds"]
     return {"stage": job["stage"], "workers": job["workers"], "seconds": seconds, "peak_pss_mib": shown}
 
 
@@ -109,42 +126,13 @@ def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
 
 def _run_one(job: dict[str, Any]) -> None:
     """Run a stage, and print the seconds that it took without its imports."""
-    from core.user_code import reference
-    from pipelines.config import USECASES
-
-    folder, out = USECASES / _USECASE, Path(job["out"])
-    beam = None
-    if job["workers"]:
-        runner = {"workers": job["workers"]}
-        if job["workers"] == 1:
-            runner = {"options": {"direct_running_mode": "multi_processing", "direct_num_workers": 1}}
-        beam = {"engine": "beam", "laptop": runner}
-        importlib.import_module(_ON_WORKERS[job["stage"]])
-    schema = reference(folder / "schema.pbtxt")
-    if job["stage"] == "ingest_examples":
-        from components.ingest_examples.config import Config as Ingest
-        from components.ingest_examples.logic import PinnedSource, ingest
-
-        split = {"by": "hash", "eval": 20, "validation": 10}
-        section = {"format": "parquet", "part_bytes": PART_BYTES, "key": "row", "split": split, "beam": beam}
-        source = PinnedSource(f"{job['source']}/span-{{SPAN}}/*.parquet", 1, "")
-        started = time.perf_counter()
-        ingest(Ingest.model_validate(section), source, schema, out / "examples")
-    elif job["stage"] == "compute_statistics":
-        from components.compute_statistics.config import Config as Statistics
-        from components.compute_statistics.logic import compute
-
-        started = time.perf_counter()
-        config = Statistics.model_validate({"beam": beam})
-        compute(config, out / "examples", schema, out / "statistics", out / "pictures.html")
+    source, out, prepared = (Path(job[name]) for name in ("source", "out", "prepared"))
+    if job["stage"] == _PREPARE:
+        scale_stages.prepare(source, out)
+        seconds = 0.0
     else:
-        from components.transform_features.config import Config as Transform
-        from components.transform_features.logic import Inputs, transform
-
-        started = time.perf_counter()
-        inputs = Inputs(reference(folder / "module.py"), schema, out / "examples")
-        transform(Transform.model_validate({"beam": beam}), inputs, out / "graph")
-    print(json.dumps({"seconds": round(time.perf_counter() - started, 2)}))
+        seconds = scale_stages.run(job["stage"], job["workers"], source, out, prepared)
+    print(json.dumps({"seconds": round(seconds, 2)}))
 
 
 def draw(found: list[dict[str, Any]], path: Path) -> None:
@@ -158,7 +146,7 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(2, len(stages), figsize=(4 * len(stages), 6), squeeze=False, sharex=True)
     for column, stage in enumerate(stages):
         for workers in dict.fromkeys(one["workers"] for one in found):
-            rows = [one for one in found if one["stage"] == stage and one["workers"] == workers and one["seconds"]]
+            rows = [one for one in found if one["stage"] == stage and one["workers"] == workers]
             label = "one process" if workers == IN_PROCESS else f"Beam, {workers} worker{'s'[: workers > 1]}"
             counts = [one["rows"] for one in rows]
             axes[0][column].plot(counts, [one["seconds"] for one in rows], marker="o", label=label)
