@@ -93,15 +93,33 @@ def forked_workers(runner: Runner) -> Iterator[None]:
     if _current is not None or not runner.starts_workers:
         yield
         return
-    _current = Spare()
-    start = SubprocessSdkWorkerHandler.start_worker
-    SubprocessSdkWorkerHandler.start_worker = _start_forked
+    with _left_uncollected():
+        _current = Spare()
+        start = SubprocessSdkWorkerHandler.start_worker
+        SubprocessSdkWorkerHandler.start_worker = _start_forked
+        try:
+            yield
+        finally:
+            SubprocessSdkWorkerHandler.start_worker = start
+            _current.close()
+            _current = None
+
+
+@contextmanager
+def _left_uncollected() -> Iterator[None]:
+    """Within the block, the garbage collector leaves what there is now alone.
+
+    A pipeline is built of so many objects that it would walk over all that was imported, 0.5 s of CPU, and a fork would
+    copy what it touches. A task of the runner has done so itself.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
     try:
         yield
     finally:
-        SubprocessSdkWorkerHandler.start_worker = start
-        _current.close()
-        _current = None
+        gc.unfreeze()
 
 
 def _start_forked(handler: Any) -> None:
