@@ -24,12 +24,16 @@ def work_folder(runner: Runner, output: Path | str) -> Iterator[Location]:
         with tempfile.TemporaryDirectory(prefix="mlops-beam-") as folder:
             yield Path(folder)
         return
-    base = locations.located(runner.work) if runner.work else seen_by_workers(runner, output, "the output")
-    folder_of_run = locations.join(base, f".beam-{uuid.uuid4().hex}")
+    folder_of_run = locations.join(base_of_work(runner, output), f".beam-{uuid.uuid4().hex}")
     try:
         yield folder_of_run
     finally:
         locations.remove(folder_of_run)
+
+
+def base_of_work(runner: Runner, output: Path | str) -> Location:
+    """Return where `work_folder` makes its folders for a runner whose workers do not take this machine's."""
+    return locations.located(runner.work) if runner.work else seen_by_workers(runner, output, "the output")
 
 
 def seen_by_workers(runner: Runner, place: Path | str, what: str) -> Location:

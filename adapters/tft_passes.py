@@ -52,6 +52,18 @@ class Phase(NamedTuple):
     """Results of the phases before, by the name of the placeholder that each replaces."""
     consumers: Sequence[Consumer]
 
+    def moved(self, folder: Path) -> "Phase":
+        """Return the same with the vocabularies of the phases before in another folder."""
+        found = {
+            name: np.array(str(folder / Path(str(value)).name)) if self._is_vocabulary(value) else value
+            for name, value in self.replacements.items()
+        }
+        return self._replace(temporary=str(folder), replacements=found)
+
+    def _is_vocabulary(self, value: Any) -> bool:
+        is_text = isinstance(value, np.ndarray) and value.dtype.kind == "U" and not value.shape
+        return is_text and Path(str(value)).parent == Path(self.temporary)
+
     def traced(self, preprocessing_fn: Preprocessing, adapter: TensorAdapterConfig) -> "TracedPhase":
         """Trace the graph; tf.Transform writes it as a SavedModel, which takes longer to write and load."""
         reader = TensorAdapter(adapter)

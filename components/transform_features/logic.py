@@ -91,18 +91,18 @@ def _analysis(config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifes
 
 
 def _phases(runner: Runner | None, analysis: Analysis, preprocessing: Preprocessing, out: Path) -> RunPhase:
-    """Return what reads the data of a phase; Unsupported on a runner whose workers are elsewhere.
+    """Return what reads the data of a phase; Unsupported on a runner that tf.Transform's own pipeline suits better.
 
-    Those have so many distinct values, perhaps, that no machine can keep all of them, and take minutes to start a job;
-    tf.Transform's own pipeline is one job, which spreads them.
+    Workers elsewhere have so many distinct values, perhaps, that no machine can keep all of them, and take minutes to
+    start a job; tf.Transform's own pipeline is one job, which spreads them. Over S3 it cannot run.
     """
     if runner is None:
         return in_this_process(preprocessing, analysis.batches, analysis.adapter)
-    if not runner.is_local_process:
-        raise own_passes.Unsupported(f"workers of {runner.runner}")
-    from components.transform_features.phase_with_beam import run_phase  # noqa: PLC0415 - Beam takes seconds to import
+    from components.transform_features import phase_with_beam  # noqa: PLC0415 - Beam takes seconds to import
 
-    return partial(run_phase, runner, analysis, out)
+    if not phase_with_beam.takes_phases(runner, out):
+        raise own_passes.Unsupported(f"workers of {runner.runner}")
+    return partial(phase_with_beam.run_phase, runner, analysis, out)
 
 
 def _analyze_with_beam(runner: Runner, analysis: Analysis, out: Path) -> None:

@@ -13,13 +13,20 @@ from artifacts.examples.manifest import Shard
 from components.transform_features.transformed_shard import Job
 from core.beam.settings import Runner
 from core.object_stores import locations
+from core.object_stores.locations import Location
+
+_GRAPH = "graph"
 
 
 def materialize_with_beam(runner: Runner, job: Job, found: Sequence[Shard], output: Path) -> list[Shard]:
     """Write all shards, and return the entries of their manifest in order."""
-    seen = [str(seen_by_workers(runner, place, "what lies in")) for place in (job.examples, output, job.target)]
-    here = replace(job, examples=seen[0], transform_graph=seen[1], target=seen[2])
+    seen = [str(seen_by_workers(runner, place, "what lies in")) for place in (job.examples, job.target)]
     with work_folder(runner, output) as work:
+        graph: Location = output
+        if not runner.sees_disk:  # what the step writes may be at its address when the step has ended, and not before
+            graph = locations.join(work, _GRAPH)
+            locations.copy_there(output, graph)
+        here = replace(job, examples=seen[0], transform_graph=str(graph), target=seen[1])
 
         def build(pipeline: beam.Pipeline) -> None:
             entries = distributed(pipeline, "Shards", found) | "Transform" >> beam.ParDo(_Write(here))

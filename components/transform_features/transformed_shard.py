@@ -1,5 +1,6 @@
 """Transforms one shard of examples; what the step and workers of Beam share."""
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -33,8 +34,14 @@ class Job:
     batch_size: int
 
     def converter(self) -> "Converter":
-        """Load the graph."""
-        return Converter(tft.TFTransformOutput(self.transform_graph), schema_pb2.Schema.FromString(self.schema))
+        """Load the graph, or a copy of it: TensorFlow has no S3."""
+        schema = schema_pb2.Schema.FromString(self.schema)
+        graph = locations.located(self.transform_graph)
+        if not isinstance(graph, str):
+            return Converter(tft.TFTransformOutput(str(graph)), schema)
+        with tempfile.TemporaryDirectory(prefix="mlops-graph-") as folder:
+            locations.copy_here(graph, Path(folder))
+            return Converter(tft.TFTransformOutput(folder), schema)
 
     def write(self, shard: Shard, converter: "Converter") -> Shard:
         """Transform and write one shard; return the entry of the new manifest."""

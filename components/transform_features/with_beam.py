@@ -21,8 +21,9 @@ def analyze(runner: Runner, analysis: Analysis, work: Location) -> None:
     seen = seen_by_workers(runner, analysis.folder, "the examples")
     if str(work).startswith("s3://"):
         raise ConfigError(
-            f"config.yaml: beam: wanted a folder that TensorFlow can write, got {work}: its graphs go to a disk or to "
-            "Google Cloud Storage; set work to a volume that is mounted in the workers, or to gs://bucket/folder"
+            f"config.yaml: beam: wanted a folder that TensorFlow can write, got {work}: module.py uses an operation "
+            "that only tf.Transform's own pipeline runs, and its graphs go to a disk or to Google Cloud Storage; set "
+            "work to a volume that is mounted in the workers, or to gs://bucket/folder"
         )
     allow_deep_copies()
 

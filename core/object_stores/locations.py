@@ -128,6 +128,17 @@ def copy_here(folder: Location, target: Path) -> None:
             shutil.copyfile(found, path)
 
 
+def copy_there(folder: Path, target: Location) -> None:
+    """Copy all files below a folder of this machine to a location, over what is there."""
+    for name in files(folder):
+        place = join(target, name)
+        if isinstance(place, str):
+            objects.upload(folder / name, place, digest.of_file(folder / name))
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, place)
+
+
 def files(folder: Location) -> list[str]:
     """Return the names of all files below a folder, sorted; none where there is no such folder."""
     if isinstance(folder, str):

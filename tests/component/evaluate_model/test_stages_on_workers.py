@@ -21,6 +21,7 @@ from world import Model, Planted, read, rows, write_examples
 
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.statistics import folder as statistics_folder
+from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.compute_statistics.config import Config as StatisticsConfig
 from components.compute_statistics.logic import compute
 from components.evaluate_model.config import Config
@@ -119,19 +120,33 @@ def test_statistics_and_evaluation(step: Step, runner: Runner) -> None:
     assert not objects.walk(f"{step.bucket}/work")
 
 
-def test_the_transform_of_a_use_case_in_any_folder(step: Step, runner: Runner, tmp_path: Path) -> None:
-    """The module and what it imports are staged as a package; the graph goes to a disk that TensorFlow can write."""
+@pytest.mark.parametrize("work", ["disk", "s3"])
+def test_the_transform_of_a_use_case_in_any_folder(step: Step, runner: Runner, tmp_path: Path, work: str) -> None:
+    """The module and what it imports are staged as a package; graphs go to a disk, or where that is S3, phase by phase.
+
+    Over S3 nothing but the store is shared, also where transformed examples are written.
+    """
     usecase = tmp_path / "mine" / "my_case"
     usecase.mkdir(parents=True)
     (usecase / "__init__.py").write_text("")
     (usecase / "module.py").write_text(MODULE)
     (usecase / "scaling.py").write_text(SCALING)
     inputs = TransformInputs(str(usecase / "module.py"), str(step.examples / "schema.pbtxt"), step.examples)
-    transform(TransformConfig(), inputs, tmp_path / "one")
-    (tmp_path / "work").mkdir()
-    elsewhere = runner.model_copy(update={"work": str(tmp_path / "work")})
-    transform(TransformConfig(beam=Beam(engine="beam", laptop=elsewhere)), inputs, tmp_path / "beam")
-    graphs = [tft.TFTransformOutput(str(tmp_path / name)) for name in ("one", "beam")]
+    is_s3 = work == "s3"
+    transform(TransformConfig(materialize=is_s3), inputs, step.folder / "one")
+    if not is_s3:
+        (tmp_path / "work").mkdir()
+        runner = runner.model_copy(update={"work": str(tmp_path / "work")})
+    config = TransformConfig(beam=Beam(engine="beam", laptop=runner), materialize=is_s3)
+    transform(config, inputs, step.folder / "beam")
+    if is_s3:
+        found = [ExamplesManifest.read(step.folder / name / TRANSFORMED_EXAMPLES).shards for name in ("one", "beam")]
+        assert [(shard.name, shard.records) for shard in found[0]] == [(one.name, one.records) for one in found[1]]
+        for shard in found[1]:
+            written = objects.read(f"{step.bucket}/beam/{TRANSFORMED_EXAMPLES}/{shard.name}")
+            assert digest.of_bytes(written) == shard.sha256
+    assert not objects.walk(f"{step.bucket}/work")
+    graphs = [tft.TFTransformOutput(str(step.folder / name)) for name in ("one", "beam")]
     assert graphs[0].transformed_metadata.schema == graphs[1].transformed_metadata.schema
     files = [Path(one.vocabulary_file_by_name("carriers")).read_bytes() for one in graphs]
     assert files[0] == files[1]

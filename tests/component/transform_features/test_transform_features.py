@@ -23,8 +23,10 @@ from artifacts.schema.schema_file import read_schema
 from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
-from core.beam.settings import Beam
-from core.errors import CorruptArtifact, EmptyDataset, MlopsError
+from core import digest, objects
+from core.beam.settings import Beam, Runner
+from core.errors import ConfigError, CorruptArtifact, EmptyDataset, MlopsError
+from core.object_stores import locations
 from tests.odd_shards import ODD, Odd, write
 from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 from tests.written_examples import write_examples
@@ -68,6 +70,22 @@ def preprocessing_fn(inputs):
             + tf.cast(tft.size(inputs["hour"]), tf.float32)
         ),
     }
+"""
+
+
+TWO_PHASES = """
+import tensorflow as tf
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    carrier = tft.compute_and_apply_vocabulary(inputs["carrier"], vocab_filename="carriers")
+    return {"late": inputs["late"], "scaled": tft.scale_to_z_score(tf.cast(carrier, tf.float32))}
+"""
+PER_KEY = """
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    return {"scaled": tft.scale_to_z_score_per_key(inputs["distance"][:, 0], inputs["carrier"][:, 0])}
 """
 
 
@@ -142,10 +160,46 @@ def test_odd_shards_give_the_same_graph_on_both_engines(train: list[Odd]) -> Non
         _on_both_engines(root, _inputs(root, odd, MANY_ANALYZERS), ("hours", "weighted"))
 
 
-def _on_both_engines(tmp_path: Path, inputs: Inputs, vocabularies: tuple[str, ...]) -> None:
+def test_over_s3_alone_the_graph_and_the_transformed_shards_are_the_same(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on workers that share an object store with the step and no disk; TensorFlow has no S3."""
+    monkeypatch.setattr(locations, "MOUNTS", {f"{tmp_path}/": "s3://"})
+    monkeypatch.setattr(Runner, "sees_disk", property(lambda _: False))
+    folder = tmp_path / bucket.removeprefix("s3://")
+    examples = write_examples(folder / "examples", {"train": _flights(600), "eval": _flights(100, "AE", seed=1)})
+    locations.copy_there(examples, f"{bucket}/examples")
+    runner = Runner(work=f"{bucket}/work")
+    _on_both_engines(folder, _inputs(tmp_path, examples, TWO_PHASES), ("carriers",), laptop=runner, materialize=True)
+    one, beam = (ExamplesManifest.read(folder / name / TRANSFORMED_EXAMPLES).shards for name in ("in_process", "beam"))
+    assert [(shard.name, shard.records) for shard in one] == [(shard.name, shard.records) for shard in beam]
+    for shard in beam:
+        there = tmp_path / "shard.gz"
+        there.write_bytes(objects.read(f"{bucket}/beam/{TRANSFORMED_EXAMPLES}/{shard.name}"))
+        assert digest.of_file(there) == shard.sha256
+        here = folder / "in_process" / TRANSFORMED_EXAMPLES / shard.name
+        ours, theirs = (_parsed(path, tft.TFTransformOutput(str(folder / "beam"))) for path in (here, there))
+        for name, values in ours.items():
+            np.testing.assert_allclose(values, theirs[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert not objects.walk(f"{bucket}/work")
+
+
+def test_what_only_tf_transforms_own_pipeline_runs_is_refused_over_s3(
+    tmp_path: Path, examples: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locations, "MOUNTS", {f"{examples.parent}/": "s3://"})
+    beam = Beam(engine="beam", laptop=Runner(runner="PortableRunner", work=f"{bucket}/work"))
+    with pytest.raises(ConfigError, match=r"only tf\.Transform's own pipeline runs, and its graphs go to a disk"):
+        transform(Config(beam=beam), _inputs(tmp_path, examples, PER_KEY), tmp_path / "graph")
+
+
+def _on_both_engines(
+    tmp_path: Path, inputs: Inputs, vocabularies: tuple[str, ...], laptop: Runner | None = None, **settings: Any
+) -> None:
     """Analyze on both engines, and compare the graphs and what they make of each split."""
     for engine in ("in_process", "beam"):
-        transform(Config(beam=Beam(engine=engine), batch_size=250), inputs, tmp_path / engine)  # type: ignore[arg-type]
+        beam = Beam.model_validate({"engine": engine, "laptop": laptop})
+        transform(Config(beam=beam, batch_size=250, **settings), inputs, tmp_path / engine)
     ours, beams = tft.TFTransformOutput(str(tmp_path / "in_process")), tft.TFTransformOutput(str(tmp_path / "beam"))
     assert ours.transformed_metadata.schema == beams.transformed_metadata.schema
     assert ours.raw_metadata.schema == beams.raw_metadata.schema
@@ -165,13 +219,7 @@ def _on_both_engines(tmp_path: Path, inputs: Inputs, vocabularies: tuple[str, ..
 def test_an_analyzer_that_only_beam_can_run_goes_to_beam(
     tmp_path: Path, examples: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    module = """
-import tensorflow_transform as tft
-
-def preprocessing_fn(inputs):
-    return {"scaled": tft.scale_to_z_score_per_key(inputs["distance"][:, 0], inputs["carrier"][:, 0])}
-"""
-    inputs = _inputs(tmp_path, examples, module)
+    inputs = _inputs(tmp_path, examples, PER_KEY)
     with caplog.at_level(logging.INFO):
         transform(Config(), inputs, tmp_path / "graph")
     assert "analyzing with tf.Transform's own pipeline" in caplog.text
@@ -195,9 +243,16 @@ def preprocessing_fn(inputs):
         ("train", 600),
         ("eval", 100),
     ]
-    records = tf.data.TFRecordDataset([str(path) for path in shards(folder, "eval")], "GZIP").batch(100)
-    parsed = tf.io.parse_example(next(iter(records)), output.transformed_feature_spec())
+    [shard] = shards(folder, "eval")
+    parsed = _parsed(shard, output)
     np.testing.assert_array_equal(parsed["carrier"], _transformed(tmp_path / "graph", inputs, "eval")["carrier"])
+
+
+def _parsed(shard: Path, output: tft.TFTransformOutput) -> dict[str, Any]:
+    """Return the features of a shard of at most 1,000 transformed examples."""
+    records = tf.data.TFRecordDataset([str(shard)], "GZIP").batch(1000)
+    parsed = tf.io.parse_example(next(iter(records)), output.transformed_feature_spec())
+    return {name: getattr(value, "values", value).numpy() for name, value in parsed.items()}
 
 
 def test_a_damaged_shard_is_named_by_both_engines(tmp_path: Path) -> None:
