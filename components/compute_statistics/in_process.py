@@ -73,18 +73,6 @@ class InProcess:
             splits[split] = self.merge(splits.get(split), group, what)
         return self._extract(_datasets(manifest.source, splits, spans))
 
-    def of_groups(self, manifest: ExamplesManifest, groups: Mapping[Key, Group]) -> ComputedStatistics:
-        """Compute the statistics of each split and of the newest spans, from groups that workers have accumulated."""
-        splits: dict[str, Group] = {}
-        spans: dict[int, Group] = {}
-        newest = manifest.newest_spans()
-        for split, span in dict.fromkeys(key_of(shard, newest) for shard in manifest.shards):
-            group = groups.get((split, span)) or self.create()
-            if span is not None:
-                spans[span] = self.merge(spans.get(span), _copied(group), f"span {span}")
-            splits[split] = self.merge(splits.get(split), group, f"split {split}")
-        return self._extract(_datasets(manifest.source, splits, spans))
-
     def of_group(self, name: str, group: Group | None) -> ComputedStatistics:
         """Compute the statistics of one group under a name; None is one without examples."""
         return self._extract({name: group or self.create()})
