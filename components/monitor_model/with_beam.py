@@ -1,9 +1,10 @@
 """Scores the eval split on Beam: workers load the model once a process; a seeded sample of the rows comes back."""
 
-import pickle
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
@@ -16,7 +17,7 @@ from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.names import EVAL
 from artifacts.predictions.placed_shard import PlacedShard, placed, with_rows
-from artifacts.predictions.row_sample import bound, priorities, smallest
+from artifacts.predictions.row_sample import Priorities, bound, priorities, smallest
 from artifacts.predictions.split import Splits
 from components.monitor_model.config import Config
 from components.monitor_model.evaluated import (
@@ -74,16 +75,45 @@ def evaluated_with_beam(runner: Runner, config: Config, subject: Subject, output
 
         run(runner, build)
         contents = (locations.read(locations.join(work, str(one.number))) for one in with_rows(found))
-        parts = [pickle.loads(content) for content in contents]  # noqa: S301 - ours
-    drawn = np.concatenate([drawn for _, drawn, _ in parts])
-    chosen, kept, start = smallest(drawn, config.sample_rows), [], 0
-    for answers, numbers, _ in parts:
-        mine = chosen[(chosen >= start) & (chosen < start + len(numbers))] - start
-        kept.append(answers.take(mine))
-        start += len(numbers)
-    form = form_of(is_outside=any(outside for _, _, outside in parts))
+        parts = [_Part.of_bytes(content) for content in contents]
+    chosen, kept, start = smallest(np.concatenate([one.drawn for one in parts]), config.sample_rows), [], 0
+    for one in parts:
+        mine = chosen[(chosen >= start) & (chosen < start + len(one.drawn))] - start
+        kept.append(one.answers.take(mine))
+        start += len(one.drawn)
+    form = form_of(is_outside=any(one.is_outside for one in parts))
     of_rows = total if len(chosen) < total else 0
     return summed_up(config, label_of(config, subject.model), kept, form, of_rows)
+
+
+class _Part(NamedTuple):
+    """What comes back of a shard: the rows that may be in the sample."""
+
+    answers: Answers
+    drawn: Priorities
+    is_outside: bool
+    """Whether any output of the shard is outside [0, 1]."""
+
+    def to_bytes(self) -> bytes:
+        """Return it as arrays."""
+        buffer = io.BytesIO()
+        answers = self.answers
+        np.savez(
+            buffer,
+            outputs=answers.outputs,
+            labels=answers.labels,
+            fault=np.array(answers.fault),
+            drawn=self.drawn,
+            is_outside=np.array(self.is_outside),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def of_bytes(cls, content: bytes) -> Self:
+        """Return what `to_bytes` has written."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as found:
+            answers = Answers(found["outputs"], found["labels"], str(found["fault"]))
+            return cls(answers, found["drawn"], bool(found["is_outside"]))
 
 
 class _Score(beam.DoFn):  # type: ignore[misc]  # Beam has no types
@@ -101,4 +131,5 @@ class _Score(beam.DoFn):  # type: ignore[misc]  # Beam has no types
             return
         drawn = priorities(self._job.config.seed, place.before, len(answers.outputs))
         mine = np.flatnonzero(drawn <= self._limit)
-        yield str(place.number), pickle.dumps((answers.take(mine), drawn[mine], is_outside(answers.outputs)))
+        part = _Part(answers.take(mine), drawn[mine], is_outside(answers.outputs))
+        yield str(place.number), part.to_bytes()
