@@ -7,7 +7,6 @@ callers have another parser for such bodies.
 
 import math
 from collections.abc import Sequence
-from itertools import chain
 from types import GenericAlias
 from typing import Any, Final, NamedTuple
 
@@ -56,7 +55,6 @@ class RowParser:
         outer: list[Any] = [("instances", GenericAlias(list, row)), ("signature_name", _NAME, msgspec.UNSET)]
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Request", outer, forbid_unknown_fields=True))
         self._signature = signature
-        self._width = len(slots)
         # What each row must have takes at least: in braces, a name in quotes, a colon and a value's one character.
         self._least_bytes = 2 + sum(len(slot.name.encode()) + 4 for slot in slots if slot.required)
         self._may_be_unset = [at for at, slot in enumerate(slots) if not slot.required and slot.dtype not in _FLOATS]
@@ -78,8 +76,8 @@ class RowParser:
         rows = request.instances
         if not rows or request.signature_name not in (msgspec.UNSET, self._signature):
             return None
-        values = [*chain.from_iterable(map(msgspec.structs.astuple, rows))]
-        columns = [values[at :: self._width] for at in range(self._width)]
+        # Half the time of one list of all values and slices of it.
+        columns: list[Sequence[Any]] = [*zip(*map(msgspec.structs.astuple, rows), strict=True)]
         absent = 0
         for at in self._may_be_unset:
             unset = columns[at].count(msgspec.UNSET)

@@ -19,19 +19,25 @@ BEYOND_INTEGERS = 2.0**63
 """From here on, a fast parser may have made a float of an integer."""
 
 
-def array_of(dtype: str, values: Sequence[Any], kinds: set[type] | None = None) -> Array | None:
-    """Convert values to an array of shape [values]; strings become Python bytes in an array of objects.
+def array_of(dtype: str, values: Sequence[Any]) -> Array | None:
+    """Convert values to an array of shape [values]; strings become Python bytes in an array of objects."""
+    block = block_of(dtype, [values])
+    return None if block is None else block[0]
+
+
+def block_of(dtype: str, columns: Sequence[Sequence[Any]], kinds: set[type] | None = None) -> Array | None:
+    """Convert equally long columns to an array of shape [columns, values], as `array_of` does.
 
     `kinds` are the types of the values, or of what they were parsed from, where that is known.
     """
     if dtype == "string":
-        return _strings(values)
-    kinds = kinds or _types(values)
+        return _strings(columns)
+    kinds = kinds or set().union(*map(_types, columns))
     if dtype in EXACT_INTEGERS:
-        return _floats(dtype, values, kinds) if kinds <= {float, int} else None
+        return _floats(dtype, columns, kinds) if kinds <= {float, int} else None
     if dtype == "bool":
-        return np.array(values, bool) if kinds <= {bool} else None
-    return _integers(dtype, values) if kinds <= {int} else None
+        return np.array(columns, bool) if kinds <= {bool} else None
+    return _integers(dtype, columns) if kinds <= {int} else None
 
 
 def nested_array(dtype: str, values: Sequence[Any], most_dimensions: int) -> Array | None:
@@ -54,17 +60,22 @@ def _types(values: Sequence[Any]) -> set[type]:
     return {types[0]} if types and types.count(types[0]) == len(types) else set(types)
 
 
-def _strings(values: Sequence[Any]) -> Array | None:
+def _strings(columns: Sequence[Sequence[Any]]) -> Array | None:
     try:
-        return np.array([*map(str.encode, values)], object)
+        return np.array([[*map(str.encode, values)] for values in columns], object)
     except (TypeError, UnicodeEncodeError):
         return None
 
 
-def _floats(dtype: str, values: Sequence[Any], kinds: set[type]) -> Array | None:
+def _packed(code: str, columns: Sequence[Sequence[Any]]) -> Array:
+    """Pack numbers as the module `struct` does; three times as fast as np.array, and without a list of all values."""
+    pack = struct.Struct(f"{len(columns[0])}{code}").pack
+    return np.frombuffer(b"".join([pack(*values) for values in columns]), code).reshape(len(columns), len(columns[0]))
+
+
+def _floats(dtype: str, columns: Sequence[Sequence[Any]], kinds: set[type]) -> Array | None:
     try:
-        # Three times as fast as np.array.
-        wide = np.frombuffer(struct.pack(f"{len(values)}d", *values))
+        wide = _packed("d", columns)
     except (OverflowError, struct.error):
         return None
     sizes = np.abs(wide)
@@ -75,9 +86,9 @@ def _floats(dtype: str, values: Sequence[Any], kinds: set[type]) -> Array | None
     return wide.astype(dtype)
 
 
-def _integers(dtype: str, values: Sequence[Any]) -> Array | None:
+def _integers(dtype: str, columns: Sequence[Sequence[Any]]) -> Array | None:
     try:
-        wide = np.frombuffer(struct.pack(f"{len(values)}q", *values), np.int64)
+        wide = _packed("q", columns)
     except struct.error:
         return None
     if dtype == "int64":
