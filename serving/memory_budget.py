@@ -73,6 +73,11 @@ class Charge:
         self._budget._change(size - self._size)
         self._size = size
 
+    def shrink(self, size: int) -> None:
+        """Charge for a reply alone, unless its client has read it already."""
+        if self._size:
+            self.reply(size)
+
     def close(self) -> None:
         """Take the charge back."""
         self.reply(0)

@@ -43,6 +43,8 @@ class ParsedRows(NamedTuple):
     """Keys of the request besides those of its rows."""
     absent: int
     """How many of the None are for a feature that a row lacks."""
+    spent: Any
+    """What the columns were taken from; to free thousands of objects takes time, which who holds this puts off."""
 
 
 class RowParser:
@@ -85,7 +87,7 @@ class RowParser:
                 absent += unset
                 columns[at] = [None if value is msgspec.UNSET else value for value in columns[at]]
         keys = 1 if request.signature_name is msgspec.UNSET else 2
-        return ParsedRows(columns, len(rows), keys, absent)
+        return ParsedRows(columns, len(rows), keys, absent, rows)
 
 
 def _typed(slot: Slot) -> tuple[Any, ...]:

@@ -41,6 +41,8 @@ class Decoded(NamedTuple):
     form: str
     """`instances` (rows) or `inputs` (columns)."""
     feeds: Feeds
+    spent: Any = None
+    """What the feeds were made of."""
 
 
 def decode(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:
@@ -70,7 +72,7 @@ def _decode_rows(body: bytes, signature: Signature | None, limits: Limits) -> De
         texts = [value for name in names for value in columns[name] if value]
         if rb"\u003" in body or colons != keys + nulls + "".join(texts).count(":"):
             return None
-    return Decoded(signature, "instances", _feeds(signature, values, fed))
+    return Decoded(signature, "instances", _feeds(signature, values, fed), parsed)
 
 
 def _decode_any(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Decoded | None:

@@ -51,14 +51,16 @@ def _is_finite(values: Column) -> bool:
 
 def predict_body(outputs: Outputs, rows: int | None, form: str) -> bytes:
     """Encode predictions in the request's format: `predictions` by row or `outputs` by column."""
-    require_finite(outputs)
-    if len(outputs) == 1:
+    is_plain = all(map(are_plain_numbers, outputs.values()))
+    if not is_plain:  # plain numbers are finite
+        require_finite(outputs)
+    if is_plain and len(outputs) == 1:
         (only,) = outputs.values()
-        is_floats = only.dtype.kind == "f" and only.size > _FEW and are_plain_numbers(only)
-        if is_floats and (form == "inputs" or (only.ndim and len(only) == rows)):
+        is_long = only.dtype.kind == "f" and only.size > _FEW
+        if is_long and (form == "inputs" or (only.ndim and len(only) == rows)):
             return _of_array("outputs" if form == "inputs" else "predictions", only)
     plain = {name: _plain(name, values) for name, values in outputs.items()}
-    write = orjson.dumps if all(are_plain_numbers(values) for values in outputs.values()) else encode
+    write = orjson.dumps if is_plain else encode
     if form == "inputs":
         return write({"outputs": next(iter(plain.values())) if len(plain) == 1 else plain})
     for name, values in outputs.items():

@@ -94,7 +94,8 @@ class DirectEndpoint:
         kind = parts.inference.kind(path, len(body))
         if kind is None or not parts.pool.is_quick(kind) or not parts.manager.has(path.model) or parts.closes():
             return False
-        request = InferenceRequest(path, body, head.request_id, head.headers, charge)
+        spent: list[object] = []
+        request = InferenceRequest(path, body, head.request_id, head.headers, charge, spent)
         started = time.perf_counter()
         try:
             charge.parse(len(body))
@@ -106,8 +107,9 @@ class DirectEndpoint:
         except Exception as error:
             reply = refusal(error, "POST")
         parts.metrics.count_request(path.model, reply.version, path.verb, reply.status)
-        charge.reply(len(reply.body))
         link.send(reply, [*reply.headers(closes=False), (_REQUEST_ID, head.request_id.encode())], charge.close)
+        spent.clear()  # while the client reads: this takes a twentieth of the time of 256 rows
+        charge.shrink(len(reply.body))
         if self._log is not None:
             self._log.write(self._access(head, reply, link.client, time.perf_counter() - started))
         return True

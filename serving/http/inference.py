@@ -38,6 +38,8 @@ class InferenceRequest(NamedTuple):
     headers: Headers = ()
     charge: Charge | None = None
     """None for a copy, whose answer nobody waits for."""
+    spent: list[object] | None = None
+    """Where what was made of the body is put, so that it is freed after the answer is written, and not before."""
 
     @property
     def asked(self) -> Asked:
@@ -134,7 +136,9 @@ class VersionAnswers:
 
     def _answered(self, request: InferenceRequest, lease: Lease, asked: Decoded, write: _Write) -> Answer:
         """Run the model, count what inputs lack, encode the answer and log it; a refused one is not logged."""
-        signature, _, feeds = asked
+        signature, feeds = asked.signature, asked.feeds
+        if request.spent is not None:
+            request.spent.append(asked)
         outputs = _run(request, lease, signature, feeds)
         self._metrics.count_inputs(request.path.model, feeds.missing, feeds.unknown)
         body = write(outputs)

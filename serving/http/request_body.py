@@ -1,9 +1,9 @@
 """Reads a request's body within its caps and its deadline."""
 
 import asyncio
-import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.types import Receive, Scope
 
@@ -26,6 +26,8 @@ _JSON_TYPES = frozenset(
 _Headers = Mapping[bytes, bytes]
 _DEFLATE_RATIO = 1032
 """Most bytes that one byte of gzip inflates to."""
+_MOST_DIGITS = 18
+"""Of a body's length, so that its number is no work."""
 
 
 class BodyReader:
@@ -73,17 +75,7 @@ class BodyReader:
     def checked_encoding(self, headers: _Headers) -> str:
         """Return the content encoding; RequestError (400, 411, 413, 415, 501) when the body would not be taken."""
         self._check_length(headers)
-        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-        if kind not in _JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise RequestError(
-                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}"
-            )
-        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
-        if encoding not in {"identity", "gzip"}:
-            raise RequestError(
-                415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}"
-            )
-        return encoding
+        return _checked_encoding(headers.get(b"content-type", b""), headers.get(b"content-encoding", b"identity"))
 
     def _check_length(self, headers: _Headers) -> None:
         """Check how the body's end is found; the parser refuses a length beside chunks, and two lengths."""
@@ -94,15 +86,29 @@ class BodyReader:
                     501, "UNIMPLEMENTED", f"Transfer-Encoding: wanted chunked or none, got {transfer[:60]!a}"
                 )
             return
-        length = headers.get(b"content-length", b"").decode("latin-1")
-        if b"content-length" not in headers:
+        length = headers.get(b"content-length")
+        if length is None:
             raise RequestError(411, "LENGTH_REQUIRED", "wanted a Content-Length or a chunked body, got neither")
-        if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
+        if not length.isdigit() or len(length) > _MOST_DIGITS:
             raise bad_request("Content-Length: wanted a number of bytes")
         if int(length) > self._limits.body_bytes:
             raise too_large(
-                f"the body has {length} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request"
+                f"the body has {length.decode()} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request"
             )
+
+
+@lru_cache(maxsize=16)
+def _checked_encoding(content_type: bytes, content_encoding: bytes) -> str:
+    """Read two headers, which clients send alike with every request; errors are not kept."""
+    kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    if kind not in _JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: wanted application/json, got {kind[:60]!a}")
+    encoding = content_encoding.decode("latin-1").strip().lower()
+    if encoding not in {"identity", "gzip"}:
+        raise RequestError(
+            415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Encoding: wanted gzip or none, got {encoding[:60]!a}"
+        )
+    return encoding
 
 
 def _inflate(body: bytes, most: int) -> bytes:
