@@ -93,7 +93,8 @@ class BodyReader:
             raise bad_request("Content-Length: wanted a number of bytes")
         if int(length) > self._limits.body_bytes:
             raise too_large(
-                f"the body has {length.decode()} bytes, the most is {self._limits.body_bytes}; send fewer rows in one request"
+                f"the body has {length.decode()} bytes, the most is {self._limits.body_bytes}; "
+                "send fewer rows in one request"
             )
 
 

@@ -29,6 +29,7 @@ from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
 from serving.prediction_log.log import PredictionLog
 from serving.processes.channel import WorkerEnd
+from serving.processes.memory import without_fast_bins
 from serving.rollout import exposition
 from serving.rollout.shadow import ShadowSender
 from serving.rollout.trial import CountedTrial
@@ -231,6 +232,7 @@ def make_server(shelf: Shelf, options: Options, peers: WorkerEnd | None = None) 
 def serve(shelf: Shelf, listener: socket.socket, options: Options, peers: WorkerEnd | None = None) -> None:
     """Serve until SIGTERM or SIGINT, alone or with peers; MlopsError when the application cannot start."""
     _allow_files(options.limits.connections + _OTHER_FILES)
+    without_fast_bins()
     server = make_server(shelf, options, peers)
     server.run([listener])
     if not server.started:

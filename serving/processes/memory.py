@@ -1,5 +1,10 @@
-"""What a process holds in memory, beside the pages of files: the kernel can drop those, and all programs share them."""
+"""What a process holds in memory, beside the pages of files: the kernel can drop those, and all programs share them.
 
+And how it gets memory: TensorFlow allocates and frees some hundred pieces for every request.
+"""
+
+import ctypes
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +19,8 @@ class Memory(NamedTuple):
 
 
 NOTHING = Memory(0, 0)
+_LARGEST_FAST = 1
+"""M_MXFAST of glibc's mallopt."""
 
 
 def in_use() -> Memory:
@@ -25,3 +32,13 @@ def in_use() -> Memory:
     sizes = {name: int(size.split()[0]) << 10 for name, _, size in (line.partition(":") for line in lines)}
     swapped = sizes.get("SwapPss", 0)
     return Memory(sizes["Private_Dirty"] + swapped, sizes.get("Pss_Anon", sizes["Private_Dirty"]) + swapped)
+
+
+def without_fast_bins() -> None:
+    """Let malloc join freed pieces at once, where it is glibc's.
+
+    It would keep small ones apart, and join them all whenever a tensor of a kilobyte is allocated: a request takes 1 to
+    4% less time without that (measured). Small pieces still come from the thread's own cache.
+    """
+    with suppress(OSError, AttributeError):  # only glibc has this function
+        ctypes.CDLL(None).mallopt(_LARGEST_FAST, 0)
