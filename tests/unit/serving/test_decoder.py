@@ -51,6 +51,12 @@ SIGNATURES: Mapping[str, Signature] = {
         described("oi", "int64", count=False),
         described("os", "string", count=False),
     ),
+    "mixed": signature(
+        "mixed",
+        Field("f", "float32", (None,)),
+        described("of", "float32"),
+        described("og", "float32", count=False),
+    ),
     "types": signature(
         "types",
         Field("h", "float16", (None,)),

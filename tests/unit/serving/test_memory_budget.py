@@ -72,6 +72,17 @@ def test_an_answer_is_charged_besides_its_request_and_one_that_never_fits_is_ref
     assert budget._charged == 0
 
 
+def test_a_reply_is_charged_alone_while_its_client_reads_and_not_any_more_after_that() -> None:
+    budget = MemoryBudget(Limits(memory_bytes=100, body_bytes=10, expansion=10))
+    charge = budget.open()
+    charge.parse(4)
+    charge.shrink(7)
+    assert budget._charged == 7
+    charge.close()
+    charge.shrink(7)
+    assert budget._charged == 0
+
+
 SHAPES = st.lists(st.integers(1, 40), min_size=1, max_size=3)
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)
 TEXTS = st.one_of(st.text(max_size=30).map(str.encode), st.binary(max_size=30), st.just(b"\x00" * 30))

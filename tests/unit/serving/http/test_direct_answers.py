@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from live_server import BODY, PREDICT, ROW, Live, answer_to, started
 
+from serving.http.connection.direct import DirectProtocol
 from serving.http.direct import DirectEndpoint
-from serving.http.inference import Answer, Inference
+from serving.http.inference import Answer, Inference, InferenceRequest
 from serving.http.policy import Policy
 from serving.http.server import Options
 from serving.limits import Limits
@@ -205,6 +206,34 @@ def test_a_large_answer_is_charged_until_it_is_read(
             got += len(client.link.recv(1 << 20))
     client.link.close()
     until(lambda: budget._charged == 0)
+
+
+def test_what_a_request_became_is_freed_after_its_answer_is_written_and_charged_until_then(
+    live: Live, client: Client, direct: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.ask(post(BODY.encode(), chunked=True))
+    budget, write, infer = live.server._app.budget, DirectProtocol.send, Inference.answer
+    made: list[list[object]] = []
+    when_written: list[tuple[int, int]] = []
+
+    def answer(inference: Inference, request: InferenceRequest) -> Answer:
+        assert request.spent is not None
+        made.append(request.spent)
+        return infer(inference, request)
+
+    def send(*arguments: Any) -> None:
+        when_written.append((len(made[-1]), budget._charged))
+        write(*arguments)
+
+    monkeypatch.setattr(Inference, "answer", answer)
+    monkeypatch.setattr(DirectProtocol, "send", send)
+    client.ask(post(BODY.encode()))
+    until(lambda: budget._charged == 0)
+    [(objects, charged)] = when_written
+    assert objects == 1
+    assert charged > len(BODY) * LIMITS.expansion
+    assert made == [[]]
+    assert direct.answered == [True]
 
 
 def test_only_an_idle_connection_is_closed_though_no_request_sets_its_timer(live: Live, client: Client) -> None:
