@@ -50,7 +50,7 @@ def _kept_apart() -> tuple[int, int]:
 def test_freed_pieces_are_joined_at_once() -> None:
     if not hasattr(ctypes.CDLL(None), "mallinfo2"):
         pytest.skip("this malloc is not glibc's, or is older than 2.33")
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as child:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
         before, after = child.submit(_kept_apart).result()
     assert before > PIECES * SIZE // 2
     assert after == 0
