@@ -40,8 +40,8 @@ _REPORT_SECONDS = 1.0
 class Watch:
     """How the shelf is watched."""
 
-    seconds: float = 1.0
-    """Time between two polls."""
+    seconds: float = 0.25
+    """Time between two polls; one takes 0.2 ms of CPU while nothing changes."""
     others: int = 2
     """How many of the newest versions stay loaded besides the champion; a rollback to one of them is instant."""
     retry: Retry = field(default_factory=Retry)
