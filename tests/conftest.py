@@ -14,7 +14,6 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 
 from core.source_commit import source_commit
 from tests.google_storage import google_storage, google_storage_server
-from tests.measuring import Measuring
 from tests.object_store import bucket, object_store
 
 __all__ = ["bucket", "compiled_pipeline", "google_storage", "google_storage_server", "object_store"]
@@ -42,7 +41,6 @@ def _proxies() -> dict[str, str]:
     return _named_proxies() if named else {}
 
 
-MEASURING = Measuring()
 inspect.stack = _stack
 _named_proxies = urllib.request.getproxies_environment
 urllib.request.getproxies = urllib.request.getproxies_environment = _proxies
@@ -77,9 +75,8 @@ TOGETHER = ("tests/e2e/",)
 """Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     gc.disable()  # until all is imported and collected
-    config.pluginmanager.register(MEASURING, "measuring")  # for localrun/tests too, which these hooks do not reach
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -10,8 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.measuring import leave_this_thread_out
-
 
 @dataclass(frozen=True)
 class Request:
@@ -86,7 +84,7 @@ class Loopback:
         """Serve on a free port; yields the address."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         server.daemon_threads = True
-        threading.Thread(target=_serve, args=(server,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
@@ -94,19 +92,10 @@ class Loopback:
             server.server_close()
 
 
-def _serve(server: ThreadingHTTPServer) -> None:
-    leave_this_thread_out()
-    server.serve_forever(poll_interval=0.01)
-
-
 def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # it would hold back each body for 40 ms
-
-        def setup(self) -> None:
-            leave_this_thread_out()
-            super().setup()
 
         def _any(self) -> None:
             address = urlsplit(self.path)

@@ -18,7 +18,6 @@ import pytest
 from core import digest, objects
 from core.errors import StoreError
 from core.object_stores import s3
-from tests.measuring import leave_this_thread_out
 
 BUCKET = "mlops-tests"
 KEYS = {
@@ -36,7 +35,6 @@ class _OneAtATime:
         self._lock = threading.Lock()
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        leave_this_thread_out()
         with self._lock:
             return list(self._application(environ, start_response))
 
@@ -48,11 +46,9 @@ def object_store() -> Iterator[str]:
     if given:
         yield given
         return
-    from fsspec.asyn import get_loop
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    get_loop().call_soon_threadsafe(leave_this_thread_out)  # the one in which s3fs works
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, _OneAtATime(DomainDispatcherApplication(create_backend_app)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.measuring import leave_this_thread_out
-
 PROGRAM = """#!/bin/bash
 LC_ALL=C
 exec 3<>/dev/tcp/127.0.0.1/%d
@@ -110,7 +108,6 @@ def serving(machine: Machine, folder: Path) -> Iterator[None]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            leave_this_thread_out()
             head, stdin = _received(self.request)
             parent, *argv = head
             if "port-forward" in argv:
