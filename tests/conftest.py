@@ -1,6 +1,7 @@
 import gc
 import inspect
 import os
+import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,7 @@ def _proxies() -> dict[str, str]:
 inspect.stack = _stack
 _named_proxies = urllib.request.getproxies_environment
 urllib.request.getproxies = urllib.request.getproxies_environment = _proxies
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # jsonschema's for addresses: 2 s to import a grammar
 yaml.SafeLoader = yaml.CSafeLoader  # kfp reads a pipeline with the one in Python, half a second each time
 os.environ["MLOPS_WARM"] = "off"  # no process outlives a test, unless the test is about that
 
@@ -71,8 +73,12 @@ LONGEST_FIRST = (
     "localrun/tests/",
 )
 """Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
-TOGETHER = ("tests/e2e/",)
-"""Rooms whose files share warm workers and models, which are expensive to make, so that one process runs them."""
+TOGETHER = {
+    "tests/e2e/test_planted_secrets": "road",
+    "tests/e2e/test_sabotage": "road",
+    "tests/e2e/": "runs",
+}
+"""How a file begins -> its group, whose files share warm workers and models, so that one process runs them."""
 
 
 def pytest_configure() -> None:
@@ -111,11 +117,11 @@ def _rank(item: pytest.Item) -> int:
 
 
 class _ByFile(LoadFileScheduling):
-    """Hands out whole files, as `--dist loadfile` does, and files of one group together."""
+    """Hands out whole files, as `--dist loadfile` does, and the files of a group together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return next((room for room in TOGETHER if file.startswith(room)), file)
+        return next((group for start, group in TOGETHER.items() if file.startswith(start)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
