@@ -25,6 +25,7 @@ WHOLE_RULES = {
 REASON = re.compile(r"#\s*noqa: ([A-Z0-9, ]*[0-9]) - (\S.*)")
 
 
+@pytest.mark.nightly("reads all sources in half a minute; ruff's copy of its rules is in make lint")
 @needs_program("bandit")
 def test_bandit_finds_nothing_without_a_reason() -> None:
     ran = subprocess.run(
