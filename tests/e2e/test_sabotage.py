@@ -110,6 +110,13 @@ def build_model(transform_output, hyperparameters):
     return model
 """
 
+
+def _asked_a_few_times(settings: dict[str, Any]) -> dict[str, Any]:
+    """Each answer of a slow model takes up to a second of both processors."""
+    settings["validate_infra"]["rows"] = 8
+    return settings
+
+
 BATCH = """
 
 _build_model = build_model
@@ -245,7 +252,7 @@ FAULTS = [
     Fault("worse than the champion", "evaluate-model", "champion", config=_untrained),
     Fault("weights that are not numbers", "train-model", "finite", module=NAN),
     Fault("planted canary", "audit-privacy", "examples/dest", data=_canary, spans=(1, 2, 3, 4), reviewed=True),
-    Fault("a model too slow to serve", "validate-infra", "latency", module=SLOW),
+    Fault("a model too slow to serve", "validate-infra", "latency", config=_asked_a_few_times, module=SLOW),
     Fault("an explanation that does not add up", "explain-model", "do not add up", config=_explained, module=BATCH),
     Fault("a broken conversion", "compress-model", "BesselI0e", config=_compressed, module=WITHOUT_EQUIVALENT),
     Fault("compression loses a slice", "compress-model", "origin=JFK", config=_compressed, module=JFK_BY_SMALL_WEIGHTS),
