@@ -18,11 +18,11 @@ from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
-from components.evaluate_model.helpers import helpers_of
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.scored_parts import ScoredSplit
 from components.evaluate_model.scoring import score
+from components.evaluate_model.side_processes import side_processes
 from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
@@ -95,10 +95,10 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
 
 
 def _scored(config: Config, splits: Splits, model: Path, champion: Path | None) -> tuple[ScoringModel, ScoredSplit]:
-    with helpers_of(config, splits, champion) as helpers:  # before models are loaded, which starts threads
-        here = champion if helpers.champion is None else None
+    with side_processes(config, splits, champion) as beside:  # before models are loaded, which starts threads
+        here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
-        return models.candidate, score(config, splits, models, helpers)
+        return models.candidate, score(config, splits, models, beside)
 
 
 def _scored_with_beam(

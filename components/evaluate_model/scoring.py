@@ -7,28 +7,28 @@ from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Block, Splits
 from components.evaluate_model.config import Config
 from components.evaluate_model.fitting import needs_training_rows
-from components.evaluate_model.helpers import Helpers, Known, fit_baselines
 from components.evaluate_model.models import Models
 from components.evaluate_model.scored_parts import Fitted, ScoredSplit, combined, skills_of, worst_of
 from components.evaluate_model.scorer import Scorer, excluded
+from components.evaluate_model.side_processes import Known, SideProcesses, fit_baselines
 from core.errors import DataError
 from problems import kind
 
 
-def score(config: Config, splits: Splits, models: Models, helpers: Helpers | None = None) -> ScoredSplit:
+def score(config: Config, splits: Splits, models: Models, beside: SideProcesses | None = None) -> ScoredSplit:
     """Fit the baselines on the train split, and score the eval split with models and baselines.
 
-    What helpers do is only waited for. Raises DataError for labels or weights that cannot be used, and for a model with
-    another number of classes.
+    What other processes do is only waited for. Raises DataError for labels or weights that cannot be used, and for a
+    model with another number of classes.
     """
-    helpers = helpers or Helpers()
+    beside = beside or SideProcesses()
     candidate, width = prepared(models.candidate, next(splits.blocks("eval", 1)))
     known = Known(candidate.label, width, candidate.folder)
-    helpers.tell(known)
+    beside.tell(known)
     labels = LabelReader(known.label, known.width, known.folder)
     fitted = Fitted()
-    if helpers.baselines is not None:
-        fitted = helpers.baselines.result()
+    if beside.baselines is not None:
+        fitted = beside.baselines.result()
     elif needs_training_rows(config):
         fitted = fit_baselines(config, splits, lambda: known)
     scorer = Scorer(config, Models(candidate, models.champion), labels, fitted, width)
@@ -37,8 +37,8 @@ def score(config: Config, splits: Splits, models: Models, helpers: Helpers | Non
         output = scorer.add(block)
         parity_rows = parity_rows or parity.choose(block.batch, output, excluded(config), config.parity_examples)
     part = scorer.part()
-    if helpers.champion is not None:
-        part = part.with_champion(helpers.champion.result())
+    if beside.champion is not None:
+        part = part.with_champion(beside.champion.result())
     rows = combined(candidate.label, fitted, [part], {})
     return ScoredSplit(rows, skills_of(fitted, [part]), parity_rows, worst_of([part]), fitted.left_out)
 

@@ -26,7 +26,7 @@ class Known(NamedTuple):
     folder: Path
 
 
-class Helpers(NamedTuple):
+class SideProcesses(NamedTuple):
     """What is done meanwhile; None is left to this process."""
 
     baselines: Beside[Fitted] | None = None
@@ -40,10 +40,10 @@ class Helpers(NamedTuple):
 
 
 @contextmanager
-def helpers_of(config: Config, splits: Splits, champion: Path | None) -> Iterator[Helpers]:
+def side_processes(config: Config, splits: Splits, champion: Path | None) -> Iterator[SideProcesses]:
     """Have baselines and champion done in processes of their own within the block, where there is room for them."""
     with ExitStack() as stack:
-        found = Helpers()
+        found = SideProcesses()
         if has_room():
             if needs_training_rows(config):
                 found = found._replace(baselines=stack.enter_context(Beside(partial(fit_baselines, config, splits))))

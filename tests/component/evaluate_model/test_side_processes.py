@@ -1,4 +1,4 @@
-"""What helpers fit and score gives the evaluation that one process gives."""
+"""What other processes fit and score gives the evaluation that one process gives."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ import pytest
 from artifacts.model.label import write as write_label
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
-from components.evaluate_model import helpers
+from components.evaluate_model import side_processes
 from components.evaluate_model.config import Config
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.scored_parts import ScoredSplit
@@ -65,9 +65,9 @@ def test_helpers_give_what_one_process_gives(
     candidate, champion = load_model(model, config), load_model(place, config)
     alone = score(config, splits, Models(candidate, champion))
     assert bool(alone.rows.champion_fault) is is_other
-    monkeypatch.setattr(helpers, "has_room", lambda: True)
-    monkeypatch.setattr(helpers, "Beside", _here)
-    with helpers.helpers_of(config, splits, place) as found:
+    monkeypatch.setattr(side_processes, "has_room", lambda: True)
+    monkeypatch.setattr(side_processes, "Beside", _here)
+    with side_processes.side_processes(config, splits, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
         _assert_equal(alone, score(config, splits, Models(candidate, None), found))
