@@ -20,6 +20,7 @@ from mlops.runs.events import RunEnded, RunStarted, TaskChanged
 from mlops.runs.history import forget_end, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
 from mlops.worlds.localrun_record import event_of, run_of
+from mlops.worlds.machine.ahead import stages_ahead
 from mlops.worlds.machine.containers import containers
 from mlops.worlds.machine.workers import lasting
 from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
@@ -177,13 +178,15 @@ class Laptop:
         durable.replace(process, str(os.getpid()).encode())
         try:
             with _explained():
+                pipeline = localrun.load(run.folder / "pipeline.yaml")
                 options = localrun.Options(
                     cache=submission.cache,
+                    ahead=stages_ahead(pipeline),
                     on_event=lambda event: watcher(event_of(event, submission)),
                     hosts=self._hosts,
                     run_timeout=deadline,
                 )
-                environments = self._environments(run)
+                environments = self._environments(run, pipeline)
                 ended = localrun.resume(run_id, store=self.store.root, environments=environments, options=options)
         finally:
             process.unlink(missing_ok=True)
@@ -225,10 +228,10 @@ class Laptop:
             "apply them to a cluster with --at kfp, or let this machine's cron call `mlops run`"
         )
 
-    def _environments(self, run: Run) -> Mapping[str, localrun.Environment]:
+    def _environments(self, run: Run, pipeline: localrun.Pipeline) -> Mapping[str, localrun.Environment]:
         if run.submission.containers:
             return containers(run.submission.cli_name, str(run.parameters.get("source", "")), self.store)
-        return environments(self.store, stages_of(localrun.load(run.folder / "pipeline.yaml")))
+        return environments(self.store, stages_of(pipeline))
 
     def _watch(self, run: Run, watcher: Watcher, deadline: float | None) -> Run:
         """Poll a run that another process executes."""

@@ -87,6 +87,10 @@ class Job:
     alone: bool = False
     """Whether it must not run beside others: with them it ran out of memory."""
 
+    def rested(self) -> None:
+        """It has waited long enough."""
+        self.resting = False
+
     @cached_property
     def container(self) -> Container:
         """The command that the task runs; an image that is a parameter is the parameter's value."""

@@ -35,6 +35,10 @@ class Options:
     """Tasks that run at the same time; 0 is one per processor that this process may use."""
     on_event: Callable[[Event], None] = _nothing
     """Called in the run's own thread with everything that happens; must return quickly."""
+    ahead: Collection[str] = ()
+    """Functions that only write their outputs: where two tasks can run at the same time, one of them starts as soon as
+    it has its inputs, although it has to wait for further tasks. It ends after those, and as if it had never started
+    where one of them fails."""
     hosts: Hosts | None = None
     """Warm processes to share with other runs; without it the run starts and ends its own."""
     attempt_timeout: float | None = None

@@ -7,6 +7,7 @@ from functools import partial
 from localrun.cache.key import Key
 from localrun.events import Noted, TaskRetrying
 from localrun.execution.admission import Admission
+from localrun.execution.ahead import Ahead, functions_ahead
 from localrun.execution.attempts import Attempts
 from localrun.execution.context import Context, Job
 from localrun.execution.lookup import Lookup, Result
@@ -14,7 +15,7 @@ from localrun.execution.loop import Loop
 from localrun.execution.outcome import Outcome, conclude, import_artifact
 from localrun.execution.roster import Roster
 from localrun.graph.graph import Graph
-from localrun.graph.nodes import Delayed, Ended, News, Node
+from localrun.graph.nodes import Delayed, Ended, Joined, News, Node
 from localrun.hosts.host import Message
 from localrun.records import State, TaskRun, Values
 from localrun.spec.pipeline import Container, Importer
@@ -38,7 +39,8 @@ class Scheduler:
         self.roster = Roster(context, tasks)
         self.cancelled = ""
         """Why the run was stopped; empty while it was not."""
-        self.graph = Graph(context.pipeline, context.inputs, context.runtime)
+        self.graph = Graph(context.pipeline, context.inputs, context.runtime, functions_ahead(self.options))
+        self._ahead = Ahead(self._refuse, self._stop_ahead)
         self._loop = Loop()
         self._attempts = Attempts(context, self._loop, self.roster, self._ended)
         self._admission = Admission(context.journal.peaks(context.pipeline.name), context.options.available_memory)
@@ -78,13 +80,27 @@ class Scheduler:
         self.cancelled = self.cancelled or reason
         self.graph.cancel(kill=kill)
         self._attempts.stop(self.graph.is_stopped, kill=kill)
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
         for job in [job for job in self._waiting if self.graph.is_stopped(job.node)]:
             self._waiting.remove(job)
             self._drop(job)
 
     def _drop(self, job: Job) -> None:
         """A job that has not been started never will be."""
-        self.graph.finish(job.node, State.CANCELLED, Values(), ran=False)
+        self._ahead.count(job, partial(self.graph.finish, job.node, State.CANCELLED, Values(), ran=False))
+
+    def _refuse(self, job: Job) -> None:
+        """A job that was started ahead ends as if it had not been."""
+        assert job.node.refused is not None
+        state, now = job.node.refused, self.options.clock()
+        self.roster.record(replace(job.record, state=state, outputs=Values(), cached=False, finished=now))
+        self.graph.finish(job.node, state, Values(), ran=False)
+
+    def _stop_ahead(self, node: Node) -> None:
+        self._attempts.stop(lambda other: other is node, kill=False)
+        self._drop_waiting()
 
     def _settle(self) -> None:
         """Act on the graph's news until there are none, make it all durable, then start tasks."""
@@ -110,6 +126,8 @@ class Scheduler:
         """A task came up, ended without having been started, or is to be opened again."""
         if isinstance(news, Delayed):
             self._loop.after(news.seconds, partial(self._reopen, news.node))
+        elif isinstance(news, Joined):
+            self._ahead.joined(news.node)
         elif isinstance(news, Ended):
             self.roster.record(
                 replace(self.roster[news.path], state=news.state, error=news.error, finished=self.options.clock())
@@ -155,7 +173,8 @@ class Scheduler:
             job.record = replace(job.record, state=State.PENDING)
             self._look_up(job)
         else:
-            self.graph.finish(job.node, State.SUCCEEDED, job.record.outputs, ran=False)
+            done = partial(self.graph.finish, job.node, State.SUCCEEDED, job.record.outputs, ran=False)
+            self._ahead.count(job, done)
 
     def _look_up(self, job: Job) -> None:
         """Compute the key and search for an earlier result."""
@@ -201,7 +220,7 @@ class Scheduler:
     def _choose(self) -> list[Job]:
         """Take the jobs that can start now: there is a free slot, and a host that has imported what they need."""
         chosen: list[Job] = []
-        for job in [job for job in self._waiting if not job.resting]:
+        for job in sorted((job for job in self._waiting if not job.resting), key=lambda job: job.node.is_ahead):
             if len(self._attempts) >= self.options.workers:
                 break
             host = self._attempts.host(job)
@@ -261,12 +280,7 @@ class Scheduler:
         self.options.on_event(TaskRetrying(job.record, delay))
         job.resting = True
         self._waiting.append(job)
-        self._loop.after(delay, partial(self._rested, job))
-
-    @staticmethod
-    def _rested(job: Job) -> None:
-        """A failed job has waited long enough."""
-        job.resting = False
+        self._loop.after(delay, job.rested)
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         """Record a task's end and let the graph go on."""
@@ -274,6 +288,9 @@ class Scheduler:
         self._note(job, outcome.key)
         if job.attempt is not None or isinstance(job.node.component.implementation, Importer):
             self._journal(job, outcome.state, outcome.outputs, outcome.key.value)
+        self._ahead.count(job, partial(self._end, job, outcome))
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
         job.record = outcome.on_record(job.record, self.options.clock())
         self.roster.record(job.record)
         self.graph.finish(job.node, outcome.state, outcome.outputs, error=outcome.error)

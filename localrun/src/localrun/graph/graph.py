@@ -4,13 +4,15 @@ A state machine without side effects: the scheduler tells it what ended, it says
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from localrun.errors import LocalrunError, ParameterError
 from localrun.graph import bindings
-from localrun.graph.nodes import Delayed, Ended, Group, Iterations, News, Node, Opened, leaves
+from localrun.graph.nodes import Delayed, Ended, Group, Iterations, Joined, News, Node, Opened, leaves
 from localrun.records import State, Values
-from localrun.spec.pipeline import Dag, Pipeline
+from localrun.spec.commands import function_name
+from localrun.spec.pipeline import Container, Dag, Pipeline
 
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 _TASKS = 100_000
@@ -19,9 +21,13 @@ _TASKS = 100_000
 class Graph:
     """The run's position; `news` and then `ready` are for the scheduler to take from."""
 
-    def __init__(self, pipeline: Pipeline, inputs: Values, runtime: Mapping[str, str]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, inputs: Values, runtime: Mapping[str, str], ahead: Collection[str] = ()
+    ) -> None:
+        """Begin; tasks of the functions in `ahead` are handed out as soon as they have their inputs."""
         self.pipeline = pipeline
         self.runtime = runtime
+        self.functions_ahead = ahead
         self.ready: deque[tuple[Node, Values]] = deque()
         self.news: deque[News] = deque()
         self.state = State.RUNNING
@@ -59,7 +65,7 @@ class Graph:
 
     def is_stopped(self, node: Node) -> bool:
         """Whether a task must not begin any more."""
-        return self._killed or (self._cancelled and not node.is_protected)
+        return self._killed or node.refused is not None or (self._cancelled and not node.is_protected)
 
     def reopen(self, node: Node) -> None:
         """Try a failed group again, unless the run was cancelled meanwhile."""
@@ -82,11 +88,33 @@ class Graph:
                 group.nodes[upstream].consumers.append(node)
             if not node.missing:
                 self._decide.append(node)
+            else:
+                self._hand_out_ahead(node)
         if not group.open:
             self._close(group)
         return group
 
+    def _hand_out_ahead(self, node: Node) -> None:
+        """Let a task begin that has its inputs, where only the order is missing; a fault of them is for its turn."""
+        task, command = node.task, node.component.implementation
+        if not isinstance(command, Container) or function_name(command) not in self.functions_ahead:
+            return
+        has_inputs = all(node.group.nodes[name].state is State.SUCCEEDED for name in task.sources)
+        if not has_inputs or node.is_ahead or self.is_stopped(node) or task.always or task.condition or task.loop:
+            return
+        with suppress(LocalrunError):
+            self.ready.append((node, bindings.inputs(node, self.runtime)))
+            node.is_ahead = True
+
+    def _join(self, node: Node) -> None:
+        node.is_ahead = False
+        node.refused = State.CANCELLED if self.is_stopped(node) else _state_from_upstream(node)
+        self.news.append(Joined(node))
+
     def _decide_one(self, node: Node) -> None:
+        if node.is_ahead:
+            self._join(node)
+            return
         if self.is_stopped(node):
             self._end(node, State.CANCELLED, Values())
             return
@@ -162,6 +190,8 @@ class Graph:
             consumer.missing -= 1
             if not consumer.missing:
                 self._decide.append(consumer)
+            else:
+                self._hand_out_ahead(consumer)
         group = node.group
         if group.parent is not None and node.ran:
             group.parent.ran = True

@@ -69,6 +69,10 @@ class Node:
     """How often it has failed as a group."""
     ran: bool = False
     """Whether it, or something in it, ran since the run was started or resumed."""
+    is_ahead: bool = False
+    """Whether it was handed out before tasks have ended that it takes nothing from; how it ends counts after them."""
+    refused: State | None = None
+    """How a task ends that was handed out ahead, and should not have begun."""
 
     @property
     def is_protected(self) -> bool:
@@ -103,6 +107,13 @@ class Ended:
 
 
 @dataclass(frozen=True, eq=False)
+class Joined:
+    """All that a task waits for has ended, after it was handed out ahead: it counts, or is refused."""
+
+    node: Node
+
+
+@dataclass(frozen=True, eq=False)
 class Delayed:
     """A group failed and shall be opened again after `seconds`."""
 
@@ -110,7 +121,7 @@ class Delayed:
     seconds: float
 
 
-News = Opened | Ended | Delayed
+News = Opened | Ended | Joined | Delayed
 
 
 def leaves(

@@ -124,10 +124,15 @@ class Task:
     loop: Loop | None = None
 
     @property
+    def sources(self) -> frozenset[str]:
+        """Names of the tasks of the same group that it takes something from."""
+        sources = [*self.parameters.values(), *self.artifacts.values()]
+        return frozenset(source.task for source in sources if isinstance(source, FromTask | FinalStatus))
+
+    @property
     def upstream(self) -> frozenset[str]:
         """Names of the tasks of the same group that must have ended before this one can start."""
-        sources = [*self.parameters.values(), *self.artifacts.values()]
-        return frozenset(self.after) | {source.task for source in sources if isinstance(source, FromTask | FinalStatus)}
+        return frozenset(self.after) | self.sources
 
 
 @dataclass(frozen=True)
