@@ -282,6 +282,7 @@ def test_the_named_gate_stops_it_and_nothing_is_pushed(road: Road, fault: Fault)
     message = f"{outcome.headline} {outcome.next_step} {error} {decision}"
     assert stopped_by == fault.stops_at, message
     assert fault.says in message
+    assert {task.name for task in outcome.tasks if task.error} <= {fault.stops_at}, "nothing else is named"
     assert outcome.exit_code in (1, 3)
     assert outcome.pushed is None
     assert registry.champion("flight_delay") == before
