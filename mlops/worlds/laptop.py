@@ -23,7 +23,7 @@ from mlops.worlds.localrun_record import event_of, run_of
 from mlops.worlds.machine.ahead import stages_ahead
 from mlops.worlds.machine.containers import containers
 from mlops.worlds.machine.workers import lasting
-from mlops.worlds.pinned import check_sources, compiled_file, compiled_pipeline, pin, submission_of
+from mlops.worlds.pinned import check_sources, compiled_pipeline, pin, submission_of
 from mlops.worlds.sources import stage_sources, stages_of
 from mlops.worlds.world import (
     Pinned,
@@ -134,12 +134,7 @@ class Laptop:
 
     def pin(self, request: RunRequest) -> Pinned:
         """Pin a run to the data and models of the store."""
-        if (
-            not self._context.in_containers
-            and not compiled_file(request.usecase, request.pipeline, self.store).exists()
-        ):
-            self._warm_up()
-        pinned = pin(request, self.store)
+        pinned = pin(request, self.store, before_compiling=None if self._context.in_containers else self._warm_up)
         if request.compiled is not None:  # steps run the checkout's code, whatever the images in the file hold
             sources = compiled_pipeline(request.usecase, request.pipeline, self.store)
             check_sources(request.usecase, request.pipeline, request.compiled, sources)

@@ -1,7 +1,7 @@
 """Pins a run before it is submitted: the compiled pipeline, the data, the champion (see docs/adr)."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -15,10 +15,8 @@ from core.backends.registry import ModelVersion, open_registry
 from core.errors import RegistryError, UsageError
 from core.store import Store
 from core.user_code import load
-from mlops.runs.build import DELIVERED, release_parameters, released_pipeline
 from mlops.runs.history import summaries
 from mlops.runs.submission import Submission
-from mlops.worlds.pinned_monitoring import label_files, monitoring_parameters
 from mlops.worlds.sources import code_digest
 from mlops.worlds.world import Pinned, RunRequest
 from pipelines.compiled import compile_pipeline, spec_of, wiring_digest
@@ -52,25 +50,38 @@ def fetch(usecase: UseCase, store: Store) -> None:
         load(str(fetcher)).write_spans(store.data / usecase.name)
 
 
-def pin(request: RunRequest, store: Store, references: Mapping[str, str] | None = None) -> Pinned:
+def pin(
+    request: RunRequest,
+    store: Store,
+    references: Mapping[str, str] | None = None,
+    before_compiling: Callable[[], None] | None = None,
+) -> Pinned:
     """Return the compiled pipeline (with the image references given) and the parameters that it declares.
 
-    Raises UsageError for a parameter that has no default and is not one of `PINNED`.
+    `before_compiling` is called where no earlier compilation can be used. Raises UsageError for a parameter that has no
+    default and is not one of `PINNED`.
     """
     usecase = request.usecase
-    compiled = request.compiled or compiled_pipeline(usecase, request.pipeline, store, references)
+    compiled = request.compiled or compiled_pipeline(usecase, request.pipeline, store, references, before_compiling)
     loaded = localrun.load(compiled)
     declared = loaded.root.input_parameters
     is_monitoring = "snapshot" in declared
     if is_monitoring:
+        from mlops.worlds.pinned_monitoring import monitoring_parameters  # noqa: PLC0415 - most runs need none of it
+
         parameters = monitoring_parameters(request, store)
     else:
         parameters = data_parameters(request, store) if {"source", "span", "data"} & declared.keys() else {}
     parameters |= {"registry": store.registry} if "registry" in declared else {}
     parameters |= {"model": _model(request, store)} if "model" in declared else {}
     if "build" in declared:
+        from mlops.runs.build import DELIVERED, release_parameters  # noqa: PLC0415 - as above
+
         parameters |= release_parameters(usecase, compiled_pipeline(usecase, DELIVERED, store, references), store)
-    parameters |= {"labels": label_files(usecase, store)} if "labels" in declared else {}
+    if "labels" in declared:
+        from mlops.worlds.pinned_monitoring import label_files  # noqa: PLC0415 - as above
+
+        parameters |= {"labels": label_files(usecase, store)}
     if request.version is not None and "model" not in declared:
         raise UsageError(f"pipeline {request.pipeline} trains a model and takes no --version; leave it out")
     pinned = Pinned(compiled, {name: parameters[name] for name in parameters if name in declared}, "")
@@ -139,11 +150,17 @@ def chosen_version(usecase: UseCase, store: Store, version: int | None) -> Model
 
 
 def compiled_pipeline(
-    usecase: UseCase, pipeline: str, store: Store, references: Mapping[str, str] | None = None
+    usecase: UseCase,
+    pipeline: str,
+    store: Store,
+    references: Mapping[str, str] | None = None,
+    before_compiling: Callable[[], None] | None = None,
 ) -> Path:
     """Return a pipeline as the present sources compile to, from an earlier compilation where nothing has changed."""
     compiled = compiled_file(usecase, pipeline, store, references)
     if not compiled.exists():
+        if before_compiling is not None:
+            before_compiling()
         compile_pipeline(usecase, pipeline, compiled, references)
     return compiled
 
@@ -156,6 +173,8 @@ def of_release(request: RunRequest, store: Store) -> RunRequest:
     prefix, separator, given = request.pipeline.partition(":")
     if prefix != "release" or not separator:
         return request
+    from mlops.runs.build import released_pipeline  # noqa: PLC0415 - as above
+
     release_id, build, content = released_pipeline(given, store)
     if build.usecase != request.usecase.name:
         raise UsageError(f"--pipeline {request.pipeline}: it is a release of {build.usecase}")

@@ -24,13 +24,28 @@ from localrun.spec.section import Section, check_name
 from localrun.spec.tasks import task
 from localrun.spec.wiring import check_wiring
 
+_KEPT = 4
+_LOADED: dict[str, Pipeline] = {}
+"""What was loaded last, by the digest of its bytes: a run reads the same pipeline several times."""
+
 
 def load(path: Path) -> Pipeline:
     """Load a compiled pipeline (KFP IR, schema 2.1, as YAML or JSON).
 
     Raises InvalidPipeline for what is no pipeline, UnsupportedPipeline for what this runner does not do.
     """
-    content, documents = reader.read(path)
+    content = reader.content_of(path)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if digest not in _LOADED:
+        loaded = _loaded(path, content, digest)
+        while len(_LOADED) >= _KEPT:
+            _LOADED.pop(next(iter(_LOADED)), None)
+        _LOADED[digest] = loaded
+    return _LOADED[digest]
+
+
+def _loaded(path: Path, content: bytes, digest: str) -> Pipeline:
+    documents = reader.documents(path, content)
     if not documents or len(documents) > 2:
         raise InvalidPipeline(
             f"{path}: wanted a pipeline and at most one platform document, got {len(documents)} documents"
@@ -56,7 +71,7 @@ def load(path: Path) -> Pipeline:
     root = _component("root", spec.section("root"), executors)
     spec.end()
     name = check_name(info.text("name"), info.where, 128)
-    pipeline = Pipeline(name, root, components, content.decode(), f"sha256:{hashlib.sha256(content).hexdigest()}")
+    pipeline = Pipeline(name, root, components, content.decode(), digest)
     check_wiring(pipeline)
     return pipeline
 

@@ -37,11 +37,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read(path: Path) -> tuple[bytes, list[Any]]:
-    """Return a file's bytes and its YAML documents as plain values.
-
-    Raises InvalidPipeline when the file cannot be read, is too large, too deep, uses aliases or is no YAML.
-    """
+def content_of(path: Path) -> bytes:
+    """Return a file's bytes; InvalidPipeline when it cannot be read, is too large, or is Python."""
     if path.suffix == ".py":
         raise InvalidPipeline(
             f"{path}: Python, not a compiled pipeline: compile it first: "
@@ -54,10 +51,15 @@ def read(path: Path) -> tuple[bytes, list[Any]]:
         raise InvalidPipeline(f"{path}: {error.strerror}") from error
     if len(content) > _SIZE:
         raise InvalidPipeline(f"{path}: larger than {_SIZE // 1024 // 1024} MiB; a compiled pipeline is not")
+    return content
+
+
+def documents(path: Path, content: bytes) -> list[Any]:
+    """Return the YAML documents as plain values; InvalidPipeline when it is too deep, uses aliases or is no YAML."""
     try:
         text = content.decode("utf-8")
         _guard(path, text)
-        return content, list(yaml.load_all(text, Loader=_Loader))
+        return list(yaml.load_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first = " ".join(str(error).split())
         raise InvalidPipeline(f"{path}: no readable YAML: {first}") from error
