@@ -26,7 +26,6 @@ from components.validate_infra.config import Config as InfraConfig
 from components.validate_infra.logic import validate
 from core import digest
 from core.decision import Decision
-from core.errors import TrainingError
 
 TFX = Path(
     (find_spec("tfx") or pytest.skip("tfx is not installed", allow_module_level=True)).submodule_search_locations[0]
@@ -59,11 +58,9 @@ def _examples(folder: Path) -> Path:
     return folder
 
 
-def _run(examples: Path, folder: Path, *, materialize: bool = True) -> Path:
+def _run(examples: Path, folder: Path) -> Path:
     schema = str(DATA / "schema" / "schema.pbtxt")
-    transform(
-        TransformConfig(materialize=materialize), TransformInputs(str(MODULE), schema, examples), folder / "graph"
-    )
+    transform(TransformConfig(materialize=True), TransformInputs(str(MODULE), schema, examples), folder / "graph")
     config = Config(label="species", task="multiclass_classification", run_fn=RunFn(train_steps=60, eval_steps=5))
     train(
         config,
@@ -88,6 +85,9 @@ def _run_in_a_process(examples: Path, folder: Path) -> Path:
     return folder / "model"
 
 
+@pytest.mark.nightly(
+    "imports TFX and Keras 2 in a process of its own, a minute; test_run_fn.py has a module without TFX"
+)
 def test_an_unmodified_tfx_module_trains_and_serves(tmp_path: Path) -> None:
     examples = _examples(tmp_path / "examples")
     model = _run_in_a_process(examples, tmp_path)
@@ -111,11 +111,6 @@ def _served(model: Path, examples: Path, folder: Path) -> Decision:
     parity.write(folder, parity.choose(block.batch, predictor(block.serialized), {"species"}, 16))
     config = InfraConfig(startup_seconds=200, median_latency_ms=2000)
     return validate(config, model, folder, folder / "decision.json")
-
-
-def test_transformed_examples_that_were_not_written_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"transform_features\.materialize: true"):
-        _run(_examples(tmp_path / "examples"), tmp_path, materialize=False)
 
 
 if __name__ == "__main__":
