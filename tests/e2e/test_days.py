@@ -50,6 +50,7 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt) 
         subprocess.run(stop, env=terminal.environment, check=False, capture_output=True)
 
 
+@pytest.mark.nightly("trains flight_delay on all of its rows, and runs some eighty commands")
 @pytest.mark.parametrize("page", SHORT, ids=_id)
 def test_a_page_shows_what_its_commands_print(page: Page, surroundings: Surroundings) -> None:
     ended = list(walk(page, surroundings, lambda _: None))

@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ class Ground:
         published = registry.publish("m", champion / "Format-Serving", {})
         self.champion = f"{published.version}@{published.digest}"
 
+    @cached_property
+    def ours(self) -> tuple[Decision, Any]:
+        """The candidate evaluated without Beam, in the folder `one`."""
+        return self.run("one", beam=False)
+
     def run(
         self, name: str, *, beam: bool, candidate: Path | None = None, examples: Path | None = None, **changes: Any
     ) -> tuple[Decision, Any]:
@@ -107,7 +113,7 @@ def same(one: Any, other: Any, where: str = "") -> None:
 
 
 def test_both_engines_give_the_same_metrics_decision_and_rows(ground: Ground) -> None:
-    ours, numbers = ground.run("one", beam=False)
+    ours, numbers = ground.ours
     theirs, found = ground.run("beam", beam=True)
     same(numbers, found)
     same(json.loads(ours.model_dump_json()), json.loads(theirs.model_dump_json()))
@@ -132,6 +138,7 @@ def _table(count: int, seed: int) -> pa.Table:
     )
 
 
+@pytest.mark.nightly("evaluates each of several examples twice; an empty shard and one of a row are in the tests above")
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(train=ODD, held_back=ODD)
 def test_odd_shards_are_evaluated_alike_on_both_engines(ground: Ground, train: list[Odd], held_back: list[Odd]) -> None:
@@ -145,7 +152,7 @@ def test_odd_shards_are_evaluated_alike_on_both_engines(ground: Ground, train: l
 
 
 def test_of_a_sample_the_metrics_of_tfma_are_those_of_all_rows(ground: Ground) -> None:
-    _, whole = ground.run("one-more", beam=False)
+    _, whole = ground.ours
     decision, found = ground.run("sampled", beam=True, sample_rows=1000, baselines=[], leak={})
     assert found["sample"] == {"rows": 1000, "of": 1200, "seed": 0}
     assert found["examples"] == 1200

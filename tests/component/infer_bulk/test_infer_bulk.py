@@ -193,6 +193,7 @@ def test_beam_writes_the_same_bytes(ground: Ground, examples: Path, done: Path, 
     assert files(tmp_path) == files(done)
 
 
+@pytest.mark.nightly("predicts each of several examples twice; the test above has one on both engines")
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(odd=ODD)
 def test_odd_shards_are_predicted_alike_on_both_engines(ground: Ground, odd: list[Odd]) -> None:

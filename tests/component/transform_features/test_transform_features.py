@@ -130,7 +130,9 @@ def _transformed(graph: Path, inputs: Inputs, split: str) -> dict[str, Any]:
     return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
 
 
-@pytest.mark.parametrize("pipeline", ["ours", "tft"])
+@pytest.mark.parametrize(
+    "pipeline", ["ours", pytest.param("tft", marks=pytest.mark.nightly("tf.Transform's own pipeline: half a minute"))]
+)
 def test_both_engines_write_the_same_graph(
     tmp_path: Path, examples: Path, pipeline: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
