@@ -24,6 +24,7 @@ feature { name: "u" type: FLOAT presence { min_fraction: 1.0 } shape { dim { siz
 feature { name: "y" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
 """
 MODULE = """
+import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 
