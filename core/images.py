@@ -31,7 +31,12 @@ def image(group: Group) -> str:
 
 def tag() -> str:
     """Return the tag of all images: the first 16 hex digits of a digest of everything that is copied into them."""
-    return content_digest().removeprefix("sha256:")[:16]
+    return tag_of(content_digest())
+
+
+def tag_of(content: str) -> str:
+    """Return the tag of images with this content digest."""
+    return content.removeprefix("sha256:")[:16]
 
 
 def reference(group: Group) -> str:

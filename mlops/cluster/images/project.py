@@ -5,13 +5,14 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from core import digest
 from core.build_context import content_digest
 from core.image_record import BuiltImage, ImageRecord
-from core.images import BASE, GROUPS, PREFIX, Group, image, tag
+from core.images import BASE, GROUPS, PREFIX, Group, image, tag, tag_of
 from core.store import Store
 from core.user_code import ROOT
 from mlops.cluster.errors import ClusterError, CommandFailed
@@ -59,7 +60,8 @@ class Images:
         self._record = ImageRecord(store.images)
         self._sboms = store.root / "images"
         self._on_line = on_line
-        self._tag = tag()
+        self._content = content_digest()
+        self._tag = tag_of(self._content)
         self._base = replaced(BASE, read(commands.environment).overrides)
 
     def references(self) -> dict[str, str]:
@@ -158,13 +160,14 @@ class Images:
     def _build(self, group: Group, packed: bytes, seconds: float, log: Log) -> None:
         log(f"building {self._reference(group)}")
         began = time.monotonic()
-        argv = builds.command(group, self._reference(group), self._base, self._labels(), self._commands.environment)
+        argv = builds.command(group, self._reference(group), self._base, self._labels, self._commands.environment)
         builds.run(self._commands, argv, packed, max(1.0, seconds), self._on_line)
         found = self._inspect(group)
         took = round(time.monotonic() - began, 1)
         self._record.add_built(self._tag, group, BuiltImage(found["Id"], found["Size"], took, self._save_sbom(group)))
         log(f"built {self._reference(group)} in {took:.0f} s: {_room(self._image(group))}")
 
+    @cached_property
     def _labels(self) -> dict[str, str]:
         """Labels that name an image's origin; those without a value are left out."""
         version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -177,7 +180,7 @@ class Images:
             "org.opencontainers.image.revision": f"{revision}{changed}",
             "org.opencontainers.image.source": re.sub(r"//[^/@]*@", "//", source),
             _BASE_LABEL: self._base,
-            "ml-in-production.content": content_digest(),
+            "ml-in-production.content": self._content,
         }
 
     def _save_sbom(self, group: Group) -> str:

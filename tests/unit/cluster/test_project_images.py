@@ -22,6 +22,7 @@ from mlops.cli.main import cli
 from mlops.cluster.errors import ClusterError, CommandFailed
 from mlops.cluster.images import builds
 from mlops.cluster.images.project import BUDGETS, Images, names
+from mlops.cluster.programs import commands
 from mlops.cluster.programs.commands import Commands
 
 DOCKER = """#!{python} -IS
@@ -96,6 +97,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     (folder / "calls").touch()
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
+    for module in (commands, builds):  # as in `world`: a function to call in the child makes Python fork
+        monkeypatch.setattr(module, "die_with_parent", None)
     for name in [name for name in os.environ if name.startswith("MLOPS_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     machine = Machine(folder, {"PATH": path})
