@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from core import digest
 from core.backends.pointer import Pointer
-from core.backends.registry import find
+from core.backends.registry import ModelVersion, Registry, find
 from core.errors import CorruptArtifact, MlopsError, RegistryError
 from tests.unit.backends.registries import Backend, copy, model
 
@@ -71,13 +70,11 @@ def test_a_version_that_is_or_was_in_production_stays(backend: Backend, tmp_path
     assert backend.registry.numbers("m") == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "name", ["007", "-1", "٣", "1_0", " 7", "7 ", "+7", "0", "1.0", "9223372036854775808", ".staging-7"]
-)
-def test_a_folder_whose_name_is_no_version_is_ignored(backend: Backend, tmp_path: Path, name: str) -> None:
+def test_a_folder_whose_name_is_no_version_is_ignored(backend: Backend, tmp_path: Path) -> None:
     first = backend.registry.publish("m", model(tmp_path / "a"), {})
-    copy(backend, "m/1", f"m/{name}")
-    assert backend.registry.versions("m") == [first]
+    for name in ("007", "-1", "٣", "1_0", " 7", "7 ", "+7", "0", "1.0", "9223372036854775808", ".staging-7"):
+        copy(backend, "m/1", f"m/{name}")
+        assert backend.registry.versions("m") == [first], name
     assert backend.registry.publish("m", model(tmp_path / "b", "b"), {}).version == 2
 
 
@@ -102,29 +99,36 @@ def _truncate(backend: Backend, name: str) -> None:
     backend.write(name, backend.read(name)[:-2])
 
 
-@pytest.mark.parametrize("damage", [_remove, _flip, _truncate])
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.known_failure(13)
-def test_a_damaged_version_is_never_returned(
-    backend: Backend, tmp_path: Path, name: str, damage: Callable[[Backend, str], None]
-) -> None:
+def test_a_damaged_version_is_never_returned(backend: Backend, tmp_path: Path, name: str) -> None:
+    """Each damage in turn; the version is whole again before the next."""
     first = backend.registry.publish("m", model(tmp_path / "a", "a"), {})
     backend.registry.promote("m", 1)
     second = backend.registry.publish("m", model(tmp_path / "b", "b"), {})
-    backend.registry.promote("m", 2)
-    damage(backend, f"m/2/{name}")
-    reopened = backend.reopened()
+    whole = backend.read(f"m/2/{name}")
+    for number, damage in enumerate((_remove, _flip, _truncate), 3):
+        backend.registry.promote("m", 2)
+        damage(backend, f"m/2/{name}")
+        reopened = backend.reopened(damage.__name__)
+        _check_that_it_is_refused(reopened, second)
+        assert reopened.rollback("m").digest == first.digest
+        assert reopened.publish("m", model(tmp_path / damage.__name__, "b"), {}).version == number
+        backend.remove(f"m/{number}")
+        backend.write(f"m/2/{name}", whole)
+    assert backend.reopened("whole").get("m", 2).digest == second.digest
+
+
+def _check_that_it_is_refused(registry: Registry, damaged: ModelVersion) -> None:
     for refused in (
-        lambda: reopened.get("m", 2),
-        lambda: reopened.verify(second),
-        lambda: reopened.champion("m"),
-        lambda: reopened.promote("m", 2),
+        lambda: registry.get("m", 2),
+        lambda: registry.verify(damaged),
+        lambda: registry.champion("m"),
+        lambda: registry.promote("m", 2),
     ):
         with pytest.raises((CorruptArtifact, RegistryError)):
             refused()
-    assert "in production" in reopened.problems("m")[-1]
-    assert reopened.rollback("m").digest == first.digest
-    assert reopened.publish("m", model(tmp_path / "again", "b"), {}).version == 3
+    assert "in production" in registry.problems("m")[-1]
 
 
 def test_a_version_copied_to_another_number_is_ignored(backend: Backend, tmp_path: Path) -> None:
