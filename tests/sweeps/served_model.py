@@ -37,7 +37,7 @@ def served(folder: Path, *arguments: str) -> Iterator[Served]:
     """Serve the model; ready when it is given."""
     registry = open_registry(str(folder / "models"))
     registry.promote(MODEL, registry.publish(MODEL, export(folder / "exported"), {}).version)
-    with serving(folder, "--all", *arguments) as running:
+    with serving(folder, "--all", *arguments, anew=True) as running:
         running.until(lambda: running.ask("/readyz")[0] == 200, seconds=600)
         yield running
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.free_port import free_port
+from tests.unit.serving.forked_program import ForkedProgram, start
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 BODY = json.dumps({"instances": [ROW]})
@@ -22,7 +23,7 @@ PREDICT = "/v1/models/flight_delay:predict"
 
 @dataclass
 class Served:
-    process: subprocess.Popen[str]
+    process: "subprocess.Popen[str] | ForkedProgram"
     port: int
     log: Path
     home: Path
@@ -62,20 +63,25 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Start the verb on a free port; whatever it left is ended with the test."""
+def serving(
+    home: Path, *arguments: str, environment: Mapping[str, str] | None = None, anew: bool = False
+) -> Iterator[Served]:
+    """Start the verb on a free port; whatever it left is ended with the test.
+
+    It is forked from a process that has imported TensorFlow, unless its memory matters or it imports none: `anew`.
+    """
     port = free_port()
     at = [] if "--vertex" in arguments else ["--port", str(port)]  # Vertex AI says it with a variable
-    command = [sys.executable, "-m", "mlops.cli.main", "serve", *arguments, *at, "--json"]
+    argv = ["serve", *arguments, *at, "--json"]
+    given = os.environ | {"MLOPS_HOME": str(home), "AIP_HTTP_PORT": str(port)} | (environment or {})
     log = home / f"log-{port}"
     with log.open("w") as stream:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"MLOPS_HOME": str(home), "AIP_HTTP_PORT": str(port)} | (environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            text=True,
-        )
+        process: subprocess.Popen[str] | ForkedProgram
+        if anew:
+            command = [sys.executable, "-m", "mlops.cli.main", *argv]
+            process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stream, text=True)
+        else:
+            process = start(argv, given, stream)
     try:
         yield Served(process, port, log, home)
     finally:

@@ -70,7 +70,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         tmp_path / "bin", f"#!{sys.executable}\nimport runpy\nrunpy.run_path({str(STAND_IN)!r}, run_name='__main__')\n"
     )
     options = ("--all", "--wait", "--engine", "tensorflow_serving", "--host", "0.0.0.0", "--drain", "3")
-    with serving(tmp_path, *options, environment={"PATH": path, "STAND_IN_RECORD": str(record)}) as served:
+    environment = {"PATH": path, "STAND_IN_RECORD": str(record)}
+    with serving(tmp_path, *options, environment=environment, anew=True) as served:
         yield Engine(served, LocalRegistry(tmp_path / "models"), record)
 
 
@@ -130,9 +131,8 @@ def test_a_binary_that_never_starts_ends_the_server(tmp_path: Path) -> None:
     path = put_on_path(tmp_path / "bin", "#!/bin/sh\nexit 3\n")
     registry = LocalRegistry(tmp_path / "models")
     Engine(Served, registry, tmp_path).publish("one")  # type: ignore[arg-type]
-    with serving(
-        tmp_path, "--all", "--engine", "tensorflow_serving", "--host", "0.0.0.0", environment={"PATH": path}
-    ) as served:
+    options = ("--all", "--engine", "tensorflow_serving", "--host", "0.0.0.0")
+    with serving(tmp_path, *options, environment={"PATH": path}, anew=True) as served:
         assert served.process.wait(180) == 1
         assert "exit code 3" in served.log.read_text()
         assert "in a row" in served.log.read_text()
