@@ -140,14 +140,30 @@ def test_a_broken_cache_is_ignored(tmp_path: Path) -> None:
         assert ImportClosure(cache=cache).files(entry) == wanted
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stages_closure_is_the_import_graphs(stage: str) -> None:
-    """Compared with grimp's import graph; and every file of it is in the images."""
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph(*ROOMS, exclude_type_checking_imports=True, cache_dir=None)
+
+
+@pytest.fixture(scope="module")
+def closure() -> ImportClosure:
+    return ImportClosure()
+
+
+@pytest.fixture(scope="module")
+def in_images() -> set[str]:
     from core import build_context
 
-    graph = grimp.build_graph(*ROOMS, exclude_type_checking_imports=True, cache_dir=None)
+    return set(build_context.files())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stages_closure_is_the_import_graphs(
+    stage: str, graph: grimp.ImportGraph, closure: ImportClosure, in_images: set[str]
+) -> None:
+    """Compared with grimp's import graph; and every file of it is in the images."""
     upstream = {f"components.{stage}.component"} | graph.find_upstream_modules(f"components.{stage}.component")
-    files = ImportClosure().files(ROOT / "components" / stage / "component.py")
+    files = closure.files(ROOT / "components" / stage / "component.py")
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
     assert upstream <= modules
     texts = "\n".join(path.read_text(encoding="utf-8") for path in files if path.suffix == ".py")
@@ -155,4 +171,4 @@ def test_a_stages_closure_is_the_import_graphs(stage: str) -> None:
     reached = {name for start in in_strings for name in {start, *graph.find_upstream_modules(start)}}
     above = {name.rpartition(".")[0] for name in modules} | {name.split(".")[0] for name in modules}
     assert modules <= upstream | reached | above
-    assert {path.relative_to(ROOT).as_posix() for path in files} <= set(build_context.files())
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= in_images

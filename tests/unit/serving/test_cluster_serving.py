@@ -4,18 +4,19 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_process import BODY, PREDICT, Served, serving
 
 from core.backends.object_registry import ObjectRegistry
+from mlops.cli.main import main
 
 POD = ("--all", "--wait", "--workers", "1", "--drain", "5", "--poll", "0.1")
 LAPTOP = ("flight_delay", "--workers", "1", "--drain", "5")
@@ -110,6 +111,7 @@ class Client:
                 response = connection.getresponse()
                 response.read()
                 status = response.status
+                time.sleep(0.003)
                 if response.will_close:
                     connection.close()
                     connection = None
@@ -150,13 +152,17 @@ def test_a_rolling_update_loses_no_request(
     assert set(answers) == {200}, answers
 
 
-def test_without_wait_there_must_be_something_to_serve(bucket: str, tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "mlops.cli.main", "serve", "--port", "0"]
-    environment = os.environ | {"MLOPS_HOME": str(tmp_path), "MLOPS_STORE": bucket}
+def test_without_wait_there_must_be_something_to_serve(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path))
+    monkeypatch.setenv("MLOPS_STORE", bucket)
 
-    def fails(*more: str) -> tuple[int, str]:
-        ran = subprocess.run([*argv, *more], env=environment, capture_output=True, text=True, timeout=300, check=False)
-        return ran.returncode, ran.stderr
+    def fails(*more: str) -> tuple[Any, str]:
+        monkeypatch.setattr(sys, "argv", ["mlops", "serve", "--port", "0", *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capfd.readouterr().err
 
     code, error = fails("--all")
     assert (code, "no model in production yet" in error, "--wait" in error) == (1, True, True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +23,8 @@ from serving.limits import Limits
 from serving.signature import DEFAULT_SIGNATURE, Field, Signature
 
 LIMITS = Limits(body_bytes=20_000, rows=8, depth=8)
+EXAMPLES = 3000 if os.environ.get("MLOPS_TEST_NIGHTLY") else 120
+"""Bodies of each kind that both readers get."""
 
 
 def signature(name: str, *fields: Field) -> Signature:
@@ -210,7 +213,7 @@ def same(fast: Decoded, strict: Decoded) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(bodies())
 @example(rb'{"instances": [1], "signature_name": "one", "signature_name": "one"}')
 @example(rb'{"signature_name": "text", "instances": ["\u003a", "x"], "instances": ["\u003a"]}')
@@ -232,7 +235,7 @@ PLAIN_ROWS = [
 """Signatures whose rows have a parser of their own."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from(PLAIN_ROWS).flatmap(lambda signatures: st.tuples(st.just(signatures), bodies(signatures))))
 def test_what_the_parser_of_rows_takes_is_what_the_strict_parser_reads(
     case: tuple[Mapping[str, Signature], bytes],

@@ -159,9 +159,9 @@ def test_no_body_takes_more_memory_than_it_is_charged_with(served: InProcessServ
     """Counted by Python's allocator, from the body to the answer."""
     limits = Limits()
     inference = Inference(served.manager, limits, Metrics())
-    # The allocator counts what other threads of this process take meanwhile, too: the least of a few is the body's.
-    peak = min(_peak(inference, body) for _ in range(3))
-    assert peak / len(body) < limits.expansion, "raise Limits.expansion, or hold less"
+    # The allocator counts what other threads of this process take meanwhile, too: one of a few is the body's alone.
+    within = any(_peak(inference, body) / len(body) < limits.expansion for _ in range(3))
+    assert within, "raise Limits.expansion, or hold less"
 
 
 def test_a_body_that_does_not_fit_is_answered_503_and_a_later_one_200(served: InProcessServer) -> None:
