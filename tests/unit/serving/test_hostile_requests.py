@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from serving.limits import Limits
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"
+EXAMPLES = 3000 if os.environ.get("MLOPS_TEST_NIGHTLY") else 120
 
 
 def rows(*values: Any) -> str:
@@ -270,7 +272,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
         st.builds(lambda inner: {"instances": inner}, JSON_VALUES),
