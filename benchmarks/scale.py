@@ -1,10 +1,12 @@
 """Time and memory of the stages that read all data, in one process and on Beam, as the data grows.
 
-    .venv/bin/python -m benchmarks.scale --factors 1 10 100 --workers 0 1 2 --out .mlops/scale
+    .venv/bin/python -m benchmarks.scale --factors 1 10 --workers 0 1 2 --far 100 --out .mlops/scale
 
-Rows are the flights of January 2013, repeated, each with a number of its own, which is its key. Every measurement is a
-process of its own: the driver; what it starts are workers. Both are sampled by their proportional set size (PSS), twice
-a second. A stage that fails ends the benchmark with what it said last; what was measured before it is in `scale.json`.
+Factor 1 are the flights of the year, or `--rows` of them; more are the same flights again, each with a number of its
+own, which is its key. Every measurement is a process of its own: the driver; what it starts are workers. Both are
+sampled by their proportional set size (PSS), twice a second, and their CPU time is taken. `--far` measures one more
+factor with the most workers alone, for the memory of the driver. A stage that fails ends the benchmark with what it
+said last; what was measured before it is in `scale.json`.
 """
 
 import argparse
@@ -20,11 +22,12 @@ from benchmarks import scale_stages
 from benchmarks.measure import Failed, environment, own_pss_mebibytes, tree
 from benchmarks.scale_stages import NEED_A_MODEL, STAGES
 
-BASE_ROWS = 20_000
-"""Rows of factor 1."""
+YEAR_ROWS = 327_346
+"""All flights: the rows of factor 1 unless `--rows` says otherwise."""
 IN_PROCESS = 0
 """Number of workers that stands for one process without Beam."""
-_FILE_ROWS = 10_000
+_FILES = 8
+"""Files of factor 1, each of which is a part: two workers have as many each."""
 _PREPARE = "prepare"
 _SAID = 4000
 """Characters of what a failed stage said last that are shown."""
@@ -33,8 +36,10 @@ _SAID = 4000
 def main() -> None:
     """Measure every stage at every size, and write results and plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--factors", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--rows", type=int, default=YEAR_ROWS, help="Rows of factor 1.")
+    parser.add_argument("--factors", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--workers", type=int, nargs="+", default=[IN_PROCESS, 1, 2], help="0: no Beam.")
+    parser.add_argument("--far", type=int, help="One more factor, with the most workers alone.")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path(".mlops/scale"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -53,22 +58,26 @@ def _measure(asked: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     prepared = out / "prepared"
     if NEED_A_MODEL & set(asked.stages) and not scale_stages.is_prepared(prepared):
-        _measured({"stage": _PREPARE, "workers": 0, "source": str(_generate(out, 1)), "out": str(prepared)}, prepared)
+        source = _generate(out, asked.rows, 1)
+        _measured({"stage": _PREPARE, "workers": 0, "source": str(source), "out": str(prepared)}, prepared)
     found: list[dict[str, Any]] = []
-    for factor in asked.factors:
-        source = _generate(out, factor)
-        for workers in asked.workers:
-            # In the order in which one reads what another one writes, whatever was asked.
-            for stage in sorted(asked.stages, key=STAGES.index):
-                job = {"stage": stage, "workers": workers, "source": str(source), "out": f"{source}-{workers}"}
-                found.append({"factor": factor, "rows": factor * BASE_ROWS, **_measured(job, prepared)})
-                print(json.dumps(found[-1]), flush=True)
-                (out / "scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    rounds = [(factor, workers) for factor in asked.factors for workers in asked.workers]
+    if asked.far:
+        rounds.append((asked.far, max(asked.workers)))
+    for factor, workers in rounds:
+        source = _generate(out, asked.rows, factor)
+        # In the order in which one reads what another one writes, whatever was asked.
+        for stage in sorted(asked.stages, key=STAGES.index):
+            job = {"stage": stage, "workers": workers, "source": str(source), "out": f"{source}-{workers}"}
+            found.append({"factor": factor, "rows": factor * asked.rows, **_measured(job, prepared)})
+            print(json.dumps(found[-1]), flush=True)
+            (out / "scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     draw(found, out / "scale.svg")
 
 
-def _generate(out: Path, factor: int) -> Path:
-    """Write the flights so many times, as one span of several Parquet files."""
+def _generate(out: Path, base: int, factor: int) -> Path:
+    """Write so many flights, so many times, as one span of several Parquet files."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -78,12 +87,11 @@ def _generate(out: Path, factor: int) -> Path:
     (folder / "span-1").mkdir(parents=True, exist_ok=True)
     from usecases.flight_delay.flights import Flights
 
-    flights = pq.read_table(io.BytesIO(Flights().parquet(1)))
-    for number in range(factor * BASE_ROWS // _FILE_ROWS):
-        start = number * _FILE_ROWS
-        rows = flights.take(pa.array([(start + row) % flights.num_rows for row in range(_FILE_ROWS)]))
-        rows = rows.append_column("row", pa.array(range(start, start + _FILE_ROWS), pa.int64()))
-        pq.write_table(rows, folder / "span-1" / f"flights-{number:05d}.parquet")
+    year = Flights()
+    flights = pa.concat_tables([pq.read_table(io.BytesIO(year.parquet(month))) for month in range(1, 13)])
+    for number, rows in enumerate(np.array_split(np.arange(factor * base), factor * _FILES)):
+        table = flights.take(pa.array(rows % flights.num_rows)).append_column("row", pa.array(rows))
+        pq.write_table(table, folder / "span-1" / f"flights-{number:05d}.parquet")
     (folder / "done").touch()
     return folder
 

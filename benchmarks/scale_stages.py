@@ -13,7 +13,7 @@ NEED_A_MODEL = frozenset({"evaluate_model", "infer_bulk"})
 """Stages that read the eval split, a fifth of the rows, with a model that `prepare` has trained."""
 USECASE = "flight_delay"
 _PART_BYTES = 256 << 10
-"""Small, so that 200,000 rows have several shards for two workers."""
+"""Small, so that each file is a part: even the flights of a year are several shards for two workers."""
 _ON_WORKERS = {
     "ingest_examples": "components.ingest_examples.with_beam",
     "compute_statistics": "components.compute_statistics.groups_with_beam",
