@@ -41,12 +41,39 @@ def seen_by_workers(runner: Runner, place: Path | str, what: str) -> Location:
     return locations.located(place) if runner.sees_disk else locations.remote(place, what)
 
 
-def distributed(pipeline: beam.Pipeline, name: str, elements: Iterable[Any]) -> Any:
-    """Return a collection of elements that all workers take from, as many each; `name` is its name in the graph."""
+def distributed(
+    pipeline: beam.Pipeline, name: str, elements: Iterable[Any], after: beam.PCollection | None = None
+) -> Any:
+    """Return a collection of elements that all workers take from, as many each; `name` is its name in the graph.
+
+    They come when the one element of `after` has.
+    """
     # Not by Reshuffle: portable runners take it for one step, while tf.Transform copies the part behind its grouping,
     # and its elements have three parts, whose coder Prism does not know.
-    numbered = pipeline | name >> beam.Create(list(enumerate(elements)), reshuffle=False)
+    pairs = list(enumerate(elements))
+    if after is None:
+        numbered = pipeline | name >> beam.Create(pairs, reshuffle=False)
+    else:
+        numbered = after | name >> beam.FlatMap(_instead, pairs)
     return numbered | f"Distribute {name}" >> beam.GroupByKey() | f"Each of {name}" >> beam.FlatMap(_values)
+
+
+def gathered(collection: beam.PCollection, name: str) -> Any:
+    """Return a collection of one element, the list of those of another one."""
+    return (
+        collection
+        | f"Key {name}" >> beam.Map(_keyed)
+        | f"Gather {name}" >> beam.GroupByKey()
+        | name >> beam.Map(_values)
+    )
+
+
+def _instead(_: Any, pairs: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    return pairs
+
+
+def _keyed(element: Any) -> tuple[int, Any]:
+    return 0, element
 
 
 def _values(group: tuple[int, Iterable[Any]]) -> list[Any]:
@@ -62,5 +89,5 @@ class Keep(beam.DoFn):  # type: ignore[misc]  # Beam has no types
     def process(self, element: tuple[str, bytes]) -> list[str]:
         """Write one file, and return its name."""
         name, content = element
-        locations.write(locations.join(self._folder, name), content)
+        locations.write(locations.join(self._folder, name), content, synced=False)
         return [name]

@@ -37,6 +37,8 @@ READ_FROM = "2.65"
 DEAD = "a worker process of Beam died"
 _PROJECT = ("adapters", "artifacts", "components", "problems", "training")
 """Packages of the project whose modules a new spare process imports."""
+_NEW_OBJECTS = 50_000
+"""New objects after which the garbage collector comes, instead of 700; workers, which are forks, have this too."""
 _STARTED = b"f"
 _current: "Spare | None" = None
 
@@ -107,19 +109,22 @@ def forked_workers(runner: Runner) -> Iterator[None]:
 
 @contextmanager
 def _left_uncollected() -> Iterator[None]:
-    """Within the block, the garbage collector leaves what there is now alone.
+    """Within the block, the garbage collector leaves what there is now alone, and comes seldom.
 
     A pipeline is built of so many objects that it would walk over all that was imported, 0.5 s of CPU, and a fork would
-    copy what it touches. A task of the runner has done so itself.
+    copy what it touches; graphs that are traced or loaded are as many, and nearly all of them are kept. A task of the
+    runner has frozen what it has itself.
     """
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
+    before, is_frozen = gc.get_threshold(), gc.get_freeze_count()
+    if not is_frozen:
+        gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *before[1:])
     try:
         yield
     finally:
-        gc.unfreeze()
+        gc.set_threshold(*before)
+        if not is_frozen:
+            gc.unfreeze()
 
 
 def _start_forked(handler: Any) -> None:

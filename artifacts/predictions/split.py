@@ -50,6 +50,11 @@ class Splits:
         for records in shard_records(self.folder, shard, batch_size):
             yield self.block(records)
 
+    def first(self, split: str) -> bytes:
+        """Return the first row of a split, serialized; raises as `blocks` does, StopIteration when there is none."""
+        shards = ExamplesManifest.read(self.folder).of_split(split)
+        return next(records[0] for shard in shards for records in shard_records(self.folder, shard, 1))
+
     def block(self, records: Sequence[bytes]) -> Block:
         """Return serialized rows in both forms; SchemaError for a feature of another type."""
         rows = tf.constant(records, tf.string)

@@ -3,7 +3,8 @@
 import pickle
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,11 @@ from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
 from artifacts.predictions.placed_shard import PlacedShard
-from artifacts.predictions.row_sample import Priorities, priorities
+from artifacts.predictions.row_sample import Priorities, priorities, smallest
 from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from components.evaluate_model.config import Config
+from components.evaluate_model.fitting import fit_all
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.scored_parts import (
     LABEL,
@@ -37,6 +39,7 @@ from components.evaluate_model.scored_parts import (
     combined,
 )
 from components.evaluate_model.scorer import Scorer, excluded
+from components.evaluate_model.scoring import prepared
 from core.object_stores import locations
 from core.object_stores.locations import Location
 from core.problem import ModelOutput
@@ -44,7 +47,7 @@ from problems import kind
 from problems.labels import TrainedLabel
 
 _FORMS: tuple[ModelOutput, ...] = ("logits", "probabilities")
-SCORED, SUMMARY, FITTED = "scored", "summary", "fitted"
+TRAIN, SCORED, SUMMARY, FITTED = "train", "scored", "summary", "fitted"
 """Folders and a file of the work folder."""
 
 
@@ -57,14 +60,18 @@ class Job:
     examples: Location
     candidate: Location
     champion: Location | None
-    label: TrainedLabel
-    width: int
+    first: bytes
+    """The first row of the eval split, serialized."""
     work: Location
+    keeps_scores: bool = False
+    """Whether all scored rows are kept in files, since those that come back are a sample."""
 
 
 class Summary(NamedTuple):
     """What the step needs of one shard, whose scored rows stay in a file."""
 
+    label: TrainedLabel
+    """What the candidate was trained on, with the names of its classes."""
     sample: ScoredPart
     drawn: Priorities
     rows: int
@@ -77,14 +84,57 @@ class Summary(NamedTuple):
     parity: tuple[ParityRow, ...]
 
 
-class DrawRows(beam.DoFn):  # type: ignore[misc]  # Beam has no types
-    """Yields the rows of a shard that may be in the sample, with their random numbers."""
+class _Loaded:
+    """The models of one worker process, and what was fitted on the train split, when that is there."""
 
-    def __init__(self, job: Job, limit: float) -> None:
-        self._job, self._limit = job, limit
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._copies = tempfile.TemporaryDirectory(prefix="mlops-models-")
+        candidate, self.width = prepared(self._model(job.candidate, "candidate"), job.first)
+        self.models = Models(candidate, None if job.champion is None else self._model(job.champion, "champion"))
+        self.labels = LabelReader(candidate.label, self.width, candidate.folder)
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        """The baselines and single-feature tables."""
+        found: Fitted = pickle.loads(locations.read(locations.join(self._job.work, FITTED)))  # noqa: S301 - ours
+        return found
+
+    def _model(self, place: Location, name: str) -> ScoringModel:
+        if not isinstance(place, str):
+            return load_model(place, self._job.config)
+        copied = Path(self._copies.name) / name
+        locations.copy_here(place, copied)
+        return load_model(copied, self._job.config)
+
+
+class OnModels(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+    """Work of a process that has loaded the models once, for all such work of a pipeline."""
+
+    def __init__(self, job: Job, models: Shared) -> None:
+        self._job, self._models = job, models
+
+    def _loaded(self) -> _Loaded:  # no property: Beam reads all of those when a pipeline is built
+        found: _Loaded = self._models.acquire(partial(_Loaded, self._job))
+        return found
+
+    def _splits(self) -> Splits:
+        return Splits(self._job.examples, schema_pb2.Schema.FromString(self._job.schema))
+
+
+class DrawRows(OnModels):
+    """Yields the rows of a shard that may be in the sample, with their random numbers.
+
+    It loads the models, too: all workers have rows to draw, and one alone will fit baselines on them.
+    """
+
+    def __init__(self, job: Job, models: Shared, limit: float) -> None:
+        super().__init__(job, models)
+        self._limit = limit
 
     def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
         """Read one shard."""
+        self._loaded()
         kept: list[bytes] = []
         numbers = [np.zeros(0)]
         before = place.before
@@ -97,59 +147,56 @@ class DrawRows(beam.DoFn):  # type: ignore[misc]  # Beam has no types
         yield str(place.number), pickle.dumps((kept, np.concatenate(numbers)))
 
 
-class _Loaded:
-    """The models of one worker process."""
+class FitBaselines(OnModels):
+    """Fits the baselines on the rows that `Splits.sample` draws, when all shards have handed in theirs."""
 
-    def __init__(self, job: Job) -> None:
-        self._copies = tempfile.TemporaryDirectory(prefix="mlops-models-")
-        self.models = Models(
-            replace(self._model(job.candidate, "candidate", job.config), label=job.label),
-            None if job.champion is None else self._model(job.champion, "champion", job.config),
-        )
-        self.labels = LabelReader(job.label, job.width, self.models.candidate.folder)
-        self.fitted: Fitted = pickle.loads(locations.read(locations.join(job.work, FITTED)))  # noqa: S301 - ours
-
-    def _model(self, place: Location, name: str, config: Config) -> ScoringModel:
-        if not isinstance(place, str):
-            return load_model(place, config)
-        copied = Path(self._copies.name) / name
-        locations.copy_here(place, copied)
-        return load_model(copied, config)
+    def process(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Read what was drawn, in the order of the shards; `names` are its files."""
+        job, folder = self._job, locations.join(self._job.work, TRAIN)
+        parts = [pickle.loads(locations.read(locations.join(folder, name))) for name in sorted(names, key=int)]  # noqa: S301 - ours
+        records = [record for kept, _ in parts for record in kept]
+        chosen = smallest(np.concatenate([drawn for _, drawn in parts]), job.config.baseline_examples)
+        splits = self._splits()
+        fitted = fit_all(job.config, splits, splits.block([records[row] for row in chosen]), self._loaded().labels)
+        yield FITTED, pickle.dumps(fitted)
 
 
-class ScoreShard(beam.DoFn):  # type: ignore[misc]  # Beam has no types
+class ScoreShard(OnModels):
     """Scores a shard, writes its rows, and yields its summary; nothing for a shard without rows."""
 
-    def __init__(self, job: Job, limit: float) -> None:
-        self._job, self._limit = job, limit
-        self._handle = Shared()
+    def __init__(self, job: Job, models: Shared, limit: float) -> None:
+        super().__init__(job, models)
+        self._limit = limit
 
     def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
         """Score one shard."""
-        job = self._job
-        loaded: _Loaded = self._handle.acquire(lambda: _Loaded(job))
+        job, loaded = self._job, self._loaded()
         for skill in loaded.fitted.skills.values():
             skill.sums = None
-        splits = Splits(job.examples, schema_pb2.Schema.FromString(job.schema))
-        scorer = Scorer(job.config, loaded.models, loaded.labels, loaded.fitted, job.width)
+        scorer = Scorer(job.config, loaded.models, loaded.labels, loaded.fitted, loaded.width)
         rows: tuple[ParityRow, ...] = ()
-        for block in splits.shard_blocks(place.shard, job.config.batch_size):
+        for block in self._splits().shard_blocks(place.shard, job.config.batch_size):
             output = scorer.add(block)
             if not place.before:
                 rows = rows or parity.choose(block.batch, output, excluded(job.config), job.config.parity_examples)
         if not place.shard.records:  # read all the same: its digest is checked
             return
         part = scorer.part()
-        locations.write(locations.join(job.work, SCORED, str(place.number)), pickle.dumps(part))
-        yield str(place.number), pickle.dumps(_summarized(job, part, place, self._limit, rows))
+        if job.keeps_scores:
+            kept = locations.join(job.work, SCORED, str(place.number))
+            locations.write(kept, pickle.dumps(part), synced=False)
+        found = _summarized(job, part, place, self._limit)
+        label = loaded.models.candidate.label
+        yield str(place.number), pickle.dumps(found._replace(label=label, parity=rows))
 
 
-def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float, rows: tuple[ParityRow, ...]) -> Summary:
+def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float) -> Summary:
     drawn = priorities(job.config.seed, place.before, part.rows)
     mine = np.flatnonzero(drawn <= limit)
     problem = kind(job.config.task)
     outputs = {name: part.values[name] for name in (CANDIDATE, CHAMPION) if name in part.values}
     return Summary(
+        label=TrainedLabel(job.config.label, job.config.task),
         sample=part.take(mine),
         drawn=drawn[mine],
         rows=part.rows,
@@ -165,7 +212,7 @@ def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float, ro
             for features in job.config.slices
             if features
         },
-        parity=rows,
+        parity=(),
     )
 
 
@@ -177,8 +224,12 @@ def _is_outside(values: Any) -> bool:
 class LoadScored(beam.DoFn):  # type: ignore[misc]  # Beam has no types
     """Yields the scored rows of a shard as TFMA reads them."""
 
-    def __init__(self, job: Job, outputs: dict[str, ModelOutput]) -> None:
-        self._job, self._outputs = job, outputs
+    def __init__(self, job: Job, label: TrainedLabel, outputs: dict[str, ModelOutput]) -> None:
+        self._job, self._label, self._outputs = job, label, outputs
+
+    def of_candidate(self) -> "LoadScored":
+        """Return the same without the champion."""
+        return LoadScored(self._job, self._label, {CANDIDATE: self._outputs[CANDIDATE]})
 
     def process(self, number: int) -> Iterator[pa.RecordBatch]:
         """Load one shard."""
@@ -186,5 +237,5 @@ class LoadScored(beam.DoFn):  # type: ignore[misc]  # Beam has no types
         part: ScoredPart = pickle.loads(content)  # noqa: S301 - ours
         wanted = {name: values for name, values in part.values.items() if name in (*self._outputs, LABEL, WEIGHT)}
         champion = part.champion if CHAMPION in self._outputs else None
-        rows = combined(self._job.label, Fitted(), [part._replace(values=wanted, champion=champion)], self._outputs)
+        rows = combined(self._label, Fitted(), [part._replace(values=wanted, champion=champion)], self._outputs)
         yield from tfma_beam.record_batches(self._job.config.evaluation_spec, rows)

@@ -13,7 +13,6 @@ from artifacts.evaluation.spec import CHAMPION
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
-from artifacts.predictions.scoring_model import ScoringModel
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
@@ -29,6 +28,7 @@ from core.beam.choice import choose
 from core.beam.settings import Runner
 from core.decision import Decision
 from core.object_stores import locations
+from problems.labels import TrainedLabel
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
     place = Path(champion.path) if champion else None
     if runner is None:
-        candidate, scored = _scored(config, splits, Path(inputs.model), place)
+        label, scored = _scored(config, splits, Path(inputs.model), place)
     else:
-        candidate, scored = _scored_with_beam(runner, config, splits, (Path(inputs.model), place), folder)
+        label, scored = _scored_with_beam(runner, config, splits, (Path(inputs.model), place), folder)
     result = measure(spec, scored.rows, folder / metrics_file.TFMA)
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
@@ -84,7 +84,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
         numbers["features_left_out"] = scored.left_out
     if config.weight is not None:
         numbers["weight"] = config.weight
-    if candidate.label.unit == "trained":
+    if label.unit == "trained":
         numbers["unit"] = "of the transformed label"
     metrics_file.write(folder, numbers)
     draw(config, scored, result, decision, outputs.pictures)
@@ -94,22 +94,20 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     return decision
 
 
-def _scored(config: Config, splits: Splits, model: Path, champion: Path | None) -> tuple[ScoringModel, ScoredSplit]:
+def _scored(config: Config, splits: Splits, model: Path, champion: Path | None) -> tuple[TrainedLabel, ScoredSplit]:
     with side_processes(config, splits, champion) as beside:  # before models are loaded, which starts threads
         here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
-        return models.candidate, score(config, splits, models, beside)
+        return models.candidate.label, score(config, splits, models, beside)
 
 
 def _scored_with_beam(
     runner: Runner, config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path
-) -> tuple[ScoringModel, ScoredSplit]:
-    with workers_of(runner, "components.evaluate_model.with_beam"):  # before models are loaded, as above
+) -> tuple[TrainedLabel, ScoredSplit]:
+    with workers_of(runner, "components.evaluate_model.with_beam"):
         from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415
 
-        model, champion = folders
-        models = Models(load_model(model, config), load_model(champion, config) if champion else None)
-        return models.candidate, score_with_beam(runner, config, splits, models, made / metrics_file.TFMA)
+        return score_with_beam(runner, config, splits, folders, made / metrics_file.TFMA)
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

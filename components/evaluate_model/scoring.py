@@ -1,10 +1,12 @@
 """Scores the eval split in this process, where there is room with others beside it."""
 
+import tensorflow as tf
+
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
 from artifacts.predictions.scoring_model import ScoringModel
-from artifacts.predictions.split import Block, Splits
+from artifacts.predictions.split import Splits
 from components.evaluate_model.config import Config
 from components.evaluate_model.fitting import needs_training_rows
 from components.evaluate_model.models import Models
@@ -22,7 +24,7 @@ def score(config: Config, splits: Splits, models: Models, beside: SideProcesses 
     model with another number of classes.
     """
     beside = beside or SideProcesses()
-    candidate, width = prepared(models.candidate, next(splits.blocks("eval", 1)))
+    candidate, width = prepared(models.candidate, splits.first("eval"))
     known = Known(candidate.label, width, candidate.folder)
     beside.tell(known)
     labels = LabelReader(known.label, known.width, known.folder)
@@ -43,10 +45,14 @@ def score(config: Config, splits: Splits, models: Models, beside: SideProcesses 
     return ScoredSplit(rows, skills_of(fitted, [part]), parity_rows, worst_of([part]), fitted.left_out)
 
 
-def prepared(candidate: ScoringModel, first: Block) -> tuple[ScoringModel, int]:
-    """Return the candidate with the names of its classes, and its number of outputs; DataError where they disagree."""
-    candidate = candidate.with_class_names(first.serialized)
-    width = candidate.width(first.serialized)
+def prepared(candidate: ScoringModel, first: bytes) -> tuple[ScoringModel, int]:
+    """Return the candidate with the names of its classes, and its number of outputs; DataError where they disagree.
+
+    `first` is the first row of the eval split, serialized.
+    """
+    row = tf.constant([first], tf.string)
+    candidate = candidate.with_class_names(row)
+    width = candidate.width(row)
     if kind(candidate.label.task).has_classes and candidate.label.classes and len(candidate.label.classes) != width:
         raise DataError(
             f"{candidate.folder}: wanted a score for each of the {len(candidate.label.classes)} classes "

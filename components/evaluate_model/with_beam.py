@@ -1,8 +1,9 @@
 """Scores and evaluates on Beam: workers read shards and load the models once; sums and a sample of rows come back.
 
-Three pipelines: the rows that baselines are fitted on; scores of the eval split, kept until the end in files; and, of a
-split that has more rows than the sample, TFMA's metrics of those scores, when it is known which outputs are logits and
-which slices are the largest. Of fewer rows the step sums them up itself, which takes less time than TFMA's graph.
+Two pipelines. One draws the rows that baselines are fitted on, fits those on a worker, and scores the eval split. Of a
+split that has more rows than the sample, its scores are kept until the end in files, and another one computes TFMA's
+metrics of them, when it is known which outputs are logits and which slices are the largest. Of fewer rows the step sums
+them up itself, which takes less time than TFMA's graph.
 """
 
 import pickle
@@ -12,9 +13,10 @@ from pathlib import Path
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
 import numpy as np
+from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
-from adapters.beam_work import Keep, distributed, seen_by_workers, work_folder
+from adapters.beam_work import Keep, distributed, gathered, seen_by_workers, work_folder
 from artifacts.evaluation import tfma_beam
 from artifacts.evaluation.eval_config import eval_config
 from artifacts.evaluation.population import Population, added
@@ -22,22 +24,22 @@ from artifacts.evaluation.result import faults, grouped_rows
 from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from artifacts.examples.manifest import ExamplesManifest
-from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.placed_shard import placed, with_rows
 from artifacts.predictions.row_sample import bound, smallest
-from artifacts.predictions.split import Block, Splits
+from artifacts.predictions.split import Splits
 from components.evaluate_model.beam_scoring import (
     FITTED,
     SUMMARY,
+    TRAIN,
     DrawRows,
+    FitBaselines,
     Job,
     LoadScored,
     ScoreShard,
     Summary,
 )
 from components.evaluate_model.config import Config
-from components.evaluate_model.fitting import fit_all, needs_training_rows
-from components.evaluate_model.models import Models
+from components.evaluate_model.fitting import needs_training_rows
 from components.evaluate_model.scored_parts import (
     Fitted,
     ScoredPart,
@@ -47,73 +49,67 @@ from components.evaluate_model.scored_parts import (
     skills_of,
     worst_of,
 )
-from components.evaluate_model.scoring import prepared
 from core.beam.settings import Runner
 from core.object_stores import locations
 from core.problem import ModelOutput
 from problems.labels import TrainedLabel
 
 
-def score_with_beam(runner: Runner, config: Config, splits: Splits, models: Models, folder: Path) -> ScoredSplit:
-    """Fit the baselines, score the eval split and compute TFMA's metrics, whose files are written to a folder."""
-    candidate, width = prepared(models.candidate, next(splits.blocks("eval", 1)))
-    champion = models.champion
-    examples = seen_by_workers(runner, splits.folder, "the examples")
-    with work_folder(runner, folder) as work:
+def score_with_beam(
+    runner: Runner, config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path
+) -> tuple[TrainedLabel, ScoredSplit]:
+    """Fit the baselines, score the eval split and compute TFMA's metrics, whose files are written to a folder.
+
+    `folders` are those of the candidate and the champion; returns the candidate's label with the scores.
+    """
+    candidate, champion = folders
+    total = ExamplesManifest.read(splits.folder).records("eval")
+    with work_folder(runner, made) as work:
         job = Job(
             config=config,
             schema=splits.schema.SerializeToString(),
-            examples=examples,
-            candidate=seen_by_workers(runner, candidate.folder, "the model"),
-            champion=None if champion is None else seen_by_workers(runner, champion.folder, "the champion"),
-            label=candidate.label,
-            width=width,
+            examples=seen_by_workers(runner, splits.folder, "the examples"),
+            candidate=seen_by_workers(runner, candidate, "the model"),
+            champion=None if champion is None else seen_by_workers(runner, champion, "the champion"),
+            first=splits.first("eval"),
             work=work,
+            keeps_scores=total > config.sample_rows,
         )
-        fitted = Fitted()
-        if needs_training_rows(config):
-            block = _training_rows(runner, job, splits)
-            fitted = fit_all(config, splits, block, LabelReader(candidate.label, width, candidate.folder))
-        locations.write(locations.join(work, FITTED), pickle.dumps(fitted))
         summaries = _score(runner, job)
-        parts = [summary.sample for summary in summaries]
-        outputs = _outputs(job.label, parts, summaries)
+        fitted: Fitted = pickle.loads(locations.read(locations.join(work, FITTED)))  # noqa: S301 - ours
+        label, parts = summaries[0].label, [summary.sample for summary in summaries]
+        outputs = _outputs(label, parts, summaries)
         rows = _sampled(job, fitted, summaries, outputs)
-        rows = _with_tfma(runner, job, rows, outputs, folder)
-    return ScoredSplit(rows, skills_of(fitted, parts), summaries[0].parity, worst_of(parts), fitted.left_out)
-
-
-def _training_rows(runner: Runner, job: Job, splits: Splits) -> Block:
-    """Draw the rows that `Splits.sample` draws, on workers."""
-    manifest = ExamplesManifest.read(splits.folder)
-    size, folder = job.config.baseline_examples, locations.join(job.work, "train")
-    limit = bound(size, manifest.records("train"))
-    found = placed(manifest, "train")
-
-    def build(pipeline: beam.Pipeline) -> None:
-        kept = distributed(pipeline, "Shards", found) | "Draw" >> beam.ParDo(DrawRows(job, limit))
-        _ = kept | "Keep" >> beam.ParDo(Keep(folder))
-
-    run(runner, build)
-    parts = [pickle.loads(locations.read(locations.join(folder, str(one.number)))) for one in found]  # noqa: S301 - ours
-    records = [record for kept, _ in parts for record in kept]
-    chosen = smallest(np.concatenate([drawn for _, drawn in parts]), size)
-    return splits.block([records[row] for row in chosen])
+        rows = _with_tfma(runner, job, rows, LoadScored(job, label, outputs), made)
+    return label, ScoredSplit(rows, skills_of(fitted, parts), summaries[0].parity, worst_of(parts), fitted.left_out)
 
 
 def _score(runner: Runner, job: Job) -> list[Summary]:
     manifest = ExamplesManifest.read(job.examples)
     found = placed(manifest, "eval")
     limit = bound(job.config.sample_rows, manifest.records("eval"))
-    folder = locations.join(job.work, SUMMARY)
+    folder, models = locations.join(job.work, SUMMARY), Shared()
+    if not needs_training_rows(job.config):
+        locations.write(locations.join(job.work, FITTED), pickle.dumps(Fitted()), synced=False)
 
     def build(pipeline: beam.Pipeline) -> None:
-        kept = distributed(pipeline, "Shards", found) | "Score" >> beam.ParDo(ScoreShard(job, limit))
-        _ = kept | "Keep" >> beam.ParDo(Keep(folder))
+        fitted = _fitted(pipeline, job, models) if needs_training_rows(job.config) else None
+        shards = distributed(pipeline, "Shards", found, fitted)
+        _ = shards | "Score" >> beam.ParDo(ScoreShard(job, models, limit)) | "Keep" >> beam.ParDo(Keep(folder))
 
     run(runner, build)
     kept = (locations.read(locations.join(folder, str(one.number))) for one in with_rows(found))
     return [pickle.loads(content) for content in kept]  # noqa: S301 - ours
+
+
+def _fitted(pipeline: beam.Pipeline, job: Job, models: Shared) -> beam.PCollection:
+    """Draw rows of the train split, and fit the baselines on them; one element comes when those are kept."""
+    manifest = ExamplesManifest.read(job.examples)
+    draw = DrawRows(job, models, bound(job.config.baseline_examples, manifest.records("train")))
+    drawn = distributed(pipeline, "Train shards", placed(manifest, "train")) | "Draw" >> beam.ParDo(draw)
+    kept = drawn | "Keep drawn" >> beam.ParDo(Keep(locations.join(job.work, TRAIN)))
+    fitted = gathered(kept, "All drawn") | "Fit" >> beam.ParDo(FitBaselines(job, models))
+    return fitted | "Keep fitted" >> beam.ParDo(Keep(job.work))
 
 
 def _outputs(label: TrainedLabel, parts: list[ScoredPart], summaries: list[Summary]) -> dict[str, ModelOutput]:
@@ -145,10 +141,10 @@ def _sampled(job: Job, fitted: Fitted, summaries: list[Summary], outputs: dict[s
         weight=sum(weights) if weights else None,
         slices={features: added(one.slices[features] for one in summaries) for features in summaries[0].slices},
     )
-    return replace(combined(job.label, fitted, parts, outputs), population=population)
+    return replace(combined(summaries[0].label, fitted, parts, outputs), population=population)
 
 
-def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, outputs: dict[str, ModelOutput], folder: Path) -> ScoredRows:
+def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, load: LoadScored, folder: Path) -> ScoredRows:
     """Add TFMA's metrics of all rows; none where the rows cannot be evaluated, or are all here to be summed up."""
     spec, population = job.config.evaluation_spec, rows.population
     assert population is not None
@@ -163,8 +159,7 @@ def _with_tfma(runner: Runner, job: Job, rows: ScoredRows, outputs: dict[str, Mo
         if found.left_out
     }
     numbers = [one.number for one in with_rows(placed(ExamplesManifest.read(job.examples), "eval"))]
-    names = tuple(outputs) if with_champion else (CANDIDATE,)
-    load = LoadScored(job, {name: outputs[name] for name in names})
+    load = load if with_champion else load.of_candidate()
 
     def build(pipeline: beam.Pipeline) -> None:
         batches = distributed(pipeline, "Shards", numbers) | "Load scored rows" >> beam.ParDo(load)

@@ -69,14 +69,20 @@ def size(location: Location) -> int:
         raise FileNotFoundError(str(error)) from error
 
 
-def write(location: Location, content: bytes) -> None:
-    """Write a small file atomically; several writers may write the same content at a time."""
+def write(location: Location, content: bytes, *, synced: bool = True) -> None:
+    """Write a small file atomically; several writers may write the same content at a time.
+
+    Without `synced`, a power cut may leave nothing of it on a disk: for what is of no use after one.
+    """
     if isinstance(location, str):
         objects.write(location, content)
         return
     location.parent.mkdir(parents=True, exist_ok=True)
     staged = location.with_name(f"{durable.STAGING}{uuid.uuid4().hex}")
-    durable.write(staged, content)
+    if synced:
+        durable.write(staged, content)
+    else:
+        staged.write_bytes(content)
     staged.replace(location)
 
 

@@ -179,7 +179,6 @@ def test_transformed_examples(jobs: list[Any], schema: schema_pb2.Schema) -> Non
 def _evaluation(schema: schema_pb2.Schema) -> Any:
     from components.evaluate_model.beam_scoring import Job
     from components.evaluate_model.config import Config
-    from problems.labels import TrainedLabel
 
     return Job(
         config=Config(label="late", task="binary_classification"),
@@ -187,8 +186,7 @@ def _evaluation(schema: schema_pb2.Schema) -> Any:
         examples=EXAMPLES,
         candidate="gs://bucket/run/model",
         champion=None,
-        label=TrainedLabel("late", "binary_classification"),
-        width=1,
+        first=b"",
         work="gs://bucket/work/1",
     )
 
@@ -210,6 +208,7 @@ def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> 
     from artifacts.evaluation.scored_rows import ScoredRows
     from artifacts.evaluation.spec import CANDIDATE
     from components.evaluate_model import with_beam
+    from problems.labels import TrainedLabel
 
     labels = np.array([0.0, 1.0] * 50)
     rows = ScoredRows(
@@ -220,7 +219,9 @@ def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> 
         population=Population(rows=200, seed=0, not_finite={CANDIDATE: 0}, weight=None, slices={}),
     )
     with pytest.raises(_Submitted):
-        with_beam._with_tfma(RUNNER, _evaluation(schema), rows, {CANDIDATE: "probabilities"}, tmp_path)
+        job, label = _evaluation(schema), TrainedLabel("late", "binary_classification")
+        load = with_beam.LoadScored(job, label, {CANDIDATE: "probabilities"})
+        with_beam._with_tfma(RUNNER, job, rows, load, tmp_path)
     check("evaluate_model-metrics", jobs)
 
 
