@@ -130,7 +130,7 @@ def schema(monkeypatch: pytest.MonkeyPatch) -> schema_pb2.Schema:
         source="test", data="", spans=(1,), wanted_spans=1, split_by="hash", rejected=0, shards=SHARDS
     )
     monkeypatch.setattr(ExamplesManifest, "read", lambda _: manifest)
-    monkeypatch.setattr("core.object_stores.locations.write", lambda *_: None)
+    monkeypatch.setattr("core.object_stores.locations.write", lambda *_, **__: None)
     return text_format.Parse(SCHEMA, schema_pb2.Schema())
 
 
@@ -178,10 +178,10 @@ def test_transformed_examples(jobs: list[Any], schema: schema_pb2.Schema) -> Non
 
 def _evaluation(schema: schema_pb2.Schema) -> Any:
     from components.evaluate_model.beam_scoring import Job
-    from components.evaluate_model.config import Config
+    from components.evaluate_model.config import Baseline, Config
 
     return Job(
-        config=Config(label="late", task="binary_classification"),
+        config=Config(label="late", task="binary_classification", baselines=(Baseline(kind="majority"),)),
         schema=schema.SerializeToString(),
         examples=EXAMPLES,
         candidate="gs://bucket/run/model",
