@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--factors", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--workers", type=int, nargs="+", default=[IN_PROCESS, 1, 2], help="0: no Beam.")
     parser.add_argument("--far", type=int, help="One more factor, with the most workers alone.")
+    parser.add_argument("--far-stages", nargs="+", choices=STAGES, help="Its stages, all of --stages unless given.")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path(".mlops/scale"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -61,13 +62,13 @@ def _measure(asked: argparse.Namespace) -> None:
         source = _generate(out, asked.rows, 1)
         _measured({"stage": _PREPARE, "workers": 0, "source": str(source), "out": str(prepared)}, prepared)
     found: list[dict[str, Any]] = []
-    rounds = [(factor, workers) for factor in asked.factors for workers in asked.workers]
+    rounds = [(factor, workers, asked.stages) for factor in asked.factors for workers in asked.workers]
     if asked.far:
-        rounds.append((asked.far, max(asked.workers)))
-    for factor, workers in rounds:
+        rounds.append((asked.far, max(asked.workers), asked.far_stages or asked.stages))
+    for factor, workers, stages in rounds:
         source = _generate(out, asked.rows, factor)
         # In the order in which one reads what another one writes, whatever was asked.
-        for stage in sorted(asked.stages, key=STAGES.index):
+        for stage in sorted(stages, key=STAGES.index):
             job = {"stage": stage, "workers": workers, "source": str(source), "out": f"{source}-{workers}"}
             found.append({"factor": factor, "rows": factor * asked.rows, **_measured(job, prepared)})
             print(json.dumps(found[-1]), flush=True)

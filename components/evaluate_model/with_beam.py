@@ -79,9 +79,11 @@ def score_with_beam(
         fitted: Fitted = pickle.loads(locations.read(locations.join(work, FITTED)))  # noqa: S301 - ours
         label, parts = summaries[0].label, [summary.sample for summary in summaries]
         outputs = _outputs(label, parts, summaries)
-        rows = _sampled(job, fitted, summaries, outputs)
-        rows = _with_tfma(runner, job, rows, LoadScored(job, label, outputs), made)
-    return label, ScoredSplit(rows, skills_of(fitted, parts), summaries[0].parity, worst_of(parts), fitted.left_out)
+        sampled, skills = _sampled(job, fitted, summaries, outputs), skills_of(fitted, parts)
+        scored = ScoredSplit(sampled, skills, summaries[0].parity, worst_of(parts), fitted.left_out)
+        del summaries, parts, sampled  # the rows are in memory once while TFMA's pipeline runs
+        rows = _with_tfma(runner, job, scored.rows, LoadScored(job, label, outputs), made)
+    return label, replace(scored, rows=rows)
 
 
 def _score(runner: Runner, job: Job) -> list[Summary]:
@@ -130,8 +132,9 @@ def _sampled(job: Job, fitted: Fitted, summaries: list[Summary], outputs: dict[s
     chosen = smallest(np.concatenate([one.drawn for one in summaries]), job.config.sample_rows)
     parts, start = [], 0
     for one in summaries:
-        mine = chosen[(chosen >= start) & (chosen < start + len(one.drawn))] - start
-        parts.append(one.sample.take(mine))
+        first, last = np.searchsorted(chosen, [start, start + len(one.drawn)])
+        mine = chosen[first:last] - start
+        parts.append(one.sample if len(mine) == len(one.drawn) else one.sample.take(mine))
         start += len(one.drawn)
     weights = [one.weight for one in summaries if one.weight is not None]
     population = Population(
