@@ -4,8 +4,8 @@
 
 Factor 1 are the flights of the year, or `--rows` of them; more are the same flights again, each with a number of its
 own, which is its key. Every measurement is a process of its own: the driver; what it starts are workers. Both are
-sampled by their proportional set size (PSS), twice a second, and their CPU time is taken. `--far` measures one more
-factor with the most workers alone, for the memory of the driver. A stage that fails ends the benchmark with what it
+sampled by their proportional set size (PSS), twice a second. `--far` measures one more factor with the most workers
+alone, for the memory of the driver. A stage that fails ends the benchmark with what it
 said last; what was measured before it is in `scale.json`.
 """
 

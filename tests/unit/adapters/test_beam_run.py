@@ -15,7 +15,7 @@ import pytest
 
 from adapters.beam_flags import flags, packages
 from adapters.beam_run import RunnerUnreachable, run
-from adapters.beam_work import Keep, seen_by_workers, work_folder
+from adapters.beam_work import Keep, distributed, gathered, seen_by_workers, work_folder
 from adapters.forkable import is_forkable
 from core.beam import code_wheel
 from core.beam.settings import Runner
@@ -75,6 +75,23 @@ def test_a_worker_that_always_dies_ends_the_run(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="a worker process of Beam died"):
         run(Runner(workers=2, attempts=1), build)
+
+
+def test_elements_come_when_what_is_before_them_has_been_kept(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+
+    def seen(number: int) -> tuple[str, bytes]:
+        return str(number), ",".join(sorted(path.name for path in first.iterdir())).encode()
+
+    def build(pipeline: beam.Pipeline) -> None:
+        kept = distributed(pipeline, "First", [1, 2, 3]) | beam.Map(lambda number: (str(number), b""))
+        names = gathered(kept | "Keep first" >> beam.ParDo(Keep(first)), "Names")
+        later = distributed(pipeline, "Second", [4, 5], names)
+        _ = later | beam.Map(seen) | "Keep second" >> beam.ParDo(Keep(tmp_path / "second"))
+
+    run(Runner(), build)
+    found = {path.name: path.read_text() for path in (tmp_path / "second").iterdir()}
+    assert found == {"4": "1,2,3", "5": "1,2,3"}
 
 
 def test_an_error_of_the_project_comes_back_as_it_was_raised() -> None:
