@@ -29,10 +29,32 @@ class Layer:
         self.layer = output.transform_features_layer()
         self._loader = self.layer._saved_model_loader
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the SavedModel is of TensorFlow 1, which has no functions."""
+        return bool(self._loader.load_v2_in_compat)
+
+    @property
+    def graph(self) -> Any:
+        """The graph of the function."""
+        return self._loader._func_graph
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Its tensors of raw features."""
+        inputs: Mapping[str, Any] = self._loader._structured_inputs
+        return inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """Its tensors of transformed features."""
+        outputs: Mapping[str, Any] = self._loader.structured_outputs
+        return outputs
+
     def __call__(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Transform; with a feature missing, or an older SavedModel, as tf.Transform does."""
         loader = self._loader
-        if loader.load_v2_in_compat or set(raw) != set(loader._structured_inputs):
+        if self.is_old or set(raw) != set(loader._structured_inputs):
             found: dict[str, Any] = self.layer(raw)
             return found
         return dict(loader._wrapped_function(dict(raw)))
@@ -41,7 +63,7 @@ class Layer:
         """Return the tables that the graph looks things up in; None where it holds anything else, such as variables."""
         handles = [one for one in self._loader._wrapped_function.captured_inputs if one.dtype == tf.resource]
         found = [getattr(one, "_parent_trackable", lambda: None)() for one in handles]
-        if self._loader.load_v2_in_compat or not all(isinstance(one, RestoredResource) for one in found):
+        if self.is_old or not all(isinstance(one, RestoredResource) for one in found):
             return None
         return [_kept_as_loaded(one) for one in found]
 

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from adapters import tf_save, tft_layer
+from adapters.dense_entry import DenseEntry
 from artifacts.model.rows import Row
 from core.errors import TrainingError
 from core.problem import Task
@@ -94,7 +95,10 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.transform = tft_layer.resources(transform)
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = _function(lambda raw: dict(transform(raw)), columns)
-        self._predict = _function(partial(_predict, model, self._transformed, answer.finish), columns)
+        self._entry = DenseEntry.of(transform, columns, [one.name for one in features if one.may_be_dense])
+        # Traced once for both ways to transformed features.
+        self._scores = tf.function(partial(_scores, model, answer.finish), autograph=False)
+        self._predict = _function(lambda raw: self._scores(self._transformed(raw)), columns)
         self._features = tuple(features)
         self._gives_one_score = kind(answer.task).gives_one_score
         self._classes = answer.classes
@@ -116,8 +120,14 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         return self.explain
 
     def _predict_raw(self, request: Tensors) -> Tensors:
-        columns = {feature.name: feature.from_request(request) for feature in self._features}
-        return {"predictions": self._predict(columns)}
+        entry = self._entry
+        dense = [feature for feature in self._features if entry is not None and feature.name in entry.features]
+        columns = {one.name: one.from_request(request) for one in self._features if one not in dense}
+        if entry is None:
+            return {"predictions": self._predict(columns)}
+        values = {one.name: request[one.feature.tensor] for one in dense}
+        counts = {one.name: request[one.feature.count] for one in dense}
+        return {"predictions": self._scores(entry(columns, values, counts))}
 
     def _classify(self, examples: tf.Tensor) -> Tensors:
         scores = self._predict(self._parsed(examples))
@@ -146,11 +156,8 @@ def _function(call: Callable[..., Any], specs: Any) -> Any:
     return tf.function(call, input_signature=[specs], autograph=False)
 
 
-def _predict(
-    model: keras.Model, transform: Transform, finish: Callable[[tf.Tensor], tf.Tensor], raw: Tensors
-) -> tf.Tensor:
-    """Return the predictions for raw features, float32 [rows, K]."""
-    transformed = transform(raw)
+def _scores(model: keras.Model, finish: Callable[[tf.Tensor], tf.Tensor], transformed: Tensors) -> tf.Tensor:
+    """Return the predictions for transformed features, float32 [rows, K]."""
     names = input_names(model) or tuple(transformed)
     missing = [name for name in names if name not in transformed]
     if missing:
@@ -159,7 +166,9 @@ def _predict(
             "no label, no weight and no feature that the schema excludes from SERVING"
         )
     output = model({name: transformed[name] for name in names}, training=False)
-    return tf.cast(finish(tf.reshape(output, [tf.shape(output)[0], -1])), tf.float32)
+    if output.shape.rank != 2:
+        output = tf.reshape(output, [tf.shape(output)[0], -1])
+    return tf.cast(finish(output), tf.float32)
 
 
 def input_names(model: keras.Model) -> tuple[str, ...] | None:

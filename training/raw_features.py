@@ -29,6 +29,11 @@ class RawFeature(NamedTuple):
         """Type of its values."""
         return _DTYPES[self.feature.dtype]
 
+    @property
+    def may_be_dense(self) -> bool:
+        """Whether a request has one value a row of it, and a count that says which rows have any."""
+        return self.fixed is None and bool(self.feature.count) and not self.feature.is_list
+
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """Return the tensors of a raw request, by name."""
         values = self.feature.tensor
