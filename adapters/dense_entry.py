@@ -76,8 +76,10 @@ class DenseEntry:
         for group in groups.values():
             names = [self._places[at].feature for at in group]
             known = tf.stack([counts[name] for name in names]) > 0
-            default = tf.constant(self._places[group[0]].default, self._places[group[0]].column.dtype)
-            rows = tf.where(known, tf.stack([values[name] for name in names]), default)
+            given = tf.stack([values[name] for name in names])
+            # A constant of one value would be spread over the others, which takes longer than to write all of them.
+            default = tf.fill(tf.shape(given), tf.constant(self._places[group[0]].default, given.dtype))
+            rows = tf.where(known, given, default)
             filled |= zip(group, tf.unstack(tf.expand_dims(rows, 2), len(names)), strict=True)
         return [filled[at] for at in range(len(self._places))]
 

@@ -44,6 +44,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
     outputs["day_of_week"] = tf.clip_by_value(inputs["day_of_week"] - 1, 0, WEEKDAYS - 1)
     numbers = tf.concat([_dense(inputs[name]) for name in NUMBERS], axis=1)
     known = tf.math.is_finite(numbers)
+    is_known = tf.cast(known, tf.int64)
     numbers = tf.where(known, numbers, float("nan"))
     # Split at once: a request of one row spends its time on the number of operations.
     scores = tf.split(_scaled(numbers), len(NUMBERS), axis=1)
@@ -53,7 +54,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         if name in OPTIONAL_NUMBERS:
             outputs[f"{name}_missing"] = missing[column]
         if name in BUCKETED:
-            outputs[f"{name}_bucket"] = _bucketed(numbers[:, column : column + 1], known[:, column : column + 1])
+            outputs[f"{name}_bucket"] = _bucketed(numbers[:, column : column + 1], is_known[:, column : column + 1])
     # Serving requests carry no label; TFT leaves out what cannot be computed from the features that are there.
     outputs[LABEL] = inputs[LABEL]
     return outputs
@@ -114,9 +115,9 @@ def _scaled(numbers: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(tf.where(tf.math.is_finite(scores), scores, 0.0), -LIMIT, LIMIT)
 
 
-def _bucketed(number: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Return the quantile bucket from 1, and 0 for what is missing, NaN."""
-    return tf.where(known, tft.bucketize(number, BUCKETS) + 1, tf.constant(0, tf.int64))
+def _bucketed(number: tf.Tensor, is_known: tf.Tensor) -> tf.Tensor:
+    """Return the quantile bucket from 1, and 0 for what is missing: NaN, where `is_known` is 0."""
+    return (tft.bucketize(number, BUCKETS) + 1) * is_known
 
 
 def _deep(categories: list[Any], sizes: list[int], numeric: Any, hyperparameters: dict[str, Any]) -> Any:
