@@ -35,7 +35,10 @@ LIMIT = 4.0
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Transform raw features, columns of one value per row or of none; all outputs are finite, [rows, 1]."""
+    """Transform raw features, columns of one value per row or of none; all outputs are finite.
+
+    They are [rows, 1], but for NUMBERS and which of OPTIONAL_NUMBERS are missing, which have a column each.
+    """
     outputs = {
         name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
         for name in CATEGORIES
@@ -46,15 +49,13 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
     known = tf.math.is_finite(numbers)
     is_known = tf.cast(known, tf.int64)
     numbers = tf.where(known, numbers, float("nan"))
-    # Split at once: a request of one row spends its time on the number of operations.
-    scores = tf.split(_scaled(numbers), len(NUMBERS), axis=1)
-    missing = tf.split(tf.cast(~known, tf.float32), len(NUMBERS), axis=1)
-    for column, name in enumerate(NUMBERS):
-        outputs[name] = scores[column]
-        if name in OPTIONAL_NUMBERS:
-            outputs[f"{name}_missing"] = missing[column]
-        if name in BUCKETED:
-            outputs[f"{name}_bucket"] = _bucketed(numbers[:, column : column + 1], is_known[:, column : column + 1])
+    # Columns of their own would be split here and joined in the model: a request spends its time on the number of
+    # operations.
+    outputs["numbers"] = _scaled(numbers)
+    outputs["missing"] = tf.cast(~known, tf.float32)[:, len(REQUIRED_NUMBERS) :]
+    for name in BUCKETED:
+        column = slice(NUMBERS.index(name), NUMBERS.index(name) + 1)
+        outputs[f"{name}_bucket"] = _bucketed(numbers[:, column], is_known[:, column])
     # Serving requests carry no label; TFT leaves out what cannot be computed from the features that are there.
     outputs[LABEL] = inputs[LABEL]
     return outputs
@@ -72,10 +73,10 @@ def build_model(transform_output: tft.TFTransformOutput, hyperparameters: dict[s
         "day_of_week": WEEKDAYS,
     }
     buckets = {f"{name}_bucket": BUCKETS + 1 for name in BUCKETED}
-    numbers = [*NUMBERS, *(f"{name}_missing" for name in OPTIONAL_NUMBERS)]
     inputs = {name: keras.Input((1,), name=name, dtype="int64") for name in (*sizes, *buckets)}
-    inputs |= {name: keras.Input((1,), name=name, dtype="float32") for name in numbers}
-    numeric = keras.layers.Concatenate(name="numbers")([inputs[name] for name in numbers])
+    numbers = {"numbers": len(NUMBERS), "missing": len(OPTIONAL_NUMBERS)}
+    inputs |= {name: keras.Input((width,), name=name, dtype="float32") for name, width in numbers.items()}
+    numeric = keras.layers.Concatenate(name="numeric")([inputs[name] for name in numbers])
     crosses = {pair: inputs[pair[0]] * sizes[pair[1]] + inputs[pair[1]] for pair in CROSSES}
     cross_sizes = [sizes[left] * sizes[right] for left, right in CROSSES]
     regularizer = keras.regularizers.L2(float(hyperparameters.get("cross_l2", 1e-5)))
