@@ -77,9 +77,9 @@ class DenseEntry:
             names = [self._places[at].feature for at in group]
             known = tf.stack([counts[name] for name in names]) > 0
             given = tf.stack([values[name] for name in names])
-            # A constant of one value would be spread over the others, which takes longer than to write all of them.
+            # Nothing is spread here, which takes longer, and would take one value for that of all rows.
             default = tf.fill(tf.shape(given), tf.constant(self._places[group[0]].default, given.dtype))
-            rows = tf.where(known, given, default)
+            rows = tf.raw_ops.Select(condition=known, x=given, y=default)
             filled |= zip(group, tf.unstack(tf.expand_dims(rows, 2), len(names)), strict=True)
         return [filled[at] for at in range(len(self._places))]
 

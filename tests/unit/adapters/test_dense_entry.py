@@ -116,5 +116,14 @@ def test_it_gives_what_the_transform_gives(layer: Layer, gaps: list[bool]) -> No
         assert got[name].numpy().tobytes() == output.numpy().tobytes(), name
 
 
+def test_one_value_is_not_taken_for_that_of_all_rows(layer: Layer) -> None:
+    columns, _, counts = _request(GAPS)
+    _, values, _ = _request([True])
+    entry = DenseEntry.of(layer, columns, list(OPTIONAL))
+    assert entry is not None
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        entry({name: column for name, column in columns.items() if name not in entry.features}, values, counts)
+
+
 def test_what_is_not_a_transform_has_none() -> None:
     assert DenseEntry.of(dict, ["gust"], ["gust"]) is None
