@@ -141,13 +141,13 @@ def _split(usecase: UseCase, examples: Path, graph: Path, split: str) -> Split:
     names = [name for name in output.transformed_feature_spec() if name != label]
     recipe = Recipe(schema, output.transform_features_layer(), label, names)
     blocks = list(recipe.columns(examples, Portion(split), 32_768))
-    columns = {name: np.concatenate([block[name][:, 0] for block in blocks]) for name in blocks[0]}
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     cells = [
         carrier.decode() + str(hour)
         for batch in record_batches(examples, split, schema)
         for (carrier,), (hour,) in zip(batch["carrier"].to_pylist(), batch["hour"].to_pylist(), strict=True)
     ]
-    return Split({name: columns[name] for name in names}, columns[label].astype(float), np.array(cells))
+    return Split({name: columns[name] for name in names}, columns[label][:, 0].astype(float), np.array(cells))
 
 
 def _predict(saved_model: Path, examples: Path) -> Numbers:
@@ -172,11 +172,12 @@ def _linear(training: Split, evaluation: Split) -> Numbers:
 
     numbers = [name for name in training.features if name not in CATEGORIES]
     encoder = OneHotEncoder(handle_unknown="ignore")
-    categories = [np.stack([split.features[name] for name in CATEGORIES], axis=1) for split in (training, evaluation)]
+    splits = (training, evaluation)
+    categories = [np.concatenate([split.features[name] for name in CATEGORIES], axis=1) for split in splits]
     one_hot = encoder.fit_transform(categories[0]), encoder.transform(categories[1])
     inputs = [
-        hstack([hot, csr_matrix(np.stack([split.features[name] for name in numbers], 1))])
-        for hot, split in zip(one_hot, (training, evaluation), strict=True)
+        hstack([hot, csr_matrix(np.concatenate([split.features[name] for name in numbers], 1))])
+        for hot, split in zip(one_hot, splits, strict=True)
     ]
     fitted = LogisticRegression(max_iter=300).fit(inputs[0], training.label)
     scores: Numbers = fitted.predict_proba(inputs[1])[:, 1]
