@@ -249,7 +249,9 @@ def _each_batch(step: Step, block: Any, batch_size: tf.Tensor) -> tuple[tf.Tenso
 
     def one_batch(start: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         end = tf.minimum(start + batch_size, count)
-        logs = step(tf.nest.map_structure(lambda values: values[start:end], block))
+        # As values[start:end], which would make begin, end and stride anew for each feature.
+        bounds = [tf.reshape(start, [1]), tf.reshape(end, [1]), tf.constant([1])]
+        logs = step(tf.nest.map_structure(lambda values: tf.strided_slice(values, *bounds), block))
         return end, tf.math.is_finite(logs["loss"])
 
     done: tuple[tf.Tensor, tf.Tensor] = tf.while_loop(goes_on, one_batch, (tf.constant(0), tf.constant(True)))
