@@ -1,7 +1,7 @@
 """Exports a trained model with its transform as one SavedModel that takes raw features or serialized tf.Examples."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,7 +95,8 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.transform = tft_layer.resources(transform)
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = _function(lambda raw: dict(transform(raw)), columns)
-        self._entry = DenseEntry.of(transform, columns, [one.name for one in features if one.may_be_dense])
+        dense = [one.name for one in features if one.may_be_dense]
+        self._cut = partial(DenseEntry.of, transform, columns, dense)
         # Traced once for both ways to transformed features.
         self._scores = tf.function(partial(_scores, model, answer.finish), autograph=False)
         self._predict = _function(lambda raw: self._scores(self._transformed(raw)), columns)
@@ -111,6 +112,12 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.classify = _function(self._classify, examples)
         self.regress = _function(self._regress, examples)
         self.transform_examples = _function(self._transform_examples, examples)
+
+    @cached_property
+    def _entry(self) -> DenseEntry | None:
+        """The transform's entry for dense values; cut by the first trace, beside the epochs."""
+        with tf.init_scope():
+            return self._cut()
 
     def explains(self, background: Background) -> Any:
         """Return the function of the signature `explain`; TrainingError as `InGraph` raises it."""
