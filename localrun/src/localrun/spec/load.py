@@ -36,12 +36,13 @@ def load(path: Path) -> Pipeline:
     """
     content = reader.content_of(path)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    if digest not in _LOADED:
+    loaded = _LOADED.get(digest)
+    if loaded is None:
         loaded = _loaded(path, content, digest)
         while len(_LOADED) >= _KEPT:
             _LOADED.pop(next(iter(_LOADED)), None)
         _LOADED[digest] = loaded
-    return _LOADED[digest]
+    return loaded
 
 
 def _loaded(path: Path, content: bytes, digest: str) -> Pipeline:
