@@ -57,5 +57,7 @@ def _imported_meanwhile() -> Iterator[None]:
 
     thread = threading.Thread(target=load, name="imports", daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()  # a program that ends while a thread imports may crash
