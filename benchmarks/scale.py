@@ -1,12 +1,12 @@
 """Time and memory of the stages that read all data, in one process and on Beam, as the data grows.
 
-    .venv/bin/python -m benchmarks.scale --factors 1 10 --workers 0 1 2 --far 100 --out .mlops/scale
+    .venv/bin/python -m benchmarks.scale --factors 1 10 --workers 0 1 2 --far 15 --out .mlops/scale
 
 Factor 1 are the flights of the year, or `--rows` of them; more are the same flights again, each with a number of its
 own, which is its key. Every measurement is a process of its own: the driver; what it starts are workers. Both are
 sampled by their proportional set size (PSS), twice a second. `--far` measures one more factor with the most workers
-alone, for the memory of the driver. A stage that fails ends the benchmark with what it
-said last; what was measured before it is in `scale.json`.
+alone, for the memory of the driver. A stage that fails ends the benchmark with what it said last; what was measured
+before it is in `scale.json`.
 """
 
 import argparse

@@ -128,10 +128,10 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
     def _predict_raw(self, request: Tensors) -> Tensors:
         entry = self._entry
-        dense = [feature for feature in self._features if entry is not None and feature.name in entry.features]
-        columns = {one.name: one.from_request(request) for one in self._features if one not in dense}
         if entry is None:
-            return {"predictions": self._predict(columns)}
+            return {"predictions": self._predict({one.name: one.from_request(request) for one in self._features})}
+        dense = [one for one in self._features if one.name in entry.features]
+        columns = {one.name: one.from_request(request) for one in self._features if one.name not in entry.features}
         values = {one.name: request[one.feature.tensor] for one in dense}
         counts = {one.name: request[one.feature.count] for one in dense}
         return {"predictions": self._scores(entry(columns, values, counts))}
