@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from artifacts.examples.batches import shard_records
 from artifacts.examples.manifest import ExamplesManifest, Shard
 from artifacts.predictions.row_sample import priorities, smallest
-from core.errors import SchemaError
+from core.errors import EmptyDataset, SchemaError
 from core.object_stores.locations import Location
 
 
@@ -51,9 +51,11 @@ class Splits:
             yield self.block(records)
 
     def first(self, split: str) -> bytes:
-        """Return the first row of a split, serialized; raises as `blocks` does, StopIteration when there is none."""
-        shards = ExamplesManifest.read(self.folder).of_split(split)
-        return next(records[0] for shard in shards for records in shard_records(self.folder, shard, 1))
+        """Return the first row of a split, serialized; raises as `blocks` does, EmptyDataset when there is none."""
+        for shard in ExamplesManifest.read(self.folder).of_split(split):
+            for records in shard_records(self.folder, shard, 1):
+                return records[0]
+        raise EmptyDataset(f"{self.folder}: wanted rows in the split {split!r}, got none; widen ingest_examples.window")
 
     def block(self, records: Sequence[bytes]) -> Block:
         """Return serialized rows in both forms; SchemaError for a feature of another type."""

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import sys
 import tempfile
 from functools import cached_property
@@ -25,7 +26,7 @@ from components.evaluate_model.logic import Inputs, Outputs, evaluate
 from core import digest
 from core.backends.registry import open_registry
 from core.decision import Decision
-from core.errors import CorruptArtifact
+from core.errors import CorruptArtifact, EmptyDataset
 from tests.odd_shards import ODD, Odd, write
 from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 
@@ -183,6 +184,17 @@ def test_a_damaged_shard_is_named(ground: Ground, tmp_path: Path) -> None:
     inputs = Inputs(str(examples / "schema.pbtxt"), examples, ground.candidate)
     with pytest.raises(CorruptArtifact, match=f"{shard.name}: wanted sha256:.*run ingest_examples again$"):
         evaluate(config, inputs, Outputs(out, out / "d.json", out / "p.html", lambda *_: None))
+
+
+@pytest.mark.parametrize("beam", [False, True])
+def test_a_split_without_rows_is_named(ground: Ground, tmp_path: Path, beam: bool) -> None:
+    shutil.copytree(ground.examples, examples := tmp_path / "examples")
+    manifest = ExamplesManifest.read(examples)
+    empty = manifest.of_split("eval")[:1]
+    assert [shard.records for shard in empty] == [0]
+    manifest.model_copy(update={"shards": (*manifest.of_split("train"), *empty)}).write(examples)
+    with pytest.raises(EmptyDataset, match="wanted rows in the split 'eval', got none"):
+        ground.run(f"empty-{beam}", beam=beam, examples=examples, baselines=[], leak={})
 
 
 def test_a_runner_that_is_not_there_is_named(ground: Ground, tmp_path: Path) -> None:
