@@ -193,18 +193,25 @@ def test_beam_writes_the_same_bytes(ground: Ground, examples: Path, done: Path, 
     assert files(tmp_path) == files(done)
 
 
+def test_an_empty_shard_and_one_of_a_row_are_predicted_alike_on_both_engines(ground: Ground, tmp_path: Path) -> None:
+    _predict_on_both_engines(ground, tmp_path, [(0, True), (1, False), (60, True)])
+
+
 @pytest.mark.nightly("predicts each of several examples twice; the test above has one on both engines")
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(odd=ODD)
 def test_odd_shards_are_predicted_alike_on_both_engines(ground: Ground, odd: list[Odd]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        examples = write(root / "examples", {"unlabeled": odd}, _drawn, "temp")
-        for engine in ("in_process", "beam"):
-            ground.infer(examples, root / engine, beam={"engine": engine})
-        assert files(root / "in_process") == files(root / "beam")
-        rows = InferenceManifest.read(root / "beam" / "inference_result").rows
-        assert rows == 300 + sum(count for count, _ in odd)
+        _predict_on_both_engines(ground, Path(folder), odd)
+
+
+def _predict_on_both_engines(ground: Ground, root: Path, odd: list[Odd]) -> None:
+    examples = write(root / "examples", {"unlabeled": odd}, _drawn, "temp")
+    for name in ("in_process", "beam"):
+        ground.infer(examples, root / name, beam={"engine": name})
+    assert files(root / "in_process") == files(root / "beam")
+    rows = InferenceManifest.read(root / "beam" / "inference_result").rows
+    assert rows == 300 + sum(count for count, _ in odd)
 
 
 def _drawn(rows: int, seed: int) -> pa.Table:
