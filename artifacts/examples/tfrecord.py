@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from core.errors import CorruptArtifact
 
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
+_LENGTH = struct.Struct("<Q")
 _CHUNK = 1 << 20
 _MASK = 0xA282EAD8
 
@@ -85,16 +87,24 @@ def count(path: Path) -> int:
 
 def read_trusted(content: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the records of an uncompressed file whose digest was verified, without checking their checksums."""
+    return chain.from_iterable(_records_of(content))
+
+
+def _records_of(content: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Yield the records that each chunk of a file completes."""
     rest = b""
     for chunk in content:
-        block, start = rest + chunk, 0
-        while start + HEADER.size <= len(block):
-            end = start + HEADER.size + int.from_bytes(block[start : start + 8], "little")
-            if end + FOOTER.size > len(block):
+        block, start, found = rest + chunk, 0, []
+        last = len(block) - HEADER.size
+        while start <= last:
+            begin = start + HEADER.size
+            end = begin + _LENGTH.unpack_from(block, start)[0]
+            if end > last + HEADER.size - FOOTER.size:
                 break
-            yield block[start + HEADER.size : end]
+            found.append(block[begin:end])
             start = end + FOOTER.size
         rest = block[start:]
+        yield found
 
 
 def inflate(path: Path) -> Iterator[bytes]:

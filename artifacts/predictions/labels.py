@@ -42,6 +42,11 @@ class LabelReader:
             self._loaded = tf.saved_model.load(str(model / LABEL_GRAPH))
             self._graph = self._loaded.signatures["serving_default"]
 
+    @property
+    def reads_records(self) -> bool:
+        """Whether labels come from the serialized rows of a block, and not from its columns."""
+        return self._graph is not None
+
     def __call__(self, block: Block) -> Values:
         """Return the labels of a block, [rows]; DataError for missing labels or unknown classes."""
         if self._graph is not None:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,6 @@ from artifacts.evaluation.population import Total, totals
 from artifacts.evaluation.result import not_finite
 from artifacts.evaluation.slices import SliceKey, groups
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION, Features
-from artifacts.examples.batches import shard_records
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.parity import ParityRow
@@ -134,17 +134,11 @@ class DrawRows(OnModels):
 
     def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
         """Read one shard."""
-        self._loaded()
-        kept: list[bytes] = []
-        numbers = [np.zeros(0)]
-        before = place.before
-        for records in shard_records(self._job.examples, place.shard, self._job.config.batch_size):
-            drawn = priorities(self._job.config.seed, before, len(records))
-            before += len(records)
-            mine = np.flatnonzero(drawn <= self._limit)
-            kept += [records[row] for row in mine]
-            numbers.append(drawn[mine])
-        yield str(place.number), pickle.dumps((kept, np.concatenate(numbers)))
+        drawn = priorities(self._job.config.seed, place.before, place.shard.records)
+        rows = np.flatnonzero(drawn <= self._limit)
+        splits = self._splits()
+        take = splits.taken_records if self._loaded().labels.reads_records else splits.taken
+        yield str(place.number), pickle.dumps((take(place.shard, rows), drawn[rows]))
 
 
 class FitBaselines(OnModels):
@@ -154,10 +148,15 @@ class FitBaselines(OnModels):
         """Read what was drawn, in the order of the shards; `names` are its files."""
         job, folder = self._job, locations.join(self._job.work, TRAIN)
         parts = [pickle.loads(locations.read(locations.join(folder, name))) for name in sorted(names, key=int)]  # noqa: S301 - ours
-        records = [record for kept, _ in parts for record in kept]
-        chosen = smallest(np.concatenate([drawn for _, drawn in parts]), job.config.baseline_examples)
-        splits = self._splits()
-        fitted = fit_all(job.config, splits, splits.block([records[row] for row in chosen]), self._loaded().labels)
+        drawn, splits, labels = [kept for kept, _ in parts], self._splits(), self._loaded().labels
+        chosen = smallest(np.concatenate([numbers for _, numbers in parts]), job.config.baseline_examples)
+        if labels.reads_records:
+            records = list(chain.from_iterable(drawn))
+            block = splits.block([records[row] for row in chosen])
+        else:
+            block = splits.columns_of(drawn)
+            block = block._replace(batch=block.batch.take(pa.array(chosen)))
+        fitted = fit_all(job.config, splits, block, labels)
         yield FITTED, pickle.dumps(fitted)
 
 

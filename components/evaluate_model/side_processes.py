@@ -55,9 +55,11 @@ def side_processes(config: Config, splits: Splits, champion: Path | None) -> Ite
 
 def fit_baselines(config: Config, splits: Splits, candidate: Callable[[], Known]) -> Fitted:
     """Fit the baselines on rows of the train split; the rows are drawn before the candidate is asked for."""
-    block = splits.sample("train", config.baseline_examples, config.seed)
+    drawn = ("train", config.baseline_examples, config.seed)
+    block = splits.sample_columns(*drawn)
     label, width, folder = candidate()
-    return fit_all(config, splits, block, LabelReader(label, width, folder))
+    labels = LabelReader(label, width, folder)
+    return fit_all(config, splits, splits.sample(*drawn) if labels.reads_records else block, labels)
 
 
 def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Callable[[], Known]) -> ChampionPart:
