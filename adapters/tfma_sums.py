@@ -91,11 +91,27 @@ class Histogram:
         sums = [np.bincount(bucket, summand, minlength=size + 2).astype(np.float64) for summand in summands]
         return cls(size, *sums)
 
+    def plus(self, other: "Histogram") -> "Histogram":
+        """Return the sums of the rows of both."""
+        columns = ("examples", "labels", "predictions")
+        return Histogram(self.size, *(getattr(self, name) + getattr(other, name) for name in columns))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the buckets that are not empty: workers hand over one a slice."""
+        filled = np.flatnonzero(self.examples)
+        return _spread, (self.size, filled, self.examples[filled], self.labels[filled], self.predictions[filled])
+
     def buckets(self) -> list[calibration_histogram.Bucket]:
         """Return the non-empty buckets as TFMA's objects, for metrics that are not computed from arrays."""
         filled = np.flatnonzero(self.examples)
         columns = (column[filled].tolist() for column in (self.labels, self.predictions, self.examples))
         return [calibration_histogram.Bucket(*bucket) for bucket in zip(filled.tolist(), *columns, strict=True)]
+
+
+def _spread(size: int, filled: NDArray[np.intp], *columns: Values) -> Histogram:
+    spread = np.zeros((len(columns), size + 2))
+    spread[:, filled] = columns
+    return Histogram(size, *spread)
 
 
 _MATRICES = re.compile(r"_binary_confusion_matrices:num_thresholds=(\d+)")

@@ -14,7 +14,7 @@ from problems.auc import auc, auc_of_table, difference
 from problems.classes import classification_faults, per_class, shown_class
 from problems.gains import Values, interval, mean
 from problems.kind import Class, Gain, Scores, TfmaMetric
-from problems.scores import are_logits, sigmoid, softmax
+from problems.scores import OutputFacts, are_logits, sigmoid, softmax
 
 BINS = 10
 """Bins of the calibration error."""
@@ -91,9 +91,9 @@ class Binary:
             )
         return scores
 
-    def scores(self, output: Values, declared: ModelOutput) -> Scores:
+    def scores(self, output: Values, declared: ModelOutput, facts: OutputFacts | None = None) -> Scores:
         """Return the probability of the second of two columns, or of the only one."""
-        logits = are_logits(output, declared)
+        logits = are_logits(output, declared, facts)
         if output.ndim == 2:
             return Scores(softmax(output)[:, 1] if logits else output[:, 1], "logits" if logits else "probabilities")
         return Scores(sigmoid(output), "logits") if logits else Scores(output, "probabilities")

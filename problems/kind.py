@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from problems.scores import OutputFacts
+
     Values = NDArray[np.floating[Any]]
 
 Form = Literal["probabilities", "logits", "values"]
@@ -87,8 +89,11 @@ class Kind(Protocol):
     def shaped(self, output: "NDArray[Any]", model: str) -> "Values":
         """Return a model's raw output in the expected shape; MlopsError, which names the model, for other shapes."""
 
-    def scores(self, output: "Values", declared: ModelOutput) -> Scores:
-        """Convert the outputs for all rows to scores; `auto` takes values outside [0, 1] for logits."""
+    def scores(self, output: "Values", declared: ModelOutput, facts: "OutputFacts | None" = None) -> Scores:
+        """Convert outputs to scores; `auto` takes values outside [0, 1] for logits.
+
+        `facts` are those of the outputs for all rows, where these are some of them.
+        """
 
     def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:
         """Return why a model with `width` outputs cannot be trained on labels (value -> count); "" when it can."""

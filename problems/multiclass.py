@@ -13,12 +13,10 @@ from problems import charts
 from problems.classes import classification_faults, confusion, per_class, shown_class
 from problems.gains import Values, mean, paired
 from problems.kind import Class, Gain, Scores, TfmaMetric
-from problems.scores import are_logits, softmax
+from problems.scores import OutputFacts, are_logits, softmax
 
 _SMALLEST = 1e-7
 """Probabilities are clipped to this before taking the logarithm, as in Keras."""
-_SUM_TOLERANCE = 1e-3
-"""Probabilities whose sum differs from 1 by more are scaled."""
 
 
 class Multiclass:
@@ -65,13 +63,13 @@ class Multiclass:
             )
         return scores
 
-    def scores(self, output: Values, declared: ModelOutput) -> Scores:
+    def scores(self, output: Values, declared: ModelOutput, facts: OutputFacts | None = None) -> Scores:
         """Return probabilities whose sum is 1; independent probabilities are scaled."""
-        if are_logits(output, declared):
+        facts = facts or OutputFacts.of(output)
+        if are_logits(output, declared, facts):
             return Scores(softmax(output), "logits")
-        sums = output.sum(axis=1, keepdims=True)
-        if (np.abs(sums - 1) > _SUM_TOLERANCE).any() and (output >= 0).all() and (sums > 0).all():
-            return Scores(np.asarray(output / sums, np.float32), "probabilities")
+        if not facts.adds_up and facts.can_be_scaled:
+            return Scores(np.asarray(output / output.sum(axis=1, keepdims=True), np.float32), "probabilities")
         return Scores(output, "probabilities")
 
     def label_fault(self, labels: Mapping[float, float], width: int | None) -> str:

@@ -12,6 +12,7 @@ from core.problem import ModelOutput, Task
 from problems import charts
 from problems.gains import Values, mean, paired
 from problems.kind import Class, Gain, Scores, TfmaMetric
+from problems.scores import OutputFacts
 
 
 class Regression:
@@ -61,7 +62,7 @@ class Regression:
             )
         return scores
 
-    def scores(self, output: Values, declared: ModelOutput) -> Scores:
+    def scores(self, output: Values, declared: ModelOutput, facts: OutputFacts | None = None) -> Scores:
         """Return the output unchanged."""
         return Scores(output, "values")
 

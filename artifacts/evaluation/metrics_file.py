@@ -50,7 +50,7 @@ def content(spec: EvaluationSpec, scored: "ScoredRows", result: "EvaluationResul
         numbers["classes"] = [one._asdict() for one in result.classes]
     numbers["output"] = dict(scored.notes)
     if scored.population is not None and scored.is_sample:
-        numbers["sample"] = {"rows": len(scored.labels), "of": scored.rows, "seed": scored.population.seed}
+        numbers["sample"] = {"rows": scored.population.sampled, "of": scored.rows, "seed": scored.population.seed}
     return numbers
 
 

@@ -26,6 +26,8 @@ class Population:
     """All rows of a split, as sums that several workers add up."""
 
     rows: int
+    sampled: int
+    """Number of rows in the sample; all of them where they are few enough."""
     seed: int = 0
     """Of the sample."""
     not_finite: Mapping[str, int] = field(default_factory=dict)
@@ -33,9 +35,7 @@ class Population:
     weight: float | None = None
     """Sum of the rows' weights; None when all are 1."""
     slices: Mapping[Features, Mapping[SliceKey, Total]] = field(default_factory=dict)
-    """Every slice of each cross."""
-    tfma: Mapping[SliceKey, Mapping[Any, Any]] | None = None
-    """TFMA's metrics of all rows by slice, as its Beam pipeline computed them; None before."""
+    """Every slice of each cross; that of no features is all rows."""
 
     def largest(self, features: Features, most: int) -> dict[SliceKey, Total]:
         """Return the slices of a cross that are evaluated: those with the most rows, in the order of their values."""
@@ -50,9 +50,14 @@ class Population:
         return len(others), sum(others)
 
 
+def total(labels: Any) -> Total:
+    """Return the total of some rows; `labels` are [rows]."""
+    return Total(len(labels), float(labels.min()), float(labels.max()))
+
+
 def totals(groups: Groups, labels: Any) -> dict[SliceKey, Total]:
     """Return the totals of the slices of some rows; `labels` are [rows]."""
-    return {key: Total(len(rows), float(labels[rows].min()), float(labels[rows].max())) for key, rows in groups.slices}
+    return {key: total(labels[rows]) for key, rows in groups.slices}
 
 
 def added(parts: Iterable[Mapping[SliceKey, Total]]) -> dict[SliceKey, Total]:

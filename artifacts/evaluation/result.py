@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from problems import kind
 from problems.kind import Class, Gain
 
 Numbers = dict[str, float]
+Grouped = Mapping[Features, Groups]
+"""The slices of each cross, with their rows."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +77,35 @@ class EvaluationResult:
 
 
 def measure(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> EvaluationResult:
-    """Compute all metrics and write TFMA's output to `folder`; rows that cannot be evaluated are returned as faults.
+    """Compute all metrics and write TFMA's output to `folder`; rows that cannot be evaluated are returned as faults."""
+    grouped = group_all(spec, scored)
+    result = measure_rows(spec, scored, grouped)
+    if result.faults:
+        return result
+    models, _ = evaluated_models(scored)
+    engine = Engine(spec, tuple(models), weighted=scored.weights is not None)
+    messages, numbers = [], {}
+    for key, rows in slice_rows(scored, grouped).items():
+        values = engine.compute(key, rows, scored.labels, models, scored.weights)
+        messages.append(tfma_output.Messages.of(key, values))
+        labels = scored.labels[rows]
+        numbers[key] = tfma_numbers(spec, values, tuple(models), (labels.min(), labels.max()))
+    tfma_output.write(folder, engine.config, messages)
+    return with_tfma(result, numbers)
 
-    Of a sample, TFMA's metrics are those of the whole population, whose files are written already.
-    """
+
+def measure_rows(spec: EvaluationSpec, scored: ScoredRows, grouped: Grouped) -> EvaluationResult:
+    """Compute all that TFMA does not have; rows that cannot be evaluated are returned as faults."""
     problem, labels, weights = kind(spec.task), scored.labels, scored.weights
-    models, champion_fault = dict(scored.models), scored.champion_fault
+    models, champion_fault = evaluated_models(scored)
     candidate = models[CANDIDATE]
-    if CHAMPION in models:
-        bad = _bad_rows(scored, CHAMPION)
-        if bad:
-            champion_fault = f"{bad} of {scored.rows} of the champion's predictions are not finite"
-            del models[CHAMPION]
     distinct = 1 if len(labels) and (candidate == candidate[0]).all() else 2
     found = tuple(faults(spec, scored))
     if found:
         return EvaluationResult((), math.nan, (), found, champion_fault, distinct)
     others = {name: scores for name, scores in models.items() if name != CANDIDATE} | dict(scored.baselines)
-    grouped = {features: grouped_rows(spec, scored, features) for features in spec.slices if features}
     return EvaluationResult(
-        slices=tuple(_slices(spec, scored, models, grouped, folder)),
+        slices=tuple(_slices(spec, scored, models, grouped)),
         candidate_skill=problem.skill(labels, candidate, weights),
         comparisons=tuple(
             Comparison(
@@ -116,7 +127,56 @@ def measure(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> Evaluatio
     )
 
 
-def grouped_rows(spec: EvaluationSpec, scored: ScoredRows, features: Features) -> Groups:
+def with_tfma(result: EvaluationResult, found: Mapping[SliceKey, Mapping[str, Numbers]]) -> EvaluationResult:
+    """Add TFMA's numbers of every slice, by model, where a metric is defined for it."""
+    return replace(
+        result,
+        slices=tuple(
+            replace(
+                one,
+                candidate=found[one.key][CANDIDATE] | one.candidate,
+                champion=None if one.champion is None else found[one.key][CHAMPION] | one.champion,
+            )
+            for one in result.slices
+        ),
+    )
+
+
+def evaluated_models(scored: ScoredRows) -> tuple[dict[str, Values], str]:
+    """Return the scores by model, and why the champion's are not among them; "" where they are, or there is none."""
+    models, fault = dict(scored.models), scored.champion_fault
+    if CHAMPION in models and (bad := _bad_rows(scored, CHAMPION)):
+        fault = f"{bad} of {scored.rows} of the champion's predictions are not finite"
+        del models[CHAMPION]
+    return models, fault
+
+
+def tfma_numbers(
+    spec: EvaluationSpec, values: MetricsDict, models: tuple[str, ...], extremes: tuple[float, float]
+) -> dict[str, Numbers]:
+    """Return the numbers of each model from TFMA's results for a slice, with its smallest and its greatest label."""
+    problem, labels = kind(spec.task), np.array(extremes)
+    found = {name: tfma_output.plain(values, name if CHAMPION in models else "") for name in models}
+    return {
+        name: {metric: math.nan if problem.undefined(labels, metric) else value for metric, value in numbers.items()}
+        for name, numbers in found.items()
+    }
+
+
+def group_all(spec: EvaluationSpec, scored: ScoredRows) -> Grouped:
+    """Group the rows by each of the crosses."""
+    return {features: _grouped_rows(spec, scored, features) for features in spec.slices if features}
+
+
+def slice_rows(scored: ScoredRows, grouped: Grouped) -> dict[SliceKey, Rows]:
+    """Return the rows of every slice that is evaluated, all rows first."""
+    found: dict[SliceKey, Rows] = {OVERALL: np.arange(len(scored.labels))}
+    for groups_of_features in grouped.values():
+        found |= dict(groups_of_features.slices)
+    return found
+
+
+def _grouped_rows(spec: EvaluationSpec, scored: ScoredRows, features: Features) -> Groups:
     """Group the rows by crossed features: the largest slices, of a sample those that are the largest of all rows."""
     if scored.population is None or not scored.is_sample:
         return groups(scored.columns, features, spec.max_slices)
@@ -156,47 +216,19 @@ def not_finite(scores: Values) -> int:
 
 
 def _slices(
-    spec: EvaluationSpec,
-    scored: ScoredRows,
-    models: dict[str, Values],
-    grouped: Mapping[Features, Groups],
-    folder: Path,
+    spec: EvaluationSpec, scored: ScoredRows, models: Mapping[str, Values], grouped: Grouped
 ) -> Iterator[Slice]:
-    """Compute TFMA's metrics, unless a pipeline did, and add the row metrics of the problem's kind."""
-    labels, weights = scored.labels, scored.weights
-    rows: dict[SliceKey, Rows] = {OVERALL: np.arange(len(labels))}
-    for groups_of_features in grouped.values():
-        rows |= dict(groups_of_features.slices)
-    population = scored.population
-    if population is None or population.tfma is None:
-        tfma_metrics = _in_process(spec, ScoredRows(labels, models, {}, scored.columns, weights), rows, folder)
-    else:
-        tfma_metrics = {key: dict(metrics) for key, metrics in population.tfma.items()}
+    """Compute the row metrics of the problem's kind."""
+    labels, weights, population = scored.labels, scored.weights, scored.population
     totals = (
         {} if population is None else {key: one for part in population.slices.values() for key, one in part.items()}
     )
-    problem = kind(spec.task)
-    for key, members in rows.items():
+    for key, members in slice_rows(scored, grouped).items():
         slice_labels, slice_weights = labels[members], None if weights is None else weights[members]
+        numbers = {
+            name: kind(spec.task).row_metrics(slice_labels, scores[members], slice_weights) if len(members) else {}
+            for name, scores in models.items()
+        }
         total = totals.get(key)
-        extremes = slice_labels if total is None else np.array([total.least, total.greatest])
-        numbers = {}
-        for name, scores in models.items():
-            metrics = tfma_output.plain(tfma_metrics[key], name if CHAMPION in models else "")
-            if len(members):
-                metrics |= problem.row_metrics(slice_labels, scores[members], slice_weights)
-            undefined = {metric: math.nan for metric in metrics if problem.undefined(extremes, metric)}
-            numbers[name] = metrics | undefined
         examples = len(members) if population is None else (total.rows if total else population.rows)
         yield Slice(key, examples, numbers[CANDIDATE], numbers.get(CHAMPION))
-
-
-def _in_process(
-    spec: EvaluationSpec, scored: ScoredRows, rows: Mapping[SliceKey, Rows], folder: Path
-) -> dict[SliceKey, MetricsDict]:
-    engine = Engine(spec, tuple(scored.models), weighted=scored.weights is not None)
-    metrics = {
-        key: engine.compute(key, members, scored.labels, scored.models, scored.weights) for key, members in rows.items()
-    }
-    tfma_output.write(folder, engine.config, metrics.items())
-    return metrics

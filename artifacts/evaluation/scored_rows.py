@@ -1,7 +1,9 @@
 """The rows of a split with the scores of models and baselines: the input of an evaluation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from artifacts.evaluation.columns import Values
 from artifacts.evaluation.population import Population
@@ -39,4 +41,8 @@ class ScoredRows:
     @property
     def is_sample(self) -> bool:
         """Whether there are more rows than these."""
-        return len(self.labels) < self.rows
+        return self.population is not None and self.population.sampled < self.population.rows
+
+    def summary(self) -> "ScoredRows":
+        """Return the same without the rows."""
+        return replace(self, labels=np.zeros(0), models={}, baselines={}, columns={}, weights=None)

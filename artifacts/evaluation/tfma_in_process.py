@@ -1,11 +1,12 @@
-"""Computes TFMA's metrics without a Beam pipeline: sums over whole arrays instead of row by row.
+"""Computes TFMA's metrics without its Beam pipeline: sums over whole arrays, of several parts added, instead of rows.
 
 TFMA defines the computations and turns sums into metrics; only the sums are computed here, for the combiners that
 `adapters.tfma_sums` supports. Any other combiner is given the rows one by one. Plots are computed for all rows alone.
 """
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -18,6 +19,8 @@ from artifacts.evaluation.slices import Rows, SliceKey
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION, EvaluationSpec
 
 MetricsDict = dict[metric_types.MetricKey, Any]
+Sums = list[Any]
+"""Of each computation, over some rows: its histogram, or the accumulator of its combiner. They can be pickled."""
 
 
 class _Results(dict[metric_types.MetricKey, Any]):
@@ -42,22 +45,36 @@ class _Metrics:
         self._derived = [one for one in unique if isinstance(one, metric_types.DerivedMetricComputation)]
         self._baseline = next((model.name for model in config.model_specs if model.is_baseline), None)
 
-    def compute(self, labels: Values, predictions: dict[str, Values], weights: Values | None) -> MetricsDict:
-        """Compute every metric and plot of some rows; `predictions` are by the models' names in the EvalConfig."""
-        results = _Results()
+    def sums(self, labels: Values, predictions: dict[str, Values], weights: Values | None) -> Sums:
+        """Sum some rows up; `predictions` are by the models' names in the EvalConfig."""
+        found: Sums = []
         for computation in self._sums:
             combiner, key = computation.combiner, computation.keys[0]
             model = predictions[key.model_name] if key.model_name in predictions else next(iter(predictions.values()))
             if Histogram.supports(combiner):
-                results.histograms[key] = Histogram.of(combiner, labels, model, weights)
+                found.append(Histogram.of(combiner, labels, model, weights))
                 continue
             total = combiner.create_accumulator()
             add = array_adder(combiner)
             if add is not None:
-                total = add(combiner, total, labels, model, weights if is_weighted(combiner) else None)
+                found.append(add(combiner, total, labels, model, weights if is_weighted(combiner) else None))
             else:
-                total = add_rows(combiner, total, labels, predictions, weights)
-            results.update(combiner.extract_output(total))
+                found.append(add_rows(combiner, total, labels, predictions, weights))
+        return found
+
+    def added(self, parts: Sequence[Sums]) -> Sums:
+        """Add the sums of several parts of the rows."""
+        columns = zip(self._sums, zip(*parts, strict=True), strict=True)
+        return [_added(computation.combiner, totals) for computation, totals in columns]
+
+    def results(self, sums: Sums) -> MetricsDict:
+        """Compute every metric and plot from the sums of all rows."""
+        results = _Results()
+        for computation, total in zip(self._sums, sums, strict=True):
+            if isinstance(total, Histogram):
+                results.histograms[computation.keys[0]] = total
+            else:
+                results.update(computation.combiner.extract_output(total))
         for computation in self._derived:
             results.update(matrices(computation.keys[0], results.histograms) or computation.result(results))
         public = {
@@ -79,6 +96,14 @@ class _Metrics:
         return differences
 
 
+def _added(combiner: Any, totals: Sequence[Any]) -> Any:
+    if isinstance(totals[0], Histogram):
+        return reduce(Histogram.plus, totals)
+    if hasattr(combiner, "setup"):
+        combiner.setup()
+    return combiner.merge_accumulators(iter(totals))
+
+
 class Engine:
     """Computes an evaluation's metrics on any slices; TFMA's computations are built once."""
 
@@ -94,6 +119,22 @@ class Engine:
         self, key: SliceKey, rows: Rows, labels: Values, models: Mapping[str, Values], weights: Values | None
     ) -> MetricsDict:
         """Compute TFMA's metrics of a slice's rows; for the slice of all rows its plots too."""
-        metrics = self._per_slice if key else self._overall
+        return self.results(key, self.sums(key, rows, labels, models, weights))
+
+    def sums(
+        self, key: SliceKey, rows: Rows, labels: Values, models: Mapping[str, Values], weights: Values | None
+    ) -> Sums:
+        """Sum up some rows of a slice."""
         scores = {self._names[name]: values[rows] for name, values in models.items()}
-        return metrics.compute(labels[rows], scores, None if weights is None else weights[rows])
+        return self._of(key).sums(labels[rows], scores, None if weights is None else weights[rows])
+
+    def added(self, key: SliceKey, parts: Sequence[Sums]) -> Sums:
+        """Add the sums of several parts of a slice's rows."""
+        return self._of(key).added(parts) if len(parts) > 1 else parts[0]
+
+    def results(self, key: SliceKey, sums: Sums) -> MetricsDict:
+        """Compute TFMA's metrics of a slice from the sums of its rows, as `compute` does."""
+        return self._of(key).results(sums)
+
+    def _of(self, key: SliceKey) -> _Metrics:
+        return self._per_slice if key else self._overall

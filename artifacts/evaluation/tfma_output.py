@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,22 +17,27 @@ from artifacts.evaluation.slices import SliceKey
 MetricsDict = dict[metric_types.MetricKey, Any]
 
 
-def write(folder: Path, config: tfma.EvalConfig, results: Iterable[tuple[SliceKey, MetricsDict]]) -> None:
-    """Write metrics, plots and the EvalConfig under the file names of TFMA's own pipeline."""
-    metrics, plots = [], []
-    for key, values in results:
+class Messages(NamedTuple):
+    """A slice in TFMA's files, serialized."""
+
+    metrics: bytes
+    plots: bytes
+    """Empty without plots."""
+
+    @classmethod
+    def of(cls, key: SliceKey, values: MetricsDict) -> "Messages":
+        """Serialize the metrics and plots of a slice."""
         drawn = {name: value for name, value in values.items() if isinstance(name, metric_types.PlotKey)}
         metrics_only = {name: value for name, value in values.items() if name not in drawn}
-        metrics.append(writer.convert_slice_metrics_to_proto((key, metrics_only), None).SerializeToString())
-        if drawn:
-            plots.append(writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString())
-    write_serialized(folder, config, metrics, plots)
+        plots = writer.convert_slice_plots_to_proto((key, drawn), None).SerializeToString() if drawn else b""
+        return cls(writer.convert_slice_metrics_to_proto((key, metrics_only), None).SerializeToString(), plots)
 
 
-def write_serialized(folder: Path, config: tfma.EvalConfig, metrics: Iterable[bytes], plots: Iterable[bytes]) -> None:
-    """Write serialized messages of slices, and the EvalConfig, under the file names of TFMA's own pipeline."""
+def write(folder: Path, config: tfma.EvalConfig, slices: Iterable[Messages]) -> None:
+    """Write metrics, plots and the EvalConfig under the file names of TFMA's own pipeline."""
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, messages in (("metrics", metrics), ("plots", plots)):
+    metrics, plots = zip(*slices, strict=True)
+    for kind, messages in (("metrics", metrics), ("plots", filter(None, plots))):
         with tf.io.TFRecordWriter(str(folder / f"{kind}-00000-of-00001.tfrecord")) as file:
             for message in messages:
                 file.write(message)

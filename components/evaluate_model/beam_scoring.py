@@ -1,4 +1,4 @@
-"""What workers of Beam do to evaluate a model: draw rows, score shards, and load the scores again for TFMA."""
+"""What workers of Beam do to score a split: draw rows, fit the baselines on them, and score the shards."""
 
 import pickle
 import tempfile
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
@@ -16,10 +16,9 @@ import pyarrow as pa
 from apache_beam.utils.shared import Shared
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from artifacts.evaluation import tfma_beam
-from artifacts.evaluation.population import Total, totals
+from artifacts.evaluation.population import Total, total, totals
 from artifacts.evaluation.result import not_finite
-from artifacts.evaluation.slices import SliceKey, groups
+from artifacts.evaluation.slices import OVERALL, SliceKey, groups
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION, Features
 from artifacts.predictions import parity
 from artifacts.predictions.labels import LabelReader
@@ -31,13 +30,7 @@ from artifacts.predictions.split import Splits
 from components.evaluate_model.config import Config
 from components.evaluate_model.fitting import fit_all
 from components.evaluate_model.models import Models, load_model
-from components.evaluate_model.scored_parts import (
-    LABEL,
-    WEIGHT,
-    Fitted,
-    ScoredPart,
-    combined,
-)
+from components.evaluate_model.scored_parts import LABEL, WEIGHT, Fitted, ScoredPart
 from components.evaluate_model.scorer import Scorer, excluded
 from components.evaluate_model.scoring import prepared
 from core.object_stores import locations
@@ -45,6 +38,7 @@ from core.object_stores.locations import Location
 from core.problem import ModelOutput
 from problems import kind
 from problems.labels import TrainedLabel
+from problems.scores import OutputFacts
 
 _FORMS: tuple[ModelOutput, ...] = ("logits", "probabilities")
 TRAIN, SCORED, SUMMARY, FITTED = "train", "scored", "summary", "fitted"
@@ -63,22 +57,24 @@ class Job:
     first: bytes
     """The first row of the eval split, serialized."""
     work: Location
-    keeps_scores: bool = False
-    """Whether all scored rows are kept in files, since those that come back are a sample."""
+    is_sampled: bool = False
+    """Whether there are more rows than the sample may have."""
 
 
 class Summary(NamedTuple):
-    """What the step needs of one shard, whose scored rows stay in a file."""
+    """What is decided by of one shard, whose scored rows stay in a file."""
 
     label: TrainedLabel
     """What the candidate was trained on, with the names of its classes."""
-    sample: ScoredPart
+    sample: ScoredPart | None
+    """The rows that may be in the sample; None where all are."""
     drawn: Priorities
+    """Their random numbers."""
     rows: int
     not_finite: dict[tuple[str, ModelOutput], int]
     """Rows with a score that is not finite, by model and what its output is taken for."""
-    outside: dict[str, bool]
-    """Whether a model's output has a finite value outside [0, 1]."""
+    facts: dict[str, OutputFacts]
+    """What decides how a model's output is read."""
     weight: float | None
     slices: dict[Features, dict[SliceKey, Total]]
     parity: tuple[ParityRow, ...]
@@ -181,9 +177,7 @@ class ScoreShard(OnModels):
         if not place.shard.records:  # read all the same: its digest is checked
             return
         part = scorer.part()
-        if job.keeps_scores:
-            kept = locations.join(job.work, SCORED, str(place.number))
-            locations.write(kept, pickle.dumps(part), synced=False)
+        locations.write(locations.join(job.work, SCORED, str(place.number)), pickle.dumps(part), synced=False)
         found = _summarized(job, part, place, self._limit)
         label = loaded.models.candidate.label
         yield str(place.number), pickle.dumps(found._replace(label=label, parity=rows))
@@ -196,7 +190,7 @@ def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float) ->
     outputs = {name: part.values[name] for name in (CANDIDATE, CHAMPION) if name in part.values}
     return Summary(
         label=TrainedLabel(job.config.label, job.config.task),
-        sample=part.take(mine),
+        sample=part.take(mine) if job.is_sampled else None,
         drawn=drawn[mine],
         rows=part.rows,
         not_finite={
@@ -204,37 +198,13 @@ def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float) ->
             for name, values in outputs.items()
             for form in _FORMS
         },
-        outside={name: _is_outside(values) for name, values in outputs.items()},
+        facts={name: OutputFacts.of(values) for name, values in outputs.items()},
         weight=float(part.values[WEIGHT].sum()) if WEIGHT in part.values else None,
-        slices={
+        slices={(): {OVERALL: total(part.values[LABEL])}}
+        | {
             features: totals(groups(part.columns, features, part.rows), part.values[LABEL])
             for features in job.config.slices
             if features
         },
         parity=(),
     )
-
-
-def _is_outside(values: Any) -> bool:
-    finite = values[np.isfinite(values)]
-    return bool(finite.size) and bool(finite.min() < 0 or finite.max() > 1)
-
-
-class LoadScored(beam.DoFn):  # type: ignore[misc]  # Beam has no types
-    """Yields the scored rows of a shard as TFMA reads them."""
-
-    def __init__(self, job: Job, label: TrainedLabel, outputs: dict[str, ModelOutput]) -> None:
-        self._job, self._label, self._outputs = job, label, outputs
-
-    def of_candidate(self) -> "LoadScored":
-        """Return the same without the champion."""
-        return LoadScored(self._job, self._label, {CANDIDATE: self._outputs[CANDIDATE]})
-
-    def process(self, number: int) -> Iterator[pa.RecordBatch]:
-        """Load one shard."""
-        content = locations.read(locations.join(self._job.work, SCORED, str(number)))
-        part: ScoredPart = pickle.loads(content)  # noqa: S301 - ours
-        wanted = {name: values for name, values in part.values.items() if name in (*self._outputs, LABEL, WEIGHT)}
-        champion = part.champion if CHAMPION in self._outputs else None
-        rows = combined(self._label, Fitted(), [part._replace(values=wanted, champion=champion)], self._outputs)
-        yield from tfma_beam.record_batches(self._job.config.evaluation_spec, rows)

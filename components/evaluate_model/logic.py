@@ -17,18 +17,16 @@ from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
+from components.evaluate_model.measured import Measured
 from components.evaluate_model.models import Models, load_model
-from components.evaluate_model.pictures import draw
-from components.evaluate_model.scored_parts import ScoredSplit
+from components.evaluate_model.pictures import draw, plots
 from components.evaluate_model.scoring import score
 from components.evaluate_model.side_processes import side_processes
 from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
-from core.beam.settings import Runner
 from core.decision import Decision
 from core.object_stores import locations
-from problems.labels import TrainedLabel
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,14 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
     place = Path(champion.path) if champion else None
     if runner is None:
-        label, scored = _scored(config, splits, Path(inputs.model), place)
+        measured = _measured(config, splits, (Path(inputs.model), place), folder / metrics_file.TFMA)
     else:
-        label, scored = _scored_with_beam(runner, config, splits, (Path(inputs.model), place), folder)
-    result = measure(spec, scored.rows, folder / metrics_file.TFMA)
+        with workers_of(runner, "components.evaluate_model.with_beam"):
+            from components.evaluate_model.with_beam import measured_with_beam  # noqa: PLC0415
+
+            folders = (Path(inputs.model), place)
+            measured = measured_with_beam(runner, config, splits, folders, folder / metrics_file.TFMA)
+    label, scored, result, _ = measured
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
     parity.write(folder, scored.parity)
     numbers = metrics_file.content(spec, scored.rows, result, inputs.champion)
@@ -87,27 +89,22 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     if label.unit == "trained":
         numbers["unit"] = "of the transformed label"
     metrics_file.write(folder, numbers)
-    draw(config, scored, result, decision, outputs.pictures)
+    draw(config, measured, decision, outputs.pictures)
     for name, value in _dashboard(result, decision).items():
         outputs.log_metric(name, value)
     decision.write(outputs.decision)
     return decision
 
 
-def _scored(config: Config, splits: Splits, model: Path, champion: Path | None) -> tuple[TrainedLabel, ScoredSplit]:
+def _measured(config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path) -> Measured:
+    """Score and measure in this process; `folders` are those of the candidate and the champion."""
+    model, champion = folders
     with side_processes(config, splits, champion) as beside:  # before models are loaded, which starts threads
         here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
-        return models.candidate.label, score(config, splits, models, beside)
-
-
-def _scored_with_beam(
-    runner: Runner, config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path
-) -> tuple[TrainedLabel, ScoredSplit]:
-    with workers_of(runner, "components.evaluate_model.with_beam"):
-        from components.evaluate_model.with_beam import score_with_beam  # noqa: PLC0415
-
-        return score_with_beam(runner, config, splits, folders, made / metrics_file.TFMA)
+        scored = score(config, splits, models, beside)
+    result = measure(config.evaluation_spec, scored.rows, made)
+    return Measured(models.candidate.label, scored, result, plots(config, scored.rows) if result.slices else ())
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

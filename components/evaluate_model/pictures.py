@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from artifacts.evaluation.result import EvaluationResult, Slice
+from artifacts.evaluation.result import EvaluationResult, Slice, evaluated_models
+from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.evaluation.slices import label
 from artifacts.evaluation.spec import CANDIDATE, CHAMPION
 from components.evaluate_model import mistakes
 from components.evaluate_model.config import Config
+from components.evaluate_model.measured import Measured
 from components.evaluate_model.scored_parts import ScoredSplit
 from core import pictures
 from core.decision import Decision, Verdict
@@ -22,15 +24,20 @@ WIDTH = 240
 """Of a bar in a table, in pixels."""
 
 
-def draw(config: Config, scored: ScoredSplit, result: EvaluationResult, decision: Decision, path: Path | str) -> None:
+def plots(config: Config, rows: ScoredRows) -> list[Markup]:
+    """Draw the plots of the problem's kind: candidate and, where it can be evaluated, champion."""
+    models, _ = evaluated_models(rows)
+    shown = {"champion" if name == CHAMPION else name: scores for name, scores in models.items()}
+    return list(kind(config.task).pictures(rows.labels, shown, rows.classes))
+
+
+def draw(config: Config, measured: Measured, decision: Decision, path: Path | str) -> None:
     """Write the pictures of an evaluation; with faults only the decision is drawn."""
+    scored, result = measured.scored, measured.result
     parts: list[str] = [pictures.verdict(decision.verdict.value), Markup(f"<p>{pictures.muted(decision.summary)}</p>")]
     if result.slices:
         parts.append(_comparisons(config, result))
-        shown = {"candidate": scored.rows.models[CANDIDATE]}
-        if CHAMPION in scored.rows.models and not result.champion_fault:
-            shown["champion"] = scored.rows.models[CHAMPION]
-        parts += kind(config.task).pictures(scored.rows.labels, shown, scored.rows.classes)
+        parts += measured.plots
         parts += _slices(config, result)
         if scored.mistakes:
             parts.append(mistakes.draw(scored.mistakes))
@@ -56,10 +63,11 @@ def _notes(config: Config, scored: ScoredSplit, result: EvaluationResult) -> Mar
         notes.append(
             f"weighted by {config.weight}: all metrics but counts of classes, balanced accuracy, F1 and the leak guard"
         )
-    if scored.rows.is_sample:
+    population = scored.rows.population
+    if population is not None and scored.rows.is_sample:
         notes.append(
             f"skills, gains with their intervals, metrics that TFMA does not have, and pictures are those of a random "
-            f"sample of {len(scored.rows.labels):,} of {scored.rows.rows:,} rows; TFMA's metrics are of all rows"
+            f"sample of {population.sampled:,} of {population.rows:,} rows; TFMA's metrics are of all rows"
         )
     if scored.left_out:
         features = "; ".join(f"{name} ({why})" for name, why in scored.left_out.items())

@@ -1,6 +1,6 @@
 """What scoring some rows gives, and the rows of an evaluation that several such parts make."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -18,10 +18,10 @@ from components.evaluate_model.champion import reorder_classes
 from components.evaluate_model.champion_scores import ChampionPart
 from components.evaluate_model.leak import FeatureSkill
 from components.evaluate_model.mistakes import Mistake, Mistakes
-from core.problem import ModelOutput
 from problems import kind
 from problems.kind import Scores
 from problems.labels import TrainedLabel
+from problems.scores import OutputFacts
 
 LABEL, WEIGHT = "label", "weight"
 """Names among the values of a part."""
@@ -83,16 +83,16 @@ class ScoredSplit:
 
 
 def combined(
-    candidate: TrainedLabel, fitted: Fitted, parts: Sequence[ScoredPart], outputs: dict[str, ModelOutput]
+    candidate: TrainedLabel, fitted: Fitted, parts: Sequence[ScoredPart], facts: Mapping[str, OutputFacts]
 ) -> ScoredRows:
-    """Concatenate parts of rows; whether an output has logits is decided on all of them, or in `outputs` by model."""
+    """Concatenate parts of rows; how an output is read is decided on all of them, or by `facts` of a model."""
     names = [name for name in parts[0].values if all(name in part.values for part in parts)]
     values = {name: np.concatenate([part.values[name] for part in parts]) for name in names}
     problem = kind(candidate.task)
-    scores = {CANDIDATE: problem.scores(values[CANDIDATE], outputs.get(CANDIDATE, candidate.output))}
+    scores = {CANDIDATE: problem.scores(values[CANDIDATE], candidate.output, facts.get(CANDIDATE))}
     fault, champion = champion_of(parts)
     if champion is not None and not fault:
-        found, form = problem.scores(values[CHAMPION], outputs.get(CHAMPION, champion.output))
+        found, form = problem.scores(values[CHAMPION], champion.output, facts.get(CHAMPION))
         scores[CHAMPION] = Scores(reorder_classes(candidate, champion, found), form)
     return ScoredRows(
         labels=values[LABEL],

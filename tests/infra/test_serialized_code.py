@@ -10,8 +10,8 @@ OWN_WORK_FOLDER = "between workers of one Beam job, which write and read it in t
 UNPICKLES = {
     "artifacts/statistics/combiners.py": "a copy of an object in memory; the bytes are never stored",
     "components/compute_statistics/groups_with_beam.py": OWN_WORK_FOLDER,
+    "components/evaluate_model/beam_measuring.py": OWN_WORK_FOLDER,
     "components/evaluate_model/beam_scoring.py": OWN_WORK_FOLDER,
-    "components/evaluate_model/with_beam.py": OWN_WORK_FOLDER,
     "components/ingest_examples/with_beam.py": OWN_WORK_FOLDER,
     "components/transform_features/phase_with_beam.py": OWN_WORK_FOLDER,
     "localrun/src/localrun/hosts/watched.py": "bytecode by the source's hash, where Python keeps it",

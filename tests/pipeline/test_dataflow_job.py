@@ -192,37 +192,12 @@ def _evaluation(schema: schema_pb2.Schema) -> Any:
 
 
 @pytest.mark.nightly("imports of TFX's libraries")
-def test_scores(jobs: list[Any], schema: schema_pb2.Schema) -> None:
+def test_evaluation(jobs: list[Any], schema: schema_pb2.Schema) -> None:
     from components.evaluate_model import with_beam
 
     with pytest.raises(_Submitted):
-        with_beam._score(RUNNER, _evaluation(schema))
-    check("evaluate_model-scores", jobs)
-
-
-@pytest.mark.nightly("imports of TFX's libraries")
-def test_metrics(jobs: list[Any], schema: schema_pb2.Schema, tmp_path: Path) -> None:
-    import numpy as np
-
-    from artifacts.evaluation.population import Population
-    from artifacts.evaluation.scored_rows import ScoredRows
-    from artifacts.evaluation.spec import CANDIDATE
-    from components.evaluate_model import with_beam
-    from problems.labels import TrainedLabel
-
-    labels = np.array([0.0, 1.0] * 50)
-    rows = ScoredRows(
-        labels=labels,
-        models={CANDIDATE: labels[:, None] * 0.5 + 0.2},
-        baselines={},
-        columns={},
-        population=Population(rows=200, seed=0, not_finite={CANDIDATE: 0}, weight=None, slices={}),
-    )
-    with pytest.raises(_Submitted):
-        job, label = _evaluation(schema), TrainedLabel("late", "binary_classification")
-        load = with_beam.LoadScored(job, label, {CANDIDATE: "probabilities"})
-        with_beam._with_tfma(RUNNER, job, rows, load, tmp_path)
-    check("evaluate_model-metrics", jobs)
+        with_beam.compute(RUNNER, _evaluation(schema))
+    check("evaluate_model", jobs)
 
 
 @pytest.mark.nightly("imports of TFX's libraries")

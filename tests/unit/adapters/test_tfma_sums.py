@@ -2,25 +2,31 @@
 
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
 
-from adapters.beam_run import run
-from artifacts.evaluation import tfma_beam
 from artifacts.evaluation.columns import MISSING
-from artifacts.evaluation.eval_config import eval_config
-from artifacts.evaluation.population import Population, totals
-from artifacts.evaluation.result import EvaluationResult, measure
+from artifacts.evaluation.result import (
+    EvaluationResult,
+    group_all,
+    measure,
+    measure_rows,
+    slice_rows,
+    tfma_numbers,
+    with_tfma,
+)
 from artifacts.evaluation.scored_rows import ScoredRows
-from artifacts.evaluation.slices import Column, groups
+from artifacts.evaluation.slices import Column
 from artifacts.evaluation.spec import EvaluationSpec
-from core.beam.settings import Runner
+from artifacts.evaluation.tfma_in_process import Engine
+from problems import kind
 from problems.kind import TfmaMetric
+from tests.tfma_pipeline import metrics_of
 
 MORE = (
     TfmaMetric("SensitivityAtSpecificity", {"specificity": 0.8}),
@@ -65,19 +71,31 @@ def _flat(result: EvaluationResult) -> dict[tuple[Any, ...], float]:
     }
 
 
-def _on_beam(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> ScoredRows:
+def _by_tfma(spec: EvaluationSpec, scored: ScoredRows, folder: Path) -> EvaluationResult:
     """Let TFMA's own pipeline compute the metrics."""
-    config = eval_config(
-        spec, with_champion="baseline" in scored.models, plots=True, weighted=scored.weights is not None
-    )
-    batches = list(tfma_beam.record_batches(spec, scored, batch_rows=120))
-    run(Runner(), lambda root: root | beam.Create(batches) | tfma_beam.Evaluate(config, {}, folder / "work"))
-    metrics = tfma_beam.read(folder / "work", config, folder / "beam")
-    found = {features: totals(groups(scored.columns, features, 1000), scored.labels) for features in spec.slices}
-    total = None if scored.weights is None else float(scored.weights.sum())
-    return dataclasses.replace(
-        scored, population=Population(len(scored.labels), weight=total, slices=found, tfma=metrics)
-    )
+    found, models, grouped = metrics_of(spec, scored, folder), tuple(scored.models), group_all(spec, scored)
+    numbers = {}
+    for key, rows in slice_rows(scored, grouped).items():
+        labels = scored.labels[rows]
+        numbers[key] = tfma_numbers(spec, found[key], models, (labels.min(), labels.max()))
+    return with_tfma(measure_rows(spec, scored, grouped), numbers)
+
+
+def _in_parts(spec: EvaluationSpec, scored: ScoredRows) -> dict[tuple[Any, ...], float]:
+    """Add up the pickled sums of parts of the rows, one of which has a single row, as workers do."""
+    models, grouped = tuple(scored.models), group_all(spec, scored)
+    engine, found = Engine(spec, models, weighted=scored.weights is not None), {}
+    for key, rows in slice_rows(scored, grouped).items():
+        bounds = ((0, 1), (1, 120), (120, len(scored.labels)))
+        parts = [rows[(rows >= start) & (rows < end)] for start, end in bounds]
+        sums = [engine.sums(key, part, scored.labels, scored.models, scored.weights) for part in parts if len(part)]
+        another = Engine(spec, models, weighted=scored.weights is not None)
+        values = another.results(key, another.added(key, pickle.loads(pickle.dumps(sums))))
+        labels = scored.labels[rows]
+        for model, numbers in tfma_numbers(spec, values, models, (labels.min(), labels.max())).items():
+            name = "candidate" if model == "candidate" else "champion"
+            found |= {(key, name, metric): value for metric, value in numbers.items()}
+    return found
 
 
 CASES = [*((task, True, False) for task in TASKS), *((task, True, True) for task in TASKS)]
@@ -105,8 +123,8 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted:
             slices=(("carrier",), ("carrier", "hour")),
             **TASKS[task],
         )
-        rows = scored if engine == "in_process" else _on_beam(spec, scored, tmp_path)
-        found[engine] = _flat(measure(spec, rows, tmp_path / engine))
+        compute = measure if engine == "in_process" else _by_tfma
+        found[engine] = _flat(compute(spec, scored, tmp_path / engine))
     ours, theirs = found["in_process"], found["beam"]
     assert set(ours) == set(theirs)
     assert len({key for key, _, _ in ours}) == 1 + 3 + 6
@@ -121,6 +139,23 @@ def test_both_engines_give_the_same_numbers(task: str, champion: bool, weighted:
     if task == "binary_classification":
         plots = {engine: dict(result.plots)[()] for engine, result in files.items()}
         assert json.dumps(plots["in_process"], sort_keys=True) == json.dumps(plots["beam"], sort_keys=True)
+
+
+@pytest.mark.parametrize(("task", "champion", "weighted"), [*CASES, ("binary_classification", False, False)])
+def test_sums_of_parts_are_those_of_all_rows(task: str, champion: bool, weighted: bool, tmp_path: Path) -> None:
+    """One metric has no sums of ours, so that TFMA's combiner adds its rows."""
+    scored = _scored(task)
+    if weighted:
+        scored = dataclasses.replace(scored, weights=np.random.default_rng(9).integers(0, 4, len(scored.labels)) / 2)
+    if not champion:
+        scored = dataclasses.replace(scored, models={"candidate": scored.models["candidate"]})
+    spec = EvaluationSpec("late", task, slices=(("carrier",), ("carrier", "hour")), **TASKS[task])  # type: ignore[arg-type]
+    whole, parts = _flat(measure(spec, scored, tmp_path)), _in_parts(spec, scored)
+    assert {name for _, _, name in whole.keys() - parts.keys()} == set(
+        kind(task).row_metrics(scored.labels, scored.models["candidate"])
+    )
+    for name, value in parts.items():
+        assert value == pytest.approx(whole[name], rel=2e-6, abs=1e-9, nan_ok=True), name
 
 
 def test_scores_that_are_no_probabilities_are_not_measured(tmp_path: Path) -> None:
