@@ -1,5 +1,6 @@
 """Turns raw features into the columns of a linear model, each fitted on the sample."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pyarrow_hotfix  # noqa: F401
@@ -25,8 +26,33 @@ class Encoding(Protocol):
         """Return [rows, columns], dense or sparse."""
 
 
-class Standardized:
+class Dense:
+    """One feature's columns, which can be written into a matrix of several features without a copy of them."""
+
+    width: int
+
+    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
+        """Write [rows, width]."""
+        raise NotImplementedError
+
+    def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
+        """Return [rows, width]."""
+        return filled([self], batch)
+
+
+def filled(encodings: Sequence[Dense], batch: pa.RecordBatch) -> NDArray[np.float32]:
+    """Return the columns of several features, [rows, columns]."""
+    ends = np.cumsum([one.width for one in encodings])
+    matrix = np.empty((batch.num_rows, ends[-1]), np.float32)
+    for one, end in zip(encodings, ends, strict=True):
+        one.fill(batch, matrix[:, end - one.width : end])
+    return matrix
+
+
+class Standardized(Dense):
     """A number as standard deviations from the sample's mean, clipped to [-10, 10], and a flag for missing values."""
+
+    width = 2
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
         values = numbers(batch, name)
@@ -34,14 +60,15 @@ class Standardized:
         self._name = name
         self._mean, self._deviation = (float(finite.mean()), float(finite.std()) or 1.0) if finite.size else (0.0, 1.0)
 
-    def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
-        """Return [rows, 2]."""
+    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
+        """Write [rows, 2]."""
         scaled = (numbers(batch, self._name) - self._mean) / self._deviation
         missing = ~np.isfinite(scaled)
-        return np.asarray(np.stack([np.where(missing, 0, np.clip(scaled, -10, 10)), missing], axis=1), np.float32)
+        matrix[:, 0] = np.where(missing, 0, np.clip(scaled, -10, 10))
+        matrix[:, 1] = missing
 
 
-class OneHot:
+class OneHot(Dense):
     """A column per common value."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
@@ -50,13 +77,14 @@ class OneHot:
         counts = np.bincount(codes[codes != MISSING], minlength=len(values))
         common = np.argsort(-counts, kind="stable")[:ONE_HOT_VALUES]
         self._vocabulary.add(np.zeros(0, np.int32), [values[code] for code in common])
+        self.width = len(self._vocabulary.values)
 
-    def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
-        """Return [rows, values]."""
+    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
+        """Write [rows, values]."""
         codes: Codes = self._vocabulary.look_up(*categories(batch, self._name))
-        size = len(self._vocabulary.values)
-        table = np.vstack([np.eye(size, dtype=np.float32), np.zeros((1, size), np.float32)])
-        return np.asarray(table[codes])
+        rows = np.flatnonzero(codes != MISSING)
+        matrix[:] = 0
+        matrix[rows, codes[rows]] = 1
 
 
 class Vector:

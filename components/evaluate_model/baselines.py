@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from artifacts.evaluation.columns import MISSING, Vocabulary, categories, numbers
-from artifacts.matrix.encodings import Encoding, OneHot, Picture, Standardized, Vector, Words
+from artifacts.matrix.encodings import Dense, Encoding, OneHot, Picture, Standardized, Vector, Words, filled
 from artifacts.matrix.usable_features import UsableFeatures
 from components.evaluate_model.config import Baseline
 from core.problem import Task
@@ -163,6 +163,9 @@ class Linear:
         return np.asarray(self._kind.linear_scores(self._model, self._matrix(batch), self._classes))
 
     def _matrix(self, batch: pa.RecordBatch) -> Any:
+        dense = [encoding for encoding in self._encodings if isinstance(encoding, Dense)]
+        if len(dense) == len(self._encodings):
+            return filled(dense, batch)
         parts = [encoding.columns(batch) for encoding in self._encodings]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.hstack(parts)

@@ -40,7 +40,6 @@ from components.evaluate_model.scored_parts import (
     skills_of,
     worst_of,
 )
-from core.object_stores import locations
 from core.problem import ModelOutput
 from problems.labels import TrainedLabel
 from problems.scores import OutputFacts, are_logits
@@ -75,33 +74,33 @@ class SliceMetrics(NamedTuple):
 
 
 class Decide(beam.DoFn):  # type: ignore[misc]  # Beam has no types
-    """Yields what holds for all rows, from the summaries of the shards, and keeps the sample."""
+    """Keeps what holds for all rows, from the summaries of the shards, and the sample."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def process(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+    def process(self, names: list[str]) -> Iterator[str]:
         """Read what the shards have kept, in their order; `names` are its files."""
         job, spec = self._job, self._job.config.evaluation_spec
         ordered = sorted(names, key=int)
-        summaries: list[Summary] = [load(job, SUMMARY, name) for name in ordered]
-        parts = [one.sample or load(job, SCORED, name) for name, one in zip(ordered, summaries, strict=True)]
-        fitted: Fitted = load(job, FITTED)
+        summaries: list[Summary] = [job.kept(SUMMARY, name) for name in ordered]
+        parts = [one.sample or job.kept(SCORED, name) for name, one in zip(ordered, summaries, strict=True)]
+        fitted: Fitted = job.kept(FITTED)
         label = summaries[0].label
         facts = _facts(parts, summaries)
         population, sampled = _sampled(job, summaries, parts, facts)
         rows = replace(combined(label, fitted, sampled, facts), population=population)
-        write(job, ROWS, rows)
+        job.keep(rows, ROWS)
         skills = skills_of(fitted, parts)
         scored = ScoredSplit(rows.summary(), skills, summaries[0].parity, worst_of(parts), fitted.left_out)
         if any(faults(spec, rows)):
-            yield DECIDED, pickle.dumps(Decided(label, scored, {}, {}))
+            yield job.keep(Decided(label, scored, {}, {}), DECIDED)
             return
         models, _ = evaluated_models(rows)
         slices = {key: total for one in population.slices.values() for key, total in one.items()}
         if any(len(one) > spec.max_slices for one in population.slices.values()):
             slices = {key: slices[key] for key in slice_rows(rows, group_all(spec, rows))}
-        yield DECIDED, pickle.dumps(Decided(label, scored, {name: facts[name] for name in models}, slices))
+        yield job.keep(Decided(label, scored, {name: facts[name] for name in models}, slices), DECIDED)
 
 
 def _facts(parts: list[ScoredPart], summaries: list[Summary]) -> dict[str, OutputFacts]:
@@ -151,7 +150,7 @@ class OnDecided(beam.DoFn):  # type: ignore[misc]  # Beam has no types
 
     def _decided(self) -> tuple[Decided, Engine]:  # no property: Beam reads all of those when a pipeline is built
         if self._found is None:
-            decided: Decided = load(self._job, DECIDED)
+            decided: Decided = self._job.kept(DECIDED)
             config = self._job.config
             self._found = decided, Engine(config.evaluation_spec, tuple(decided.models), config.weight is not None)
         return self._found
@@ -169,12 +168,12 @@ class Measure(OnDecided):
         """Take `NUMBERS`, `PLOTS`, or the file of a shard."""
         job, spec = self._job, self._job.config.evaluation_spec
         if name == NUMBERS:
-            rows: ScoredRows = load(job, ROWS)
-            write(job, NUMBERS, measure_rows(spec, rows, group_all(spec, rows)))
+            rows: ScoredRows = job.kept(ROWS)
+            job.keep(measure_rows(spec, rows, group_all(spec, rows)), NUMBERS)
         elif name == PLOTS:
-            write(job, PLOTS, plots(job.config, load(job, ROWS)) if self._decided()[0].models else [])
+            job.keep(plots(job.config, job.kept(ROWS)) if self._decided()[0].models else [], PLOTS)
         elif self._decided()[0].models:
-            self._parts.append(load(job, SCORED, name))
+            self._parts.append(job.kept(SCORED, name))
             if sum(part.rows for part in self._parts) >= _TOGETHER:
                 self._sum_up()
         return []
@@ -203,9 +202,9 @@ class Measure(OnDecided):
 
 
 class AddUp(OnDecided):
-    """Adds the sums of the slices of a group, and yields their metrics."""
+    """Adds the sums of the slices of a group, and keeps their metrics."""
 
-    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, bytes]]:
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[str]:
         """Take what all bundles have of these slices."""
         decided, engine = self._decided()
         sums: dict[SliceKey, list[Sums]] = {}
@@ -218,7 +217,7 @@ class AddUp(OnDecided):
             extremes = (total.least, total.greatest)
             numbers = tfma_numbers(self._job.config.evaluation_spec, values, tuple(decided.models), extremes)
             found[key] = SliceMetrics(Messages.of(key, values), numbers)
-        yield str(group[0]), pickle.dumps(found)
+        yield self._job.keep(found, METRICS, str(group[0]))
 
 
 def _scored_rows(decided: Decided, parts: list[ScoredPart]) -> ScoredRows:
@@ -232,13 +231,3 @@ def _scored_rows(decided: Decided, parts: list[ScoredPart]) -> ScoredRows:
         for part in parts
     ]
     return combined(decided.label, Fitted(), chosen, decided.models)
-
-
-def load(job: Job, *names: str) -> Any:
-    """Read what a worker has kept in the work folder."""
-    return pickle.loads(locations.read(locations.join(job.work, *names)))  # noqa: S301 - ours
-
-
-def write(job: Job, name: str, value: Any) -> None:
-    """Keep something in the work folder; a bundle that is run again writes the same again."""
-    locations.write(locations.join(job.work, name), pickle.dumps(value), synced=False)

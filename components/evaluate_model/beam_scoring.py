@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import apache_beam as beam
@@ -60,6 +60,15 @@ class Job:
     is_sampled: bool = False
     """Whether there are more rows than the sample may have."""
 
+    def keep(self, value: Any, *names: str) -> str:
+        """Keep something in the work folder, and return its name; a bundle that is run again keeps the same again."""
+        locations.write(locations.join(self.work, *names), pickle.dumps(value), synced=False)
+        return names[-1]
+
+    def kept(self, *names: str) -> Any:
+        """Read what was kept."""
+        return pickle.loads(locations.read(locations.join(self.work, *names)))  # noqa: S301 - ours
+
 
 class Summary(NamedTuple):
     """What is decided by of one shard, whose scored rows stay in a file."""
@@ -93,7 +102,7 @@ class _Loaded:
     @cached_property
     def fitted(self) -> Fitted:
         """The baselines and single-feature tables."""
-        found: Fitted = pickle.loads(locations.read(locations.join(self._job.work, FITTED)))  # noqa: S301 - ours
+        found: Fitted = self._job.kept(FITTED)
         return found
 
     def _model(self, place: Location, name: str) -> ScoringModel:
@@ -119,7 +128,7 @@ class OnModels(beam.DoFn):  # type: ignore[misc]  # Beam has no types
 
 
 class DrawRows(OnModels):
-    """Yields the rows of a shard that may be in the sample, with their random numbers.
+    """Keeps the rows of a shard that may be in the sample, with their random numbers.
 
     It loads the models, too: all workers have rows to draw, and one alone will fit baselines on them.
     """
@@ -128,22 +137,22 @@ class DrawRows(OnModels):
         super().__init__(job, models)
         self._limit = limit
 
-    def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
+    def process(self, place: PlacedShard) -> Iterator[str]:
         """Read one shard."""
         drawn = priorities(self._job.config.seed, place.before, place.shard.records)
         rows = np.flatnonzero(drawn <= self._limit)
         splits = self._splits()
         take = splits.taken_records if self._loaded().labels.reads_records else splits.taken
-        yield str(place.number), pickle.dumps((take(place.shard, rows), drawn[rows]))
+        yield self._job.keep((take(place.shard, rows), drawn[rows]), TRAIN, str(place.number))
 
 
 class FitBaselines(OnModels):
     """Fits the baselines on the rows that `Splits.sample` draws, when all shards have handed in theirs."""
 
-    def process(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+    def process(self, names: list[str]) -> Iterator[str]:
         """Read what was drawn, in the order of the shards; `names` are its files."""
-        job, folder = self._job, locations.join(self._job.work, TRAIN)
-        parts = [pickle.loads(locations.read(locations.join(folder, name))) for name in sorted(names, key=int)]  # noqa: S301 - ours
+        job = self._job
+        parts = [job.kept(TRAIN, name) for name in sorted(names, key=int)]
         drawn, splits, labels = [kept for kept, _ in parts], self._splits(), self._loaded().labels
         chosen = smallest(np.concatenate([numbers for _, numbers in parts]), job.config.baseline_examples)
         if labels.reads_records:
@@ -152,18 +161,17 @@ class FitBaselines(OnModels):
         else:
             block = splits.columns_of(drawn)
             block = block._replace(batch=block.batch.take(pa.array(chosen)))
-        fitted = fit_all(job.config, splits, block, labels)
-        yield FITTED, pickle.dumps(fitted)
+        yield job.keep(fit_all(job.config, splits, block, labels), FITTED)
 
 
 class ScoreShard(OnModels):
-    """Scores a shard, writes its rows, and yields its summary; nothing for a shard without rows."""
+    """Scores a shard, and keeps its rows and its summary; nothing of a shard without rows."""
 
     def __init__(self, job: Job, models: Shared, limit: float) -> None:
         super().__init__(job, models)
         self._limit = limit
 
-    def process(self, place: PlacedShard) -> Iterator[tuple[str, bytes]]:
+    def process(self, place: PlacedShard) -> Iterator[str]:
         """Score one shard."""
         job, loaded = self._job, self._loaded()
         for skill in loaded.fitted.skills.values():
@@ -177,10 +185,10 @@ class ScoreShard(OnModels):
         if not place.shard.records:  # read all the same: its digest is checked
             return
         part = scorer.part()
-        locations.write(locations.join(job.work, SCORED, str(place.number)), pickle.dumps(part), synced=False)
+        job.keep(part, SCORED, str(place.number))
         found = _summarized(job, part, place, self._limit)
         label = loaded.models.candidate.label
-        yield str(place.number), pickle.dumps(found._replace(label=label, parity=rows))
+        yield job.keep(found._replace(label=label, parity=rows), SUMMARY, str(place.number))
 
 
 def _summarized(job: Job, part: ScoredPart, place: PlacedShard, limit: float) -> Summary:

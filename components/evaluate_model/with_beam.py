@@ -14,7 +14,7 @@ import sklearn.linear_model  # noqa: F401
 from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
-from adapters.beam_work import Keep, distributed, gathered, seen_by_workers, work_folder
+from adapters.beam_work import distributed, gathered, seen_by_workers, work_folder
 from artifacts.evaluation import tfma_output
 from artifacts.evaluation.eval_config import eval_config
 from artifacts.evaluation.result import EvaluationResult, with_tfma
@@ -35,16 +35,13 @@ from components.evaluate_model.beam_measuring import (
     Decided,
     Measure,
     SliceMetrics,
-    load,
-    write,
 )
-from components.evaluate_model.beam_scoring import FITTED, SUMMARY, TRAIN, DrawRows, FitBaselines, Job, ScoreShard
+from components.evaluate_model.beam_scoring import FITTED, DrawRows, FitBaselines, Job, ScoreShard
 from components.evaluate_model.config import Config
 from components.evaluate_model.fitting import needs_training_rows
 from components.evaluate_model.measured import Measured
 from components.evaluate_model.scored_parts import Fitted
 from core.beam.settings import Runner
-from core.object_stores import locations
 
 
 def measured_with_beam(
@@ -67,11 +64,11 @@ def measured_with_beam(
             is_sampled=ExamplesManifest.read(splits.folder).records("eval") > config.sample_rows,
         )
         compute(runner, job)
-        decided: Decided = load(job, DECIDED)
-        result: EvaluationResult = load(job, NUMBERS)
+        decided: Decided = job.kept(DECIDED)
+        result: EvaluationResult = job.kept(NUMBERS)
         if decided.models:
             result = _with_tfma(job, decided, result, made)
-        return Measured(decided.label, decided.scored, result, load(job, PLOTS))
+        return Measured(decided.label, decided.scored, result, job.kept(PLOTS))
 
 
 def compute(runner: Runner, job: Job) -> None:
@@ -82,22 +79,14 @@ def compute(runner: Runner, job: Job) -> None:
     # The sample is measured by one worker, and its plots are drawn by another one.
     measured = [NUMBERS, PLOTS, *(str(one.number) for one in with_rows(found))]
     if not needs_training_rows(job.config):
-        write(job, FITTED, Fitted())
+        job.keep(Fitted(), FITTED)
 
     def build(pipeline: beam.Pipeline) -> None:
         fitted = _fitted(pipeline, job, models) if needs_training_rows(job.config) else None
-        shards = distributed(pipeline, "Shards", found, fitted)
-        scored = (
-            shards | "Score" >> beam.ParDo(ScoreShard(job, models, limit)) | "Keep" >> beam.ParDo(_keep(job, SUMMARY))
-        )
-        decided = (
-            gathered(scored, "All scored")
-            | "Decide" >> beam.ParDo(Decide(job))
-            | "Keep decided" >> beam.ParDo(_keep(job))
-        )
+        scored = distributed(pipeline, "Shards", found, fitted) | "Score" >> beam.ParDo(ScoreShard(job, models, limit))
+        decided = gathered(scored, "All scored") | "Decide" >> beam.ParDo(Decide(job))
         sums = distributed(pipeline, "Scored", measured, decided) | "Measure" >> beam.ParDo(Measure(job))
-        metrics = sums | "Sums of a slice" >> beam.GroupByKey() | "Add up" >> beam.ParDo(AddUp(job))
-        _ = metrics | "Keep metrics" >> beam.ParDo(_keep(job, METRICS))
+        _ = sums | "Sums of a slice" >> beam.GroupByKey() | "Add up" >> beam.ParDo(AddUp(job))
 
     run(runner, build)
 
@@ -107,20 +96,14 @@ def _fitted(pipeline: beam.Pipeline, job: Job, models: Shared) -> beam.PCollecti
     manifest = ExamplesManifest.read(job.examples)
     draw = DrawRows(job, models, bound(job.config.baseline_examples, manifest.records("train")))
     drawn = distributed(pipeline, "Train shards", placed(manifest, "train")) | "Draw" >> beam.ParDo(draw)
-    kept = drawn | "Keep drawn" >> beam.ParDo(_keep(job, TRAIN))
-    fitted = gathered(kept, "All drawn") | "Fit" >> beam.ParDo(FitBaselines(job, models))
-    return fitted | "Keep fitted" >> beam.ParDo(_keep(job))
-
-
-def _keep(job: Job, *names: str) -> Keep:
-    return Keep(locations.join(job.work, *names))
+    return gathered(drawn, "All drawn") | "Fit" >> beam.ParDo(FitBaselines(job, models))
 
 
 def _with_tfma(job: Job, decided: Decided, result: EvaluationResult, folder: Path) -> EvaluationResult:
     """Add TFMA's metrics, and write its files."""
     found: dict[SliceKey, SliceMetrics] = {}
     for group in range(min(GROUPS, len(decided.slices))):
-        found |= load(job, METRICS, str(group))
+        found |= job.kept(METRICS, str(group))
     spec, weighted = job.config.evaluation_spec, job.config.weight is not None
     config = eval_config(spec, with_champion=CHAMPION in decided.models, plots=True, weighted=weighted)
     tfma_output.write(folder, config, (found[one.key].messages for one in result.slices))
