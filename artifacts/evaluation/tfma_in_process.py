@@ -74,7 +74,7 @@ class _Metrics:
             if isinstance(total, Histogram):
                 results.histograms[computation.keys[0]] = total
             else:
-                results.update(computation.combiner.extract_output(total))
+                results.update(_ready(computation.combiner).extract_output(total))
         for computation in self._derived:
             results.update(matrices(computation.keys[0], results.histograms) or computation.result(results))
         public = {
@@ -99,9 +99,14 @@ class _Metrics:
 def _added(combiner: Any, totals: Sequence[Any]) -> Any:
     if isinstance(totals[0], Histogram):
         return reduce(Histogram.plus, totals)
+    return _ready(combiner).merge_accumulators(iter(totals))
+
+
+def _ready(combiner: Any) -> Any:
+    """Return a combiner that may have added no rows in this process: Keras' metrics are made before the first ones."""
     if hasattr(combiner, "setup"):
         combiner.setup()
-    return combiner.merge_accumulators(iter(totals))
+    return combiner
 
 
 class Engine:
