@@ -215,6 +215,7 @@ class Host:
             orders = keeper.Orders()
             pid = os.fork()
             if pid == 0:
+                gc.freeze()
                 own = [self.stay.listener] if self.stay else []
                 others = [end for spare in self.spares.values() for end in (spare.orders.reading, spare.orders.writing)]
                 keeper.Keeper(orders, [*own, *others, *self.connections]).run()
@@ -279,6 +280,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched.read_sources_afresh(settings["cwd"])
     started = time.monotonic()
+    gc.disable()  # imports make next to no garbage, and the search for it takes a fifth of their time
     host = Host(outliving.stay.accept() if outliving else channel, outliving)
     if error := host.load(settings):
         for run in host.connections:  # those that came later start another process
@@ -288,6 +290,7 @@ def main() -> None:
         sys.exit(1)
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, memory that tasks share
+    gc.enable()
     if outliving:
         outliving.watched.freeze()
         outliving.stay.note(importing=False)
