@@ -47,7 +47,10 @@ PAUSE = 0.5
 _MODELS = "pydantic.root_model"
 """Makes the first model, for which pydantic looks through all installed packages."""
 _VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
+_SDK = "pipelines.kfp_sdk"
+"""Leaves out what the SDK imports for submissions."""
 _TENSORFLOW = (
+    _SDK,
     "kfp.dsl.executor_main",
     _MODELS,
     "pyarrow_hotfix",
@@ -60,6 +63,7 @@ _TENSORFLOW = (
 )
 PRELOAD = {
     image("data"): (
+        _SDK,
         "kfp.dsl.executor_main",
         _MODELS,
         "pyarrow_hotfix",

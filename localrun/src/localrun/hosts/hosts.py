@@ -31,7 +31,8 @@ class Hosts:
 
     def get(self, environment: Environment, *, executes: bool) -> Host:
         """Return the host of an environment, started if need be; one for plain commands imports nothing."""
-        preload = (_EXECUTOR, *(name for name in environment.preload if name != _EXECUTOR)) if executes else ()
+        given = environment.preload
+        preload = () if not executes else given if _EXECUTOR in given else (_EXECUTOR, *given)
         key = f"{environment.key()} {preload}"
         with self._lock:
             host = self._hosts.get(key)
