@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from core import code_files
 
@@ -157,20 +158,25 @@ def _own_version() -> list[int]:
 
 
 def _dotted_names(tree: ast.AST, package: list[str]) -> Iterator[str]:
-    """Yield the dotted names that a file imports or has as strings; relative names are made absolute."""
-    waiting: list[ast.AST] = [tree]
+    """Yield the dotted names that a file imports or has as strings; relative names are made absolute.
+
+    `ast.iter_child_nodes` takes twice as long, and a new store reads hundreds of files before its first step.
+    """
+    waiting: list[Any] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and _is_for_type_checkers(node.test):
-            waiting += node.orelse
-            continue
-        waiting += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+                yield node.value.partition(":")[0]
+        elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from _imported_from(node, package)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-            yield node.value.partition(":")[0]
+        elif isinstance(node, ast.If) and _is_for_type_checkers(node.test):
+            waiting += node.orelse
+        elif isinstance(node, ast.AST):
+            for value in node.__dict__.values():
+                waiting += value if isinstance(value, list) else (value,)
 
 
 def _imported_from(node: ast.ImportFrom, package: list[str]) -> Iterable[str]:

@@ -54,6 +54,11 @@ class Store:
         return self.root / "models"
 
     @property
+    def compiled(self) -> Path:
+        """Compiled pipelines; none before a store's first run."""
+        return self.root / "compiled"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: the compiled pipeline, logs, decisions and the report."""
         return self.root / "runs"

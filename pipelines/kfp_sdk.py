@@ -40,4 +40,4 @@ def _later(attribute: str) -> Any:
 
 
 if "kfp" not in sys.modules:
-    _import().__getattr__ = _later  # type: ignore[method-assign] - PEP 562
+    _import().__dict__["__getattr__"] = _later  # of a module, PEP 562

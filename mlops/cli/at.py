@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,14 +38,22 @@ class ChosenWorld:
     """Address of the world's API; empty for the local one."""
 
     @contextmanager
-    def open(self, store: Store, *, in_containers: bool = False) -> "Iterator[World]":
-        """Open the world with this machine's store while the block runs; UsageError for an unknown name."""
-        from mlops.worlds.table import open_world
-        from mlops.worlds.world import WorldContext
+    def open(self, store: Store, *, in_containers: bool = False, runs: bool = False) -> "Iterator[World]":
+        """Open the world with this machine's store while the block runs; UsageError for an unknown name.
 
-        context = WorldContext(store, os.environ, self.endpoint, in_containers, keeps_workers=True)
-        with open_world(self.at, context) as world:
-            yield world
+        The block `runs` a pipeline: then the workers of this machine begin before the world itself is imported.
+        """
+        with ExitStack() as stack:
+            hosts = None
+            if runs and self.at == "laptop" and not in_containers:
+                from mlops.worlds.machine.workers import started
+
+                hosts = stack.enter_context(started(store, os.environ))
+            from mlops.worlds.table import open_world
+            from mlops.worlds.world import WorldContext
+
+            context = WorldContext(store, os.environ, self.endpoint, in_containers, keeps_workers=True, hosts=hosts)
+            yield stack.enter_context(open_world(self.at, context))
 
     @property
     def option(self) -> str:

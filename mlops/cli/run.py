@@ -36,11 +36,11 @@ def run(
 
     Returns 3 when a gate is closed; the report says why.
     """
-    from mlops.cli.ended import follow_and_exit
-    from mlops.worlds.pinned import of_release
-    from mlops.worlds.world import RunRequest
-    from pipelines.config import find, load
+    with chosen.open(store, in_containers=containers, runs=True) as world:
+        from mlops.cli.ended import follow_and_exit
+        from mlops.worlds.pinned import of_release
+        from mlops.worlds.world import RunRequest
+        from pipelines.config import find, load
 
-    request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
-    with chosen.open(store, in_containers=containers) as world:
+        request = RunRequest(load(find(usecase)), pipeline, span, cache=not no_cache, version=version)
         follow_and_exit(world, world.submit(of_release(request, world.store)).run_id, None, as_json=as_json)

@@ -2,27 +2,23 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
 import localrun
 from core import durable
 from core.errors import MlopsError
-from core.images import image
 from core.store import Store
-from core.user_code import ROOT
 from mlops.runs.events import RunEnded, RunStarted, TaskChanged
 from mlops.runs.history import forget_end, read_submission, triggered, write_submission
 from mlops.runs.record import Run, State
 from mlops.worlds.localrun_record import event_of, run_of
 from mlops.worlds.machine.ahead import stages_ahead
 from mlops.worlds.machine.containers import containers
-from mlops.worlds.machine.workers import lasting
+from mlops.worlds.machine.workers import environments_of_images, lasting
 from mlops.worlds.pinned import check_sources, compiled_pipeline, pin, submission_of
 from mlops.worlds.sources import stage_sources, stages_of
 from mlops.worlds.world import (
@@ -38,50 +34,8 @@ from mlops.worlds.world import (
 
 PROCESS = "process"
 """File in a run's folder with the id of the process that executes it."""
-_CLOUD_STORAGE = ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST")
-"""Variables with which steps reach a store at `gs://`: the name of a file and an address, no secrets."""
-_SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
-"""Variables with the paths of the keys that model versions are signed and checked with."""
 PAUSE = 0.5
 """Seconds between two polls of a run that another process executes."""
-_MODELS = "pydantic.root_model"
-"""Makes the first model, for which pydantic looks through all installed packages."""
-_VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
-_SDK = "pipelines.kfp_sdk"
-"""Leaves out what the SDK imports for submissions."""
-_TENSORFLOW = (
-    _SDK,
-    "kfp.dsl.executor_main",
-    _MODELS,
-    "pyarrow_hotfix",
-    "pyarrow.dataset",
-    "tensorflow",
-    _VALIDATION,
-    _TRANSFORM,
-    "tensorflow_model_analysis",
-    "matplotlib.backends.backend_svg",
-)
-PRELOAD = {
-    image("data"): (
-        _SDK,
-        "kfp.dsl.executor_main",
-        _MODELS,
-        "pyarrow_hotfix",
-        "pyarrow.parquet",
-        "tfx_bsl.coders.example_coder",
-    ),
-    # The same for both, so that one process serves them.
-    image("serving"): _TENSORFLOW,
-    image("tfx"): _TENSORFLOW,
-}
-"""Image -> modules that its warm worker imports once, in this order; see benchmarks/ for what that saves."""
-EARLY = {
-    "compute_statistics": _VALIDATION,
-    "validate_data": _VALIDATION,
-    "transform_features": _TRANSFORM,
-    "train_model": _TRANSFORM,
-}
-"""Stage -> the module that it needs last: it starts while the worker imports those after it."""
 
 
 def environments(store: Store, stages: Collection[str] | None = None) -> dict[str, localrun.Environment]:
@@ -90,25 +44,7 @@ def environments(store: Store, stages: Collection[str] | None = None) -> dict[st
     `stages` are those that will run, all by default.
     """
     sources = stage_sources(store, stages=stages)
-    return {name: replace(environment, sources=sources) for name, environment in _workers(store).items()}
-
-
-def _workers(store: Store) -> dict[str, localrun.Environment]:
-    """Map every image to this interpreter; a worker does not depend on what stages can import."""
-    in_cloud_storage = store.objects.startswith("gs://")
-    variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
-    variables |= {name: os.path.abspath(os.environ[name]) for name in _SIGNATURES if os.environ.get(name)}  # noqa: PTH100 - a link may change its target
-    return {
-        name: localrun.Environment(
-            python=Path(sys.executable),
-            cwd=ROOT,
-            preload=preload,
-            early={stage: module for stage, module in EARLY.items() if module in preload},
-            variables=variables,
-            lock=ROOT / "uv.lock",
-        )
-        for name, preload in PRELOAD.items()
-    }
+    return {name: replace(environment, sources=sources) for name, environment in environments_of_images(store).items()}
 
 
 class Laptop:
@@ -123,7 +59,8 @@ class Laptop:
     def __init__(self, context: WorldContext) -> None:
         """Use the context's store; with `in_containers`, new runs use containers."""
         self._context = context
-        self._hosts = localrun.Hosts(lasting(context.store, context.environment) if context.keeps_workers else None)
+        kept = lasting(context.store, context.environment) if context.keeps_workers else None
+        self._hosts = context.hosts or localrun.Hosts(kept)
 
     def __enter__(self) -> Self:
         return self
@@ -253,7 +190,7 @@ class Laptop:
 
     def _warm_up(self) -> None:
         """Start the workers' imports now, while the pipeline is compiled: a new pipeline has no cached results."""
-        for environment in _workers(self.store).values():
+        for environment in environments_of_images(self.store).values():
             self._hosts.get(environment, executes=True)
 
 

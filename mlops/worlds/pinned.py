@@ -204,7 +204,7 @@ def compiled_file(usecase: UseCase, pipeline: str, store: Store, references: Map
         *sorted((references or {}).values()),
     )
     key = digest.of_bytes("\0".join(made_from).encode()).removeprefix("sha256:")[:16]
-    return store.root / "compiled" / f"{usecase.name}-{pipeline}-{key}.yaml"
+    return store.compiled / f"{usecase.name}-{pipeline}-{key}.yaml"
 
 
 def _new_submission(name: str, store: Store) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from core.errors import UsageError
 from core.store import Store
@@ -11,6 +11,9 @@ from mlops.runs.events import Event
 from mlops.runs.record import Run
 from mlops.runs.submission import Submission
 from pipelines.config import UseCase
+
+if TYPE_CHECKING:
+    from localrun import Hosts
 
 RequestedSpan = int | str | None
 """The span of a run: a number, a date, `newest`, or None for the one that the use case names."""
@@ -41,6 +44,8 @@ class WorldContext:
     """Whether the laptop runs every step of a new run in a container of its image."""
     keeps_workers: bool = False
     """Whether the laptop's warm workers wait for the next command, as far as MLOPS_WARM allows it."""
+    hosts: "Hosts | None" = None
+    """The laptop's workers, where their imports have begun already."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
-"""The laptop's warm workers that outlive a run: whether they do, where they are found, and how they are stopped."""
+"""The laptop's warm workers: what they import, whether they outlive a run, where they are found, and how they end."""
 
+import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import localrun
 from core.errors import UsageError
+from core.images import image
 from core.store import Store
+from core.user_code import ROOT
 from localrun.hosts.lasting import LastingProcess, processes, stop
 
 VARIABLE = "MLOPS_WARM"
@@ -13,6 +18,67 @@ MINUTES = 15.0
 FOLDER = "warm"
 """In a store, with their sockets."""
 Worker = LastingProcess
+
+_CLOUD_STORAGE = ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST")
+"""Variables with which steps reach a store at `gs://`: the name of a file and an address, no secrets."""
+_SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
+"""Variables with the paths of the keys that model versions are signed and checked with."""
+_MODELS = "pydantic.root_model"
+"""Makes the first model, for which pydantic looks through all installed packages."""
+_VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
+_SDK = "pipelines.kfp_sdk"
+"""Leaves out what the SDK imports for submissions."""
+_TENSORFLOW = (
+    _SDK,
+    "kfp.dsl.executor_main",
+    _MODELS,
+    "pyarrow_hotfix",
+    "pyarrow.dataset",
+    "tensorflow",
+    _VALIDATION,
+    _TRANSFORM,
+    "tensorflow_model_analysis",
+    "matplotlib.backends.backend_svg",
+)
+PRELOAD = {
+    image("data"): (
+        _SDK,
+        "kfp.dsl.executor_main",
+        _MODELS,
+        "pyarrow_hotfix",
+        "pyarrow.parquet",
+        "tfx_bsl.coders.example_coder",
+    ),
+    # The same for both, so that one process serves them.
+    image("serving"): _TENSORFLOW,
+    image("tfx"): _TENSORFLOW,
+}
+"""Image -> modules that its warm worker imports once, in this order; see benchmarks/ for what that saves."""
+EARLY = {
+    "compute_statistics": _VALIDATION,
+    "validate_data": _VALIDATION,
+    "transform_features": _TRANSFORM,
+    "train_model": _TRANSFORM,
+}
+"""Stage -> the module that it needs last: it starts while the worker imports those after it."""
+
+
+def environments_of_images(store: Store) -> dict[str, localrun.Environment]:
+    """Map every image to this interpreter; a worker does not depend on what stages can import."""
+    in_cloud_storage = store.objects.startswith("gs://")
+    variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
+    variables |= {name: os.path.abspath(os.environ[name]) for name in _SIGNATURES if os.environ.get(name)}  # noqa: PTH100 - a link may change its target
+    return {
+        name: localrun.Environment(
+            python=Path(sys.executable),
+            cwd=ROOT,
+            preload=preload,
+            early={stage: module for stage, module in EARLY.items() if module in preload},
+            variables=variables,
+            lock=ROOT / "uv.lock",
+        )
+        for name, preload in PRELOAD.items()
+    }
 
 
 def lasting(store: Store, environment: Mapping[str, str]) -> localrun.Lasting | None:
@@ -40,3 +106,15 @@ def waiting(store: Store) -> list[Worker]:
 def end(store: Store, seconds: float = 10.0) -> list[Worker]:
     """Have all workers leave; return those that serve a run, and leave when it ends."""
     return stop(store.root / FOLDER, seconds)
+
+
+def started(store: Store, environment: Mapping[str, str]) -> localrun.Hosts:
+    """Return the workers of a run; those of a store's first run, which has no cached results, begin their imports.
+
+    These take longer than all that comes before the first step, the command line's own imports included.
+    """
+    hosts = localrun.Hosts(lasting(store, environment))
+    if not store.compiled.exists():
+        for one in environments_of_images(store).values():
+            hosts.get(one, executes=True)
+    return hosts
