@@ -14,7 +14,8 @@ from localrun import Environment
 from localrun.hosts.host import Host
 from mlops.cli.machine.doctor import warm_workers
 from mlops.cli.main import cli
-from mlops.worlds.machine.workers import lasting, waiting
+from mlops.worlds.machine import workers
+from mlops.worlds.machine.workers import lasting, started, waiting
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,23 @@ def test_the_doctor_and_a_verb_show_workers_and_the_verb_stops_them(tmp_path: Pa
     assert waiting(Store(tmp_path)) == []
     assert said("list") == "No warm worker waits.\n"
     assert warm_workers(Store(tmp_path)).found == "none"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["a new store", "a store that has compiled a pipeline"])
+def test_the_first_run_of_a_store_starts_its_workers_and_no_other_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    imported = tmp_path / "imported"
+    (tmp_path / "slow.py").write_text(f"import pathlib; pathlib.Path({str(imported)!r}).touch()")
+    environment = Environment(cwd=tmp_path, preload=("kfp.dsl.executor_main", "slow"))
+    monkeypatch.setattr(workers, "environments_of_images", lambda _: {"test": environment})
+    store = Store(tmp_path / "store")
+    if not first:
+        store.compiled.mkdir(parents=True)
+    with started(store, {"MLOPS_WARM": "off"}) as hosts:
+        assert not imported.exists()
+        known = threading.Event()
+        if first:
+            hosts.get(environment, executes=True).watch(lambda _: known.set())
+            assert known.wait(120)
+    assert imported.exists() is first
