@@ -165,7 +165,7 @@ def test_cancelling_ends_what_is_ahead_too(go: Go, stages: ModuleType, tmp_path:
         gate = stages.linger(folder=str(tmp_path))
         stages.echo(text="ahead").after(gate)
 
-    run = go(pipeline, ahead={"echo"}, max_workers=2, run_timeout=1.0, grace=0.2)
+    run = go(pipeline, ahead={"echo"}, max_workers=2, run_timeout=3.0, grace=0.2)
     assert run.state is State.CANCELLED
     assert State.SUCCEEDED not in states(run).values()
     assert gone(int((tmp_path / "task").read_text()))
