@@ -1,6 +1,8 @@
 import gc
 import inspect
+import multiprocessing
 import os
+import py_compile
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -9,13 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
+from _pytest.assertion import rewrite
 from _pytest.junitxml import xml_key
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from core.source_commit import source_commit
 from tests.google_storage import google_storage, google_storage_server
 from tests.object_store import bucket, object_store
+from tests.rooms import SHIPPED
 
 __all__ = ["bucket", "compiled_pipeline", "google_storage", "google_storage_server", "object_store"]
 
@@ -81,8 +86,52 @@ TOGETHER = {
 """How a file begins -> its group, whose files share warm workers and models, so that one process runs them."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until all is imported and collected
+    if config.getoption("hypothesis_profile", None) is None:
+        # Hypothesis draws from the constants of all modules that happen to be imported, the tests' own helpers and
+        # other files' modules too: a test would try other examples in a run of other files.
+        providers._get_local_constants = lambda: providers._local_constants
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput") and not sys.dont_write_bytecode:
+        _compile_once(config)
+
+
+def _compile_once(config: pytest.Config) -> None:
+    """Compile what a fresh clone has as source only; else each process of a parallel run would compile all of it."""
+    rooms = [config.rootpath / room for room in (*SHIPPED, "localrun/src", "localrun/tests", "tests")]
+    files = [file for room in rooms for file in room.rglob("*.py") if not _is_compiled(file)]
+    fork = multiprocessing.get_context("fork")
+    count = min(os.cpu_count() or 1, len(files))
+    compilers = [fork.Process(target=_compile, args=(config, files[one::count])) for one in range(count)]
+    for compiler in compilers:
+        compiler.start()
+    for compiler in compilers:
+        compiler.join()  # what it could not compile fails where it is imported
+
+
+def _is_rewritten(file: Path) -> bool:
+    return file.name.startswith("test_") or file.name == "conftest.py"
+
+
+def _compiled(file: Path) -> Path:
+    """Return where the bytecode of a file lies: of a test, with the assertions that pytest has rewritten."""
+    tail = rewrite.PYC_TAIL if _is_rewritten(file) else f".{sys.implementation.cache_tag}.pyc"
+    return rewrite.get_cache_dir(file) / f"{file.stem}{tail}"
+
+
+def _is_compiled(file: Path) -> bool:
+    compiled = _compiled(file)
+    return compiled.exists() and compiled.stat().st_mtime >= file.stat().st_mtime
+
+
+def _compile(config: pytest.Config, files: list[Path]) -> None:
+    for file in files:
+        compiled = _compiled(file)
+        if not _is_rewritten(file):
+            py_compile.compile(str(file), str(compiled))
+        elif rewrite.try_makedirs(compiled.parent):
+            stat, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, stat, compiled)
 
 
 def pytest_xdist_auto_num_workers() -> int:
