@@ -1,5 +1,8 @@
 """A road to production of its own, over real flights, small enough to be sabotaged a dozen times."""
 
+import contextlib
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,11 +18,13 @@ from core.user_code import load, reference
 from mlops.report.outcome import Outcome
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.laptop import Laptop
+from mlops.worlds.machine import workers
 from mlops.worlds.world import RunRequest, WorldContext
 from pipelines.config import USECASES
 from pipelines.config import load as load_usecase
 
 ROWS = 6000
+WARM_MINUTES = "5"
 Change = Callable[[Any], Any]
 
 
@@ -140,9 +145,23 @@ LaptopAt = Callable[[Path], Laptop]
 
 
 @pytest.fixture(scope="session")
-def laptop_at() -> Iterator[LaptopAt]:
-    """Open a laptop over a store; its workers import TensorFlow once for the whole session."""
-    with localrun.Hosts() as hosts:
+def warm_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store whose warm workers all runs share, those of other processes of a parallel run too."""
+    base = tmp_path_factory.getbasetemp()
+    store = Store((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "main_job" / "home")
+    store.root.mkdir(parents=True, exist_ok=True)
+    with (store.root.parent / "users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield store
+        with contextlib.suppress(BlockingIOError):  # the last one ends them
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            workers.end(store)
+
+
+@pytest.fixture(scope="session")
+def laptop_at(warm_store: Store) -> Iterator[LaptopAt]:
+    """Open a laptop over a store; its workers import TensorFlow once for all of them."""
+    with localrun.Hosts(workers.lasting(warm_store, {workers.VARIABLE: WARM_MINUTES})) as hosts:
         yield lambda home: WarmLaptop(home, hosts)
 
 

@@ -1,7 +1,6 @@
 """The README, word for word: run, run again, a new month, a death in the middle, serving, and one step back."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +8,29 @@ import pytest
 
 from core.decision import Decision, Verdict
 from core.errors import CorruptArtifact
+from core.store import Store
 from mlops.actions.verification.checks import of_folder
 from mlops.actions.verification.export import INDEX
+from mlops.worlds.machine.workers import VARIABLE
 
-from .conftest import LaptopAt, Road
+from .conftest import WARM_MINUTES, LaptopAt, Road
 from .terminal import Terminal, answer, serving
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, laptop_at: LaptopAt, months: dict[int, Any]) -> Road:
+def own(warm_store: Store, laptop_at: LaptopAt, months: dict[int, Any]) -> Road:
     """A store that the command line and warm workers share."""
-    root = tmp_path_factory.mktemp("main_job")
-    return Road(root, laptop_at(root / "home"), months)
+    return Road(warm_store.root.parent, laptop_at(warm_store.root), months)
 
 
 @pytest.fixture(scope="module")
-def terminal(own: Road) -> Iterator[Terminal]:
+def terminal(own: Road) -> Terminal:
     """A terminal whose runs find the workers of the run before, as those of a laptop do."""
     terminal = Terminal(own.store.root)
-    terminal.environment["MLOPS_WARM"] = "5"
-    yield terminal
-    terminal.call("workers", "stop")
+    terminal.environment[VARIABLE] = WARM_MINUTES
+    return terminal
 
 
 @pytest.fixture(scope="module")

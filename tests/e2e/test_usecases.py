@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ def runs(home: Path, laptop_at: LaptopAt) -> dict[str, tuple[Outcome, Path]]:
     return {name: run_to_end(laptop, RunRequest(load(USECASES / name))) for name in SHOWN}
 
 
+@dataclass(frozen=True)
+class Newcomer:
+    """What a newcomer has of a file with gaps, an identifier and a text: one command a step."""
+
+    folder: Path
+    made: dict[str, Any]
+    outcome: Outcome
+
+
+@pytest.fixture(scope="module")
+def newcomer(home: Path, laptop_at: LaptopAt, tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
+    source = _orders(tmp_path_factory.mktemp("newcomer") / "orders.csv")
+    folder = source.parent / "late_orders"
+    made = _mlops(home, "new", "usecase", folder.name, "--from", source, "--label", "late", "--to", folder)
+    return Newcomer(folder, made, run_to_end(laptop_at(home), RunRequest(load(folder)))[0])
+
+
 @pytest.fixture(scope="module")
 def terminal(home: Path, runs: dict[str, tuple[Outcome, Path]]) -> Terminal:
     """A terminal beside the store in which the runs left their models."""
@@ -68,8 +86,9 @@ def terminal(home: Path, runs: dict[str, tuple[Outcome, Path]]) -> Terminal:
 
 
 @pytest.fixture(scope="module")
-def address(terminal: Terminal) -> Iterator[str]:
-    with serving(terminal, *SHOWN) as address:
+def address(terminal: Terminal, newcomer: Newcomer) -> Iterator[str]:
+    """One server for all of them: most of its start is the import of TensorFlow."""
+    with serving(terminal, *SHOWN, str(newcomer.folder)) as address:
         yield f"{address}/v1/models"
 
 
@@ -115,14 +134,13 @@ def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_sample_is_predicted_row_by_row(terminal: Terminal, name: str) -> None:
     (sample,) = (USECASES / name).glob("sample.*")
-    arguments = ["predict", name, str(sample), "--json"]
-    asked = CliRunner().invoke(cli, arguments, env={"MLOPS_HOME": str(terminal.home)}, catch_exceptions=False)
-    found = json.loads(asked.stdout)
+    found = _mlops(terminal.home, "predict", name, sample)
     with sample.open(encoding="utf-8", newline="") as stream:
         rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))
     assert len(found["predictions"]) == rows
 
 
+@pytest.mark.nightly("a run of its own; tests/component/measure_fairness has the group that is too small")
 def test_a_group_that_is_too_small_keeps_a_model_out_of_production(home: Path, laptop_at: LaptopAt) -> None:
     outcome, report = run_to_end(laptop_at(home), RunRequest(load(USECASES / "loan")))
     assert (outcome.pushed, outcome.exit_code) == (None, 3)
@@ -153,23 +171,22 @@ def test_a_constrained_model_goes_into_production_and_is_asked_without_the_group
     assert sorted(dict(classes)) == ["<=50K", ">50K"]
 
 
-def test_from_a_csv_to_a_served_model(tmp_path: Path, laptop_at: LaptopAt) -> None:
-    """What a newcomer does with a file that has gaps, an identifier and a text: one command a step."""
-    source = _orders(tmp_path / "orders.csv")
-    folder = tmp_path / "late_orders"
-    terminal = Terminal(tmp_path / "home")
-    made = terminal.call("new", "usecase", "late_orders", "--from", str(source), "--label", "late", "--to", str(folder))
-    assert (made["task"], made["positive"]) == ("binary_classification", "yes")
-    assert sorted(made["left_out"]) == ["id", "shop"]
-    assert made["texts"] == ["note"]
-    outcome, _ = run_to_end(laptop_at(terminal.home), RunRequest(load(folder)))
-    assert outcome.pushed is not None, outcome.headline
+def test_from_a_csv_to_a_served_model(newcomer: Newcomer, address: str) -> None:
+    assert (newcomer.made["task"], newcomer.made["positive"]) == ("binary_classification", "yes")
+    assert sorted(newcomer.made["left_out"]) == ["id", "shop"]
+    assert newcomer.made["texts"] == ["note"]
+    assert newcomer.outcome.pushed is not None, newcomer.outcome.headline
     order: dict[str, Any] = {"weight": 9.5, "city": "Oslo", "note": "please hurry with this one", "ordered_month": 1}
-    with serving(terminal, str(folder)) as address:
-        (classes,) = answer(
-            f"{address}/v1/models/late_orders:classify", {"examples": [{**order, "ordered_day_of_week": 2}]}
-        )["results"]
+    (classes,) = answer(f"{address}/late_orders:classify", {"examples": [{**order, "ordered_day_of_week": 2}]})[
+        "results"
+    ]
     assert sorted(dict(classes)) == ["no", "yes"]
+
+
+def _mlops(home: Path, *arguments: object) -> Any:
+    """Call the command line in this process."""
+    called = [*map(str, arguments), "--json"]
+    return json.loads(CliRunner().invoke(cli, called, env={"MLOPS_HOME": str(home)}, catch_exceptions=False).stdout)
 
 
 def _orders(path: Path) -> Path:
