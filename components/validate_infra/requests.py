@@ -32,13 +32,15 @@ class Client:
 
     def await_ready(self, seconds: float) -> float:
         """Wait until the model is loaded; return the seconds since the process started. ServerGone after `seconds`."""
-        while self._server.seconds() <= seconds:
+        while (left := seconds - self._server.seconds()) > 0:
+            self._limit(min(left, self._seconds))
             ending = self._server.ending()
             if ending is not None:
                 raise ServerGone(f"the server process ended with {ending} before it answered")
             status, content = self._exchange("GET", f"/v1/models/{NAME}")
             states = content.get("model_version_status", [{}]) if isinstance(content, dict) else [{}]
             if status == 200 and states[0].get("state") == "AVAILABLE":
+                self._limit(self._seconds)
                 return self._server.seconds()
             if states[0].get("state") == "END":
                 raise ServerGone(f"the server could not load the model: {states[0]['status']['error_message']}")
@@ -79,6 +81,12 @@ class Client:
 
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=self._seconds)
+
+    def _limit(self, seconds: float) -> None:
+        """Wait for an answer so long at most, over the connection that is open as over the next."""
+        self._connection.timeout = seconds
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
 
     def _exchange(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
         """Return status and parsed body; status 0 and the reason when there is no response."""
