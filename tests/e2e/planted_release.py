@@ -15,15 +15,12 @@ def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
     """Wire what the plan in the use case's folder says, past the checks that a pipeline of the project goes through."""
     plan = json.loads((usecase.folder / PLAN).read_text(encoding="utf-8"))
 
-    def imported(path: str, kind: type[dsl.Artifact]) -> dsl.Artifact:
-        return dsl.importer(artifact_uri=path, artifact_class=kind, reimport=True).output
-
     @dsl.pipeline(name="planted-release")
     def planted(champion: str, registry: str, submission: str) -> None:
         if "evidence" in plan:
-            evidence = imported(plan["evidence"], dsl.Artifact)
+            evidence = _imported(plan["evidence"], dsl.Artifact)
         else:
-            decisions = [imported(path, dsl.Artifact) for path in plan["decisions"].values()]
+            decisions = [_imported(path, dsl.Artifact) for path in plan["decisions"].values()]
             slots = dict(zip(segments.SLOTS, decisions, strict=False))
             collected = segments.run(usecase, "collect_evidence", names=list(plan["decisions"]), **slots)
             evidence = collected.outputs["evidence"]
@@ -31,9 +28,9 @@ def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
             usecase,
             "push_model",
             name=usecase.name,
-            model=imported(plan["model"], dsl.Model),
+            model=_imported(plan["model"], dsl.Model),
             evidence=evidence,
-            examples=imported(plan["examples"], dsl.Dataset),
+            examples=_imported(plan["examples"], dsl.Dataset),
             champion=champion,
             registry=registry,
             submission=submission,
@@ -43,18 +40,23 @@ def release(usecase: UseCase) -> dsl.base_component.BaseComponent:
 
 
 def two_evaluations(usecase: UseCase) -> dsl.base_component.BaseComponent:
-    """Wire continuous training in which the model is evaluated twice, the second time with a section of its own."""
+    """Wire the evaluation of the plan's model, twice, the second time with a section of its own."""
+    plan = json.loads((usecase.folder / PLAN).read_text(encoding="utf-8"))
     strict = usecase.section("evaluate_model") | {"confidence": 0.99}
 
     @dsl.pipeline(name="two-evaluations")
-    def twice(source: str, span: int, data: str, champion: str, registry: str, submission: str) -> None:  # noqa: PLR0917 - kfp
+    def twice(champion: str, registry: str, submission: str) -> None:
         in_production = segments.InProduction(champion, registry)
-        validated = segments.validated_data(usecase, segments.PinnedSource(source, span, data))
-        found = segments.candidate(usecase, validated, in_production)
-        inputs = {"schema": usecase.schema_file, "examples": found.examples, "model": found.model}
-        again = stages.component("evaluate_model")(config=strict, **inputs, **in_production._asdict())
+        model, examples = _imported(plan["model"], dsl.Model), _imported(plan["examples"], dsl.Dataset)
+        inputs = {"schema": usecase.schema_file, "examples": examples, "model": model, **in_production._asdict()}
+        found = segments.Candidate(examples, model, segments.run(usecase, "evaluate_model", **inputs))
+        again = stages.component("evaluate_model")(config=strict, **inputs)
         infra = segments.served(usecase, found)
         evidence = segments.collected(usecase, evaluate_model=found.evaluated, strictly=again, validate_infra=infra)
         segments.pushed(usecase, found, evidence, segments.Destination(champion, registry, submission))
 
     return twice
+
+
+def _imported(path: str, kind: type[dsl.Artifact]) -> dsl.Artifact:
+    return dsl.importer(artifact_uri=path, artifact_class=kind, reimport=True).output

@@ -115,11 +115,11 @@ def _usecase(road: Road, name: str) -> Path:
     return folder
 
 
-def _run(road: Road, name: str, plan: dict[str, object]) -> Outcome:
-    """Run the planted release as a use case of its own, whose model nobody has pushed before."""
+def _run(road: Road, name: str, plan: dict[str, object], pipeline: str = "release") -> Outcome:
+    """Run a planted pipeline as a use case of its own, whose model nobody has pushed before."""
     folder = _usecase(road, name)
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
-    return road.run(folder, "release")
+    return road.run(folder, pipeline)
 
 
 def _files(folder: Path, decisions: Decisions) -> dict[str, str]:
@@ -187,8 +187,9 @@ def test_evidence_that_was_changed_is_not_believed(road: Road, candidate: Candid
     assert "release_changed" not in open_registry(str(road.store.models)).names()
 
 
-def test_a_model_that_was_evaluated_twice_is_pushed_with_both_decisions(road: Road) -> None:
-    outcome = road.run(_usecase(road, "evaluated_twice"), "twice", span=3)
+def test_a_model_that_was_evaluated_twice_is_pushed_with_both_decisions(road: Road, candidate: Candidate) -> None:
+    plan = {"model": candidate.model, "examples": candidate.examples}
+    outcome = _run(road, "evaluated_twice", plan, "twice")
     assert outcome.pushed is not None, outcome.headline
     champion = open_registry(str(road.store.models)).champion("evaluated_twice")
     assert champion is not None
