@@ -85,7 +85,7 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed_to_its_release(termi
             process.kill()
             break
     process.wait(timeout=180)
-    run_id = next(run["run_id"] for run in terminal.call("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
+    run_id = next(run["run_id"] for run in terminal.ask("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
     assert terminal.model()["champion"] == 1
     resumed = terminal.call("runs", "resume", run_id)
     assert resumed["run_id"] == run_id
@@ -93,11 +93,11 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed_to_its_release(termi
     assert resumed["parameters"]["champion"].startswith("1@sha256:")
     assert not list(terminal.home.rglob(".staging-*"))
     assert (resumed["decisions"][-1]["gate"], resumed["decisions"][-1]["verdict"]) == ("promote_release", "pass")
-    release = terminal.call("release", "show", "flight_delay@dev")
+    release = terminal.ask("release", "show", "flight_delay@dev")
     assert release["record"]["model"]["version"] == 2
-    created = terminal.call("release", "create", run_id)
+    created = terminal.ask("release", "create", run_id)
     assert created["commit"] == "", "the sources of a use case from anywhere are of no commit of this project"
-    assert terminal.call("release", "verify", created["id"])["decision"]["verdict"] == "pass"
+    assert terminal.ask("release", "verify", created["id"])["decision"]["verdict"] == "pass"
 
 
 def test_the_model_in_production_answers_over_rest(terminal: Terminal, folder: str) -> None:
@@ -107,7 +107,7 @@ def test_the_model_in_production_answers_over_rest(terminal: Terminal, folder: s
         (same,) = answer(f"{model}/versions/2:predict", {"instances": [FLIGHT]})["predictions"]
         assert row == same
         assert 0 < row[0] < 1
-        terminal.call("models", "rollback", "flight_delay")
+        terminal.ask("models", "rollback", "flight_delay")
         deadline = time.monotonic() + 180
         while (before := answer(f"{model}:predict", {"instances": [FLIGHT]})["predictions"][0]) == row:
             assert time.monotonic() < deadline, "the server did not follow the rollback"
@@ -124,10 +124,10 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, te
 def test_an_exported_run_is_checked_without_its_store_and_a_changed_bit_in_any_file_is_found(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    runs = terminal.call("runs", "list")["runs"]
+    runs = terminal.ask("runs", "list")["runs"]
     run_id = next(run["run_id"] for run in reversed(runs) if run["state"] == "SUCCEEDED")
     folder = tmp_path / "export"
-    assert not terminal.call("runs", "export", run_id, "-o", str(folder))["missing"]
+    assert not terminal.ask("runs", "export", run_id, "-o", str(folder))["missing"]
     elsewhere = folder.rename(tmp_path / "elsewhere")
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
     verified = of_folder(elsewhere)
@@ -154,13 +154,13 @@ def _failed(decision: Decision) -> set[str]:
 
 
 def test_a_version_is_verified_back_to_its_run_and_what_differs_is_named(own: Road, terminal: Terminal) -> None:
-    run = terminal.call("runs", "show", "flight_delay@2")
+    run = terminal.ask("runs", "show", "flight_delay@2")
     assert run["pushed_model"]["version"] == 2
-    assert terminal.call("verify", "flight_delay@1")["verdict"] == "pass"
+    assert terminal.ask("verify", "flight_delay@1")["verdict"] == "pass"
     (weights,) = (own.store.models / "flight_delay" / "1").glob("variables/*.data-*")
     content = weights.read_bytes()
     weights.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert _failed(Decision.model_validate(terminal.call("verify", "flight_delay@1", exits=3))) == {
+    assert _failed(Decision.model_validate(terminal.ask("verify", "flight_delay@1", exits=3))) == {
         "version 1 of flight_delay"
     }
     weights.write_bytes(content)

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from mlops.cli.main import cli
 from mlops.report.outcome import Outcome
 from mlops.worlds.finished import run_to_end
 from mlops.worlds.world import RunRequest
@@ -75,7 +73,9 @@ class Newcomer:
 def newcomer(home: Path, laptop_at: LaptopAt, tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     source = _orders(tmp_path_factory.mktemp("newcomer") / "orders.csv")
     folder = source.parent / "late_orders"
-    made = _mlops(home, "new", "usecase", folder.name, "--from", source, "--label", "late", "--to", folder)
+    made = Terminal(home).ask(
+        "new", "usecase", folder.name, "--from", str(source), "--label", "late", "--to", str(folder)
+    )
     return Newcomer(folder, made, run_to_end(laptop_at(home), RunRequest(load(folder)))[0])
 
 
@@ -134,7 +134,7 @@ def test_a_picture_is_sent_as_its_bytes(address: str) -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_sample_is_predicted_row_by_row(terminal: Terminal, name: str) -> None:
     (sample,) = (USECASES / name).glob("sample.*")
-    found = _mlops(terminal.home, "predict", name, sample)
+    found = terminal.ask("predict", name, str(sample))
     with sample.open(encoding="utf-8", newline="") as stream:
         rows = len(list(csv.DictReader(stream))) if sample.suffix == ".csv" else len(list(stream))
     assert len(found["predictions"]) == rows
@@ -181,12 +181,6 @@ def test_from_a_csv_to_a_served_model(newcomer: Newcomer, address: str) -> None:
         "results"
     ]
     assert sorted(dict(classes)) == ["no", "yes"]
-
-
-def _mlops(home: Path, *arguments: object) -> Any:
-    """Call the command line in this process."""
-    called = [*map(str, arguments), "--json"]
-    return json.loads(CliRunner().invoke(cli, called, env={"MLOPS_HOME": str(home)}, catch_exceptions=False).stdout)
 
 
 def _orders(path: Path) -> Path:

@@ -41,6 +41,7 @@ from tests.unit.serving import tiny_models
 from tests.unreachable_runner import SAID, RunnerUnreachable, unreachable
 from tests.written_examples import write_examples
 
+COMPARES_PICTURES = True
 ROWS = 250
 SCHEMA = """\
 feature { name: "late" type: INT shape {} not_in_environment: "SERVING" }

@@ -287,7 +287,7 @@ _OUTCOME = st.tuples(st.sampled_from([*_KEYS, "stranger"]), st.integers(0, 1), s
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -290,4 +290,4 @@ def test_a_decision_is_written_for_every_run(tmp_path: Path) -> None:
     world = make(tmp_path, "regression", "FLOAT", lambda u, _: u)
     world.run("", '1, None, "mse"')
     assert Decision.read(tmp_path / "model-evaluation" / "decision.json").gate == "evaluate_model"
-    assert "Residuals" in (tmp_path / "model-evaluation" / "pictures.html").read_text()
+    assert "and residuals" in (tmp_path / "model-evaluation" / "pictures.html").read_text()

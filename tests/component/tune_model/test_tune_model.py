@@ -26,6 +26,7 @@ from training.trials.journal import Journal
 from training.trials.problem import Problem
 from training.trials.trial import Outcome, Trial
 
+COMPARES_PICTURES = True
 SCHEMA = """
 feature { name: "late" type: INT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }
 feature { name: "x" type: FLOAT presence { min_fraction: 1.0 } shape { dim { size: 1 } } }

@@ -80,7 +80,7 @@ def before(copy: Path) -> dict[str, dict[str, str] | None]:
     return _keys(copy)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from([*FILES, READ_BESIDE, *NEVER_READ]), added=st.sampled_from(["# changed\n", "x = 1\n"]))
 def test_the_key_changes_with_what_a_stage_can_import_and_with_nothing_else(
     copy: Path, before: dict[str, dict[str, str] | None], name: str, added: str
