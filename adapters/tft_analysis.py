@@ -15,17 +15,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_helper, nodes
+from tensorflow_transform import analyzer_nodes, annotators, nodes
 from tensorflow_transform.beam import analysis_graph_builder
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
 from adapters.tft_operations import ORDERINGS, Evaluate
-from adapters.tft_passes import Analysis, Preprocessing, RunPhase
+from adapters.tft_passes import Analysis, RunPhase
+from adapters.tft_trace import Preprocessing, Trace
 
 READ_FROM = "1.16.0"
 """The version of tensorflow_transform that this was read from."""
-METADATA = impl_helper.METADATA_DIR_NAME
-"""Folder, in the SavedModel of an analysis, with the schema of the transformed features."""
 
 
 class Analyzed(NamedTuple):
@@ -45,13 +44,13 @@ def analyze(preprocessing_fn: Preprocessing, run: RunPhase, adapter: TensorAdapt
     `run` reads the data of a phase: `tft_passes.in_this_process`, or on workers that see `temporary`.
     """
     specs = TensorAdapter(adapter).OriginalTypeSpecs()
-    graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, str(temporary))
-    assets = dict(annotators.get_asset_annotations(graph))
-    annotators.clear_asset_annotations(graph)
-    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
-    future, _, _ = analysis_graph_builder.build(graph, inputs, outputs, dataset_keys=(), cache_dict=None)
+    trace = Trace.of(preprocessing_fn, specs, temporary)
+    assets = dict(annotators.get_asset_annotations(trace.graph))
+    annotators.clear_asset_annotations(trace.graph)
+    outputs = trace.function.structured_outputs
+    future, _, _ = analysis_graph_builder.build(trace.graph, trace.inputs, outputs, dataset_keys=(), cache_dict=None)
     nodes.Traverser(_Known()).visit_value_node(future)
-    visitor = Evaluate(Analysis(preprocessing_fn, run, specs, fingerprint, temporary))
+    visitor = Evaluate(Analysis(preprocessing_fn, run, specs, trace, temporary))
     graph = nodes.Traverser(visitor).visit_value_node(future)
     return Analyzed(graph.write(), assets)
 

@@ -9,10 +9,13 @@ import pyarrow_hotfix  # noqa: F401
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tensorflow_transform import graph_context, impl_helper, tf2_utils
+from tensorflow_transform import impl_helper
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
-Preprocessing = Callable[[dict[str, Any]], dict[str, Any]]
+from adapters import tft_saved_model
+from adapters.tf_cut import READS, Cut
+from adapters.tft_trace import Preprocessing, Trace
+
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Reads the data from its beginning; called once per phase."""
 
@@ -41,9 +44,12 @@ class Consumer(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One pass of the data through the graph of one phase; a worker gets it, and traces the graph itself."""
+    """One pass of the data through the graph of one phase; a worker gets it."""
 
+    graph: Cut | None
+    """Cut out of the first trace; None where it has to be traced, with the results of the phases before."""
     fingerprint: Mapping[str, Any]
+    """Of the analyzers, for what is traced."""
     temporary: str
     """Folder with the vocabularies of the phases before."""
     names: Mapping[str, str]
@@ -65,24 +71,23 @@ class Phase(NamedTuple):
         return is_text and Path(str(value)).parent == Path(self.temporary)
 
     def traced(self, preprocessing_fn: Preprocessing, adapter: TensorAdapterConfig) -> "TracedPhase":
-        """Trace the graph; tf.Transform writes it as a SavedModel, which takes longer to write and load."""
+        """Return the function of the phase; tf.Transform writes it as a SavedModel, which takes longer to load."""
         reader = TensorAdapter(adapter)
-        context = graph_context.TFGraphContext(tf.Module(), self.temporary, dict(self.replacements))
-        specs = reader.OriginalTypeSpecs()
-        traced = impl_helper.get_traced_transform_fn(preprocessing_fn, specs, context, dict(self.names))
-        function = traced.get_concrete_function()
-        inputs = tf2_utils.get_structured_inputs_from_func_graph(function.graph)
-        impl_helper._validate_analyzers_fingerprint(self.fingerprint, function.graph, inputs)
-        return TracedPhase(context.module_to_export, function, reader)
+        if self.graph is not None:
+            return TracedPhase(self.graph.function(dict.fromkeys(self.names)), None, reader)
+        trace = Trace.of(preprocessing_fn, reader.OriginalTypeSpecs(), self.temporary, self.replacements, self.names)
+        impl_helper._validate_analyzers_fingerprint(self.fingerprint, trace.graph, trace.inputs)
+        return TracedPhase(trace.function, trace, reader)
 
 
 @dataclass(frozen=True)
 class TracedPhase:
-    """A traced graph, and the tables that it uses, which must live as long."""
+    """The function of a phase."""
 
-    tables: tf.Module
     function: Any
-    """A concrete function of all inputs by name."""
+    """A concrete function of all columns by name."""
+    trace: Trace | None
+    """What holds the tables that it uses."""
     reader: TensorAdapter
 
     def feed(self, batches: Iterable[pa.RecordBatch], consumers: Sequence[Consumer]) -> None:
@@ -111,7 +116,8 @@ class Analysis(NamedTuple):
     preprocessing_fn: Preprocessing
     run: RunPhase
     specs: Mapping[str, tf.TypeSpec]
-    fingerprint: Mapping[str, Any]
+    first: Trace
+    """The trace without the result of any analyzer."""
     temporary: Path
 
 
@@ -150,18 +156,11 @@ class Graph:
 
     def write(self) -> Path:
         """Write the graph of the whole transform as a SavedModel, and return its folder."""
-        analysis = self.analysis
+        analysis, replacements = self.analysis, self.replacements()
         folder = analysis.temporary / "saved_model"
-        impl_helper.trace_and_write_v2_saved_model(
-            str(folder),
-            analysis.preprocessing_fn,
-            analysis.specs,
-            str(analysis.temporary),
-            analysis.fingerprint,
-            self.replacements(),
-            self.names,
-            None,
-        )
+        trace = Trace.of(analysis.preprocessing_fn, analysis.specs, analysis.temporary, replacements)
+        trace.compare(analysis.first)
+        tft_saved_model.write(trace, folder, analysis.preprocessing_fn, analysis.temporary, replacements)
         return folder
 
 
@@ -184,11 +183,19 @@ class Pass:
         if self._done:
             return
         self._done = True
-        analysis, graph = self._analysis, self._graph
-        replacements = graph.replacements()
-        analysis.run(
-            Phase(analysis.fingerprint, str(analysis.temporary), graph.names, replacements, tuple(self._consumers))
-        )
+        replacements = self._graph.replacements()
+        cut = None if replacements else self._cut()
+        first, temporary = self._analysis.first, str(self._analysis.temporary)
+        fingerprint = first.fingerprint if cut is None else {}
+        names, consumers = self._graph.names, tuple(self._consumers)
+        self._analysis.run(Phase(cut, fingerprint, temporary, names, replacements, consumers))
+
+    def _cut(self) -> Cut | None:
+        """Cut the graph out of the trace; None where it holds what another process cannot have."""
+        graph = self._analysis.first.graph
+        tensors = {key: graph.get_tensor_by_name(name) for key, name in self._graph.names.items()}
+        cut = Cut.of(graph, tf.nest.flatten(tensors), [one for one in graph.control_outputs if one.type not in READS])
+        return cut if cut.is_portable else None
 
 
 class Extracted(NamedTuple):

@@ -17,7 +17,9 @@ from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis as own_passes
 from adapters.beam_start import workers_of
-from adapters.tft_passes import Preprocessing, RunPhase, in_this_process
+from adapters.tft_passes import RunPhase, in_this_process
+from adapters.tft_saved_model import METADATA
+from adapters.tft_trace import Preprocessing
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.reference import read_referenced
 from components.transform_features.analysis import Analysis
@@ -124,7 +126,7 @@ def _runner_of(config: Config) -> Runner:
 
 def _publish(analyzed: own_passes.Analyzed, out: Path) -> None:
     """Copy an analysis to the layout that TFX writes and `tft.TFTransformOutput` reads."""
-    metadata = metadata_io.read_metadata(str(analyzed.saved_model / own_passes.METADATA))
+    metadata = metadata_io.read_metadata(str(analyzed.saved_model / METADATA))
     folder = out / tft.TFTransformOutput.TRANSFORMED_METADATA_DIR
     metadata_io.write_metadata(metadata, str(folder))
     if analyzed.assets:
