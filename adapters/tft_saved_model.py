@@ -15,6 +15,7 @@ from tensorflow_transform import impl_helper, schema_inference
 from tensorflow_transform.saved import saved_transform_io_v2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
+from adapters import tf_save
 from adapters.tf_cut import Cut
 from adapters.tft_trace import Preprocessing, Trace
 
@@ -33,8 +34,7 @@ def write(
     module.resources = [one for one in trace.resources if _holds_its_own(one)]
     paths = trace.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
     module.assets = [tf.saved_model.Asset(path) for path in paths]
-    # The signature that TensorFlow wraps around the function has nothing to convert.
-    tf.autograph.experimental.do_not_convert(tf.saved_model.save)(module, str(folder))
+    tf_save.save(module, folder)
     metadata = _metadata(trace)
     if metadata is None:
         metadata = impl_helper._trace_and_get_metadata(

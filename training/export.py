@@ -82,7 +82,7 @@ class Export:
         """Write functions and weights; raises as `trace` does."""
         # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
         self._served.weights = [weight.value for weight in self._model.variables]
-        tf.saved_model.save(self._served, str(folder), signatures=self._signatures)
+        tf_save.save(self._served, folder, self._signatures)
 
 
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
