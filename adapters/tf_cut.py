@@ -23,7 +23,7 @@ class Cut(NamedTuple):
     """A part of a function's graph; it can be pickled."""
 
     graph: bytes
-    """A GraphDef with all inputs of the function, and what its outputs need."""
+    """A GraphDef with all inputs of the function, and what its outputs need; without the functions that it calls."""
     signature: Any
     """The structure of the inputs that are given in each call, as TensorFlow keeps it."""
     inputs: tuple[str, ...]
@@ -50,38 +50,28 @@ class Cut(NamedTuple):
         kept = needed | {_operation(name) for name in given}
         nodes = [node for node in definition.node if node.name in kept]
         definition.ClearField("node")
+        definition.ClearField("library")
         definition.node.extend(nodes)
         signature = graph.structured_input_signature if fed else ((), {})
         return cls(definition.SerializeToString(deterministic=True), signature, given, captures, names, always, needed)
 
-    def definition(self) -> Any:
-        """Return the GraphDef."""
-        return tf.compat.v1.GraphDef.FromString(self.graph)
-
     @property
     def is_portable(self) -> bool:
-        """Whether another process can make the function of it."""
-        definition = self.definition()
-        functions = definition.library.function
-        called = [definition.node, *(function.node_def for function in functions)]
-        return not self.captures and not any(node.op in _OF_A_PROCESS for nodes in called for node in nodes)
+        """Whether another process can make the function of it, as it calls no other function and has no table."""
+        return not self.captures and not any(map(_calls, self._definition().node))
 
-    def function(self, structure: Any, captured: Iterable[tuple[Any, tf.Tensor]] = (), within: Any = None) -> Any:
+    def function(self, structure: Any, trace: FuncGraph | None = None) -> Any:
         """Return a concrete function that takes what the trace took, and returns the outputs in a structure.
 
-        `captured` has pairs of what was captured and its name in the graph of the trace, `within` is that graph, whose
-        functions this one calls; a function in another process than the trace's needs neither.
+        `trace` is the graph that this was cut out of, for what it captured, and for the functions that it calls.
         """
-        definition = self.definition()
         graph = FuncGraph("cut")
         with graph.as_default():
-            if within is not None:
-                definition.ClearField("library")
-                for function in within._functions.values():
-                    graph._add_function(function)
-            import_graph_def_for_function(definition, name="")
+            for function in trace._functions.values() if trace else ():
+                graph._add_function(function)
+            import_graph_def_for_function(self._definition(), name="")
         graph.inputs = [graph.get_tensor_by_name(name) for name in self.inputs]
-        for outer, inner in captured:
+        for outer, inner in trace.captures if trace else ():
             if inner.name in self.captures:
                 graph.add_capture(outer, graph.get_tensor_by_name(inner.name))
         graph.outputs = [graph.get_tensor_by_name(name) for name in self.outputs]
@@ -92,6 +82,14 @@ class Cut(NamedTuple):
         function._num_positional_args = len(self.inputs)
         function._arg_keywords = list(map(_operation, self.inputs))
         return function
+
+    def _definition(self) -> Any:
+        return tf.compat.v1.GraphDef.FromString(self.graph)
+
+
+def _calls(node: Any) -> bool:
+    """Whether an operation calls a function of TensorFlow or of Python."""
+    return node.op in _OF_A_PROCESS or any(one.HasField("func") or one.list.func for one in node.attr.values())
 
 
 def _needed(definition: Any, names: Iterable[str]) -> frozenset[str]:

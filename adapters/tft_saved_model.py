@@ -48,7 +48,7 @@ def _cut(trace: Trace) -> Any:
     function, graph = trace.function, trace.graph
     if graph.variables or graph.deferred_internal_captures:
         return saved_transform_io_v2.optimize_concrete_function(function, strip_control_dependencies=False)
-    cut = Cut.of(graph, graph.outputs).function(function.structured_outputs, graph.captures, graph)
+    cut = Cut.of(graph, graph.outputs).function(function.structured_outputs, graph)
     for before, after in zip(graph.outputs, cut.outputs, strict=True):
         after.set_shape(before.shape)
     return cut
@@ -69,7 +69,7 @@ def _metadata(trace: Trace) -> Any:
     cut = Cut.of(graph, tensors, fed=False)
     if cut.needed & {part.op.name for part in tf.nest.flatten(trace.inputs, expand_composites=True)}:
         return None
-    values = iter(cut.function(tensors, graph.captures, graph)() if tensors else ())
+    values = iter(cut.function(tensors, graph)() if tensors else ())
     known = {one.ref(): value for one, value in zip(tensors, values, strict=True)}
 
     def evaluated(one: Any) -> Any:

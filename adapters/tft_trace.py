@@ -91,7 +91,7 @@ class Trace:
         """
         module, resources, tracker = tf.Module(), ResourceTracker(), annotators.ObjectTracker()
         variables: list[tf.Variable] = []
-        returned: list[Mapping[str, Any]] = []
+        returned: list[dict[str, Any]] = []
 
         def remembered(inputs: dict[str, Any]) -> dict[str, Any]:
             returned.append(preprocessing_fn(inputs))
