@@ -1,9 +1,9 @@
 """Saves a module as `tf.saved_model.save` does, with less of what it does around the functions.
 
-Read from tensorflow 2.16 (`saved_model/save.py`, `saved_model/save_context.py`,
-`saved_model/signature_serialization.py`, `eager/polymorphic_function/function_context.py`): a thread that saves traces functions for another context than others,
-so that what was traced outside of it is traced again; and each signature is wrapped in a function, which AutoGraph
-rewrites although there is nothing to rewrite.
+A thread that saves traces functions for another context than others, so that what was traced outside of it is traced
+again; and each signature is wrapped in a function, which AutoGraph rewrites although there is nothing to rewrite. Read
+from tensorflow 2.16 (`saved_model/save.py`, `saved_model/save_context.py`, `saved_model/signature_serialization.py`,
+`eager/polymorphic_function/function_context.py`).
 """
 
 from collections.abc import Iterable, Mapping
