@@ -2,16 +2,15 @@
 
 A request has a dense column of values, and says which rows have one. To make a sparse column of it, as tf.Transform
 wants, and of that a dense one takes ten operations a feature, and a request of few rows spends its time on their
-number. Read from tensorflow-transform 1.16 (`saved/saved_transform_io_v2.py`, `mappers.py`) and tensorflow 2.16
-(`eager/wrap_function.py`).
+number. Read from tensorflow-transform 1.16 (`saved/saved_transform_io_v2.py`, `mappers.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow.python.eager.wrap_function import VariableHolder, WrappedFunction
 
+from adapters.tf_cut import Cut
 from adapters.tft_layer import Layer
 
 _READS = frozenset({"LookupTableFindV2", "LookupTableSizeV2"})
@@ -39,8 +38,8 @@ class DenseEntry:
         self._fed = [name for name in layer.inputs if name in given and name not in self.features]
         feeds = [*_parts(layer.inputs[name] for name in self._fed), *(place.column for place in places)]
         outputs = _outputs(layer, given)
-        graph = WrappedFunction(layer.graph, variable_holder=VariableHolder(share_variables=True))
-        self._call = graph.prune(feeds, outputs)
+        parts = tf.nest.flatten(outputs, expand_composites=True)
+        self._call = Cut.of(layer.graph, parts, feeds=feeds).function(outputs, layer.graph)
         self._shapes = {name: layer.outputs[name].shape for name in outputs}
 
     @classmethod

@@ -5,7 +5,7 @@ took. This one lets C++ import those that are left. Read from tensorflow 2.16 (`
 `eager/lift_to_graph.py`, `framework/function_def_to_graph.py`, `framework/importer.py`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -25,7 +25,7 @@ class Cut(NamedTuple):
     graph: bytes
     """A GraphDef with all inputs of the function, and what its outputs need; without the functions that it calls."""
     signature: Any
-    """The structure of the inputs that are given in each call, as TensorFlow keeps it."""
+    """The structure of the inputs that are given in each call, as TensorFlow keeps it; None where others are fed."""
     inputs: tuple[str, ...]
     """Their names, in its order."""
     captures: tuple[str, ...]
@@ -38,22 +38,35 @@ class Cut(NamedTuple):
 
     @classmethod
     def of(
-        cls, graph: FuncGraph, outputs: Sequence[tf.Tensor], runs: Iterable[tf.Operation] = (), *, fed: bool = True
+        cls,
+        graph: FuncGraph,
+        outputs: Sequence[tf.Tensor],
+        runs: Iterable[tf.Operation] = (),
+        feeds: Sequence[tf.Tensor] | None = None,
     ) -> "Cut":
-        """Cut outputs, and operations that run in each call, out of a function's graph; `fed`: with all its inputs."""
+        """Cut outputs, and operations that run in each call, out of a function's graph.
+
+        `feeds` are given in each call instead of the function's inputs, each the only result of its operation.
+        """
         definition = graph.as_graph_def(add_shapes=True)
+        captured = {one.name for one in graph.internal_captures}
+        given = [one for one in graph.inputs if one.name not in captured] if feeds is None else feeds
         names, always = tuple(one.name for one in outputs), tuple(one.name for one in runs)
-        needed = _needed(definition, [*names, *always])
-        captured = [one.name for one in graph.internal_captures]
-        given = tuple(one.name for one in graph.inputs if fed and one.name not in set(captured))
-        captures = tuple(name for name in captured if _operation(name) in needed)
-        kept = needed | {_operation(name) for name in given}
-        nodes = [node for node in definition.node if node.name in kept]
+        fed = {one.op.name: one for one in given}
+        needed = _needed(definition, [*names, *always], fed)
+        nodes = [_fed(node, fed) for node in definition.node if node.name in needed or node.name in fed]
         definition.ClearField("node")
         definition.ClearField("library")
         definition.node.extend(nodes)
-        signature = graph.structured_input_signature if fed else ((), {})
-        return cls(definition.SerializeToString(deterministic=True), signature, given, captures, names, always, needed)
+        return cls(
+            definition.SerializeToString(deterministic=True),
+            graph.structured_input_signature if feeds is None else None,
+            tuple(one.name for one in given),
+            tuple(one.name for one in graph.internal_captures if one.op.name in needed),
+            names,
+            always,
+            needed,
+        )
 
     @property
     def is_portable(self) -> bool:
@@ -92,8 +105,19 @@ def _calls(node: Any) -> bool:
     return node.op in _OF_A_PROCESS or any(one.HasField("func") or one.list.func for one in node.attr.values())
 
 
-def _needed(definition: Any, names: Iterable[str]) -> frozenset[str]:
-    """Return the operations that tensors and operations need, and their own."""
+def _fed(node: Any, fed: Mapping[str, tf.Tensor]) -> Any:
+    """Return an operation, or what is fed instead of it."""
+    if node.name not in fed or node.op == "Placeholder":
+        return node
+    assert len(fed[node.name].op.outputs) == 1, f"wanted the only result of {node.name}"
+    placeholder = type(node)(name=node.name, op="Placeholder")
+    placeholder.attr["dtype"].type = fed[node.name].dtype.as_datatype_enum
+    placeholder.attr["shape"].shape.CopyFrom(fed[node.name].shape.as_proto())
+    return placeholder
+
+
+def _needed(definition: Any, names: Iterable[str], fed: Collection[str]) -> frozenset[str]:
+    """Return the operations that tensors and operations need, and their own; nothing behind what is fed."""
     inputs = {node.name: node.input for node in definition.node}
     found: set[str] = set()
     left = [_operation(name) for name in names]
@@ -101,7 +125,7 @@ def _needed(definition: Any, names: Iterable[str]) -> frozenset[str]:
         name = left.pop()
         if name not in found:
             found.add(name)
-            left += map(_operation, inputs[name])
+            left += () if name in fed else map(_operation, inputs[name])
     return frozenset(found)
 
 

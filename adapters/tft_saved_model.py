@@ -66,7 +66,7 @@ def _metadata(trace: Trace) -> Any:
     with graph.as_default():
         noted = _noted(graph, trace.features)
     tensors = [one for one in tf.nest.flatten(noted) if isinstance(one, tf.Tensor) and not hasattr(one, "numpy")]
-    cut = Cut.of(graph, tensors, fed=False)
+    cut = Cut.of(graph, tensors, feeds=())
     if cut.needed & {part.op.name for part in tf.nest.flatten(trace.inputs, expand_composites=True)}:
         return None
     values = iter(cut.function(tensors, graph)() if tensors else ())

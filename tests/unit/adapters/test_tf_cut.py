@@ -72,6 +72,15 @@ def test_what_only_the_process_of_the_trace_has_is_not_portable(output: Callable
     assert not Cut.of(traced.graph, traced.outputs).is_portable
 
 
+def test_what_is_fed_replaces_what_was_computed() -> None:
+    traced = _traced(lambda inputs: {"x": tf.exp(inputs["x"]) * 2.0})
+    exponent = next(one.outputs[0] for one in traced.graph.get_operations() if one.type == "Exp")
+    cut = Cut.of(traced.graph, traced.outputs, feeds=[exponent])
+    assert cut.inputs == (exponent.name,)
+    assert not cut.needed & {one.op.name for one in traced.inputs}
+    assert cut.function(traced.structured_outputs)(tf.constant([[3.0]]))["x"].numpy().tolist() == [[6.0]]
+
+
 def test_checks_run_whatever_the_outputs_need_and_lookups_do_not() -> None:
     table = _table()
 
