@@ -31,7 +31,7 @@ BASE: dict[str, Any] = {
 
 
 class Shares(tf.Module):
-    """Three classes whose probabilities add up to 1 but in a few rows: in some shards, and parts of them, in all."""
+    """Three classes whose probabilities add up to 1 but in a few rows."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def _evaluated(root: Path, config: dict[str, Any], schema: str, labels: Any, *mo
     same(found[0][1], found[1][1])
 
 
-def test_classes_whose_probabilities_add_up_in_some_shards_alone(
+def test_classes_whose_probabilities_do_not_add_up_in_a_few_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beam_measuring, "_TOGETHER", 400)

@@ -1,5 +1,6 @@
 """What every kind of problem promises: scores of any honest output, faults by name, and weights that count rows."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 from core.errors import MlopsError, TrainingError
 from problems import kind
 from problems.labels import TrainedLabel, value_name
+from problems.scores import OutputFacts
 
 TASKS = ("binary_classification", "multiclass_classification", "regression")
 
@@ -78,6 +80,24 @@ def test_probabilities_stay_as_they_are_and_independent_ones_are_scaled() -> Non
     assert (scores == exact).all()
     scaled, _ = kind("multiclass_classification").scores(np.full((4, 2), 0.9, np.float32), "auto")
     assert scaled == pytest.approx(np.full((4, 2), 0.5))
+
+
+@pytest.mark.parametrize("values", ["probabilities", "logits", "independent", "negative", "missing"])
+@pytest.mark.parametrize("task", ["binary_classification", "multiclass_classification"])
+def test_parts_are_read_as_the_whole_is(task: str, values: str) -> None:
+    """What one row alone says of the output decides for rows elsewhere."""
+    output = np.random.default_rng(0).dirichlet((1, 1, 1), 40).astype(np.float32)
+    odd = {"logits": [2, -1, 0], "independent": [0.9, 0.9, 0], "negative": [-0.1, 0.9, 0.9], "missing": [np.nan, 1, 1]}
+    output[:-1] *= 1.0005  # within the tolerance of a sum
+    output[-1] = odd.get(values, output[-1])
+    output = output[:, 0] if task == "binary_classification" else output
+    parts = np.split(output, [1, 20])
+    facts = functools.reduce(OutputFacts.plus, map(OutputFacts.of, parts))
+    assert facts == OutputFacts.of(output)
+    whole = kind(task).scores(output, "auto")
+    found = [kind(task).scores(part, "auto", facts) for part in parts]
+    assert {one.form for one in found} == {whole.form}
+    np.testing.assert_array_equal(np.concatenate([one.values for one in found]), whole.values)
 
 
 @pytest.mark.parametrize(
