@@ -8,13 +8,48 @@ from numpy.typing import NDArray
 from problems.gains import Values, weighted_mean
 
 
+class Ranked:
+    """The ranks of one predictor's scores, for its area and for its difference to others on the same rows."""
+
+    def __init__(self, labels: Values, scores: Values, weights: Values | None = None) -> None:
+        """Rank the scores; all arrays are [rows]."""
+        positive = labels > 0
+        self._is_one_class = bool(positive.all() or not positive.any())
+        if self._is_one_class:
+            return
+        self._positives, self._negatives = _placements(positive, scores, weights)
+        self._weights = None if weights is None else (weights[positive], weights[~positive])
+
+    def area(self) -> float:
+        """Return the (weighted) ROC AUC; NaN when all labels are the same."""
+        if self._is_one_class:
+            return float("nan")
+        if self._weights is None:
+            return float(np.mean(self._positives))
+        return weighted_mean(self._positives, self._weights[0])[0]
+
+    def minus(self, other: "Ranked") -> tuple[float, float]:
+        """Return the difference of two paired AUCs and its standard error, by DeLong's method with midranks.
+
+        DeLong, DeLong and Clarke-Pearson, 1988. NaN for one class.
+        """
+        if self._is_one_class:
+            return float("nan"), float("nan")
+        of_positives, of_negatives = self._positives - other._positives, self._negatives - other._negatives
+        few = min(len(of_positives), len(of_negatives)) < 2
+        if self._weights is not None:
+            value, error = weighted_mean(of_positives, self._weights[0])
+            _, more = weighted_mean(of_negatives, self._weights[1])
+            return value, float("nan") if few else float(np.hypot(error, more))
+        if few:
+            return float(np.mean(of_positives)), float("nan")
+        variance = np.var(of_positives, ddof=1) / len(of_positives) + np.var(of_negatives, ddof=1) / len(of_negatives)
+        return float(np.mean(of_positives)), float(np.sqrt(variance))
+
+
 def auc(labels: Values, scores: Values, weights: Values | None = None) -> float:
     """Return the (weighted) ROC AUC of labels and scores, each [rows]; NaN when all labels are the same."""
-    positive = labels > 0
-    if _is_one_class(positive):
-        return float("nan")
-    above, _ = _placements(positive, scores, weights)
-    return float(np.mean(above)) if weights is None else weighted_mean(above, weights[positive])[0]
+    return Ranked(labels, scores, weights).area()
 
 
 def auc_of_table(rates: Values, positives: Values, negatives: Values) -> float:
@@ -28,29 +63,8 @@ def auc_of_table(rates: Values, positives: Values, negatives: Values) -> float:
 
 
 def difference(labels: Values, ours: Values, theirs: Values, weights: Values | None = None) -> tuple[float, float]:
-    """Return the difference of two paired AUCs and its standard error, by DeLong's method with midranks.
-
-    DeLong, DeLong and Clarke-Pearson, 1988. Labels and scores are [rows]; NaN for one class.
-    """
-    positive = labels > 0
-    if _is_one_class(positive):
-        return float("nan"), float("nan")
-    our_positives, our_negatives = _placements(positive, ours, weights)
-    their_positives, their_negatives = _placements(positive, theirs, weights)
-    of_positives, of_negatives = our_positives - their_positives, our_negatives - their_negatives
-    few = min(len(of_positives), len(of_negatives)) < 2
-    if weights is not None:
-        value, error = weighted_mean(of_positives, weights[positive])
-        _, other = weighted_mean(of_negatives, weights[~positive])
-        return value, float("nan") if few else float(np.hypot(error, other))
-    if few:
-        return float(np.mean(of_positives)), float("nan")
-    variance = np.var(of_positives, ddof=1) / len(of_positives) + np.var(of_negatives, ddof=1) / len(of_negatives)
-    return float(np.mean(of_positives)), float(np.sqrt(variance))
-
-
-def _is_one_class(positive: NDArray[np.bool_]) -> bool:
-    return bool(positive.all() or not positive.any())
+    """Return the difference of two paired AUCs and its standard error; labels and scores are [rows]."""
+    return Ranked(labels, ours, weights).minus(Ranked(labels, theirs, weights))
 
 
 def _placements(positive: NDArray[np.bool_], scores: Values, weights: Values | None) -> tuple[Values, Values]:

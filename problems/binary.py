@@ -10,7 +10,7 @@ from core.errors import MlopsError, TrainingError, did_you_mean
 from core.pictures import Markup
 from core.problem import ModelOutput, Task
 from problems import charts
-from problems.auc import auc, auc_of_table, difference
+from problems.auc import Ranked, auc, auc_of_table, difference
 from problems.classes import classification_faults, per_class, shown_class
 from problems.gains import Values, interval, mean
 from problems.kind import Class, Gain, Scores, TfmaMetric
@@ -130,6 +130,21 @@ class Binary:
         """Return the difference of the AUCs with DeLong's confidence interval."""
         value, error = difference(labels, ours, theirs, weights)
         return interval(value, error, confidence)
+
+    def compare(
+        self,
+        labels: Values,
+        ours: Values,
+        others: Mapping[str, Values],
+        confidence: float,
+        weights: Values | None = None,
+    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
+        """Rank each predictor's scores once."""
+        mine, found = Ranked(labels, ours, weights), {}
+        for name, scores in others.items():
+            theirs = Ranked(labels, scores, weights)
+            found[name] = theirs.area(), interval(*mine.minus(theirs), confidence)
+        return mine.area(), found
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
         """Return Brier score, expected calibration error and log loss."""

@@ -109,6 +109,16 @@ class Kind(Protocol):
     ) -> Gain:
         """Return our skill minus theirs on the same rows, with a confidence interval."""
 
+    def compare(
+        self,
+        labels: "Values",
+        ours: "Values",
+        others: "Mapping[str, Values]",
+        confidence: float,
+        weights: "Values | None" = None,
+    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
+        """Return our skill, and by name the skill of others and our gain over them: those of `skill` and `gain`."""
+
     def row_metrics(self, labels: "Values", scores: "Values", weights: "Values | None" = None) -> dict[str, float]:
         """Return the metrics that TFMA does not have, by name; NaN when one is undefined."""
 

@@ -101,6 +101,20 @@ class Multiclass:
         """Return the difference of the accuracies, paired by row."""
         return paired(_hits(labels, ours) - _hits(labels, theirs), confidence, weights)
 
+    def compare(
+        self,
+        labels: Values,
+        ours: Values,
+        others: Mapping[str, Values],
+        confidence: float,
+        weights: Values | None = None,
+    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
+        """Compare one by one."""
+        return self.skill(labels, ours, weights), {
+            name: (self.skill(labels, scores, weights), self.gain(labels, ours, scores, confidence, weights))
+            for name, scores in others.items()
+        }
+
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
         """Return accuracy, balanced accuracy, macro F1 and log loss."""
         right = scores[np.arange(len(labels)), labels.astype(np.int64)].astype(np.float64)

@@ -91,6 +91,20 @@ class Regression:
         scale = _variance(labels, weights) or float("nan")
         return paired(((labels - theirs) ** 2 - (labels - ours) ** 2) / scale, confidence, weights)
 
+    def compare(
+        self,
+        labels: Values,
+        ours: Values,
+        others: Mapping[str, Values],
+        confidence: float,
+        weights: Values | None = None,
+    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
+        """Compare one by one."""
+        return self.skill(labels, ours, weights), {
+            name: (self.skill(labels, scores, weights), self.gain(labels, ours, scores, confidence, weights))
+            for name, scores in others.items()
+        }
+
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
         """Return root mean squared error, in the label's unit, and R2."""
         squared = mean((labels - scores) ** 2, weights)

@@ -104,17 +104,12 @@ def measure_rows(spec: EvaluationSpec, scored: ScoredRows, grouped: Grouped) -> 
     if found:
         return EvaluationResult((), math.nan, (), found, champion_fault, distinct)
     others = {name: scores for name, scores in models.items() if name != CANDIDATE} | dict(scored.baselines)
+    skill, compared = problem.compare(labels, candidate, others, spec.confidence, weights)
     return EvaluationResult(
         slices=tuple(_slices(spec, scored, models, grouped)),
-        candidate_skill=problem.skill(labels, candidate, weights),
+        candidate_skill=skill,
         comparisons=tuple(
-            Comparison(
-                name,
-                problem.skill(labels, scores, weights),
-                problem.gain(labels, candidate, scores, spec.confidence, weights),
-                bool((scores == scores[0]).all()),
-            )
-            for name, scores in others.items()
+            Comparison(name, *compared[name], bool((scores == scores[0]).all())) for name, scores in others.items()
         ),
         champion_fault=champion_fault,
         distinct=distinct,
