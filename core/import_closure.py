@@ -175,8 +175,17 @@ def _dotted_names(tree: ast.AST, package: list[str]) -> Iterator[str]:
         elif isinstance(node, ast.If) and _is_for_type_checkers(node.test):
             waiting += node.orelse
         elif isinstance(node, ast.AST):
-            for value in node.__dict__.values():
-                waiting += value if isinstance(value, list) else (value,)
+            waiting += _parts(node)
+
+
+def _parts(node: ast.AST) -> list[Any]:
+    parts: list[Any] = []
+    for value in node.__dict__.values():
+        if isinstance(value, list):
+            parts += value
+        elif isinstance(value, ast.AST):
+            parts.append(value)
+    return parts
 
 
 def _imported_from(node: ast.ImportFrom, package: list[str]) -> Iterable[str]:
