@@ -24,11 +24,18 @@ def has_room() -> bool:
 class Beside(Generic[Result]):
     """A piece of work that a fork of this process does meanwhile; used as a context, it ends with the block."""
 
-    def __init__(self, work: Callable[[Callable[[], Any]], Result]) -> None:
-        """Start it; `work` gets a function that waits for what `give` hands over, and returns what can be pickled."""
+    def __init__(self, work: Callable[[Callable[[], Any]], Result], *, forks: bool = True) -> None:
+        """Start it; `work` gets a function that waits for what `give` hands over, and returns what can be pickled.
+
+        Unless it `forks`, the work is done here when its result is asked for.
+        """
         self._work = work
         self._given: Any = None
         self._ours, theirs = Pipe()
+        self.pid = 0
+        if not forks:
+            theirs.close()
+            return
         with theirs:
             self.pid = os.fork()
             if not self.pid:
@@ -72,6 +79,8 @@ class Beside(Generic[Result]):
 
     def _end(self) -> None:
         self._ours.close()
+        if not self.pid:
+            return
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         with suppress(ChildProcessError):

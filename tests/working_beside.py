@@ -35,6 +35,9 @@ def main() -> None:
         said["doubled"] = doubled.result()
         process, value = killed.result()
         said["killed"] = process, len(value)
+    with Beside(_doubled, forks=False) as here:
+        here.give(4)
+        said["here"] = here.result()
     with Beside(_fails) as failing:
         try:
             failing.result()

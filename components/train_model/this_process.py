@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from adapters.beside import Beside, has_room
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.labels.soft_rows import Portion
 from artifacts.model.label import LABEL_GRAPH
@@ -105,26 +107,34 @@ def _opened(
 
 
 def _train_keras(config: Config, inputs: Inputs, outputs: Outputs, session: Session, made: Path) -> None:
-    model = session.build()
-    taken = (
-        warm_start(model, session.vocabularies, inputs.registry, inputs.champion)
-        if config.warm_start and inputs.champion
-        else []
-    )
-    exporting = session.exporting(model)
-    fitted = session.fit(model, Path(outputs.model) / CHECKPOINT if config.checkpoints else None, exporting=exporting)
-    session.export(model, made, exporting)
-    splits = session.splits(model)
-    facts: dict[str, Any] = {
-        "rows": len(splits.training),
-        "validation rows": len(splits.validation),
-        "warm-started weights": len(taken),
-        "hyperparameters": session.settings.hyperparameters,
-    }
-    record = Record(model, fitted, facts)
-    record.write(made)
-    record.log(outputs.log_metric)
-    record.draw(outputs.pictures)
+    # Another process draws the curves during the export; it is forked before TensorFlow computes here.
+    with Beside(partial(_draw, outputs.pictures), forks=has_room()) as drawing:
+        model = session.build()
+        taken = (
+            warm_start(model, session.vocabularies, inputs.registry, inputs.champion)
+            if config.warm_start and inputs.champion
+            else []
+        )
+        exporting = session.exporting(model)
+        checkpoint = Path(outputs.model) / CHECKPOINT if config.checkpoints else None
+        fitted = session.fit(model, checkpoint, exporting=exporting)
+        splits = session.splits(model)
+        facts: dict[str, Any] = {
+            "rows": len(splits.training),
+            "validation rows": len(splits.validation),
+            "warm-started weights": len(taken),
+            "hyperparameters": session.settings.hyperparameters,
+        }
+        record = Record(model, fitted, facts)
+        drawing.give(record)
+        session.export(model, made, exporting)
+        record.write(made)
+        record.log(outputs.log_metric)
+        drawing.result()
+
+
+def _draw(pictures: Path | str, record: Callable[[], Record]) -> None:
+    record().draw(pictures)
 
 
 def _train_tfx(config: Config, inputs: Inputs, outputs: Outputs, session: Session) -> TrainedLabel:

@@ -30,6 +30,10 @@ def test_where_the_fork_dies_the_work_is_done_here(said: dict[str, object]) -> N
     assert said["killed"] == [said["process"], 10_000_000]
 
 
+def test_without_a_fork_the_work_is_done_here(said: dict[str, object]) -> None:
+    assert said["here"] == [said["process"], 8]
+
+
 def test_an_error_is_raised_here(said: dict[str, object]) -> None:
     assert said["error"] == "wanted rows, got none"
 
