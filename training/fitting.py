@@ -221,14 +221,14 @@ class Loop:
             done, is_finite = run(block, batch_size)
             rows += int(done)
             if not is_finite:
-                check_finite(self.model, f"{rows} rows of {where}")
-        check_finite(self.model, f"{rows} rows of {where}")
-        return self.metrics()
+                check_finite(self.metrics()["loss"], f"{rows} rows of {where}")
+        numbers = self.metrics()
+        check_finite(numbers["loss"], f"{rows} rows of {where}")
+        return numbers
 
 
-def check_finite(model: keras.Model, where: str) -> None:
-    """Raise TrainingError when the loss since the last reset is not finite."""
-    loss = float(model.get_metrics_result()["loss"])
+def check_finite(loss: float, where: str) -> None:
+    """Raise TrainingError for a loss that is not finite."""
     if not math.isfinite(loss):
         raise TrainingError(
             f"wanted a finite loss, got {loss} after {where}; lower the learning rate, or remove outliers from the data"

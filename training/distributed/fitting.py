@@ -82,7 +82,7 @@ class DistributedLoop(Loop):
                 run(_rows(block, start, end), share)
             rows += len(block[1])
             # Not after each step: the other processes wait for this one in every step, and in the metrics.
-            check_finite(model, f"{rows} rows of epoch {epoch} in this process")
+            check_finite(self.metrics()["loss"], f"{rows} rows of epoch {epoch} in this process")
         return meaningful(self.metrics(), self._training)
 
     def validate(self, epoch: int) -> dict[str, float]:
@@ -90,7 +90,7 @@ class DistributedLoop(Loop):
         self.model.reset_metrics()
         for block in self._validation.blocks() if self._validation.is_here else ():
             self.traced("validation", self.model.test_step, block)(block, np.float32(1))
-        check_finite(self.model, f"the validation after epoch {epoch}")
+        check_finite(self.metrics()["loss"], f"the validation after epoch {epoch}")
         return meaningful(self.metrics(), self._validation)
 
     def make(self, step: Step, specs: Any) -> Callable[..., Any]:
