@@ -63,28 +63,33 @@ settings.load_profile("same")
 
 LONGEST_FIRST = (
     "tests/e2e/",
+    "tests/unit/serving/",
     "tests/component/",
+    "tests/unit/worlds/",
     "tests/usecase/",
+    "tests/unit/backends/",
     "tests/notebooks/",
     "tests/conformance/",
     "tests/pipeline/",
     "tests/infra/",
     "tests/unit/adapters/",
-    "tests/unit/backends/",
-    "tests/unit/serving/",
     "tests/unit/cluster/",
+    "tests/unit/actions/",
     "tests/sweeps/",
-    "tests/unit/worlds/",
     "tests/unit/artifacts/",
     "localrun/tests/",
 )
-"""Rooms of long files: handed out first, so that the processes of a parallel run end at about the same time."""
+"""Rooms of long files and groups: handed out first, so that the processes of a parallel run end about together."""
 TOGETHER = {
     "tests/e2e/test_planted_secrets": "road",
     "tests/e2e/test_sabotage": "road",
     "tests/e2e/": "runs",
+    "tests/unit/actions/scoring/": "scoring",
+    "tests/unit/backends/": "backends",
+    "tests/unit/serving/": "serving",
+    "tests/unit/worlds/": "worlds",
 }
-"""How a file begins -> its group, whose files share warm workers and models, so that one process runs them."""
+"""How a file begins -> its group, which one process runs: its files share what takes seconds to make."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

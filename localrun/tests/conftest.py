@@ -18,9 +18,10 @@ __all__ = ["localrun_hosts", "run_pipeline"]  # installed with the package; here
 
 
 # An example may take as long as a busy machine needs. The examples of a test are the same in every run, so that a red
-# run is a change's doing; `--hypothesis-profile explore` tries new ones.
+# run is a change's doing, and few, since trying them again finds nothing new; `--hypothesis-profile explore` tries
+# others, and four times as many.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("same", parent=settings.get_profile("explore"), derandomize=True)
+settings.register_profile("same", parent=settings.get_profile("explore"), derandomize=True, max_examples=25)
 settings.load_profile("same")
 
 
