@@ -85,7 +85,6 @@ TOGETHER = {
     "tests/e2e/test_sabotage": "road",
     "tests/e2e/": "runs",
     "tests/unit/actions/scoring/": "scoring",
-    "tests/unit/backends/": "backends",
     "tests/unit/serving/": "serving",
     "tests/unit/worlds/": "worlds",
 }
