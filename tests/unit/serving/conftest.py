@@ -1,22 +1,19 @@
 """One set of tiny models for the whole room: importing TensorFlow and exporting takes longer than all tests."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from core.backends.registry import ModelVersion, Registry, open_registry
+from core.backends.registry import open_registry
 from serving.http.app import ServingApp
-from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.retry import Retry
 from serving.versions.shelf import RegistryShelf
-
-LIMITS = Limits(body_bytes=200_000, rows=64, depth=20, body_seconds=0.5, header_seconds=0.5)
+from tests.unit.serving.in_process_server import LIMITS, InProcessServer
 
 
 @pytest.fixture(scope="session")
@@ -30,21 +27,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_models.export_foreign(folder / "foreign")
     tiny_models.export_reader(folder / "reader")
     return folder
-
-
-@dataclass(frozen=True)
-class InProcessServer:
-    """A registry and the application over it, polled by the test and not by a clock."""
-
-    root: Path
-    registry: Registry
-    manager: ModelManager
-    client: TestClient
-
-    def push(self, name: str, saved_model: Path) -> ModelVersion:
-        version = self.registry.publish(name, saved_model, {})
-        self.registry.promote(name, version.version)
-        return version
 
 
 @pytest.fixture

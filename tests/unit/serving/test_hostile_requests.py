@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from bad_values import BAD_VALUES
-from conftest import LIMITS, InProcessServer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from serving.bodies.strict_json import STRING, parse
 from serving.errors import RequestError
 from serving.limits import Limits
+from tests.unit.serving.in_process_server import LIMITS, InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"

@@ -13,7 +13,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from answer_memory import peak_of_writing
-from conftest import InProcessServer
 from hypothesis import given, settings
 from starlette.testclient import TestClient
 
@@ -27,6 +26,7 @@ from serving.limits import Limits
 from serving.memory_budget import MemoryBudget
 from serving.metrics import Metrics
 from serving.signature import Field
+from tests.unit.serving.in_process_server import InProcessServer
 
 BYTES = 60_000
 ROW = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}

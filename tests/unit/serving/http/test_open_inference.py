@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import InProcessServer
+
+from tests.unit.serving.in_process_server import InProcessServer
 
 INFER = "/v2/models/delay/infer"
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}

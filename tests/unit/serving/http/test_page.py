@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import InProcessServer
 
 from artifacts.model.names import WARM_UP_ROWS
+from tests.unit.serving.in_process_server import InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 

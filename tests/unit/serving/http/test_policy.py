@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LIMITS, InProcessServer
 from starlette.testclient import TestClient
 
 from core.errors import UsageError
@@ -17,6 +16,7 @@ from serving.http.app import ServingApp
 from serving.http.bearer import Tokens
 from serving.http.policy import Policy
 from serving.metrics import Metrics
+from tests.unit.serving.in_process_server import LIMITS, InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"

@@ -4,11 +4,11 @@ import base64
 from typing import Any
 
 import pytest
-from conftest import InProcessServer
 
 from serving.bodies.columns import field_tensors, in_row
 from serving.errors import RequestError
 from serving.signature import Field
+from tests.unit.serving.in_process_server import InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 PREDICT = "/v1/models/delay:predict"

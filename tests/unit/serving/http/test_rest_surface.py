@@ -5,7 +5,8 @@ import math
 from typing import Any
 
 import pytest
-from conftest import InProcessServer
+
+from tests.unit.serving.in_process_server import InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 

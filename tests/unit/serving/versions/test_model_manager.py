@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import InProcessServer
 
 from core.errors import RegistryError
 from serving.metrics import Metrics
@@ -19,6 +18,7 @@ from serving.models.warm_up import warm_up
 from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import Published, RegistryShelf, Verified
+from tests.unit.serving.in_process_server import InProcessServer
 
 ROW: dict[str, Any] = {"carrier": "AA", "hour": 17, "distance": 1089.0, "temp": 55.9}
 StartServer = Callable[..., InProcessServer]

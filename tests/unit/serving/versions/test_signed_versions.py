@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import InProcessServer
 
 from core.backends.signature import SIGNING_KEY, TRUSTED_KEYS
 from serving.metrics import Metrics
@@ -13,6 +12,7 @@ from serving.versions.loaded import load_version
 from serving.versions.manager import ModelManager, Watch
 from serving.versions.shelf import RegistryShelf, Verified
 from tests.signing_keys import KeyPair
+from tests.unit.serving.in_process_server import InProcessServer
 
 StartServer = Callable[..., InProcessServer]
 
