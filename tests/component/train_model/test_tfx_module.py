@@ -78,13 +78,14 @@ def _run_in_a_process(examples: Path, folder: Path) -> Path:
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder / "model"
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.nightly(
     "imports TFX and Keras 2 in a process of its own, a minute; test_run_fn.py has a module without TFX"
 )
