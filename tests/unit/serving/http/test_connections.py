@@ -188,7 +188,7 @@ def test_pushes_rollbacks_and_broken_pushes_under_load_cost_no_request(
     clients = [threading.Thread(target=load.run) for _ in range(3)]
     for client in clients:
         client.start()
-    for number in range(8):
+    for number in range(5):
         folder = shutil.copytree(exported / "ab"[number % 2], tmp_path / f"push{number}")
         (folder / "assets.extra" / "note.txt").write_text(str(number))
         is_broken = number % 4 == 3
