@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.eager.wrap_function import VariableHolder, WrappedFunction
+from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.framework.importer import import_graph_def_for_function
 
@@ -72,6 +73,11 @@ class Cut(NamedTuple):
     def is_portable(self) -> bool:
         """Whether another process can make the function of it, as it calls no other function and has no table."""
         return not self.captures and not any(map(_calls, self._definition().node))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this process has all operations: some come with packages, which a worker may not have imported."""
+        return all(op_def_registry.get(name) is not None for name in {node.op for node in self._definition().node})
 
     def function(self, structure: Any, trace: FuncGraph | None = None) -> Any:
         """Return a concrete function that takes what the trace took, and returns the outputs in a structure.

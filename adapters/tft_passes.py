@@ -49,7 +49,7 @@ class Phase(NamedTuple):
     graph: Cut | None
     """Cut out of the first trace; None where it has to be traced, with the results of the phases before."""
     fingerprint: Mapping[str, Any]
-    """Of the analyzers, for what is traced."""
+    """Of the analyzers, for what is traced; empty where there is a graph."""
     temporary: str
     """Folder with the vocabularies of the phases before."""
     names: Mapping[str, str]
@@ -73,9 +73,12 @@ class Phase(NamedTuple):
     def traced(self, preprocessing_fn: Preprocessing, adapter: TensorAdapterConfig) -> "TracedPhase":
         """Return the function of the phase; tf.Transform writes it as a SavedModel, which takes longer to load."""
         reader = TensorAdapter(adapter)
+        specs = reader.OriginalTypeSpecs()
         if self.graph is not None:
+            if not self.graph.is_known:
+                Trace.of(preprocessing_fn, specs, self.temporary)  # which imports what has its operations
             return TracedPhase(self.graph.function(dict.fromkeys(self.names)), None, reader)
-        trace = Trace.of(preprocessing_fn, reader.OriginalTypeSpecs(), self.temporary, self.replacements, self.names)
+        trace = Trace.of(preprocessing_fn, specs, self.temporary, self.replacements, self.names)
         impl_helper._validate_analyzers_fingerprint(self.fingerprint, trace.graph, trace.inputs)
         return TracedPhase(trace.function, trace, reader)
 

@@ -6,7 +6,7 @@ writes most tables twice. Read from tensorflow_transform 1.16.0 (`impl_helper.py
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def write(
     module.transform_fn = _cut(trace)
     module.created_variables = trace.variables
     module.trackable_objects = trace.tracked
-    module.resources = [one for one in trace.resources if _holds_its_own(one)]
+    module.resources = _once(trace.resources)
     paths = trace.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
     module.assets = [tf.saved_model.Asset(path) for path in paths]
     tf_save.save(module, folder)
@@ -54,10 +54,11 @@ def _cut(trace: Trace) -> Any:
     return cut
 
 
-def _holds_its_own(resource: Any) -> bool:
-    """Whether a table is not one around another, which is written as well."""
-    owner = getattr(resource.resource_handle, "_parent_trackable", None)
-    return owner is None or owner() is resource
+def _once(resources: Sequence[Any]) -> list[Any]:
+    """Return resources without those that stand around another one, as a table with buckets for other words does."""
+    known = set(map(id, resources))
+    owners = [getattr(one.resource_handle, "_parent_trackable", lambda: None)() for one in resources]
+    return [one for one, owner in zip(resources, owners, strict=True) if owner is one or id(owner) not in known]
 
 
 def _metadata(trace: Trace) -> Any:

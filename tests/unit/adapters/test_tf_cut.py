@@ -39,6 +39,9 @@ def test_a_part_is_the_same_function_in_another_process_and_needs_all_inputs() -
     [answer] = cut.function([None])(GIVEN)
     assert answer.numpy().tobytes() == traced(GIVEN)["filled"].numpy().tobytes()
     assert set(cut.inputs) == {one.name for one in traced.inputs}
+    assert cut.is_known
+    unknown = tf.compat.v1.GraphDef(node=[tf.compat.v1.NodeDef(name="x", op="OfAPackage")])
+    assert not cut._replace(graph=unknown.SerializeToString()).is_known
 
 
 def test_what_was_captured_and_called_comes_from_the_trace() -> None:

@@ -18,6 +18,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters import tft_analysis, tft_passes, tft_saved_model
+from adapters.tf_cut import Cut
 from adapters.tft_passes import Phase, in_this_process
 from adapters.tft_trace import Trace
 
@@ -139,6 +140,20 @@ def test_the_function_is_traced_once_for_its_analyzers_and_once_with_their_resul
     assert not any("Lookup" in name for name in phase.graph.needed), "no rows are looked up before there are words"
 
 
+def test_a_worker_without_the_operations_of_a_phase_imports_them_by_calling_the_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Columns] = []
+
+    def function(inputs: Columns) -> Columns:
+        calls.append(inputs)
+        return {"x": tft.scale_to_0_1(inputs["x"])}
+
+    monkeypatch.setattr(Cut, "is_known", property(lambda _: len(calls) > 1))
+    _analyzed(function, tmp_path)
+    assert len(calls) == 3
+
+
 def test_a_phase_that_calls_python_is_traced_where_it_runs(tmp_path: Path) -> None:
     def function(inputs: Columns) -> Columns:
         negated = tf.py_function(lambda x: -x, [inputs["x"]], tf.float32)
@@ -167,6 +182,18 @@ def test_variables_are_written_with_the_graph(tmp_path: Path) -> None:
 
     x = np.frombuffer(_applied(_analyzed(function, tmp_path))["x"], np.float32)
     assert x.max() == np.float32(2.5)
+
+
+def test_a_table_from_outside_of_the_trace_is_written(tmp_path: Path) -> None:
+    pairs = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([4, 7], tf.int64))
+    table = tf.lookup.StaticVocabularyTable(pairs, 1)
+
+    def function(inputs: Columns) -> Columns:
+        tft.make_and_track_object(lambda: table, name="known")
+        return {"ids": table.lookup(inputs["s"]), "x": inputs["x"] - tft.mean(inputs["x"])}
+
+    ids = np.frombuffer(_applied(_analyzed(function, tmp_path))["ids"], np.int64)
+    assert set(ids) == {2, 4, 7}
 
 
 def test_analyzers_that_come_in_another_order_are_refused(tmp_path: Path) -> None:
