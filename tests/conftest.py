@@ -132,11 +132,13 @@ def _is_compiled(file: Path) -> bool:
 def _compile(config: pytest.Config, files: list[Path]) -> None:
     for file in files:
         compiled = _compiled(file)
-        if not _is_rewritten(file):
-            py_compile.compile(str(file), str(compiled))
-        elif rewrite.try_makedirs(compiled.parent):
+        if not rewrite.try_makedirs(compiled.parent):
+            continue
+        if _is_rewritten(file):
             stat, code = rewrite._rewrite_test(file, config)
             rewrite._write_pyc(config.stash[rewrite.assertstate_key], code, stat, compiled)
+        else:
+            py_compile.compile(str(file), str(compiled))
 
 
 def pytest_xdist_auto_num_workers() -> int:

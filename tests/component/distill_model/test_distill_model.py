@@ -111,7 +111,9 @@ def test_the_student_of_a_misled_teacher_does_not_go_on(
     cost = Footprint(parameters=1, bytes=1, row_us=1, thousand_rows_us=1)
     monkeypatch.setattr(logic, "measure", lambda *_: Measured(cost, 0.0))
     monkeypatch.setattr(Session, "export", lambda _, model, folder: folder.mkdir(exist_ok=True))
-    distillation, _ = _distill(few, plain, "misled", LONG, teacher={"family": "build_misled", "members": 1})
+    distillation, _ = _distill(
+        few, plain, "misled", LONG | {"epochs": 10}, teacher={"family": "build_misled", "members": 1}
+    )
     assert distillation.gain < 0
     assert distillation.passed == "scratch"
 

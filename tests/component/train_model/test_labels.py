@@ -69,7 +69,7 @@ class World(NamedTuple):
         config = self.config | more
         fields = {key: value for key, value in config.items() if key in Config.model_fields}
         train(
-            Config(epochs=30, batch_size=64, **fields),
+            Config(epochs=12, batch_size=32, **fields),
             Inputs(module, schema, examples, graph),
             Outputs(place, lambda *_: None, place.with_suffix(".html")),
         )
