@@ -43,7 +43,8 @@ def _depth(node: ast.AST, level: int = 0) -> int:
     inner = [
         child
         for child in ast.iter_child_nodes(node)
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)  # no expression has a statement in it
+        and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     below = []
     for child in inner:
