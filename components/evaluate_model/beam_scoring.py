@@ -94,7 +94,6 @@ class _Loaded:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._copies = tempfile.TemporaryDirectory(prefix="mlops-models-")
         candidate, self.width = prepared(self._model(job.candidate, "candidate"), job.first)
         self.models = Models(candidate, None if job.champion is None else self._model(job.champion, "champion"))
         self.labels = LabelReader(candidate.label, self.width, candidate.folder)
@@ -104,6 +103,11 @@ class _Loaded:
         """The baselines and single-feature tables."""
         found: Fitted = self._job.kept(FITTED)
         return found
+
+    @cached_property
+    def _copies(self) -> tempfile.TemporaryDirectory[str]:
+        """Where models of an object store are copied; a worker of this machine, which ends at once, makes none."""
+        return tempfile.TemporaryDirectory(prefix="mlops-models-")
 
     def _model(self, place: Location, name: str) -> ScoringModel:
         if not isinstance(place, str):
