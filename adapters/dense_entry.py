@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from adapters.tf_cut import Cut
-from adapters.tft_layer import Layer
+from adapters.tft.layer import Layer
 
 _READS = frozenset({"LookupTableFindV2", "LookupTableSizeV2"})
 """Operations that change nothing: what has to wait for them need not."""

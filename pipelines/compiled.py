@@ -53,7 +53,7 @@ def compile_pipeline(
 ) -> None:
     """Write the compiled pipeline atomically; UsageError for a name that is no pipeline."""
     module, _, function = spec_of(pipeline).wiring.partition(":")
-    from pipelines import kfp_sdk  # noqa: F401, PLC0415 - imported before anything imports kfp
+    from adapters import kfp_sdk  # noqa: F401, PLC0415 - imported before anything imports kfp
 
     write_compiled(getattr(importlib.import_module(module), function)(usecase), target, references)
 

@@ -93,7 +93,6 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
     """Serve with this project's own server: workers that share one listening socket and their metrics."""
     place = locate(plan)
     with _shared_folder(plan) as shared:
-        gc.disable()  # imports make next to no garbage, and the search for it takes a fifth of their time
         # Imported here: the metrics library reads its environment at import, and forks need TensorFlow imported.
         from serving import metrics  # noqa: PLC0415
         from serving.http import server  # noqa: PLC0415
@@ -137,7 +136,6 @@ def serve_with_workers(plan: Plan, listener: socket.socket) -> None:
         # all of TensorFlow's objects and hold Python's lock for a second.
         gc.collect()
         gc.freeze()
-        gc.enable()
         with converter.finishing(plan.policy.prediction_log, plan.names):
             supervisor.supervise(job, plan.worker_policy(plan.workers))
 

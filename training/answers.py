@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from adapters import tft_layer
+from adapters.tft import layer as tft_layer
 from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
 from core.errors import TrainingError, did_you_mean
 from core.problem import ModelOutput

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from adapters import tf_save, tft_layer
+from adapters import tf_save
 from adapters.dense_entry import DenseEntry
+from adapters.tft import layer as tft_layer
 from artifacts.model.rows import Row
 from core.errors import TrainingError
 from core.problem import Task

@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from adapters import tft_layer
+from adapters.tft import layer as tft_layer
 from artifacts.labels.soft_rows import Portion
 from core.object_stores.locations import Location
 from training.labels import Classes, Observed, made_by_training

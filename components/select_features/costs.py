@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters.tft_costs import column_costs
+from adapters.tft.costs import column_costs
 
 _ROWS = 2048
 

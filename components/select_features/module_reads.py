@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters.tft_inputs import read_columns
+from adapters.tft.inputs import read_columns
 from core import user_code
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters import tft_analysis as own_passes
 from adapters.beam_start import workers_of
-from adapters.tft_passes import RunPhase, in_this_process
-from adapters.tft_saved_model import METADATA
-from adapters.tft_trace import Preprocessing
+from adapters.tft import analysis as own_passes
+from adapters.tft.passes import RunPhase, in_this_process
+from adapters.tft.saved_model import METADATA
+from adapters.tft.trace import Preprocessing
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.schema.reference import read_referenced
 from components.transform_features.analysis import Analysis

@@ -19,7 +19,7 @@ from apache_beam.utils.shared import Shared
 
 from adapters.beam_run import run
 from adapters.beam_work import Keep, base_of_work, distributed, seen_by_workers, work_folder
-from adapters.tft_passes import Consumer, Phase, TracedPhase
+from adapters.tft.passes import Consumer, Phase, TracedPhase
 from artifacts.examples.manifest import Shard
 from components.transform_features.analysis import Analysis
 from core.beam.settings import Runner

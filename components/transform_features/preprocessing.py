@@ -5,7 +5,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adapters.tft_trace import Preprocessing
+from adapters.tft.trace import Preprocessing
 from core import user_code
 from core.errors import MlopsError
 from core.user_config import as_written

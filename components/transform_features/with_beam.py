@@ -8,7 +8,7 @@ import tensorflow_transform.beam as tft_beam
 
 from adapters.beam_run import run
 from adapters.beam_work import distributed, seen_by_workers
-from adapters.tft_deep_copy import allow_deep_copies
+from adapters.tft.deep_copy import allow_deep_copies
 from artifacts.examples.on_beam import ReadBatches
 from components.transform_features.analysis import Analysis
 from core.beam.settings import Runner

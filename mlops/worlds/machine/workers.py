@@ -26,7 +26,7 @@ _SIGNATURES = ("MLOPS_SIGNING_KEY", "MLOPS_TRUSTED_KEYS")
 _MODELS = "pydantic.root_model"
 """Makes the first model, for which pydantic looks through all installed packages."""
 _VALIDATION, _TRANSFORM = "tensorflow_data_validation", "tensorflow_transform.beam"
-_SDK = "pipelines.kfp_sdk"
+_SDK = "adapters.kfp_sdk"
 """Leaves out what the SDK imports for submissions."""
 _TENSORFLOW = (
     _SDK,

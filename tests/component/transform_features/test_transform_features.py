@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters.tft_analysis import Unsupported
+from adapters.tft.analysis import Unsupported
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.shards import shards

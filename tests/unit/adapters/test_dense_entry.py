@@ -14,10 +14,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters import tft_analysis
 from adapters.dense_entry import DenseEntry
-from adapters.tft_layer import Layer
-from adapters.tft_passes import in_this_process
+from adapters.tft import analysis as tft_analysis
+from adapters.tft.layer import Layer
+from adapters.tft.passes import in_this_process
 
 OPTIONAL = {"gust": "FLOAT", "level": "FLOAT", "size": "INT", "word": "BYTES", "both": "FLOAT", "list": "FLOAT"}
 KINDS = {"FLOAT": pa.float32(), "INT": pa.int64(), "BYTES": pa.large_binary()}

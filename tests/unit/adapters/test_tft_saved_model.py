@@ -17,10 +17,12 @@ from tensorflow_transform.tf_metadata import metadata_io
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters import tft_analysis, tft_passes, tft_saved_model
 from adapters.tf_cut import Cut
-from adapters.tft_passes import Phase, in_this_process
-from adapters.tft_trace import Trace
+from adapters.tft import analysis as tft_analysis
+from adapters.tft import passes as tft_passes
+from adapters.tft import saved_model as tft_saved_model
+from adapters.tft.passes import Phase, in_this_process
+from adapters.tft.trace import Trace
 
 SCHEMA = text_format.Parse(
     """

@@ -22,8 +22,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from adapters import tft_analysis
-from adapters.tft_passes import Phase, in_this_process
+from adapters.tft import analysis as tft_analysis
+from adapters.tft.passes import Phase, in_this_process
 
 SCHEMA = text_format.Parse(
     """

@@ -280,7 +280,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched.read_sources_afresh(settings["cwd"])
     started = time.monotonic()
-    gc.disable()  # imports make next to no garbage, and the search for it takes a fifth of their time
+    gc.disable()  # imports make next to no garbage, and the search is a fifth of their time; a task enables it
     host = Host(outliving.stay.accept() if outliving else channel, outliving)
     if error := host.load(settings):
         for run in host.connections:  # those that came later start another process
@@ -290,7 +290,6 @@ def main() -> None:
         sys.exit(1)
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, memory that tasks share
-    gc.enable()
     if outliving:
         outliving.watched.freeze()
         outliving.stay.note(importing=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 from tensorflow_transform import graph_tools, impl_helper
 
-from adapters.tft_trace import Preprocessing
+from adapters.tft.trace import Preprocessing
 
 
 def read_columns(preprocessing_fn: Preprocessing, specs: Mapping[str, tf.TypeSpec], temporary: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ import sys
 
 LEAVES_THE_CLIENT_OUT = """
 import sys
-import pipelines.kfp_sdk
+import adapters.kfp_sdk
 from kfp import compiler, dsl
 assert dsl.component and compiler.Compiler
 assert not {"kfp.client", "kfp.components", "kubernetes"} & set(sys.modules)
@@ -23,11 +23,11 @@ def test_what_compiles_does_not_load_the_client_and_a_submission_does() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    assert "module 'kfp' has no attribute 'clients'" in _run("import pipelines.kfp_sdk, kfp; kfp.clients", wanted=1)
+    assert "module 'kfp' has no attribute 'clients'" in _run("import adapters.kfp_sdk, kfp; kfp.clients", wanted=1)
 
 
 def test_a_client_that_is_there_stays() -> None:
-    _run("import kfp; first = kfp.Client; import pipelines.kfp_sdk; assert kfp.Client is first")
+    _run("import kfp; first = kfp.Client; import adapters.kfp_sdk; assert kfp.Client is first")
 
 
 def _run(code: str, wanted: int = 0) -> str:

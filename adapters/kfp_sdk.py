@@ -1,7 +1,8 @@
 """Imports KFP's SDK without its client, once this module is imported.
 
 The client loads Kubernetes' and Google's libraries, two thirds of what the SDK takes to import, and only a submission
-needs it. `kfp.Client` and `kfp.components` are loaded by whoever asks for them first.
+needs it. `kfp.Client` and `kfp.components` are loaded by whoever asks for them first. Read from kfp 2.13.0
+(`__init__.py`).
 """
 
 import importlib

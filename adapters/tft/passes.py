@@ -12,9 +12,9 @@ import tensorflow as tf
 from tensorflow_transform import impl_helper
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
-from adapters import tft_saved_model
 from adapters.tf_cut import READS, Cut
-from adapters.tft_trace import Preprocessing, Trace
+from adapters.tft import saved_model as tft_saved_model
+from adapters.tft.trace import Preprocessing, Trace
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Reads the data from its beginning; called once per phase."""

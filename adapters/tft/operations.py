@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow_transform import analyzer_nodes, analyzers
 from tensorflow_transform.beam import beam_nodes
 
-from adapters import tft_vocabulary as vocabulary
-from adapters.tft_passes import Analysis, Collection, Extracted, Graph, Pass
+from adapters.tft import vocabulary
+from adapters.tft.passes import Analysis, Collection, Extracted, Graph, Pass
 
 ORDERINGS = {
     analyzers._VocabOrderingType.FREQUENCY: vocabulary.Tokens,

@@ -19,9 +19,9 @@ from tensorflow_transform import analyzer_nodes, annotators, nodes
 from tensorflow_transform.beam import analysis_graph_builder
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
-from adapters.tft_operations import ORDERINGS, Evaluate
-from adapters.tft_passes import Analysis, RunPhase
-from adapters.tft_trace import Preprocessing, Trace
+from adapters.tft.operations import ORDERINGS, Evaluate
+from adapters.tft.passes import Analysis, RunPhase
+from adapters.tft.trace import Preprocessing, Trace
 
 READ_FROM = "1.16.0"
 """The version of tensorflow_transform that this was read from."""
@@ -41,7 +41,7 @@ class Unsupported(Exception):
 def analyze(preprocessing_fn: Preprocessing, run: RunPhase, adapter: TensorAdapterConfig, temporary: Path) -> Analyzed:
     """Run the analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam.
 
-    `run` reads the data of a phase: `tft_passes.in_this_process`, or on workers that see `temporary`.
+    `run` reads the data of a phase: `passes.in_this_process`, or on workers that see `temporary`.
     """
     specs = TensorAdapter(adapter).OriginalTypeSpecs()
     trace = Trace.of(preprocessing_fn, specs, temporary)

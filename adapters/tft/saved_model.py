@@ -17,7 +17,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
 from adapters import tf_save
 from adapters.tf_cut import Cut
-from adapters.tft_trace import Preprocessing, Trace
+from adapters.tft.trace import Preprocessing, Trace
 
 METADATA = impl_helper.METADATA_DIR_NAME
 """Folder, in the SavedModel of an analysis, with the schema of the transformed features."""

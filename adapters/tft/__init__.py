@@ -1,0 +1,1 @@
+"""tf.Transform without Beam: its traces, its phases over batches of rows, and what it writes."""
