@@ -1,6 +1,6 @@
 """Confidence intervals of the gain of one predictor over another on the same rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -53,3 +53,31 @@ def over_seeds(gains: Sequence[Gain], confidence: float) -> Gain:
 def mean(values: Values, weights: Values | None) -> float:
     """Return the (weighted) mean of rows."""
     return float(np.mean(values)) if weights is None else weighted_mean(values, weights)[0]
+
+
+class OneByOne:
+    """Compares predictors one by one, where nothing of one comparison serves another."""
+
+    def skill(self, labels: Values, scores: Values, weights: Values | None = None) -> float:
+        """Return the skill of a predictor."""
+        raise NotImplementedError
+
+    def gain(
+        self, labels: Values, ours: Values, theirs: Values, confidence: float, weights: Values | None = None
+    ) -> Gain:
+        """Return our skill minus theirs."""
+        raise NotImplementedError
+
+    def compare(
+        self,
+        labels: Values,
+        ours: Values,
+        others: Mapping[str, Values],
+        confidence: float,
+        weights: Values | None = None,
+    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
+        """Return our skill, and by name the skill of others and our gain over them."""
+        return self.skill(labels, ours, weights), {
+            name: (self.skill(labels, scores, weights), self.gain(labels, ours, scores, confidence, weights))
+            for name, scores in others.items()
+        }

@@ -11,7 +11,7 @@ from core.pictures import Markup
 from core.problem import ModelOutput, Task
 from problems import charts
 from problems.classes import classification_faults, confusion, per_class, shown_class
-from problems.gains import Values, mean, paired
+from problems.gains import OneByOne, Values, mean, paired
 from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import OutputFacts, are_logits, softmax
 
@@ -19,7 +19,7 @@ _SMALLEST = 1e-7
 """Probabilities are clipped to this before taking the logarithm, as in Keras."""
 
 
-class Multiclass:
+class Multiclass(OneByOne):
     """Labels are the index of a class; scores are [rows, classes]."""
 
     task: Task = "multiclass_classification"
@@ -100,20 +100,6 @@ class Multiclass:
     ) -> Gain:
         """Return the difference of the accuracies, paired by row."""
         return paired(_hits(labels, ours) - _hits(labels, theirs), confidence, weights)
-
-    def compare(
-        self,
-        labels: Values,
-        ours: Values,
-        others: Mapping[str, Values],
-        confidence: float,
-        weights: Values | None = None,
-    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
-        """Compare one by one."""
-        return self.skill(labels, ours, weights), {
-            name: (self.skill(labels, scores, weights), self.gain(labels, ours, scores, confidence, weights))
-            for name, scores in others.items()
-        }
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
         """Return accuracy, balanced accuracy, macro F1 and log loss."""

@@ -10,12 +10,12 @@ from core.errors import MlopsError
 from core.pictures import Markup
 from core.problem import ModelOutput, Task
 from problems import charts
-from problems.gains import Values, mean, paired
+from problems.gains import OneByOne, Values, mean, paired
 from problems.kind import Class, Gain, Scores, TfmaMetric
 from problems.scores import OutputFacts
 
 
-class Regression:
+class Regression(OneByOne):
     """Labels and scores are [rows] of numbers."""
 
     task: Task = "regression"
@@ -90,20 +90,6 @@ class Regression:
         """Return the difference of R2, paired by row."""
         scale = _variance(labels, weights) or float("nan")
         return paired(((labels - theirs) ** 2 - (labels - ours) ** 2) / scale, confidence, weights)
-
-    def compare(
-        self,
-        labels: Values,
-        ours: Values,
-        others: Mapping[str, Values],
-        confidence: float,
-        weights: Values | None = None,
-    ) -> tuple[float, dict[str, tuple[float, Gain]]]:
-        """Compare one by one."""
-        return self.skill(labels, ours, weights), {
-            name: (self.skill(labels, scores, weights), self.gain(labels, ours, scores, confidence, weights))
-            for name, scores in others.items()
-        }
 
     def row_metrics(self, labels: Values, scores: Values, weights: Values | None = None) -> dict[str, float]:
         """Return root mean squared error, in the label's unit, and R2."""
