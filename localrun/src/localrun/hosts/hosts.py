@@ -31,8 +31,9 @@ class Hosts:
 
     def get(self, environment: Environment, *, executes: bool) -> Host:
         """Return the host of an environment, started if need be; one for plain commands imports nothing."""
-        given = environment.preload
-        preload = () if not executes else given if _EXECUTOR in given else (_EXECUTOR, *given)
+        preload = environment.preload if executes else ()
+        if executes and _EXECUTOR not in preload:
+            preload = (_EXECUTOR, *preload)
         key = f"{environment.key()} {preload}"
         with self._lock:
             host = self._hosts.get(key)

@@ -215,7 +215,7 @@ class Host:
             orders = keeper.Orders()
             pid = os.fork()
             if pid == 0:
-                gc.freeze()
+                gc.freeze()  # amid the imports, too
                 own = [self.stay.listener] if self.stay else []
                 others = [end for spare in self.spares.values() for end in (spare.orders.reading, spare.orders.writing)]
                 keeper.Keeper(orders, [*own, *others, *self.connections]).run()
