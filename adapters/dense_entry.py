@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from adapters.tf_cut import Cut
+from adapters.tf_cut import READS, Cut
 from adapters.tft.layer import Layer
-
-_READS = frozenset({"LookupTableFindV2", "LookupTableSizeV2"})
-"""Operations that change nothing: what has to wait for them need not."""
 
 
 class _Place(NamedTuple):
@@ -133,7 +130,7 @@ def _unwaited(output: tf.Tensor) -> tf.Tensor:
 
 
 def _only_waits_for_reads(op: tf.Operation) -> bool:
-    return op.type == "NoOp" and {one.type for one in op.control_inputs} <= _READS
+    return op.type == "NoOp" and {one.type for one in op.control_inputs} <= READS
 
 
 def _needed(outputs: Mapping[str, Any], places: Iterable[_Place]) -> set[str]:
