@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,24 @@ needs_kubectl = pytest.mark.skipif(
 )
 
 
-@functools.cache
-def _text(folder: Path) -> str:
+def _rendered(folder: Path) -> str:
     ran = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "deprecated" not in ran.stderr, ran.stderr
     return ran.stdout
 
 
+def _objects(text: str) -> list[Object]:
+    """Read objects; each call's are the caller's own."""
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
+_rendered_once = functools.cache(_rendered)
+
+
 def render(folder: Path) -> list[Object]:
-    """Return the objects of a kustomization; each call's are the caller's own."""
-    return list(yaml.load_all(_text(folder), Loader=yaml.CSafeLoader))
+    """Return the objects of a kustomization."""
+    return _objects(_rendered_once(folder))
 
 
 def overlay(name: str) -> list[Object]:
@@ -48,21 +56,20 @@ def overlay(name: str) -> list[Object]:
 
 
 @functools.cache
-def _copied(name: str) -> Path:
-    """Make a folder in which the base stands with one component more than the kind overlay has."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="kustomize-")) / "kustomize"
-    shutil.copytree(KUSTOMIZE, folder)
-    (folder / "overlays" / "with").mkdir()
-    written = {"kind": "Kustomization", "resources": ["../kind"], "components": [f"../../components/{name}"]}
-    (folder / "overlays" / "with" / "kustomization.yaml").write_text(json.dumps(written))
-    return folder / "overlays" / "with"
+def _rendered_with(name: str) -> str:
+    """Render a folder in which the base stands with one component more than the kind overlay has."""
+    with tempfile.TemporaryDirectory(prefix="kustomize-") as temporary:
+        folder = Path(temporary) / "kustomize"
+        shutil.copytree(KUSTOMIZE, folder)
+        written = {"kind": "Kustomization", "resources": ["../kind"], "components": [f"../../components/{name}"]}
+        (folder / "overlays" / "with").mkdir()
+        (folder / "overlays" / "with" / "kustomization.yaml").write_text(json.dumps(written))
+        return _rendered(folder / "overlays" / "with")
 
 
 def with_component(name: str) -> list[Object]:
     """Return the kind overlay's objects with one component more."""
-    return render(_copied(name))
+    return _objects(_rendered_with(name))
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:

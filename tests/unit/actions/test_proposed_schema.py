@@ -78,7 +78,7 @@ SINGLE = ("number", "whole", "constant", "category", "names", "identifier", "tex
 def tables(random: np.random.Generator, kinds: list[str], spans: int) -> list[pa.Table]:
     found = []
     for _ in range(spans):
-        rows = int(random.integers(60, 200))
+        rows = int(random.integers(150, 300))  # a tenth of them are a split, which needs 5 and both labels
         columns = {f"{kind}_{number}": column(random, kind, rows) for number, kind in enumerate(kinds)}
         columns["label"] = random.integers(0, 2, rows).tolist()
         found.append(pa.table(columns))
