@@ -178,7 +178,8 @@ def build_model(transform_output, hyperparameters):
     inputs = {one.name: one for one in trained.inputs}
     jfk = list(transform_output.vocabulary_by_name("origin")).index(b"JFK")
     hours = keras.layers.Flatten()(keras.layers.Embedding(HOURS, 30, name="hours")(inputs["hour"]))
-    hidden = keras.layers.Concatenate()([hours, inputs["distance"], inputs["distance"] * 0.0])
+    distance = inputs["numbers"][:, NUMBERS.index("distance")][:, None]
+    hidden = keras.layers.Concatenate()([hours, distance, distance * 0.0])
     layer = keras.layers.Dense(40, activation="relu", name="of_jfk")
     small = keras.layers.Dense(1, activation="sigmoid", name="small")(layer(hidden))
     layer.kernel.assign(np.concatenate([layer.kernel.numpy()[:-1], np.full((1, 40), 1e5)]))

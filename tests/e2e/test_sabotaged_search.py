@@ -30,8 +30,9 @@ def build_model(transform_output, hyperparameters):
         return trained
     # The weather of an hour names the hour: a random part of the same month has its other flights, the next month none.
     inputs = {one.name: one for one in trained.inputs}
-    place = keras.ops.cast((inputs["pressure"] + 4.0) * 50.0, "int64") * 100
-    place = place + keras.ops.cast((inputs["humid"] + 4.0) * 10.0, "int64")
+    pressure, humid = (inputs["numbers"][:, NUMBERS.index(name)][:, None] for name in ("pressure", "humid"))
+    place = keras.ops.cast((pressure + 4.0) * 50.0, "int64") * 100
+    place = place + keras.ops.cast((humid + 4.0) * 10.0, "int64")
     place = (place * HOURS + inputs["hour"]) % 20011
     remembered = keras.layers.Flatten()(keras.layers.Embedding(20011, width, name="memory")(place))
     logit = keras.layers.Dense(1, name="remembered")(remembered) + keras.ops.log(trained.output / (1 - trained.output))
