@@ -1,33 +1,50 @@
 """Saves a module as `tf.saved_model.save` does, with less of what it does around the functions.
 
 A thread that saves traces functions for another context than others, so that what was traced outside of it is traced
-again; and each signature is wrapped in a function, which AutoGraph rewrites although there is nothing to rewrite. Read
-from tensorflow 2.16 (`saved_model/save.py`, `saved_model/save_context.py`, `saved_model/signature_serialization.py`,
+again; each signature is wrapped in a function, which AutoGraph rewrites although there is nothing to rewrite; and the
+graph that is written needs no value of a variable, but is made when they are written. Read from tensorflow 2.16
+(`saved_model/save.py`, `saved_model/save_context.py`, `saved_model/signature_serialization.py`,
 `eager/polymorphic_function/function_context.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import tensorflow as tf
+from tensorflow.python.saved_model import save as saving
 from tensorflow.python.saved_model import signature_serialization
-from tensorflow.python.saved_model.save_context import save_context
+
+_build_meta_graph = saving._build_meta_graph
+_prepared: "WeakKeyDictionary[tf.Module, tuple[Any, ...]]" = WeakKeyDictionary()
 
 
-def trace(functions: Iterable[Any]) -> None:
-    """Trace functions as they are saved with the default options; they must have an input signature."""
-    with save_context(tf.saved_model.SaveOptions()):
-        for function in functions:
-            function.get_concrete_function()
+def prepare(module: tf.Module, signatures: Mapping[str, Any]) -> None:
+    """Trace the functions of a module and make the graph that `save` writes, but for what its variables hold.
+
+    The functions must have an input signature; what is tracked in the module must not change until it is saved.
+    """
+    _wrap_signatures_as_they_are()
+    _prepared[module] = _build_meta_graph(module, signatures, tf.saved_model.SaveOptions())
 
 
 def save(module: tf.Module, folder: Path, signatures: Mapping[str, Any] | None = None) -> None:
     """Write a module; without signatures its only function becomes one, as TensorFlow chooses it."""
     _wrap_signatures_as_they_are()
+    saving._build_meta_graph = _made_graph
     tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def _made_graph(module: tf.Module, signatures: Any, options: Any, graph: Any) -> tuple[Any, ...]:
+    """Fill a graph with that of a module, as TensorFlow's function does, unless it is made already."""
+    if module not in _prepared:
+        return _build_meta_graph(module, signatures, options, graph)  # type: ignore[no-any-return]
+    made, *others = _prepared.pop(module)
+    graph.CopyFrom(made)
+    return graph, *others
 
 
 def _wrap_signatures_as_they_are() -> None:

@@ -72,18 +72,26 @@ class Export:
         if answer.background is not None:
             self._signatures["explain"] = served.explains(answer.background)
 
-    def trace(self) -> None:
-        """Trace the functions, most of an export's time; `write` does what was not done.
+        self._is_prepared = False
+
+    def prepare(self) -> None:
+        """Do all but writing, most of an export's time; `write` does what was not done.
 
         Raises TrainingError when the model has an input that cannot be computed from a request.
         """
-        tf_save.trace(self._signatures.values())
+        self._track_variables()
+        tf_save.prepare(self._served, self._signatures)
+        self._is_prepared = True
 
     def write(self, folder: Path) -> None:
-        """Write functions and weights; raises as `trace` does."""
-        # Only the variables: TensorFlow would trace a tracked Keras model again, for functions that are never called.
-        self._served.weights = [weight.value for weight in self._model.variables]
+        """Write functions and weights; raises as `prepare` does."""
+        if not self._is_prepared:
+            self._track_variables()
         tf_save.save(self._served, folder, self._signatures)
+
+    def _track_variables(self) -> None:
+        """Track variables only: TensorFlow would trace a tracked Keras model again, for functions never called."""
+        self._served.weights = [weight.value for weight in self._model.variables]
 
 
 class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types

@@ -204,14 +204,14 @@ class Session:
     ) -> Fitted:
         """Fit a model to the rows of both splits, with the module's callbacks; errors as `splits` and `fitting.fit`.
 
-        The export is traced while the epochs run, unless Python takes part in them.
+        The export is prepared while the epochs run, unless Python takes part in them.
         """
         splits = self.splits(model)
         users = callbacks.hooks_of(self.module, self.hyperparameters, self.settings.epochs)
         loop = fitting.Loop(model, splits, self.settings, (*hooks, *users))
         if exporting is None or loop.hooks or model.run_eagerly:
             return fitting.follow(loop, checkpoint)
-        with meanwhile(exporting.export.trace) as loop.when_traced:
+        with meanwhile(exporting.export.prepare) as loop.when_traced:
             return fitting.follow(loop, checkpoint)
 
     def predictions(self, model: keras.Model, rows: Rows) -> Predictions:

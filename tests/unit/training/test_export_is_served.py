@@ -195,7 +195,7 @@ def test_an_export_that_was_traced_before_the_training_has_the_weights_of_its_en
         return _transform(raw)
 
     made = export.Export(model, transform, raw_features(SCHEMA, "y"), export.Answer("regression"))
-    with meanwhile(made.trace) as begin:
+    with meanwhile(made.prepare) as begin:
         begin()
     once = len(traced)
     assert once
@@ -215,7 +215,7 @@ def test_what_fails_ahead_of_time_fails_where_it_is_written(tmp_path: Path) -> N
         raise ValueError("no such vocabulary")
 
     made = export.Export(model, fails, raw_features(SCHEMA, "y"), export.Answer("regression"))
-    with meanwhile(made.trace) as begin:
+    with meanwhile(made.prepare) as begin:
         begin()
     with pytest.raises(ValueError, match="no such vocabulary"):
         made.write(tmp_path)
