@@ -1,6 +1,8 @@
-"""A task starts amid the imports of its warm process when what it needs is imported; all others wait for the end."""
+"""What is imported before a task: amid its warm process' imports it starts when what it needs is there, all others at
+the end; its own code is imported while the task before it runs."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,3 +125,72 @@ def test_a_function_that_waits_for_a_module_of_no_preload_waits_for_all(
     environment = Environment(cwd=project, preload=("json",), early={"echo": "no_such_module"})
     run = localrun.run(compiled(pipeline), {}, store=tmp_path / "store", environments={"test/data": environment})
     assert run.state is State.SUCCEEDED
+
+
+_CODE = """
+import os
+from pathlib import Path
+
+print("words of the import")
+(Path({folder!r}) / "pid").write_text(str(os.getpid()))
+(Path({folder!r}) / "imported").touch()
+"""
+
+
+@pytest.fixture
+def ahead(tmp_path: Path, folder: Path) -> Environment:
+    """An environment whose task `echo` has code of its own, which says when it is imported."""
+    project = make_project(tmp_path / "project")
+    (project / "of_echo.py").write_text(_CODE.format(folder=str(folder)))
+    return Environment(cwd=project, imports={"echo": "of_echo"}, sources={"*": (project / "stages.py",)})
+
+
+def test_the_code_of_the_next_task_is_imported_in_its_process_while_a_task_runs(
+    stages: ModuleType, folder: Path, ahead: Environment, go: Callable[..., Run]
+) -> None:
+    @dsl.pipeline(name="ahead")
+    def pipeline() -> None:
+        first = stages.meet(folder=str(folder), me="task", other="imported")
+        with dsl.If(first.output == "task"):
+            stages.echo(text="later")
+
+    run = go(pipeline, environments={"test/data": ahead})
+    assert run.state is State.SUCCEEDED, run.error
+    log = run.task("condition-1/echo").log
+    assert log is not None
+    assert log.read_text().count("words of the import") == 1, "the process that imported it took the task"
+
+
+def test_code_that_cannot_be_imported_ahead_is_left_to_the_task(
+    stages: ModuleType, folder: Path, ahead: Environment, go: Callable[..., Run]
+) -> None:
+    @dsl.pipeline(name="fails")
+    def pipeline() -> None:
+        stages.echo(text="later").after(stages.meet(folder=str(folder), me="task", other="imported"))
+
+    with (ahead.cwd / "of_echo.py").open("a") as code:
+        code.write("raise SystemExit('half of it')")
+    run = go(pipeline, environments={"test/data": ahead})
+    assert run.state is State.SUCCEEDED, run.error
+
+
+def test_a_process_that_waited_for_a_task_in_vain_ends_with_the_run(
+    stages: ModuleType, tmp_path: Path, folder: Path, ahead: Environment, compiled: Compiled
+) -> None:
+    @dsl.pipeline(name="in-vain")
+    def pipeline() -> None:
+        first = stages.meet(folder=str(folder), me="task", other="imported")
+        with dsl.If(first.output == "nothing"):
+            stages.echo(text="never")
+
+    lasting = Lasting(tmp_path / "warm", least_free=0)
+    environments = {"test/data": replace(ahead, preload=("json",))}
+    with Hosts(lasting) as hosts:
+        options = Options(hosts=hosts)
+        run = localrun.run(compiled(pipeline), {}, store=tmp_path / "store", environments=environments, options=options)
+        assert run.state is State.SUCCEEDED, run.error
+    try:
+        assert processes(tmp_path / "warm"), "the warm process stays"
+        assert gone(int((folder / "pid").read_text()))
+    finally:
+        stop(tmp_path / "warm")

@@ -68,12 +68,14 @@ def environments_of_images(store: Store) -> dict[str, localrun.Environment]:
     in_cloud_storage = store.objects.startswith("gs://")
     variables = {name: os.environ[name] for name in _CLOUD_STORAGE if in_cloud_storage and os.environ.get(name)}
     variables |= {name: os.path.abspath(os.environ[name]) for name in _SIGNATURES if os.environ.get(name)}  # noqa: PTH100 - a link may change its target
+    imports = {file.parent.name: f"components.{file.parent.name}.logic" for file in ROOT.glob("components/*/logic.py")}
     return {
         name: localrun.Environment(
             python=Path(sys.executable),
             cwd=ROOT,
             preload=preload,
             early={stage: module for stage, module in EARLY.items() if module in preload},
+            imports=imports,
             variables=variables,
             lock=ROOT / "uv.lock",
         )

@@ -35,6 +35,8 @@ class Environment:
     """Modules that the warm process imports once, before it forks; they must not start threads that tasks need."""
     early: Mapping[str, str] = field(default_factory=dict)
     """Function -> the module of `preload` after which a first task of it can start; others wait for all modules."""
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """Function -> the module of `cwd` with its code, which a task's process imports while the task before it runs."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every task; part of the cache key."""
     sources: Mapping[str, tuple[Path, ...]] | None = None

@@ -11,7 +11,7 @@ from localrun.execution.context import Context, Job
 from localrun.execution.fleet import Fleet
 from localrun.execution.loop import Loop
 from localrun.execution.roster import Roster
-from localrun.graph.nodes import Node, task_runtime
+from localrun.graph.nodes import Node, following, task_runtime
 from localrun.hosts.host import Host, Message
 from localrun.records import State, Values
 
@@ -99,6 +99,7 @@ class Attempts:
             self._loop.post(partial(ended, {"event": "ended", "error": reason}))
             return
         self._fleet.submit(job.container, execution, launch, ended)
+        self._fleet.foresee(following(self._context.pipeline, job.node))
         limit = self._context.options.limit(job.container.seconds)
         if limit is not None:
             self._loop.after(limit, partial(self._time_out, execution))

@@ -1,6 +1,6 @@
 """One run's view of the warm processes: which one serves which image, and when they are started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +55,17 @@ class Fleet:
             self.host(container).submit(execution, launch, arrived, function_name(container))
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
+
+    def foresee(self, containers: Iterable[Container]) -> None:
+        """Have the processes of tasks that may come next import their code, where a host is there to fork them."""
+        for container in containers:
+            if container.has_open_image:
+                continue
+            function = function_name(container)
+            module = self.environment(container).imports.get(function, "")
+            host = self._hosts.get((self._name(container.image), True))
+            if module and host is not None:
+                host.foresee(function, module)
 
     def memory(self, container: Container, execution: str) -> int:
         """Bytes that a task uses now."""

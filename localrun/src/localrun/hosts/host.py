@@ -83,6 +83,12 @@ class Host:
         """A task of a function is going to be submitted: during the imports, the next one waits for their end."""
         self._early.discard(function)
 
+    def foresee(self, function: str, module: str) -> None:
+        """A task of a function may come next: have its process import a module meanwhile, unless imports go on."""
+        if self.is_ready:
+            with contextlib.suppress(OSError):
+                self._send(function=function, module=module)
+
     def submit(self, identity: str, launch: Path, deliver: Deliver, function: str = "") -> None:
         """Have a task of a function forked from a launch file; `deliver` gets its end, also when the host dies.
 

@@ -5,9 +5,9 @@ Loaded by `worker.py` under the environment's own interpreter; imports nothing o
 
 import atexit
 import contextlib
-import ctypes
 import faulthandler
 import gc
+import importlib
 import json
 import os
 import signal
@@ -16,25 +16,17 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-PDEATHSIG, SUBREAPER = 1, 36
+if TYPE_CHECKING:
+    from localrun.hosts import kernel
+else:
+    kernel = sys.modules["localrun_kernel"]
+
 EXECUTOR = "kfp.dsl.executor_main"
 KILL = signal.SIGUSR1
 """The signal on which a keeper kills its task at once."""
 KEPT = {signal.SIGCHLD, signal.SIGTERM, KILL}
-
-
-def prctl(option: int, value: int) -> None:
-    """Set an attribute of this process."""
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def die_with(parent: int, number: int) -> None:
-    """Have the kernel signal this process when its parent dies."""
-    prctl(PDEATHSIG, number)
-    if os.getppid() != parent:  # it died before we asked
-        os._exit(0)
 
 
 class Orders:
@@ -78,8 +70,10 @@ class Keeper:
     Both are forked ahead of time and wait for their orders, because forking takes longer than most other things here.
     """
 
-    def __init__(self, orders: Orders, inherited: list[socket.socket]) -> None:
+    def __init__(self, orders: Orders, inherited: list[socket.socket], module: str = "") -> None:
         self.orders = orders
+        self.module = module
+        """What the task imports while it is awaited."""
         self.inherited = inherited
         """What the host has open, and this process must not hold."""
         self.channel: socket.socket | None = None
@@ -92,15 +86,15 @@ class Keeper:
         """Never returns: this process ends with its task."""
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            die_with(self.parent, signal.SIGTERM)
-            prctl(SUBREAPER, 1)
+            kernel.die_with(self.parent, signal.SIGTERM)
+            kernel.prctl(kernel.SUBREAPER, 1)
             for one in self.inherited:
                 one.close()
             inner = Orders()
             child = os.fork()
             if child == 0:
                 self.orders.close()
-                Task(inner, os.getppid()).run()
+                Task(inner, os.getppid(), self.module).run()
             self.serve(child, inner)
         except BaseException:
             traceback.print_exc()
@@ -117,13 +111,13 @@ class Keeper:
         self.identity, launch = json.loads(order)
         with open(launch, encoding="utf-8") as stream:  # noqa: PTH123
             self.launch = json.load(stream)
-        started, killed = time.monotonic(), oom_kills()
+        started, killed = time.monotonic(), kernel.oom_kills()
         inner.write(json.dumps(self.launch))
         self.send(event="started", id=self.identity, pid=child)
         status, peak = self.wait(child)
         if status:
             self.clean()
-        out_of_memory = os.waitstatus_to_exitcode(status) in {-9, 137} and oom_kills() > killed
+        out_of_memory = os.waitstatus_to_exitcode(status) in {-9, 137} and kernel.oom_kills() > killed
         seconds = time.monotonic() - started
         self.send(
             event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory
@@ -162,7 +156,7 @@ class Keeper:
             if pid:
                 continue
             if kill_at is not None and time.monotonic() >= kill_at:
-                _signal_descendants(signal.SIGKILL)
+                kernel.signal_descendants(signal.SIGKILL)
             received = signal.sigtimedwait(KEPT, 3600.0 if kill_at is None else 0.05)
             if received is not None and received.si_signo != signal.SIGCHLD:
                 kill_at = self.stop(received.si_signo)
@@ -171,16 +165,19 @@ class Keeper:
         """Ask the descendants to end, or kill them on KILL or when the host died; return when to kill them."""
         if number == KILL or os.getppid() != self.parent:
             return 0.0
-        _signal_descendants(signal.SIGTERM)
+        kernel.signal_descendants(signal.SIGTERM)
         return time.monotonic() + float(self.launch["grace"])
 
 
 class Task:
     """The process that runs the component's code."""
 
-    def __init__(self, orders: Orders, parent: int) -> None:
+    def __init__(self, orders: Orders, parent: int, module: str) -> None:
         self.orders = orders
         self.parent = parent
+        self.module = module
+        self.printed = b""
+        """What was printed before there was a log."""
         self.launch: dict[str, Any] = {}
 
     def run(self) -> NoReturn:
@@ -188,6 +185,8 @@ class Task:
         code = 1
         try:
             self.prepare()
+            if self.module:
+                self.import_ahead()
             order, _ = self.orders.read()
             if not order:
                 os._exit(0)
@@ -208,14 +207,27 @@ class Task:
     def prepare(self) -> None:
         """Become a process like any other, as far as that goes without knowing the task."""
         os.setsid()
-        die_with(self.parent, signal.SIGKILL)
+        kernel.die_with(self.parent, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def import_ahead(self) -> None:
+        """Import the code of the task that is awaited; where that fails, it fails again in the task."""
+        printed = os.memfd_create("printed")
+        for target in (1, 2):
+            os.dup2(printed, target)
+        sys.path.insert(0, os.getcwd())
+        with contextlib.suppress(Exception, SystemExit):
+            importlib.import_module(self.module)
+        sys.stdout.flush()
+        self.printed = os.pread(printed, os.fstat(printed).st_size, 0)
+        os.close(printed)
+
     def enter(self) -> None:
         """Take over the task's log, variables and folder."""
         log = os.open(self.launch["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        os.write(log, self.printed)
         for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         for name in self.launch["withheld"]:
@@ -262,29 +274,3 @@ def _finish(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
-
-
-def _signal_descendants(number: int) -> None:
-    children: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with (
-                contextlib.suppress(OSError, ValueError, IndexError),
-                open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stream,  # noqa: PTH123
-            ):
-                parent = int(stream.read().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found = children.get(os.getpid(), [])
-    for pid in found:  # grows while it is walked
-        found += children.get(pid, [])
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def oom_kills() -> int:
-    """How many processes the kernel has killed on this machine because memory ran out; 0 where it is not set."""
-    with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as stream:  # noqa: PTH123
-        for line in stream:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0

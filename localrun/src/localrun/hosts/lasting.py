@@ -20,7 +20,17 @@ from localrun.errors import WorkerError
 from localrun.hosts.situation import situation
 
 WORKER = Path(__file__).with_name("worker.py")
-_CODE = ("worker.py", "importing.py", "keeper.py", "guard.py", "memory.py", "stay.py", "watched.py")
+_CODE = (
+    "worker.py",
+    "guard.py",
+    "importing.py",
+    "keeper.py",
+    "kernel.py",
+    "memory.py",
+    "spares.py",
+    "stay.py",
+    "watched.py",
+)
 _BACKLOG = 64
 _PATIENCE = 10.0
 """Seconds to wait for another run that starts a process, or for one that should take a connection at once."""

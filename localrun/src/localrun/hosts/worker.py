@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from localrun.hosts import importing, keeper, memory, stay, watched
+    from localrun.hosts import importing, keeper, kernel, memory, spares, stay, watched
 else:
 
     def _beside(name: str) -> Any:
@@ -35,8 +35,9 @@ else:
         spec.loader.exec_module(module)
         return module
 
-    _beside("guard")
-    importing, keeper, memory, stay, watched = map(_beside, ("importing", "keeper", "memory", "stay", "watched"))
+    # Each after those that it uses.
+    _guard, kernel, importing, keeper = map(_beside, ("guard", "kernel", "importing", "keeper"))
+    memory, spares, stay, watched = map(_beside, ("memory", "spares", "stay", "watched"))
 
 
 class Outliving(NamedTuple):
@@ -44,13 +45,6 @@ class Outliving(NamedTuple):
 
     stay: "stay.Stay"
     watched: "watched.Watched"
-
-
-class Spare(NamedTuple):
-    """A keeper that waits for a task."""
-
-    pid: int
-    orders: "keeper.Orders"
 
 
 class Host:
@@ -62,8 +56,7 @@ class Host:
         self.connections: list[socket.socket] = [] if first is None else [first]
         self.keepers: dict[int, tuple[socket.socket, str]] = {}
         """By process: the run that a task belongs to, and the task."""
-        self.spares: dict[str, Spare] = {}
-        """Keepers that wait, by the function whose task they take during the imports; "" is for any, afterwards."""
+        self.spares = spares.Spares(lambda: [*([self.stay.listener] if self.stay else []), *self.connections])
         self.waiting: dict[tuple[socket.socket, str], str] = {}
         """Run and task -> launch file, of tasks that wait for the end of the imports."""
         self.stay = outliving.stay if outliving else None
@@ -84,7 +77,7 @@ class Host:
         """Fork a keeper for a task of each function now: a fork amid an import would have half of a module."""
         with contextlib.suppress(OSError):  # they wait for the end of the imports, as others do
             for function in functions:
-                self.fork(function)
+                self.spares.fork(function)
         for run in self.connections if functions else ():
             send(run, event="early", functions=functions)
 
@@ -95,7 +88,7 @@ class Host:
             send(run, event="ready", **ready)
         if self.stay and self.connections:
             ready["seconds"] = 0.0  # only the run that waited for the imports is told how long they took
-        self.dismiss()
+        self.spares.dismiss()
         self.prepare()
         for (run, identity), launch in self.waiting.items():
             self.start(run, identity, launch)
@@ -107,15 +100,9 @@ class Host:
             is_needed = bool(self.connections) or (self.stay is not None and self.stay.goes_on())
         if self.stay:
             self.stay.end()
-        self.dismiss()
+        self.spares.dismiss()
         while self.keepers:
             time.sleep(0.01)
-
-    def dismiss(self) -> None:
-        """End the keepers that wait for a task."""
-        for spare in list(self.spares.values()):
-            spare.orders.close()
-        self.spares.clear()
 
     def turn(self) -> None:
         """Answer whoever has said something."""
@@ -156,25 +143,33 @@ class Host:
         except OSError:
             data = b""
         if not data:
-            self.connections.remove(channel)
-            for run, identity in [*self.keepers.values(), *self.waiting]:
-                if run is channel:
-                    self.stop(channel, identity, keeper.KILL)
-            channel.close()
-            if self.stay:
-                self.stay.used()
+            self.part(channel)
             return
         message = json.loads(data)
         if "launch" in message:
             self.start(channel, message["id"], message["launch"], message["function"])
-            if self.ready:
+            if self.ready and "" not in self.spares:
                 self.prepare()
+        elif "module" in message:
+            if self.ready and message["function"] not in self.spares:
+                self.prepare(message["function"], message["module"], channel)
         elif "cancel" in message:
             self.stop(channel, message["cancel"], keeper.KILL if message["kill"] else signal.SIGTERM)
         elif "check" in message:
             send(channel, event="checked", change=self.watched.change() if self.watched else "")
         else:
             send(channel, event="alive")
+
+    def part(self, channel: socket.socket) -> None:
+        """End the tasks of a run that is gone."""
+        self.connections.remove(channel)
+        for run, identity in [*self.keepers.values(), *self.waiting]:
+            if run is channel:
+                self.stop(channel, identity, keeper.KILL)
+        self.spares.dismiss(channel)
+        channel.close()
+        if self.stay:
+            self.stay.used()
 
     def stop(self, channel: socket.socket, identity: str, number: int) -> None:
         """Signal the keeper of a task; one that waits is not started."""
@@ -191,43 +186,29 @@ class Host:
             self.waiting[channel, identity] = launch
             return
         signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
-        name = "" if self.ready else function
-        problem = "" if name in self.spares else self.prepare()
-        if spare := self.spares.pop(name, None):
+        spare, problem = self.spares.take(function, channel), ""
+        if spare is None and self.ready:
+            problem = "" if "" in self.spares else self.prepare()
+            spare = self.spares.take("", channel)
+        if spare:
             self.keepers[spare.pid] = (channel, identity)
             spare.orders.write(json.dumps([identity, launch]), channel)
         else:
             send(channel, event="ended", id=identity, error=f"no new process: {problem}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, keeper.KEPT)
 
-    def prepare(self) -> str:
-        """Fork the keeper of the next task ahead of time; return why that was not possible."""
+    def prepare(self, function: str = "", module: str = "", run: socket.socket | None = None) -> str:
+        """Fork the keeper of the next task ahead of time, for any or of a function; return why it was not possible."""
         try:
-            self.fork("")
+            self.spares.fork(function, module, run)
         except OSError as error:
             return error.strerror or str(error)
         return ""
 
-    def fork(self, name: str) -> None:
-        """Fork a keeper, which must not hold what is open here: who reads waits until nobody can write."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
-        try:
-            orders = keeper.Orders()
-            pid = os.fork()
-            if pid == 0:
-                gc.freeze()  # amid the imports, too
-                own = [self.stay.listener] if self.stay else []
-                others = [end for spare in self.spares.values() for end in (spare.orders.reading, spare.orders.writing)]
-                keeper.Keeper(orders, [*own, *others, *self.connections]).run()
-            self.spares[name] = Spare(pid, orders)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
     def reap(self, *_: object) -> None:
         """Forget ended keepers; one that did not end by itself never reported, so report for it."""
         for pid, status in self.ended():
-            for name in [name for name, spare in self.spares.items() if spare.pid == pid]:
-                self.spares.pop(name).orders.close()
+            self.spares.forget(pid)
             channel, identity = self.keepers.pop(pid, (None, ""))
             if channel is not None and status != 0:
                 error = f"the process that watched over the task ended with status {status}"
@@ -235,7 +216,7 @@ class Host:
 
     def ended(self) -> Iterator[tuple[int, int]]:
         """Yield ended children with their status; during the imports keepers alone: a library waits for its own."""
-        children = [-1] if self.ready else [*self.keepers, *(spare.pid for spare in self.spares.values())]
+        children = [-1] if self.ready else [*self.keepers, *self.spares.pids]
         for child in children:
             with contextlib.suppress(ChildProcessError):
                 while (found := os.waitpid(child, os.WNOHANG))[0]:
@@ -266,7 +247,7 @@ def _outliving(settings: dict[str, Any]) -> Outliving:
 
 def _owned(settings: dict[str, Any]) -> socket.socket:
     """Die with the run that started this process; return the connection to it."""
-    keeper.die_with(settings["parent"], signal.SIGKILL)
+    kernel.die_with(settings["parent"], signal.SIGKILL)
     return socket.socket(fileno=settings["channel"])
 
 
@@ -276,7 +257,7 @@ def main() -> None:
     os.chdir(settings["cwd"])
     channel = None if settings["outlives"] else _owned(settings)
     outliving = _outliving(settings) if channel is None else None
-    keeper.prctl(keeper.SUBREAPER, 1)
+    kernel.prctl(kernel.SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watched.read_sources_afresh(settings["cwd"])
     started = time.monotonic()
