@@ -217,7 +217,7 @@ class Task:
         printed = os.memfd_create("printed")
         for target in (1, 2):
             os.dup2(printed, target)
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
         with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(self.module)
         sys.stdout.flush()
