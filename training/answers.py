@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from adapters import tf_save
 from adapters.tft import layer as tft_layer
 from artifacts.model.label import LABEL_GRAPH, LABEL_OUTPUT
 from core.errors import TrainingError, did_you_mean
@@ -104,4 +105,4 @@ def save_label_graph(transform: tft.TFTransformOutput, label: str, folder: Path)
 
     examples = tf.TensorSpec([None], tf.string, name="examples")
     module.read = tf.function(read, input_signature=[examples], autograph=False)
-    tf.saved_model.save(module, str(folder / LABEL_GRAPH), signatures={"serving_default": module.read})
+    tf_save.save(module, folder / LABEL_GRAPH, {"serving_default": module.read})

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from adapters import tf_save
 from artifacts.model.edge_model import FLOATS, INTEGERS, Columns, EdgeInputs, Tensor
 from core.errors import ConversionError
 
@@ -63,7 +64,7 @@ class Body(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
     def save(self, folder: Path) -> Path:
         """Write the body as a SavedModel."""
-        tf.saved_model.save(self, str(folder), signatures={"serving_default": self.predict})
+        tf_save.save(self, folder, {"serving_default": self.predict})
         return folder
 
 
