@@ -144,7 +144,11 @@ class Loop:
         """Create the variables of optimizer and metrics, which a traced function must not create."""
         self.model.optimizer.build(self.model.trainable_variables)
         rows = self.splits.validation.example()
-        self.traced("validation", self.model.test_step, rows)(rows, 1)
+        run: Any = self.traced("validation", self.model.test_step, rows)
+        if self.model.run_eagerly:
+            run(rows, 1)
+        else:  # the graph is optimized by its first call, beside the export's Python
+            run.get_concrete_function()
 
     def restored(self, checkpoint: Path) -> TrainingState:
         """Restore the state of a training that was interrupted; a new one where there was none."""
