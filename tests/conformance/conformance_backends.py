@@ -60,13 +60,17 @@ class Backend(Protocol):
 
 
 class Localrun:
-    """This project's runner; every image stands for the environment that the tests run in."""
+    """This project's runner; every image stands for the environment that the tests run in.
 
-    def __init__(self, hosts: Hosts) -> None:
+    All pipelines run in one folder, and so in tasks of one warm process: a second folder would import kfp again.
+    """
+
+    def __init__(self, hosts: Hosts, cwd: Path) -> None:
         self.hosts = hosts
+        self.cwd = cwd
 
     def run(self, case: Case, pipeline: Path, parameters: Mapping[str, Any], folder: Path) -> Result:
-        environments = dict.fromkeys(("python", "alpine"), Environment(cwd=folder, sources={"*": ()}))
+        environments = dict.fromkeys(("python", "alpine"), Environment(cwd=self.cwd, sources={"*": ()}))
         run = localrun.run(
             pipeline,
             parameters,

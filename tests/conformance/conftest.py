@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,12 @@ pytest.register_assert_rewrite("conformance_backends")
 def hosts() -> Iterator[Hosts]:
     with Hosts() as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that tasks are started in."""
+    return tmp_path_factory.mktemp("cwd")
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +51,7 @@ def backend(request: pytest.FixtureRequest) -> "Backend":
     from conformance_backends import Cluster, KfpLocal, Localrun
 
     if request.param == "localrun":
-        return Localrun(request.getfixturevalue("hosts"))
+        return Localrun(request.getfixturevalue("hosts"), request.getfixturevalue("cwd"))
     if request.param == "kfp.local":
         return KfpLocal()
     return Cluster(request.getfixturevalue("cluster"))
