@@ -31,9 +31,13 @@ def cached(run: Run) -> dict[str, bool]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Environment:
-    """A project of this test alone, so that its code can be changed."""
-    project = make_project(tmp_path / "own")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A project whose code can be changed: made anew where the tests before had theirs, and their warm process.
+
+    A process holds none of its code: each of its tasks imports that itself.
+    """
+    project = make_project(tmp_path_factory.getbasetemp() / "own")
+    shutil.rmtree(project / "__pycache__", ignore_errors=True)
     (project / "uv.lock").write_text("kfp 2.13")
     return Environment(
         cwd=project, sources={"*": (project / "stages.py",)}, lock=project / "uv.lock", variables={"MODE": "a"}
