@@ -49,7 +49,7 @@ def run_fn(fn_args):
             self.layer = transform.transform_features_layer()
             self.middle = tf.Variable((low + high) / 2)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
         def serve(self, examples):
             spec = transform.raw_feature_spec()
             spec.pop("y")
