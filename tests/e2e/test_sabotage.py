@@ -261,6 +261,7 @@ IN_COMPONENT_TESTS = {
     "shuffled labels": "evaluate_model",
     "leaked label": "evaluate_model",
     "bad slice under a good average": "evaluate_model",
+    "planted canary": "audit_privacy",
     "a model too slow to serve": "validate_infra",
     "an explanation that does not add up": "explain_model",
     "a broken conversion": "compress_model",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow_hotfix  # noqa: F401
@@ -9,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from kfp import dsl
 
+from components.audit_privacy.component import audit_privacy
 from components.audit_privacy.config import Config
 from components.audit_privacy.logic import Inputs, Outputs, audit
 from core.decision import Decision, Verdict
@@ -141,6 +144,26 @@ def test_a_planted_text_is_found_and_never_repeated(audited: Audit, planted: str
     assert [rule.split(" is in ")[1] for rule in rules] == ["examples/dest", "evaluation/parity.jsonl"]
     assert planted not in audited.report()
     assert planted.split("@", maxsplit=1)[0] not in audited.report()
+
+
+def test_the_component_closes_for_a_canary_and_logs_the_attack(audited: Audit, tmp_path: Path) -> None:
+    """The step as a pipeline runs it; `test_golden.py` shows that a push stands behind it."""
+    audited()
+    dest = ["LGA"] * 1499 + [CANARY]
+    write_examples(tmp_path / "planted", {"train": rows(1500, 1, dest=dest), "validation": HELD_OUT, "eval": HELD_OUT})
+    metrics = dsl.Metrics(uri=str(tmp_path / "metrics"))
+    passed = audit_privacy.python_func(
+        config=CONFIG,
+        schema=str(audited.folder / "schema.pbtxt"),
+        examples=SimpleNamespace(path=str(tmp_path / "planted")),
+        model=SimpleNamespace(path=str(audited.models["honest"])),
+        evaluation=SimpleNamespace(path=str(audited.evaluation)),
+        metrics=metrics,
+        **{name: SimpleNamespace(path=str(tmp_path / name)) for name in ("privacy", "decision", "pictures")},
+    )
+    assert passed is False
+    assert closed(Decision.read(tmp_path / "decision")) == ["no planted canary is in examples/dest"]
+    assert 0 < metrics.metadata["membership_auc"] < 1
 
 
 def test_a_canary_in_the_model_s_own_files_is_found(audited: Audit, tmp_path: Path) -> None:
