@@ -111,7 +111,7 @@ class Client:
                 response = connection.getresponse()
                 response.read()
                 status = response.status
-                time.sleep(0.003)
+                time.sleep(0.01)
                 if response.will_close:
                     connection.close()
                     connection = None

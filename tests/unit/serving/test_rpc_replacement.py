@@ -37,7 +37,7 @@ class Caller(threading.Thread):
                 try:
                     stub.Predict(request, timeout=60)
                     self.answered += 1
-                    self.stop.wait(0.05)  # 48 callers are enough for calls at every moment
+                    self.stop.wait(0.2)  # 48 callers are enough for calls at every moment
                 except grpc.RpcError as error:
                     self.failed.append(error)
 
