@@ -30,8 +30,6 @@ class Surroundings:
     home: Path
     """The store: MLOPS_HOME of every command."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    known: Mapping[str, Path] = field(default_factory=dict)
-    """Commands that ran in this store already, with the file of their output; they are not run again."""
     skip_long: bool = False
 
 
@@ -63,7 +61,7 @@ def run_step(page: Page, step: Step, surroundings: Surroundings, on_line: Callab
     surroundings.home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="learn-") as scratch:
         reached = Path(scratch) / ".reached-the-last-command"
-        script = _script(step.block, surroundings.known, reached)
+        script = _script(step.block, reached)
         code, lines = _run(script, _environment(surroundings, scratch), on_line)
         last = reached.exists()
     where = f"{page.path.name}:{step.block.line}"
@@ -87,18 +85,13 @@ def _ending(block: Block, code: int, *, last: bool) -> list[str]:
     return []
 
 
-def _script(block: Block, known: Mapping[str, Path], reached: Path) -> str:
+def _script(block: Block, reached: Path) -> str:
     """Return a shell script that stops at the first failure, and leaves a file before its last command."""
-    lines = [_known(line, known) for line in block.code.splitlines() if line.strip()]
+    lines = [line for line in block.code.splitlines() if line.strip()]
     last = len(lines) - 1
     while last > 0 and lines[last - 1].endswith("\\"):
         last -= 1
     return "\n".join(("set -euo pipefail", *lines[:last], f": > '{reached}'", *lines[last:]))
-
-
-def _known(line: str, known: Mapping[str, Path]) -> str:
-    output = known.get(line.partition(" #")[0].strip())
-    return line if output is None else f"cat '{output}'"
 
 
 def _environment(surroundings: Surroundings, scratch: str) -> dict[str, str]:
