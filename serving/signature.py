@@ -19,6 +19,9 @@ order of features.json, and `base`, [rows]; both may have the model's outputs as
 EXAMPLE_INPUTS = frozenset({"examples", "inputs", "input_example_tensor", "serialized_tf_examples"})
 """Names that TFX, tf.estimator and their examples give the one input of serialized tf.Examples."""
 
+EXACT_INTEGERS = {"float16": 2.0**11, "float32": 2.0**24, "float64": 2.0**53}
+"""Up to here, a type of floating-point numbers holds every integer."""
+
 Shape = tuple[int | None, ...] | None
 """None for a dimension or a rank that is only known at run time."""
 
@@ -69,6 +72,8 @@ class Scalars(NamedTuple):
     """The inputs of one dtype that have one value per row."""
 
     fields: tuple[Field, ...]
+    positions: tuple[int, ...]
+    """Where they are among all inputs."""
     names: tuple[str, ...]
     """The names that a client uses."""
     tensors: tuple[str, ...]
@@ -79,10 +84,12 @@ class Scalars(NamedTuple):
     """Those that a row may lack, and that have no such tensor but a value that says so."""
 
     @classmethod
-    def of(cls, fields: tuple[Field, ...]) -> "Scalars":
-        """Return what requests need to know of some inputs."""
+    def of(cls, placed: Mapping[int, Field]) -> "Scalars":
+        """Return what requests need to know of some inputs, by their positions."""
+        fields = tuple(placed.values())
         return cls(
             fields,
+            tuple(placed),
             tuple(field.name for field in fields),
             tuple(field.feature.tensor if field.feature else field.name for field in fields),
             tuple(field.feature.count if field.feature else "" for field in fields),
@@ -136,7 +143,7 @@ class Signature:
             from serving.typed_rows import RowParser, Slot  # noqa: PLC0415
         except ModuleNotFoundError:
             return None
-        slots = [Slot(field.name, field.dtype, field.required) for field in self.inputs]
+        slots = [Slot(f.name, f.dtype, f.required, EXACT_INTEGERS.get(f.dtype, math.inf)) for f in self.inputs]
         is_plain = len(slots) > 1 and not self.others and RowParser.takes(slots)
         return RowParser(self.name, slots) if is_plain else None
 
@@ -144,6 +151,11 @@ class Signature:
     def listed(self) -> tuple[Field, ...]:
         """The inputs of which the schema lists categories."""
         return tuple(field for field in self.inputs if field.values)
+
+    @cached_property
+    def listed_of_many(self) -> tuple[Field, ...]:
+        """Those of them that have several values per row."""
+        return tuple(field for field in self.listed if not field.is_scalar)
 
     @cached_property
     def absent(self) -> Mapping[str, float | None]:
@@ -154,11 +166,11 @@ class Signature:
     @cached_property
     def scalars(self) -> Mapping[str, Scalars]:
         """The inputs that have one value per row, by dtype."""
-        found: dict[str, tuple[Field, ...]] = {}
-        for field in self.inputs:
+        found: dict[str, dict[int, Field]] = {}
+        for at, field in enumerate(self.inputs):
             if field.is_scalar:
-                found[field.dtype] = (*found.get(field.dtype, ()), field)
-        return {dtype: Scalars.of(fields) for dtype, fields in found.items()}
+                found.setdefault(field.dtype, {})[at] = field
+        return {dtype: Scalars.of(placed) for dtype, placed in found.items()}
 
     @cached_property
     def others(self) -> tuple[Field, ...]:

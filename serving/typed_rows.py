@@ -8,7 +8,7 @@ callers have another parser for such bodies.
 import math
 from collections.abc import Sequence
 from types import GenericAlias
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Slot(NamedTuple):
     dtype: str
     """Numpy's name, or `string`."""
     required: bool
+    most: float = math.inf
+    """Numbers with a point that are larger, or as far below 0, are refused: the body may have had an integer."""
 
 
 class ParsedRows(NamedTuple):
@@ -37,7 +39,7 @@ class ParsedRows(NamedTuple):
 
     columns: Sequence[Sequence[Any]]
     """In the order of the slots. What a row lacks is NaN among floats, else None; JSON's null is None. An integer among
-    floats is a float, which may be rounded."""
+    floats is a float."""
     rows: int
     keys: int
     """Keys of the request besides those of its rows."""
@@ -93,6 +95,8 @@ class RowParser:
 def _typed(slot: Slot) -> tuple[Any, ...]:
     """Return the type of a slot, and what a row that lacks it has."""
     kind = _TYPES[slot.dtype]
+    is_bounded = kind is float and slot.most < math.inf
+    taken = Annotated[kind, msgspec.Meta(ge=-slot.most, le=slot.most)] if is_bounded else kind
     if slot.required:
-        return (kind,)
-    return (kind | None, math.nan) if kind is float else (kind | None | msgspec.UnsetType, msgspec.UNSET)
+        return (taken,)
+    return (taken | None, math.nan) if kind is float else (taken | None | msgspec.UnsetType, msgspec.UNSET)

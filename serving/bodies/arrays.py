@@ -7,14 +7,14 @@ the value.
 import struct
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from serving.signature import EXACT_INTEGERS
+
 Array = npt.NDArray[Any]
-EXACT_INTEGERS: Final = {"float16": 2.0**11, "float32": 2.0**24, "float64": 2.0**53}
-"""Up to here, a type of floating-point numbers holds every integer."""
 BEYOND_INTEGERS = 2.0**63
 """From here on, a fast parser may have made a float of an integer."""
 

@@ -50,7 +50,7 @@ def convert(dtype: str, inputs: Scalars, values: Values, fed: Fed) -> bool:
         return False
     fed.blocks[dtype] = block
     fed.tensors.update(zip(inputs.tensors, block, strict=True))
-    if not (dtype.startswith("float") and _fill_gaps(inputs, block, fed)):
+    if not (dtype.startswith("float") and fill_gaps(inputs, block, fed)):
         _count(inputs, values.rows, present, fed)
     return True
 
@@ -64,7 +64,7 @@ def _listed_texts(inputs: Scalars, columns: Sequence[Sequence[Any]], rows: int) 
         return None
 
 
-def _fill_gaps(inputs: Scalars, block: Column, fed: Fed) -> bool:
+def fill_gaps(inputs: Scalars, block: Column, fed: Fed) -> bool:
     """Feed which rows have each feature, and 0 where one is missing; False if there are no gaps: that is quicker."""
     gaps = np.isnan(block)
     if not np.count_nonzero(gaps):
