@@ -186,14 +186,14 @@ def mutated(body: bytes, seed: int) -> bytes:
     return body[:cut] + inserted + body[cut + count :]
 
 
-def strictly(body: bytes, signatures: Mapping[str, Signature] = SIGNATURES) -> Decoded | str:
+def strictly(body: bytes, signatures: Mapping[str, Signature] = SIGNATURES, limits: Limits = LIMITS) -> Decoded | str:
     """What the strict parser makes of a body, or the message with which it refuses it."""
     try:
-        question = requests.predict_question(parse(body, LIMITS))
+        question = requests.predict_question(parse(body, limits))
         found = signatures.get(question.signature)
         if found is None:
             return "no such signature"
-        return Decoded(found, question.form, requests.feeds(question, found, LIMITS.rows))
+        return Decoded(found, question.form, requests.feeds(question, found, limits.rows))
     except RequestError as error:
         return str(error)
 
@@ -230,7 +230,7 @@ def test_what_is_decoded_fast_is_what_the_strict_parser_reads(body: bytes) -> No
 
 PLAIN_ROWS = [
     {DEFAULT_SIGNATURE: replace(SIGNATURES[name], name=DEFAULT_SIGNATURE)}
-    for name in ("serving_default", "old", "types")
+    for name in ("serving_default", "old", "mixed", "types")
 ]
 """Signatures whose rows have a parser of their own."""
 
@@ -310,6 +310,31 @@ def test_plain_rows_are_parsed_without_dicts(values: Mapping[str, str], monkeypa
     for name, tensor in fast.feeds.columns.items():
         if tensor.dtype.kind == "f":
             assert np.signbit(tensor).tolist() == np.signbit(strict.feeds.columns[name]).tolist(), name
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1500], ids=["one", "few", "many"])
+@pytest.mark.parametrize("name", ["serving_default", "mixed"])
+def test_gaps_among_numbers_are_fed_alike_in_few_rows_and_in_many(name: str, rows: int) -> None:
+    signatures, limits = {DEFAULT_SIGNATURE: replace(SIGNATURES[name], name=DEFAULT_SIGNATURE)}, Limits()
+    instances = usual(name, rows)
+    for at, row in enumerate(instances):
+        row["f"] = -0.0 if at % 5 else 2.0**24
+        for lacking in {"of"} if at % 3 == 0 else {"og"} & row.keys():
+            del row[lacking]
+    body = json.dumps({"instances": instances}).encode()
+    fast, strict = decode(body, signatures, limits), strictly(body, signatures, limits)
+    assert fast is not None
+    assert isinstance(strict, Decoded)
+    assert same(fast, strict)
+    assert fast.feeds.missing["of"] == -(-rows // 3)
+
+
+def test_requests_share_what_says_that_no_value_is_missing() -> None:
+    pytest.importorskip("msgspec", reason="of the dependency group serving: run `uv sync`")
+    decoded = decode(changed({}), PLAIN_ROWS[0], LIMITS)
+    assert decoded is not None
+    with pytest.raises(ValueError, match="read-only"):
+        decoded.feeds.columns["of_count"][0] = 0
 
 
 @pytest.mark.parametrize(
