@@ -8,43 +8,56 @@ graph that is written needs no value of a variable, but is made when they are wr
 """
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 from tensorflow.python.saved_model import save as saving
 from tensorflow.python.saved_model import signature_serialization
 
+Made = tuple[Any, ...]
+"""The graph of a module, and what TensorFlow needs besides to write it."""
+
 _build_meta_graph = saving._build_meta_graph
-_prepared: "WeakKeyDictionary[tf.Module, tuple[Any, ...]]" = WeakKeyDictionary()
+_made: ContextVar[Made | None] = ContextVar("made", default=None)
 
 
-def prepare(module: tf.Module, signatures: Mapping[str, Any]) -> None:
+def make(module: tf.Module, signatures: Mapping[str, Any]) -> Made:
     """Trace the functions of a module and make the graph that `save` writes, but for what its variables hold.
 
     The functions must have an input signature; what is tracked in the module must not change until it is saved.
     """
     _wrap_signatures_as_they_are()
-    _prepared[module] = _build_meta_graph(module, signatures, tf.saved_model.SaveOptions())
+    made: Made = _build_meta_graph(module, signatures, tf.saved_model.SaveOptions())
+    return made
 
 
-def save(module: tf.Module, folder: Path, signatures: Mapping[str, Any] | None = None) -> None:
-    """Write a module; without signatures its only function becomes one, as TensorFlow chooses it."""
+def save(
+    module: tf.Module, folder: Path, signatures: Mapping[str, Any] | None = None, made: Made | None = None
+) -> None:
+    """Write a module, from what was made of it already or all anew.
+
+    Without signatures its only function becomes one, as TensorFlow chooses it.
+    """
     _wrap_signatures_as_they_are()
-    saving._build_meta_graph = _made_graph
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    saving._build_meta_graph = _made_or_new
+    before = _made.set(made)
+    try:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+    finally:
+        _made.reset(before)
 
 
-def _made_graph(module: tf.Module, signatures: Any, options: Any, graph: Any) -> tuple[Any, ...]:
-    """Fill a graph with that of a module, as TensorFlow's function does, unless it is made already."""
-    if module not in _prepared:
+def _made_or_new(module: tf.Module, signatures: Any, options: Any, graph: Any) -> Made:
+    """Fill a graph, as TensorFlow's function does."""
+    made = _made.get()
+    if made is None:
         return _build_meta_graph(module, signatures, options, graph)  # type: ignore[no-any-return]
-    made, *others = _prepared.pop(module)
-    graph.CopyFrom(made)
-    return graph, *others
+    graph.CopyFrom(made[0])
+    return graph, *made[1:]
 
 
 def _wrap_signatures_as_they_are() -> None:

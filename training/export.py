@@ -72,7 +72,7 @@ class Export:
         if answer.background is not None:
             self._signatures["explain"] = served.explains(answer.background)
 
-        self._is_prepared = False
+        self._made: tf_save.Made | None = None
 
     def prepare(self) -> None:
         """Do all but writing, most of an export's time; `write` does what was not done.
@@ -80,14 +80,13 @@ class Export:
         Raises TrainingError when the model has an input that cannot be computed from a request.
         """
         self._track_variables()
-        tf_save.prepare(self._served, self._signatures)
-        self._is_prepared = True
+        self._made = tf_save.make(self._served, self._signatures)
 
     def write(self, folder: Path) -> None:
         """Write functions and weights; raises as `prepare` does."""
-        if not self._is_prepared:
+        if self._made is None:
             self._track_variables()
-        tf_save.save(self._served, folder, self._signatures)
+        tf_save.save(self._served, folder, self._signatures, self._made)
 
     def _track_variables(self) -> None:
         """Track variables only: TensorFlow would trace a tracked Keras model again, for functions never called."""
