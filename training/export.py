@@ -65,7 +65,10 @@ class Export:
     ) -> None:
         """Name the functions; TrainingError for background rows that cannot explain anything."""
         self._model = model
-        self._served = served = _Served(model, transform, features, answer)
+        # What the functions read. Functions in it would be written once more than signatures, and some be traced again.
+        self._module = tf.Module()
+        self._module.transform = tft_layer.resources(transform)
+        served = _Served(model, transform, features, answer)
         offered = {"serving_default": served.predict_raw, "classify": served.classify, "regress": served.regress}
         self._signatures = {name: offered[name] for name in kind(answer.task).signatures}
         self._signatures["transform_features"] = served.transform_examples
@@ -80,27 +83,25 @@ class Export:
         Raises TrainingError when the model has an input that cannot be computed from a request.
         """
         self._track_variables()
-        self._made = tf_save.make(self._served, self._signatures)
+        self._made = tf_save.make(self._module, self._signatures)
 
     def write(self, folder: Path) -> None:
         """Write functions and weights; raises as `prepare` does."""
         if self._made is None:
             self._track_variables()
-        tf_save.save(self._served, folder, self._signatures, self._made)
+        tf_save.save(self._module, folder, self._signatures, self._made)
 
     def _track_variables(self) -> None:
         """Track variables only: TensorFlow would trace a tracked Keras model again, for functions never called."""
-        self._served.weights = [weight.value for weight in self._model.variables]
+        self._module.weights = [weight.value for weight in self._model.variables]
 
 
-class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """The exported module: weights, the transform's tables, and the signatures' functions."""
+class _Served:
+    """The signatures' functions, and those that they share."""
 
     def __init__(
         self, model: keras.Model, transform: Transform, features: Sequence[RawFeature], answer: Answer
     ) -> None:
-        super().__init__()
-        self.transform = tft_layer.resources(transform)
         columns = {feature.name: feature.column_spec() for feature in features}
         self._transformed = _function(lambda raw: dict(transform(raw)), columns)
         dense = [one.name for one in features if one.may_be_dense]
