@@ -60,8 +60,12 @@ class World(NamedTuple):
 
     def run(self, label: str, model: str, name: str = "model", champion: str = "", **more: Any) -> dict[str, Any]:
         """Transform, train and evaluate; returns `metrics.json` with the decision beside it."""
+        return self.evaluate(self.train(label, model, name, **more), champion, **more)
+
+    def train(self, label: str, model: str, name: str = "model", **more: Any) -> Path:
+        """Transform and train; returns the model."""
         folder = self.folder
-        (folder / f"{name}.py").write_text(MODULE.format(label=label, model=model) + more.pop("module", ""))
+        (folder / f"{name}.py").write_text(MODULE.format(label=label, model=model) + more.get("module", ""))
         module, schema, examples = str(folder / f"{name}.py"), str(folder / "schema.pbtxt"), folder / "examples"
         graph, place = folder / f"{name}-graph", folder / name
         shutil.rmtree(graph, ignore_errors=True)
@@ -73,7 +77,7 @@ class World(NamedTuple):
             Inputs(module, schema, examples, graph),
             Outputs(place, lambda *_: None, place.with_suffix(".html")),
         )
-        return self.evaluate(place, champion, **more)
+        return place
 
     def evaluate(self, model: Path, champion: str = "", **more: Any) -> dict[str, Any]:
         config = self.config | more
@@ -165,13 +169,13 @@ def test_two_words_need_to_know_which_one_is_looked_for(tmp_path: Path) -> None:
 def test_a_champion_is_compared_class_by_class_by_name(tmp_path: Path) -> None:
     world = make(tmp_path, "multiclass_classification", "BYTES", words)
     order = ', "y": tf.cast(tf.argmax(tf.stack([inputs["y"] == w for w in ({})], 0), 0), tf.int64)'
-    world.run(order.format('"wild", "calm", "brisk"'), SOFTMAX.format(3), "first")
+    world.train(order.format('"wild", "calm", "brisk"'), SOFTMAX.format(3), "first")
     champion = world.publish("first")
     found = world.run(order.format('"brisk", "wild", "calm"'), SOFTMAX.format(3), "second", champion)
     assert found["decision"].is_open, found["decision"].summary
     assert found["overall"]["champion"]["accuracy"] > 0.9
     two = ', "y": tf.cast(inputs["y"] == "wild", tf.int64)'
-    world.run(two, SOFTMAX.format(2), "fewer")
+    world.train(two, SOFTMAX.format(2), "fewer")
     against = world.evaluate(tmp_path / "second", world.publish("fewer"))
     assert against["decision"].verdict is Verdict.UNDECIDED
     assert "its classes are not the candidate's" in against["champion"]["fault"]
