@@ -1,18 +1,40 @@
 import copy
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from core import images
 from mlops.cluster.access import credentials
 from mlops.cluster.health import rollout
-from mlops.cluster.images import builds
+from mlops.cluster.images import builds, project
 from mlops.cluster.lifecycle import preflight
 from mlops.cluster.lifecycle.up import up
 from mlops.cluster.programs import commands
 from tests.unit.cluster.standin import serving
 from tests.unit.cluster.world import World
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sources_once() -> Iterator[None]:
+    """Read and pack the sources once: no test changes them, and each build asks for the digest and an archive of all.
+
+    The original is `inspect.unwrap(builds.context)`.
+    """
+    pack, digest = builds.context, functools.cache(images.content_digest)
+    packed = functools.cache(lambda: pack({}))
+
+    @functools.wraps(pack)
+    def context(environment: Mapping[str, str]) -> bytes:
+        return pack(environment) if environment.get("MLOPS_IMAGE_CA_BUNDLE") else packed()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (images, project):
+            patch.setattr(module, "content_digest", digest)
+        patch.setattr(builds, "context", context)
+        yield
 
 
 @pytest.fixture
