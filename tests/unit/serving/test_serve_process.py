@@ -46,7 +46,7 @@ class Client:
                 content = response.read()
                 assert response.status == 200, content
                 self.answered += 1
-                time.sleep(PAUSE)
+                time.sleep(3 * PAUSE)  # several clients ask: some are always on their way
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(type(error).__name__)
                 connection.close()
