@@ -4,7 +4,8 @@
 
 Factor 1 are the flights of the year, or `--rows` of them; more are the same flights again, each with a number of its
 own, which is its key. Every measurement is a process of its own: the driver; what it starts are workers. Both are
-sampled by their proportional set size (PSS), twice a second. `--far` measures one more factor with the most workers
+sampled by their proportional set size (PSS), twice a second. Workers are forks, so that the driver's falls while they
+live; its largest resident set is given beside it. `--far` measures one more factor with the most workers
 alone, for the memory of the driver. A stage that fails ends the benchmark with what it said last; what was measured
 before it is in `scale.json`.
 """
@@ -12,6 +13,7 @@ before it is in `scale.json`.
 import argparse
 import io
 import json
+import resource
 import subprocess
 import sys
 import threading
@@ -122,8 +124,8 @@ def _measured(job: dict[str, Any], prepared: Path) -> dict[str, Any]:
             f"{process.returncode}; it said last ({said}):\n{last}"
         )
     shown = {name: round(value) for name, value in peaks.items()}
-    seconds = json.loads(lines[-1])["seconds"]
-    return {"stage": job["stage"], "workers": job["workers"], "seconds": seconds, "peak_pss_mib": shown}
+    result = json.loads(lines[-1])
+    return {"stage": job["stage"], "workers": job["workers"], **result, "peak_pss_mib": shown}
 
 
 def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
@@ -134,14 +136,15 @@ def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
 
 
 def _run_one(job: dict[str, Any]) -> None:
-    """Run a stage, and print the seconds that it took without its imports."""
+    """Run a stage; print the seconds that it took without its imports, and this process's largest resident set."""
     source, out, prepared = (Path(job[name]) for name in ("source", "out", "prepared"))
     if job["stage"] == _PREPARE:
         scale_stages.prepare(source, out)
         seconds = 0.0
     else:
         seconds = scale_stages.run(job["stage"], job["workers"], source, out, prepared)
-    print(json.dumps({"seconds": round(seconds, 2)}))
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"seconds": round(seconds, 2), "driver_rss_mib": resident}))
 
 
 def draw(found: list[dict[str, Any]], path: Path) -> None:
