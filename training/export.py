@@ -82,18 +82,16 @@ class Export:
 
         Raises TrainingError when the model has an input that cannot be computed from a request.
         """
-        self._track_variables()
+        # Variables only: TensorFlow would trace a tracked Keras model again, for functions that are never called.
+        self._module.weights = [weight.value for weight in self._model.variables]
         self._made = tf_save.make(self._module, self._signatures)
 
     def write(self, folder: Path) -> None:
         """Write functions and weights; raises as `prepare` does."""
         if self._made is None:
-            self._track_variables()
-        tf_save.save(self._module, folder, self._signatures, self._made)
-
-    def _track_variables(self) -> None:
-        """Track variables only: TensorFlow would trace a tracked Keras model again, for functions never called."""
-        self._module.weights = [weight.value for weight in self._model.variables]
+            self.prepare()
+        made, self._made = self._made, None  # TensorFlow takes it apart when it is written
+        tf_save.save(self._module, folder, self._signatures, made)
 
 
 class _Served:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from serving.bodies.columns import Column
-from serving.bodies.scalars import Fed, fill_gaps
+from serving.bodies.scalars import Fed, fill_gaps, listed_texts
 from serving.signature import Scalars, Signature
 
 _CODES: Final = {"float32": "f", "float64": "d", "int64": "q", "int32": "i", "int16": "h", "int8": "b"}
@@ -32,7 +32,7 @@ def feeds(signature: Signature, columns: Sequence[Sequence[Any]], rows: int) -> 
             return None
         own = [columns[at] for at in inputs.positions]
         fed.tensors.update(dict.fromkeys(inputs.counts, _ones(rows)))
-        block = _texts(inputs, own, rows) if dtype == "string" else _numbers(dtype, inputs, own, fed)
+        block = listed_texts(inputs, own, rows) if dtype == "string" else _numbers(dtype, inputs, own, fed)
         if block is None:
             return None
         fed.blocks[dtype] = block
@@ -41,14 +41,6 @@ def feeds(signature: Signature, columns: Sequence[Sequence[Any]], rows: int) -> 
     if "string" in fed.blocks:
         fed.listed.add("string")
     return fed
-
-
-def _texts(inputs: Scalars, columns: Sequence[Sequence[Any]], rows: int) -> Column | None:
-    texts = itertools.chain.from_iterable(map(map, [field.encode for field in inputs.fields], columns))
-    try:
-        return np.fromiter(texts, object, len(columns) * rows).reshape(len(columns), rows)
-    except (KeyError, TypeError, UnicodeEncodeError):
-        return None
 
 
 def _numbers(dtype: str, inputs: Scalars, columns: Sequence[Sequence[Any]], fed: Fed) -> Column | None:

@@ -38,7 +38,7 @@ def convert(dtype: str, inputs: Scalars, values: Values, fed: Fed) -> bool:
     """Convert all inputs of one type; False if a value does not fit."""
     columns = [values.by_name[name] for name in inputs.names]
     present: dict[str, Column] = {}
-    block = _listed_texts(inputs, columns, values.rows) if dtype == "string" else None
+    block = listed_texts(inputs, columns, values.rows) if dtype == "string" else None
     if block is not None:
         fed.listed.add(dtype)
     else:
@@ -55,7 +55,7 @@ def convert(dtype: str, inputs: Scalars, values: Values, fed: Fed) -> bool:
     return True
 
 
-def _listed_texts(inputs: Scalars, columns: Sequence[Sequence[Any]], rows: int) -> Column | None:
+def listed_texts(inputs: Scalars, columns: Sequence[Sequence[Any]], rows: int) -> Column | None:
     """Encode texts; None when one is not listed by the schema, or no text at all."""
     texts = chain.from_iterable(map(map, [field.encode for field in inputs.fields], columns))
     try:

@@ -148,10 +148,10 @@ class Host:
         message = json.loads(data)
         if "launch" in message:
             self.start(channel, message["id"], message["launch"], message["function"])
-            if self.ready and "" not in self.spares:
+            if self.ready:
                 self.prepare()
         elif "module" in message:
-            if self.ready and message["function"] not in self.spares:
+            if self.ready:
                 self.prepare(message["function"], message["module"], channel)
         elif "cancel" in message:
             self.stop(channel, message["cancel"], keeper.KILL if message["kill"] else signal.SIGTERM)
@@ -188,7 +188,7 @@ class Host:
         signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
         spare, problem = self.spares.take(function, channel), ""
         if spare is None and self.ready:
-            problem = "" if "" in self.spares else self.prepare()
+            problem = self.prepare()
             spare = self.spares.take("", channel)
         if spare:
             self.keepers[spare.pid] = (channel, identity)
@@ -198,9 +198,10 @@ class Host:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, keeper.KEPT)
 
     def prepare(self, function: str = "", module: str = "", run: socket.socket | None = None) -> str:
-        """Fork the keeper of the next task ahead of time, for any or of a function; return why it was not possible."""
+        """Have a keeper that waits for the next task, for any or of a function; return why there can be none."""
         try:
-            self.spares.fork(function, module, run)
+            if function not in self.spares:
+                self.spares.fork(function, module, run)
         except OSError as error:
             return error.strerror or str(error)
         return ""
