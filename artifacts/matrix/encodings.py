@@ -1,6 +1,6 @@
 """Turns raw features into the columns of a linear model, each fitted on the sample."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow_hotfix  # noqa: F401
@@ -26,30 +26,66 @@ class Encoding(Protocol):
         """Return [rows, columns], dense or sparse."""
 
 
-class Dense:
-    """One feature's columns, which can be written into a matrix of several features without a copy of them."""
+Entry = tuple[int | Codes, NDArray[np.float32]]
+"""One entry of each row: its column, one for all rows or [rows], and its value, [rows]."""
+
+
+class Scalar:
+    """A feature of one value a row: few entries a row, whatever its number of columns."""
 
     width: int
 
-    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
-        """Write [rows, width]."""
+    def entries(self, batch: pa.RecordBatch) -> list[Entry]:
+        """Return what is not 0; of a row without a value an entry may be 0, too."""
         raise NotImplementedError
 
     def columns(self, batch: pa.RecordBatch) -> NDArray[np.float32]:
         """Return [rows, width]."""
-        return filled([self], batch)
+        return dense([self], batch)
 
 
-def filled(encodings: Sequence[Dense], batch: pa.RecordBatch) -> NDArray[np.float32]:
+def dense(encodings: Sequence[Scalar], batch: pa.RecordBatch) -> NDArray[np.float32]:
     """Return the columns of several features, [rows, columns]."""
-    ends = np.cumsum([one.width for one in encodings])
-    matrix = np.empty((batch.num_rows, ends[-1]), np.float32)
-    for one, end in zip(encodings, ends, strict=True):
-        one.fill(batch, matrix[:, end - one.width : end])
+    matrix = np.zeros((batch.num_rows, sum(one.width for one in encodings)), np.float32)
+    rows = np.arange(batch.num_rows)
+    for column, values in _placed(encodings, batch):
+        matrix[rows if isinstance(column, np.ndarray) else slice(None), column] = values
     return matrix
 
 
-class Standardized(Dense):
+def sparse(encodings: Sequence[Scalar], batch: pa.RecordBatch) -> Any:
+    """Return the same as a sparse matrix, in scikit-learn's precision."""
+    from scipy.sparse import csr_matrix  # noqa: PLC0415
+
+    found = list(_placed(encodings, batch))
+    shape = (batch.num_rows, len(found))
+    values, columns = np.empty(shape, np.float64), np.empty(shape, np.int32)
+    for number, entry in enumerate(found):
+        columns[:, number], values[:, number] = entry
+    starts = np.arange(0, values.size + 1, len(found), dtype=np.int32)
+    width = sum(one.width for one in encodings)
+    return csr_matrix((values.ravel(), columns.ravel(), starts), (batch.num_rows, width))
+
+
+def are_sparse(encodings: Sequence[Scalar]) -> bool:
+    """Whether so few columns of a row are not 0 that a sparse matrix is faster."""
+    return sum(one.width for one in encodings) > _COLUMNS_AN_ENTRY * len(encodings)
+
+
+_COLUMNS_AN_ENTRY = 4
+"""With fewer columns for each feature the products of a dense matrix are faster."""
+
+
+def _placed(encodings: Sequence[Scalar], batch: pa.RecordBatch) -> Iterator[Entry]:
+    """Yield the entries of several features, whose columns lie side by side."""
+    start = 0
+    for one in encodings:
+        for column, values in one.entries(batch):
+            yield column + start, values
+        start += one.width
+
+
+class Standardized(Scalar):
     """A number as standard deviations from the sample's mean, clipped to [-10, 10], and a flag for missing values."""
 
     width = 2
@@ -60,15 +96,15 @@ class Standardized(Dense):
         self._name = name
         self._mean, self._deviation = (float(finite.mean()), float(finite.std()) or 1.0) if finite.size else (0.0, 1.0)
 
-    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
-        """Write [rows, 2]."""
+    def entries(self, batch: pa.RecordBatch) -> list[Entry]:
+        """Return the numbers, and the flags where a value is missing."""
         scaled = (numbers(batch, self._name) - self._mean) / self._deviation
         missing = ~np.isfinite(scaled)
-        matrix[:, 0] = np.where(missing, 0, np.clip(scaled, -10, 10))
-        matrix[:, 1] = missing
+        values = np.where(missing, 0, np.clip(scaled, -10, 10)).astype(np.float32)
+        return [(0, values), (1, missing.astype(np.float32))] if missing.any() else [(0, values)]
 
 
-class OneHot(Dense):
+class OneHot(Scalar):
     """A column per common value."""
 
     def __init__(self, batch: pa.RecordBatch, name: str) -> None:
@@ -79,12 +115,11 @@ class OneHot(Dense):
         self._vocabulary.add(np.zeros(0, np.int32), [values[code] for code in common])
         self.width = len(self._vocabulary.values)
 
-    def fill(self, batch: pa.RecordBatch, matrix: NDArray[np.float32]) -> None:
-        """Write [rows, values]."""
+    def entries(self, batch: pa.RecordBatch) -> list[Entry]:
+        """Return a 1 in the column of the value; a 0 for one that is missing or not common."""
         codes: Codes = self._vocabulary.look_up(*categories(batch, self._name))
-        rows = np.flatnonzero(codes != MISSING)
-        matrix[:] = 0
-        matrix[rows, codes[rows]] = 1
+        is_common = codes != MISSING
+        return [] if not self.width else [(np.where(is_common, codes, 0), is_common.astype(np.float32))]
 
 
 class Vector:

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from artifacts.evaluation.columns import MISSING, Vocabulary, categories, numbers
-from artifacts.matrix.encodings import Dense, Encoding, OneHot, Picture, Standardized, Vector, Words, filled
+from artifacts.matrix.encodings import (
+    Encoding,
+    OneHot,
+    Picture,
+    Scalar,
+    Standardized,
+    Vector,
+    Words,
+    are_sparse,
+    dense,
+    sparse,
+)
 from artifacts.matrix.usable_features import UsableFeatures
 from components.evaluate_model.config import Baseline
 from core.problem import Task
@@ -163,9 +174,10 @@ class Linear:
         return np.asarray(self._kind.linear_scores(self._model, self._matrix(batch), self._classes))
 
     def _matrix(self, batch: pa.RecordBatch) -> Any:
-        dense = [encoding for encoding in self._encodings if isinstance(encoding, Dense)]
-        if len(dense) == len(self._encodings):
-            return filled(dense, batch)
+        scalars = [encoding for encoding in self._encodings if isinstance(encoding, Scalar)]
+        if len(scalars) == len(self._encodings):
+            # Of a sparse matrix a ridge regression is approximated step by step, of a dense one it is solved.
+            return (sparse if self._kind.has_classes and are_sparse(scalars) else dense)(scalars, batch)
         parts = [encoding.columns(batch) for encoding in self._encodings]
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.hstack(parts)

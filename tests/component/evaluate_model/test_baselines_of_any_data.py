@@ -10,7 +10,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.evaluation.result import Comparison, EvaluationResult, Slice
+from artifacts.matrix.encodings import OneHot, Standardized, are_sparse, dense, sparse
 from artifacts.matrix.usable_features import UsableFeatures
+from components.evaluate_model import baselines
 from components.evaluate_model.baselines import Linear, Sample
 from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
@@ -49,6 +51,16 @@ def _data() -> tuple[pa.RecordBatch, Any]:
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), labels
 
 
+def _scalars(missing: float, values: int) -> pa.RecordBatch:
+    """Rows of a number and a category, of which some are missing."""
+    random = np.random.default_rng(values)
+    is_there = random.random((2, ROWS)) >= missing
+    numbers = [[float(row % 7)] if is_there[0, row] else [] for row in range(ROWS)]
+    words = [[b"%d" % random.integers(values)] if is_there[1, row] else None for row in range(ROWS)]
+    columns = {"number": _column(numbers, pa.float32()), "word": _column(words, pa.large_binary())}
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
 SCHEMA = text_format.Parse(
     "".join(
         f'feature {{ name: "{name}" type: {kind} }}\n'
@@ -67,6 +79,23 @@ def test_features_are_sorted_out_by_what_they_hold() -> None:
         "ragged": "lists of 0 to 2 numbers",
         "blob": "bytes that are neither text nor an image",
     }
+
+
+@pytest.mark.parametrize(("missing", "values"), [(0.0, 1), (0.0, 30), (0.3, 30), (0.3, ROWS), (1.0, 1)])
+def test_a_sparse_matrix_has_what_a_dense_one_has(missing: float, values: int) -> None:
+    batch = _scalars(missing, values)
+    fitted = _scalars(missing, max(1, values // 2))  # so that there are values that are not known
+    encodings = [OneHot(fitted, "word"), Standardized(fitted, "number"), OneHot(fitted, "word")]
+    assert np.array_equal(sparse(encodings, batch).toarray(), dense(encodings, batch))
+
+
+def test_a_linear_baseline_is_the_same_of_a_sparse_and_a_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, labels = _scalars(0.1, 30), (np.arange(ROWS) % 3 > 0).astype(float)
+    sample = Sample(batch, labels, "binary_classification", UsableFeatures(numeric=("number",), categorical=("word",)))
+    assert are_sparse([OneHot(batch, "word"), Standardized(batch, "number")])
+    by_sparse = Linear(sample).predict(batch)
+    monkeypatch.setattr(baselines, "are_sparse", lambda _: False)
+    assert Linear(sample).predict(batch) == pytest.approx(by_sparse, abs=1e-9)
 
 
 @pytest.mark.parametrize(
