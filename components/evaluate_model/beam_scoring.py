@@ -183,7 +183,8 @@ class ScoreShard(OnModels):
         scorer = Scorer(job.config, loaded.models, loaded.labels, loaded.fitted, loaded.width)
         rows: tuple[ParityRow, ...] = ()
         for block in self._splits().shard_blocks(place.shard, job.config.batch_size):
-            output = scorer.add(block)
+            output = loaded.models.candidate.predictor(block.serialized)
+            scorer.add(block, output)
             if not place.before:
                 rows = rows or parity.choose(block.batch, output, excluded(job.config), job.config.parity_examples)
         if not place.shard.records:  # read all the same: its digest is checked

@@ -1,7 +1,7 @@
 """Evaluate a candidate on the eval split, and write the decision with all the numbers that it is based on."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from core.backends.registry import find
 from core.beam.choice import choose
 from core.decision import Decision
 from core.object_stores import locations
+from core.pictures import Markup
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,12 @@ def _measured(config: Config, splits: Splits, folders: tuple[Path, Path | None],
         here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
         scored = score(config, splits, models, beside)
-    result = measure(config.evaluation_spec, scored.rows, made)
-    return Measured(models.candidate.label, scored, result, plots(config, scored.rows) if result.slices else ())
+        beside.plot(scored.rows)
+        result = measure(config.evaluation_spec, scored.rows, made)
+        drawn: Sequence[Markup] = ()
+        if result.slices:
+            drawn = beside.plots.result() if beside.plots is not None else plots(config, scored.rows)
+    return Measured(models.candidate.label, scored, result, drawn)
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

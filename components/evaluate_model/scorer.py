@@ -39,11 +39,10 @@ class Scorer:
         champion = self.models.champion
         self.champion = None if champion is None else ChampionScores(champion, self.models.candidate.label)
 
-    def add(self, block: Block) -> Values:
-        """Score a batch with models and baselines; returns the candidate's raw output."""
+    def add(self, block: Block, output: Values) -> None:
+        """Score a batch with the champion and the baselines; `output` is the candidate's raw output for it."""
         labels = self.labels(block)
         targets = kind(self.config.task).targets(labels, self.width)
-        output = self.models.candidate.predictor(block.serialized)
         self._keep(LABEL, labels)
         weights = weights_of(self.config, block)
         if weights is not None:
@@ -59,7 +58,6 @@ class Scorer:
         for name in set(chain.from_iterable(self.config.slices)):
             vocabulary = self.vocabularies.setdefault(name, Vocabulary())
             self.codes.setdefault(name, []).append(vocabulary.add(*categories(block.batch, name)))
-        return output
 
     def _keep_mistakes(self, block: Block, labels: Values, output: Values) -> None:
         problem, label = kind(self.config.task), self.models.candidate.label

@@ -1,5 +1,7 @@
 """Scores the eval split in this process, where there is room with others beside it."""
 
+from itertools import chain, islice
+
 import tensorflow as tf
 
 from artifacts.predictions import parity
@@ -16,6 +18,9 @@ from components.evaluate_model.side_processes import Known, SideProcesses, fit_b
 from core.errors import DataError
 from problems import kind
 
+_MEANWHILE = 4
+"""Batches that the candidate scores while the baselines are fitted; they are kept until then."""
+
 
 def score(config: Config, splits: Splits, models: Models, beside: SideProcesses | None = None) -> ScoredSplit:
     """Fit the baselines on the train split, and score the eval split with models and baselines.
@@ -28,15 +33,17 @@ def score(config: Config, splits: Splits, models: Models, beside: SideProcesses 
     known = Known(candidate.label, width, candidate.folder)
     beside.tell(known)
     labels = LabelReader(known.label, known.width, known.folder)
-    fitted = Fitted()
+    outputs = ((block, candidate.predictor(block.serialized)) for block in splits.blocks("eval", config.batch_size))
+    fitted, first = Fitted(), []
     if beside.baselines is not None:
+        first = list(islice(outputs, _MEANWHILE))
         fitted = beside.baselines.result()
     elif needs_training_rows(config):
         fitted = fit_baselines(config, splits, lambda: known)
     scorer = Scorer(config, Models(candidate, models.champion), labels, fitted, width)
     parity_rows: tuple[ParityRow, ...] = ()
-    for block in splits.blocks("eval", config.batch_size):
-        output = scorer.add(block)
+    for block, output in chain(first, outputs):
+        scorer.add(block, output)
         parity_rows = parity_rows or parity.choose(block.batch, output, excluded(config), config.parity_examples)
     part = scorer.part()
     if beside.champion is not None:

@@ -14,10 +14,13 @@ from artifacts.schema.reference import read_referenced
 from components.evaluate_model import side_processes
 from components.evaluate_model.config import Config
 from components.evaluate_model.models import Models, load_model
+from components.evaluate_model.pictures import plots
 from components.evaluate_model.scored_parts import ScoredSplit
 from components.evaluate_model.scoring import score
 from problems.labels import TrainedLabel
 from tests.component.evaluate_model.world import Model, Planted, rows, write_examples
+
+COMPARES_PICTURES = True
 
 
 class _Here:
@@ -47,7 +50,7 @@ def _config() -> Config:
             "slices": [["carrier"]],
             "baselines": [{"kind": "majority"}, {"kind": "rate_table", "keys": ["carrier"]}, {"kind": "linear"}],
             "leak": {"feature_above": 0.9},
-            "batch_size": 700,
+            "batch_size": 200,  # more batches than are scored while the baselines are fitted
         }
     )
 
@@ -70,7 +73,11 @@ def test_helpers_give_what_one_process_gives(
     with side_processes.side_processes(config, splits, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
-        _assert_equal(alone, score(config, splits, Models(candidate, None), found))
+        assert found.plots is not None
+        beside = score(config, splits, Models(candidate, None), found)
+        _assert_equal(alone, beside)
+        found.plot(beside.rows)
+        assert found.plots.result() == plots(config, alone.rows)
 
 
 def _assert_equal(left: ScoredSplit, right: ScoredSplit) -> None:
