@@ -5,16 +5,14 @@
 Factor 1 are the flights of the year, or `--rows` of them; more are the same flights again, each with a number of its
 own, which is its key. Every measurement is a process of its own: the driver; what it starts are workers. Both are
 sampled by their proportional set size (PSS), twice a second. Workers are forks, so that the driver's falls while they
-live; its largest resident set is given beside it. One worker takes all cores for what TensorFlow and Arrow do in
-several threads, unless `--a-core-each` binds it to one, as each of two workers on two cores has one. `--far` measures
-one more factor with the most workers alone, for the memory of the driver. A stage that fails ends the benchmark with
-what it said last; what was measured before it is in `scale.json`.
+live; its largest resident set is given beside it. `--far` measures one more factor with the most workers
+alone, for the memory of the driver. A stage that fails ends the benchmark with what it said last; what was measured
+before it is in `scale.json`.
 """
 
 import argparse
 import io
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -45,7 +43,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[IN_PROCESS, 1, 2], help="0: no Beam.")
     parser.add_argument("--far", type=int, help="One more factor, with the most workers alone.")
     parser.add_argument("--far-stages", nargs="+", choices=STAGES, help="Its stages, all of --stages unless given.")
-    parser.add_argument("--a-core-each", action="store_true", help="One worker and its driver have one core, not all.")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path(".mlops/scale"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -75,7 +72,6 @@ def _measure(asked: argparse.Namespace) -> None:
         # In the order in which one reads what another one writes, whatever was asked.
         for stage in sorted(stages, key=STAGES.index):
             job = {"stage": stage, "workers": workers, "source": str(source), "out": f"{source}-{workers}"}
-            job |= {"cores": 1} if asked.a_core_each and workers == 1 else {}
             found.append({"factor": factor, "rows": factor * asked.rows, **_measured(job, prepared)})
             print(json.dumps(found[-1]), flush=True)
             (out / "scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -129,8 +125,7 @@ def _measured(job: dict[str, Any], prepared: Path) -> dict[str, Any]:
         )
     shown = {name: round(value) for name, value in peaks.items()}
     result = json.loads(lines[-1])
-    shown_cores = {"cores": job["cores"]} if "cores" in job else {}
-    return {"stage": job["stage"], "workers": job["workers"], **shown_cores, **result, "peak_pss_mib": shown}
+    return {"stage": job["stage"], "workers": job["workers"], **result, "peak_pss_mib": shown}
 
 
 def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
@@ -143,8 +138,6 @@ def _sample(root: int, peaks: dict[str, float], ended: threading.Event) -> None:
 def _run_one(job: dict[str, Any]) -> None:
     """Run a stage; print the seconds that it took without its imports, and this process's largest resident set."""
     source, out, prepared = (Path(job[name]) for name in ("source", "out", "prepared"))
-    if "cores" in job:  # before anything is imported that counts them
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job["cores"]])
     if job["stage"] == _PREPARE:
         scale_stages.prepare(source, out)
         seconds = 0.0

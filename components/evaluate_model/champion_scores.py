@@ -22,13 +22,17 @@ class ChampionPart(NamedTuple):
     fault: str
     """Why it could not score all rows, or cannot be compared with the candidate; "" when it could."""
 
+    def compared_with(self, candidate: TrainedLabel) -> "ChampionPart":
+        """Return the same, or, without scores, why they cannot be compared with those of a candidate."""
+        fault = "" if self.label is None else reason_not_comparable(candidate, self.label)
+        return self._replace(output=None, fault=fault) if fault else self
+
 
 @dataclass
 class ChampionScores:
     """Scores rows with the champion, batch by batch; a champion that fails is no reason to evaluate nothing."""
 
     model: ScoringModel
-    candidate: TrainedLabel
     outputs: list[Values] = field(default_factory=list)
     label: TrainedLabel | None = None
     fault: str = ""
@@ -41,9 +45,7 @@ class ChampionScores:
             if self.label is None:
                 self.model = self.model.with_class_names(rows[:1])
                 self.label = self.model.label
-                self.fault = reason_not_comparable(self.candidate, self.label)
-            if not self.fault:
-                self.outputs.append(self.model.predictor(rows))
+            self.outputs.append(self.model.predictor(rows))
         except tf.errors.OpError as error:
             # TensorFlow's message has the traceback first, then the reason, then the name of the node.
             lines = [line for line in str(error.message).split("\n\t [[")[0].splitlines() if line]

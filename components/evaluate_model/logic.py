@@ -100,7 +100,7 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
 def _measured(config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path) -> Measured:
     """Score and measure in this process; `folders` are those of the candidate and the champion."""
     model, champion = folders
-    with side_processes(config, splits, champion) as beside:  # before models are loaded, which starts threads
+    with side_processes(config, splits, model, champion) as beside:  # before models are loaded, which starts threads
         here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
         scored = score(config, splits, models, beside)

@@ -37,7 +37,7 @@ class Scorer:
 
     def __post_init__(self) -> None:
         champion = self.models.champion
-        self.champion = None if champion is None else ChampionScores(champion, self.models.candidate.label)
+        self.champion = None if champion is None else ChampionScores(champion)
 
     def add(self, block: Block, output: Values) -> None:
         """Score a batch with the champion and the baselines; `output` is the candidate's raw output for it."""
@@ -85,7 +85,9 @@ class Scorer:
             mistakes=self.mistakes.with_errors(),
             skills={name: skill.sums for name, skill in self.fitted.skills.items() if skill.sums is not None},
         )
-        return part if self.champion is None else part.with_champion(self.champion.part())
+        if self.champion is None:
+            return part
+        return part.with_champion(self.champion.part().compared_with(self.models.candidate.label))
 
 
 def excluded(config: Config) -> set[str]:

@@ -70,7 +70,7 @@ def test_helpers_give_what_one_process_gives(
     assert bool(alone.rows.champion_fault) is is_other
     monkeypatch.setattr(side_processes, "has_room", lambda: True)
     monkeypatch.setattr(side_processes, "Beside", _here)
-    with side_processes.side_processes(config, splits, place) as found:
+    with side_processes.side_processes(config, splits, model, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
         assert found.plots is not None
