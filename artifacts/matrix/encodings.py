@@ -62,7 +62,7 @@ def sparse(encodings: Sequence[Scalar], batch: pa.RecordBatch) -> Any:
     values, columns = np.empty(shape, np.float64), np.empty(shape, np.int32)
     for number, entry in enumerate(found):
         columns[:, number], values[:, number] = entry
-    starts = np.arange(0, values.size + 1, len(found), dtype=np.int32)
+    starts = np.arange(0, values.size + 1, len(found))
     width = sum(one.width for one in encodings)
     return csr_matrix((values.ravel(), columns.ravel(), starts), (batch.num_rows, width))
 
