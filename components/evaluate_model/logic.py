@@ -1,8 +1,8 @@
 """Evaluate a candidate on the eval split, and write the decision with all the numbers that it is based on."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.beam_start import workers_of
@@ -19,15 +19,14 @@ from components.evaluate_model.config import Config
 from components.evaluate_model.gate import decide
 from components.evaluate_model.measured import Measured
 from components.evaluate_model.models import Models, load_model
-from components.evaluate_model.pictures import draw, plots
+from components.evaluate_model.pictures import draw
 from components.evaluate_model.scoring import score
-from components.evaluate_model.side_processes import side_processes
+from components.evaluate_model.side_processes import plotting, side_processes
 from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
 from core.decision import Decision
 from core.object_stores import locations
-from core.pictures import Markup
 
 
 @dataclass(frozen=True)
@@ -100,16 +99,14 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
 def _measured(config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path) -> Measured:
     """Score and measure in this process; `folders` are those of the candidate and the champion."""
     model, champion = folders
-    with side_processes(config, splits, model, champion) as beside:  # before models are loaded, which starts threads
+    # Processes are forked before models are loaded, which starts threads.
+    with plotting(config) as drawing, side_processes(config, splits, model, champion) as beside:
         here = champion if beside.champion is None else None
         models = Models(load_model(model, config), load_model(here, config) if here else None)
         scored = score(config, splits, models, beside)
-        beside.plot(scored.rows)
+        drawing.give(replace(scored.rows, baselines={}, columns={}))  # what plots show
         result = measure(config.evaluation_spec, scored.rows, made)
-        drawn: Sequence[Markup] = ()
-        if result.slices:
-            drawn = beside.plots.result() if beside.plots is not None else plots(config, scored.rows)
-    return Measured(models.candidate.label, scored, result, drawn)
+        return Measured(models.candidate.label, scored, result, drawing.result() if result.slices else ())
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -46,30 +45,32 @@ class SideProcesses(NamedTuple):
 
     baselines: Beside[Fitted] | None = None
     champion: Beside[ChampionPart] | None = None
-    plots: Beside[list[Markup]] | None = None
 
     def tell(self, known: Known) -> None:
-        """Hand over what baselines and champion wait for."""
-        for one in (self.baselines, self.champion):
+        """Hand over what both wait for."""
+        for one in self:
             if one is not None:
                 one.give(known)
 
-    def plot(self, rows: ScoredRows) -> None:
-        """Have the plots of scored rows begun."""
-        if self.plots is not None:
-            self.plots.give(replace(rows, baselines={}, columns={}))
+
+def plotting(config: Config) -> Beside[list[Markup]]:
+    """Return what draws the plots of the scored rows that it is given, in a process of its own where there is room."""
+
+    def draw(rows: Callable[[], ScoredRows]) -> list[Markup]:
+        return plots(config, rows())
+
+    return Beside(draw, forks=has_room())
 
 
 @contextmanager
 def side_processes(config: Config, splits: Splits, candidate: Path, champion: Path | None) -> Iterator[SideProcesses]:
-    """Have baselines, champion and plots done in processes of their own within the block, where there is room.
+    """Have baselines and champion done in processes of their own within the block, where there is room for them.
 
     `candidate` and `champion` are the folders of the models.
     """
     with ExitStack() as stack:
         found = SideProcesses()
         if has_room():
-            found = found._replace(plots=stack.enter_context(Beside(partial(_plots, config))))
             if needs_training_rows(config):
                 fit = partial(fit_baselines, config, splits, ahead=Known.ahead(candidate))
                 found = found._replace(baselines=stack.enter_context(Beside(fit)))
@@ -88,10 +89,6 @@ def fit_baselines(
     label, width, folder = ahead or candidate()
     labels = LabelReader(label, width, folder)
     return fit_all(config, splits, splits.sample(*drawn) if labels.reads_records else block, labels)
-
-
-def _plots(config: Config, rows: Callable[[], ScoredRows]) -> list[Markup]:
-    return plots(config, rows())
 
 
 def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Callable[[], Known]) -> ChampionPart:

@@ -98,6 +98,12 @@ def test_a_linear_baseline_is_the_same_of_a_sparse_and_a_dense_matrix(monkeypatc
     assert Linear(sample).predict(batch) == pytest.approx(by_sparse, abs=1e-9)
 
 
+def test_a_regression_is_solved_of_a_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = Sample(_scalars(0.1, 30), np.arange(ROWS) % 7 + 0.5, "regression", UsableFeatures(categorical=("word",)))
+    monkeypatch.setattr(baselines, "sparse", lambda *_: pytest.fail("a sparse matrix"))
+    assert np.isfinite(Linear(sample).predict(sample.batch)).all()
+
+
 @pytest.mark.parametrize(
     "used", [{"texts": ("text",)}, {"texts": ("tags",)}, {"vectors": ("vector",)}, {"pictures": ("picture",)}]
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class _Here:
 
 
 @contextmanager
-def _here(work: Callable[[Callable[[], Any]], Any]) -> Iterator[_Here]:
+def _here(work: Callable[[Callable[[], Any]], Any], *, forks: bool = True) -> Iterator[_Here]:
+    assert forks
     yield _Here(work)
 
 
@@ -73,11 +75,11 @@ def test_helpers_give_what_one_process_gives(
     with side_processes.side_processes(config, splits, model, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
-        assert found.plots is not None
         beside = score(config, splits, Models(candidate, None), found)
         _assert_equal(alone, beside)
-        found.plot(beside.rows)
-        assert found.plots.result() == plots(config, alone.rows)
+    with side_processes.plotting(config) as drawing:
+        drawing.give(replace(beside.rows, baselines={}, columns={}))
+        assert drawing.result() == plots(config, alone.rows)
 
 
 def _assert_equal(left: ScoredSplit, right: ScoredSplit) -> None:
