@@ -14,6 +14,8 @@ from adapters.forkable import is_forkable
 from adapters.tf_fork import die_with_parent
 
 Result = TypeVar("Result")
+_NICE = 10
+"""About a tenth of what another process gets of a core."""
 
 
 def has_room() -> bool:
@@ -24,13 +26,17 @@ def has_room() -> bool:
 class Beside(Generic[Result]):
     """A piece of work that a fork of this process does meanwhile; used as a context, it ends with the block."""
 
-    def __init__(self, work: Callable[[Callable[[], Any]], Result], *, forks: bool = True) -> None:
+    def __init__(
+        self, work: Callable[[Callable[[], Any]], Result], *, forks: bool = True, gives_way: bool = False
+    ) -> None:
         """Start it; `work` gets a function that waits for what `give` hands over, and returns what can be pickled.
 
-        Unless it `forks`, the work is done here when its result is asked for.
+        Unless it `forks`, the work is done here when its result is asked for. One that `gives_way` uses what other
+        processes leave of the cores.
         """
         self._work = work
         self._given: Any = None
+        self._gives_way = gives_way
         self._ours, theirs = Pipe()
         self.pid = 0
         if not forks:
@@ -47,7 +53,7 @@ class Beside(Generic[Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.end()
 
     def give(self, value: Any) -> None:
         """Hand over what the work waits for."""
@@ -67,17 +73,8 @@ class Beside(Generic[Result]):
             return self._work(lambda: self._given)
         return found
 
-    def _serve(self, theirs: Connection) -> None:
-        """Work, send the result, and end without what the process that was forked does at its end."""
-        try:
-            die_with_parent()
-            self._ours.close()
-            gc.freeze()
-            theirs.send(self._work(theirs.recv))
-        finally:
-            os._exit(0)
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End the process, if there is one."""
         self._ours.close()
         if not self.pid:
             return
@@ -85,3 +82,15 @@ class Beside(Generic[Result]):
             os.kill(self.pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+    def _serve(self, theirs: Connection) -> None:
+        """Work, send the result, and end without what the process that was forked does at its end."""
+        try:
+            die_with_parent()
+            self._ours.close()
+            gc.freeze()
+            if self._gives_way:
+                os.nice(_NICE)
+            theirs.send(self._work(theirs.recv))
+        finally:
+            os._exit(0)

@@ -13,7 +13,7 @@ tests/unit/adapters/test_tft_snippets.py checks that the results equal Beam's.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from tensorflow_transform import analyzer_nodes, annotators, nodes
 from tensorflow_transform.beam import analysis_graph_builder
@@ -38,21 +38,40 @@ class Unsupported(Exception):
     """The analysis has an operation that only Beam can run here."""
 
 
-def analyze(preprocessing_fn: Preprocessing, run: RunPhase, adapter: TensorAdapterConfig, temporary: Path) -> Analyzed:
-    """Run the analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam.
+class Plan(NamedTuple):
+    """An analysis that has read nothing yet: what it needs of the data is known from the trace alone."""
 
-    `run` reads the data of a phase: `passes.in_this_process`, or on workers that see `temporary`.
-    """
-    specs = TensorAdapter(adapter).OriginalTypeSpecs()
-    trace = Trace.of(preprocessing_fn, specs, temporary)
-    assets = dict(annotators.get_asset_annotations(trace.graph))
-    annotators.clear_asset_annotations(trace.graph)
-    outputs = trace.function.structured_outputs
-    future, _, _ = analysis_graph_builder.build(trace.graph, trace.inputs, outputs, dataset_keys=(), cache_dict=None)
-    nodes.Traverser(_Known()).visit_value_node(future)
-    visitor = Evaluate(Analysis(preprocessing_fn, run, specs, trace, temporary))
-    graph = nodes.Traverser(visitor).visit_value_node(future)
-    return Analyzed(graph.write(), assets)
+    preprocessing_fn: Preprocessing
+    specs: Mapping[str, Any]
+    trace: Trace
+    temporary: Path
+    """A folder that the analysis writes to, which must stay until then."""
+    assets: Mapping[str, str]
+    future: Any
+    """tf.Transform's graph of operations."""
+
+    @classmethod
+    def of(cls, preprocessing_fn: Preprocessing, adapter: TensorAdapterConfig, temporary: Path) -> Self:
+        """Trace the function; Unsupported when the analysis needs Beam."""
+        specs = TensorAdapter(adapter).OriginalTypeSpecs()
+        trace = Trace.of(preprocessing_fn, specs, temporary)
+        assets = dict(annotators.get_asset_annotations(trace.graph))
+        annotators.clear_asset_annotations(trace.graph)
+        outputs = trace.function.structured_outputs
+        built = analysis_graph_builder.build(trace.graph, trace.inputs, outputs, dataset_keys=(), cache_dict=None)
+        nodes.Traverser(_Known()).visit_value_node(built[0])
+        return cls(preprocessing_fn, specs, trace, temporary, assets, built[0])
+
+    def analyze(self, run: RunPhase) -> Analyzed:
+        """Run it; `run` reads the data of a phase: `passes.in_this_process`, or workers that see `temporary`."""
+        visitor = Evaluate(Analysis(self.preprocessing_fn, run, self.specs, self.trace, self.temporary))
+        graph = nodes.Traverser(visitor).visit_value_node(self.future)
+        return Analyzed(graph.write(), self.assets)
+
+
+def analyze(preprocessing_fn: Preprocessing, run: RunPhase, adapter: TensorAdapterConfig, temporary: Path) -> Analyzed:
+    """Run an analysis and return its SavedModel below the folder `temporary`; Unsupported when it needs Beam."""
+    return Plan.of(preprocessing_fn, adapter, temporary).analyze(run)
 
 
 class _Known:

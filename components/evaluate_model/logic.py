@@ -1,9 +1,10 @@
 """Evaluate a candidate on the eval split, and write the decision with all the numbers that it is based on."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from adapters.beam_start import workers_of
 from artifacts.evaluation import metrics_file
@@ -11,6 +12,7 @@ from artifacts.evaluation.eval_config import computations, eval_config
 from artifacts.evaluation.result import EvaluationResult, measure
 from artifacts.evaluation.spec import CHAMPION
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import MANIFEST
 from artifacts.predictions import parity
 from artifacts.predictions.predictor import saved_model
 from artifacts.predictions.split import Splits
@@ -21,10 +23,12 @@ from components.evaluate_model.measured import Measured
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import draw
 from components.evaluate_model.scoring import score
-from components.evaluate_model.side_processes import plotting, side_processes
+from components.evaluate_model.side_processes import SideProcesses, begin
 from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
+from core.beam.settings import Runner
+from core.begun import Begun, identity
 from core.decision import Decision
 from core.object_stores import locations
 
@@ -53,6 +57,19 @@ class Outputs:
     """Called with name and value of each metric for the dashboard."""
 
 
+_BEGUN = Begun[SideProcesses]()
+
+
+def prepare(parameters: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+    """Begin what does not need the candidate while it is trained, for an evaluation in this process (`localrun`)."""
+    config = Config.model_validate(parameters["config"])
+    inputs = Inputs(parameters["schema"], artifacts["examples"], "", parameters["champion"], parameters["registry"])
+    splits = _splits(inputs)
+    if _runner(config, splits) is None:
+        champion = _champion(inputs)
+        _BEGUN.keep(_given(config, inputs), begin(config, splits, champion, champion, early=True))
+
+
 def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """Score, evaluate, decide and write; a model that is not good enough closes the gate and raises nothing.
 
@@ -65,17 +82,16 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     computations(eval_config(spec, with_champion=bool(inputs.champion), plots=True, weighted=weighted))
     folder = Path(outputs.evaluation)
     folder.mkdir(parents=True, exist_ok=True)
-    splits = Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
-    champion = find(inputs.registry, inputs.champion) if inputs.champion else None
-    runner = choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
-    place = Path(champion.path) if champion else None
+    splits, champion = _splits(inputs), _champion(inputs)
+    folders = (Path(inputs.model), champion)
+    runner = _runner(config, splits)
     if runner is None:
-        measured = _measured(config, splits, (Path(inputs.model), place), folder / metrics_file.TFMA)
+        with _BEGUN.take(_given(config, inputs)) or begin(config, splits, *folders) as beside:
+            measured = _measured(config, splits, folders, beside, folder / metrics_file.TFMA)
     else:
         with workers_of(runner, "components.evaluate_model.with_beam"):
             from components.evaluate_model.with_beam import measured_with_beam  # noqa: PLC0415
 
-            folders = (Path(inputs.model), place)
             measured = measured_with_beam(runner, config, splits, folders, folder / metrics_file.TFMA)
     label, scored, result, _ = measured
     decision = decide(config, result, scored, inputs.champion, digest.of_folder(saved_model(Path(inputs.model))))
@@ -96,17 +112,38 @@ def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     return decision
 
 
-def _measured(config: Config, splits: Splits, folders: tuple[Path, Path | None], made: Path) -> Measured:
+def _splits(inputs: Inputs) -> Splits:
+    return Splits(locations.located(inputs.examples), read_referenced(inputs.schema))
+
+
+def _champion(inputs: Inputs) -> Path | None:
+    """Return the folder of the model in production; None where there is none."""
+    return Path(find(inputs.registry, inputs.champion).path) if inputs.champion else None
+
+
+def _runner(config: Config, splits: Splits) -> Runner | None:
+    return choose(config.beam, ExamplesManifest.read(splits.folder).bytes_in(splits.folder)).runner
+
+
+def _given(config: Config, inputs: Inputs) -> object:
+    """Return what the work of other processes depends on, but for the candidate."""
+    examples = identity(locations.join(locations.located(inputs.examples), MANIFEST))
+    return config, inputs.schema, examples, inputs.champion, inputs.registry
+
+
+def _measured(
+    config: Config, splits: Splits, folders: tuple[Path, Path | None], beside: SideProcesses, made: Path
+) -> Measured:
     """Score and measure in this process; `folders` are those of the candidate and the champion."""
     model, champion = folders
-    # Processes are forked before models are loaded, which starts threads.
-    with plotting(config) as drawing, side_processes(config, splits, model, champion) as beside:
-        here = champion if beside.champion is None else None
-        models = Models(load_model(model, config), load_model(here, config) if here else None)
-        scored = score(config, splits, models, beside)
-        drawing.give(replace(scored.rows, baselines={}, columns={}))  # what plots show
-        result = measure(config.evaluation_spec, scored.rows, made)
-        return Measured(models.candidate.label, scored, result, drawing.result() if result.slices else ())
+    # Other processes were forked before models are loaded, which starts threads.
+    here = champion if beside.champion is None else None
+    models = Models(load_model(model, config), load_model(here, config) if here else None)
+    scored = score(config, splits, models, beside)
+    assert beside.plots is not None
+    beside.plots.give(replace(scored.rows, baselines={}, columns={}))  # what plots show
+    result = measure(config.evaluation_spec, scored.rows, made)
+    return Measured(models.candidate.label, scored, result, beside.plots.result() if result.slices else ())
 
 
 def _dashboard(result: EvaluationResult, decision: Decision) -> dict[str, float]:

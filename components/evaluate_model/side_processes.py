@@ -1,7 +1,6 @@
 """Processes beside the one of the candidate: one fits the baselines, one scores with the champion, one draws plots."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,63 +31,77 @@ class Known(NamedTuple):
     folder: Path
 
     @classmethod
-    def ahead(cls, folder: Path) -> Self | None:
-        """Return what the label file of a model says before the model is loaded; None where that may say more."""
-        label = label_file.read(saved_model(folder))
-        if label is None or (kind(label.task).has_classes and not label.classes):
+    def expected(cls, folder: Path | None) -> Self | None:
+        """Return what the label file of a model says, the candidate's or the champion's; None where that is too little.
+
+        A label with a graph of its own is not expected: it comes with the candidate.
+        """
+        label = None if folder is None else label_file.read(saved_model(folder))
+        if folder is None or label is None or label.source == "transformed":
+            return None
+        if kind(label.task).has_classes and not label.classes:
             return None
         return cls(label, len(label.classes), folder)
 
 
 class SideProcesses(NamedTuple):
-    """What is done meanwhile; None is left to this process."""
+    """What is done meanwhile; None is left to this process. They end with the block, or with this process."""
 
     baselines: Beside[Fitted] | None = None
     champion: Beside[ChampionPart] | None = None
+    plots: Beside[list[Markup]] | None = None
+    """Is given the scored rows."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self:
+            if one is not None:
+                one.end()
 
     def tell(self, known: Known) -> None:
-        """Hand over what both wait for."""
-        for one in self:
+        """Hand over what baselines and champion wait for."""
+        for one in (self.baselines, self.champion):
             if one is not None:
                 one.give(known)
 
 
-def plotting(config: Config) -> Beside[list[Markup]]:
-    """Return what draws the plots of the scored rows that it is given, in a process of its own where there is room."""
+def begin(
+    config: Config, splits: Splits, label_of: Path | None, champion: Path | None, *, early: bool = False
+) -> SideProcesses:
+    """Begin what needs little of the candidate in processes of their own, where there is room for them.
 
-    def draw(rows: Callable[[], ScoredRows]) -> list[Markup]:
-        return plots(config, rows())
-
-    return Beside(draw, forks=has_room())
-
-
-@contextmanager
-def side_processes(config: Config, splits: Splits, candidate: Path, champion: Path | None) -> Iterator[SideProcesses]:
-    """Have baselines and champion done in processes of their own within the block, where there is room for them.
-
-    `candidate` and `champion` are the folders of the models.
+    `label_of` is the folder of a model that probably has the candidate's label, `champion` that of the champion.
+    Where it is `early`, another task has the cores.
     """
-    with ExitStack() as stack:
-        found = SideProcesses()
-        if has_room():
-            if needs_training_rows(config):
-                fit = partial(fit_baselines, config, splits, ahead=Known.ahead(candidate))
-                found = found._replace(baselines=stack.enter_context(Beside(fit)))
-            if champion is not None:
-                score = partial(_score_champion, config, splits, champion)
-                found = found._replace(champion=stack.enter_context(Beside(score)))
-        yield found
+    draw = partial(_draw, config)
+    if not has_room():
+        return SideProcesses(plots=Beside(draw, forks=False))
+    fit = partial(fit_baselines, config, splits, expected=Known.expected(label_of))
+    return SideProcesses(
+        Beside(fit, gives_way=early) if needs_training_rows(config) else None,
+        Beside(partial(_score_champion, config, splits, champion), gives_way=early) if champion is not None else None,
+        Beside(draw),
+    )
 
 
 def fit_baselines(
-    config: Config, splits: Splits, candidate: Callable[[], Known], *, ahead: Known | None = None
+    config: Config, splits: Splits, candidate: Callable[[], Known], *, expected: Known | None = None
 ) -> Fitted:
-    """Fit the baselines on rows of the train split; the candidate is asked for last, and not where `ahead` is known."""
+    """Fit the baselines on rows of the train split, to the label that is expected unless the candidate has another."""
     drawn = ("train", config.baseline_examples, config.seed)
     block = splits.sample_columns(*drawn)
-    label, width, folder = ahead or candidate()
-    labels = LabelReader(label, width, folder)
-    return fit_all(config, splits, splits.sample(*drawn) if labels.reads_records else block, labels)
+
+    def fitted(known: Known) -> Fitted:
+        labels = LabelReader(*known)
+        return fit_all(config, splits, splits.sample(*drawn) if labels.reads_records else block, labels)
+
+    found = None if expected is None else fitted(expected)
+    known = candidate()
+    if found is not None and expected is not None and (expected.label, expected.width) == (known.label, known.width):
+        return found
+    return fitted(known)
 
 
 def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Callable[[], Known]) -> ChampionPart:
@@ -96,3 +109,7 @@ def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Cal
     for block in splits.blocks("eval", config.batch_size):
         scores.add(block.serialized)
     return scores.part().compared_with(candidate().label)
+
+
+def _draw(config: Config, rows: Callable[[], ScoredRows]) -> list[Markup]:
+    return plots(config, rows())

@@ -1,18 +1,21 @@
 """Analyze the training split with the user's `preprocessing_fn` and write the transform graph in TFX's layout."""
 
+import atexit
 import json
 import logging
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters.beam_start import workers_of
@@ -29,6 +32,7 @@ from components.transform_features.preprocessing import ImportedPreprocessing, p
 from core import user_code
 from core.beam.choice import choose
 from core.beam.settings import Runner
+from core.begun import Begun
 from core.errors import EmptyDataset
 from core.object_stores import locations
 
@@ -43,6 +47,30 @@ class Inputs(NamedTuple):
     module: str
     schema: str
     examples: Path | str
+
+
+class _Planned(NamedTuple):
+    """An analysis that was begun before there were examples."""
+
+    plan: own_passes.Plan
+    folder: "tempfile.TemporaryDirectory[str]"
+    """The plan's, which is removed with it."""
+
+
+_BEGUN = Begun[_Planned]()
+
+
+def prepare(parameters: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:  # noqa: ARG001 - of localrun
+    """Trace the user's function while rows are ingested, for an analysis in this process (`localrun`)."""
+    config = Config.model_validate(parameters["config"])
+    if config.beam is not None:  # workers may be forked, which must happen before anything is traced
+        return
+    module, schema = parameters["module"], parameters["schema"]
+    adapter = _adapter(read_referenced(schema))
+    with suppress(own_passes.Unsupported):
+        planned = _planned(preprocessing_fn(module, config.custom_config), adapter)
+        atexit.register(planned.folder.cleanup)  # the task may never come
+        _BEGUN.keep((config, module, schema), planned)
 
 
 def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> None:
@@ -63,11 +91,13 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
     runner = choose(config.beam, manifest.bytes_in(analysis.folder)).runner
     with ExitStack() as workers:
         workers.enter_context(workers_of(runner, _ON_WORKERS))  # before anything is traced, which starts threads
-        preprocessing = preprocessing_fn(inputs.module, config.custom_config)
+        begun = _BEGUN.take((config, inputs.module, inputs.schema))
+        preprocessing = begun.plan.preprocessing_fn if begun else preprocessing_fn(inputs.module, config.custom_config)
         try:
-            with tempfile.TemporaryDirectory(prefix=".analysis-") as temporary:
-                run = _phases(runner, analysis, preprocessing, out)
-                _publish(own_passes.analyze(preprocessing, run, analysis.adapter, Path(temporary)), out)
+            run = _phases(runner, analysis, preprocessing, out)
+            plan, folder = begun or _planned(preprocessing, analysis.adapter)
+            with folder:
+                _publish(plan.analyze(run), out)
         except own_passes.Unsupported as operation:
             log.info("analyzing with tf.Transform's own pipeline, because of %s", operation)
             runner = runner or _runner_of(config)
@@ -80,14 +110,28 @@ def transform(config: Config, inputs: Inputs, transform_graph: Path | str) -> No
             materialize(analysis.folder, schema, out, config.batch_size, runner)
 
 
-def _analysis(config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifest: ExamplesManifest) -> Analysis:
+def _planned(preprocessing: Preprocessing, adapter: TensorAdapterConfig) -> _Planned:
+    """Trace the function; Unsupported as `Plan.of` raises it."""
+    folder = tempfile.TemporaryDirectory(prefix=".analysis-")
+    try:
+        return _Planned(own_passes.Plan.of(preprocessing, adapter, Path(folder.name)), folder)
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def _adapter(schema: schema_pb2.Schema) -> TensorAdapterConfig:
     reader = TFExampleBeamRecord(physical_format="inmem", telemetry_descriptors=["mlops"], schema=schema)
+    return reader.TensorAdapterConfig()
+
+
+def _analysis(config: Config, inputs: Inputs, schema: schema_pb2.Schema, manifest: ExamplesManifest) -> Analysis:
     return Analysis(
         preprocessing=ImportedPreprocessing(str(user_code.resolve(inputs.module)), config.custom_config),
         folder=locations.located(inputs.examples),
         shards=manifest.of_split(_SPLIT),
         schema=schema,
-        adapter=reader.TensorAdapterConfig(),
+        adapter=_adapter(schema),
         batch_rows=config.batch_size,
     )
 

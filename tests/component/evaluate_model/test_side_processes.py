@@ -1,7 +1,6 @@
 """What other processes fit and score gives the evaluation that one process gives."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,13 @@ class _Here:
     def result(self) -> Any:
         return self._work(lambda: self._given)
 
+    def end(self) -> None:
+        pass
 
-@contextmanager
-def _here(work: Callable[[Callable[[], Any]], Any], *, forks: bool = True) -> Iterator[_Here]:
-    assert forks
-    yield _Here(work)
+
+def _here(work: Callable[[Callable[[], Any]], Any], *, gives_way: bool = False) -> _Here:
+    assert not gives_way
+    return _Here(work)
 
 
 def _config() -> Config:
@@ -58,8 +59,9 @@ def _config() -> Config:
 
 
 @pytest.mark.parametrize("is_other", [False, True], ids=["a champion", "a champion of another label"])
-def test_helpers_give_what_one_process_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_other: bool
+@pytest.mark.parametrize("expected", ["nothing", "the candidate's label", "the champion's label"])
+def test_other_processes_give_what_one_process_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: str, *, is_other: bool
 ) -> None:
     examples = write_examples(tmp_path / "examples", rows(1500, 1), rows(1600, 2))
     splits = Splits(examples, read_referenced(str(examples / "schema.pbtxt")))
@@ -70,16 +72,17 @@ def test_helpers_give_what_one_process_gives(
     candidate, champion = load_model(model, config), load_model(place, config)
     alone = score(config, splits, Models(candidate, champion))
     assert bool(alone.rows.champion_fault) is is_other
+    label_of = {"the candidate's label": model, "the champion's label": place}.get(expected)
     monkeypatch.setattr(side_processes, "has_room", lambda: True)
     monkeypatch.setattr(side_processes, "Beside", _here)
-    with side_processes.side_processes(config, splits, model, place) as found:
+    with side_processes.begin(config, splits, label_of, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
+        assert found.plots is not None
         beside = score(config, splits, Models(candidate, None), found)
         _assert_equal(alone, beside)
-    with side_processes.plotting(config) as drawing:
-        drawing.give(replace(beside.rows, baselines={}, columns={}))
-        assert drawing.result() == plots(config, alone.rows)
+        found.plots.give(replace(beside.rows, baselines={}, columns={}))
+        assert found.plots.result() == plots(config, alone.rows)
 
 
 def _assert_equal(left: ScoredSplit, right: ScoredSplit) -> None:

@@ -27,6 +27,21 @@ def is_warm(container: Container, environment: Environment) -> bool:
     return runs_executor(container) and not isinstance(environment, DockerEnvironment)
 
 
+def process_changes(container: Container, environment: Environment) -> dict[str, Any]:
+    """Return which variables a task's process has that its host does not have, and the other way round."""
+    withheld = sorted({*environment.passed} - {*secret_variables(container)})
+    return {"variables": dict(container.variables), "withheld": withheld}
+
+
+def told(known: Values, container: Container, environment: Environment) -> dict[str, Any]:
+    """Return what the process of a task that may come is told: values, and paths in the store, which it must only read.
+
+    The task itself sees its inputs under other names.
+    """
+    artifacts = {name: str(artifact.path) for name, artifact in known.artifacts.items() if artifact.digest}
+    return {**process_changes(container, environment), "parameters": dict(known.parameters), "artifacts": artifacts}
+
+
 @dataclass(frozen=True)
 class Attempt:
     """An attempt with the folders it may write to."""
@@ -122,8 +137,7 @@ class Attempt:
             launch = {
                 "mode": "executor" if warm else "command",
                 "argv": self._argv(environment, message, runtime),
-                "variables": dict(container.variables),
-                "withheld": sorted({*environment.passed} - {*secret_variables(container)}),
+                **process_changes(container, environment),
                 "log": str(self.log),
                 "grace": grace,
                 "inputs": str(self.view.folder) if self.view.folder.is_dir() else "",

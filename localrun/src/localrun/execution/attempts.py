@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from localrun.errors import LocalrunError
+from localrun.execution.ahead import functions_ahead
 from localrun.execution.attempt import Attempt
 from localrun.execution.context import Context, Job
 from localrun.execution.fleet import Fleet
 from localrun.execution.loop import Loop
 from localrun.execution.roster import Roster
-from localrun.graph.nodes import Node, following, task_runtime
+from localrun.graph.coming import Foresight
+from localrun.graph.nodes import Node, task_runtime
 from localrun.hosts.host import Host, Message
 from localrun.records import State, Values
 
@@ -24,6 +26,7 @@ class Attempts:
         self._loop = loop
         self._roster = roster
         self._fleet = Fleet(context, loop)
+        self._foresight = Foresight(context.pipeline, context.runtime, functions_ahead(context.options))
         self._running: dict[str, Job] = {}
         self._stopped: set[str] = set()
         """Those that were asked to end, perhaps before they were started."""
@@ -99,7 +102,8 @@ class Attempts:
             self._loop.post(partial(ended, {"event": "ended", "error": reason}))
             return
         self._fleet.submit(job.container, execution, launch, ended)
-        self._fleet.foresee(following(self._context.pipeline, job.node))
+        running = [other.node for other in self._running.values()]
+        self._fleet.foresee(self._foresight.following(job.node, running))
         limit = self._context.options.limit(job.container.seconds)
         if limit is not None:
             self._loop.after(limit, partial(self._time_out, execution))

@@ -7,9 +7,10 @@ from pathlib import Path
 from localrun.environments.environment import Environment, image_name, stands_for
 from localrun.errors import LocalrunError
 from localrun.events import HostReady, HostStarting
-from localrun.execution.attempt import is_warm
+from localrun.execution.attempt import is_warm, told
 from localrun.execution.context import Context
 from localrun.execution.loop import Loop
+from localrun.graph.coming import Coming
 from localrun.hosts.host import Deliver, Host, Message
 from localrun.spec.commands import function_name
 from localrun.spec.pipeline import Container
@@ -23,6 +24,8 @@ class Fleet:
         self.loop = loop
         self._hosts: dict[tuple[str, bool], Host] = {}
         self._watching: list[tuple[Host, Deliver]] = []
+        self._foreseen: dict[str, Coming] = {}
+        """By function, while the host of its task is not ready."""
 
     def environment(self, container: Container) -> Environment:
         """The environment that stands for a container's image."""
@@ -51,21 +54,27 @@ class Fleet:
         def arrived(message: Message) -> None:
             self.loop.post(partial(deliver, message))
 
+        self._foreseen.pop(function_name(container), None)
         try:
             self.host(container).submit(execution, launch, arrived, function_name(container))
         except LocalrunError as error:
             arrived({"event": "ended", "error": str(error), "begun": False})
 
-    def foresee(self, containers: Iterable[Container]) -> None:
-        """Have the processes of tasks that may come next import their code, where a host is there to fork them."""
-        for container in containers:
+    def foresee(self, tasks: Iterable[Coming]) -> None:
+        """Have the processes of tasks that may come next prepare for them, as soon as a host is there to fork them."""
+        for one in tasks:
+            container = one.container
             if container.has_open_image:
                 continue
-            function = function_name(container)
-            module = self.environment(container).imports.get(function, "")
+            environment, function = self.environment(container), function_name(container)
+            module = environment.imports.get(function, "")
             host = self._hosts.get((self._name(container.image), True))
-            if module and host is not None:
-                host.foresee(function, module)
+            if not module or host is None:
+                continue
+            if host.is_ready:
+                host.foresee(function, module, told(one.known, container, environment))
+            else:
+                self._foreseen[function] = one
 
     def memory(self, container: Container, execution: str) -> int:
         """Bytes that a task uses now."""
@@ -92,3 +101,5 @@ class Fleet:
     def _changed(self, image: str, message: Message) -> None:
         if message["event"] == "ready":
             self.context.options.on_event(HostReady(image, message["seconds"]))
+            foreseen, self._foreseen = self._foreseen, {}
+            self.foresee(foreseen.values())

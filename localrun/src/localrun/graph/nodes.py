@@ -148,24 +148,6 @@ def containers(pipeline: Pipeline, component: Component) -> Iterator[Container]:
             yield from containers(pipeline, pipeline.components[name])
 
 
-def following(pipeline: Pipeline, node: Node) -> Iterator[Container]:
-    """Yield the commands that may come next after a task, if all conditions hold and nothing else is waited for."""
-    for consumer in node.consumers:
-        yield from _beginning(pipeline, consumer.component)
-    if not node.consumers and node.group.parent is not None:
-        yield from following(pipeline, node.group.parent)
-
-
-def _beginning(pipeline: Pipeline, component: Component) -> Iterator[Container]:
-    implementation = component.implementation
-    if isinstance(implementation, Container):
-        yield implementation
-    elif isinstance(implementation, Dag):
-        for task in implementation.tasks.values():
-            if not task.upstream:
-                yield from _beginning(pipeline, pipeline.components[task.component])
-
-
 def task_runtime(runtime: Mapping[str, str], node: Node) -> dict[str, str]:
     """Values of all placeholders for one task; they differ from run to run."""
     return {

@@ -7,7 +7,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ _QUIET = 10.0
 """Seconds without a message after which a warm process is asked whether it lives."""
 _SILENT = 60.0
 """Seconds without an answer after which it counts as stuck."""
+_TOLD = 60_000
+"""Bytes that a process may be told of a task that may come: a message is read at once."""
 _TRIES = 3
 """How often a process that outlives runs is looked for before the run starts one of its own."""
 
@@ -83,11 +85,14 @@ class Host:
         """A task of a function is going to be submitted: during the imports, the next one waits for their end."""
         self._early.discard(function)
 
-    def foresee(self, function: str, module: str) -> None:
-        """A task of a function may come next: have its process import a module meanwhile, unless imports go on."""
-        if self.is_ready:
-            with contextlib.suppress(OSError):
-                self._send(function=function, module=module)
+    def foresee(self, function: str, module: str, told: Mapping[str, Any]) -> None:
+        """A task of a function may come next: have its process import a module meanwhile.
+
+        It is told what is known of the task, where that is no more than a message may be.
+        """
+        fits = len(json.dumps(told)) <= _TOLD
+        with contextlib.suppress(OSError):
+            self._send(function=function, module=module, told=told if fits else {})
 
     def submit(self, identity: str, launch: Path, deliver: Deliver, function: str = "") -> None:
         """Have a task of a function forked from a launch file; `deliver` gets its end, also when the host dies.

@@ -27,8 +27,10 @@ _CODE = (
     "keeper.py",
     "kernel.py",
     "memory.py",
+    "orders.py",
     "spares.py",
     "stay.py",
+    "task.py",
     "watched.py",
 )
 _BACKLOG = 64

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from localrun.hosts import keeper
+    from localrun.hosts import keeper, orders
 else:
-    keeper = sys.modules["localrun_keeper"]
+    keeper, orders = sys.modules["localrun_keeper"], sys.modules["localrun_orders"]
 
 
 class Spare(NamedTuple):
     """A keeper that waits for a task."""
 
     pid: int
-    orders: "keeper.Orders"
+    orders: "orders.Orders"
     run: socket.socket | None
     """The run whose task it waits for; None where it may be any."""
 
@@ -42,20 +42,20 @@ class Spares:
         """Their processes."""
         return [spare.pid for spare in self._found.values()]
 
-    def fork(self, function: str, module: str = "", run: socket.socket | None = None) -> None:
-        """Fork one, which imports a module while it waits; OSError when there can be no new process.
+    def fork(self, function: str, coming: "orders.Coming | None" = None, run: socket.socket | None = None) -> None:
+        """Fork one, which prepares for what is coming while it waits; OSError when there can be no new process.
 
         It must not hold what is open here: who reads waits until nobody can write.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, keeper.KEPT)
         try:
-            orders = keeper.Orders()
+            waiting = orders.Orders()
             pid = os.fork()
             if pid == 0:
                 gc.freeze()  # amid the imports, too
                 ends = [end for spare in self._found.values() for end in (spare.orders.reading, spare.orders.writing)]
-                keeper.Keeper(orders, [*self._opened(), *ends], module).run()
-            self._found[function] = Spare(pid, orders, run)
+                keeper.Keeper(waiting, [*self._opened(), *ends], coming).run()
+            self._found[function] = Spare(pid, waiting, run)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

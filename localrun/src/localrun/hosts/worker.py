@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from localrun.hosts import importing, keeper, kernel, memory, spares, stay, watched
+    from localrun.hosts import importing, keeper, kernel, memory, orders, spares, stay, task, watched
 else:
 
     def _beside(name: str) -> Any:
@@ -36,8 +36,8 @@ else:
         return module
 
     # Each after those that it uses.
-    _guard, kernel, importing, keeper = map(_beside, ("guard", "kernel", "importing", "keeper"))
-    memory, spares, stay, watched = map(_beside, ("memory", "spares", "stay", "watched"))
+    _guard, kernel, importing, orders, task = map(_beside, ("guard", "kernel", "importing", "orders", "task"))
+    keeper, memory, spares, stay, watched = map(_beside, ("keeper", "memory", "spares", "stay", "watched"))
 
 
 class Outliving(NamedTuple):
@@ -66,7 +66,7 @@ class Host:
         """Import what the environment preloads, and take tasks meanwhile; return what went wrong."""
         signal.signal(signal.SIGCHLD, self.reap)
         for name in settings["preload"]:
-            if name != keeper.EXECUTOR and settings["cwd"] not in sys.path:
+            if name != task.EXECUTOR and settings["cwd"] not in sys.path:
                 sys.path.insert(0, settings["cwd"])
             if error := importing.load(name, self.turn):
                 return error
@@ -152,7 +152,8 @@ class Host:
                 self.prepare()
         elif "module" in message:
             if self.ready:
-                self.prepare(message["function"], message["module"], channel)
+                coming = orders.Coming(message["module"], message.get("told") or {})
+                self.prepare(message["function"], coming, channel)
         elif "cancel" in message:
             self.stop(channel, message["cancel"], keeper.KILL if message["kill"] else signal.SIGTERM)
         elif "check" in message:
@@ -197,11 +198,13 @@ class Host:
             send(channel, event="ended", id=identity, error=f"no new process: {problem}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, keeper.KEPT)
 
-    def prepare(self, function: str = "", module: str = "", run: socket.socket | None = None) -> str:
+    def prepare(
+        self, function: str = "", coming: "orders.Coming | None" = None, run: socket.socket | None = None
+    ) -> str:
         """Have a keeper that waits for the next task, for any or of a function; return why there can be none."""
         try:
             if function not in self.spares:
-                self.spares.fork(function, module, run)
+                self.spares.fork(function, coming, run)
         except OSError as error:
             return error.strerror or str(error)
         return ""
