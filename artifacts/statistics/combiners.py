@@ -10,6 +10,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from adapters.tfdv_histograms import by_arrays
 from core.errors import SchemaError
 
 Accumulators: TypeAlias = list[Any]
@@ -51,7 +52,8 @@ class Combiners:
 
     def extract(self, group: Accumulators) -> statistics_pb2.DatasetFeatureStatisticsList:
         """Return the statistics of the accumulated examples."""
-        return stats_impl.extract_statistics_output(group, self._generators)
+        with by_arrays():
+            return stats_impl.extract_statistics_output(group, self._generators)
 
 
 def copy(group: Accumulators) -> Accumulators:
