@@ -1,9 +1,10 @@
 """Searches, measures, attacks, decides and writes; the report has places and counts, never what was found."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
@@ -11,6 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
+from artifacts.examples.names import MANIFEST
 from artifacts.model.schema_features import schema_features
 from artifacts.personal_data import columns, files
 from artifacts.personal_data.detectors import found_in, telling_names
@@ -18,13 +20,14 @@ from artifacts.personal_data.finding import Finding
 from artifacts.predictions.predictor import saved_model
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
-from components.audit_privacy import anonymity
+from components.audit_privacy import anonymity, membership
 from components.audit_privacy.anonymity import Anonymity
 from components.audit_privacy.config import Config
 from components.audit_privacy.gate import OWN_REPORT, Audited, decide
-from components.audit_privacy.membership import Membership, attack
+from components.audit_privacy.membership import Drawn, Membership, attack
 from components.audit_privacy.pictures import draw
 from core import digest, durable, pictures
+from core.begun import Begun, identity
 from core.decision import Decision
 
 PRIVACY = "privacy.json"
@@ -56,6 +59,24 @@ class Outputs:
     """Called with name and value of each metric for the dashboard."""
 
 
+class _Examples(NamedTuple):
+    """What the audit needs of the examples, which asks nothing of the model."""
+
+    findings: tuple[Finding, ...]
+    anonymity: Anonymity | None
+    drawn: Drawn | str
+    """The rows of the attack on the model, or why they would decide nothing."""
+
+
+_BEGUN = Begun[_Examples]()
+
+
+def prepare(parameters: Mapping[str, Any], artifacts: Mapping[str, str]) -> None:
+    """Read the examples while the model is evaluated, for an audit in this process (`localrun`)."""
+    config, schema, examples = Config.model_validate(parameters["config"]), parameters["schema"], artifacts["examples"]
+    _BEGUN.keep(_given(config, schema, Path(examples)), _read(config, read_referenced(schema), Path(examples)))
+
+
 def audit(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     """Audit and decide; what is found closes the gate and raises nothing.
 
@@ -63,22 +84,37 @@ def audit(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
     cannot be read, MlopsError for a model that does not take serialized tf.Examples.
     """
     schema = read_referenced(inputs.schema)
-    names = [feature.name for feature in schema.feature]
-    anonymity.check_names(config.quasi_identifiers, names)
+    read = _BEGUN.take(_given(config, inputs.schema, inputs.examples)) or _read(config, schema, inputs.examples)
     declared = _declared(schema, config.label)
+    names = [feature.name for feature in schema.feature]
     audited = Audited(
-        findings=(*columns.in_batches(_batches(inputs.examples, schema)), *_in_files(inputs)),
+        findings=(*read.findings, *_in_files(inputs)),
         searched=("examples", "model", "evaluation", OWN_REPORT),
         declared=declared,
         telling=tuple(name for name in telling_names(names) if name not in declared),
-        anonymity=_anonymity(config, inputs.examples, schema),
-        membership=attack(config, Splits(inputs.examples, schema), inputs.examples, inputs.model),
+        anonymity=read.anonymity,
+        membership=read.drawn if isinstance(read.drawn, str) else attack(config, read.drawn, inputs.model),
     )
     subject = digest.of_folder(saved_model(inputs.model))
     _write(config, audited, subject, outputs)
     for name, value in _dashboard(audited).items():
         outputs.log_metric(name, value)
     return Decision.read(outputs.decision)
+
+
+def _given(config: Config, schema: str, examples: Path) -> object:
+    """Return what `_read` depends on."""
+    return config, schema, identity(examples / MANIFEST)
+
+
+def _read(config: Config, schema: schema_pb2.Schema, examples: Path) -> _Examples:
+    """Read the examples; ConfigError for a quasi-identifier that the schema lacks."""
+    anonymity.check_names(config.quasi_identifiers, [feature.name for feature in schema.feature])
+    return _Examples(
+        tuple(columns.in_batches(_batches(examples, schema))),
+        _anonymity(config, examples, schema),
+        membership.draw(config, Splits(examples, schema), examples),
+    )
 
 
 def _batches(examples: Path, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
@@ -97,7 +133,7 @@ def _declared(schema: schema_pb2.Schema, label: str) -> set[str]:
 
 
 def _in_files(inputs: Inputs) -> Iterator[Finding]:
-    yield from files.in_file(inputs.examples / "manifest.json", "examples/manifest.json")
+    yield from files.in_file(inputs.examples / MANIFEST, f"examples/{MANIFEST}")
     yield from files.in_folder(inputs.model, "model")
     yield from files.in_folder(inputs.evaluation, "evaluation")
 

@@ -14,7 +14,7 @@ from artifacts.examples.manifest import ExamplesManifest
 from artifacts.model import label as label_file
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.predictor import Predictor, saved_model
-from artifacts.predictions.split import Splits
+from artifacts.predictions.split import Block, Splits
 from components.audit_privacy.config import Config
 from problems import kind
 from problems.auc import difference
@@ -39,8 +39,15 @@ class Membership(NamedTuple):
     """Share of members that are found where 1 percent of held-out rows raise a false alarm; 0.01 is a guess."""
 
 
-def attack(config: Config, splits: Splits, examples: Path, model: Path) -> Membership | str:
-    """Attack the model, or return why that decides nothing, such as that no rows were held out."""
+class Drawn(NamedTuple):
+    """Rows that the model was trained on, and rows of the same spans that it never saw."""
+
+    members: Block
+    held_out: Block
+
+
+def draw(config: Config, splits: Splits, examples: Path) -> Drawn | str:
+    """Draw the rows of an attack, or return why they would decide nothing, such as that no rows were held out."""
     manifest = ExamplesManifest.read(examples)
     counts = {split: manifest.records(split) for split in ("train", config.held_out)}
     for split, rows in counts.items():
@@ -52,28 +59,26 @@ def attack(config: Config, splits: Splits, examples: Path, model: Path) -> Membe
             f"the split {config.held_out} has rows of other spans than train, which differ by season and not by "
             "membership"
         )
+    return Drawn(*(splits.sample(split, min(config.rows, rows), config.seed) for split, rows in counts.items()))
+
+
+def attack(config: Config, drawn: Drawn, model: Path) -> Membership | str:
+    """Attack the model, or return why that decides nothing."""
     found = saved_model(model)
     label = label_file.read(found) or TrainedLabel(config.label, config.task, output=config.model_output)
-    scorer = _Errors(Predictor(found, config.task), label, model)
-    errors = [scorer(config, splits, split, min(config.rows, counts[split])) for split in counts]
+    predictor = Predictor(found, config.task)
+    errors = [_errors(config, block, predictor, (label, model)) for block in drawn]
     bad = sum(int(np.count_nonzero(~np.isfinite(one))) for one in errors)
     return f"{bad} predictions are not finite" if bad else _outcome(errors[0], errors[1], config.confidence)
 
 
-class _Errors:
-    """The errors of a model's predictions."""
-
-    def __init__(self, predictor: Predictor, label: TrainedLabel, folder: Path) -> None:
-        self._predictor, self._label, self._folder = predictor, label, folder
-
-    def __call__(self, config: Config, splits: Splits, split: str, rows: int) -> Values:
-        """Return the error of each of some rows of a split, [rows]."""
-        problem = kind(config.task)
-        block = splits.sample(split, rows, config.seed)
-        output = self._predictor(block.serialized)
-        width = output.shape[1] if output.ndim == 2 else 2
-        labels = LabelReader(self._label, width, self._folder)(block)
-        return problem.row_errors(labels, problem.scores(output, self._label.output).values)
+def _errors(config: Config, block: Block, predictor: Predictor, trained: tuple[TrainedLabel, Path]) -> Values:
+    """Return the error of each row's prediction, [rows]; `trained` is the label of the model in a folder."""
+    problem, (label, folder) = kind(config.task), trained
+    output = predictor(block.serialized)
+    width = output.shape[1] if output.ndim == 2 else 2
+    labels = LabelReader(label, width, folder)(block)
+    return problem.row_errors(labels, problem.scores(output, label.output).values)
 
 
 def _outcome(members: Values, held_out: Values, confidence: float) -> Membership:
