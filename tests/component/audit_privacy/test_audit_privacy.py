@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from kfp import dsl
 
+from components.audit_privacy import logic
 from components.audit_privacy.component import audit_privacy
 from components.audit_privacy.config import Config
 from components.audit_privacy.logic import Inputs, Outputs, audit
@@ -193,6 +194,21 @@ def test_rows_that_few_share_fail_and_those_of_large_groups_pass(audited: Audit)
     assert rare.verdict is Verdict.FAIL
     found = json.loads((audited.written[0] / "privacy.json").read_text())["anonymity"]
     assert (found["k"], found["groups"], found["rows"], found["unique"]) == (1, 3050, 3050, 1.0)
+
+
+def test_what_was_read_while_the_model_was_evaluated_is_not_read_again(
+    audited: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audited()
+    alone = [path.read_bytes() for path in (audited.written[0] / "privacy.json", *audited.written[1:])]
+    schema, examples = str(audited.folder / "schema.pbtxt"), str(audited.folder / "examples")
+    logic.prepare({"config": CONFIG, "schema": schema}, {"examples": examples, "model": str(audited.models["honest"])})
+    monkeypatch.setattr(logic, "_read", lambda *_: pytest.fail("read again"))
+    audited()
+    assert [path.read_bytes() for path in (audited.written[0] / "privacy.json", *audited.written[1:])] == alone
+    monkeypatch.undo()
+    logic.prepare({"config": CONFIG, "schema": schema}, {"examples": examples})
+    assert audited(quasi_identifiers=["age"], scope=PERSONAL).is_open, "of another configuration"
 
 
 def test_what_cannot_be_decided_closes_the_gate(audited: Audit) -> None:

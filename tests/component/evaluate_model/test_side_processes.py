@@ -1,5 +1,7 @@
 """What other processes fit and score gives the evaluation that one process gives."""
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,15 @@ import pytest
 from artifacts.model.label import write as write_label
 from artifacts.predictions.split import Splits
 from artifacts.schema.reference import read_referenced
-from components.evaluate_model import side_processes
+from components.evaluate_model import logic, side_processes
 from components.evaluate_model.config import Config
+from components.evaluate_model.logic import Inputs, Outputs, evaluate, prepare
 from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import plots
 from components.evaluate_model.scored_parts import ScoredSplit
 from components.evaluate_model.scoring import score
+from components.evaluate_model.side_processes import Known, fit_baselines
+from core.backends.registry import open_registry
 from problems.labels import TrainedLabel
 from tests.component.evaluate_model.world import Model, Planted, rows, write_examples
 
@@ -26,7 +31,7 @@ COMPARES_PICTURES = True
 class _Here:
     """Does the work when it is asked for, as a process beside this one did it before."""
 
-    def __init__(self, work: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(self, work: Callable[[Callable[[], Any]], Any], *, gives_way: bool = False) -> None:
         self._work, self._given = work, None
 
     def give(self, value: Any) -> None:
@@ -37,11 +42,6 @@ class _Here:
 
     def end(self) -> None:
         pass
-
-
-def _here(work: Callable[[Callable[[], Any]], Any], *, gives_way: bool = False) -> _Here:
-    assert not gives_way
-    return _Here(work)
 
 
 def _config() -> Config:
@@ -74,7 +74,7 @@ def test_other_processes_give_what_one_process_gives(
     assert bool(alone.rows.champion_fault) is is_other
     label_of = {"the candidate's label": model, "the champion's label": place}.get(expected)
     monkeypatch.setattr(side_processes, "has_room", lambda: True)
-    monkeypatch.setattr(side_processes, "Beside", _here)
+    monkeypatch.setattr(side_processes, "Beside", _Here)
     with side_processes.begin(config, splits, label_of, place) as found:
         assert found.baselines is not None
         assert found.champion is not None
@@ -83,6 +83,46 @@ def test_other_processes_give_what_one_process_gives(
         _assert_equal(alone, beside)
         found.plots.give(replace(beside.rows, baselines={}, columns={}))
         assert found.plots.result() == plots(config, alone.rows)
+
+
+def test_baselines_are_fitted_to_the_candidate_s_label_where_another_was_expected(tmp_path: Path) -> None:
+    examples = write_examples(tmp_path / "examples", rows(500, 1), rows(100, 2))
+    splits, config = Splits(examples, read_referenced(str(examples / "schema.pbtxt"))), _config()
+    known, turned = (
+        Known(TrainedLabel("late", "binary_classification", classes=(a, b), values={a: 0, b: 1}), 2, examples)
+        for a, b in ("01", "10")
+    )
+    right = fit_baselines(config, splits, lambda: known)
+    for expected in (known, turned):
+        found = fit_baselines(config, splits, lambda: known, expected=expected)
+        for name, method in right.methods.items():
+            batch = splits.sample_columns("eval", 100, 0).batch
+            assert np.array_equal(method.predict(batch), found.methods[name].predict(batch))
+
+
+def test_an_evaluation_takes_what_was_begun_for_it_while_the_model_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = write_examples(tmp_path / "examples", rows(500, 1), rows(1600, 2))
+    model, other = (Model(one).save(tmp_path / name) for one, name in ((Planted(), "new"), (Planted(load=1.0), "old")))
+    registry = str(tmp_path / "registry")
+    champion = open_registry(registry).publish("world", other / "Format-Serving", {}).reference
+    inputs = Inputs(str(examples / "schema.pbtxt"), examples, model, champion, registry)
+    evaluate(_config(), inputs, _outputs(tmp_path / "alone"))
+    monkeypatch.setattr(side_processes, "has_room", lambda: True)
+    monkeypatch.setattr(side_processes, "Beside", _Here)
+    seen = tmp_path / "seen"
+    shutil.copytree(examples, seen, copy_function=os.link)  # as localrun shows its inputs to a task
+    parameters = {"config": _config().model_dump(), "schema": inputs.schema, "champion": champion, "registry": registry}
+    prepare(parameters, {"examples": str(examples)})
+    monkeypatch.setattr(logic, "begin", lambda *_: pytest.fail("begun again"))
+    evaluate(_config(), replace(inputs, examples=seen), _outputs(tmp_path / "begun"))
+    for name in ("metrics.json", "parity.jsonl", "decision.json", "pictures.html"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "begun" / name).read_bytes(), name
+
+
+def _outputs(folder: Path) -> Outputs:
+    return Outputs(folder, folder / "decision.json", folder / "pictures.html", lambda _name, _value: None)
 
 
 def _assert_equal(left: ScoredSplit, right: ScoredSplit) -> None:

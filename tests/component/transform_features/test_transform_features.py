@@ -21,6 +21,7 @@ from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.shards import shards
 from artifacts.schema.schema_file import read_schema
 from artifacts.transform_graph.names import TRANSFORMED_EXAMPLES
+from components.transform_features import logic
 from components.transform_features.config import Config
 from components.transform_features.logic import Inputs, transform
 from core import digest, objects
@@ -226,6 +227,32 @@ def test_an_analyzer_that_only_beam_can_run_goes_to_beam(
         transform(Config(), inputs, tmp_path / "graph")
     assert "analyzing with tf.Transform's own pipeline" in caplog.text
     assert np.isfinite(_transformed(tmp_path / "graph", inputs, "train")["scaled"]).all()
+
+
+def test_an_analysis_that_was_begun_before_there_were_examples_gives_the_same_graph(
+    tmp_path: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = _inputs(tmp_path, examples, MANY_ANALYZERS)
+    transform(Config(), inputs, tmp_path / "alone")
+    logic.prepare({"config": {}, "module": inputs.module, "schema": inputs.schema}, {})
+    monkeypatch.setattr(logic, "_planned", lambda *_: pytest.fail("traced again"))
+    transform(Config(), inputs, tmp_path / "begun")
+    alone, begun = (tft.TFTransformOutput(str(tmp_path / name)) for name in ("alone", "begun"))
+    assert alone.transformed_metadata.schema == begun.transformed_metadata.schema
+    tops = [Path(output.vocabulary_file_by_name("top")).read_bytes() for output in (alone, begun)]
+    assert tops[0] == tops[1]
+    ours, theirs = (_transformed(tmp_path / name, inputs, "eval") for name in ("alone", "begun"))
+    for name, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[name], err_msg=name)
+
+
+@pytest.mark.parametrize("config", [{}, {"custom_config": {"a": 1}}, {"beam": {"engine": "beam"}}])
+def test_nothing_is_begun_for_beam_or_kept_for_another_configuration(
+    tmp_path: Path, examples: Path, config: dict[str, Any]
+) -> None:
+    inputs = _inputs(tmp_path, examples, MANY_ANALYZERS if config else PER_KEY)
+    logic.prepare({"config": config, "module": inputs.module, "schema": inputs.schema}, {})
+    assert logic._BEGUN.take((Config(), inputs.module, inputs.schema)) is None
 
 
 def test_only_the_training_split_is_analyzed_and_materializing_keeps_every_row(tmp_path: Path, examples: Path) -> None:
