@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Keeper:
         order, self.channel = self.orders.read()
         if not order:
             inner.close()
-            dismiss(child)
+            self.wait(child, time.monotonic() + _PATIENCE, {signal.SIGCHLD})
             return
         self.identity, launch = json.loads(order)
         with open(launch, encoding="utf-8") as stream:  # noqa: PTH123
@@ -101,10 +102,14 @@ class Keeper:
             with contextlib.suppress(OSError):
                 self.channel.send(json.dumps(message).encode())
 
-    def wait(self, child: int) -> tuple[int, int]:
-        """Return the task's wait status and peak memory in bytes when it and all its descendants are gone."""
+    def wait(
+        self, child: int, kill_at: float | None = None, heeded: Collection[signal.Signals] = frozenset(KEPT)
+    ) -> tuple[int, int]:
+        """Return the task's wait status and peak memory in bytes when it and all its descendants are gone.
+
+        What is left when the task has ended is killed, or earlier: at a time, or on a signal that is heeded.
+        """
         result: tuple[int, int] | None = None
-        kill_at: float | None = None
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -119,7 +124,7 @@ class Keeper:
                 continue
             if kill_at is not None and time.monotonic() >= kill_at:
                 kernel.signal_descendants(signal.SIGKILL)
-            received = signal.sigtimedwait(KEPT, 3600.0 if kill_at is None else 0.05)
+            received = signal.sigtimedwait(heeded, 3600.0 if kill_at is None else 0.05)
             if received is not None and received.si_signo != signal.SIGCHLD:
                 kill_at = self.stop(received.si_signo)
 
@@ -129,11 +134,3 @@ class Keeper:
             return 0.0
         kernel.signal_descendants(signal.SIGTERM)
         return time.monotonic() + float(self.launch["grace"])
-
-
-def dismiss(child: int) -> None:
-    """Let a process end that has lost whoever gives it an order; one that does not by itself is killed."""
-    signal.sigtimedwait({signal.SIGCHLD}, _PATIENCE)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
