@@ -123,3 +123,31 @@ def test_a_task_that_may_run_ahead_waits_for_its_sources_alone(stages: ModuleTyp
 
     assert begin(pipeline).after("echo") == {}
     assert begin(pipeline, ahead={"write"}).after("echo") == {"write": Values({"log": ""})}
+
+
+def test_a_text_with_a_value_that_is_awaited_is_not_known(stages: ModuleType, begin: Begin) -> None:
+    @dsl.pipeline(name="texts")
+    def pipeline(known: str) -> None:
+        ended = stages.echo(text="a")
+        running = stages.add(a=1).after(ended)
+        stages.by_path(text=f"{ended.output} {running.output}")
+        stages.write(text=f"{ended.output} {known}").after(running)
+
+    position = begin(pipeline, {"known": "b"})
+    position.end("echo", Output="a")
+    coming = position.after("add")
+    assert "text" not in coming["by_path"].parameters
+    assert coming["write"].parameters["text"] == "a b"
+
+
+def test_a_task_that_runs_ahead_of_others_does_not_come_again(stages: ModuleType, begin: Begin) -> None:
+    @dsl.pipeline(name="under-way")
+    def pipeline() -> None:
+        data = stages.echo(text="a")
+        gate = stages.variable(name="b").after(stages.pair(n=1))
+        stages.write(text=data.output).after(gate)
+
+    position = begin(pipeline, ahead={"write"})
+    position.end("echo", Output="a")
+    position.end("pair", small=1, large=1.0)
+    assert position.after("variable") == {}

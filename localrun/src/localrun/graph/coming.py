@@ -9,8 +9,9 @@ from localrun.errors import LocalrunError
 from localrun.graph import bindings
 from localrun.graph.nodes import Group, Node
 from localrun.records import State, Values
+from localrun.spec import placeholders
 from localrun.spec.commands import function_name
-from localrun.spec.pipeline import Container, Dag, FinalStatus, FromInput, FromTask, Pipeline
+from localrun.spec.pipeline import Constant, Container, Dag, FinalStatus, FromInput, FromTask, ParameterSource, Pipeline
 
 
 class Coming(NamedTuple):
@@ -40,7 +41,8 @@ class Foresight(NamedTuple):
             is_ahead = isinstance(command, Container) and function_name(command) in self.ahead
             waits_for = consumer.task.sources if is_ahead else consumer.task.upstream
             tasks = [consumer.group.nodes[name] for name in waits_for]
-            if all(one.state is not State.PENDING or one in under_way for one in tasks):
+            is_next = all(one.state is not State.PENDING or one in under_way for one in tasks)
+            if is_next and consumer not in under_way:
                 yield from self._beginning(consumer)
         if not node.consumers and node.group.parent is not None:
             yield from self.following(node.group.parent, running)
@@ -79,6 +81,8 @@ def _known(node: Node, runtime: Mapping[str, str]) -> Values:
         )
 
     parameters = {key: source for key, source in task.parameters.items() if is_known(source)}
+    unknown = task.parameters.keys() - parameters.keys()
+    parameters = {key: source for key, source in parameters.items() if not _names_any(source, unknown)}
     artifacts = {key: source for key, source in task.artifacts.items() if is_known(source)}
     awaited = task.parameters.keys() - parameters.keys()
     declared = {key: value for key, value in component.input_parameters.items() if key not in awaited}
@@ -86,3 +90,9 @@ def _known(node: Node, runtime: Mapping[str, str]) -> Values:
     return bindings.inputs(
         replace(node, task=reduced, component=replace(component, input_parameters=declared)), runtime
     )
+
+
+def _names_any(source: ParameterSource, inputs: Collection[str]) -> bool:
+    """Whether a constant has a placeholder for any of some inputs."""
+    found = placeholders.inside(source.value) if isinstance(source, Constant) and inputs else ()
+    return any(not inner or any(name in inner for name in inputs) for inner in found)

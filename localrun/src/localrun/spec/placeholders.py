@@ -53,6 +53,11 @@ def texts(value: Any) -> list[str]:
     return [text for item in inner for text in texts(item)]
 
 
+def inside(value: Any) -> list[str]:
+    """Return what stands in the placeholders of nested JSON data; empty text for all that a task is given."""
+    return [inner for text in texts(value) for inner in _PLACEHOLDER.findall(text)]
+
+
 def runtime_names(parts: Sequence[str]) -> set[str]:
     """Names of the placeholders in a command that differ from run to run."""
     return {inner for part in parts for inner in _PLACEHOLDER.findall(part) if inner.startswith("pipeline_")}
