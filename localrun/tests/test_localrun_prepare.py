@@ -163,6 +163,34 @@ def test_a_task_goes_on_where_preparing_fails(stages: ModuleType, prepared: Prep
     assert "could not prepare for the task: " in lines[0]
 
 
+def test_a_task_goes_on_where_the_process_that_prepares_dies(stages: ModuleType, prepared: Prepared, go: Go) -> None:
+    @dsl.pipeline(name="dies")
+    def pipeline() -> None:
+        stages.echo(text="later").after(prepared.meet(stages)).set_caching_options(False)
+
+    dies = "(folder / 'prepared').touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    run = go(pipeline, environments=prepared.environments("echo", dies))
+    assert run.state is State.SUCCEEDED, run.error
+    assert "could not prepare for the task: its process ended" in _log(run, "echo")
+
+
+def test_a_task_does_not_have_the_variables_of_another_that_was_prepared_for(
+    stages: ModuleType, prepared: Prepared, go: Go
+) -> None:
+    @dsl.pipeline(name="another")
+    def pipeline() -> None:
+        first = prepared.meet(stages)
+        with dsl.If(first.output == "nothing"):
+            stages.variable(name="GIVEN").set_env_variable("GIVEN", "to the other task")
+        stages.variable(name="GIVEN").after(stages.echo(text="between").after(first))
+
+    run = go(pipeline, environments=prepared.environments("variable", _FORKS))
+    assert run.state is State.SUCCEEDED, run.error
+    assert len(prepared.told) == 1
+    assert run.task("variable-2").outputs.parameters == {"Output": ""}
+    assert gone(prepared.pid("child"), 20)
+
+
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_child_of_preparing_does_not_hold_the_task_up_and_ends_with_it(
     stages: ModuleType, prepared: Prepared, go: Go, comes: bool

@@ -53,16 +53,22 @@ class Keeper:
             kernel.prctl(kernel.SUBREAPER, 1)
             for one in self.inherited:
                 one.close()
-            inner = orders.Orders()
-            child = os.fork()
-            if child == 0:
-                self.orders.close()
-                task.Task(inner, os.getppid(), self.coming).run()
-            self.serve(child, inner)
+            self.serve(*self.fork(self.coming))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
+
+    def fork(self, coming: "orders.Coming | None") -> tuple[int, "orders.Orders"]:
+        """Fork the task's process, which prepares for what is coming; return it, and where it waits for its order."""
+        inner = orders.Orders()
+        child = os.fork()
+        if child == 0:
+            self.orders.close()
+            if self.channel is not None:
+                self.channel.close()
+            task.Task(inner, os.getppid(), coming).run()
+        return child, inner
 
     def serve(self, child: int, inner: "orders.Orders") -> None:
         """Wait for the one task, pass it on, and report its end."""
@@ -74,6 +80,10 @@ class Keeper:
         self.identity, launch = json.loads(order)
         with open(launch, encoding="utf-8") as stream:  # noqa: PTH123
             self.launch = json.load(stream)
+        if not self.has_prepared(child):
+            inner.close()
+            self.wait(child, time.monotonic() + _PATIENCE, {signal.SIGCHLD})
+            child, inner = self.fork(None)
         started, killed = time.monotonic(), kernel.oom_kills()
         inner.write(json.dumps(self.launch))
         self.send(event="started", id=self.identity, pid=child)
@@ -85,6 +95,17 @@ class Keeper:
         self.send(
             event="ended", id=self.identity, status=status, max_rss=peak, seconds=seconds, out_of_memory=out_of_memory
         )
+
+    def has_prepared(self, child: int) -> bool:
+        """Whether a process can be the task's: it lives, and has prepared with the very variables, if with any."""
+        if self.coming is None:
+            return True
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            with contextlib.suppress(OSError), open(self.launch["log"], "a", encoding="utf-8") as log:  # noqa: PTH123
+                log.write(f"localrun: {self.coming.module} could not prepare for the task: its process ended\n")
+            return False
+        told = self.coming.told
+        return not told or all(told[name] == self.launch[name] for name in ("variables", "withheld"))
 
     def clean(self) -> None:
         """End what outlives the task's processes, such as a container; also when the host has died."""
