@@ -36,7 +36,11 @@ class Environment:
     early: Mapping[str, str] = field(default_factory=dict)
     """Function -> the module of `preload` after which a first task of it can start; others wait for all modules."""
     imports: Mapping[str, str] = field(default_factory=dict)
-    """Function -> the module of `cwd` with its code, which a task's process imports while the task before it runs."""
+    """Function -> the module of `cwd` with its code, which a task's process imports while the task before it runs.
+
+    Its function `prepare(parameters, artifacts)`, if it has one, is called then with the inputs that are known: values,
+    and paths in the store. It must only read, and the task may come with other inputs than these, or not at all.
+    """
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every task; part of the cache key."""
     sources: Mapping[str, tuple[Path, ...]] | None = None
