@@ -31,7 +31,7 @@ def traced(setting: Setting, name: str, *options: str) -> "subprocess.CompletedP
     project = setting.folder / name / "project"
     project.mkdir(parents=True)
     argv = small_run.command(setting.pipeline, setting.folder / name / "store", project)
-    strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", str(setting.folder / name / "trace"), *options]
+    strace = ["strace", "-f", "-qq", "-o", str(setting.folder / name / "trace"), *options]
     return subprocess.run(
         [*strace, *argv],
         capture_output=True,
