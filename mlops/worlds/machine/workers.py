@@ -62,6 +62,9 @@ EARLY = {
 }
 """Stage -> the module that it needs last: it starts while the worker imports those after it."""
 
+_FIRST = "ingest_examples"
+"""The stage that most runs begin with, after one whose result is found."""
+
 
 def environments_of_images(store: Store) -> dict[str, localrun.Environment]:
     """Map every image to this interpreter; a worker does not depend on what stages can import."""
@@ -111,12 +114,17 @@ def end(store: Store, seconds: float = 10.0) -> list[Worker]:
 
 
 def started(store: Store, environment: Mapping[str, str]) -> localrun.Hosts:
-    """Return the workers of a run; those of a store's first run, which has no cached results, begin their imports.
+    """Return the workers of a run, which begin before the command line's own imports.
 
-    These take longer than all that comes before the first step, the command line's own imports included.
+    Those of a store's first run, which has no cached results, import what they preload. Those that wait from a run
+    before are connected, and one imports the code of the first stage.
     """
-    hosts = localrun.Hosts(lasting(store, environment))
-    if not store.compiled.exists():
-        for one in environments_of_images(store).values():
-            hosts.get(one, executes=True)
+    kept = lasting(store, environment)
+    hosts = localrun.Hosts(kept)
+    waits = kept is not None and any(kept.folder.glob("*.sock"))
+    if waits or not store.compiled.exists():
+        for name, one in environments_of_images(store).items():
+            host = hosts.get(one, executes=True)
+            if waits and name == image("data"):
+                host.foresee(_FIRST, one.imports[_FIRST], {})
     return hosts
