@@ -1,1 +1,1 @@
-"""Ports of private code of TensorFlow Transform and TensorFlow Model Analysis, tested against the originals."""
+"""Ports of private code of TFX's libraries, tested against the originals, and processes beside that of a stage."""

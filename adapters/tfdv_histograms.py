@@ -31,19 +31,18 @@ def by_arrays() -> Iterator[None]:
         quantiles_util.generate_equi_width_histogram = _by_messages
 
 
-def equal_buckets(  # noqa: PLR0913, PLR0917 - TFDV's arguments
-    quantiles: Floats,
-    cumulative_counts: NDArray[Any],
-    finite_min: float,
-    finite_max: float,
-    num_buckets: int,
-    num_pos_inf: float,
+def equal_buckets(
+    quantiles: Floats, cumulative_counts: NDArray[Any], *, num_buckets: int, num_pos_inf: float, **ends: float
 ) -> statistics_pb2.Histogram:
-    """Return the histogram with `num_buckets` buckets; by TFDV's own function unless all values are finite."""
-    is_finite = not num_pos_inf and np.isfinite([finite_min, finite_max]).all() and np.isfinite(quantiles).all()
-    bounds = np.linspace(finite_min, finite_max, num_buckets + 1) if is_finite else np.array([np.nan])
-    if not np.isfinite(bounds).all() or finite_min == finite_max or (quantiles[:-1] > quantiles[1:]).any():
-        return _by_messages(quantiles, cumulative_counts, finite_min, finite_max, num_buckets, num_pos_inf)
+    """Return the histogram with `num_buckets` buckets; by TFDV's own function unless all values are finite.
+
+    The ends are `finite_min` and `finite_max`.
+    """
+    least, most = ends["finite_min"], ends["finite_max"]
+    is_finite = not num_pos_inf and np.isfinite([least, most]).all() and np.isfinite(quantiles).all()
+    bounds = np.linspace(least, most, num_buckets + 1) if is_finite else np.array([np.nan])
+    if not np.isfinite(bounds).all() or least == most or (quantiles[:-1] > quantiles[1:]).any():
+        return _by_messages(quantiles, cumulative_counts, num_buckets=num_buckets, num_pos_inf=num_pos_inf, **ends)
     low, high, weights = quantiles_util._get_bin_weights(quantiles, cumulative_counts)
     # One after the other, as TFDV adds them up.
     counts = np.cumsum(_shares(bounds, low, high) * weights, axis=1)[:, -1]

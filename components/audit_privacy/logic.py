@@ -10,6 +10,7 @@ import pyarrow_hotfix  # noqa: F401
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from adapters.begun import Begun, identity
 from artifacts.examples.batches import record_batches
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.examples.names import MANIFEST
@@ -27,7 +28,6 @@ from components.audit_privacy.gate import OWN_REPORT, Audited, decide
 from components.audit_privacy.membership import Drawn, Membership, attack
 from components.audit_privacy.pictures import draw
 from core import digest, durable, pictures
-from core.begun import Begun, identity
 from core.decision import Decision
 
 PRIVACY = "privacy.json"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.beam_start import workers_of
+from adapters.begun import Begun, identity
 from artifacts.evaluation import metrics_file
 from artifacts.evaluation.eval_config import computations, eval_config
 from artifacts.evaluation.result import EvaluationResult, measure
@@ -28,7 +29,6 @@ from core import digest
 from core.backends.registry import find
 from core.beam.choice import choose
 from core.beam.settings import Runner
-from core.begun import Begun, identity
 from core.decision import Decision
 from core.object_stores import locations
 

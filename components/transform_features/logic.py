@@ -19,6 +19,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 from adapters.beam_start import workers_of
+from adapters.begun import Begun
 from adapters.tft import analysis as own_passes
 from adapters.tft.passes import RunPhase, in_this_process
 from adapters.tft.saved_model import METADATA
@@ -32,7 +33,6 @@ from components.transform_features.preprocessing import ImportedPreprocessing, p
 from core import user_code
 from core.beam.choice import choose
 from core.beam.settings import Runner
-from core.begun import Begun
 from core.errors import EmptyDataset
 from core.object_stores import locations
 

@@ -22,8 +22,12 @@ def test_the_numbers_are_those_of_tfdv(values: list[float], buckets: int, data: 
     quantiles = np.sort(np.array(values))
     steps = st.one_of(st.integers(0, 1000).map(float), st.floats(0, 100))
     counts = np.cumsum(data.draw(st.lists(steps, min_size=len(values), max_size=len(values))))
-    given_to_both = (quantiles, counts, quantiles[0], quantiles[-1], buckets, 0)
-    assert tfdv_histograms.equal_buckets(*given_to_both) == _OWN(*given_to_both)
+    ends = {"finite_min": quantiles[0], "finite_max": quantiles[-1]}
+    ours, theirs = (
+        function(quantiles, counts, num_buckets=buckets, num_pos_inf=0, **ends)
+        for function in (tfdv_histograms.equal_buckets, _OWN)
+    )
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(
@@ -38,9 +42,13 @@ def test_the_numbers_are_those_of_tfdv(values: list[float], buckets: int, data: 
     ids=["least is infinite", "most is infinite", "nothing is finite", "one value", "bounds overflow"],
 )
 def test_what_is_not_finite_is_left_to_tfdv(quantiles: list[float], least: float, most: float, infinite: int) -> None:
-    given_to_both = (np.array(quantiles), np.arange(1.0, len(quantiles) + 1), least, most, 10, infinite)
+    counts = np.arange(1.0, len(quantiles) + 1)
+    given_to_both = {"num_buckets": 10, "num_pos_inf": infinite, "finite_min": least, "finite_max": most}
     with np.errstate(over="ignore", invalid="ignore"):
-        assert tfdv_histograms.equal_buckets(*given_to_both) == _OWN(*given_to_both)
+        ours, theirs = (
+            function(np.array(quantiles), counts, **given_to_both) for function in (tfdv_histograms.equal_buckets, _OWN)
+        )
+    assert ours == theirs
 
 
 def test_tfdv_has_its_own_function_again_after_the_block() -> None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from core.begun import Begun, identity
+from adapters.begun import Begun, identity
 
 
 def test_work_is_for_what_it_was_begun_with_and_is_taken_once() -> None:
