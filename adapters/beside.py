@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,10 +39,12 @@ class Beside(Generic[Result]):
         self._given: Any = None
         self._gives_way = gives_way
         self._ours, theirs = Pipe()
+        self._file = -1
         self.pid = 0
         if not forks:
             theirs.close()
             return
+        self._file = os.memfd_create("result")  # holds it when the process has ended, and its memory is free
         with theirs:
             self.pid = os.fork()
             if not self.pid:
@@ -67,30 +70,38 @@ class Beside(Generic[Result]):
         Where the other process failed or died, the work is done in this one: it costs time, and an error is raised
         where everybody sees it.
         """
-        try:
-            found: Result = self._ours.recv()
-        except (EOFError, OSError):
+        failed = os.waitpid(self.pid, 0)[1] if self.pid else True
+        self.pid = 0
+        if failed:
             return self._work(lambda: self._given)
+        with open(self._file, "rb", closefd=False) as file:
+            file.seek(0)
+            found: Result = pickle.load(file)  # noqa: S301 - of our own process
         return found
 
     def end(self) -> None:
         """End the process, if there is one."""
         self._ours.close()
-        if not self.pid:
-            return
-        with suppress(ProcessLookupError):
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self.pid:
             os.kill(self.pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+            self.pid = 0
 
     def _serve(self, theirs: Connection) -> None:
-        """Work, send the result, and end without what the process that was forked does at its end."""
+        """Work, keep the result, and end without what the process that was forked does at its end."""
+        code = 1
         try:
             die_with_parent()
             self._ours.close()
             gc.freeze()
             if self._gives_way:
                 os.nice(_NICE)
-            theirs.send(self._work(theirs.recv))
+            result = self._work(theirs.recv)
+            with open(self._file, "wb", closefd=False) as file:
+                pickle.dump(result, file, pickle.HIGHEST_PROTOCOL)
+            code = 0
         finally:
-            os._exit(0)
+            os._exit(code)

@@ -37,9 +37,11 @@ def score(config: Config, splits: Splits, models: Models, beside: SideProcesses 
     fitted, first = Fitted(), []
     if beside.baselines is not None:
         first = list(islice(outputs, _MEANWHILE))
-        fitted = beside.baselines.result()
+        found, fitted = beside.baselines.result()
+        if (found.label, found.width) != (known.label, known.width):
+            fitted = fit_baselines(config, splits, known)
     elif needs_training_rows(config):
-        fitted = fit_baselines(config, splits, lambda: known)
+        fitted = fit_baselines(config, splits, known)
     scorer = Scorer(config, Models(candidate, models.champion), labels, fitted, width)
     parity_rows: tuple[ParityRow, ...] = ()
     for block, output in chain(first, outputs):
@@ -47,7 +49,7 @@ def score(config: Config, splits: Splits, models: Models, beside: SideProcesses 
         parity_rows = parity_rows or parity.choose(block.batch, output, excluded(config), config.parity_examples)
     part = scorer.part()
     if beside.champion is not None:
-        part = part.with_champion(beside.champion.result())
+        part = part.with_champion(beside.champion.result().compared_with(candidate.label))
     rows = combined(candidate.label, fitted, [part], {})
     return ScoredSplit(rows, skills_of(fitted, [part]), parity_rows, worst_of([part]), fitted.left_out)
 

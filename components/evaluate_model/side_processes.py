@@ -1,6 +1,7 @@
 """Processes beside the one of the candidate: one fits the baselines, one scores with the champion, one draws plots."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -10,13 +11,14 @@ from artifacts.evaluation.scored_rows import ScoredRows
 from artifacts.model import label as label_file
 from artifacts.predictions.labels import LabelReader
 from artifacts.predictions.predictor import saved_model
-from artifacts.predictions.split import Splits
+from artifacts.predictions.split import Block, Splits
 from components.evaluate_model.champion_scores import ChampionPart, ChampionScores
 from components.evaluate_model.config import Config
 from components.evaluate_model.fitting import fit_all, needs_training_rows
 from components.evaluate_model.models import load_model
 from components.evaluate_model.pictures import plots
 from components.evaluate_model.scored_parts import Fitted
+from core.errors import MlopsError
 from core.pictures import Markup
 from problems import kind
 from problems.labels import TrainedLabel
@@ -47,7 +49,8 @@ class Known(NamedTuple):
 class SideProcesses(NamedTuple):
     """What is done meanwhile; None is left to this process. They end with the block, or with this process."""
 
-    baselines: Beside[Fitted] | None = None
+    baselines: "Beside[tuple[Known, Fitted]] | None" = None
+    """With what was known of the candidate, or expected."""
     champion: Beside[ChampionPart] | None = None
     plots: Beside[list[Markup]] | None = None
     """Is given the scored rows."""
@@ -61,10 +64,9 @@ class SideProcesses(NamedTuple):
                 one.end()
 
     def tell(self, known: Known) -> None:
-        """Hand over what baselines and champion wait for."""
-        for one in (self.baselines, self.champion):
-            if one is not None:
-                one.give(known)
+        """Hand over what the baselines may wait for."""
+        if self.baselines is not None:
+            self.baselines.give(known)
 
 
 def begin(
@@ -78,7 +80,7 @@ def begin(
     draw = partial(_draw, config)
     if not has_room():
         return SideProcesses(plots=Beside(draw, forks=False))
-    fit = partial(fit_baselines, config, splits, expected=Known.expected(label_of))
+    fit = partial(_fit_ahead, config, splits, Known.expected(label_of))
     return SideProcesses(
         Beside(fit, gives_way=early) if needs_training_rows(config) else None,
         Beside(partial(_score_champion, config, splits, champion), gives_way=early) if champion is not None else None,
@@ -86,29 +88,35 @@ def begin(
     )
 
 
-def fit_baselines(
-    config: Config, splits: Splits, candidate: Callable[[], Known], *, expected: Known | None = None
-) -> Fitted:
-    """Fit the baselines on rows of the train split, to the label that is expected unless the candidate has another."""
-    drawn = ("train", config.baseline_examples, config.seed)
-    block = splits.sample_columns(*drawn)
+def fit_baselines(config: Config, splits: Splits, known: Known, block: Block | None = None) -> Fitted:
+    """Fit the baselines to the label of a candidate on rows of the train split, which may have been drawn already."""
+    labels = LabelReader(*known)
+    if labels.reads_records:
+        return fit_all(config, splits, splits.sample(*_drawn(config)), labels)
+    return fit_all(config, splits, block or splits.sample_columns(*_drawn(config)), labels)
 
-    def fitted(known: Known) -> Fitted:
-        labels = LabelReader(*known)
-        return fit_all(config, splits, splits.sample(*drawn) if labels.reads_records else block, labels)
 
-    found = None if expected is None else fitted(expected)
+def _drawn(config: Config) -> tuple[str, int, int]:
+    return "train", config.baseline_examples, config.seed
+
+
+def _fit_ahead(
+    config: Config, splits: Splits, expected: Known | None, candidate: Callable[[], Known]
+) -> tuple[Known, Fitted]:
+    """Fit the baselines to the label that is expected; where that is not possible, wait for the candidate's."""
+    block = splits.sample_columns(*_drawn(config))
+    if expected is not None:
+        with suppress(MlopsError):  # of rows with another label
+            return expected, fit_baselines(config, splits, expected, block)
     known = candidate()
-    if found is not None and expected is not None and (expected.label, expected.width) == (known.label, known.width):
-        return found
-    return fitted(known)
+    return known, fit_baselines(config, splits, known, block)
 
 
-def _score_champion(config: Config, splits: Splits, folder: Path, candidate: Callable[[], Known]) -> ChampionPart:
+def _score_champion(config: Config, splits: Splits, folder: Path, _candidate: Callable[[], Known]) -> ChampionPart:
     scores = ChampionScores(load_model(folder, config))
     for block in splits.blocks("eval", config.batch_size):
         scores.add(block.serialized)
-    return scores.part().compared_with(candidate().label)
+    return scores.part()
 
 
 def _draw(config: Config, rows: Callable[[], ScoredRows]) -> list[Markup]:

@@ -20,7 +20,6 @@ from components.evaluate_model.models import Models, load_model
 from components.evaluate_model.pictures import plots
 from components.evaluate_model.scored_parts import ScoredSplit
 from components.evaluate_model.scoring import score
-from components.evaluate_model.side_processes import Known, fit_baselines
 from core.backends.registry import open_registry
 from problems.labels import TrainedLabel
 from tests.component.evaluate_model.world import Model, Planted, rows, write_examples
@@ -85,19 +84,21 @@ def test_other_processes_give_what_one_process_gives(
         assert found.plots.result() == plots(config, alone.rows)
 
 
-def test_baselines_are_fitted_to_the_candidate_s_label_where_another_was_expected(tmp_path: Path) -> None:
-    examples = write_examples(tmp_path / "examples", rows(500, 1), rows(100, 2))
+@pytest.mark.parametrize("of_champion", [("1", "0"), ("1", "2")], ids=["in another order", "without one of the rows"])
+def test_baselines_are_fitted_to_the_candidate_s_label_where_another_was_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_champion: tuple[str, str]
+) -> None:
+    examples = write_examples(tmp_path / "examples", rows(500, 1), rows(1600, 2))
     splits, config = Splits(examples, read_referenced(str(examples / "schema.pbtxt"))), _config()
-    known, turned = (
-        Known(TrainedLabel("late", "binary_classification", classes=(a, b), values={a: 0, b: 1}), 2, examples)
-        for a, b in ("01", "10")
-    )
-    right = fit_baselines(config, splits, lambda: known)
-    for expected in (known, turned):
-        found = fit_baselines(config, splits, lambda: known, expected=expected)
-        for name, method in right.methods.items():
-            batch = splits.sample_columns("eval", 100, 0).batch
-            assert np.array_equal(method.predict(batch), found.methods[name].predict(batch))
+    model, place = (Model(one).save(tmp_path / name) for one, name in ((Planted(), "new"), (Planted(load=1.0), "old")))
+    for folder, (one, other) in ((model, ("0", "1")), (place, of_champion)):
+        label = TrainedLabel("late", "binary_classification", classes=(one, other), values={one: 0, other: 1})
+        write_label(folder / "Format-Serving", label)
+    alone = score(config, splits, Models(load_model(model, config), None))
+    monkeypatch.setattr(side_processes, "has_room", lambda: True)
+    monkeypatch.setattr(side_processes, "Beside", _Here)
+    with side_processes.begin(config, splits, place, None) as found:
+        _assert_equal(alone, score(config, splits, Models(load_model(model, config), None), found))
 
 
 def test_an_evaluation_takes_what_was_begun_for_it_while_the_model_was_trained(
