@@ -68,8 +68,6 @@ def prepare(parameters: Mapping[str, Any], artifacts: Mapping[str, str]) -> None
     if _runner(config, splits) is None:
         champion = _champion(inputs)
         _BEGUN.keep(_given(config, inputs), begin(config, splits, champion, champion, early=True))
-        if champion is not None:  # the first model that a process loads takes a third longer than the next, 0.2 s
-            load_model(champion, config)
 
 
 def evaluate(config: Config, inputs: Inputs, outputs: Outputs) -> Decision:
