@@ -10,6 +10,7 @@ from tests.rooms import ROOT, SHIPPED
 
 OWN_WORK_FOLDER = "between workers of one Beam job, which write and read it in the job's own work folder"
 UNPICKLES = {
+    "adapters/beside.py": "a file in memory without a name, which only forks of this very process have",
     "artifacts/statistics/combiners.py": "a copy of an object in memory; the bytes are never stored",
     "components/compute_statistics/groups_with_beam.py": OWN_WORK_FOLDER,
     "components/evaluate_model/beam_measuring.py": OWN_WORK_FOLDER,
