@@ -114,13 +114,20 @@ def test_what_follows_a_group_comes_when_its_last_task_runs(stages: ModuleType, 
     assert position.after("inner/pair") == {"variable": Values({"name": "b"})}
 
 
-def test_a_task_that_may_run_ahead_waits_for_its_sources_alone(stages: ModuleType, begin: Begin) -> None:
-    @dsl.pipeline(name="sources")
+def _behind_a_gate(stages: ModuleType) -> Any:
+    """A task that takes something from one, and waits for another as well."""
+
+    @dsl.pipeline(name="gated")
     def pipeline() -> None:
         data = stages.echo(text="a")
         gate = stages.variable(name="b").after(stages.pair(n=1))
         stages.write(text=data.output).after(gate)
 
+    return pipeline
+
+
+def test_a_task_that_may_run_ahead_waits_for_its_sources_alone(stages: ModuleType, begin: Begin) -> None:
+    pipeline = _behind_a_gate(stages)
     assert begin(pipeline).after("echo") == {}
     assert begin(pipeline, ahead={"write"}).after("echo") == {"write": Values({"log": ""})}
 
@@ -141,12 +148,7 @@ def test_a_text_with_a_value_that_is_awaited_is_not_known(stages: ModuleType, be
 
 
 def test_a_task_that_runs_ahead_of_others_does_not_come_again(stages: ModuleType, begin: Begin) -> None:
-    @dsl.pipeline(name="under-way")
-    def pipeline() -> None:
-        data = stages.echo(text="a")
-        gate = stages.variable(name="b").after(stages.pair(n=1))
-        stages.write(text=data.output).after(gate)
-
+    pipeline = _behind_a_gate(stages)
     position = begin(pipeline, ahead={"write"})
     position.end("echo", Output="a")
     position.end("pair", small=1, large=1.0)
