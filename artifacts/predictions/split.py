@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow_hotfix  # noqa: F401
@@ -64,7 +65,7 @@ class Splits:
             batches = columns.read_evenly(path, self._types, batch_size)
             for records, batch in zip_longest(shard_records(self.folder, shard, batch_size), batches):
                 if records is None or batch is None or len(records) != batch.num_rows:
-                    raise self._uneven(shard)
+                    raise self._uneven(shard, path)
                 yield Block(tf.constant(records, tf.string), batch)
 
     def first(self, split: str) -> bytes:
@@ -99,9 +100,9 @@ class Splits:
             return self.block(records).batch if records else pa.RecordBatch.from_pylist([], pa.schema(self._types))
         with shards.columns(self.folder, shard) as path:
             batch, count = columns.take(path, self._types, rows)
-        if count != shard.records:
-            raise self._uneven(shard)
-        return batch
+            if count != shard.records:
+                raise self._uneven(shard, path)
+            return batch
 
     def taken_records(self, shard: Shard, rows: Rows) -> list[bytes]:
         """Return some rows of a shard, serialized, in their order; raises as `blocks` does."""
@@ -126,10 +127,13 @@ class Splits:
             first, last = np.searchsorted(rows, [one.before, one.before + one.shard.records])
             yield one.shard, rows[first:last] - one.before
 
-    def _uneven(self, shard: Shard) -> CorruptArtifact:
+    def _uneven(self, shard: Shard, path: Path) -> CorruptArtifact:
+        """Say that a shard and its columns, which are at `path`, have other numbers of rows."""
+        rows = columns.take(path, self._types, np.zeros(0, np.intp))[1]
+        records = sum(map(len, shard_records(self.folder, shard, _ROWS)))
         return CorruptArtifact(
-            f"{locations.join(self.folder, shard.name)}: wanted as many records as its columns have rows, "
-            f"{shard.records}; run ingest_examples again"
+            f"{locations.join(self.folder, shard.name)}: wanted as many records as its columns have rows, {rows}, "
+            f"got {records}; run ingest_examples again"
         )
 
     def _decode(self, serialized: tf.Tensor) -> pa.RecordBatch:

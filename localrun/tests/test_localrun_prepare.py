@@ -39,9 +39,10 @@ def prepare(parameters, artifacts):
 def then():
     {then}
 """
-_FORKS = """if os.fork() == 0:
-        (folder / "child").write_text(str(os.getpid()))
-        time.sleep(300)"""
+_FORKS = """child = os.fork()
+    if child == 0:
+        time.sleep(300)
+    (folder / "child").write_text(str(child))  # by the parent, since the child may be gone before it does anything"""
 
 
 @dataclass
@@ -160,7 +161,7 @@ def test_a_task_goes_on_where_preparing_fails(stages: ModuleType, prepared: Prep
     assert run.state is State.SUCCEEDED, run.error
     lines = [line for line in _log(run, "echo").splitlines() if "not today" in line]
     assert len(lines) == 1
-    assert "could not prepare for the task: " in lines[0]
+    assert "could not prepare for the task, which does everything itself: " in lines[0]
 
 
 def test_a_task_goes_on_where_the_process_that_prepares_dies(stages: ModuleType, prepared: Prepared, go: Go) -> None:
@@ -171,7 +172,7 @@ def test_a_task_goes_on_where_the_process_that_prepares_dies(stages: ModuleType,
     dies = "(folder / 'prepared').touch(); os.kill(os.getpid(), signal.SIGKILL)"
     run = go(pipeline, environments=prepared.environments("echo", dies))
     assert run.state is State.SUCCEEDED, run.error
-    assert "could not prepare for the task: its process ended" in _log(run, "echo")
+    assert "could not prepare for the task: its process ended, and another does everything" in _log(run, "echo")
 
 
 def test_a_task_does_not_have_the_variables_of_another_that_was_prepared_for(

@@ -102,7 +102,8 @@ class Keeper:
             return True
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             with contextlib.suppress(OSError), open(self.launch["log"], "a", encoding="utf-8") as log:  # noqa: PTH123
-                log.write(f"localrun: {self.coming.module} could not prepare for the task: its process ended\n")
+                why = "its process ended, and another does everything"
+                log.write(f"localrun: {self.coming.module} could not prepare for the task: {why}\n")
             return False
         told = self.coming.told
         return not told or all(told[name] == self.launch[name] for name in ("variables", "withheld"))

@@ -86,7 +86,8 @@ class Task:
                 gc.enable()
                 prepare(told["parameters"], told["artifacts"])
         except (Exception, SystemExit) as error:
-            print(f"localrun: {module} could not prepare for the task: {type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            print(f"localrun: {module} could not prepare for the task, which does everything itself: {why}")
         sys.stdout.flush()
 
     def enter(self) -> None:
