@@ -86,7 +86,7 @@ def _measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         found["new_month"] = new_month.as_json(months)
         waiting = months["waiting"]
         promises += goals.new_month([month.run for month in waiting], [month.answered for month in waiting])
-        print(summary.new_month(found["new_month"]), flush=True)
+        print(summary.new_month(found["new_month"], found["speed"]), flush=True)
     print(summary.goals(promises), flush=True)
     return found | {"goals": [goal.as_json() for goal in promises]}
 
@@ -97,9 +97,19 @@ def _machine() -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "platform": platform.platform(),
+        "processor": _processor(),
         "revision": revision(),
     }
     return about | {name: version(name) for name in packages}
+
+
+def _processor(described: Path = Path("/proc/cpuinfo")) -> str:
+    """Return name, family and model of the processor, by which Linux tells one from another; "" elsewhere."""
+    if not described.is_file():
+        return ""
+    lines = (line.partition(":") for line in described.read_text(encoding="utf-8").splitlines())
+    facts = {key.strip(): value.strip() for key, _, value in lines}
+    return ", ".join(f"{key} {facts[key]}" for key in ("model name", "cpu family", "model") if key in facts)
 
 
 def _interrupt(*_: object) -> None:

@@ -53,14 +53,23 @@ def _steps(key: str, whole: Sequence[float], runs: Sequence[Mapping[str, float]]
         yield f"    {name:<24} {value:7.2f} s"
 
 
-def new_month(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Lay out the new months: with workers that wait, and with the run's own, month by month."""
+def new_month(found: Mapping[str, Sequence[Mapping[str, Any]]], speed: Mapping[str, Any]) -> str:
+    """Lay out the new months: with workers that wait, and with the run's own, month by month.
+
+    Their share of the peer's cold run, where `speed` has one of 15,000 rows, says more than their seconds about another
+    machine.
+    """
     lines = ["\na new month, seconds          until pushed   until its version answers"]
     for name, months in found.items():
         lines += [f"  {name:<28} {month['run']:10.2f} {month['answered']:27.2f}" for month in months]
     pairs = zip(found["waiting"], found["own"], strict=True)
     ratio = statistics.median(waiting["run"] / own["run"] for waiting, own in pairs)
-    return "\n".join([*lines, f"  waiting workers against own ones, median of the pairs: {ratio:.2f}"])
+    lines.append(f"  waiting workers against own ones, median of the pairs: {ratio:.2f}")
+    if peer := speed.get("15000", {}).get("seconds", {}).get("peer cold"):
+        middle = statistics.median(month["run"] for month in found["waiting"])
+        share = middle / statistics.median(peer)
+        lines.append(f"  with waiting workers, of the peer's cold run of 15,000 rows, median: {share:.3f}")
+    return "\n".join(lines)
 
 
 def goals(kept: Iterable[Goal]) -> str:

@@ -29,14 +29,17 @@ def test_new_months_are_laid_out_in_pairs() -> None:
         name: [{"run": run, "answered": run + 1} for run in runs]
         for name, runs in {"waiting": (11.0, 12.0), "own": (22.0, 20.0)}.items()
     }
-    lines = [" ".join(line.split()) for line in summary.new_month(found).splitlines()]
+    speed = {"15000": {"seconds": {"peer cold": [90.0, 92.0, 10.0]}}}
+    lines = [" ".join(line.split()) for line in summary.new_month(found, speed).splitlines()]
     assert lines[2:] == [
         "waiting 11.00 12.00",
         "waiting 12.00 13.00",
         "own 22.00 23.00",
         "own 20.00 21.00",
         "waiting workers against own ones, median of the pairs: 0.55",
+        "with waiting workers, of the peer's cold run of 15,000 rows, median: 0.128",
     ]
+    assert summary.new_month(found, {"15000": {"seconds": {"ours cold": [1.0]}}}).endswith("pairs: 0.55")
 
 
 def test_the_picture_has_a_bar_for_each_goal_and_says_what_was_measured() -> None:
