@@ -64,7 +64,7 @@ def try_point(setting: Setting, point: Point) -> tuple[Point, bool, list[str]]:
     name = f"{point.fault}-{point.call}-{point.number}"
     try:
         traced(setting, name, *point.options)
-        met = was_met(setting.folder / name / "trace")
+        met = was_met(point, setting.folder / name / "trace")
         found = small_run.problems(
             setting.whole, setting.pipeline, setting.folder / name / "store", setting.folder / name / "project"
         )

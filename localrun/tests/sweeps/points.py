@@ -70,7 +70,17 @@ def counted(trace: Path) -> list[Point]:
     ]
 
 
-def was_met(trace: Path) -> bool:
-    """Whether the fault of a trace happened."""
-    text = trace.read_text(errors="replace")
-    return "INJECTED" in text or "killed by SIGKILL" in text
+def was_met(point: Point, trace: Path) -> bool:
+    """Whether the fault of a trace happened; a process that was killed elsewhere, as idle ones are, does not count."""
+    lines = trace.read_text(errors="replace").splitlines()
+    if point.fault != "KILL":
+        return any("INJECTED" in line for line in lines)
+    calls: collections.Counter[str] = collections.Counter()
+    never_returned = set()
+    for line in lines:
+        process, _, what = line.partition(" ")
+        if re.match(rf" *({point.call}\(|<\.\.\. {point.call} resumed>)", what):
+            calls[process] += "resumed>" not in what
+            if calls[process] == point.number:
+                (never_returned.add if what.endswith(("= ?", "<unfinished ...>")) else never_returned.discard)(process)
+    return any(f"{process} +++ killed by SIGKILL +++" in lines for process in never_returned)

@@ -100,7 +100,7 @@ def _try_point(kind: type[Attempt], folder: Path, point: Point) -> Tried:
         shutil.rmtree(place)
     refused = ended.code == REFUSED
     nameless = ended.text if refused and "/" not in ended.text else ""
-    return Tried(point, points.was_met(trace), refused, nameless, problems)
+    return Tried(point, points.was_met(point, trace), refused, nameless, problems)
 
 
 def _wrong_end(point: Point, ended: Ended) -> list[str]:
