@@ -76,7 +76,7 @@ def was_met(point: Point, trace: Path) -> bool:
     if point.fault != "KILL":
         return any("INJECTED" in line for line in lines)
     calls: collections.Counter[str] = collections.Counter()
-    never_returned = set()
+    never_returned: set[str] = set()
     for line in lines:
         process, _, what = line.partition(" ")
         if re.match(rf" *({point.call}\(|<\.\.\. {point.call} resumed>)", what):
