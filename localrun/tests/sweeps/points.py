@@ -72,15 +72,14 @@ def counted(trace: Path) -> list[Point]:
 
 def was_met(point: Point, trace: Path) -> bool:
     """Whether the fault of a trace happened; a process that was killed elsewhere, as idle ones are, does not count."""
-    lines = trace.read_text(errors="replace").splitlines()
+    lines = [line.split(maxsplit=1) for line in trace.read_text(errors="replace").splitlines()]
     if point.fault != "KILL":
-        return any("INJECTED" in line for line in lines)
+        return any("INJECTED" in what for _, what in lines)
     calls: collections.Counter[str] = collections.Counter()
     never_returned: set[str] = set()
-    for line in lines:
-        process, _, what = line.partition(" ")
-        if re.match(rf" *({point.call}\(|<\.\.\. {point.call} resumed>)", what):
+    for process, what in lines:
+        if re.match(rf"{point.call}\(|<\.\.\. {point.call} resumed>", what):
             calls[process] += "resumed>" not in what
             if calls[process] == point.number:
                 (never_returned.add if what.endswith(("= ?", "<unfinished ...>")) else never_returned.discard)(process)
-    return any(f"{process} +++ killed by SIGKILL +++" in lines for process in never_returned)
+    return any([process, "+++ killed by SIGKILL +++"] in lines for process in never_returned)

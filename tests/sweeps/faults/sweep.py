@@ -25,6 +25,8 @@ _ATTEMPTS: dict[str, tuple[str, str]] = {
     "labels": ("tests.sweeps.faults.labels", "Import"),
     "predictions": ("tests.sweeps.faults.predictions", "Log"),
 }
+_MET = 0.9
+"""Share of the points that must be met; a run can go another way each time."""
 
 
 def run(sweep: Sweep) -> None:
@@ -32,12 +34,14 @@ def run(sweep: Sweep) -> None:
     if reason := points.missing():
         raise Unable(reason)
     faults = sweep.options.get("fault") or [*points.FAULTS]
+    tried_with: collections.Counter[str] = collections.Counter()
     met: collections.Counter[str] = collections.Counter()
     refused = nameless = 0
     for target in sweep.options.get("target") or TARGETS:
         wrong = count = 0
         for tried in _tried(sweep, target, faults):
             count += 1
+            tried_with[tried.point.fault] += 1
             met[tried.point.fault] += tried.met
             refused += tried.refused
             nameless += bool(tried.nameless)
@@ -47,7 +51,8 @@ def run(sweep: Sweep) -> None:
         sweep.count_of(f"points of {target} tried", count)
         sweep.exactly(f"points of {target} after which something is wrong", wrong, 0)
     for fault in faults:
-        sweep.count_of(f"{fault} met", met[fault])
+        # Else the sweep proves nothing: some versions of strace inject no signals in some of their modes.
+        sweep.at_least(f"{fault} met", met[fault], int(_MET * tried_with[fault]))
     sweep.count_of("refused with an error", refused)
     sweep.exactly("refusals that name no path", nameless, 0)
 
