@@ -41,7 +41,8 @@ def _bars(goals: Iterable[Mapping[str, Any]], line: float) -> Iterable[str]:
         color = _KEPT if goal["kept"] else _BROKEN
         yield _text(16, y + 15, goal["what"], _INK, 13)
         yield f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="20" rx="2" fill="{color}"/>'
-        yield _text(_LEFT + width + 6, y + 15, f"{goal['measured']:.3g} of {goal['at_most']:g}", _MUTED, 12)
+        right = max(_LEFT + width, line)  # of the goal's line, so that it crosses no number
+        yield _text(right + 6, y + 15, f"{goal['measured']:.3g} of {goal['at_most']:g}", _MUTED, 12)
 
 
 def _text(x: float, y: float, words: str, color: str, size: int) -> str:
