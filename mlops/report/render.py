@@ -75,7 +75,18 @@ def timeline(tasks: tuple[TaskOutcome, ...]) -> list[Bar]:
             left=100 * task.offset / end,
             width=max(100 * task.seconds / end, 0.4),
             style="cached" if task.cached else task.state.lower(),
-            label="cached" if task.cached else f"{task.seconds:.1f} s",
+            label="cached" if task.cached else _lasted(task.seconds),
         )
         for task in ran
     ]
+
+
+def _lasted(seconds: float) -> str:
+    """Say how long something took, in units in which it is neither 0 nor hundreds."""
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 119.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

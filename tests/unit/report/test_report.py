@@ -9,7 +9,7 @@ import pytest
 
 from core.decision import Bound, Decision, compare
 from mlops.report.outcome import Outcome, Pushed, TaskOutcome, outcome_of
-from mlops.report.render import write_report
+from mlops.report.render import timeline, write_report
 from mlops.runs.record import Run, State, Task
 from mlops.runs.submission import Submission
 from pipelines.kinds import Kind
@@ -173,3 +173,19 @@ def test_a_monitor_that_could_not_decide_raises_no_alarm_and_does_not_pass(decis
     outcome = Outcome(_run(kind=Kind.MONITORING), (_task("monitor-model", decision=decision),))
     assert outcome.exit_code == code
     assert (outcome.verdict == "pass") == (decision is OPEN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "label"),
+    [
+        (0.017, "17 ms"),
+        (0.0996, "0.1 s"),
+        (1.94, "1.9 s"),
+        (119.96, "2 min 0 s"),
+        (754.6, "12 min 35 s"),
+        (3720.0, "1 h 2 min"),
+    ],
+)
+def test_a_bar_says_how_long_its_task_took(seconds: float, label: str) -> None:
+    ran, cached = timeline(tuple(replace(_task("train-model"), seconds=seconds, cached=one) for one in (False, True)))
+    assert (ran.label, cached.label) == (label, "cached")
