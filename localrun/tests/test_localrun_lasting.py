@@ -194,6 +194,16 @@ def test_variables_and_rights_are_those_of_the_run(
     assert len({first, second, third, fourth}) == 4
 
 
+def test_an_activated_environment_has_the_same_process(
+    environment: Environment, lasting: Lasting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = served_by(environment, lasting)
+    monkeypatch.setenv("PATH", str(environment.python.absolute().parent), prepend=os.pathsep)
+    assert served_by(environment, lasting) == first
+    monkeypatch.setenv("PATH", "/somewhere/else", prepend=os.pathsep)
+    assert served_by(environment, lasting) != first
+
+
 def test_a_process_that_stays_connected_is_stale_when_any_file_changes(
     environment: Environment, lasting: Lasting
 ) -> None:

@@ -68,7 +68,9 @@ class Environment:
         """Return the environment variables of this environment's processes."""
         passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
         passed |= {name: os.environ[name] for name in self.passed if name in os.environ}
-        path = f"{Path(self.python).absolute().parent}{os.pathsep}{passed.get('PATH', os.defpath)}"
+        folders = [str(Path(self.python).absolute().parent), *passed.get("PATH", os.defpath).split(os.pathsep)]
+        # A folder that is named again finds nothing, and would make processes of an activated environment others.
+        path = os.pathsep.join(dict.fromkeys(folders))
         return {**passed, **_FIXED, "PATH": path, **self.variables}
 
     def key(self) -> str:
