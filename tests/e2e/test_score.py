@@ -21,6 +21,7 @@ from mlops.actions.scoring.measuring.bench import Bench
 from mlops.actions.scoring.rows import Score, Section
 from mlops.actions.scoring.subject import Subject
 from mlops.worlds.finished import run_to_end
+from mlops.worlds.machine import workers
 from mlops.worlds.world import RunRequest
 from pipelines.config import find, load
 from tests.e2e.conftest import LaptopAt
@@ -48,6 +49,12 @@ def scored(subject: Subject) -> Score:
 def test_flight_delay_has_six_points_in_each_section(scored: Score) -> None:
     missing = {result.row.id: result.why for result in scored.results if result.verdict < 1}
     assert min(scored.points(section) for section in Section) >= 6, missing
+
+
+@nightly
+def test_no_worker_waits_where_none_may(subject: Subject, scored: Score) -> None:
+    assert scored.results
+    assert workers.waiting(subject.store) == []
 
 
 @nightly

@@ -102,7 +102,8 @@ def _write_usecase(root: Path, **changes: Any) -> None:
 
 def _mlops(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = "from mlops.cli.main import main; main()"
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "MLOPS_HOME": str(root.parent / "store")}
+    path, home = f"{Path(sys.executable).parent}:/usr/bin:/bin", str(root.parent / "store")
+    environment = {"PATH": path, "MLOPS_HOME": home, "MLOPS_WARM": "off"}
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=root,

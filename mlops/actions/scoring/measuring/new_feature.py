@@ -89,7 +89,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _trained(bench: Bench, folder: Path, store: Store) -> tuple[bool, str]:
     """Run the experiment; return whether the model is asked for the feature, and what became of the run."""
-    with open_world("laptop", WorldContext(store, keeps_workers=True)) as world:
+    with open_world("laptop", WorldContext(store)) as world:
         outcome, _ = run_to_end(world, RunRequest(load(folder), "level0", _span(bench)))
     model = read_run(store, outcome.run.run_id).artifact("train_model", "model")
     features = read_features(model.path / SERVING) if model is not None else None

@@ -1,5 +1,6 @@
 """Searches the hyperparameters of the use case, as `mlops tune` does."""
 
+import os
 from typing import Any
 
 from core.errors import MlopsError
@@ -16,7 +17,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     if not usecase.has("tune_model"):
         raise MlopsError("no section tune_model: write it (docs/tuning.md)")
     span = run.parameters.get("span") if run is not None else None
-    with open_world("laptop", WorldContext(bench.subject.store, keeps_workers=True)) as world:
+    with open_world("laptop", WorldContext(bench.subject.store, os.environ, keeps_workers=True)) as world:
         outcome, report = run_to_end(world, RunRequest(usecase, "tuning", span))
     if outcome.state is not State.SUCCEEDED:
         raise MlopsError(f"the search did not end: {outcome.headline}")
