@@ -1,10 +1,22 @@
 """Samples of the sweeps over deaths and crowds; the full ones are `python -m tests.sweeps` of this repository."""
 
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
 from sweeps import crowd, death, points, small_run
+
+
+@pytest.mark.skipif(bool(points.missing()), reason=points.missing())
+@pytest.mark.parametrize("fault", points.FAULTS)
+@pytest.mark.parametrize(("number", "is_met"), [(2, True), (3, False)])
+def test_a_fault_is_met_where_its_call_is_made(tmp_path: Path, fault: str, number: int, is_met: bool) -> None:
+    point, trace = points.Point(fault, "write", number), tmp_path / "trace"
+    killed_elsewhere = "echo one; echo two; kill -9 $$"
+    strace = ["strace", "-f", "-qq", "-o", str(trace), *point.options]
+    subprocess.run([*strace, "sh", "-c", killed_elsewhere], stdout=subprocess.DEVNULL, check=False)
+    assert points.was_met(point, trace) == is_met, trace.read_text()
 
 
 @pytest.mark.skipif(bool(points.missing()), reason=points.missing())
