@@ -103,8 +103,9 @@ def _machine() -> dict[str, Any]:
     return about | {name: version(name) for name in packages}
 
 
-def _processor(described: Path = Path("/proc/cpuinfo")) -> str:
+def _processor() -> str:
     """Return name, family and model of the processor, by which Linux tells one from another; "" elsewhere."""
+    described = Path("/proc/cpuinfo")
     if not described.is_file():
         return ""
     lines = (line.partition(":") for line in described.read_text(encoding="utf-8").splitlines())

@@ -76,10 +76,12 @@ def was_met(point: Point, trace: Path) -> bool:
     if point.fault != "KILL":
         return any("INJECTED" in what for _, what in lines)
     calls: collections.Counter[str] = collections.Counter()
-    never_returned: set[str] = set()
+    at_the_call: dict[str, str] = {}
+    """What a process said last of the numbered call: that it returned, or not."""
     for process, what in lines:
         if re.match(rf"{point.call}\(|<\.\.\. {point.call} resumed>", what):
             calls[process] += "resumed>" not in what
             if calls[process] == point.number:
-                (never_returned.add if what.endswith(("= ?", "<unfinished ...>")) else never_returned.discard)(process)
+                at_the_call[process] = what
+    never_returned = [process for process, what in at_the_call.items() if what.endswith(("= ?", "<unfinished ...>"))]
     return any([process, "+++ killed by SIGKILL +++"] in lines for process in never_returned)
