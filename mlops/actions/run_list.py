@@ -8,6 +8,7 @@ from core.errors import MlopsError
 from core.store import Store
 from mlops.actions.run_quality import NEWEST
 from mlops.actions.verification.checks import pushed_by
+from mlops.report.outcome import started
 from mlops.runs.history import SUBMISSION, read_summary, submitted, summaries
 from mlops.worlds.table import DEFAULT, open_world
 from mlops.worlds.world import WorldContext
@@ -27,19 +28,19 @@ def listed(store: Store, only: Collection[str] | None = None) -> list[dict[str, 
         for run_id, submission in submitted(store).items():
             if only is not None and run_id not in only:
                 continue
+            written = (store.runs / run_id / SUBMISSION).stat().st_mtime_ns
             summary = read_summary(store, run_id)
             if summary is not None:
-                state, started = summary["state"], summary["started"][:16]
+                state, began = summary["state"], summary["started"]
             elif submission.world == here.name:
                 run = here.result(run_id)
-                state, started = run.state.value, f"{run.started:%Y-%m-%d %H:%M}"
+                state, began = run.state.value, started(run)
             else:
-                written = (store.runs / run_id / SUBMISSION).stat().st_mtime
-                state, started = UNSEEN, f"{datetime.fromtimestamp(written, UTC):%Y-%m-%d %H:%M}"
+                state, began = UNSEEN, f"{datetime.fromtimestamp(written / 1e9, UTC):%Y-%m-%d %H:%M:%S UTC}"
             headline = summary["headline"] if summary is not None else ""
-            row = {"run_id": run_id, "world": submission.world, "state": state, "started": started}
-            rows.append(row | {"headline": headline})
-    return sorted(rows, key=lambda row: row["started"], reverse=True)
+            row = {"run_id": run_id, "world": submission.world, "state": state, "started": began[:16]}
+            rows.append(((began, written), row | {"headline": headline}))
+    return [row for _, row in sorted(rows, key=lambda timed: timed[0], reverse=True)]
 
 
 def find_run(store: Store, wanted: str) -> str:

@@ -127,8 +127,7 @@ def test_a_model_that_was_rolled_back_does_not_come_back_by_itself(own: Road, te
 def test_an_exported_run_is_checked_without_its_store_and_a_changed_bit_in_any_file_is_found(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    runs = terminal.ask("runs", "list")["runs"]
-    run_id = next(run["run_id"] for run in reversed(runs) if run["state"] == "SUCCEEDED")
+    run_id = terminal.ask("runs", "show", "flight_delay@1")["run_id"]
     folder = tmp_path / "export"
     assert not terminal.ask("runs", "export", run_id, "-o", str(folder))["missing"]
     elsewhere = folder.rename(tmp_path / "elsewhere")
@@ -154,6 +153,14 @@ def _differing(folder: Path) -> set[str]:
 
 def _failed(decision: Decision) -> set[str]:
     return {check.rule for check in decision.checks if check.verdict is Verdict.FAIL}
+
+
+def test_a_run_whose_gate_was_closed_is_exported_and_checked(terminal: Terminal, tmp_path: Path) -> None:
+    run = terminal.ask("runs", "show", "newest")
+    assert (run["state"], run["pushed_model"]) == ("SUCCEEDED", None)
+    terminal.ask("runs", "export", run["run_id"], "-o", str(tmp_path / "export"))
+    verified = of_folder(tmp_path / "export")
+    assert verified.is_open, verified.summary
 
 
 def test_a_version_is_verified_back_to_its_run_and_what_differs_is_named(own: Road, terminal: Terminal) -> None:

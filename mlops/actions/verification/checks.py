@@ -1,9 +1,7 @@
 """Recomputes digests from the served model back to data, code, parameters and decisions, and says what differs."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,7 +12,7 @@ from core.backends.registry import ModelVersion, open_registry
 from core.decision import Check, Decision, Verdict
 from core.errors import CorruptArtifact, MlopsError
 from core.store import Store
-from mlops.actions.verification.export import INDEX, Index, inside
+from mlops.actions.verification.export import INDEX, Index, inside, pushed_version, read_json
 from mlops.actions.verification.sources import sources
 from mlops.runs.history import read_run, submitted
 from mlops.runs.record import Artifact, Run, State, Task
@@ -119,12 +117,10 @@ def _decision(task: Task, run: Run) -> Iterator[Check]:
 
 
 def _pushed(run: Run, registry: LocalRegistry) -> Iterator[Check]:
-    output = run.artifact("push_model", "pushed")
-    content: Any = _content(output.path) if output else None
-    try:
-        name, number, pushed = content["name"], int(content["version"]), content["digest"]
-    except (KeyError, TypeError, ValueError):
-        return  # nothing was pushed, or the file is one of the outputs that differ
+    found = pushed_version(run)
+    if found is None:
+        return
+    name, number, pushed = found
     try:
         version = registry.get(name, number)
     except CorruptArtifact as error:
@@ -150,17 +146,9 @@ def _evidence(run: Run, version: ModelVersion) -> Iterator[Check]:
         decision = one["decision"]
         path = decided.get(decision["gate"])
         if path is not None:
-            same = "as the run decided" if decision == _content(path) else "another decision"
+            same = "as the run decided" if decision == read_json(path) else "another decision"
             rule = f"version {version.version} of {version.name} carries the decision of {decision['gate']}"
             yield _check(rule, "as the run decided", same)
-
-
-def _content(path: Path) -> Any:
-    """Return the content of a JSON file; None where there is none that can be read."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _files(folder: Path, index: Index) -> Iterator[Check]:

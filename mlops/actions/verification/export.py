@@ -17,7 +17,6 @@ from mlops.runs.history import read_run
 from mlops.runs.record import Run
 
 INDEX = "export.json"
-_PUSHED = "pushed"
 
 
 class Listed(BaseModel):
@@ -96,12 +95,32 @@ def _paths(run: Run, store: Store) -> set[Path]:
             path = artifact.path
             if "://" not in artifact.uri and path.is_relative_to(store.root / "artifacts") and path.parent.exists():
                 found.add(path.parent)
-    pushed = run.artifact("push_model", _PUSHED)
-    if pushed is not None and pushed.path.is_file():
-        content = json.loads(pushed.path.read_text(encoding="utf-8"))
-        version = store.models / content["name"] / str(content["version"])
+    if (pushed := pushed_version(run)) is not None:
+        name, number, _ = pushed
+        version = store.models / name / str(number)
         found |= {version} if version.exists() else set()
     return found
+
+
+def pushed_version(run: Run) -> tuple[str, int, str] | None:
+    """Return name, number and digest of the version that a run pushed.
+
+    None where a gate was closed, and where the file cannot be read: its digest differs then, which a check says.
+    """
+    output = run.artifact("push_model", "pushed")
+    content: Any = read_json(output.path) if output is not None else None
+    try:
+        return str(content["name"]), int(content["version"]), str(content["digest"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file; None where there is none that can be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _source(source: Source, folder: Path, number: int, with_data: bool) -> Listed:
