@@ -27,8 +27,6 @@ setup: .venv/.complete ## Install everything into .venv
 
 .venv/.complete: pyproject.toml localrun/pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	$(UV) sync --frozen --all-groups --no-group checks --no-group peers --compile-bytecode
-	@# Both write a file of the user's when there is none. A warm worker that does so while it imports serves one run only.
-	TF_CPP_MIN_LOG_LEVEL=3 KERAS_BACKEND=tensorflow $(RUN) python -c 'import keras, matplotlib.font_manager'
 	@touch $@
 
 # What benchmarks/ measures this project against: beside the rest in .venv, until the next `make setup`.

@@ -162,9 +162,7 @@ def test_a_changed_file_is_a_new_process(
     assert gone(first)
 
 
-def test_what_imports_read_is_watched_and_what_they_write_makes_the_process_serve_one_run(
-    environment: Environment, lasting: Lasting, tmp_path: Path
-) -> None:
+def test_what_imports_read_is_watched(environment: Environment, lasting: Lasting, tmp_path: Path) -> None:
     settings = tmp_path / "settings"
     settings.write_text("1")
     (environment.cwd / "helper.py").write_text(f"VALUE = open({str(settings)!r}).read()\n")
@@ -173,9 +171,87 @@ def test_what_imports_read_is_watched_and_what_they_write_makes_the_process_serv
     assert served_by(environment, lasting) == first
     settings.write_text("2")
     assert served_by(environment, lasting) != first
-    (environment.cwd / "helper.py").write_text(f"open({str(settings)!r}, 'w').write('3'); open({str(settings)!r})\n")
-    unsure = served_by(environment, lasting)
-    assert served_by(environment, lasting) != unsure
+
+
+SETTINGS = """
+from pathlib import Path
+with Path("../imports").open("a") as log:
+    log.write("x")
+if not Path("../settings").exists() or {always}:
+    Path("../settings").write_text("1")
+VALUE = Path("../settings").read_text()
+"""
+
+
+def test_imports_that_write_what_they_read_are_made_again_before_the_next_run(
+    environment: Environment, lasting: Lasting, tmp_path: Path
+) -> None:
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False))
+    settled()
+    first = served_by(environment, lasting)
+    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    for _ in range(2):
+        with Meeting(environment, lasting) as meeting:
+            assert meeting.host.pid == first
+            meeting.run("true", tmp_path)
+            assert meeting.ended()["status"] == 0
+    assert (tmp_path / "imports").read_text() == "xx"
+    (tmp_path / "settings").write_text("2")
+    assert served_by(environment, lasting) != first
+    assert stop(lasting.folder, MINUTES) == []
+
+
+def test_a_run_that_comes_meanwhile_is_served_and_one_after_a_change_is_not(
+    environment: Environment, lasting: Lasting, tmp_path: Path
+) -> None:
+    slow = "import time; time.sleep(1.0)\n"
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + slow)
+    settled()
+    first = served_by(environment, lasting)
+    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    assert served_by(environment, lasting) == first
+    (environment.cwd / "helper.py").write_text("VALUE = 2\n")
+    assert served_by(environment, lasting) != first
+
+
+def test_imports_that_write_every_time_serve_one_run(
+    environment: Environment, lasting: Lasting, tmp_path: Path
+) -> None:
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=True))
+    settled()
+    first = served_by(environment, lasting)
+    assert gone(first, MINUTES)
+    assert (tmp_path / "imports").read_text() == "xx"
+    assert not list(lasting.folder.iterdir())
+    assert served_by(environment, lasting) != first
+
+
+def test_a_process_that_imports_again_can_be_stopped(
+    environment: Environment, lasting: Lasting, tmp_path: Path
+) -> None:
+    slow = "import time; time.sleep(1.0)\n"
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + slow)
+    settled()
+    first = served_by(environment, lasting)
+    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    assert stop(lasting.folder, MINUTES) == []
+    assert gone(first)
+
+
+def test_a_run_that_leaves_during_the_imports_does_not_make_the_next_one_trust_them(
+    environment: Environment, lasting: Lasting, tmp_path: Path
+) -> None:
+    notices = "import time; time.sleep(0.5); import colorsys\n"
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + notices)
+    (tmp_path / "settings").write_text("1")
+    settled()
+    leaving = Meeting(environment, lasting)
+    until((tmp_path / "imports").exists)
+    first = only(lasting)
+    leaving.host.close()
+    until(lambda: not processes(lasting.folder)[0].importing)
+    (tmp_path / "settings").write_text("2")
+    assert served_by(environment, lasting) != first
 
 
 def test_variables_and_rights_are_those_of_the_run(

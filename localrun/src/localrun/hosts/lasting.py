@@ -209,6 +209,7 @@ def _started(lasting: Lasting, environment: Environment, name: str, about: dict[
             "about": about,
             "idle": lasting.idle,
             "least_free": lasting.least_free,
+            "renewed": False,
         }
         early = dict(environment.early)
         settings = {"outlives": outlives, "cwd": about["cwd"], "preload": about["preload"], "early": early}

@@ -30,6 +30,8 @@ class Stay:
         self._file = _inode(f"{self._base}.sock")
         self._used = time.monotonic()
         self._record: dict[str, Any] = {}
+        self.is_renewed: bool = settings["renewed"]
+        """Whether the imports are made for the second time."""
         self.leaving = ""
         """Why it takes no more connections; empty while it does."""
         signal.signal(signal.SIGTERM, self._asked)

@@ -30,8 +30,8 @@ class Watched:
         self._reading: set[str] | None = set()
         self._stamps: dict[str, Stamp] = {}
         self._names: list[str] = []
-        self._unsure = ""
-        """A file that was written while modules were imported."""
+        self.unsure = ""
+        """A file that was read and written while modules were imported: they may be of what it was before."""
         sys.addaudithook(self._note)
 
     def freeze(self) -> None:
@@ -41,15 +41,15 @@ class Watched:
             if not path.startswith(_KERNEL) and not path.endswith(".pyc"):  # bytecode is as old as its source
                 self._stamps[path] = stamp = _stamp(path)
                 if stamp[0] >= self._began:
-                    self._unsure = path
+                    self.unsure = path
         self._stamps |= {place: _stamp(place) for place in sys.path if place and place != self.folder}
         self._stamps[self.folder] = self._place()
         self._names = _importable(self.folder)
 
     def change(self) -> str:
         """Name a file or folder that has changed since it was imported from; empty when nothing has."""
-        if self._unsure:
-            return self._unsure
+        if self.unsure:
+            return self.unsure
         if self._place() != self._stamps[self.folder] or _importable(self.folder) != self._names:
             return self.folder
         return next((path for path, stamp in self._stamps.items() if path != self.folder and _stamp(path) != stamp), "")

@@ -13,6 +13,7 @@ import sys
 
 sys.path.pop(0)  # the folder of this file must not shadow anybody's modules
 
+import atexit
 import gc
 import importlib.util
 import json
@@ -86,7 +87,10 @@ class Host:
         self.ready = ready
         for run in self.connections:
             send(run, event="ready", **ready)
-        if self.stay and self.connections:
+        if self.stay:
+            waiting = None if self.connections else self.stay.accept()
+            if waiting is not None:
+                self.welcome(waiting)
             ready["seconds"] = 0.0  # only the run that waited for the imports is told how long they took
         self.spares.dismiss()
         self.prepare()
@@ -94,15 +98,28 @@ class Host:
             self.start(run, identity, launch)
             self.prepare()
         self.waiting.clear()
-        is_needed = True
-        while is_needed:
+        while self.is_needed():
             self.turn()
-            is_needed = bool(self.connections) or (self.stay is not None and self.stay.goes_on())
-        if self.stay:
+        if self.stay and not self.renews():
             self.stay.end()
         self.spares.dismiss()
         while self.keepers:
             time.sleep(0.01)
+
+    def is_needed(self) -> bool:
+        """Whether to go on: a run is here, or another one may come."""
+        return bool(self.connections) or (self.stay is not None and not self.is_unsure() and self.stay.goes_on())
+
+    def is_unsure(self) -> bool:
+        """Whether the imports wrote what they read: only the run that waited for them is served."""
+        return self.watched is not None and bool(self.watched.unsure)
+
+    def renews(self) -> bool:
+        """Whether to import everything again for the next run, since the imports wrote what they read.
+
+        Once: those that write each time would never be sure.
+        """
+        return self.stay is not None and self.is_unsure() and not self.stay.leaving and not self.stay.is_renewed
 
     def turn(self) -> None:
         """Answer whoever has said something."""
@@ -123,13 +140,12 @@ class Host:
         channel = self.stay.accept()
         if channel is None:
             return
-        if self.ready["seconds"] == 0.0 and (change := self.watched.change()):
+        if change := self.watched.change():
             self.stay.leave(f"{change} has changed")
             send(channel, event="stale", change=change)
             channel.close()
             return
         self.welcome(channel)
-        self.ready["seconds"] = 0.0  # the run that waited for the imports comes first
 
     def welcome(self, channel: socket.socket) -> None:
         """Serve a run."""
@@ -242,11 +258,26 @@ def _own_files(folder: str) -> list[str]:
 
 def _outliving(settings: dict[str, Any]) -> Outliving:
     """Stay when the run ends that started this process."""
-    if os.fork():  # nobody has to wait for a process that is nobody's child
+    if not settings["outlives"]["renewed"] and os.fork():  # nobody has to wait for a process that is nobody's child
         os._exit(0)
     outliving = Outliving(stay.Stay(settings["outlives"], memory.available), watched.Watched(settings["cwd"]))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     outliving.stay.note(importing=True)
     return outliving
+
+
+def _renew(settings: dict[str, Any], environment: dict[str, str]) -> None:
+    """Become a new process with the same number and socket; return where that fails."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    atexit._run_exitfuncs()  # such as of a folder for the time of this process
+    outlives = settings["outlives"] | {"renewed": True}
+    os.set_inheritable(outlives["listener"], True)
+    renewed = json.dumps(settings | {"outlives": outlives, "early": {}})
+    with contextlib.suppress(OSError):
+        os.execve(sys.executable, [*sys.orig_argv[:-1], renewed], environment)  # noqa: S606 - itself
 
 
 def _owned(settings: dict[str, Any]) -> socket.socket:
@@ -257,7 +288,7 @@ def _owned(settings: dict[str, Any]) -> socket.socket:
 
 def main() -> None:
     """Import what the environment preloads, say so, and serve."""
-    settings = json.loads(sys.argv[1])
+    settings, environment = json.loads(sys.argv[1]), dict(os.environ)  # which the imports may change
     os.chdir(settings["cwd"])
     channel = None if settings["outlives"] else _owned(settings)
     outliving = _outliving(settings) if channel is None else None
@@ -279,6 +310,11 @@ def main() -> None:
         outliving.watched.freeze()
         outliving.stay.note(importing=False)
     host.serve({"pid": os.getpid(), "seconds": time.monotonic() - started, "files": _own_files(settings["cwd"])})
+    if outliving:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be answered again
+        if host.renews():
+            _renew(settings, environment)
+        outliving.stay.end()
 
 
 if __name__ == "__main__":
