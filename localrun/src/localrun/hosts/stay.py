@@ -3,12 +3,14 @@
 Loaded by `worker.py` under the environment's own interpreter; imports nothing of localrun.
 """
 
+import atexit
 import contextlib
 import json
 import os
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,11 +32,12 @@ class Stay:
         self._file = _inode(f"{self._base}.sock")
         self._used = time.monotonic()
         self._record: dict[str, Any] = {}
-        self.is_renewed: bool = settings["renewed"]
-        """Whether the imports are made for the second time."""
+        self.serves_once = False
+        """Whether the imports wrote what they read: only the run that waited for them is served."""
         self.leaving = ""
         """Why it takes no more connections; empty while it does."""
         signal.signal(signal.SIGTERM, self._asked)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def note(self, **facts: Any) -> None:
         """Write down what this process is, for those who list warm processes."""
@@ -66,13 +69,32 @@ class Stay:
         """Whether to wait for a run, while there is none."""
         if not self.leaving:
             self.leaving = self._reason()
-        return not self.leaving
+        return not self.leaving and not self.serves_once
+
+    @property
+    def renews(self) -> bool:
+        """Whether to import everything again for the next run.
+
+        Once: imports that wrote what they read for the second time do so every time.
+        """
+        return self.serves_once and not self.leaving and not self._settings["renewed"]
 
     def leave(self, reason: str) -> None:
         """Take no more connections: who would connect now starts another process."""
         self.leaving = self.leaving or reason
         self._unname()
         self.listener.close()
+
+    def renew(self, settings: dict[str, Any], environment: dict[str, str]) -> None:
+        """Become a new process with the same number and socket; return where that fails, or it was asked to leave."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be answered again
+        if self.leaving:
+            return
+        atexit._run_exitfuncs()  # such as of a folder for the time of this process
+        self.listener.set_inheritable(True)
+        renewed = settings | {"outlives": self._settings | {"renewed": True}, "early": {}}
+        with contextlib.suppress(OSError):
+            os.execve(sys.executable, [*sys.orig_argv[:-1], json.dumps(renewed)], environment)  # noqa: S606 - itself
 
     def end(self) -> None:
         """Leave nothing behind."""

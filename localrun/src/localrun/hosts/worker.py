@@ -13,7 +13,6 @@ import sys
 
 sys.path.pop(0)  # the folder of this file must not shadow anybody's modules
 
-import atexit
 import gc
 import importlib.util
 import json
@@ -98,28 +97,13 @@ class Host:
             self.start(run, identity, launch)
             self.prepare()
         self.waiting.clear()
-        while self.is_needed():
+        while self.connections or (self.stay is not None and self.stay.goes_on()):
             self.turn()
-        if self.stay and not self.renews():
+        if self.stay and not self.stay.renews:
             self.stay.end()
         self.spares.dismiss()
         while self.keepers:
             time.sleep(0.01)
-
-    def is_needed(self) -> bool:
-        """Whether to go on: a run is here, or another one may come."""
-        return bool(self.connections) or (self.stay is not None and not self.is_unsure() and self.stay.goes_on())
-
-    def is_unsure(self) -> bool:
-        """Whether the imports wrote what they read: only the run that waited for them is served."""
-        return self.watched is not None and bool(self.watched.unsure)
-
-    def renews(self) -> bool:
-        """Whether to import everything again for the next run, since the imports wrote what they read.
-
-        Once: those that write each time would never be sure.
-        """
-        return self.stay is not None and self.is_unsure() and not self.stay.leaving and not self.stay.is_renewed
 
     def turn(self) -> None:
         """Answer whoever has said something."""
@@ -261,23 +245,8 @@ def _outliving(settings: dict[str, Any]) -> Outliving:
     if not settings["outlives"]["renewed"] and os.fork():  # nobody has to wait for a process that is nobody's child
         os._exit(0)
     outliving = Outliving(stay.Stay(settings["outlives"], memory.available), watched.Watched(settings["cwd"]))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     outliving.stay.note(importing=True)
     return outliving
-
-
-def _renew(settings: dict[str, Any], environment: dict[str, str]) -> None:
-    """Become a new process with the same number and socket; return where that fails."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-    atexit._run_exitfuncs()  # such as of a folder for the time of this process
-    outlives = settings["outlives"] | {"renewed": True}
-    os.set_inheritable(outlives["listener"], True)
-    renewed = json.dumps(settings | {"outlives": outlives, "early": {}})
-    with contextlib.suppress(OSError):
-        os.execve(sys.executable, [*sys.orig_argv[:-1], renewed], environment)  # noqa: S606 - itself
 
 
 def _owned(settings: dict[str, Any]) -> socket.socket:
@@ -308,12 +277,12 @@ def main() -> None:
     gc.freeze()  # keeps the collector from touching, and so copying, memory that tasks share
     if outliving:
         outliving.watched.freeze()
+        outliving.stay.serves_once = bool(outliving.watched.unsure)
         outliving.stay.note(importing=False)
     host.serve({"pid": os.getpid(), "seconds": time.monotonic() - started, "files": _own_files(settings["cwd"])})
     if outliving:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be answered again
-        if host.renews():
-            _renew(settings, environment)
+        if outliving.stay.renews:
+            outliving.stay.renew(settings, environment)
         outliving.stay.end()
 
 
