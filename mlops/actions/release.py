@@ -64,7 +64,7 @@ def push_by_hand(store: Store, run_id: str, override: str = "", *, promotes: boo
     decision = _decide(ours, destination, registry, config)
     closed = _closed(decision)
     if closed and not override:
-        raise GateClosed("; ".join(closed) + '; to push it all the same, give a reason: --override "..."')
+        raise GateClosed("\n".join((*closed, 'To push it all the same, give a reason: --override "..."')))
     origin = about(ours, destination, decision) | {"waived": dict(config.waives), "run": run_id, "by_hand": True}
     if override:
         origin |= {"override": {"reason": override, "closed": list(closed)}}
@@ -136,7 +136,7 @@ def _outputs(run: Run, name: str) -> Iterator[Artifact]:
 def _closed(decision: Decision) -> tuple[str, ...]:
     """Return a line for each check that does not hold: rule, observation and next step."""
     closed = (check for check in decision.checks if check.verdict is not Verdict.PASS)
-    return tuple(f"{check.rule}: {check.observed}. {check.next_step}".strip() for check in closed)
+    return tuple(f"{check.rule}: {str(check.observed).rstrip('.')}. {check.next_step}".strip() for check in closed)
 
 
 def _check(artifact: Artifact) -> None:

@@ -39,6 +39,7 @@ def _find(store: Store, wanted: str, pipeline: str = "", unlike: str = "") -> Ru
         if run.run_id != unlike and pipeline in ("", run.pipeline) and run.submission.kind is Kind.TRAINING:
             return run
     what = f"a run of {pipeline}" if pipeline else "a run of a training pipeline"
+    what += f" other than {unlike}" if unlike and _is_id(unlike) else ""
     raise MlopsError(f"{searched.runs}: wanted {what} that has ended, found none; start one with `mlops run`")
 
 

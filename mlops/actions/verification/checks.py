@@ -140,7 +140,12 @@ def _pushed(run: Run, registry: LocalRegistry) -> Iterator[Check]:
 
 
 def _evidence(run: Run, version: ModelVersion) -> Iterator[Check]:
-    """Check that a version carries the decisions that its run made."""
+    """Check that a version carries the decisions that its run made.
+
+    A run whose model was published before pushes that version, which carries the decisions of the run before.
+    """
+    if version.about.get("submission") != run.parameters.get("submission"):
+        return
     decided = {task.stage: task.output_file("decision") for task in run.tasks if task.state is State.SUCCEEDED}
     for one in version.about.get("evidence", ()):
         decision = one["decision"]

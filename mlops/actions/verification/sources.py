@@ -1,4 +1,4 @@
-"""What a run was made from besides artifacts: data, code and files of the use case, each with its digest."""
+"""What a run was made from besides artifacts: data, code, files of the use case, and model versions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,16 @@ from pathlib import Path
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.spans import files as spans
 from core import digest, user_code
+from core.backends import manifest
+from core.backends.pointer import Pointer, is_version
+from core.backends.registry import find
 from core.errors import MlopsError
 from core.store import Store
 from mlops.runs.record import Run
 from mlops.worlds.sources import code_files
 
 _NO_FILES = frozenset({"config", "champion"})
-"""Parameters of tasks that name no file of the use case; the champion is a version, as `<version>@<digest>`."""
+"""Parameters of tasks that name no source; a champion may have been removed since."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Source:
     """One digest that a run is pinned to, and the files that it is over."""
 
     what: str
-    """`data`, `code`, or the reference of a file of the use case."""
+    """`data`, `code`, or the reference of a file of the use case or of a model version."""
     digest: str
     files: Mapping[str, Path] = field(default_factory=dict)
     """Name in the digest -> file; empty when they are not there, or are not what they were."""
@@ -39,7 +42,7 @@ def sources(run: Run, store: Store) -> Iterator[Source]:
         yield _data(run)
     yield _code(run, store)
     for reference in sorted(_references(run)):
-        yield _reference(reference)
+        yield _version(reference, store) if is_version(reference.partition("@")[0]) else _reference(reference)
 
 
 def _data(run: Run) -> Source:
@@ -80,3 +83,13 @@ def _reference(reference: str) -> Source:
         return Source(reference, wanted, dict(user_code.named_files(reference)))
     except MlopsError as error:
         return Source(reference, wanted, missing=str(error))
+
+
+def _version(reference: str, store: Store) -> Source:
+    wanted = Pointer.parse(reference).digest
+    try:
+        folder = find(store.registry, reference).path
+    except MlopsError as error:
+        return Source(reference, wanted, missing=str(error))
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return Source(reference, wanted, {name: path for name, path in names.items() if name != manifest.FILE})
