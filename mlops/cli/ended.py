@@ -34,7 +34,7 @@ def print_outcome(outcome: "Outcome", report: Path, *, as_json: bool) -> None:
     for decision in outcome.decisions:
         mark = click.style(f"{decision.verdict.value:>9}", fg=colour[decision.verdict.value])
         click.echo(f"{mark}  {decision.gate}: {decision.summary}")
-    if outcome.failed is not None and outcome.closed is None:
+    if outcome.failed is not None and not outcome.reason:
         click.echo(f"\n{outcome.failed.error}", err=True)
     click.secho(f"\n{outcome.headline}", fg=colour[outcome.verdict], bold=True)
     if outcome.reason:

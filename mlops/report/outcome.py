@@ -1,6 +1,7 @@
 """The outcome of a run: the decisions of its gates, its pictures, what was pushed, and what to do next."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -11,6 +12,9 @@ from core.decision import Decision, Verdict
 from mlops.report.wording import WORDINGS, Wording
 from mlops.runs.record import Run, State, Task
 from pipelines.kinds import Kind
+
+_OWN_ERROR = re.compile(r"^core\.errors\.\w+: (.+)$", re.MULTILINE)
+"""The line of a traceback that has an error's message, of errors that are written for users."""
 
 RELEASE_GATE = "promote_release"
 """The gate that decides after a model was pushed."""
@@ -105,7 +109,11 @@ class Outcome:
     @property
     def reason(self) -> str:
         """Why, in one more sentence; empty when there is nothing to add."""
-        return self.closed.summary if self.closed is not None else ""
+        if self.closed is not None:
+            return self.closed.summary
+        last_traceback = self.failed.error.rpartition("Traceback (most recent call last):")[2] if self.failed else ""
+        message = _OWN_ERROR.search(last_traceback)
+        return message[1] if message is not None else ""
 
     @property
     def next_step(self) -> str:

@@ -100,6 +100,15 @@ def test_the_verdict_the_next_step_and_the_exit_code(
     assert (outcome.pushed is None) == (outcome.as_json(None)["pushed_model"] is None)
 
 
+def test_an_error_that_was_written_for_users_is_the_reason() -> None:
+    begin = "Traceback (most recent call last):\n  File ...\n"
+    first = f"{begin}core.errors.DataError: what happened first\n\nDuring handling of the above exception, ...:\n\n"
+    ours = f"ended with exit code 1; last lines:\n{first}{begin}core.errors.ConfigError: space: wanted a name\nbye\n"
+    assert _outcome(_task("tune-model", "FAILED", error=ours), state="FAILED").reason == "space: wanted a name"
+    theirs = f"ended with exit code 1; last lines:\n{first}{begin}ValueError: in a user's module\n"
+    assert not _outcome(_task("tune-model", "FAILED", error=theirs), state="FAILED").reason
+
+
 def test_the_page_needs_nothing_from_outside(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures.html"
     pictures.write_text("<section class='picture'><svg></svg></section>", encoding="utf-8")
