@@ -153,9 +153,13 @@ def export(store: Store, *, run_id: str, target: Path, no_data: bool, as_json: b
 @click.pass_obj
 def follow(store: Store, *, run_id: str, deadline: float, as_json: bool) -> None:
     """Follow RUN_ID, which was submitted from this store, to its end."""
+    from core.errors import MlopsError
     from mlops.cli.ended import follow_and_exit
+    from mlops.runs.record import State
 
     with world_of_run(store, run_id).open(store) as world:
+        if world.result(run_id).state is State.INTERRUPTED:
+            raise MlopsError(f"run {run_id} was interrupted, and no process executes it: mlops runs resume {run_id}")
         follow_and_exit(world, run_id, deadline, as_json=as_json)
 
 

@@ -70,7 +70,7 @@ def read_run(store: Store, run_id: str) -> Run:
     path = store.runs / run_id / RECORD
     if not path.is_file():
         read_submission(store, run_id)
-        raise MlopsError(f"run {run_id} has no record of its end yet; get it with: mlops runs follow {run_id}")
+        raise _not_ended(run_id)
     try:
         run = _RUN.validate_json(path.read_bytes())
     except ValidationError as error:
@@ -87,6 +87,8 @@ def summaries(store: Store) -> list[dict[str, Any]]:
 def find_summary(store: Store, run_id: str) -> dict[str, Any]:
     """Return the summary of one run; MlopsError lists the newest runs when there is no such run."""
     summary = read_summary(store, run_id)
+    if summary is None and (store.runs / run_id / SUBMISSION).is_file():
+        raise _not_ended(run_id)
     if summary is None:
         known = ", ".join(summary["run_id"] for summary in summaries(store)[:5]) or "none yet"
         raise MlopsError(f"no run {run_id!r} that has ended in {store.runs}; the newest are: {known}")
@@ -101,6 +103,10 @@ def read_summary(store: Store, run_id: str) -> dict[str, Any] | None:
     summary = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(summary, dict)
     return summary
+
+
+def _not_ended(run_id: str) -> MlopsError:
+    return MlopsError(f"run {run_id} has no record of its end yet; get it with: mlops runs follow {run_id}")
 
 
 def _write_json(target: Path, value: dict[str, Any]) -> None:

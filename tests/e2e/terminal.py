@@ -51,6 +51,12 @@ class Terminal:
         assert code == exits, f"{arguments}: {asked.output[-3000:]} {asked.exception!r}"
         return json.loads(asked.stdout)
 
+    def refused(self, *arguments: str) -> str:
+        """Call a verb that starts nothing and fails; return its error."""
+        asked = CliRunner().invoke(cli, arguments, env=self.environment)
+        assert isinstance(asked.exception, MlopsError), asked.output
+        return str(asked.exception)
+
     def model(self) -> Any:
         (model,) = self.ask("models", "list", "flight_delay")["models"]
         return model

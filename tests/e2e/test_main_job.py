@@ -90,6 +90,8 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed_to_its_release(termi
     process.wait(timeout=180)
     run_id = next(run["run_id"] for run in terminal.ask("runs", "list")["runs"] if run["state"] == "INTERRUPTED")
     assert terminal.model()["champion"] == 1
+    assert f"mlops runs follow {run_id}" in terminal.refused("runs", "show", run_id)
+    assert f"mlops runs resume {run_id}" in terminal.refused("runs", "follow", run_id)
     resumed = terminal.call("runs", "resume", run_id)
     assert resumed["run_id"] == run_id
     assert resumed["pushed_model"]["version"] == 2

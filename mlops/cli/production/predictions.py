@@ -1,5 +1,6 @@
 """`mlops predictions`: the days of the prediction log, from the counts beside its files."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +28,8 @@ def predictions(store: Store, *, usecase: str, as_json: bool) -> None:
         print_json({"store": str(store.root), "days": [day.as_json() for day in found]})
         return
     if not found:
-        click.echo("Nothing is logged yet; log what is answered with: mlops serve flight_delay --prediction-log")
+        served = quote(usecase or "flight_delay")
+        click.echo(f"Nothing is logged yet; log what is answered with: mlops serve {served} --prediction-log")
         return
     click.echo(_ROW.format("model", "day (UTC)", "rows", "MB", "rows by version", "dropped", "").rstrip())
     for day in found:
