@@ -34,7 +34,7 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     """Return what a pattern matches in a folder; one that leads elsewhere could take long, and is none of its names."""
     if pattern.startswith("/") or ".." in pattern:
         return []
-    return glob.glob(pattern, root_dir=folder)[:_MATCHES]  # noqa: PTH207 - Path.glob raises where this is empty
+    return sorted(glob.glob(pattern, root_dir=folder))[:_MATCHES]  # noqa: PTH207 - Path.glob raises where this is empty
 
 
 def modules(words: Iterable[str]) -> list[str]:
