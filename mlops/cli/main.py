@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -99,6 +100,10 @@ def print_json(value: Any) -> None:
 
 def main() -> None:
     """Run the command line; an error that the user can fix is printed as one message, without a traceback."""
+    # What these libraries print when a verb uses them says nothing to its user.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tensorflow_model_analysis\.")
     try:
         cli(prog_name="mlops")
     except MlopsError as error:

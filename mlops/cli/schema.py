@@ -1,7 +1,5 @@
 """`mlops schema`: shows the curated schema as a table, and proposes one from data."""
 
-import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +67,6 @@ def propose(
 
     An existing schema keeps its rules; only what the data needs is added.
     """
-    # Read when TensorFlow is imported; its log has nothing useful here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore", FutureWarning)
     from mlops.actions.proposed_schema import propose_schema
     from mlops.cli.main import print_json
     from pipelines.config import find, load

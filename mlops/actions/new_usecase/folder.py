@@ -1,10 +1,8 @@
 """Writes the folder of a new use case atomically, and overwrites nothing."""
 
 import json
-import os
 import re
 import shutil
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,9 +122,6 @@ def _bound(label: Label) -> float:
 
 def _write_schema(staging: Path, store: Store, request: NewUseCaseRequest) -> Features:
     """Propose a schema from the data as a run reads it, and return the features it has."""
-    # Read when TensorFlow is imported; its log has nothing useful here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore", FutureWarning)
     from artifacts.schema.schema_file import read_schema  # noqa: PLC0415
     from mlops.actions.proposed_schema import propose_schema  # noqa: PLC0415
     from pipelines.config import load  # noqa: PLC0415
