@@ -2,7 +2,10 @@
 
 import csv
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from components.scope_use_case.logic import scope
 from core.errors import DataError, MlopsError, UsageError
 from core.store import Store
+from core.user_code import ROOT
 from mlops.actions.new_usecase import folder
 from mlops.actions.new_usecase.columns import sort_columns
 from mlops.actions.new_usecase.features import Features
@@ -170,6 +174,23 @@ def test_what_is_written_is_valid_and_its_scope_is_complete(tmp_path: Path, valu
     compile((made.folder / "module.py").read_text(encoding="utf-8"), "module.py", "exec")
     assert "TODO" not in (made.folder / "README.md").read_text(encoding="utf-8")
     assert made.data.read_bytes() == (tmp_path / "rows.csv").read_bytes()
+
+
+@pytest.mark.parametrize("features", [("numbers",), ("categories",), ("texts",), ("numbers", "categories", "texts")])
+def test_the_code_keeps_the_rules_of_this_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, features: tuple[str, ...]
+) -> None:
+    names = tuple(f"a rather long name of a column {number}" for number in range(20))
+    found = Features(*(names if kind in features else () for kind in ("numbers", "categories", "texts")), ())
+    monkeypatch.setattr(folder, "_write_schema", lambda *_: found)
+    for number, (values, _, _) in enumerate(LABELS):
+        request = request_for(tmp_path, values)
+        create(replace(request, folder=tmp_path / f"case_{number}"), Store(tmp_path / f"home-{number}"))
+    ruff = Path(sys.executable).with_name("ruff")
+    for verb in (["check", "--output-format=concise"], ["format", "--diff"]):
+        command = [str(ruff), *verb, "--no-cache", "--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.usefixtures("no_schema")
