@@ -125,14 +125,15 @@ def compare(store: Store, *, before: str, after: str, run_id: str, html: str, as
 @click.pass_obj
 @_at
 def push(store: Store, run_id: str, override: str, as_json: bool) -> None:
-    """Put the model of RUN_ID into production.
+    """Put the model of RUN_ID, or of the `newest` run, into production.
 
     Returns 3 when a gate of the run is closed, unless --override gives a reason.
     """
     from mlops.actions.release import push_by_hand
+    from mlops.actions.run_list import find_run
     from mlops.cli.main import print_json
 
-    released = push_by_hand(store, run_id, override.strip())
+    released = push_by_hand(store, find_run(store, run_id), override.strip())
     if as_json:
         print_json(_version(released.version) | {"overridden": list(released.closed)})
         return

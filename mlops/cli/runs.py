@@ -123,7 +123,7 @@ def compare(store: Store, *, before: str, after: str, markdown: bool, as_json: b
 
 
 @runs.command()
-@click.argument("run_id")
+@click.argument("run_id", metavar="RUN")
 @click.option(
     "-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="The folder to make; a new one."
 )
@@ -131,10 +131,15 @@ def compare(store: Store, *, before: str, after: str, markdown: bool, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def export(store: Store, *, run_id: str, target: Path, no_data: bool, as_json: bool) -> None:
-    """Copy RUN_ID with its artifacts, model, code and data to one folder, which `mlops verify` checks anywhere."""
+    """Copy RUN with its artifacts, model, code and data to one folder, which `mlops verify` checks anywhere.
+
+    RUN is what `mlops runs show` takes.
+    """
+    from mlops.actions.run_list import find_run
     from mlops.actions.verification.export import export as exported
     from mlops.cli.main import print_json
 
+    run_id = find_run(store, run_id)
     index = exported(store, run_id, target, with_data=not no_data)
     missing = {source.what: source.missing for source in index.sources if source.missing}
     if as_json:

@@ -100,7 +100,7 @@ def test_a_run_that_dies_leaves_the_champion_and_is_resumed_to_its_release(termi
     assert (resumed["decisions"][-1]["gate"], resumed["decisions"][-1]["verdict"]) == ("promote_release", "pass")
     release = terminal.ask("release", "show", "flight_delay@dev")
     assert release["record"]["model"]["version"] == 2
-    created = terminal.ask("release", "create", run_id)
+    created = terminal.ask("release", "create", "newest")
     assert created["commit"] == "", "the sources of a use case from anywhere are of no commit of this project"
     assert terminal.ask("release", "verify", created["id"])["decision"]["verdict"] == "pass"
 
@@ -160,7 +160,8 @@ def _failed(decision: Decision) -> set[str]:
 def test_a_run_whose_gate_was_closed_is_exported_and_checked(terminal: Terminal, tmp_path: Path) -> None:
     run = terminal.ask("runs", "show", "newest")
     assert (run["state"], run["pushed_model"]) == ("SUCCEEDED", None)
-    terminal.ask("runs", "export", run["run_id"], "-o", str(tmp_path / "export"))
+    assert terminal.ask("runs", "export", "newest", "-o", str(tmp_path / "export"))["run_id"] == run["run_id"]
+    assert terminal.ask("verify", "newest")["verdict"] == "pass"
     verified = of_folder(tmp_path / "export")
     assert verified.is_open, verified.summary
 

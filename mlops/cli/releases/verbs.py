@@ -61,17 +61,19 @@ def release() -> None:
 @_json
 @click.pass_obj
 def create(store: Store, *, run_id: str, evidence: tuple[str, ...], address: str, as_json: bool) -> None:
-    """Create the release of RUN_ID: one record of its pipeline, images, configuration, model and evidence.
+    """Create the release of RUN_ID, or of the `newest` run.
 
-    The same run and evidence give the same release. The record's digest is its id.
+    It is one record of the run's pipeline, images, configuration, model and evidence. The same run and evidence give
+    the same release. The record's digest is its id.
     """
     from artifacts.release.store import Releases
     from mlops.actions.new_release import create_release
     from mlops.actions.released import described
+    from mlops.actions.run_list import find_run
     from mlops.cli.main import print_json
 
     chosen = _chosen(store, address)
-    release_id, created = create_release(chosen, run_id, evidence)
+    release_id, created = create_release(chosen, find_run(chosen, run_id), evidence)
     if as_json:
         print_json(described(release_id, created) | {"path": Releases(chosen.releases).address(release_id)})
     else:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def verify(store: Store, what: str, as_json: bool) -> None:
     """Recompute digests from the served model back to data, code and decisions, and say what differs.
 
-    FOLDER is one that `mlops runs export` made; nothing else is needed for it. Returns 3 when something differs or
-    cannot be checked.
+    RUN may be `newest`. FOLDER is one that `mlops runs export` made; nothing else is needed for it. Returns 3 when
+    something differs or cannot be checked.
     """
     from core.decision import Verdict
     from mlops.cli.main import print_json
@@ -44,6 +44,8 @@ def verify(store: Store, what: str, as_json: bool) -> None:
 def _decision(store: Store, what: str) -> "Decision":
     """Find out what is meant, and check it; UsageError when the store knows no such thing."""
     from core.backends.registry import open_registry
+    from mlops.actions.run_list import find_run
+    from mlops.actions.run_quality import NEWEST
     from mlops.actions.verification import checks
     from mlops.actions.verification.export import INDEX
     from mlops.runs.history import submitted
@@ -51,6 +53,7 @@ def _decision(store: Store, what: str) -> "Decision":
     if (Path(what) / INDEX).is_file():
         return checks.of_folder(Path(what))
     runs = submitted(store)
+    what = find_run(store, what) if what == NEWEST else what
     if what in runs:
         return checks.of_run(store, what)
     registry = open_registry(store.registry)

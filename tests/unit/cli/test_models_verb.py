@@ -68,7 +68,7 @@ class Runs:
         champion = open_registry(self.store.registry).pointer("m")
         parameters = {"span": 3, "champion": str(champion or "")}
         run = Run(run_id, "m-level0", submission, State.SUCCEEDED, parameters, STARTED, 9.0, folder, tasks=tuple(tasks))
-        write_run(run, {})
+        write_run(run, {"run_id": run_id})
         return run
 
     def _artifact(self, path: Path, kind: str) -> Artifact:
@@ -157,6 +157,13 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
     override = open_registry(runs.store.registry).get("m", 1).about["override"]
     assert override["reason"] == "a holiday is coming"
     assert message in override["closed"][0]
+
+
+def test_the_newest_run_is_pushed_by_that_name(runs: Runs, mlops: Mlops) -> None:
+    runs.add("run-1", "first")
+    runs.add("run-2", "second")
+    assert mlops("models", "push", "newest")[0] == 0
+    assert open_registry(runs.store.registry).get("m", 1).about["run"] == "run-2"
 
 
 def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, mlops: Mlops) -> None:
