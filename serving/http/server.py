@@ -130,6 +130,8 @@ class Server(uvicorn.Server):
         self._certificate = beside.certificate
         self._rpc = beside.rpc
         self._close_at: float | None = None
+        self._signals: set[int] = set()
+        """Those that have come."""
         self._retires = False
         self._acceptors: list[Acceptor] = []
         if peers is not None:
@@ -178,12 +180,16 @@ class Server(uvicorn.Server):
         return max(self._options.linger_seconds, 0 if has_left else 1.5 * self._options.rpc_connection_seconds)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to drain; a second signal ends the process without waiting for running requests."""
-        if self._close_at is not None:
+        """Begin to drain; a second signal ends the process without waiting for running requests.
+
+        Ctrl-C reaches all processes of a terminal: the SIGTERM that the supervisor sends after it is no second signal.
+        """
+        if not self._signals:
+            self._app.drain()
+            self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
+        elif sig == signal.SIGINT or sig in self._signals:
             self.force_exit = self.should_exit = True
-            return
-        self._app.drain()
-        self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
+        self._signals.add(sig)
 
     async def on_tick(self, counter: int) -> bool:
         """Stop accepting when the time to drain is over, or when this worker retires; follow the certificate."""

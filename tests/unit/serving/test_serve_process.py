@@ -219,3 +219,23 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
     assert served.process.wait(120) == 0
     assert [client.broken for client in clients] == [[], [], []]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_ctrl_c_finishes_what_runs_and_leaves_nothing(served: Served) -> None:
+    with serving(served.home, "flight_delay", "--workers", "2") as stopped:
+        stopped.until(lambda: len(stopped.workers()) == 2 and stopped.ask("/readyz")[0] == 200)
+        running = http.client.HTTPConnection("127.0.0.1", stopped.port, timeout=60)
+        running.putrequest("POST", PREDICT)
+        running.putheader("Content-Type", "application/json")
+        running.putheader("Content-Length", str(len(BODY)))
+        running.endheaders(BODY[:9].encode())
+        time.sleep(0.2)
+        children = stopped.children()
+        for pid in (stopped.process.pid, *children):  # as a terminal does
+            os.kill(pid, signal.SIGINT)
+        time.sleep(0.5)
+        running.send(BODY[9:].encode())
+        assert running.getresponse().status == 200
+        assert stopped.process.wait(120) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        assert "Traceback" not in stopped.log.read_text()
