@@ -101,9 +101,9 @@ class Outcome:
             verdict = "could not decide" if self.closed.verdict.value == "undecided" else "did not pass"
             return f"{self._wording.closed}: {self.closed.gate} {verdict}."
         if self.failed is not None:
-            return f"{self._wording.closed}: {self.failed.name} failed."
+            return f"{self._wording.broken}: {self.failed.name} failed."
         if self.state is not State.SUCCEEDED:
-            return f"{self._wording.closed}: the run was {self.state.lower()}."
+            return f"{self._wording.broken}: the run was {self.state.lower()}."
         return self._wording.done
 
     @property

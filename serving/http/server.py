@@ -188,6 +188,7 @@ class Server(uvicorn.Server):
             self._app.drain()
             self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
         elif sig == signal.SIGINT or sig in self._signals:
+            logging.getLogger("uvicorn.error").disabled = True  # of what is cut off
             self.force_exit = self.should_exit = True
         self._signals.add(sig)
 

@@ -145,6 +145,8 @@ def test_only_a_training_speaks_of_pushing(kind: Kind) -> None:
     done = Outcome(_run(kind=kind), (_task("validate-data", decision=OPEN),))
     text = f"{closed.headline} {broken.headline} {done.headline} {done.next_step}"
     assert ("push" in text) == (kind is Kind.TRAINING)
+    assert ("monitor found" in closed.headline) == (kind is Kind.MONITORING)
+    assert "found" not in broken.headline
     assert all(outcome.next_step for outcome in (closed, broken, done))
 
 
