@@ -4,6 +4,7 @@ from core.backends.registry import ModelVersion, open_registry
 from core.errors import UsageError
 from core.store import Store
 from mlops.actions.release import push_by_hand
+from mlops.actions.run_list import find_run
 from mlops.runs.history import read_run
 
 
@@ -15,7 +16,7 @@ def version_of(store: Store, name: str, run_or_version: str, override: str = "")
     """
     if run_or_version.isdecimal():
         return open_registry(store.registry).get(name, int(run_or_version))
-    run = read_run(store, run_or_version)
+    run = read_run(store, find_run(store, run_or_version))
     if run.submission.usecase != name:
-        raise UsageError(f"wanted a run of {name}, got {run_or_version}, which is one of {run.submission.usecase}")
-    return push_by_hand(store, run_or_version, override, promotes=False).version
+        raise UsageError(f"wanted a run of {name}, got {run.run_id}, which is one of {run.submission.usecase}")
+    return push_by_hand(store, run.run_id, override, promotes=False).version

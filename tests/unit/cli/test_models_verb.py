@@ -159,11 +159,15 @@ def test_a_gate_that_said_no_is_overridden_only_with_a_reason_that_is_kept(
     assert message in override["closed"][0]
 
 
-def test_the_newest_run_is_pushed_by_that_name(runs: Runs, mlops: Mlops) -> None:
-    runs.add("run-1", "first")
-    runs.add("run-2", "second")
+def test_the_newest_run_is_pushed_and_tried_by_that_name(runs: Runs, mlops: Mlops) -> None:
+    registry = open_registry(runs.store.registry)
+    runs.add("run-2", "first")
+    runs.add("run-1", "second")
     assert mlops("models", "push", "newest")[0] == 0
-    assert open_registry(runs.store.registry).get("m", 1).about["run"] == "run-2"
+    assert registry.get("m", 1).about["run"] == "run-1"
+    runs.add("run-0", "third")
+    assert mlops("models", "canary", "m", "newest")[0] == 0
+    assert registry.get("m", 2).about["run"] == "run-0"
 
 
 def test_a_decision_about_another_model_does_not_stand_for_this_one(runs: Runs, mlops: Mlops) -> None:
