@@ -90,6 +90,7 @@ class Stay:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be answered again
         if self.leaving:
             return
+        self.note(importing=True)
         atexit._run_exitfuncs()  # such as of a folder for the time of this process
         self.listener.set_inheritable(True)
         renewed = settings | {"outlives": self._settings | {"renewed": True}, "early": {}}
