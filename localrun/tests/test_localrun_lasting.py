@@ -183,57 +183,54 @@ VALUE = Path("../settings").read_text()
 """
 
 
+def writes_settings(environment: Environment, *, always: bool = False, then: str = "") -> Path:
+    """Have the imports write what they read; returns the file that counts how often they did everything."""
+    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=always) + then)
+    settled()
+    return environment.cwd.parent / "imports"
+
+
 def test_imports_that_write_what_they_read_are_made_again_before_the_next_run(
     environment: Environment, lasting: Lasting, tmp_path: Path
 ) -> None:
-    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False))
-    settled()
+    imports = writes_settings(environment)
     first = served_by(environment, lasting)
-    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    until(lambda: imports.read_text() == "xx")
     for _ in range(2):
         with Meeting(environment, lasting) as meeting:
             assert meeting.host.pid == first
             meeting.run("true", tmp_path)
             assert meeting.ended()["status"] == 0
-    assert (tmp_path / "imports").read_text() == "xx"
+    assert imports.read_text() == "xx"
     (tmp_path / "settings").write_text("2")
     assert served_by(environment, lasting) != first
     assert stop(lasting.folder, MINUTES) == []
 
 
 def test_a_run_that_comes_meanwhile_is_served_and_one_after_a_change_is_not(
-    environment: Environment, lasting: Lasting, tmp_path: Path
+    environment: Environment, lasting: Lasting
 ) -> None:
-    slow = "import time; time.sleep(1.0)\n"
-    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + slow)
-    settled()
+    imports = writes_settings(environment, then="import time; time.sleep(1.0)\n")
     first = served_by(environment, lasting)
-    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    until(lambda: imports.read_text() == "xx")
     assert served_by(environment, lasting) == first
     (environment.cwd / "helper.py").write_text("VALUE = 2\n")
     assert served_by(environment, lasting) != first
 
 
-def test_imports_that_write_every_time_serve_one_run(
-    environment: Environment, lasting: Lasting, tmp_path: Path
-) -> None:
-    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=True))
-    settled()
+def test_imports_that_write_every_time_serve_one_run(environment: Environment, lasting: Lasting) -> None:
+    imports = writes_settings(environment, always=True)
     first = served_by(environment, lasting)
     assert gone(first, MINUTES)
-    assert (tmp_path / "imports").read_text() == "xx"
+    assert imports.read_text() == "xx"
     assert not list(lasting.folder.iterdir())
     assert served_by(environment, lasting) != first
 
 
-def test_a_process_that_imports_again_can_be_stopped(
-    environment: Environment, lasting: Lasting, tmp_path: Path
-) -> None:
-    slow = "import time; time.sleep(1.0)\n"
-    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + slow)
-    settled()
+def test_a_process_that_imports_again_can_be_stopped(environment: Environment, lasting: Lasting) -> None:
+    imports = writes_settings(environment, then="import time; time.sleep(1.0)\n")
     first = served_by(environment, lasting)
-    until(lambda: (tmp_path / "imports").read_text() == "xx")
+    until(lambda: imports.read_text() == "xx")
     assert stop(lasting.folder, MINUTES) == []
     assert gone(first)
 
@@ -241,16 +238,15 @@ def test_a_process_that_imports_again_can_be_stopped(
 def test_a_run_that_leaves_during_the_imports_does_not_make_the_next_one_trust_them(
     environment: Environment, lasting: Lasting, tmp_path: Path
 ) -> None:
-    notices = "import time; time.sleep(0.5); import colorsys\n"
-    (environment.cwd / "helper.py").write_text(SETTINGS.format(always=False) + notices)
-    (tmp_path / "settings").write_text("1")
-    settled()
+    settings = tmp_path / "settings"
+    settings.write_text("1")
+    imports = writes_settings(environment, then="import time; time.sleep(0.5); import colorsys\n")  # and notices
     leaving = Meeting(environment, lasting)
-    until((tmp_path / "imports").exists)
+    until(imports.exists)
     first = only(lasting)
     leaving.host.close()
     until(lambda: not processes(lasting.folder)[0].importing)
-    (tmp_path / "settings").write_text("2")
+    settings.write_text("2")
     assert served_by(environment, lasting) != first
 
 
