@@ -31,7 +31,7 @@ class Watched:
         self._stamps: dict[str, Stamp] = {}
         self._names: list[str] = []
         self.unsure = ""
-        """A file that was read and written while modules were imported: they may be of what it was before."""
+        """A file that was read and written during the imports, which may have read what it was before."""
         sys.addaudithook(self._note)
 
     def freeze(self) -> None:
