@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core import code_files
+from core.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,7 +48,7 @@ class ImportClosure:
     def files(self, *entries: Path) -> list[Path]:
         """Return the entries and all files of the project that they can import, or read beside an import, sorted.
 
-        Raises SyntaxError, which names file and line, for a file that is not Python.
+        Raises UsageError with file and line for one that Python cannot read.
         """
         found: set[str] = set()
         waiting = [str(entry) for entry in entries]
@@ -123,7 +124,11 @@ class ImportClosure:
         for parsed in (self._parsed.get(path), _PARSED.get((self._root, path))):
             if parsed is not None and parsed[0] == signature:
                 return self._keep(path, parsed)
-        tree = ast.parse(Path(path).read_bytes(), path)
+        try:
+            tree = ast.parse(Path(path).read_bytes(), path)
+        except (SyntaxError, ValueError) as error:  # the second for a null byte
+            line = getattr(error, "lineno", None) or 1
+            raise UsageError(f"{path}:{line}: wanted Python, got {getattr(error, 'msg', error)}") from None
         names = sorted(set(_dotted_names(tree, self._package_of(Path(path)))))
         if time.time_ns() - status.st_ctime_ns > _RACY_NS:
             self._keep(path, (signature, names))

@@ -121,7 +121,9 @@ class Outcome:
         if self.closed is not None:
             return self.closed.next_step
         if self.failed is not None:
-            return f"Read {self.failed.log}, fix the cause, then: {self._again}"
+            # A run is pinned to its code and configuration: what was changed to fix it is part of a new run only.
+            anew = "run the same command again, or, if neither code nor configuration changed: "
+            return f"Read {self.failed.log}, fix the cause, then {anew if self._is_here else ''}{self._again}"
         if self.state is not State.SUCCEEDED:
             return self._again
         submission = self.run.submission

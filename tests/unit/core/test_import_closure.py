@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.errors import UsageError
 from core.import_closure import ROOT, ImportClosure
 
 STAGES = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
@@ -172,3 +173,14 @@ def test_a_stages_closure_is_the_import_graphs(
     above = {name.rpartition(".")[0] for name in modules} | {name.split(".")[0] for name in modules}
     assert modules <= upstream | reached | above
     assert {path.relative_to(ROOT).as_posix() for path in files} <= in_images
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"x = 1\ndef late(inputs:\n    pass\n", 2), (b"x = 1\n  y = 2\n", 2), (b"x = 1\0\n", 1), (b"x = '\xff'\n", 1)],
+)
+def test_what_is_no_python_is_named_with_its_line(tmp_path: Path, content: bytes, line: int) -> None:
+    file = tmp_path / "module.py"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=rf"^{re.escape(str(file))}:{line}: wanted Python, got ."):
+        ImportClosure(tmp_path).files(file)

@@ -77,7 +77,7 @@ PUSHED = Pushed("flight_delay", 3, "/store/models/flight_delay/3", "sha256:ab")
         (
             _outcome(_task("train-model", "FAILED", error="boom", log=Path("log.txt")), state="FAILED"),
             "train-model failed",
-            "mlops runs resume run-1",
+            "then run the same command again, or, if neither code nor configuration changed: mlops runs resume run-1",
             1,
         ),
         (_outcome(_task("train-model", "CANCELLED"), state="CANCELLED"), "was cancelled", "mlops runs resume run-1", 1),
