@@ -52,12 +52,14 @@ def crowd(asked: Crowd, folder: Path) -> Outcome:
     pipeline, store, project = small_run.compiled(folder), folder / "store", folder / "project"
     project.mkdir()
     chance = random.Random(asked.seed)
+    began = time.monotonic()
     processes = [_start(pipeline, store, project, number % asked.kinds) for number in range(asked.runs)]
-    while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 2 and any(
+    while sum(1 for _ in (store / "runs").glob("*")) < asked.runs // 3 and any(
         process.poll() is None for process in processes
     ):
         time.sleep(0.01)
-    killed = _kill(processes, asked.kills, chance)
+    pause = (time.monotonic() - began) / 4 / asked.kills  # all have begun after half as long again
+    killed = _kill(processes, asked.kills, pause, chance)
     said = [process.communicate(timeout=600) for process in processes]
     found = [
         f"a run that nobody killed ended with {p.returncode}: {argv[1]}"
@@ -89,14 +91,17 @@ def _start(pipeline: Path, store: Path, project: Path, kind: int) -> "subprocess
     return subprocess.Popen(argv, env=small_run.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _kill(processes: list["subprocess.Popen[str]"], kills: int, chance: random.Random) -> int:
-    """Kill so many of those that still run, at random moments; returns how many there were."""
+def _kill(processes: list["subprocess.Popen[str]"], kills: int, pause: float, chance: random.Random) -> int:
+    """Kill so many of those that still run, at random moments; returns how many there were.
+
+    `pause` has the mean seconds between two.
+    """
     killed = 0
     while killed < kills:
         alive = [process for process in processes if process.poll() is None]
         if not alive:
             break
-        time.sleep(chance.uniform(0.0, 0.3))
+        time.sleep(chance.uniform(0.0, 2 * pause))
         chosen = chance.choice(alive)
         killed += chosen.poll() is None
         chosen.kill()
