@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from adapters.quiet import quiet_libraries
 from serving.processes import no_network, process
 from serving.tfserving import binary as tensorflow_serving
 from serving.tfserving.binary import Engine
@@ -113,7 +114,7 @@ def serve_folder(saved_model: Path, listener: socket.socket) -> None:
     from serving.versions.manager import Watch  # noqa: PLC0415 - the parent needs none of it
     from serving.versions.shelf import SavedModelShelf  # noqa: PLC0415
 
-    process.quiet_tensorflow()
+    quiet_libraries()
     with process.without_keras():
         from serving.models import savedmodel  # noqa: F401, PLC0415 - as above
     process.log_to(sys.stderr, as_json=False)

@@ -34,13 +34,13 @@ def _in_process(model: Path, bodies: Mapping[int, bytes]) -> dict[int, dict[str,
     """Time the parts that need no connection, each alone in this process."""
     import orjson
 
+    from adapters.quiet import quiet_libraries
     from serving.bodies import responses
     from serving.bodies.decoder import decode
     from serving.limits import Limits
     from serving.models.savedmodel import SavedModel
-    from serving.processes.process import quiet_tensorflow
 
-    quiet_tensorflow()
+    quiet_libraries()
     loaded, limits = SavedModel(model), Limits()
     found = {}
     for rows, body in bodies.items():

@@ -4,11 +4,11 @@ import importlib
 import json
 import os
 import sys
-import warnings
 from typing import Any
 
 import click
 
+from adapters.quiet import quiet_libraries
 from core.errors import MlopsError, did_you_mean
 from core.store import Store
 
@@ -100,10 +100,7 @@ def print_json(value: Any) -> None:
 
 def main() -> None:
     """Run the command line; an error that the user can fix is printed as one message, without a traceback."""
-    # What these libraries print when a verb uses them says nothing to its user.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
-    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tensorflow_model_analysis\.")
+    quiet_libraries()
     try:
         cli(prog_name="mlops")
     except MlopsError as error:

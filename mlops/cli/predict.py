@@ -34,7 +34,6 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     from mlops.cli.main import print_json
     from mlops.worlds.pinned import chosen_version
     from pipelines.config import find, load
-    from serving.processes.process import quiet_tensorflow
 
     if file.suffix not in {".csv", ".jsonl", ".parquet"}:
         raise UsageError(f"{file}: wanted a .csv, .jsonl or .parquet file, got {file.suffix or 'no suffix'}")
@@ -43,7 +42,6 @@ def predict(store: Store, *, usecase: str, file: Path, version: int | None, outp
     loaded = load(find(usecase))
     chosen = chosen_version(loaded, store, version)
     # Imported late: TensorFlow takes seconds, and wrong arguments should fail at once.
-    quiet_tensorflow()
     from artifacts.model.label import read as read_label
     from mlops.actions.rows import predictions
 

@@ -100,10 +100,11 @@ class Outcome:
         if self.closed is not None:
             verdict = "could not decide" if self.closed.verdict.value == "undecided" else "did not pass"
             return f"{self._wording.closed}: {self.closed.gate} {verdict}."
+        broken = self._wording.broken or self._wording.closed
         if self.failed is not None:
-            return f"{self._wording.broken}: {self.failed.name} failed."
+            return f"{broken}: {self.failed.name} failed."
         if self.state is not State.SUCCEEDED:
-            return f"{self._wording.broken}: the run was {self.state.lower()}."
+            return f"{broken}: the run was {self.state.lower()}."
         return self._wording.done
 
     @property

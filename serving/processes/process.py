@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -22,12 +21,6 @@ def follow_parent(parent: int, with_signal: signal.Signals) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
     if os.getppid() != parent:
         os.kill(os.getpid(), with_signal)
-
-
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up messages out of a user's terminal; call it before TensorFlow is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\..*")
 
 
 @contextmanager

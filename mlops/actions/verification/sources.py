@@ -7,7 +7,7 @@ from pathlib import Path
 from artifacts.examples.manifest import ExamplesManifest
 from artifacts.spans import files as spans
 from core import digest, user_code
-from core.backends import manifest
+from core.backends.manifest import Manifest
 from core.backends.pointer import Pointer, is_version
 from core.backends.registry import find
 from core.errors import MlopsError
@@ -91,5 +91,4 @@ def _version(reference: str, store: Store) -> Source:
         folder = find(store.registry, reference).path
     except MlopsError as error:
         return Source(reference, wanted, missing=str(error))
-    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return Source(reference, wanted, {name: path for name, path in names.items() if name != manifest.FILE})
+    return Source(reference, wanted, {name: folder / name for name in Manifest.read(folder).files})

@@ -105,7 +105,6 @@ def serve(
     listener = listen(host, port)
     if settings["grpc_port"] is not None:
         plan = _with_grpc(plan, host, settings["grpc_port"])
-    process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
     bound = _announce(plan, listener, named, champions)
     if engine == "mlops":

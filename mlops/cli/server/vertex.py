@@ -30,7 +30,6 @@ def serve(context: click.Context, workers: int, settings: Mapping[str, Any], *, 
     contract = Contract.of(os.environ)
     chosen = settings if _is_given(context, "max_body") else {**settings, "max_body": BODY_BYTES}
     plan = serve_settings.plan(context.obj, (), workers, chosen)
-    process.quiet_tensorflow()
     process.log_to(sys.stderr, as_json=as_json)
     listener = listen("0.0.0.0", contract.port)  # noqa: S104 - the service connects from outside of the container
     folder = plan.scratch / "vertex"

@@ -40,14 +40,12 @@ def explain(
     from mlops.cli.main import print_json
     from mlops.worlds.pinned import chosen_version
     from pipelines.config import find, load
-    from serving.processes.process import quiet_tensorflow
 
     if file.suffix not in {".csv", ".jsonl", ".parquet"}:
         raise UsageError(f"{file}: wanted a .csv, .jsonl or .parquet file, got {file.suffix or 'no suffix'}")
     loaded = load(find(usecase))
     chosen = chosen_version(loaded, store, version)
     # Imported late: TensorFlow takes seconds, and wrong arguments should fail at once.
-    quiet_tensorflow()
     from mlops.actions.explained_row import explain_row
 
     explained = explain_row(loaded, chosen.path, file, row)

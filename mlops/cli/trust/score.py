@@ -44,12 +44,10 @@ def score(
     from mlops.actions.scoring.subject import Subject
     from mlops.cli.main import print_json
     from pipelines.config import find, load
-    from serving.processes.process import quiet_tensorflow
 
     if ids and (badge is not None or at_least is not None):
         raise UsageError("a score needs every row: leave out --row, or --badge and --at-least")
     rows = scoring.chosen_rows(ids)
-    quiet_tensorflow()
     subject = Subject.of(load(find(usecase)), store)
     with redirect_stdout(sys.stderr):  # what gates, libraries and the use case print is no part of the answer
         found = scoring.score(subject, rows, lambda line: click.secho(line, dim=True, err=True), measure=measure)

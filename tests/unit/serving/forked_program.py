@@ -80,9 +80,10 @@ def _imported() -> socket.socket:
 
 def main(control: socket.socket) -> None:
     """Import, then fork a program for each message."""
-    from serving.processes.process import quiet_tensorflow, without_keras
+    from adapters.quiet import quiet_libraries
+    from serving.processes.process import without_keras
 
-    quiet_tensorflow()
+    quiet_libraries()
     with without_keras():
         import serving.models.savedmodel  # noqa: F401
     import mlops.cli.server.serve  # noqa: F401

@@ -8,9 +8,10 @@ import pytest
 
 SCRIPT = """
 import sys
-from serving.processes.process import quiet_tensorflow, without_keras
+from adapters.quiet import quiet_libraries
+from serving.processes.process import without_keras
 
-quiet_tensorflow()
+quiet_libraries()
 with without_keras():
     import serving.models.savedmodel
 print(sorted({"keras", "tf_keras", "pandas", "matplotlib", "tensorboard", "pyarrow", "apache_beam"} & set(sys.modules)))
