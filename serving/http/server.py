@@ -180,14 +180,15 @@ class Server(uvicorn.Server):
         return max(self._options.linger_seconds, 0 if has_left else 1.5 * self._options.rpc_connection_seconds)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to drain; a second signal ends the process without waiting for running requests.
+        """Begin to drain; the same signal again ends the process without waiting for running requests.
 
-        Ctrl-C reaches all processes of a terminal: the SIGTERM that the supervisor sends after it is no second signal.
+        One Ctrl-C is two signals here, in either order: the terminal's SIGINT, which reaches all of its processes, and
+        the SIGTERM of the supervisor, which has received it as well.
         """
         if not self._signals:
             self._app.drain()
             self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
-        elif sig == signal.SIGINT or sig in self._signals:
+        elif sig in self._signals:
             logging.getLogger("uvicorn.error").disabled = True  # of what is cut off
             self.force_exit = self.should_exit = True
         self._signals.add(sig)

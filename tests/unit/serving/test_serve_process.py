@@ -221,20 +221,24 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
-def test_ctrl_c_finishes_what_runs_and_leaves_nothing(served: Served) -> None:
+@pytest.mark.parametrize("first", ["the supervisor", "its children"])
+def test_ctrl_c_finishes_what_runs_and_leaves_nothing(served: Served, first: str) -> None:
     with serving(served.home, "flight_delay", "--workers", "2") as stopped:
         stopped.until(lambda: len(stopped.workers()) == 2 and stopped.ask("/readyz")[0] == 200)
         running = http.client.HTTPConnection("127.0.0.1", stopped.port, timeout=60)
         running.putrequest("POST", PREDICT)
-        running.putheader("Content-Type", "application/json")
-        running.putheader("Content-Length", str(len(BODY)))
-        running.endheaders(BODY[:9].encode())
-        time.sleep(0.2)
-        children = stopped.children()
-        for pid in (stopped.process.pid, *children):  # as a terminal does
-            os.kill(pid, signal.SIGINT)
-        time.sleep(0.5)
-        running.send(BODY[9:].encode())
+        for name, value in {"Content-Length": str(len(BODY)), "Expect": "100-continue"}.items():
+            running.putheader(name, value)
+        running.endheaders()
+        assert running.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the server has begun with it
+        supervisor, children = stopped.process.pid, stopped.children()
+        # A terminal sends it to all in an order of its own; the supervisor, once it has it, sends SIGTERM to the rest.
+        for group in ([supervisor], children) if first == "the supervisor" else (children, [supervisor]):
+            for pid in group:
+                with contextlib.suppress(ProcessLookupError):  # one with nothing to finish has ended already
+                    os.kill(pid, signal.SIGINT)
+            time.sleep(0.5)
+        running.send(BODY.encode())
         assert running.getresponse().status == 200
         assert stopped.process.wait(120) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
