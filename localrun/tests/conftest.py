@@ -1,4 +1,5 @@
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__ = ["localrun_hosts", "run_pipeline"]  # installed with the package; here
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", parent=settings.get_profile("explore"), derandomize=True, max_examples=25)
 settings.load_profile("same")
+# A shell's background processes, and so theirs, ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

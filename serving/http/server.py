@@ -130,8 +130,6 @@ class Server(uvicorn.Server):
         self._certificate = beside.certificate
         self._rpc = beside.rpc
         self._close_at: float | None = None
-        self._signals: set[int] = set()
-        """Those that have come."""
         self._retires = False
         self._acceptors: list[Acceptor] = []
         if peers is not None:
@@ -180,18 +178,14 @@ class Server(uvicorn.Server):
         return max(self._options.linger_seconds, 0 if has_left else 1.5 * self._options.rpc_connection_seconds)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to drain; the same signal again ends the process without waiting for running requests.
+        """Begin to drain; further signals change nothing, as only the supervisor knows whether it was asked twice.
 
-        One Ctrl-C is two signals here, in either order: the terminal's SIGINT, which reaches all of its processes, and
-        the SIGTERM of the supervisor, which has received it as well.
+        A terminal, a service manager or `timeout` signals all processes of a server, before or after the supervisor
+        sends SIGTERM.
         """
-        if not self._signals:
+        if not self._app.draining:
             self._app.drain()
             self._close_at = time.monotonic() + (self._options.drain_seconds if sig == signal.SIGTERM else 0.0)
-        elif sig in self._signals:
-            logging.getLogger("uvicorn.error").disabled = True  # of what is cut off
-            self.force_exit = self.should_exit = True
-        self._signals.add(sig)
 
     async def on_tick(self, counter: int) -> bool:
         """Stop accepting when the time to drain is over, or when this worker retires; follow the certificate."""

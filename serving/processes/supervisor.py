@@ -22,6 +22,8 @@ from serving.processes.recycling import Recycling, Use
 _LOG = logging.getLogger("serving")
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGIO)
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+_SAME_STOP_SECONDS = 0.5
+"""Signals so soon after the first are the same wish: `timeout` sends two, and a terminal and its shell may."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class _Process:
 
 
 def supervise(job: Job, policy: WorkerPolicy) -> None:
-    """Run a job's work in forked processes until SIGTERM or SIGINT.
+    """Run a job's work in forked processes until SIGTERM or SIGINT; a second one does not wait for what they do.
 
     Raises MlopsError when processes die again and again without having served.
     """
@@ -111,15 +113,21 @@ class _Supervisor:
             self._kill_overdue()
 
     def stop(self) -> None:
+        """Let the processes finish, for as long as the policy says or until a signal asks to stop once more."""
         self._stopping = True
         self._job.on_stop()
         for pid in self._running:
             os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + self._policy.stop_seconds
-        while self._running and time.monotonic() < deadline:
-            signal.sigtimedwait([signal.SIGCHLD], 0.1)
+        began = time.monotonic()
+        while self._running and time.monotonic() < began + self._policy.stop_seconds:
+            received = signal.sigtimedwait(_WATCHED, 0.1)
             self._reap()
+            self._read()  # a process that is starting waits for an answer
+            is_again = received is not None and received.si_signo in _STOPPING
+            if is_again and time.monotonic() >= began + _SAME_STOP_SECONDS:
+                break
         for pid in list(self._running):
+            _LOG.error("process %d had not finished, and is killed", pid)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             self._forget(pid)

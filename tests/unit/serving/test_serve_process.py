@@ -52,6 +52,29 @@ class Client:
                 connection.close()
 
 
+@contextlib.contextmanager
+def unfinished(server: Served) -> Iterator[http.client.HTTPConnection]:
+    """A request that one of two workers has begun with and whose body has not come yet."""
+    server.until(lambda: len(server.workers()) == 2 and server.ask("/readyz")[0] == 200)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", PREDICT)
+        connection.putheader("Content-Length", str(len(BODY)))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        assert connection.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        yield connection
+
+
+def send(number: signal.Signals, *groups: list[int]) -> None:
+    """Send a signal to one group of processes after the other, slowly enough for each to react."""
+    for group in groups:
+        for pid in group:
+            with contextlib.suppress(ProcessLookupError):  # one with nothing to finish may have ended
+                os.kill(pid, number)
+        time.sleep(0.5)
+
+
 class Answered(NamedTuple):
     """When an answer was asked for and received, and its value."""
 
@@ -222,24 +245,27 @@ def test_sigterm_turns_readiness_off_finishes_what_runs_and_leaves_nothing(serve
 
 
 @pytest.mark.parametrize("first", ["the supervisor", "its children"])
-def test_ctrl_c_finishes_what_runs_and_leaves_nothing(served: Served, first: str) -> None:
-    with serving(served.home, "flight_delay", "--workers", "2") as stopped:
-        stopped.until(lambda: len(stopped.workers()) == 2 and stopped.ask("/readyz")[0] == 200)
-        running = http.client.HTTPConnection("127.0.0.1", stopped.port, timeout=60)
-        running.putrequest("POST", PREDICT)
-        for name, value in {"Content-Length": str(len(BODY)), "Expect": "100-continue"}.items():
-            running.putheader(name, value)
-        running.endheaders()
-        assert running.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the server has begun with it
-        supervisor, children = stopped.process.pid, stopped.children()
-        # A terminal sends it to all in an order of its own; the supervisor, once it has it, sends SIGTERM to the rest.
-        for group in ([supervisor], children) if first == "the supervisor" else (children, [supervisor]):
-            for pid in group:
-                with contextlib.suppress(ProcessLookupError):  # one with nothing to finish has ended already
-                    os.kill(pid, signal.SIGINT)
-            time.sleep(0.5)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_finishes_what_runs(served: Served, number: signal.Signals, first: str) -> None:
+    with serving(served.home, "flight_delay", "--workers", "2") as stopped, unfinished(stopped) as running:
+        supervisor, children = [stopped.process.pid], stopped.children()
+        # A terminal, systemd and `timeout` send it in an order of their own; the supervisor then sends SIGTERM as well.
+        send(number, *(supervisor, children) if first == "the supervisor" else (children, supervisor))
         running.send(BODY.encode())
         assert running.getresponse().status == 200
         assert stopped.process.wait(120) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
         assert "Traceback" not in stopped.log.read_text()
+
+
+def test_a_second_ctrl_c_ends_it_without_waiting(served: Served) -> None:
+    with serving(served.home, "flight_delay", "--workers", "2") as stopped, unfinished(stopped) as running:
+        everybody = [stopped.process.pid, *stopped.children()]
+        send(signal.SIGINT, everybody)
+        time.sleep(0.5)
+        send(signal.SIGINT, everybody)
+        with pytest.raises((OSError, http.client.HTTPException)):  # 500 after 20 seconds when it is waited for
+            running.getresponse()
+        assert stopped.process.wait(120) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in everybody[1:])
+        assert not {"Traceback", "Aborted"} & set(re.findall(r"\w+", stopped.log.read_text()))

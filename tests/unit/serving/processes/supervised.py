@@ -1,11 +1,13 @@
-"""A server of workers that do nothing but change versions: `python supervised.py FOLDER`.
+"""A server of workers that do nothing but change versions: `python supervised.py FOLDER STOP_SECONDS`.
 
-Files in the folder steer them: `version` is what the workers can answer with, `memory` what they say they use, and
-`unready` lets fresh workers start without ever being ready. What happens is written to `events`, a line each.
+Files in the folder steer them: `version` is what the workers can answer with, `memory` what they say they use,
+`unready` lets fresh workers start without ever being ready, `late` lets them join after SIGTERM, and `busy` lets them
+ignore it. What happens is written to `events`, a line each.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,7 +21,7 @@ FOLDER = Path(sys.argv[1])
 POLICY = WorkerPolicy(
     workers=2,
     early_seconds=0.0,
-    stop_seconds=1.0,
+    stop_seconds=float(sys.argv[2]),
     change_seconds=2.0,
     recycling=Recycling(growth=1.5, pause_seconds=0.1, retry_seconds=0.5, start_seconds=2.0),
 )
@@ -42,13 +44,23 @@ def retire() -> None:
 def work(peers: channel.WorkerEnd) -> None:
     peers.on_retire = retire
     peers.start(lambda together: note(event="answers", version=together.agreed.get("m")))
+    is_late, is_busy = ((FOLDER / name).exists() for name in ("late", "busy"))
+    if is_late or is_busy:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     note(event="starts")
     if (FOLDER / "unready").exists():
+        time.sleep(60)
+    if is_late or is_busy:
+        signal.sigwait([signal.SIGTERM])
+        note(event="asked")
+    if is_busy:
         time.sleep(60)
     able, memory = read("version"), read("memory")
     peers.propose("m", able)
     peers.join()
-    note(event="ready")
+    note(event="joined" if is_late else "ready")
+    if is_late:
+        return
     peers.ready()
     channel.in_use = lambda: Memory(memory, memory)
     peers.settled(1)

@@ -1,4 +1,4 @@
-"""Workers change versions together, and a fresh one takes a grown one's place, whatever happens to them meanwhile."""
+"""Workers change versions and end together, and a fresh one takes a grown one's place, whatever happens meanwhile."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ SECONDS = 30
 class Supervised:
     """The server of `supervised.py`, and what its workers have done."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stop_seconds: float) -> None:
         self.folder = folder
         self.set("version", 1)
         self.set("memory", 100)
         (folder / "events").touch()
         with (folder / "log").open("w") as log:
             script = Path(__file__).with_name("supervised.py")
-            self.process = subprocess.Popen([sys.executable, str(script), str(folder)], stderr=log)
+            self.process = subprocess.Popen([sys.executable, str(script), str(folder), str(stop_seconds)], stderr=log)
 
     def set(self, name: str, value: int) -> None:
         durable.replace(self.folder / name, str(value).encode())
@@ -49,17 +50,30 @@ class Supervised:
             time.sleep(0.02)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Supervised]:
-    running = Supervised(tmp_path)
+@contextmanager
+def supervised(folder: Path, stop_seconds: float) -> Iterator[Supervised]:
+    running = Supervised(folder, stop_seconds)
     try:
         running.until(lambda: len(running.pids(event="ready")) == 2)
         yield running
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(SECONDS) == 0, (tmp_path / "log").read_text()
+        assert running.process.wait(SECONDS) == 0, (folder / "log").read_text()
     finally:
         running.process.kill()
         running.process.wait()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Supervised]:
+    with supervised(tmp_path, 1.0) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Supervised]:
+    """One that waits longer for its workers' end than the tests do for it."""
+    with supervised(tmp_path, 10 * SECONDS) as running:
+        yield running
 
 
 def test_all_workers_change_at_one_moment_there_and_back(server: Supervised) -> None:
@@ -120,3 +134,33 @@ def test_a_fresh_worker_that_does_not_come_to_answer_leaves_the_old_one_in_its_p
     assert not server.events(event="retires")
     (server.folder / "unready").unlink()
     server.until(lambda: sorted(server.pids(event="retires")) == sorted(old))
+
+
+def test_a_worker_that_is_starting_when_the_server_stops_is_not_left_waiting(patient: Supervised) -> None:
+    (patient.folder / "late").touch()
+    fresh = _another(patient)
+    patient.process.send_signal(signal.SIGTERM)
+    assert patient.process.wait(SECONDS) == 0
+    assert patient.pids(event="joined") == [fresh]
+    assert "killed" not in (patient.folder / "log").read_text()
+
+
+def test_a_second_signal_ends_the_server_without_waiting(patient: Supervised) -> None:
+    (patient.folder / "busy").touch()
+    fresh = _another(patient)
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # two at once are one wish
+        patient.process.send_signal(number)
+    patient.until(lambda: patient.pids(event="asked"))
+    time.sleep(1)
+    assert patient.process.poll() is None
+    patient.process.send_signal(signal.SIGINT)
+    assert patient.process.wait(SECONDS) == 0
+    assert f"process {fresh} had not finished, and is killed" in (patient.folder / "log").read_text()
+
+
+def _another(server: Supervised) -> int:
+    """Kill a worker, and return the one that starts in its place."""
+    before = server.pids(event="starts")
+    os.kill(before[0], signal.SIGKILL)
+    server.until(lambda: len(server.pids(event="starts")) == 3)
+    return server.pids(event="starts")[-1]
