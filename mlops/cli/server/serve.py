@@ -81,9 +81,9 @@ def serve(
 ) -> None:
     """Answer TensorFlow Serving's REST calls with each USECASE's model in production, and follow it as it moves.
 
-    POST /v1/models/USECASE:predict, GET /v1/models/USECASE, /healthz, /readyz, /metrics. SIGTERM finishes what runs.
-    With tensorflow_serving, health and metrics are on the port above, and gRPC on the port below; limits, tokens, TLS,
-    CORS and the logs of accesses and predictions are those of mlops.
+    POST /v1/models/USECASE:predict, GET /v1/models/USECASE, /healthz, /readyz, /metrics. Ctrl-C or SIGTERM finishes
+    what runs, a second one does not wait for it. With tensorflow_serving, health and metrics are on the port above, and
+    gRPC on the port below; limits, tokens, TLS, CORS and the logs of accesses and predictions are those of mlops.
     """
     from pipelines.config import find, load
     from serving import launch
