@@ -63,6 +63,7 @@ SWEEPS: dict[str, Entry] = {
         2,
         {"--every": {"type": float, "default": 10.0, "help": "seconds between two kills (default: 10)"}},
     ),
+    "stops": Entry("tests.sweeps.stops", "servers that are told to end at any moment", 300, 10),
     "bodies": Entry(
         "tests.sweeps.hostile.bodies", "hostile bodies for the application in one process", 1_000_000, 2000
     ),

@@ -32,11 +32,16 @@ def _export(folder: Path) -> None:
     export_delay(folder, bias=-1.0)
 
 
+def publish(folder: Path) -> None:
+    """Put the model into production in a home."""
+    registry = open_registry(str(folder / "models"))
+    registry.promote(MODEL, registry.publish(MODEL, export(folder / "exported"), {}).version)
+
+
 @contextmanager
 def served(folder: Path, *arguments: str) -> Iterator[Served]:
     """Serve the model; ready when it is given."""
-    registry = open_registry(str(folder / "models"))
-    registry.promote(MODEL, registry.publish(MODEL, export(folder / "exported"), {}).version)
+    publish(folder)
     with serving(folder, "--all", *arguments, anew=True) as running:
         running.until(lambda: running.ask("/readyz")[0] == 200, seconds=600)
         yield running

@@ -17,6 +17,7 @@ HEAVY = {
     "facts": "a test of the triggers does the same",
     "swaps": "starts a server",
     "workers": "starts a server, and waits between kills",
+    "stops": "starts many servers",
     "bodies": "imports TensorFlow in two processes",
     "requests": "starts a server",
     "sockets": "starts a server, and waits for its deadlines",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,17 @@ class Served:
             return 0, str(error)
         finally:
             connection.close()
+
+    @contextmanager
+    def begun(self, path: str) -> Iterator[http.client.HTTPConnection]:
+        """Give the connection of a request that a worker has begun with; its body, BODY, has not come yet."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.putrequest("POST", path)
+            connection.putheader("Content-Length", str(len(BODY)))
+            connection.putheader("Expect", "100-continue")
+            connection.endheaders()
+            assert connection.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            yield connection
 
     def until(self, holds: Callable[[], bool], seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
