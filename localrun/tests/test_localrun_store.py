@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,7 @@ from localrun.environments.code import CodeFinder
 from localrun.errors import UnknownCode
 from localrun.store import layout, trees
 from localrun.store.digests import Digests
+from localrun.store.journal import Journal
 
 Go = Callable[..., Run]
 
@@ -114,6 +117,18 @@ def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     with pytest.raises(LocalrunError, match="no run has been started here"):
         localrun.resume("a", store=tmp_path / "nowhere", environments={})
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_new_journal_waits_for_another_process_that_makes_it(tmp_path: Path) -> None:
+    place = layout.Layout(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        with layout.alone(place), closing(sqlite3.connect(place.journal, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # what SQLite does to make a new file a write-ahead log
+            opening = pool.submit(lambda: Journal(place).close())
+            with pytest.raises(TimeoutError):
+                opening.result(0.5)
+        opening.result(60)
+    assert localrun.runs(tmp_path) == []
 
 
 @pytest.mark.parametrize("fault", [(errno.ENOSPC, "part"), (errno.EIO, "part"), (errno.ENOSPC, "pair")])

@@ -24,7 +24,10 @@ class FileStorage:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._opened() as db:
-                db.execute("PRAGMA journal_mode = WAL")
+                if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    # SQLite would fail at once where another process does the same.
+                    with durable.locked(path.with_name(f".{path.name}.lock")):
+                        db.execute("PRAGMA journal_mode = WAL")
                 seals.prepare(db)
                 seals.check(db)
 

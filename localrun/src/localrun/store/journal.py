@@ -11,12 +11,12 @@ from typing import Any
 from localrun.errors import StoreError
 from localrun.records import State, TaskRun, Values
 from localrun.store.codec import Codec, text
-from localrun.store.layout import Layout
+from localrun.store.layout import Layout, alone
 from localrun.store.seals import WAY_OUT, opened, sealed
 
 _VERSION = 1
 _APPLICATION = 0x6C6F6372
-_BUSY_MS = 60_000
+_BUSY_SECONDS = 60.0
 _CHECKED_BYTES = 2 << 20
 """Up to this size (some 500 tasks) the file is checked whenever it is opened, in 10 ms: a changed bit in a key makes
 SQLite lose rows that their seals cannot speak for. In a larger file such a task is unknown, and would run again."""
@@ -78,10 +78,11 @@ class Journal:
         self._pending: list[tuple[str, tuple[Any, ...]]] = []
         with self._explained():
             layout.root.mkdir(parents=True, exist_ok=True)
-            self._sql = sqlite3.connect(self.file, timeout=_BUSY_MS / 1000, isolation_level=None)
-            self._sql.execute("PRAGMA journal_mode = WAL")
+            self._sql = sqlite3.connect(self.file, timeout=_BUSY_SECONDS, isolation_level=None)
+            if self._sql.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                with alone(layout):  # SQLite would fail at once where another process does the same
+                    self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute("PRAGMA synchronous = FULL")
-            self._sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             self._prepare()
 
     def _prepare(self) -> None:
