@@ -119,6 +119,7 @@ def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.known_failure(21)
 def test_a_new_journal_waits_for_another_process_that_makes_it(tmp_path: Path) -> None:
     place = layout.Layout(tmp_path)
     with ThreadPoolExecutor(1) as pool:

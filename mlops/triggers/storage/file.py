@@ -24,10 +24,7 @@ class FileStorage:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._opened() as db:
-                if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                    # SQLite would fail at once where another process does the same.
-                    with durable.locked(path.with_name(f".{path.name}.lock")):
-                        db.execute("PRAGMA journal_mode = WAL")
+                self._log_ahead(db)
                 seals.prepare(db)
                 seals.check(db)
 
@@ -56,6 +53,12 @@ class FileStorage:
                 yield False
                 return
             yield True
+
+    def _log_ahead(self, db: sqlite3.Connection) -> None:
+        """Make the file a write-ahead log; SQLite would fail at once where another process does the same."""
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with durable.locked(self._path.with_name(f".{self._path.name}.lock")):
+                db.execute("PRAGMA journal_mode = WAL")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
