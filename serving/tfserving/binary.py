@@ -71,10 +71,16 @@ def run(launch: Launch) -> None:
         f"--monitoring_config_file={monitoring}",
     ]
     command = command_line(launch.port, launch.grpc_port, *files)
-    child = process.fork(partial(os.execv, command[0], command), signal.SIGTERM)
+    child = process.fork(partial(_become, command), signal.SIGTERM)
     if signal.sigwait(watched) == signal.SIGCHLD:
         raise MlopsError(f"{command[0]} ended with {process.ending(os.waitpid(child, 0)[1])}")
     _end(child, launch)
+
+
+def _become(command: list[str]) -> None:
+    """Run the binary in this process, in a group of its own: a terminal's Ctrl-C would end it without draining."""
+    os.setpgid(0, 0)
+    os.execv(command[0], command)  # noqa: S606 - a path and flags of our own
 
 
 def _end(child: int, launch: Launch) -> None:

@@ -112,11 +112,17 @@ def test_a_binary_that_died_is_started_again_and_readiness_tells(engine: Engine)
     assert "ended with SIGKILL" in engine.served.log.read_text()
 
 
-def test_sigterm_turns_readiness_off_while_the_binary_goes_on_answering(engine: Engine) -> None:
+@pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
+def test_it_turns_readiness_off_while_the_binary_goes_on_answering(engine: Engine, how: str) -> None:
     engine.publish("one")
     engine.served.until(lambda: engine.ready()[0] == 200)
-    binary = int((engine.record / "pid").read_text())
-    engine.served.process.send_signal(signal.SIGTERM)
+    binary, server = int((engine.record / "pid").read_text()), engine.served.process.pid
+    if how == "SIGTERM":
+        engine.served.process.send_signal(signal.SIGTERM)
+    else:
+        for pid in (binary, *engine.served.children(), server):
+            if os.getpgid(pid) == os.getpgid(server):  # as a terminal does
+                os.kill(pid, signal.SIGINT)
     started = time.monotonic()
     engine.served.until(lambda: engine.ready()[0] == 0)
     while time.monotonic() < started + 0.5:
