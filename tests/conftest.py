@@ -3,6 +3,7 @@ import inspect
 import multiprocessing
 import os
 import py_compile
+import signal
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -52,6 +53,7 @@ _named_proxies = urllib.request.getproxies_environment
 urllib.request.getproxies = urllib.request.getproxies_environment = _proxies
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # jsonschema's for addresses: 2 s to import a grammar
 yaml.SafeLoader = yaml.CSafeLoader  # kfp reads a pipeline with the one in Python, half a second each time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes, and so theirs, ignore it
 os.environ["MLOPS_WARM"] = "off"  # no process outlives a test, unless the test is about that
 
 # An example may take as long as a busy machine needs. The examples of a test are the same in every run, so that a red

@@ -11,6 +11,7 @@ import click
 from adapters.quiet import quiet_libraries
 from core.errors import MlopsError, did_you_mean
 from core.store import Store
+from mlops.cli.interrupt import ctrl_c_ends_imports
 
 VERBS = {
     "card": ("mlops.cli.trust.card:card", "Show the model card and the data card of a version, in the form you need."),
@@ -102,7 +103,8 @@ def main() -> None:
     """Run the command line; an error that the user can fix is printed as one message, without a traceback."""
     quiet_libraries()
     try:
-        cli(prog_name="mlops")
+        with ctrl_c_ends_imports():
+            cli(prog_name="mlops")
     except MlopsError as error:
         click.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)

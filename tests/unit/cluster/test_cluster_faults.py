@@ -149,7 +149,6 @@ def test_an_interrupted_call_is_continued(world: World, first: World, when: str,
 
 def _up_in_a_process_of_its_own(world: World) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
     up(world.site())
 
 
