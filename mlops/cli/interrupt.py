@@ -32,7 +32,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
         if caller.f_code.co_filename == "<frozen importlib._bootstrap>":
             with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: it was just being written to
                 sys.stdout.flush()
-            os.write(sys.stderr.fileno(), b"\nAborted!\n")  # as click says
+            os.write(2, b"\nAborted!\n")  # as click says
             os._exit(1)
         caller = caller.f_back
     signal.default_int_handler(number, frame)
