@@ -23,7 +23,7 @@ _LOG = logging.getLogger("serving")
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGIO)
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _SAME_STOP_SECONDS = 0.5
-"""Signals so soon after the first are the same wish: `timeout` sends two, and a terminal and its shell may."""
+"""Signals so soon after the first are the same wish: `timeout` sends two."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import random
 import signal
 import subprocess
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from tests.sweeps.served_model import PREDICT, publish
 from tests.sweeps.sweep import Sweep
-from tests.unit.serving.server_process import BODY, Served, serving
+from tests.unit.serving.server_process import BODY, Served, send, serving
 
 _LONGEST_SECONDS = 10.0
 """From the last signal to the end; a request that has begun ends before, and a process is killed after 26 seconds."""
@@ -82,7 +82,9 @@ def _ended(server: Served, case: Case) -> tuple[float, list[str]]:
     problems = []
     with server.begun(PREDICT) if case.asks else nullcontext() as request:
         children = server.children()
-        _signal(server.process.pid, children, case)
+        first = [server.process.pid]
+        groups = {"supervisor": [first], "all": [first + children], "children": [children, first]}
+        send(case.number, groups[case.to], case.pause)
         since = time.monotonic()
         if request is not None and (answer := _answer(request)) != "200":
             problems.append(f"the request that was under way: wanted 200, got {answer}")
@@ -98,19 +100,6 @@ def _ended(server: Served, case: Case) -> tuple[float, list[str]]:
         problems.append(f"a traceback: {log[-2000:]}")
     problems += [f"process {pid} is left" for pid in children if Path(f"/proc/{pid}").exists()]
     return seconds, problems
-
-
-def _signal(supervisor: int, children: list[int], case: Case) -> None:
-    groups = {
-        "supervisor": [[supervisor]],
-        "all": [[supervisor, *children]],
-        "children": [children, [supervisor]],
-    }[case.to]
-    for group in groups:
-        for pid in group:
-            with suppress(ProcessLookupError):
-                os.kill(pid, case.number)
-        time.sleep(case.pause)
 
 
 def _answer(request: http.client.HTTPConnection) -> str:

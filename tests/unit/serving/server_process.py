@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,15 @@ class Served:
     def stop(self, seconds: float = 120) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
+
+
+def send(number: signal.Signals, groups: Iterable[Iterable[int]], pause: float = 0.5) -> None:
+    """Send a signal to one group of processes after the other, with a pause of some seconds after each."""
+    for group in groups:
+        for pid in group:
+            with suppress(ProcessLookupError):  # one with nothing to finish may have ended
+                os.kill(pid, number)
+        time.sleep(pause)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from server_process import BODY, PREDICT, Served, serving
+from server_process import BODY, PREDICT, Served, send, serving
 
 from core.backends.registry import open_registry
 
@@ -50,15 +50,6 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(type(error).__name__)
                 connection.close()
-
-
-def send(number: signal.Signals, *groups: list[int]) -> None:
-    """Send a signal to one group of processes after the other, slowly enough for each to react."""
-    for group in groups:
-        for pid in group:
-            with contextlib.suppress(ProcessLookupError):  # one with nothing to finish may have ended
-                os.kill(pid, number)
-        time.sleep(0.5)
 
 
 class Answered(NamedTuple):
@@ -245,7 +236,7 @@ def test_a_signal_to_all_processes_finishes_what_runs(stopped: Served, number: s
     with stopped.begun(PREDICT) as running:
         supervisor, children = [stopped.process.pid], stopped.children()
         # A terminal, systemd and `timeout` send it in an order of their own; the supervisor then sends SIGTERM as well.
-        send(number, *(supervisor, children) if first == "the supervisor" else (children, supervisor))
+        send(number, (supervisor, children) if first == "the supervisor" else (children, supervisor))
         running.send(BODY.encode())
         assert running.getresponse().status == 200
         assert stopped.process.wait(120) == 0
@@ -255,9 +246,9 @@ def test_a_signal_to_all_processes_finishes_what_runs(stopped: Served, number: s
 def test_a_second_ctrl_c_ends_it_without_waiting(stopped: Served) -> None:
     with stopped.begun(PREDICT) as running:
         everybody = [stopped.process.pid, *stopped.children()]
-        send(signal.SIGINT, everybody)
+        send(signal.SIGINT, [everybody])
         time.sleep(0.5)
-        send(signal.SIGINT, everybody)
+        send(signal.SIGINT, [everybody])
         with pytest.raises((OSError, http.client.HTTPException)):  # 500 after 20 seconds when it is waited for
             running.getresponse()
         assert stopped.process.wait(120) == 0
